@@ -1,0 +1,32 @@
+# One command each: `make check` before every commit, `make test` for everything.
+PY ?= .venv/bin/python
+CODE = activitypub groups inbox kernel members moderation node resources tests
+
+.PHONY: check format lint types imports quick test install
+
+check: lint types imports quick
+
+install:
+	test -d .venv || python3 -m venv .venv
+	.venv/bin/pip install -q --require-hashes -r requirements-test.lock
+	.venv/bin/pip install -q --no-deps --no-build-isolation -e .
+
+format:
+	$(PY) -m ruff format $(CODE)
+	$(PY) -m ruff check --fix $(CODE)
+
+lint:
+	$(PY) -m ruff format --check $(CODE)
+	$(PY) -m ruff check $(CODE)
+
+types:
+	$(PY) -m mypy
+
+imports:
+	.venv/bin/lint-imports
+
+quick:
+	$(PY) -m pytest -q -m "not slow and not browser"
+
+test:
+	$(PY) -m pytest
