@@ -1,0 +1,101 @@
+"""The persona side: everyone who speaks here or was met elsewhere, and who follows whom."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from kernel.schema.base import Side, one_of, table
+
+
+class ActorKind(StrEnum):
+    """The AS2 actor types; a persona is a Person, a desk a Service, the node an Application."""
+
+    PERSON = "Person"
+    GROUP = "Group"
+    SERVICE = "Service"
+    APPLICATION = "Application"
+    ORGANIZATION = "Organization"
+
+
+class ActorState(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"  # by a moderator of this node
+    CLOSED = "closed"  # by its owner or its server: answers 410
+
+
+class FollowState(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+
+
+actors = table(
+    "actors",
+    Side.PERSONA,
+    sa.Column("id", sa.Uuid, primary_key=True),  # a persona's is derived from its member's root key
+    sa.Column("uri", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("local", sa.Boolean, nullable=False),
+    sa.Column("handle", sa.Text, nullable=False),  # preferredUsername
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False, server_default=""),  # HTML; sanitise to show
+    sa.Column("source", sa.Text, nullable=False, server_default=""),  # Markdown, ours only
+    sa.Column("url", sa.Text),
+    sa.Column("inbox", sa.Text, nullable=False),
+    sa.Column("shared_inbox", sa.Text),
+    sa.Column("followers_uri", sa.Text),
+    sa.Column("moderators_uri", sa.Text),
+    sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("public_key", sa.Text, nullable=False),  # SPKI PEM
+    sa.Column("ed25519", sa.Text),  # Multikey, FEP-521a
+    sa.Column("state", sa.Text, nullable=False, server_default=ActorState.ACTIVE.value),
+    sa.Column("since", sa.Date),  # ours: the month
+    sa.Column("closes_on", sa.Date),  # ours: drawn at random when the member leaves
+    sa.Column("fetched_at", sa.DateTime(timezone=True)),  # theirs: when the document was read
+    one_of("kind", "kind", ActorKind),
+    one_of("state", "state", ActorState),
+    sa.Index(
+        "uq_actors_local_handle",
+        sa.text("lower(handle)"),
+        unique=True,
+        postgresql_where=sa.text("local"),
+    ),
+    sa.Index("ix_actors_host_handle", "host", sa.text("lower(handle)")),
+    sa.Index("ix_actors_key_id", "key_id"),
+    sa.Index("ix_actors_closes_on", "closes_on", postgresql_where=sa.text("closes_on IS NOT NULL")),
+)
+
+actor_keys = table(
+    "actor_keys",
+    Side.PERSONA,
+    sa.Column(
+        "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),  # both private halves, by the node key
+)
+
+departures = table(
+    "departures",
+    Side.PERSONA,
+    sa.Column("id", sa.Uuid, primary_key=True),  # random
+    sa.Column("sealed", sa.LargeBinary(52), nullable=False),  # who closes and when, by the node key
+)
+
+follows = table(
+    "follows",
+    Side.PERSONA,
+    sa.Column(
+        "follower_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column(
+        "followed_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),  # of the Follow
+    sa.Column("guidelines", sa.Integer, nullable=False, server_default="0"),  # version accepted
+    sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),  # may post
+    one_of("state", "state", FollowState),
+    sa.Index("ix_follows_followed_id", "followed_id", "state"),
+    sa.Index("ix_follows_uri", "uri"),
+)

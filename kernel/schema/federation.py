@@ -1,0 +1,92 @@
+"""What came, what goes, and to whom (DESIGN decision 3)."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from kernel.schema.actors import actors
+from kernel.schema.base import Side, one_of, table
+
+
+class ReceivedState(StrEnum):
+    NEW = "new"
+    DONE = "done"
+    REFUSED = "refused"  # read, and not acted on; the reason says why
+    PARKED = "parked"  # broke the handler too often; waits for a person
+
+
+activities = table(
+    "activities",
+    Side.PERSONA,
+    sa.Column("uri", sa.Text, primary_key=True),
+    sa.Column("actor_uri", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("object_uri", sa.Text, nullable=False),
+    sa.Column("thread_id", sa.BigInteger),
+    sa.Column("body", sa.Text, nullable=False),  # verbatim JSON (WIRE-G10); blank once deleted
+    sa.Column("public", sa.Boolean, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Index("ix_activities_object_uri", "object_uri", "kind", "actor_uri"),
+    sa.Index("ix_activities_actor_uri", "actor_uri", "kind", "thread_id"),
+    sa.Index("ix_activities_day", "day"),
+)
+
+received = table(
+    "received",
+    Side.NEITHER,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("origin", sa.Text, nullable=False),  # of the signer: nobody occupies another's id
+    sa.Column("activity_uri", sa.Text, nullable=False),
+    sa.Column("signer_uri", sa.Text, nullable=False),  # owner of the key that signed
+    sa.Column("body", sa.LargeBinary),  # as it came; gone once processed
+    sa.Column("state", sa.Text, nullable=False, server_default=ReceivedState.NEW.value),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("day", sa.Date, nullable=False),
+    one_of("state", "state", ReceivedState),
+    sa.UniqueConstraint("origin", "activity_uri"),
+    sa.Index(
+        "ix_received_next_attempt", "next_attempt", "id", postgresql_where=sa.text("state = 'new'")
+    ),
+    sa.Index("ix_received_day", "day"),
+)
+
+peers = table(
+    "peers",
+    Side.NEITHER,
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("software", sa.Text, nullable=False, server_default=""),
+    sa.Column("wrapped", sa.Boolean),  # speaks FEP-1b12; null: not known yet
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("leased_until", sa.DateTime(timezone=True)),
+    sa.Column("lease", sa.Uuid),
+    sa.Column("refusal", sa.Text, nullable=False, server_default=""),  # the last one, for the admin
+    sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+deliveries = table(
+    "deliveries",
+    Side.PERSONA,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("host", sa.Text, sa.ForeignKey(peers.c.host), nullable=False),
+    sa.Column("inbox", sa.Text, nullable=False),
+    sa.Column("lane", sa.Text, nullable=False),  # order holds inside (host, lane)
+    sa.Column(
+        "activity_uri", sa.Text, sa.ForeignKey(activities.c.uri, ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("signer_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("parked", sa.Text),  # why it is no longer tried
+    sa.Column("day", sa.Date, nullable=False),
+    sa.UniqueConstraint("activity_uri", "inbox"),
+    sa.Index("ix_deliveries_host_id", "host", "id", postgresql_where=sa.text("parked IS NULL")),
+)
+
+tombstones = table(
+    "tombstones",
+    Side.NEITHER,
+    sa.Column("uri", sa.Text, primary_key=True),  # a Delete that came first wins (WIRE 4.9)
+    sa.Column("until", sa.Date, nullable=False),
+)

@@ -1,0 +1,87 @@
+"""Support groups that live here: their settings, guidelines and moderators (DESIGN, "Groups")."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from kernel.schema.actors import actors
+from kernel.schema.base import Side, one_of, table
+
+
+class Sees(StrEnum):
+    EVERYONE = "everyone"
+    MEMBERS = "members"
+    NODE = "node"
+
+
+class Posts(StrEnum):
+    ANYONE = "anyone"
+    MEMBERS = "members"
+    APPROVED = "approved"
+
+
+class Joining(StrEnum):
+    OPEN = "open"
+    APPROVAL = "approval"
+    INVITATION = "invitation"
+
+
+class Premoderation(StrEnum):
+    NONE = "none"
+    FIRST = "first"
+    ALL = "all"
+
+
+groups = table(
+    "groups",
+    Side.PERSONA,
+    sa.Column("actor_id", sa.Uuid, sa.ForeignKey(actors.c.id), primary_key=True),
+    sa.Column("desk_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False, unique=True),
+    sa.Column("sees", sa.Text, nullable=False),
+    sa.Column("posts", sa.Text, nullable=False),
+    sa.Column("joining", sa.Text, nullable=False),
+    sa.Column("premoderation", sa.Text, nullable=False),
+    sa.Column("one_voice", sa.Boolean, nullable=False),  # one persona of a member at a time
+    sa.Column("one_time", sa.Boolean, nullable=False),  # one-time personas may post
+    sa.Column("notes_required", sa.Boolean, nullable=False),
+    sa.Column("slow_minutes", sa.Integer, nullable=False),
+    sa.Column("languages", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("guidelines", sa.Integer, nullable=False, server_default="0"),  # newest version
+    sa.Column("accept_from", sa.Integer, nullable=False, server_default="0"),  # newest material one
+    one_of("sees", "sees", Sees),
+    one_of("posts", "posts", Posts),
+    one_of("joining", "joining", Joining),
+    one_of("premoderation", "premoderation", Premoderation),
+)
+
+guidelines = table(
+    "guidelines",
+    Side.PERSONA,
+    sa.Column(
+        "group_id", sa.Uuid, sa.ForeignKey(groups.c.actor_id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),  # Markdown
+)
+
+moderators = table(
+    "moderators",
+    Side.PERSONA,
+    sa.Column(
+        "group_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column(
+        "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Index("ix_moderators_actor_id", "actor_id"),
+)
+
+group_invitations = table(
+    "group_invitations",
+    Side.NEITHER,
+    sa.Column("id", sa.LargeBinary(32), primary_key=True),  # SHA-256 of the bearer secret
+    sa.Column(
+        "group_id", sa.Uuid, sa.ForeignKey(groups.c.actor_id, ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("uses_left", sa.Integer, nullable=False),
+)

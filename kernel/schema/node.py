@@ -1,0 +1,34 @@
+"""The node itself: one row, settled by its first administrator."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from kernel.schema.base import Side, one_of, table
+
+
+class SignUp(StrEnum):
+    OPEN = "open"
+    APPROVAL = "approval"
+    INVITATION = "invitation"
+    CLOSED = "closed"
+
+
+node = table(
+    "node",
+    Side.NEITHER,
+    sa.Column("one", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("origin", sa.Text, nullable=False),  # for ever
+    sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("name", sa.Text, nullable=False, server_default=""),
+    sa.Column("about", sa.Text, nullable=False, server_default=""),  # Markdown
+    sa.Column("contact", sa.Text, nullable=False, server_default=""),
+    sa.Column("country", sa.Text, nullable=False, server_default=""),  # ISO 3166-1 alpha-2
+    sa.Column("languages", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("sign_up", sa.Text, nullable=False, server_default=SignUp.CLOSED.value),
+    sa.Column("crisis_policy", sa.Text, nullable=False, server_default=""),
+    sa.Column("people", sa.Integer, nullable=False, server_default="0"),  # rounded, once a day
+    sa.Column("counted", sa.Date),
+    sa.CheckConstraint("one", name="only_one"),
+    one_of("sign_up", "sign_up", SignUp),
+)

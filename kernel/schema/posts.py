@@ -1,0 +1,77 @@
+"""Threads, posts, and what people felt about them."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from kernel.schema.actors import actors
+from kernel.schema.base import Side, one_of, table
+
+
+class PostState(StrEnum):
+    HELD = "held"  # waits for a moderator; only its author and the moderators see it
+    SHOWN = "shown"
+    REMOVED = "removed"  # by a moderator: kept for an appeal, shown to nobody else
+    DELETED = "deleted"  # by its author: the words are gone
+
+
+class ReactionKind(StrEnum):
+    LIKE = "like"
+    DISLIKE = "dislike"  # stored, shown nowhere (WIRE in-5)
+    SHARE = "share"
+
+
+threads = table(
+    "threads",
+    Side.PERSONA,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # its root post's
+    sa.Column("uri", sa.Text, nullable=False, unique=True),  # the `context` (WIRE-G41)
+    sa.Column("group_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False),
+    sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("shown", sa.Boolean, nullable=False),  # false while the root is held or gone
+    sa.Column("latest_id", sa.BigInteger, nullable=False),  # newest shown post: orders lists
+    sa.Column("replies", sa.Integer, nullable=False, server_default="0"),  # shown ones
+    sa.Index(
+        "ix_threads_group_id_latest_id", "group_id", "latest_id", postgresql_where=sa.text("shown")
+    ),
+)
+
+posts = table(
+    "posts",
+    Side.PERSONA,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # sorts by release
+    sa.Column("uri", sa.Text, nullable=False, unique=True),
+    sa.Column("author_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False),
+    sa.Column("thread_id", sa.BigInteger, sa.ForeignKey(threads.c.id), nullable=False),
+    sa.Column("group_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False),
+    sa.Column("parent_id", sa.BigInteger, sa.ForeignKey("posts.id")),
+    sa.Column("title", sa.Text, nullable=False, server_default=""),
+    sa.Column("source", sa.Text, nullable=False, server_default=""),  # Markdown, ours only
+    sa.Column("content", sa.Text, nullable=False),  # HTML as sent; sanitise to show
+    sa.Column("note", sa.Text, nullable=False, server_default=""),  # content note, plain text
+    sa.Column("sensitive", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("language", sa.Text, nullable=False, server_default=""),  # BCP 47
+    sa.Column("published", sa.DateTime(timezone=True), nullable=False),  # to the minute
+    sa.Column("edited", sa.DateTime(timezone=True)),
+    sa.Column("url", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),  # of a removal, for the author
+    one_of("state", "state", PostState),
+    sa.Index("ix_posts_thread_id_id", "thread_id", "id"),
+    sa.Index("ix_posts_author_id_id", "author_id", "id"),
+    sa.Index("ix_posts_parent_id", "parent_id"),
+    sa.Index("ix_posts_held", "group_id", "id", postgresql_where=sa.text("state = 'held'")),
+)
+
+reactions = table(
+    "reactions",
+    Side.PERSONA,
+    sa.Column(
+        "post_id", sa.BigInteger, sa.ForeignKey(posts.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("actor_uri", sa.Text, primary_key=True),
+    sa.Column("uri", sa.Text, nullable=False),  # of the activity, for its Undo
+    one_of("kind", "kind", ReactionKind),
+    sa.Index("ix_reactions_uri", "uri"),
+)

@@ -1,0 +1,17 @@
+"""Every table, in one name space: `from kernel.schema.tables import posts`."""
+
+from kernel.schema.accounts import accounts, invitations, sessions
+from kernel.schema.actors import actor_keys, actors, departures, follows
+from kernel.schema.base import metadata
+from kernel.schema.federation import activities, deliveries, peers, received, tombstones
+from kernel.schema.groups import group_invitations, groups, guidelines, moderators
+from kernel.schema.moderation import audit, bans, domain_blocks
+from kernel.schema.node import node
+from kernel.schema.posts import posts, reactions, threads
+
+__all__ = [
+    "accounts", "activities", "actor_keys", "actors", "audit", "bans", "deliveries",
+    "departures", "domain_blocks", "follows", "group_invitations", "groups", "guidelines",
+    "invitations", "metadata", "moderators", "node", "peers", "posts", "reactions", "received",
+    "sessions", "threads", "tombstones",
+]

@@ -1,0 +1,165 @@
+"""What people write: Markdown in, an allow-list of HTML out, in bounded time (SEC-X1, SEC-D11)."""
+
+import html
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from markupsafe import Markup
+
+MAX_MARKDOWN: Final = 20 * 1024
+MAX_HTML: Final = 100 * 1024
+_MAX_PLAIN: Final = 20 * 1024
+_MAX_MARKUP: Final = 1000  # signs that may begin markup; the parser's worst cases stay short
+
+TAGS: Final = frozenset({
+    "p", "br", "a", "span", "strong", "em", "b", "i", "u", "del", "s", "code", "pre",
+    "blockquote", "ul", "ol", "li", "ruby", "rt", "rp",
+})  # fmt: skip
+_CLASSES: Final = frozenset(
+    {"mention", "hashtag", "u-url", "h-card", "ellipsis", "invisible", "quote-inline"}
+)
+_REL: Final = "nofollow noopener noreferrer ugc"
+
+_LINK = re.compile(r"""https?://[^\s<>"'\\^`{|}]{1,2000}""", re.IGNORECASE)
+_ANCHOR = re.compile(r'<a ([^>]*?)href="([^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
+_HEADING = re.compile(r"<(/?)h[1-6]\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>")
+_LINE_END = re.compile(r"<br>|</(?:p|li|pre|blockquote|ul|ol)>")
+_SIGNS = re.compile(r"[:\[\]*_`<>&\\!\n]")
+
+_allow: Final[Callable[[str], str]] = partial(
+    nh3.clean,
+    tags=set(TAGS),
+    attributes={
+        "*": {"lang"},
+        "a": {"href"},
+        "ol": {"start", "reversed"},
+        "li": {"value"},
+    },
+    tag_attribute_values={tag: {"translate": {"no", "yes"}} for tag in ("a", "span")},
+    allowed_classes={tag: set(_CLASSES) for tag in ("a", "span", "p")},
+    url_schemes={"http", "https"},
+    url_relative="deny",
+    link_rel=_REL,
+)
+
+
+def clean(untrusted: str) -> Markup:
+    """HTML that is safe to show: the tags of WIRE-P1 and nothing that runs, loads or hides.
+
+    A link whose words do not name the server it leads to says so in brackets (SEC-X3).
+    """
+    return Markup(_ANCHOR.sub(_name_host, _sanitise(untrusted[:MAX_HTML])))  # noqa: S704
+
+
+def render(markdown: str) -> str:
+    """The HTML of a member's Markdown (CommonMark), clean by WIRE-P1.
+
+    Headings become bold paragraphs; images become links; HTML is shown as it was typed. Where
+    there is more markup than prose needs, the words come out as plain paragraphs.
+    """
+    source = markdown[:MAX_MARKDOWN].replace("\r\n", "\n")
+    signs = sum(1 for _ in _SIGNS.finditer(source))
+    made = _PARSER.render(source) if signs <= _MAX_MARKUP else _paragraphs(source)
+    return _sanitise(made).strip()
+
+
+def plain(untrusted: str, limit: int, *, first_line: bool = False) -> str:
+    """The words of some HTML on one line, at most `limit` characters: text, so escape to show."""
+    safe = _LINE_END.sub("\n", _sanitise(untrusted[:_MAX_PLAIN]))
+    lines = [" ".join(line.split()) for line in html.unescape(_TAG.sub("", safe)).splitlines()]
+    lines = [line for line in lines if line]
+    words = (lines[0] if lines else "") if first_line else " ".join(lines)
+    return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+
+
+def paragraph(words: str) -> str:
+    """One line of plain text as an HTML paragraph."""
+    return f"<p>{html.escape(words)}</p>"
+
+
+def _sanitise(untrusted: str) -> str:
+    """The allow-list; headings survive as bold paragraphs."""
+    return _allow(_HEADING.sub(_embolden, untrusted))
+
+
+def _embolden(match: re.Match[str]) -> str:
+    return "</strong></p>" if match[1] else "<p><strong>"
+
+
+def _name_host(match: re.Match[str]) -> str:
+    before, href, after, words = match.groups()
+    host = _ascii_host(html.unescape(href))
+    shown = html.unescape(_TAG.sub("", words)).strip()
+    addressed = shown[:1] in "@#" and "." not in shown and "mention" in before + after
+    if addressed or not host or host in shown.lower():
+        return match.group()
+    return f'<a {before}href="{href}"{after}>{words} ({html.escape(host)})</a>'
+
+
+def _ascii_host(url: str) -> str:
+    """The host as the resolver sees it: look-alike letters show as `xn--`."""
+    try:
+        host = (urlsplit(url).hostname or "")[:253]
+        return host if host.isascii() else host.encode("idna").decode()
+    except (ValueError, UnicodeError):
+        return "an address that cannot be read"
+
+
+def _paragraphs(source: str) -> str:
+    parts = (part for part in re.split(r"\n\s*\n", source) if part.strip())
+    return "".join(f"<p>{html.escape(part).replace(chr(10), '<br>')}</p>" for part in parts)
+
+
+def _link_bare_addresses(state: StateCore) -> None:
+    for block in state.tokens:
+        if block.type == "inline" and block.children and "://" in block.content:
+            block.children = list(_linked(block.children))
+
+
+def _linked(tokens: Sequence[Token]) -> Iterator[Token]:
+    inside = 0
+    for token in tokens:
+        inside += {"link_open": 1, "link_close": -1}.get(token.type, 0)
+        if token.type == "text" and not inside:
+            yield from _split(token.content)
+        else:
+            yield token
+
+
+def _split(words: str) -> Iterator[Token]:
+    end = 0
+    for match in _LINK.finditer(words):
+        url = match.group().rstrip(".,;:!?*_~")
+        if url.endswith(")") and "(" not in url:
+            url = url.rstrip(")")
+        if not _ascii_host(url):
+            continue
+        yield _text(words[end : match.start()])
+        end = match.start() + len(url)
+        yield Token("link_open", "a", 1, attrs={"href": url})
+        yield _text(url)
+        yield Token("link_close", "a", -1)
+    yield _text(words[end:])
+
+
+def _text(words: str) -> Token:
+    return Token("text", "", 0, content=words)
+
+
+def _parser() -> MarkdownIt:
+    made = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": 20})
+    made.disable(["image", "hr", "html_block", "html_inline"])
+    made.validateLink = lambda url: url.lower().startswith(("http://", "https://"))  # type: ignore[method-assign]
+    made.core.ruler.push("link_bare_addresses", _link_bare_addresses)
+    return made
+
+
+_PARSER: Final = _parser()

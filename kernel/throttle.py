@@ -1,0 +1,47 @@
+"""How often somebody may do something, counted in memory and nowhere else (DESIGN, SEC-D12)."""
+
+from collections.abc import Hashable
+from datetime import datetime, timedelta
+from math import ceil
+
+from kernel.clock import Clock
+from kernel.errors import TooMany
+
+
+class Throttle:
+    """At most `limit` checks of one key within `seconds` of its first one.
+
+    Remembers at most `capacity` keys: a flood of new ones pushes out the oldest, never grows.
+    """
+
+    def __init__(self, limit: int, seconds: float, clock: Clock, *, capacity: int = 20_000) -> None:
+        self._limit = limit
+        self._window = timedelta(seconds=seconds)
+        self._clock = clock
+        self._capacity = capacity
+        self._seen: dict[Hashable, tuple[datetime, int]] = {}  # in the order the windows end
+
+    def check(self, key: Hashable) -> None:
+        """Count one more. Raises TooMany: the limit is reached; `retry_after` says when it ends."""
+        now = self._clock()
+        end, count = self._seen.get(key, (now, 0))
+        if end <= now:
+            self._seen.pop(key, None)
+            self._make_room(now)
+            end, count = now + self._window, 0
+        if count >= self._limit:
+            raise TooMany(
+                "That was a lot at once. Please wait a little, then try again.",
+                retry_after=ceil((end - now).total_seconds()),
+            )
+        self._seen[key] = (end, count + 1)
+
+    def _make_room(self, now: datetime) -> None:
+        while self._seen:
+            oldest = next(iter(self._seen))
+            if self._seen[oldest][0] > now and len(self._seen) < self._capacity:
+                return
+            del self._seen[oldest]
+
+    def __len__(self) -> int:
+        return len(self._seen)
