@@ -1,0 +1,185 @@
+"""Actors: everyone who speaks, ours and those met elsewhere."""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Self
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import keys
+from activitypub.keys import KeyPair
+from kernel.clock import to_month
+from kernel.errors import Conflict, Malformed, NotFound
+from kernel.here import Here
+from kernel.ids import random_uuid
+from kernel.rows import AnyRow
+from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.tables import actor_keys, actors
+from kernel.sealing import seal, unseal
+
+HANDLE = re.compile(r"[a-z0-9_]{1,30}")
+
+_PATHS = {ActorKind.PERSON: "u", ActorKind.GROUP: "g", ActorKind.SERVICE: "desk"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """One actor as stored. Every URI is absolute; `summary` is HTML to be sanitised when shown."""
+
+    id: UUID
+    uri: str
+    kind: ActorKind
+    local: bool
+    handle: str
+    host: str
+    name: str
+    summary: str
+    source: str
+    url: str | None
+    inbox: str
+    shared_inbox: str | None
+    followers_uri: str | None
+    moderators_uri: str | None
+    locked: bool
+    key_id: str
+    public_key: str
+    ed25519: str | None
+    state: ActorState
+    since: date | None
+    closes_on: date | None
+    fetched_at: datetime | None
+
+    @property
+    def address(self) -> str:
+        """`@name@host`."""
+        return f"@{self.handle}@{self.host}"
+
+    @property
+    def delivery_inbox(self) -> str:
+        """Where public things go: the shared inbox where there is one (WIRE-Q1)."""
+        return self.shared_inbox or self.inbox
+
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        """From a row that selected `columns()`."""
+        values = {name: getattr(row, name) for name in cls.__slots__}
+        values["kind"], values["state"] = ActorKind(values["kind"]), ActorState(values["state"])
+        return cls(**values)
+
+
+def columns(alias: sa.FromClause = actors) -> list[sa.ColumnElement[object]]:
+    """The columns `Actor.of` reads."""
+    return [alias.c[name] for name in Actor.__slots__]
+
+
+async def _first(conn: AsyncConnection, condition: sa.ColumnElement[bool]) -> Actor | None:
+    row = (await conn.execute(sa.select(*columns()).where(condition).limit(1))).first()
+    return Actor.of(row) if row else None
+
+
+async def get(conn: AsyncConnection, actor_id: UUID) -> Actor:
+    """Raises NotFound: no such actor."""
+    if (actor := await _first(conn, actors.c.id == actor_id)) is None:
+        raise NotFound
+    return actor
+
+
+async def by_uri(conn: AsyncConnection, uri: str) -> Actor | None:
+    """The actor with exactly this id."""
+    return await _first(conn, actors.c.uri == uri)
+
+
+async def by_key_id(conn: AsyncConnection, key_id: str) -> Actor | None:
+    """The actor whose key this is."""
+    return await _first(conn, actors.c.key_id == key_id)
+
+
+async def by_handle(
+    conn: AsyncConnection, handle: str, *, kind: ActorKind | None = None
+) -> Actor | None:
+    """An actor of ours by name; names are unique across kinds (WIRE-A2)."""
+    condition = actors.c.local & (sa.func.lower(actors.c.handle) == handle.lower())
+    if kind is not None:
+        condition &= actors.c.kind == kind
+    return await _first(conn, condition)
+
+
+async def create_local(
+    conn: AsyncConnection,
+    here: Here,
+    *,
+    kind: ActorKind,
+    handle: str,
+    name: str,
+    keys: KeyPair,
+    actor_id: UUID | None = None,
+    uri: str | None = None,
+    source: str = "",
+    summary: str = "",
+    locked: bool = False,
+) -> Actor:
+    """Make an actor of ours and seal its private keys under the node key.
+
+    Raises Malformed: the handle is not `[a-z0-9_]{1,30}` (WIRE-A1). Raises Conflict: it is taken.
+    """
+    if uri is None and not HANDLE.fullmatch(handle):
+        raise Malformed("A name can have small letters a-z, digits and _, up to 30 of them.")
+    taken = Conflict("Somebody uses that name already. Please try another one.")
+    if await by_handle(conn, handle) is not None:
+        raise taken
+    base = uri or f"{here.origin}/{_PATHS[kind]}/{handle}"
+    root = base.rstrip("/")
+    row = {
+        "id": actor_id or random_uuid(),
+        "uri": base,
+        "kind": kind,
+        "local": True,
+        "handle": handle,
+        "host": here.host,
+        "name": name,
+        "summary": summary,
+        "source": source,
+        "url": base,
+        "inbox": f"{root}/inbox",
+        "shared_inbox": f"{here.origin}/inbox",
+        "followers_uri": f"{root}/followers",
+        "moderators_uri": f"{root}/moderators" if kind is ActorKind.GROUP else None,
+        "locked": locked,
+        "key_id": f"{base}#main-key",
+        "public_key": keys.public_pem,
+        "ed25519": keys.ed25519_multibase,
+        "since": to_month(here.now()),
+    }
+    made = (
+        await conn.execute(
+            insert(actors).values(row).on_conflict_do_nothing().returning(*columns())
+        )
+    ).first()
+    if made is None:
+        raise taken
+    actor = Actor.of(made)
+    await conn.execute(
+        actor_keys.insert().values(
+            actor_id=actor.id,
+            sealed=seal(
+                here.node_key.derive("actor keys"), keys.to_bytes(), f"actor key {actor.id}"
+            ),
+        )
+    )
+    return actor
+
+
+async def signing_keys(conn: AsyncConnection, here: Here, actor_id: UUID) -> KeyPair:
+    """The private keys of an actor of ours. Raises NotFound: it has none."""
+    sealed = await conn.scalar(
+        sa.select(actor_keys.c.sealed).where(actor_keys.c.actor_id == actor_id)
+    )
+    if sealed is None:
+        raise NotFound
+    return keys.KeyPair.from_bytes(
+        unseal(here.node_key.derive("actor keys"), sealed, f"actor key {actor_id}")
+    )

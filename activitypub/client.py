@@ -1,0 +1,321 @@
+"""The guarded client: the only thing here that opens connections outwards (DESIGN decision 7).
+
+Every address is resolved once, checked, and only then connected to; redirects are new requests that
+go through the same gate. Nothing is taken from the environment, and no cookie or password is sent.
+"""
+
+import asyncio
+import math
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+import aiohttp
+from yarl import URL
+
+from activitypub import jsontext
+from activitypub.gate import Gate, SystemResolver
+from activitypub.gate import Resolver as Resolver
+from activitypub.gate import Unreachable as Unreachable
+from activitypub.jsontext import Json
+from activitypub.signatures import CONTENT_TYPE
+from activitypub.vocab import AS2
+from kernel.addresses import Network
+from kernel.clock import Clock
+from kernel.errors import Gone, Malformed, NotFound, TooMany
+from kernel.throttle import Throttle
+from kernel.urls import Url, parse, same_origin
+
+AP_ACCEPT = f'application/activity+json, application/ld+json; profile="{AS2}"'
+
+MAX_DOCUMENT = 1024 * 1024  # bytes, after decompression
+MAX_ANSWER = 16 * 1024  # bytes kept of the answer to a POST
+MAX_HOPS = 3
+CONNECT_SECONDS = 5.0
+TOTAL_SECONDS = 10.0
+FETCHES_PER_ACTIVITY = 40
+FETCHES_PER_ORIGIN = 300  # an hour
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
+_SIGNED = frozenset({"host", "date", "digest", "content-digest", "signature", "signature-input"})
+_SOCKETS = 300
+
+Signer = Callable[[str, str, bytes | None], Mapping[str, str]]
+"""Makes fresh headers for one attempt, from its method, URL and body (WIRE-S5)."""
+
+Blocked = Callable[[str], Awaitable[bool]]
+"""Whether a host (`name` or `name:port`) is one this node does not talk with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back. `url` is the last one asked; `headers` can be read in any case."""
+
+    status: int
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    content_type: str
+
+    @property
+    def is_activity(self) -> bool:
+        """Whether its media type says that it is meant as ActivityPub (SEC-S3)."""
+        return is_activity_type(self.content_type)
+
+
+def is_activity_type(content_type: str) -> bool:
+    """Whether a Content-Type is `application/activity+json`, or ld+json with the AS2 profile."""
+    kind, _, rest = content_type.partition(";")
+    kind = kind.strip().lower()
+    if kind == "application/activity+json":
+        return True
+    parameters = dict(_parameter(part) for part in rest.split(";"))
+    return kind == "application/ld+json" and AS2 in parameters.get("profile", "").split()
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name.strip().lower(), value.strip().strip('"')
+
+
+class Budget:
+    """Bounds the fetches that others can cause (DESIGN, Limits; SEC-S29), in bounded memory."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._hourly = Throttle(FETCHES_PER_ORIGIN, 3600, clock, capacity=10_000)
+        self._left = math.inf
+
+    def for_activity(self) -> "Budget":
+        """What one activity may spend: 40, out of the same hourly 300."""
+        budget = copy(self)
+        budget._left = FETCHES_PER_ACTIVITY
+        return budget
+
+    def spend(self, origin: str) -> None:
+        """Count one fetch for `origin`. Raises TooMany: there is nothing left to spend."""
+        if self._left <= 0:
+            raise TooMany("That would take too many look-ups.")
+        self._hourly.check(origin)
+        self._left -= 1
+
+
+class Client:
+    """Fetches and posts for the node, within limits of address, hops, bytes and seconds.
+
+    Plain http, ports and private addresses work only inside `allowed_networks`. `tls` replaces the
+    system's certificate authorities; certificates are always checked.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        allowed_networks: tuple[Network, ...] = (),
+        resolver: Resolver | None = None,
+        blocked: Blocked | None = None,
+        total_seconds: float = TOTAL_SECONDS,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._user_agent = _plain(user_agent)
+        self._allow_http = bool(allowed_networks)
+        self._resolver = resolver or SystemResolver()
+        self._gate = Gate(self._resolver, allowed_networks)
+        self._blocked = blocked
+        self._total_seconds = total_seconds
+        self._tls = tls
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    async def get(
+        self,
+        url: str,
+        *,
+        accept: str = AP_ACCEPT,
+        signer: Signer | None = None,
+        limit: int = MAX_DOCUMENT,
+    ) -> Answer:
+        """What is at `url`, whatever its status, after at most three redirects.
+
+        A redirect is a new request: checked like the first and signed afresh for where it goes.
+        Raises Malformed: the URL, a redirect or the answer's form is not acceptable, or the body is
+        longer than `limit` bytes. Raises Unreachable.
+        """
+        asked = parse(url, allow_http=self._allow_http, allow_fragment=True)
+        headers = {"Accept": accept, "Accept-Encoding": "gzip, deflate"}
+        async with self._limits():
+            for _ in range(1 + MAX_HOPS):
+                answer = await self._ask("GET", asked, headers, signer, None, limit)
+                if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+                    return answer
+                asked = self._redirected(asked, answer.headers["Location"])
+        raise Malformed("That address sends us on too often.")
+
+    async def fetch_document(self, uri: str, *, signer: Signer | None = None) -> dict[str, Json]:
+        """The ActivityPub document at `uri`, which its own server vouches for (WIRE 4.9).
+
+        Its id is `uri` or where that led; a document that names another id on its server is asked
+        for once more by that id (WIRE-B2). Raises Malformed: it is not that, or of another media
+        type or context (SEC-S2, S3, S4; WIRE-B1). Raises NotFound, Gone: 404, 410.
+        Raises Unreachable.
+        """
+        document, found, at = await self._document(uri, signer)
+        if found in (uri, uri.partition("#")[0], at):
+            return document
+        again, found_again, _ = await self._document(found, signer)
+        if found_again != found:
+            raise Malformed("That document does not keep to one id.")
+        return again
+
+    async def post(self, url: str, body: bytes, *, signer: Signer) -> Answer:
+        """Send an activity. Redirects are reported, not followed; the answer's body may be cut.
+
+        A kept connection that the peer had closed is replaced once. Raises Unreachable.
+        """
+        try:
+            asked = parse(url, allow_http=self._allow_http)
+        except Malformed as error:
+            raise Unreachable("address not allowed") from error
+        headers = {"Accept-Encoding": "identity", "Content-Type": CONTENT_TYPE}
+        async with self._limits():
+            try:
+                return await self._ask("POST", asked, headers, signer, body, MAX_ANSWER)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+                return await self._ask("POST", asked, headers, signer, body, MAX_ANSWER)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+        if isinstance(self._resolver, SystemResolver):
+            self._resolver.close()
+
+    async def _document(self, uri: str, signer: Signer | None) -> tuple[dict[str, Json], str, str]:
+        """A document, its id, and the URL it came from, both on one origin."""
+        answer = await self.get(uri, signer=signer)
+        if answer.status == 404:
+            raise NotFound
+        if answer.status == 410:
+            raise Gone
+        if answer.status != 200:
+            raise Unreachable(f"status {answer.status}", status=answer.status)
+        if not answer.is_activity:
+            raise Malformed("That is not an ActivityPub document.")
+        document = jsontext.read(answer.body)
+        context = document.get("@context")
+        if AS2 not in (context if isinstance(context, list) else [context]):
+            raise Malformed("That document has no context we know.")
+        found = document.get("id")
+        if not isinstance(found, str) or not same_origin(found, answer.url):
+            raise Malformed("That document's id is not on the server it came from.")
+        return document, found, answer.url
+
+    def _redirected(self, asked: Url, location: str) -> Url:
+        if not location.isascii() or not location.isprintable() or " " in location:
+            raise Malformed("That address sends us on to one we cannot read.")
+        goal = parse(
+            urljoin(str(asked), location), allow_http=self._allow_http, allow_fragment=True
+        )
+        if asked.scheme == "https" and goal.scheme != "https":
+            raise Malformed("That address sends us on to one that is not safe.")
+        return goal
+
+    async def _ask(
+        self,
+        method: str,
+        url: Url,
+        headers: Mapping[str, str],
+        signer: Signer | None,
+        body: bytes | None,
+        limit: int,
+    ) -> Answer:
+        """One request and its answer, once the address is admitted."""
+        if self._blocked is not None and await self._blocked(url.netloc):
+            raise Unreachable("blocked")
+        await self._gate.admit(url)
+        target = url.origin + url.path_and_query
+        sent = {"User-Agent": self._user_agent, **headers}
+        if signer is not None:
+            sent |= _signed_headers(signer(method, target, body))
+        async with self._session(method).request(
+            method,
+            URL(target, encoded=True),
+            headers={name: _plain(value) for name, value in sent.items()},
+            data=body,
+            allow_redirects=False,
+        ) as response:
+            kinds = response.headers.getall("Content-Type", [""])
+            return Answer(
+                status=response.status,
+                url=url.without_fragment,
+                headers=response.headers,
+                body=await _read(response, limit, whole=method == "GET"),
+                content_type=kinds[0] if len(kinds) == 1 else "",
+            )
+
+    def _session(self, method: str) -> aiohttp.ClientSession:
+        """Posts have connections of their own, at most two to a host, and so cannot be crowded."""
+        if method not in self._sessions:
+            connector = aiohttp.TCPConnector(
+                resolver=self._gate,
+                use_dns_cache=False,
+                limit=_SOCKETS,
+                limit_per_host=2 if method == "POST" else 4,
+                socket_factory=self._gate.open_socket,
+                ssl=self._tls or True,
+            )
+            self._sessions[method] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            )
+        return self._sessions[method]
+
+    @asynccontextmanager
+    async def _limits(self) -> AsyncIterator[None]:
+        """Bound the seconds of everything inside, and say in our own words what went wrong."""
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                yield
+        except TimeoutError as error:
+            raise Unreachable("too slow") from error
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            raise Unreachable("no secure connection") from error
+        except aiohttp.ClientConnectorError as error:
+            raise Unreachable("no connection") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable("broken answer") from error
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int, *, whole: bool) -> bytes:
+    """The decoded body; more than `limit` bytes are refused where the `whole` of it is wanted."""
+    encodings = response.headers.getall("Content-Encoding", [""])
+    if whole and (len(encodings) > 1 or encodings[0].strip().lower() not in _ENCODINGS):
+        raise Malformed("That answer is packed in a way we do not open.")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            if whole:
+                raise Malformed("That answer is too long.")
+            break
+    return bytes(body[:limit])
+
+
+def _signed_headers(made: Mapping[str, str]) -> dict[str, str]:
+    """A signer's headers; it may add nothing but what proves who asks (SEC-R3)."""
+    if odd := {name for name in made if name.lower() not in _SIGNED}:
+        raise ValueError(f"A signer may not set {', '.join(sorted(odd))}.")
+    return dict(made)
+
+
+def _plain(value: str) -> str:
+    """A header value that cannot end its line (SEC-R8)."""
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("A header value must be printable ASCII.")
+    return value

@@ -1,0 +1,270 @@
+"""Send what is due, one peer at a time, in order per thread (DESIGN decision 3, WIRE 6).
+
+A worker claims a peer by lease, sends its rows lane by lane over kept connections, deletes what
+was accepted in one statement, looks again, and releases. A peer can slow only itself.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activitypub import actors as actor_store
+from activitypub import signatures
+from activitypub.client import Answer, Client, Signer, Unreachable
+from activitypub.keys import KeyPair
+from kernel.here import Here
+from kernel.schema.tables import activities, actors, deliveries, peers
+
+log = logging.getLogger(__name__)
+
+ROWS = 100  # a claim lasts at most this many rows
+LEASE = timedelta(seconds=60)
+CLAIM_SECONDS = 20  # or this long
+LANES = 4  # lanes of one peer side by side
+CRASHES = 5
+KEEP = timedelta(days=30)
+FIRST_BACKOFF = timedelta(minutes=1)
+LONGEST_BACKOFF = timedelta(hours=12)
+_KEYS = 500
+
+_LATER = frozenset({408, 425, 429}) | frozenset(range(500, 600))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One delivery: what goes where, signed by whom."""
+
+    id: int
+    inbox: str
+    lane: str
+    signer_id: UUID
+    signer_key: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setback:
+    """The peer did not take something: when to try again (seconds, where it said so), and why."""
+
+    reason: str
+    retry_after: int | None = None
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """Claims peers and empties their queues."""
+
+    engine: AsyncEngine
+    here: Here
+    client: Client
+    _keys: OrderedDict[UUID, KeyPair] = field(default_factory=OrderedDict)
+
+    async def deliver_one(self, *, failing: bool | None = None) -> bool:
+        """Serve the next peer that is due. False: there is none.
+
+        `failing` chooses among peers that took the last delivery (False) or did not (True), so
+        that those that keep failing share only part of the workers.
+        """
+        claimed = await self._claim(failing)
+        if claimed is None:
+            return False
+        host, lease = claimed
+        setback: Setback | None = None
+        try:
+            async with asyncio.timeout(CLAIM_SECONDS):
+                while setback is None and (rows := await self._rows(host)):
+                    setback = await self._send(rows)
+        except TimeoutError:
+            log.info("peer=%s claim over, more to send", host)
+        finally:
+            await self._release(host, lease, setback)
+        return True
+
+    async def _claim(self, failing: bool | None) -> tuple[str, UUID] | None:
+        now = self.here.now()
+        waiting = sa.exists().where(
+            deliveries.c.host == peers.c.host, deliveries.c.parked.is_(None)
+        )
+        due = (
+            sa.select(peers.c.host)
+            .where(
+                peers.c.next_attempt <= now,
+                ~peers.c.paused,
+                sa.or_(peers.c.leased_until.is_(None), peers.c.leased_until < now),
+                waiting,
+            )
+            .order_by(peers.c.next_attempt)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if failing is not None:
+            due = due.where(peers.c.failures > 0 if failing else peers.c.failures == 0)
+        lease = uuid4()
+        async with self.engine.begin() as conn:
+            host = await conn.scalar(
+                sa.update(peers)
+                .where(peers.c.host == due.scalar_subquery())
+                .values(leased_until=now + LEASE, lease=lease)
+                .returning(peers.c.host)
+            )
+        return (host, lease) if host is not None else None
+
+    async def _rows(self, host: str) -> Sequence[Row]:
+        """The peer's next rows in order; the attempt is counted before the work."""
+        async with self.engine.begin() as conn:
+            await conn.execute(
+                sa.update(deliveries)
+                .where(
+                    deliveries.c.host == host,
+                    deliveries.c.parked.is_(None),
+                    deliveries.c.attempts >= CRASHES,
+                )
+                .values(parked="broke the sender")
+            )
+            await conn.execute(
+                sa.delete(deliveries).where(
+                    deliveries.c.host == host,
+                    deliveries.c.day < self.here.now().date() - KEEP,
+                )
+            )
+            found = (
+                await conn.execute(
+                    sa.select(
+                        deliveries.c.id,
+                        deliveries.c.inbox,
+                        deliveries.c.lane,
+                        deliveries.c.signer_id,
+                        actors.c.key_id.label("signer_key"),
+                        activities.c.body,
+                    )
+                    .join(activities, activities.c.uri == deliveries.c.activity_uri)
+                    .join(actors, actors.c.id == deliveries.c.signer_id)
+                    .where(deliveries.c.host == host, deliveries.c.parked.is_(None))
+                    .order_by(deliveries.c.id)
+                    .limit(ROWS)
+                )
+            ).all()
+            rows = [Row(**row._mapping) for row in found]
+            await conn.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.id.in_([row.id for row in rows]))
+                .values(attempts=deliveries.c.attempts + 1)
+            )
+        return rows
+
+    async def _send(self, rows: Sequence[Row]) -> Setback | None:
+        """Send lane by lane; every row ends deleted, or waits with its attempt not counted."""
+        lanes: dict[str, list[Row]] = {}
+        for row in rows:
+            lanes.setdefault(row.lane, []).append(row)
+        slots = asyncio.Semaphore(LANES)
+        done: list[int] = []
+
+        async def send_lane(lane: Sequence[Row]) -> Setback | None:
+            async with slots:
+                for row in lane:
+                    if setback := await self._send_row(row):
+                        return setback
+                    done.append(row.id)
+            return None
+
+        outcomes = await asyncio.gather(*(send_lane(lane) for lane in lanes.values()))
+        async with self.engine.begin() as conn:
+            await conn.execute(sa.delete(deliveries).where(deliveries.c.id.in_(done)))
+            await conn.execute(
+                sa.update(deliveries)
+                .where(deliveries.c.id.in_([row.id for row in rows if row.id not in set(done)]))
+                .values(attempts=0)
+            )
+        return next((outcome for outcome in outcomes if outcome), None)
+
+    async def _send_row(self, row: Row) -> Setback | None:
+        """None once the row is dealt with: accepted, refused for good, or emptied by a delete."""
+        if not row.body:
+            return None
+        signer = await self._signer(row)
+        try:
+            answer = await self.client.post(row.inbox, row.body.encode(), signer=signer)
+        except Unreachable as error:
+            return Setback(reason=error.reason)
+        if answer.status in _LATER:
+            return Setback(reason=str(answer.status), retry_after=_retry_after(answer))
+        if answer.status >= 300:
+            await self._note_refusal(row, answer)
+        return None
+
+    async def _signer(self, row: Row) -> Signer:
+        keys = self._keys.get(row.signer_id)
+        if keys is None:
+            async with self.engine.connect() as conn:
+                keys = await actor_store.signing_keys(conn, self.here, row.signer_id)
+            self._keys[row.signer_id] = keys
+            while len(self._keys) > _KEYS:
+                self._keys.popitem(last=False)
+        private = keys.rsa
+
+        def sign(method: str, url: str, body: bytes | None) -> dict[str, str]:
+            return signatures.sign(private, row.signer_key, method, url, self.here.now(), body)
+
+        return sign
+
+    async def _note_refusal(self, row: Row, answer: Answer) -> None:
+        """A 4xx is final for this activity and shown to the administrator (WIRE-Q10)."""
+        log.info("delivery=%s refused status=%s", row.id, answer.status)
+        async with self.engine.begin() as conn:
+            host = sa.select(deliveries.c.host).where(deliveries.c.id == row.id)
+            await conn.execute(
+                sa.update(peers)
+                .where(peers.c.host.in_(host))
+                .values(
+                    refusal=f"{answer.status} {answer.body[:500].decode(errors='replace')}".replace(
+                        "\0", ""
+                    )
+                )
+            )
+
+    async def _release(self, host: str, lease: UUID, setback: Setback | None) -> None:
+        now = self.here.now()
+        async with self.engine.begin() as conn:
+            mine = sa.and_(peers.c.host == host, peers.c.lease == lease)
+            if setback is None:
+                await conn.execute(
+                    sa.update(peers)
+                    .where(mine)
+                    .values(lease=None, leased_until=None, failures=0, next_attempt=now)
+                )
+                return
+            failures = await conn.scalar(sa.select(peers.c.failures).where(mine)) or 0
+            await conn.execute(
+                sa.update(peers)
+                .where(mine)
+                .values(
+                    lease=None,
+                    leased_until=None,
+                    failures=failures + 1,
+                    next_attempt=now + backoff(failures, setback.retry_after),
+                    refusal=setback.reason,
+                )
+            )
+
+
+def backoff(failures: int, retry_after: int | None) -> timedelta:
+    """How long a peer rests: 1 min doubling to 12 h, a fifth of jitter, Retry-After obeyed."""
+    pause = min(FIRST_BACKOFF * 2 ** min(failures, 20), LONGEST_BACKOFF)
+    if retry_after is not None:
+        pause = max(pause, min(timedelta(seconds=retry_after), LONGEST_BACKOFF))
+    jitter = 0.8 + secrets.randbelow(400) / 1000
+    return timedelta(seconds=pause.total_seconds() * jitter)
+
+
+def _retry_after(answer: Answer) -> int | None:
+    value = answer.headers.get("Retry-After", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None

@@ -1,0 +1,276 @@
+"""The documents we send and serve: plain data in, AS2 out (WIRE 2, 3, 6, 8).
+
+Lists are always lists and single things always strings (WIRE-B4): stricter servers drop the rest.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from activitypub.actors import Actor
+from activitypub.jsontext import Json
+from activitypub.vocab import AS2, PUBLIC, Document
+from kernel import text
+from kernel.clock import iso
+from kernel.schema.actors import ActorKind
+
+SECURITY = "https://w3id.org/security/v1"
+FEP_1B12 = "https://w3id.org/fep/1b12"
+ACTIVITY_JSON = "application/activity+json"
+
+_LEMMY: dict[str, Json] = {"lemmy": "https://join-lemmy.org/ns#"}
+_LANGUAGE: dict[str, Json] = {
+    "sc": "http://schema.org/",
+    "language": "sc:inLanguage",
+    "identifier": "sc:identifier",
+}
+
+
+def _reference(term: str) -> Json:
+    return {"@id": term, "@type": "@id"}
+
+
+ACTOR_CONTEXT: list[Json] = [
+    AS2,
+    SECURITY,
+    "https://www.w3.org/ns/cid/v1",
+    {
+        "manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
+        "sensitive": "as:sensitive",
+        "toot": "http://joinmastodon.org/ns#",
+        "featured": _reference("toot:featured"),
+        "discoverable": "toot:discoverable",
+        "indexable": "toot:indexable",
+        **_LEMMY,
+        "moderators": _reference("lemmy:moderators"),
+        "postingRestrictedToMods": "lemmy:postingRestrictedToMods",
+        **_LANGUAGE,
+        "webfinger": "https://purl.archive.org/socialweb/webfinger#webfinger",
+        "implements": {
+            "@id": "https://w3id.org/fep/844e/implements",
+            "@type": "@id",
+            "@container": "@list",
+        },
+    },
+]
+POST_CONTEXT: list[Json] = [
+    AS2,
+    SECURITY,
+    {
+        "sensitive": "as:sensitive",
+        **_LEMMY,
+        "removeData": "lemmy:removeData",
+        "Lock": "lemmy:Lock",
+        "commentsEnabled": "https://joinpeertube.org/ns#commentsEnabled",
+        **_LANGUAGE,
+        "gts": "https://gotosocial.org/ns#",
+        "interactionPolicy": _reference("gts:interactionPolicy"),
+        "canQuote": _reference("gts:canQuote"),
+        "automaticApproval": _reference("gts:automaticApproval"),
+        "manualApproval": _reference("gts:manualApproval"),
+    },
+]
+
+
+def actor(subject: Actor, *, desk_closed_posting: bool = False) -> Document:
+    """The whole document of an actor of ours (WIRE 2.1-2.3)."""
+    root = subject.uri.rstrip("/")
+    found: Document = {
+        "@context": ACTOR_CONTEXT,
+        "id": subject.uri,
+        "type": subject.kind.value,
+        "preferredUsername": subject.handle,
+        "webfinger": subject.address.removeprefix("@"),
+        "name": subject.name,
+        "summary": subject.summary,
+        "url": subject.url,
+        "inbox": subject.inbox,
+        "outbox": f"{root}/outbox",
+        "followers": subject.followers_uri,
+        "endpoints": {"sharedInbox": subject.shared_inbox},
+        "manuallyApprovesFollowers": subject.locked,
+        "discoverable": subject.kind is ActorKind.GROUP,
+        "indexable": False,
+        "publicKey": {
+            "id": subject.key_id,
+            "owner": subject.uri,
+            "publicKeyPem": subject.public_key,
+        },
+        "generator": {
+            "type": "Application",
+            "name": "Hearthold",
+            "implements": [{"name": "FEP-1b12: federated groups", "href": FEP_1B12}],
+        },
+    }
+    if subject.since:
+        found["published"] = f"{subject.since.isoformat()}T00:00:00Z"
+    if subject.source:
+        found["source"] = {"content": subject.source, "mediaType": "text/markdown"}
+    if subject.ed25519:
+        found["assertionMethod"] = [
+            {
+                "id": f"{subject.uri}#ed25519-key",
+                "type": "Multikey",
+                "controller": subject.uri,
+                "publicKeyMultibase": subject.ed25519,
+            }
+        ]
+    if subject.kind is ActorKind.GROUP:
+        found["following"] = f"{root}/following"
+        found["featured"] = f"{root}/featured"
+        found["attributedTo"] = found["moderators"] = subject.moderators_uri
+        found["postingRestrictedToMods"] = desk_closed_posting
+        found["sensitive"] = False
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteSource:
+    """What a post's document is made of. URIs are absolute, times UTC, `content` our own HTML."""
+
+    uri: str
+    author: Actor
+    group: Actor
+    context: str
+    parent_uri: str | None
+    parent_author: Actor | None
+    title: str
+    content: str
+    source: str
+    note: str
+    sensitive: bool
+    language: str
+    published: datetime
+    edited: datetime | None
+    locked: bool
+    replies: Sequence[str] = ()
+    replies_total: int = 0
+
+
+def note(post: NoteSource) -> Document:
+    """A thread's root or a reply (WIRE 8.1, G40, G41, P1-P9)."""
+    title = text.paragraph(post.title) if post.title else ""
+    content = title + post.content
+    source = post.source
+    name = post.title
+    if post.note:
+        source = f"::: spoiler {post.note}\n{post.source}\n:::"  # WIRE-P4
+        name = f"[CW: {post.note}] {post.title}"[:200] if post.title else ""
+    cc = [post.group.followers_uri, post.parent_author.uri if post.parent_author else None]
+    mentions = [post.group, *([post.parent_author] if post.parent_author else [])]
+    return {
+        "@context": POST_CONTEXT,
+        "id": post.uri,
+        "type": "Note",
+        **({"name": name} if name else {}),
+        "attributedTo": post.author.uri,
+        "to": [PUBLIC, post.group.uri],
+        "cc": [uri for uri in cc if uri],
+        "audience": post.group.uri,
+        "context": post.context,
+        "inReplyTo": post.parent_uri,
+        **({"summary": post.note} if post.note else {}),
+        "sensitive": post.sensitive or bool(post.note),
+        "content": content,
+        "mediaType": "text/html",
+        **({"contentMap": {post.language: content}} if post.language else {}),
+        **({"language": {"identifier": post.language}} if post.language else {}),
+        "source": {"content": source, "mediaType": "text/markdown"},
+        "published": iso(post.published),
+        **({"updated": iso(post.edited)} if post.edited else {}),
+        "url": post.uri,
+        "attachment": [],
+        "tag": [
+            {"type": "Mention", "href": each.uri, "name": each.address}
+            for each in {each.uri: each for each in mentions}.values()
+        ],
+        "replies": _replies(post),
+        "commentsEnabled": not post.locked,
+        "interactionPolicy": {
+            "canQuote": {"automaticApproval": [post.author.uri], "manualApproval": []}
+        },
+    }
+
+
+def _replies(post: NoteSource) -> Document:
+    uri = f"{post.uri}/replies"
+    return {
+        "id": uri,
+        "type": "Collection",
+        "totalItems": post.replies_total,
+        "first": {
+            "id": f"{uri}?page=1",
+            "type": "CollectionPage",
+            "partOf": uri,
+            "items": list(post.replies),
+        },
+    }
+
+
+def tombstone(uri: str) -> Document:
+    """What a deleted post answers with, beside 410 (WIRE-Q12): nothing about whose it was."""
+    return {"@context": [AS2], "id": uri, "type": "Tombstone", "formerType": "Note"}
+
+
+def activity(
+    activity_id: str,
+    kind: str,
+    actor_uri: str,
+    obj: Json,
+    *,
+    to: Iterable[str],
+    cc: Iterable[str] = (),
+    **extra: Json,
+) -> Document:
+    """An activity; `extra` members (audience, target, summary, published) come along as given."""
+    return {
+        "@context": POST_CONTEXT,
+        "id": activity_id,
+        "type": kind,
+        "actor": actor_uri,
+        "to": list(to),
+        "cc": list(cc),
+        **{name: value for name, value in extra.items() if value is not None},
+        "object": embed(obj),
+    }
+
+
+def embed(obj: Json) -> Json:
+    """An object inside an activity: the outer `@context` serves for both."""
+    if isinstance(obj, dict):
+        return {name: value for name, value in obj.items() if name != "@context"}
+    return obj
+
+
+def collection(uri: str, items: Sequence[Json], *, total: int | None = None) -> Document:
+    """An un-paged OrderedCollection (WIRE-A24)."""
+    return {
+        "@context": POST_CONTEXT,
+        "id": uri,
+        "type": "OrderedCollection",
+        "totalItems": len(items) if total is None else total,
+        "orderedItems": list(items),
+    }
+
+
+def hidden_collection(uri: str, total: int) -> Document:
+    """Followers: a rounded count and nobody's name (WIRE-A6, A24)."""
+    return {
+        "@context": [AS2],
+        "id": uri,
+        "type": "Collection",
+        "totalItems": total,
+        "items": [],
+    }
+
+
+def page(uri: str, part_of: str, items: Sequence[Json], *, next_uri: str | None) -> Document:
+    """One page of an OrderedCollection."""
+    return {
+        "@context": [AS2],
+        "id": uri,
+        "type": "OrderedCollectionPage",
+        "partOf": part_of,
+        **({"next": next_uri} if next_uri else {}),
+        "orderedItems": list(items),
+    }

@@ -1,0 +1,316 @@
+"""HTTP signatures as the fediverse signs (draft-cavage, WIRE 4.1 and 4.2).
+
+httpsig lays out the text to sign and nothing more: it would take the algorithm from the header,
+where `hmac-sha256` turns a public key into a password. Which algorithm counts is decided here, by
+the kind of key, and the arithmetic is `cryptography`'s (DESIGN decision 6).
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from functools import partial
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA512, HashAlgorithm
+
+from activitypub.keys import PublicKey, weakness_of
+from activitypub.keys import load_public_key as load_public_key
+from kernel import urls
+from kernel.errors import Unproven
+
+with warnings.catch_warnings():  # httpsig 1.3.0 asks pkg_resources for its own version
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+    from httpsig.utils import generate_message
+
+Headers = Sequence[tuple[str, str]]  # as they came, in order, unfolded, names in any case
+
+CONTENT_TYPE = "application/activity+json"
+WINDOW = timedelta(minutes=60)  # WIRE-S13
+REPLAY_WINDOW = 2 * WINDOW
+
+_MAX_HEADER = 8 * 1024
+_MAX_SIGNED = 32
+_TARGET, _CREATED, _EXPIRES = "(request-target)", "(created)", "(expires)"
+_ONCE = frozenset({"host", "date", "digest", "content-digest", "content-type", "content-length"})
+_PARAMETER = re.compile(
+    r'\s*(?P<name>[A-Za-z]+)\s*=\s*(?:"(?P<quoted>[^"\\]*)"|(?P<bare>[^\s,"]+))\s*(?:,|\Z)'
+)
+_HASHES: Mapping[str, tuple[HashAlgorithm, ...]] = {
+    "rsa-sha256": (SHA256(),),
+    "rsa-sha512": (SHA512(),),
+    "hs2019": (SHA256(), SHA512()),
+    "ed25519": (),
+}
+_BY_KEY = "hs2019"  # the key decides (WIRE-S10)
+_DIGESTS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a Signature header says, before any of it is believed."""
+
+    key_id: str
+    algorithm: str
+    headers: tuple[str, ...]  # lower-case names, in the order signed
+    signature: bytes
+    created: int | None = None  # seconds since 1970
+    expires: int | None = None
+
+
+def sign(
+    key: RSAPrivateKey, key_id: str, method: str, url: str, date: datetime, body: bytes | None
+) -> dict[str, str]:
+    """The Host, Date, Digest and Signature headers of one attempt (WIRE-S1 to S5).
+
+    A POST also signs `content-type`, which must then be sent as CONTENT_TYPE. `body=b""` signs the
+    digest of nothing, which Lemmy's private groups want on a GET; None leaves it out.
+    """
+    asked = urls.parse(url, allow_http=True)
+    headers = {
+        "Host": asked.netloc,
+        "Date": format_datetime(date.astimezone(UTC), usegmt=True),
+    }
+    signed = [_TARGET, "host", "date"]
+    if body is not None:
+        headers["Digest"] = f"SHA-256={_base64(hashlib.sha256(body).digest())}"
+        signed.append("digest")
+    covered = dict(headers)
+    if method.upper() == "POST":
+        covered["Content-Type"] = CONTENT_TYPE
+        signed.append("content-type")
+    message = generate_message(
+        signed, covered, host=asked.netloc, method=method, path=asked.path_and_query
+    )
+    signature = _base64(key.sign(message, PKCS1v15(), SHA256()))
+    headers["Signature"] = (
+        f'keyId="{key_id}",algorithm="rsa-sha256",headers="{" ".join(signed)}",'
+        f'signature="{signature}"'
+    )
+    return headers
+
+
+def parse(headers: Headers) -> Claim:
+    """Read the one Signature header, leniently as to form (WIRE-S10).
+
+    Raises Unproven: there is none, or two (SEC-S11), or it leaves out or repeats something.
+    """
+    found = _values(headers, "signature")
+    if len(found) != 1:
+        raise Unproven("There must be exactly one signature.")
+    if _values(headers, "signature-input"):
+        raise Unproven("This kind of signature is not read here yet.")
+    given = _parameters(found[0])
+    algorithm = given.get("algorithm", _BY_KEY).lower()
+    if algorithm not in _HASHES:
+        raise Unproven("That signature algorithm is not read here.")
+    key_id = given.get("keyid", "")
+    if not 0 < len(key_id) <= urls.MAX_LENGTH or not key_id.isascii() or not key_id.isprintable():
+        raise Unproven("The signature names no key.")
+    names = tuple(
+        given.get("headers", _CREATED if algorithm == _BY_KEY else "date").lower().split()
+    )
+    if not 0 < len(names) <= _MAX_SIGNED or len(set(names)) != len(names):
+        raise Unproven("The list of what is signed cannot be read.")
+    try:
+        signature = base64.b64decode(given.get("signature", ""), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Unproven("The signature is not base64.") from error
+    if not signature:
+        raise Unproven("The signature is empty.")
+    return Claim(
+        key_id=key_id,
+        algorithm=algorithm,
+        headers=names,
+        signature=signature,
+        created=_seconds(given.get("created")),
+        expires=_seconds(given.get("expires")),
+    )
+
+
+def verify(
+    claim: Claim,
+    public_key: PublicKey,
+    *,
+    method: str,
+    path: str,
+    headers: Headers,
+    body: bytes,
+    now: datetime,
+    hosts: Collection[str],
+) -> None:
+    """Returns if the key's owner sent exactly this, to us, within the hour (WIRE-S11 to S15).
+
+    `path` is the request target as it came, with its query. `hosts` are our names, with a port
+    where it is not the default.
+
+    Raises Unproven: something needed is not signed, stale, meant for others, or does not match.
+    """
+    if weakness := weakness_of(public_key):
+        raise Unproven(f"That key is not safe to believe: {weakness}.")
+    _check_coverage(claim, needs_digest=bool(body) or method.upper() not in ("GET", "HEAD"))
+    covered = {_CREATED: str(claim.created), _EXPIRES: str(claim.expires)}
+    for name in claim.headers:
+        if not name.startswith("("):
+            covered[name] = _covered(headers, name)
+    host = covered["host"]
+    if host.lower() not in hosts:
+        raise Unproven("That was signed for another server.")
+    _check_clock(claim, covered.get("date"), now)
+    _check_digests(headers, body)
+    for target in dict.fromkeys((path, path.partition("?")[0])):  # WIRE-S12
+        try:
+            message: bytes = generate_message(
+                claim.headers, covered, host=host, method=method, path=target
+            )
+        except UnicodeEncodeError as error:
+            raise Unproven("What is signed is not plain text.") from error
+        if _holds(public_key, claim, message):
+            return
+    raise Unproven("The signature does not match.")
+
+
+def _check_coverage(claim: Claim, *, needs_digest: bool) -> None:
+    signed = set(claim.headers)
+    pseudo = {name for name in signed if name.startswith("(")}
+    if not pseudo <= {_TARGET, _CREATED, _EXPIRES}:
+        raise Unproven("Something is signed that is not known here.")
+    if not {_TARGET, "host"} <= signed:
+        raise Unproven("The request target and the host must be signed.")
+    if claim.algorithm != _BY_KEY and pseudo != {_TARGET}:
+        raise Unproven("(created) and (expires) are for hs2019 only.")
+    if (_CREATED in pseudo and claim.created is None) or (
+        _EXPIRES in pseudo and claim.expires is None
+    ):
+        raise Unproven("A time is signed that is not given.")
+    if not {"date", _CREATED} & signed:
+        raise Unproven("The time of sending must be signed.")
+    if needs_digest and not {"digest", "content-digest"} & signed:
+        raise Unproven("The digest of the body must be signed.")
+
+
+def _check_clock(claim: Claim, date: str | None, now: datetime) -> None:
+    moments: list[datetime] = []
+    try:
+        if date is not None:
+            sent = parsedate_to_datetime(date)
+            moments.append(sent if sent.tzinfo else sent.replace(tzinfo=UTC))
+        if _CREATED in claim.headers and claim.created is not None:
+            moments.append(datetime.fromtimestamp(claim.created, UTC))
+        expired = claim.expires is not None and datetime.fromtimestamp(claim.expires, UTC) < now
+        if any(abs(now - moment) > WINDOW for moment in moments):
+            raise Unproven("The clock is more than an hour off.")
+    except (ValueError, OverflowError, OSError) as error:
+        raise Unproven("The time of sending cannot be read.") from error
+    if expired:
+        raise Unproven("The signature has run out.")
+
+
+def _check_digests(headers: Headers, body: bytes) -> None:
+    """Every digest given must be right, and SHA-256 among them (SEC-S14)."""
+    for name in ("digest", "content-digest"):
+        if not (values := _values(headers, name)):
+            continue
+        if len(values) > 1:
+            raise Unproven("There are two digests.")
+        listed = [part.strip().partition("=") for part in values[0].split(",")]
+        kinds = [kind.lower() for kind, _, _ in listed]
+        if "sha-256" not in kinds or len(set(kinds)) != len(kinds):
+            raise Unproven("The digest must be SHA-256, given once.")
+        for kind, (_, _, value) in zip(kinds, listed, strict=True):
+            if kind not in _DIGESTS:
+                raise Unproven("That kind of digest is not read here.")
+            expected = _base64(_DIGESTS[kind](body).digest())
+            if value != (expected if name == "digest" else f":{expected}:"):
+                raise Unproven("The digest does not match the body.")
+
+
+def _holds(key: PublicKey, claim: Claim, message: bytes) -> bool:
+    """Whether the signature holds by an algorithm that the key and the claim agree on."""
+    if isinstance(key, Ed25519PublicKey):
+        return claim.algorithm in ("ed25519", _BY_KEY) and _passes(
+            lambda: key.verify(claim.signature, message)
+        )
+    return any(
+        _passes(partial(key.verify, claim.signature, message, PKCS1v15(), algorithm))
+        for algorithm in _HASHES[claim.algorithm]
+    )
+
+
+def _passes(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _parameters(text: str) -> dict[str, str]:
+    given: dict[str, str] = {}
+    position = 0
+    while position < len(text) <= _MAX_HEADER:
+        match = _PARAMETER.match(text, position)
+        if match is None or (name := match["name"].lower()) in given:
+            break
+        given[name] = match["bare"] if match["quoted"] is None else match["quoted"]
+        position = match.end()
+    if not given or position != len(text):
+        raise Unproven("The signature header cannot be read.")
+    return given
+
+
+def _seconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise Unproven("A time in the signature is no number.")
+    return int(text)
+
+
+def _values(headers: Headers, name: str) -> list[str]:
+    return [value.strip(" \t") for given, value in headers if given.lower() == name]
+
+
+def _covered(headers: Headers, name: str) -> str:
+    values = _values(headers, name)
+    if not values or (len(values) > 1 and name in _ONCE):
+        raise Unproven("A signed header is missing, or there twice.")
+    value = ", ".join(values)
+    if "\n" in value or "\r" in value:
+        raise Unproven("A signed header is broken.")
+    return value
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+class Replays:
+    """Signatures seen within two hours, in bounded memory (WIRE-S13, SEC-S15)."""
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        self._capacity = capacity
+        self._seen: OrderedDict[bytes, datetime] = OrderedDict()
+
+    def seen(self, claim: Claim, now: datetime) -> bool:
+        """Whether this signature came before; from now on it has."""
+        key = hashlib.sha256(claim.key_id.encode() + b"\0" + claim.signature).digest()[:16]
+        while self._seen and (
+            len(self._seen) > self._capacity or now - self._oldest() > REPLAY_WINDOW
+        ):
+            self._seen.popitem(last=False)
+        known = key in self._seen
+        self._seen.setdefault(key, now)
+        return known
+
+    def _oldest(self) -> datetime:
+        return next(iter(self._seen.values()))

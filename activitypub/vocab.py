@@ -1,0 +1,335 @@
+"""ActivityStreams values, read once at the edge and never half right (WIRE 1, 2, 8).
+
+Nothing here knows HTTP or the database. `parse` takes a document as it came and raises Malformed
+where it does not say what it must; past it nobody asks whether a key exists.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Self
+
+from activitypub.jsontext import Json
+from kernel.errors import Malformed
+from kernel.schema.actors import ActorKind
+from kernel.urls import host_of, same_origin
+
+AS2 = "https://www.w3.org/ns/activitystreams"
+PUBLIC = f"{AS2}#Public"
+_PUBLIC_SPELLINGS = {PUBLIC, "as:Public", "Public"}  # WIRE-B3
+
+MAX_RECIPIENTS = 1000
+MAX_TAGS = 100
+MAX_URI = 2048
+MAX_NAME = 512
+MAX_SUMMARY = 20 * 1024
+MAX_HTML = 100 * 1024
+MAX_TITLE = 200
+
+Document = dict[str, Json]
+
+
+class ActivityKind(StrEnum):
+    """The activities we read; any other is kept for nobody and answered 202."""
+
+    ACCEPT = "Accept"
+    ADD = "Add"
+    ANNOUNCE = "Announce"
+    BLOCK = "Block"
+    CREATE = "Create"
+    DELETE = "Delete"
+    DISLIKE = "Dislike"
+    FOLLOW = "Follow"
+    LIKE = "Like"
+    LOCK = "Lock"
+    REJECT = "Reject"
+    REMOVE = "Remove"
+    UNDO = "Undo"
+    UPDATE = "Update"
+
+
+NOTE_TYPES = frozenset({"Note", "Page", "Article", "Question", "Event", "Video", "Audio", "Image"})
+TOMBSTONE = "Tombstone"
+
+
+def id_of(value: Json) -> str | None:
+    """The id of a string or of an embedded object; None where there is none."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_URI else None
+
+
+def uri_of(value: Json, what: str) -> str:
+    """One id, exactly. Raises Malformed: it is missing, a list, or too long."""
+    if (uri := id_of(value)) is None:
+        raise Malformed(f"It names no single {what}.")
+    return uri
+
+
+def uris_of(value: Json) -> tuple[str, ...]:
+    """The ids in a string, an object or a list of them, each once, in order; Public spelled out.
+
+    Raises Malformed: more than 1,000 (SECURITY 12).
+    """
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if len(values) > MAX_RECIPIENTS:
+        raise Malformed("It names too many people.")
+    found = (id_of(each) for each in values)
+    return tuple(dict.fromkeys(PUBLIC if uri in _PUBLIC_SPELLINGS else uri for uri in found if uri))
+
+
+def text_of(value: Json, limit: int) -> str:
+    """A string, cut to `limit` characters; anything else is empty."""
+    return value[:limit].replace("\0", "") if isinstance(value, str) else ""
+
+
+def time_of(value: Json) -> datetime | None:
+    """A time stamp in UTC, or None where there is none that can be read (WIRE-B12)."""
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def kind_of(document: Document) -> str:
+    """The type. Raises Malformed: it is missing or not one word."""
+    kind = document.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise Malformed("It does not say what it is.")
+    return kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """Something an actor did. `object` is its id, `embedded` the object where it came along."""
+
+    id: str
+    kind: str
+    actor: str
+    object: str | None
+    embedded: Document | None
+    target: str | None
+    recipients: tuple[str, ...]  # to, cc and audience together
+    summary: str
+    document: Document
+
+    @classmethod
+    def parse(cls, document: Document) -> Self:
+        """Raises Malformed: no id, type or actor, or an id away from its actor's server."""
+        kind = kind_of(document)
+        actor = uri_of(document.get("actor"), "actor")
+        activity_id = uri_of(document.get("id"), "id")
+        if not same_origin(activity_id, actor):
+            raise Malformed("Its id is not on its actor's server.")
+        value = document.get("object")
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        return cls(
+            id=activity_id,
+            kind=kind,
+            actor=actor,
+            object=id_of(value),
+            embedded=value if isinstance(value, dict) else None,
+            target=id_of(document.get("target")),
+            recipients=recipients_of(document),
+            summary=text_of(document.get("summary"), 5000),
+            document=document,
+        )
+
+    @property
+    def object_uri(self) -> str:
+        """Raises Malformed: the activity names no single object."""
+        return uri_of(self.object, "object")
+
+    @property
+    def public(self) -> bool:
+        return PUBLIC in self.recipients
+
+
+def recipients_of(document: Document) -> tuple[str, ...]:
+    """Everyone in `to`, `cc` and `audience` (WIRE-Q1)."""
+    found: dict[str, None] = {}
+    for key in ("to", "cc", "audience"):
+        found.update(dict.fromkeys(uris_of(document.get(key))))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something said: a Note, or any other type that is shown like one (WIRE 3.8, 8).
+
+    `content` is the sender's HTML, untouched: show `text.clean(content)`. Times are UTC.
+    """
+
+    id: str
+    author: str
+    recipients: tuple[str, ...]
+    title: str
+    content: str
+    summary: str  # the content note
+    sensitive: bool
+    parent: str | None
+    context: str | None
+    language: str
+    published: datetime | None
+    updated: datetime | None
+    url: str | None
+    mentions: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, document: Document) -> Self:
+        """Raises Malformed: a part is missing, or it is not on its author's server (SEC-S7)."""
+        if kind_of(document) not in NOTE_TYPES:
+            raise Malformed("That is not a post.")
+        note_id = uri_of(document.get("id"), "id")
+        author = uri_of(_single(document.get("attributedTo")), "author")
+        if not same_origin(note_id, author):
+            raise Malformed("A post's id is not on its author's server.")
+        url = _link(document.get("url"))
+        parent = document.get("inReplyTo")
+        summary = text_of(document.get("summary"), MAX_SUMMARY)
+        return cls(
+            id=note_id,
+            author=author,
+            recipients=recipients_of(document),
+            title=" ".join(text_of(document.get("name"), MAX_TITLE).split()),
+            content=text_of(document.get("content"), MAX_HTML),
+            summary=summary if document.get("type") == "Note" else "",
+            sensitive=document.get("sensitive") is True,
+            parent=None if parent is None else uri_of(parent, "parent"),
+            context=id_of(document.get("context")),
+            language=_language(document),
+            published=time_of(document.get("published")),
+            updated=time_of(document.get("updated")),
+            url=url if url and same_origin(url, note_id) else None,  # SEC-S10
+            mentions=_mentions(document.get("tag")),
+        )
+
+    @property
+    def public(self) -> bool:
+        return PUBLIC in self.recipients
+
+
+def _single(value: Json) -> Json:
+    """PeerTube and Lemmy lists of one are read; more than one owner is nobody's (SEC-S7)."""
+    if isinstance(value, list):
+        return value[0] if len(value) == 1 else None
+    return value
+
+
+def _link(value: Json) -> str | None:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, dict):
+        value = value.get("href")
+    return value if isinstance(value, str) and len(value) <= MAX_URI else None
+
+
+def _language(document: Document) -> str:
+    language = document.get("language")
+    if isinstance(language, dict):
+        return text_of(language.get("identifier"), 35)
+    by_language = document.get("contentMap")
+    return next(iter(by_language), "")[:35] if isinstance(by_language, dict) else ""
+
+
+def _mentions(value: Json) -> tuple[str, ...]:
+    tags = value if isinstance(value, list) else [value]
+    if len(tags) > MAX_TAGS:
+        raise Malformed("It has too many tags.")
+    found = (
+        id_of(tag.get("href"))
+        for tag in tags
+        if isinstance(tag, dict) and tag.get("type") == "Mention"
+    )
+    return tuple(dict.fromkeys(uri for uri in found if uri))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorDocument:
+    """An actor as its server describes it (WIRE 2). All its addresses are on one origin."""
+
+    id: str
+    kind: ActorKind
+    handle: str
+    name: str
+    summary: str
+    url: str | None
+    inbox: str
+    shared_inbox: str | None
+    followers: str | None
+    moderators: str | None
+    locked: bool
+    key_id: str
+    public_key: str
+    ed25519: str | None
+    wrapped: bool  # says that it reads FEP-1b12 Announces (FEP-844e)
+
+    @classmethod
+    def parse(cls, document: Document) -> Self:
+        """Raises Malformed: a part is missing, or the key or an address is elsewhere.
+
+        WIRE-A1, A3, A5, S21, S23; SEC-S6, S16.
+        """
+        try:
+            kind = ActorKind(kind_of(document))
+        except ValueError as error:
+            raise Malformed("That is not an actor we know.") from error
+        actor_id = uri_of(document.get("id"), "id")
+        handle = text_of(document.get("preferredUsername"), MAX_NAME) or host_of(actor_id)
+        endpoints = document.get("endpoints")
+        shared = id_of(endpoints.get("sharedInbox")) if isinstance(endpoints, dict) else None
+        shared = shared or id_of(document.get("sharedInbox"))
+        key = _single(document.get("publicKey"))
+        if not isinstance(key, dict) or id_of(key.get("owner")) != actor_id:
+            raise Malformed("The actor shows no key of its own.")
+        key_id = uri_of(key.get("id"), "key")
+        inbox = uri_of(document.get("inbox"), "inbox")
+        for part in (key_id, inbox):
+            if not same_origin(part, actor_id):
+                raise Malformed("The actor's key and inbox are not on its own server.")
+        url = _link(document.get("url"))
+        moderators = id_of(document.get("attributedTo")) or id_of(document.get("moderators"))
+        followers = id_of(document.get("followers"))
+        return cls(
+            id=actor_id,
+            kind=kind,
+            handle=handle,
+            name=" ".join(text_of(document.get("name"), MAX_NAME).split()) or handle,
+            summary=text_of(document.get("summary"), MAX_SUMMARY),
+            url=url if url and same_origin(url, actor_id) else None,
+            inbox=inbox,
+            shared_inbox=shared if shared and same_origin(shared, actor_id) else None,
+            followers=followers if followers and same_origin(followers, actor_id) else None,
+            moderators=moderators
+            if kind is ActorKind.GROUP and moderators and same_origin(moderators, actor_id)
+            else None,
+            locked=document.get("manuallyApprovesFollowers") is True,
+            key_id=key_id,
+            public_key=text_of(key.get("publicKeyPem"), 16 * 1024),
+            ed25519=_ed25519(document, actor_id),
+            wrapped=_implements(document, "1b12"),
+        )
+
+
+def _ed25519(document: Document, actor_id: str) -> str | None:
+    """The first Multikey the actor lists as its own (FEP-521a)."""
+    methods = document.get("assertionMethod")
+    for method in methods if isinstance(methods, list) else [methods]:
+        if isinstance(method, dict) and method.get("controller") == actor_id:
+            found = text_of(method.get("publicKeyMultibase"), 200)
+            if found.startswith("z6Mk"):
+                return found
+    return None
+
+
+def _implements(document: Document, fep: str) -> bool:
+    generator = document.get("generator")
+    features = generator.get("implements") if isinstance(generator, dict) else None
+    return any(
+        isinstance(feature, dict) and text_of(feature.get("href"), MAX_URI).endswith(f"/{fep}")
+        for feature in (features if isinstance(features, list) else [])
+    )

@@ -1,0 +1,80 @@
+"""Who acts, and whether a decision of a moderator stands in the way (DESIGN-V3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.actors import Actor
+from kernel.errors import NotAllowed
+from kernel.here import Here
+from kernel.schema.actors import ActorState
+from kernel.schema.tables import actors, bans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """An actor who acts now, with every id its owner answers for.
+
+    `voices` are the ids of the member's personas, the speaking one among them; of a remote actor
+    only its own. They live in memory, for the length of a request, and are written nowhere.
+    """
+
+    actor: Actor
+    voices: tuple[UUID, ...] = field(repr=False)
+    one_time: bool = False
+
+    @property
+    def id(self) -> UUID:
+        return self.actor.id
+
+    @classmethod
+    def alone(cls, actor: Actor) -> "Speaker":
+        """Someone from elsewhere, who answers for one name."""
+        return cls(actor=actor, voices=(actor.id,))
+
+
+async def check(conn: AsyncConnection, here: Here, speaker: Speaker, group_id: UUID | None) -> None:
+    """Raises NotAllowed: a voice of the speaker is banned from the group, or from this node.
+
+    The answer is shown to the member alone and does not say which voice was meant.
+    """
+    suspended = await conn.scalar(
+        sa.select(actors.c.id)
+        .where(actors.c.id.in_(speaker.voices), actors.c.state == ActorState.SUSPENDED)
+        .limit(1)
+    )
+    if suspended is not None:
+        raise NotAllowed("The moderators of this node have paused what you can do here.")
+    if group_id is None:
+        return
+    reason = await conn.scalar(
+        sa.select(bans.c.reason)
+        .where(
+            bans.c.group_id == group_id,
+            bans.c.actor_id.in_(speaker.voices),
+            sa.or_(bans.c.until.is_(None), bans.c.until >= here.now().date()),
+        )
+        .limit(1)
+    )
+    if reason is not None:
+        told = f" They wrote: “{reason}”" if reason else ""
+        raise NotAllowed(f"The moderators of this group asked you to stay away.{told}")
+
+
+async def banned_among(
+    conn: AsyncConnection, here: Here, group_id: UUID, ids: Sequence[UUID]
+) -> bool:
+    """Whether one of `ids` is banned from the group now."""
+    found = await conn.scalar(
+        sa.select(bans.c.actor_id)
+        .where(
+            bans.c.group_id == group_id,
+            bans.c.actor_id.in_(ids),
+            sa.or_(bans.c.until.is_(None), bans.c.until >= here.now().date()),
+        )
+        .limit(1)
+    )
+    return found is not None
