@@ -1,0 +1,86 @@
+"""A persona closes: its words and its name go, here and elsewhere (WIRE 2.4)."""
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from activitypub import documents, outbox
+from activitypub.actors import Actor, columns
+from activitypub.vocab import PUBLIC
+from groups import threads
+from groups.posts import Post, select_posts
+from kernel.here import Here
+from kernel.schema.actors import ActorState
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, follows, moderators, posts
+
+_BATCH = 1000
+
+
+async def close_one(engine: AsyncEngine, here: Here) -> bool:
+    """Close one persona whose day has come, in a transaction of its own. False: there is none."""
+    async with engine.begin() as conn:
+        row = (
+            await conn.execute(
+                sa.select(*columns())
+                .where(
+                    actors.c.closes_on <= here.now().date(),
+                    actors.c.state != ActorState.CLOSED,
+                )
+                .order_by(actors.c.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+        ).first()
+        if row is None:
+            return False
+        await close(conn, here, Actor.of(row))
+    return True
+
+
+async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
+    """Erase what the persona said and was; its address answers 410 from now on.
+
+    Its key stays until every server was told (WIRE 2.4). A suspension is not undone by closing:
+    the row stays, so that the ban still holds.
+    """
+    last = 0
+    while True:
+        rows = (
+            await conn.execute(
+                select_posts()
+                .where(
+                    posts.c.author_id == persona.id,
+                    posts.c.state != PostState.DELETED,
+                    posts.c.id > last,
+                )
+                .order_by(posts.c.id)
+                .limit(_BATCH)
+            )
+        ).all()
+        for row in rows:
+            post = Post.of(row)
+            await threads.erase(conn, post)
+            await outbox.forget(conn, post.uri)
+            last = post.id
+        if len(rows) < _BATCH:
+            break
+    document = documents.activity(
+        here.new_activity_uri(),
+        "Delete",
+        persona.uri,
+        persona.uri,
+        to=[PUBLIC],
+        removeData=True,
+    )
+    await outbox.publish_everywhere(conn, here, document, signer=persona)
+    await conn.execute(
+        sa.delete(follows).where(
+            sa.or_(follows.c.follower_id == persona.id, follows.c.followed_id == persona.id)
+        )
+    )
+    await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == persona.id))
+    await conn.execute(
+        sa.update(actors)
+        .where(actors.c.id == persona.id)
+        .values(state=ActorState.CLOSED, name=persona.handle, summary="", source="", closes_on=None)
+    )

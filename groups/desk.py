@@ -1,0 +1,291 @@
+"""What moderators do: the desk acts, so that none of them is named (DESIGN "Words", WIRE 2.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub import outbox
+from activitypub.actors import Actor
+from activitypub.vocab import PUBLIC, Document
+from groups import posts as post_store
+from groups import telling, threads
+from groups.groups import Group, is_moderator
+from groups.posts import Post, select_posts
+from kernel.errors import NotAllowed, NotFound
+from kernel.here import Here
+from kernel.schema.actors import ActorKind
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, audit, bans, follows, moderators, posts
+from kernel.schema.tables import threads as thread_table
+from members import follows as follow_store
+from moderation.standing import Speaker
+
+MAX_REASON = 500
+
+
+async def require(conn: AsyncConnection, group: Group, speaker: Speaker) -> Actor:
+    """The desk, for one of its moderators. Raises NotAllowed: the speaker is none."""
+    if group.desk_id is None or not await is_moderator(conn, group.id, [speaker.id]):
+        raise NotAllowed("Only this group's moderators can do that.")
+    return await actor_store.get(conn, group.desk_id)
+
+
+async def remove(
+    conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post, reason: str
+) -> None:
+    """Take a post out of the group; its author sees that, and why (WIRE-G24).
+
+    `actor` is the desk, or a moderator of the group on another server. The words stay stored for
+    an appeal and are shown to nobody else; nothing unsent that carries them leaves any more.
+    """
+    if post.state not in (PostState.SHOWN, PostState.HELD):
+        return
+    reason = reason.strip()[:MAX_REASON]
+    await conn.execute(
+        sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED, reason=reason)
+    )
+    if post.shown:
+        await threads.count_out(conn, post)
+    await _log(conn, here, group, actor, "remove", post.uri, reason)
+    await outbox.forget(conn, post.uri)
+    if post.shown and actor.local:
+        await telling.by_desk(
+            conn,
+            here,
+            group,
+            actor,
+            "Delete",
+            post.uri,
+            post=post,
+            summary=reason or "Removed by the moderators",
+        )
+
+
+async def lock(
+    conn: AsyncConnection, here: Here, group: Group, actor: Actor, root: Post, reason: str
+) -> None:
+    """Close a thread to answers (WIRE-G30)."""
+    await _set_lock(conn, root, True)
+    await _log(conn, here, group, actor, "lock", root.uri, reason)
+    if actor.local:
+        await telling.by_desk(conn, here, group, actor, "Lock", root.uri, post=root, summary=reason)
+
+
+async def unlock(conn: AsyncConnection, here: Here, group: Group, actor: Actor, root: Post) -> None:
+    """Open a thread to answers again."""
+    await _set_lock(conn, root, False)
+    await _log(conn, here, group, actor, "unlock", root.uri, "")
+    if actor.local:
+        inner: Document = {
+            "id": here.new_activity_uri(),
+            "type": "Lock",
+            "actor": actor.uri,
+            "to": [PUBLIC],
+            "cc": [group.actor.uri],
+            "object": root.uri,
+            "audience": group.actor.uri,
+        }
+        await telling.by_desk(conn, here, group, actor, "Undo", inner, post=root)
+
+
+async def _set_lock(conn: AsyncConnection, root: Post, locked: bool) -> None:
+    await conn.execute(
+        sa.update(thread_table).where(thread_table.c.id == root.thread_id).values(locked=locked)
+    )
+
+
+async def ban(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    reason: str,
+    until: date | None = None,
+) -> None:
+    """Keep somebody out of the group, under every name they have here (DESIGN-V3, WIRE-G33).
+
+    Changes nothing of a sibling. Raises NotAllowed: moderators are not banned but replaced.
+    """
+    if await is_moderator(conn, group.id, [person.id]):
+        raise NotAllowed("A moderator cannot be banned. Take the task from them first.")
+    reason = reason.strip()[:MAX_REASON]
+    await conn.execute(
+        insert(bans)
+        .values(group_id=group.id, actor_id=person.id, reason=reason, until=until)
+        .on_conflict_do_update(
+            index_elements=["group_id", "actor_id"], set_={"reason": reason, "until": until}
+        )
+    )
+    await _log(conn, here, group, actor, "ban", person.uri, reason)
+    await follow_store.reject(conn, here, person, group.actor)
+    if actor.local:
+        await telling.by_desk(
+            conn,
+            here,
+            group,
+            actor,
+            "Block",
+            person.uri,
+            summary=reason or "Banned by the moderators",
+            target=group.actor.uri,
+        )
+
+
+async def unban(
+    conn: AsyncConnection, here: Here, group: Group, actor: Actor, person: Actor
+) -> None:
+    """Let somebody come back: they join anew."""
+    await conn.execute(
+        sa.delete(bans).where(bans.c.group_id == group.id, bans.c.actor_id == person.id)
+    )
+    await _log(conn, here, group, actor, "unban", person.uri, "")
+    if actor.local:
+        inner: Document = {
+            "id": here.new_activity_uri(),
+            "type": "Block",
+            "actor": actor.uri,
+            "object": person.uri,
+            "target": group.actor.uri,
+        }
+        await telling.by_desk(conn, here, group, actor, "Undo", inner)
+
+
+async def release(
+    conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post
+) -> None:
+    """Show a held post. Raises NotFound: it is not held any more."""
+    if post.state is not PostState.HELD:
+        raise NotFound
+    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN))
+    await threads.count_in(conn, post.thread_id, post.id)
+    await _log(conn, here, group, actor, "release", post.uri, "")
+    shown = await post_store.get(conn, post.id)
+    if shown.author_local:
+        await telling.created(conn, here, group, shown)
+    else:
+        inner = await telling.created_elsewhere(conn, shown)
+        if inner is not None:
+            await telling.carried(conn, here, group, shown, *inner)
+
+
+async def held(
+    conn: AsyncConnection, group: Group, *, after: int = 0, limit: int = 20
+) -> Sequence[Post]:
+    """Posts that wait for a moderator, oldest first."""
+    rows = await conn.execute(
+        select_posts()
+        .where(
+            posts.c.group_id == group.id,
+            posts.c.state == PostState.HELD,
+            posts.c.id > after,
+        )
+        .order_by(posts.c.id)
+        .limit(limit)
+    )
+    return [Post.of(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banned:
+    """Somebody who is kept out."""
+
+    id: UUID
+    name: str
+    address: str
+    reason: str
+    until: date | None
+
+
+async def banned(
+    conn: AsyncConnection, group: Group, *, after: UUID | None = None, limit: int = 50
+) -> Sequence[Banned]:
+    """Who is kept out of the group, in no order that tells anything."""
+    query = (
+        sa.select(
+            actors.c.id, actors.c.name, actors.c.handle, actors.c.host, bans.c.reason, bans.c.until
+        )
+        .join(bans, bans.c.actor_id == actors.c.id)
+        .where(bans.c.group_id == group.id)
+        .order_by(actors.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(actors.c.id > after)
+    return [
+        Banned(
+            id=row.id,
+            name=row.name,
+            address=f"@{row.handle}@{row.host}",
+            reason=row.reason,
+            until=row.until,
+        )
+        for row in await conn.execute(query)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the desk's log."""
+
+    id: int
+    verb: str
+    object_uri: str
+    reason: str
+    day: date
+
+
+async def log(
+    conn: AsyncConnection, group: Group, *, before: int | None = None, limit: int = 50
+) -> Sequence[Entry]:
+    """What was decided in the group, newest first."""
+    query = (
+        sa.select(audit.c.id, audit.c.verb, audit.c.object_uri, audit.c.reason, audit.c.day)
+        .where(audit.c.group_id == group.id)
+        .order_by(audit.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(audit.c.id < before)
+    return [Entry(**row._mapping) for row in await conn.execute(query)]
+
+
+async def _log(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    verb: str,
+    object_uri: str,
+    reason: str,
+) -> None:
+    await conn.execute(
+        audit.insert().values(
+            group_id=group.id,
+            actor_id=actor.id,
+            verb=verb,
+            object_uri=object_uri,
+            reason=reason.strip()[:MAX_REASON],
+            day=here.now().date(),
+        )
+    )
+
+
+async def appoint(conn: AsyncConnection, group: Group, person: Actor) -> None:
+    """Make a member a moderator. Raises NotFound: not a member."""
+    member = await conn.scalar(
+        sa.select(follows.c.follower_id).where(
+            follows.c.follower_id == person.id, follows.c.followed_id == group.id
+        )
+    )
+    if member is None or person.kind is not ActorKind.PERSON:
+        raise NotFound
+    await conn.execute(
+        insert(moderators).values(group_id=group.id, actor_id=person.id).on_conflict_do_nothing()
+    )

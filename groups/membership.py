@@ -1,0 +1,220 @@
+"""Joining and leaving groups, here and on other nodes (WIRE 3.1)."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.actors import Actor
+from groups.admission import GuidelinesChanged
+from groups.groups import Group, is_moderator
+from kernel.errors import NotAllowed, NotFound
+from kernel.here import Here
+from kernel.schema.actors import FollowState
+from kernel.schema.groups import Joining
+from kernel.schema.tables import actors, follows, group_invitations
+from kernel.sealing import digest
+from members import follows as follow_store
+from moderation import standing
+from moderation.standing import Speaker
+
+
+async def join(
+    conn: AsyncConnection,
+    here: Here,
+    speaker: Speaker,
+    group: Group,
+    *,
+    guidelines: int = 0,
+    invitation: str = "",
+) -> FollowState:
+    """Become a member, or ask to. A group elsewhere answers later.
+
+    Raises NotAllowed: banned, not invited, or a sibling is a member where one voice is the rule.
+    Raises GuidelinesChanged: `guidelines` is not the version to accept.
+    """
+    await standing.check(conn, here, speaker, group.id)
+    settings = group.settings
+    if settings is None:
+        return await follow_store.request(conn, here, speaker.actor, group.actor)
+    if guidelines < group.accept_from:
+        raise GuidelinesChanged("Please read this group's guidelines and tick that you did.")
+    if settings.one_voice and await _has_other_voice(conn, speaker, group):
+        raise NotAllowed("You are a member already under another name. Here it is one name each.")
+    state = FollowState.ACCEPTED
+    if settings.joining is Joining.INVITATION:
+        await _redeem(conn, group, invitation)
+    elif settings.joining is Joining.APPROVAL:
+        state = FollowState.PENDING
+    await conn.execute(
+        insert(follows)
+        .values(
+            follower_id=speaker.id,
+            followed_id=group.id,
+            state=state,
+            uri=here.new_activity_uri(),
+            guidelines=guidelines,
+        )
+        .on_conflict_do_update(
+            index_elements=["follower_id", "followed_id"], set_={"guidelines": guidelines}
+        )
+    )
+    current: str | None = await conn.scalar(
+        sa.select(follows.c.state).where(
+            follows.c.follower_id == speaker.id, follows.c.followed_id == group.id
+        )
+    )
+    return FollowState(current or state)
+
+
+async def _has_other_voice(conn: AsyncConnection, speaker: Speaker, group: Group) -> bool:
+    others = [voice for voice in speaker.voices if voice != speaker.id]
+    found = await conn.scalar(
+        sa.select(follows.c.follower_id)
+        .where(follows.c.followed_id == group.id, follows.c.follower_id.in_(others))
+        .limit(1)
+    )
+    return found is not None
+
+
+async def leave(conn: AsyncConnection, here: Here, speaker: Speaker, group: Group) -> None:
+    """Stop being a member; a group elsewhere is told (WIRE-G3).
+
+    Raises NotAllowed: the only moderator cannot leave the group alone.
+    """
+    if await is_moderator(conn, group.id, [speaker.id]):
+        raise NotAllowed("You look after this group. Ask somebody else to do that first.")
+    await follow_store.end(conn, here, speaker.actor, group.actor)
+
+
+async def accept_guidelines(
+    conn: AsyncConnection, speaker: Speaker, group: Group, version: int
+) -> None:
+    """Note that this persona read and accepted a version."""
+    await conn.execute(
+        sa.update(follows)
+        .where(follows.c.follower_id == speaker.id, follows.c.followed_id == group.id)
+        .values(guidelines=sa.func.greatest(follows.c.guidelines, version))
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """How one persona stands in a group."""
+
+    persona_id: UUID
+    state: FollowState
+    approved: bool
+    moderator: bool
+    guidelines: int
+
+
+async def of(
+    conn: AsyncConnection, group: Group, persona_ids: Sequence[UUID]
+) -> Sequence[Membership]:
+    """The memberships among `persona_ids` in the group."""
+    rows = await conn.execute(
+        sa.select(
+            follows.c.follower_id, follows.c.state, follows.c.approved, follows.c.guidelines
+        ).where(follows.c.followed_id == group.id, follows.c.follower_id.in_(persona_ids))
+    )
+    found = rows.all()
+    return [
+        Membership(
+            persona_id=row.follower_id,
+            state=FollowState(row.state),
+            approved=row.approved,
+            moderator=await is_moderator(conn, group.id, [row.follower_id]),
+            guidelines=row.guidelines,
+        )
+        for row in found
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody in a list of members or of people who wait."""
+
+    id: UUID
+    name: str
+    address: str
+    approved: bool
+
+
+async def people(
+    conn: AsyncConnection,
+    group: Group,
+    state: FollowState,
+    *,
+    after: UUID | None = None,
+    limit: int = 50,
+) -> Sequence[Person]:
+    """Members, or people who wait to join, in no order that tells anything; for moderators."""
+    query = (
+        sa.select(actors.c.id, actors.c.name, actors.c.handle, actors.c.host, follows.c.approved)
+        .join(follows, follows.c.follower_id == actors.c.id)
+        .where(follows.c.followed_id == group.id, follows.c.state == state)
+        .order_by(actors.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(actors.c.id > after)
+    return [
+        Person(
+            id=row.id,
+            name=row.name,
+            address=f"@{row.handle}@{row.host}",
+            approved=row.approved,
+        )
+        for row in await conn.execute(query)
+    ]
+
+
+async def admit(conn: AsyncConnection, here: Here, group: Group, follower: Actor) -> None:
+    """A moderator lets somebody in. Raises NotFound: nobody of that name waits."""
+    await follow_store.accept(conn, here, follower, group.actor)
+
+
+async def decline(conn: AsyncConnection, here: Here, group: Group, follower: Actor) -> None:
+    """A moderator says no, or takes a membership back (WIRE-G3)."""
+    await follow_store.reject(conn, here, follower, group.actor)
+
+
+async def approve(conn: AsyncConnection, group: Group, persona_id: UUID, approved: bool) -> None:
+    """Let a member post where only approved members may. Raises NotFound: not a member."""
+    changed = await conn.execute(
+        sa.update(follows)
+        .where(follows.c.followed_id == group.id, follows.c.follower_id == persona_id)
+        .values(approved=approved)
+    )
+    if not changed.rowcount:
+        raise NotFound
+
+
+async def invite(conn: AsyncConnection, group: Group, *, uses: int) -> str:
+    """A bearer secret that lets `uses` people join; only its hash is kept."""
+    secret = secrets.token_urlsafe(18)
+    await conn.execute(
+        group_invitations.insert().values(
+            id=digest(secret.encode()), group_id=group.id, uses_left=max(1, min(uses, 1000))
+        )
+    )
+    return secret
+
+
+async def _redeem(conn: AsyncConnection, group: Group, secret: str) -> None:
+    used = await conn.execute(
+        sa.update(group_invitations)
+        .where(
+            group_invitations.c.id == digest(secret.encode()),
+            group_invitations.c.group_id == group.id,
+            group_invitations.c.uses_left > 0,
+        )
+        .values(uses_left=group_invitations.c.uses_left - 1)
+    )
+    if not used.rowcount:
+        raise NotAllowed("You can join this group with an invitation from its moderators.")

@@ -1,0 +1,173 @@
+"""Posts as stored, and as they are told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub.actors import Actor
+from activitypub.documents import NoteSource
+from kernel.errors import NotFound
+from kernel.here import Here
+from kernel.rows import AnyRow, AnySelect
+from kernel.schema.posts import PostState, ReactionKind
+from kernel.schema.tables import actors, posts, reactions, threads
+from moderation.visibility import Viewer, host_is_welcome, may_see_group, moderates
+
+FIRST_REPLIES = 5  # embedded in a post's document (WIRE-G40)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """A post with what a page shows of its author and thread. Times are UTC.
+
+    `content` is HTML to be cleaned. While `state` is not SHOWN (or HELD, for those who may look)
+    the words are left out.
+    """
+
+    id: int
+    uri: str
+    author_id: UUID
+    author_uri: str
+    author_name: str
+    author_handle: str
+    author_host: str
+    author_local: bool
+    thread_id: int
+    thread_uri: str
+    locked: bool
+    group_id: UUID
+    parent_id: int | None
+    title: str
+    source: str
+    content: str
+    note: str
+    sensitive: bool
+    language: str
+    published: datetime
+    edited: datetime | None
+    url: str | None
+    state: PostState
+    reason: str
+    likes: int
+
+    @property
+    def is_root(self) -> bool:
+        return self.id == self.thread_id
+
+    @property
+    def shown(self) -> bool:
+        return self.state is PostState.SHOWN
+
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        values = {name: getattr(row, name) for name in cls.__slots__}
+        values["state"] = PostState(values["state"])
+        return cls(**values)
+
+
+def select_posts() -> AnySelect:
+    """The columns `Post.of` reads; the caller adds WHERE, order and limit."""
+    likes = (
+        sa.select(sa.func.count())
+        .where(reactions.c.post_id == posts.c.id, reactions.c.kind == ReactionKind.LIKE)
+        .scalar_subquery()
+    )
+    return sa.select(
+        posts,
+        actors.c.uri.label("author_uri"),
+        actors.c.name.label("author_name"),
+        actors.c.handle.label("author_handle"),
+        actors.c.host.label("author_host"),
+        actors.c.local.label("author_local"),
+        threads.c.uri.label("thread_uri"),
+        threads.c.locked,
+        likes.label("likes"),
+    ).select_from(
+        posts.join(actors, actors.c.id == posts.c.author_id).join(
+            threads, threads.c.id == posts.c.thread_id
+        )
+    )
+
+
+def visible_to(viewer: Viewer) -> sa.ColumnElement[bool]:
+    """SQL: the viewer may see that the post is there (its words only if it is shown)."""
+    held: sa.ColumnElement[bool] = sa.false()
+    if viewer.voices:
+        held = sa.or_(posts.c.author_id.in_(viewer.voices), moderates(viewer, posts.c.group_id))
+    return sa.and_(
+        may_see_group(viewer, posts.c.group_id),
+        host_is_welcome(actors.c.host),
+        sa.or_(posts.c.state != PostState.HELD, held),
+    )
+
+
+async def get(conn: AsyncConnection, post_id: int, viewer: Viewer | None = None) -> Post:
+    """Raises NotFound: there is no such post, or the viewer may not see it."""
+    if not 0 <= post_id < 2**63:
+        raise NotFound
+    query = select_posts().where(posts.c.id == post_id)
+    if viewer is not None:
+        query = query.where(visible_to(viewer))
+    row = (await conn.execute(query)).first()
+    if row is None:
+        raise NotFound
+    return Post.of(row)
+
+
+async def by_uri(conn: AsyncConnection, uri: str) -> Post | None:
+    """The post with exactly this id, whatever its state."""
+    row = (await conn.execute(select_posts().where(posts.c.uri == uri))).first()
+    return Post.of(row) if row else None
+
+
+async def note_source(conn: AsyncConnection, post: Post) -> NoteSource:
+    """Everything a post's document says (WIRE 8.1)."""
+    parent = await get(conn, post.parent_id) if post.parent_id is not None else None
+    people: dict[UUID, Actor] = {}
+    wanted = {post.author_id, post.group_id, *([parent.author_id] if parent else [])}
+    rows = await conn.execute(sa.select(*actor_store.columns()).where(actors.c.id.in_(wanted)))
+    for row in rows:
+        people[row.id] = Actor.of(row)
+    replies, total = await reply_uris(conn, post.id, limit=FIRST_REPLIES)
+    return NoteSource(
+        uri=post.uri,
+        author=people[post.author_id],
+        group=people[post.group_id],
+        context=post.thread_uri,
+        parent_uri=parent.uri if parent else None,
+        parent_author=people[parent.author_id] if parent else None,
+        title=post.title,
+        content=post.content,
+        source=post.source,
+        note=post.note,
+        sensitive=post.sensitive,
+        language=post.language,
+        published=post.published,
+        edited=post.edited,
+        locked=post.locked,
+        replies=replies,
+        replies_total=total,
+    )
+
+
+async def reply_uris(
+    conn: AsyncConnection, post_id: int, *, after: int = 0, limit: int = 100
+) -> tuple[Sequence[str], int]:
+    """A page of the ids of shown replies to a post, oldest first, and how many there are."""
+    shown = sa.and_(posts.c.parent_id == post_id, posts.c.state == PostState.SHOWN)
+    total = await conn.scalar(sa.select(sa.func.count()).select_from(posts).where(shown)) or 0
+    rows = await conn.execute(
+        sa.select(posts.c.uri).where(shown, posts.c.id > after).order_by(posts.c.id).limit(limit)
+    )
+    return [uri for (uri,) in rows], total
+
+
+def local_uri(here: Here, post_id: int) -> str:
+    """A post of ours by its id."""
+    return f"{here.origin}/p/{post_id}"

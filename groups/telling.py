@@ -1,0 +1,206 @@
+"""What a group and its people tell other servers about a post (WIRE 3.5).
+
+Every function writes in the caller's transaction: what happened and what must be told commit
+together. A group that does not federate tells nobody.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub import documents, jsontext, outbox
+from activitypub.actors import Actor
+from activitypub.vocab import PUBLIC, Document
+from groups.groups import Group
+from groups.posts import Post, note_source
+from kernel.clock import iso
+from kernel.here import Here
+from kernel.schema.tables import activities
+
+
+async def created(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+    """A post of ours is out: its Create, and its group's Announces where that lives here (G20)."""
+    await _by_author(conn, here, group, post, "Create", iso(post.published))
+
+
+async def edited(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+    """A post of ours changed (WIRE-G22)."""
+    await _by_author(conn, here, group, post, "Update", iso(post.edited or post.published))
+
+
+async def _by_author(
+    conn: AsyncConnection, here: Here, group: Group, post: Post, kind: str, when: str
+) -> None:
+    if not group.federates:
+        return
+    source = await note_source(conn, post)
+    document = documents.activity(
+        here.new_activity_uri(),
+        kind,
+        source.author.uri,
+        documents.note(source),
+        to=[PUBLIC, group.actor.uri],
+        cc=[
+            *([group.actor.followers_uri] if group.actor.followers_uri else []),
+            *([source.parent_author.uri] if source.parent_author else []),
+        ],
+        audience=group.actor.uri,
+        published=when,
+    )
+    direct = [source.parent_author.uri] if source.parent_author else []
+    if group.settings is None:
+        direct.append(group.actor.uri)
+    await outbox.publish(
+        conn, here, document, signer=source.author, to=direct, thread_id=post.thread_id
+    )
+    if group.settings is not None:
+        await carried(conn, here, group, post, document, jsontext.dump(document).decode())
+
+
+async def carried(
+    conn: AsyncConnection, here: Here, group: Group, post: Post, inner: Document, body: str
+) -> None:
+    """A group of ours passes an activity about one of its posts on, verbatim (WIRE-G10 to G13).
+
+    A thread's root goes to everyone once as a plain Announce; the activity itself, wrapped, to
+    servers that read FEP-1b12 and back to its author's.
+    """
+    if not group.federates:
+        return
+    await outbox.record(conn, here, inner, thread_id=post.thread_id, body=body)
+    if inner["type"] == "Create" and post.is_root:
+        await outbox.announce(
+            conn,
+            here,
+            group.actor,
+            post.uri,
+            wrapped=False,
+            thread_id=post.thread_id,
+            context=post.thread_uri,
+            author_uri=post.author_uri,
+        )
+    await outbox.announce(
+        conn,
+        here,
+        group.actor,
+        str(inner["id"]),
+        wrapped=True,
+        thread_id=post.thread_id,
+        context=post.thread_uri,
+        author_uri=post.author_uri,
+        body=body,
+    )
+
+
+async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+    """An author of ours deleted a post: Delete, and the boost of a root is undone (WIRE-G23)."""
+    await outbox.forget(conn, post.uri)
+    if not group.federates:
+        return
+    author = await actor_store.get(conn, post.author_id)
+    document = documents.activity(
+        here.new_activity_uri(),
+        "Delete",
+        author.uri,
+        documents.tombstone(post.uri),
+        to=[PUBLIC, group.actor.uri],
+        cc=[group.actor.followers_uri] if group.actor.followers_uri else [],
+        audience=group.actor.uri,
+    )
+    to = [group.actor.uri] if group.settings is None else []
+    await outbox.publish(conn, here, document, signer=author, to=to, thread_id=post.thread_id)
+    if group.settings is not None:
+        await retracted(conn, here, group, post, document, jsontext.dump(document).decode())
+
+
+async def retracted(
+    conn: AsyncConnection, here: Here, group: Group, post: Post, inner: Document, body: str
+) -> None:
+    """A group of ours passes a Delete on and takes its boost of a root back (G23, G24)."""
+    if not group.federates:
+        return
+    await carried(conn, here, group, post, inner, body)
+    if post.is_root:
+        await _undo_boost(conn, here, group, post)
+
+
+async def _undo_boost(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+    announce = await outbox.announced_as(conn, group.actor, post.uri)
+    if announce is None:
+        return
+    document = documents.activity(
+        here.new_activity_uri(),
+        "Undo",
+        group.actor.uri,
+        {
+            "id": announce,
+            "type": "Announce",
+            "actor": group.actor.uri,
+            "object": post.uri,
+        },
+        to=[PUBLIC],
+        cc=[group.actor.followers_uri] if group.actor.followers_uri else [],
+    )
+    await outbox.publish_to_followers(
+        conn, here, document, signer=group.actor, thread_id=post.thread_id
+    )
+    await conn.execute(sa.update(activities).where(activities.c.uri == announce).values(body=""))
+
+
+async def by_desk(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    desk: Actor,
+    kind: str,
+    obj: str | Document,
+    *,
+    post: Post | None = None,
+    summary: str | None = None,
+    target: str | None = None,
+) -> None:
+    """The desk acts and the group passes it on, wrapped only: others would misread it (G24, G26).
+
+    The moderator behind the desk is named nowhere (WIRE-T15).
+    """
+    if not group.federates:
+        return
+    document = documents.activity(
+        here.new_activity_uri(),
+        kind,
+        desk.uri,
+        obj,
+        to=[PUBLIC],
+        cc=[group.actor.uri],
+        audience=group.actor.uri,
+        summary=summary or None,
+        target=target,
+    )
+    await outbox.record(conn, here, document, thread_id=post.thread_id if post else None)
+    await outbox.announce(
+        conn,
+        here,
+        group.actor,
+        str(document["id"]),
+        wrapped=True,
+        thread_id=post.thread_id if post else None,
+        author_uri=post.author_uri if post else None,
+        body=jsontext.dump(document).decode(),
+    )
+    if kind == "Delete" and post is not None and post.is_root:
+        await _undo_boost(conn, here, group, post)
+
+
+async def created_elsewhere(conn: AsyncConnection, post: Post) -> tuple[Document, str] | None:
+    """The Create of a post from another server as it came, kept while the post was held."""
+    body = await conn.scalar(
+        sa.select(activities.c.body)
+        .where(
+            activities.c.object_uri == post.uri,
+            activities.c.kind == "Create",
+            activities.c.actor_uri == post.author_uri,
+            activities.c.body != "",
+        )
+        .limit(1)
+    )
+    return (jsontext.read(body.encode()), body) if body else None

@@ -1,0 +1,360 @@
+"""Threads: starting one, answering, changing one's own words, reading (DESIGN, "Groups")."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import outbox
+from groups import groups as group_store
+from groups import posts as post_store
+from groups import telling
+from groups.admission import Draft, admit
+from groups.groups import Group
+from groups.posts import Post, select_posts, visible_to
+from kernel import text
+from kernel.clock import to_minute
+from kernel.errors import NotAllowed, NotFound
+from kernel.here import Here
+from kernel.ids import next_post_id
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, posts, reactions, threads
+from moderation import standing
+from moderation.standing import Speaker
+from moderation.visibility import Viewer, host_is_welcome, is_member, may_see_group
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What goes into a post's row, from a composer or from another server."""
+
+    title: str
+    source: str
+    content: str  # HTML
+    note: str
+    sensitive: bool
+    language: str
+    published: datetime
+    edited: datetime | None = None
+    url: str | None = None
+
+    @classmethod
+    def of(cls, draft: Draft, now: datetime) -> "Words":
+        """A member's draft as of `now`, its time to the minute."""
+        return cls(
+            title=" ".join(draft.title.split()),
+            source=draft.source.strip(),
+            content=text.render(draft.source),
+            note=" ".join(draft.note.split()),
+            sensitive=bool(draft.note.strip()),
+            language=draft.language,
+            published=to_minute(now),
+        )
+
+
+async def start(
+    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+) -> Post:
+    """Start a thread. Raises NotAllowed, Malformed: see `admission`."""
+    draft.check(root=True)
+    state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
+    post = await insert(conn, here, speaker.id, group, None, Words.of(draft, here.now()), state)
+    if post.shown:
+        await telling.created(conn, here, group, post)
+    return post
+
+
+async def reply(
+    conn: AsyncConnection, here: Here, speaker: Speaker, parent: Post, draft: Draft
+) -> Post:
+    """Answer a post. Raises NotAllowed: the thread is locked, or see `admission`."""
+    draft.check(root=False)
+    if not parent.shown:
+        raise NotAllowed("That post is no longer here, so it cannot be answered.")
+    if parent.locked:
+        raise NotAllowed("The moderators closed this thread. It can be read, not answered.")
+    group = await group_store.get(conn, parent.group_id)
+    state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
+    words = Words.of(replace(draft, title=""), here.now())
+    post = await insert(conn, here, speaker.id, group, parent, words, state)
+    if post.shown:
+        await telling.created(conn, here, group, post)
+    return post
+
+
+async def insert(
+    conn: AsyncConnection,
+    here: Here,
+    author_id: UUID,
+    group: Group,
+    parent: Post | None,
+    words: Words,
+    state: PostState,
+    *,
+    uri: str | None = None,
+    thread_uri: str | None = None,
+) -> Post:
+    """Write one post, and its thread where it is a root; `uri` where it was said elsewhere."""
+    post_id = await next_post_id(conn, words.published)
+    shown = state is PostState.SHOWN
+    if parent is None:
+        await conn.execute(
+            threads.insert().values(
+                id=post_id,
+                uri=thread_uri or f"{here.origin}/t/{post_id}",
+                group_id=group.id,
+                latest_id=post_id,
+                shown=shown,
+            )
+        )
+    await conn.execute(
+        posts.insert().values(
+            id=post_id,
+            uri=uri or post_store.local_uri(here, post_id),
+            author_id=author_id,
+            thread_id=parent.thread_id if parent else post_id,
+            group_id=group.id,
+            parent_id=parent.id if parent else None,
+            state=state,
+            **{name: getattr(words, name) for name in Words.__slots__},
+        )
+    )
+    if parent is not None and shown:
+        await count_in(conn, parent.thread_id, post_id)
+    return await post_store.get(conn, post_id)
+
+
+async def count_in(conn: AsyncConnection, thread_id: int, post_id: int) -> None:
+    """A post became visible: its thread moves up."""
+    is_reply = sa.case((threads.c.id == post_id, 0), else_=1)
+    await conn.execute(
+        sa.update(threads)
+        .where(threads.c.id == thread_id)
+        .values(
+            replies=threads.c.replies + is_reply,
+            latest_id=sa.func.greatest(threads.c.latest_id, post_id),
+            shown=sa.or_(threads.c.shown, threads.c.id == post_id),
+        )
+    )
+
+
+async def edit(
+    conn: AsyncConnection, here: Here, speaker: Speaker, post: Post, draft: Draft
+) -> Post:
+    """Change one's own words. Raises NotFound: not one's own; NotAllowed, Malformed: as posting."""
+    if post.author_id != speaker.id or post.state not in (PostState.SHOWN, PostState.HELD):
+        raise NotFound
+    draft.check(root=post.is_root)
+    await standing.check(conn, here, speaker, post.group_id)
+    words = Words.of(draft if post.is_root else replace(draft, title=""), here.now())
+    await rewrite(conn, post, words, to_minute(here.now()))
+    changed = await post_store.get(conn, post.id)
+    if changed.shown:
+        await outbox.forget(conn, post.uri)
+        await telling.edited(conn, here, await group_store.get(conn, post.group_id), changed)
+    return changed
+
+
+async def rewrite(conn: AsyncConnection, post: Post, words: Words, edited: datetime) -> None:
+    """Replace a post's words; who, where and when stay."""
+    await conn.execute(
+        sa.update(posts)
+        .where(posts.c.id == post.id)
+        .values(
+            title=words.title,
+            source=words.source,
+            content=words.content,
+            note=words.note,
+            sensitive=words.sensitive,
+            language=words.language,
+            edited=edited,
+        )
+    )
+
+
+async def delete(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) -> None:
+    """Take one's own words back, here and elsewhere. Raises NotFound: not one's own."""
+    if post.author_id != speaker.id or post.state is PostState.DELETED:
+        raise NotFound
+    await erase(conn, post)
+    group = await group_store.get(conn, post.group_id)
+    await telling.deleted(conn, here, group, post)
+
+
+async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostState.DELETED) -> None:
+    """The words are gone; the place in the thread stays so that answers keep their parent."""
+    await conn.execute(
+        sa.update(posts)
+        .where(posts.c.id == post.id)
+        .values(title="", source="", content="", note="", sensitive=False, state=state, url=None)
+    )
+    await conn.execute(sa.delete(reactions).where(reactions.c.post_id == post.id))
+    if post.shown:
+        await count_out(conn, post)
+
+
+async def count_out(conn: AsyncConnection, post: Post) -> None:
+    """A post is no longer shown: a reply is counted off; a root leaves the lists, if unanswered."""
+    if post.is_root:
+        await conn.execute(
+            sa.update(threads)
+            .where(threads.c.id == post.thread_id)
+            .values(shown=threads.c.replies > 0)
+        )
+    else:
+        await conn.execute(
+            sa.update(threads)
+            .where(threads.c.id == post.thread_id)
+            .values(replies=sa.func.greatest(threads.c.replies - 1, 0))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadLine:
+    """A thread in a list. `latest_id` is the key to page on; times are UTC."""
+
+    id: int
+    latest_id: int
+    title: str
+    note: str
+    sensitive: bool
+    author_name: str
+    author_address: str
+    author_uri: str
+    group_id: UUID
+    group_name: str
+    group_address: str
+    published: datetime
+    replies: int
+    locked: bool
+    state: PostState
+
+
+async def latest(
+    conn: AsyncConnection,
+    viewer: Viewer,
+    *,
+    group_id: UUID | None = None,
+    before: int | None = None,
+    limit: int = 20,
+) -> Sequence[ThreadLine]:
+    """Threads by newest answer: of one group, or of every group the viewer belongs to."""
+    group = actors.alias("group_actor")
+    query = (
+        sa.select(
+            threads.c.id,
+            threads.c.latest_id,
+            posts.c.title,
+            posts.c.note,
+            posts.c.sensitive,
+            actors.c.name.label("author_name"),
+            sa.literal("@")
+            .concat(actors.c.handle)
+            .concat("@")
+            .concat(actors.c.host)
+            .label("author_address"),
+            actors.c.uri.label("author_uri"),
+            threads.c.group_id,
+            group.c.name.label("group_name"),
+            sa.case(
+                (group.c.local, group.c.handle),
+                else_=group.c.handle.concat("@").concat(group.c.host),
+            ).label("group_address"),
+            posts.c.published,
+            threads.c.replies,
+            threads.c.locked,
+            posts.c.state,
+        )
+        .select_from(
+            threads.join(posts, posts.c.id == threads.c.id)
+            .join(actors, actors.c.id == posts.c.author_id)
+            .join(group, group.c.id == threads.c.group_id)
+        )
+        .where(
+            threads.c.shown,
+            may_see_group(viewer, threads.c.group_id),
+            host_is_welcome(actors.c.host),
+            host_is_welcome(group.c.host),
+        )
+        .order_by(threads.c.latest_id.desc())
+        .limit(limit)
+    )
+    query = (
+        query.where(is_member(viewer, threads.c.group_id))
+        if group_id is None
+        else query.where(threads.c.group_id == group_id)
+    )
+    if before is not None:
+        query = query.where(threads.c.latest_id < before)
+    return [
+        ThreadLine(**{**row._mapping, "state": PostState(row.state)})
+        for row in await conn.execute(query)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadPage:
+    """A thread's posts in order of time, root first; `next_after` continues, if there is more."""
+
+    root: Post
+    posts: Sequence[Post]
+    next_after: int | None
+
+
+async def show(
+    conn: AsyncConnection, thread_id: int, viewer: Viewer, *, after: int = 0, limit: int = PAGE
+) -> ThreadPage:
+    """A page of a thread. Raises NotFound: there is none, or the viewer may not see it."""
+    root = await post_store.get(conn, thread_id, viewer)
+    if not root.is_root:
+        raise NotFound
+    rows = (
+        await conn.execute(
+            select_posts()
+            .where(posts.c.thread_id == thread_id, posts.c.id > after, visible_to(viewer))
+            .order_by(posts.c.id)
+            .limit(limit + 1)
+        )
+    ).all()
+    page = [Post.of(row) for row in rows[:limit]]
+    return ThreadPage(root=root, posts=page, next_after=page[-1].id if len(rows) > limit else None)
+
+
+async def shown_uris(
+    conn: AsyncConnection, thread_id: int, *, after: int = 0, limit: int = 100
+) -> Sequence[tuple[int, str]]:
+    """(id, URI) of shown posts of a thread in order of time (WIRE-G42)."""
+    rows = await conn.execute(
+        sa.select(posts.c.id, posts.c.uri)
+        .where(
+            posts.c.thread_id == thread_id,
+            posts.c.state == PostState.SHOWN,
+            posts.c.id > after,
+        )
+        .order_by(posts.c.id)
+        .limit(limit)
+    )
+    return [(post_id, uri) for post_id, uri in rows]
+
+
+async def count_shown(conn: AsyncConnection, thread_id: int) -> int:
+    """How many posts of a thread are shown."""
+    return (
+        await conn.scalar(
+            sa.select(sa.func.count())
+            .select_from(posts)
+            .where(posts.c.thread_id == thread_id, posts.c.state == PostState.SHOWN)
+        )
+        or 0
+    )
+
+
+async def settle_context(conn: AsyncConnection, thread_id: int, uri: str) -> None:
+    """The group's server named its thread: from now on our replies repeat that (WIRE-G41)."""
+    taken = sa.exists().where(threads.alias("other").c.uri == uri)
+    await conn.execute(sa.update(threads).where(threads.c.id == thread_id, ~taken).values(uri=uri))

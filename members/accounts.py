@@ -1,0 +1,315 @@
+"""Accounts: ways to log in. They never speak; personas do (DESIGN, "Sealed personas").
+
+Slow work (argon2id) happens with no connection held. No transaction here names a persona.
+"""
+
+import random
+import re
+import secrets
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
+from kernel.here import Here
+from kernel.ids import random_uuid
+from kernel.schema.accounts import AccountState
+from kernel.schema.tables import accounts
+from kernel.sealing import KEY_BYTES, mac
+from members import approval, departures, personas, sessions
+from members.member import Blob, Member, Preferences
+from members.order import stir
+from members.vault import (
+    ADVISED,
+    SALT_BYTES,
+    Cost,
+    check_password,
+    is_too_long,
+    new_code,
+    read_code,
+    stretch,
+)
+
+MAX_LOGIN: Final = 64
+
+_LOGIN = re.compile(r"\S{3,64}")
+_WRONG = "That name and password do not fit together. Please check both, then try again."
+_WRONG_CODE = "That name and recovery code do not fit together. Please check both, then try again."
+_WRONG_PASSWORD = "That is not the password you log in with now. Please try it once more."  # noqa: S105
+_WAITING = (
+    "Your request is with the people who run this place. They read every one. "
+    "Please look in again tomorrow."
+)
+_MEANWHILE = "Something changed at the same moment. Please try again."
+
+_dice = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A new account before it is stored; the recovery code is shown once and kept by nobody."""
+
+    member: Member
+    recovery_code: str = field(repr=False)
+    row: Mapping[str, object] = field(repr=False)
+
+
+async def prepare(
+    here: Here,
+    *,
+    login: str,
+    password: str,
+    roles: frozenset[str] = frozenset(),
+    cost: Cost = ADVISED,
+) -> Prepared:
+    """All the slow work of a sign-up, before any transaction.
+
+    Raises Malformed: the name or the password cannot be used, and what to do. Raises Busy.
+    """
+    name = _normalise(login)
+    if not _LOGIN.fullmatch(name) or not name.isprintable():
+        raise Malformed(f"A log-in name has 3 to {MAX_LOGIN} letters or digits, and no spaces.")
+    check_password(password)
+    member = Member(account_id=random_uuid(), root=secrets.token_bytes(KEY_BYTES), roles=roles)
+    code = new_code()
+    row = {
+        "id": member.account_id,
+        "login": _login_mac(here, name),
+        "blob": Blob(roles=roles).seal(here, member.account_id, member.root),
+        **await _locked_by_password(here, member, password, cost),
+        **_locked_by_code(here, member, code),
+    }
+    return Prepared(member=member, recovery_code=code, row=row)
+
+
+async def insert(
+    conn: AsyncConnection,
+    here: Here,
+    prepared: Prepared,
+    *,
+    state: AccountState = AccountState.ACTIVE,
+    request: str = "",
+) -> None:
+    """Store a new account, with the words it asks to be let in with.
+
+    Raises Conflict: somebody logs in with that name. Raises Malformed: too many words.
+    """
+    account_id = prepared.member.account_id
+    made = await conn.execute(
+        pg_insert(accounts)
+        .values(
+            **prepared.row,
+            request=approval.seal_request(here, account_id, request),
+            state=approval.seal_state(here, account_id, state),
+        )
+        .on_conflict_do_nothing()
+        .returning(accounts.c.id)
+    )
+    if made.first() is None:
+        raise Conflict("Somebody logs in with that name already. Please try another one.")
+    await stir(conn, accounts)
+
+
+async def log_in(
+    engine: AsyncEngine, here: Here, login: str, password: str, *, cost: Cost = ADVISED
+) -> Member:
+    """The member who logs in.
+
+    Raises NotAllowed: wrong, in the same words and time whether the name exists or not (SEC-A11),
+    or right while the account still waits for a yes. Raises Busy: too many at once.
+    """
+    if is_too_long(password):
+        raise NotAllowed(_WRONG)
+    row = await _find(engine, accounts.c.login == _login_mac(here, _normalise(login)))
+    wrapper = await stretch(here, password, row.salt if row else bytes(SALT_BYTES), cost)
+    if not wrapper.fits(row.verifier if row else bytes(KEY_BYTES)) or row is None:
+        raise NotAllowed(_WRONG)
+    return _admit(here, row, wrapper.unwrap(row.wrapped_root, row.id))
+
+
+async def change_password(
+    engine: AsyncEngine,
+    here: Here,
+    member: Member,
+    old: str,
+    new: str,
+    *,
+    cost: Cost = ADVISED,
+) -> None:
+    """Wrap the root key anew; every session of the member ends (DESIGN-V4, SEC-A4).
+
+    Raises Malformed: the new password cannot be used. Raises NotAllowed: the old one is not right.
+    """
+    check_password(new)
+    row = await _verify(engine, here, member, old, cost)
+    await _relock(engine, member, row, await _locked_by_password(here, member, new, cost))
+
+
+async def recover(
+    engine: AsyncEngine,
+    here: Here,
+    login: str,
+    code: str,
+    new_password: str,
+    *,
+    cost: Cost = ADVISED,
+) -> tuple[Member, str]:
+    """Come back with the recovery code: the member, and the next code to show once.
+
+    A code works once, in parallel too (SEC-A5); every session ends. Raises Malformed: the new
+    password cannot be used. Raises NotAllowed: the code is not right, or the account waits.
+    """
+    check_password(new_password)
+    row = await _find(engine, accounts.c.login == _login_mac(here, _normalise(login)))
+    wrapper = read_code(here, code)
+    if not wrapper.fits(row.recovery_verifier if row else bytes(KEY_BYTES)) or row is None:
+        raise NotAllowed(_WRONG_CODE)
+    member = _admit(here, row, wrapper.unwrap(row.recovery_root, row.id))
+    next_code = new_code()
+    changes = await _locked_by_password(here, member, new_password, cost)
+    await _relock(engine, member, row, {**changes, **_locked_by_code(here, member, next_code)})
+    return member, next_code
+
+
+async def close(
+    engine: AsyncEngine, here: Here, member: Member, password: str, *, cost: Cost = ADVISED
+) -> None:
+    """The account and its sessions go at once; each persona closes 1 to 14 days later, alone.
+
+    The personas' leaving is noted first, each by itself and in random order, so that a stop
+    half-way leaves nobody behind without an owner: asking again ends it. Raises NotAllowed: the
+    password is not right.
+    """
+    row = await _verify(engine, here, member, password, cost)
+    async with engine.connect() as conn:
+        leaving = list(await personas.open_ids(conn, member))
+    _dice.shuffle(leaving)
+    for persona_id in leaving:
+        async with engine.begin() as conn:
+            await departures.schedule(conn, here, persona_id)
+    async with engine.begin() as conn:
+        await sessions.end_all(conn, member)
+        await conn.execute(sa.delete(accounts).where(accounts.c.id == row.id))
+        await stir(conn, accounts)
+
+
+async def preferences(conn: AsyncConnection, here: Here, member: Member) -> Preferences:
+    """What the member likes. Raises NotFound: the account was closed meanwhile."""
+    return (await _blob(conn, here, member, lock=False)).preferences
+
+
+async def save_preferences(
+    conn: AsyncConnection, here: Here, member: Member, wanted: Preferences
+) -> None:
+    """Keep what the member likes, beside everything else in the blob.
+
+    Raises Malformed: a preference that is none. Raises NotFound: the account was closed.
+    """
+    wanted.check()
+    blob = replace(await _blob(conn, here, member, lock=True), preferences=wanted)
+    await conn.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == member.account_id)
+        .values(blob=blob.seal(here, member.account_id, member.root))
+    )
+    await stir(conn, accounts)
+
+
+async def handle_is_login(engine: AsyncEngine, here: Here, member: Member, handle: str) -> bool:
+    """Whether the member logs in with `handle`: a persona needs another one (DESIGN).
+
+    Ask before the transaction that makes the persona, so that none touches both sides.
+    """
+    row = await _find(engine, accounts.c.id == member.account_id)
+    return row is not None and bool(row.login == _login_mac(here, _normalise(handle)))
+
+
+def _normalise(login: str) -> str:
+    return unicodedata.normalize("NFKC", login[: 4 * MAX_LOGIN].strip()).lower()
+
+
+def _login_mac(here: Here, name: str) -> bytes:
+    return mac(here.node_key.derive("logins"), "login", name.encode(errors="surrogatepass"))
+
+
+async def _locked_by_password(
+    here: Here, member: Member, password: str, cost: Cost
+) -> dict[str, bytes]:
+    salt = secrets.token_bytes(SALT_BYTES)
+    wrapper = await stretch(here, password, salt, cost)
+    return {
+        "salt": salt,
+        "verifier": wrapper.verifier,
+        "wrapped_root": wrapper.wrap(member.root, member.account_id),
+    }
+
+
+def _locked_by_code(here: Here, member: Member, code: str) -> dict[str, bytes]:
+    wrapper = read_code(here, code)
+    return {
+        "recovery_verifier": wrapper.verifier,
+        "recovery_root": wrapper.wrap(member.root, member.account_id),
+    }
+
+
+async def _find(
+    engine: AsyncEngine, condition: sa.ColumnElement[bool]
+) -> sa.Row[tuple[object, ...]] | None:
+    async with engine.connect() as conn:
+        return (await conn.execute(sa.select(accounts).where(condition))).first()
+
+
+def _admit(here: Here, row: sa.Row[tuple[object, ...]], root: bytes) -> Member:
+    if approval.read_state(here, row.id, row.state) is AccountState.WAITING:
+        raise NotAllowed(_WAITING)
+    roles = Blob.open(here, row.id, root, row.blob).roles
+    return Member(account_id=row.id, root=root, roles=roles)
+
+
+async def _verify(
+    engine: AsyncEngine, here: Here, member: Member, password: str, cost: Cost
+) -> sa.Row[tuple[object, ...]]:
+    row = await _find(engine, accounts.c.id == member.account_id)
+    if row is None:
+        raise NotFound("This account was closed.")
+    if is_too_long(password) or not (await stretch(here, password, row.salt, cost)).fits(
+        row.verifier
+    ):
+        raise NotAllowed(_WRONG_PASSWORD)
+    return row
+
+
+async def _relock(
+    engine: AsyncEngine,
+    member: Member,
+    row: sa.Row[tuple[object, ...]],
+    changes: Mapping[str, bytes],
+) -> None:
+    """Write new locks over exactly those that were opened, and end every session."""
+    async with engine.begin() as conn:
+        done = await conn.execute(
+            sa.update(accounts)
+            .where(
+                accounts.c.id == row.id,
+                accounts.c.verifier == row.verifier,
+                accounts.c.recovery_verifier == row.recovery_verifier,
+            )
+            .values(**changes)
+        )
+        if done.rowcount != 1:
+            raise Conflict(_MEANWHILE)
+        await sessions.end_all(conn, member)
+        await stir(conn, accounts)
+
+
+async def _blob(conn: AsyncConnection, here: Here, member: Member, *, lock: bool) -> Blob:
+    query = sa.select(accounts.c.blob).where(accounts.c.id == member.account_id)
+    sealed = await conn.scalar(query.with_for_update() if lock else query)
+    if sealed is None:
+        raise NotFound("This account was closed.")
+    return Blob.open(here, member.account_id, member.root, sealed)

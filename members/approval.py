@@ -1,0 +1,102 @@
+"""Accounts that wait for an administrator's yes.
+
+Whether an account waits is sealed under the node key, as are the words it asks with: every row
+looks alike, before and after.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kernel.errors import Malformed, NotFound
+from kernel.here import Here
+from kernel.schema.accounts import AccountState
+from kernel.schema.tables import accounts
+from kernel.sealing import seal, unseal
+from members.order import stir
+
+REQUEST_BYTES: Final = 2048
+
+_MAX_REQUEST = REQUEST_BYTES - 4
+_STATE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Somebody who asks to be let in. `request` is plain text in their own words."""
+
+    id: UUID
+    request: str = field(repr=False)
+
+
+def seal_request(here: Here, account_id: UUID, words: str) -> bytes:
+    """Always the same number of bytes. Raises Malformed: more words than fit."""
+    plain = words.encode(errors="replace")
+    if len(plain) > _MAX_REQUEST:
+        raise Malformed("Your request is long. Please say it in about 1,000 letters.")
+    key = here.node_key.derive("requests")
+    return seal(key, plain, f"account {account_id} request", padded_to=REQUEST_BYTES)
+
+
+def seal_state(here: Here, account_id: UUID, state: AccountState) -> bytes:
+    """Always the same number of bytes."""
+    key = here.node_key.derive("states")
+    return seal(key, state.encode(), f"account {account_id} state", padded_to=_STATE_BYTES)
+
+
+def read_state(here: Here, account_id: UUID, sealed: bytes) -> AccountState:
+    """Raises Unsealable: another account's, or another node's."""
+    key = here.node_key.derive("states")
+    return AccountState(unseal(key, sealed, f"account {account_id} state").decode())
+
+
+async def waiting(conn: AsyncConnection, here: Here) -> Sequence[Waiting]:
+    """Everybody who waits, in no order that says who came first."""
+    rows = await conn.execute(sa.select(accounts.c.id, accounts.c.state))
+    ids = [row.id for row in rows if _waits(here, row.id, row.state)]
+    asked = await conn.execute(
+        sa.select(accounts.c.id, accounts.c.request)
+        .where(accounts.c.id.in_(ids))
+        .order_by(accounts.c.id)
+    )
+    key = here.node_key.derive("requests")
+    return [
+        Waiting(id=row.id, request=unseal(key, row.request, f"account {row.id} request").decode())
+        for row in asked
+    ]
+
+
+async def approve(conn: AsyncConnection, here: Here, account_id: UUID) -> None:
+    """Let somebody in; their words are gone. Raises NotFound: nobody waits under that id."""
+    await _check_waits(conn, here, account_id)
+    await conn.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == account_id)
+        .values(
+            state=seal_state(here, account_id, AccountState.ACTIVE),
+            request=seal_request(here, account_id, ""),
+        )
+    )
+    await stir(conn, accounts)
+
+
+async def decline(conn: AsyncConnection, here: Here, account_id: UUID) -> None:
+    """Forget the account, which never was let in. Raises NotFound: nobody waits under that id."""
+    await _check_waits(conn, here, account_id)
+    await conn.execute(sa.delete(accounts).where(accounts.c.id == account_id))
+
+
+async def _check_waits(conn: AsyncConnection, here: Here, account_id: UUID) -> None:
+    sealed: bytes | None = await conn.scalar(
+        sa.select(accounts.c.state).where(accounts.c.id == account_id).with_for_update()
+    )
+    if sealed is None or not _waits(here, account_id, sealed):
+        raise NotFound("Nobody waits here under that number. Perhaps somebody answered already.")
+
+
+def _waits(here: Here, account_id: UUID, sealed: bytes) -> bool:
+    return read_state(here, account_id, sealed) is AccountState.WAITING

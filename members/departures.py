@@ -1,0 +1,71 @@
+"""A member leaves: their personas close one by one, each at a time of its own (SEC-U9).
+
+Who is about to close, and when, is sealed under the node key: a date beside each persona would
+show which of them belong together (DESIGN-V1).
+"""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kernel.here import Here
+from kernel.ids import random_uuid
+from kernel.schema.actors import ActorState
+from kernel.schema.tables import actors, departures
+from kernel.sealing import seal, unseal
+from members.order import stir
+
+FIRST: Final = timedelta(days=1)
+LAST: Final = timedelta(days=14)
+
+_dice = random.SystemRandom()
+
+
+async def schedule(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
+    """Let the persona close at a random minute, 1 to 14 days from now."""
+    wait = _dice.uniform(FIRST.total_seconds(), LAST.total_seconds())
+    minute = int((here.now().timestamp() + wait) // 60)
+    row_id = random_uuid()
+    sealed = seal(_key(here), persona_id.bytes + minute.to_bytes(4, "big"), _context(row_id))
+    await conn.execute(departures.insert().values(id=row_id, sealed=sealed))
+    await stir(conn, departures)
+
+
+async def waiting(conn: AsyncConnection, here: Here) -> Sequence[tuple[UUID, UUID, datetime]]:
+    """(row, persona, when it closes) of everybody who is on the way out."""
+    rows = await conn.execute(sa.select(departures.c.id, departures.c.sealed))
+    return [(row.id, *_read(here, row.id, row.sealed)) for row in rows]
+
+
+async def fall_due(engine: AsyncEngine, here: Here) -> int:
+    """Mark the personas whose time has come to close today, each in a transaction of its own."""
+    async with engine.connect() as conn:
+        due = [found for found in await waiting(conn, here) if found[2] <= here.now()]
+    for row_id, persona_id, _ in due:
+        async with engine.begin() as conn:
+            await conn.execute(sa.delete(departures).where(departures.c.id == row_id))
+            await conn.execute(
+                sa.update(actors)
+                .where(actors.c.id == persona_id, actors.c.state != ActorState.CLOSED)
+                .values(closes_on=here.now().date())
+            )
+    return len(due)
+
+
+def _key(here: Here) -> bytes:
+    return here.node_key.derive("departures")
+
+
+def _context(row_id: UUID) -> str:
+    return f"departure {row_id}"
+
+
+def _read(here: Here, row_id: UUID, sealed: bytes) -> tuple[UUID, datetime]:
+    plain = unseal(_key(here), sealed, _context(row_id))
+    minute = int.from_bytes(plain[16:], "big")
+    return UUID(bytes=plain[:16]), datetime.fromtimestamp(minute * 60, UTC)

@@ -1,0 +1,156 @@
+"""Who follows whom, in both directions across nodes (WIRE 3.1, ActivityPub §7.5-7.7)."""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import documents, outbox
+from activitypub.actors import Actor
+from activitypub.vocab import Document
+from kernel.errors import NotFound
+from kernel.here import Here
+from kernel.schema.actors import FollowState
+from kernel.schema.tables import follows
+
+
+async def request(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor
+) -> FollowState:
+    """One of ours asks to follow somebody elsewhere; asking twice asks again (WIRE-G1)."""
+    uri = here.new_activity_uri()
+    row = (
+        await conn.execute(
+            insert(follows)
+            .values(
+                follower_id=follower.id,
+                followed_id=followed.id,
+                state=FollowState.PENDING,
+                uri=uri,
+            )
+            .on_conflict_do_update(
+                index_elements=["follower_id", "followed_id"], set_={"uri": follows.c.uri}
+            )
+            .returning(follows.c.state, follows.c.uri)
+        )
+    ).one()
+    if row.state == FollowState.PENDING:
+        document = _follow(row.uri, follower.uri, followed.uri)
+        await outbox.publish(conn, here, document, signer=follower, to=[followed.uri])
+    return FollowState(row.state)
+
+
+def _follow(uri: str, follower_uri: str, followed_uri: str) -> Document:
+    return documents.activity(uri, "Follow", follower_uri, followed_uri, to=[followed_uri])
+
+
+def _embedded(uri: str, follower_uri: str, followed_uri: str) -> Document:
+    """A Follow inside its answer: exactly four members (WIRE-G1)."""
+    return {"id": uri, "type": "Follow", "actor": follower_uri, "object": followed_uri}
+
+
+async def receive(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, uri: str
+) -> FollowState:
+    """Somebody elsewhere asks to follow one of ours: open actors accept at once (WIRE-G1, G2)."""
+    state = FollowState.PENDING if followed.locked else FollowState.ACCEPTED
+    row = (
+        await conn.execute(
+            insert(follows)
+            .values(follower_id=follower.id, followed_id=followed.id, state=state, uri=uri)
+            .on_conflict_do_update(index_elements=["follower_id", "followed_id"], set_={"uri": uri})
+            .returning(follows.c.state)
+        )
+    ).one()
+    state = FollowState(row.state)
+    if state is FollowState.ACCEPTED:
+        await _answer(conn, here, "Accept", follower, followed, uri)
+    return state
+
+
+async def refuse(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, uri: str
+) -> None:
+    """Say no to a Follow that was never let in."""
+    await _answer(conn, here, "Reject", follower, followed, uri)
+
+
+async def _answer(
+    conn: AsyncConnection, here: Here, kind: str, follower: Actor, followed: Actor, uri: str
+) -> None:
+    if follower.local:
+        return
+    document = documents.activity(
+        here.new_activity_uri(),
+        kind,
+        followed.uri,
+        _embedded(uri, follower.uri, followed.uri),
+        to=[follower.uri],
+    )
+    await outbox.publish(conn, here, document, signer=followed, to=[follower.uri])
+
+
+async def accept(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
+    """Let a waiting follower in, and tell its server. Raises NotFound: nobody waits."""
+    uri = await conn.scalar(
+        sa.update(follows)
+        .where(_between(follower, followed))
+        .values(state=FollowState.ACCEPTED)
+        .returning(follows.c.uri)
+    )
+    if uri is None:
+        raise NotFound
+    await _answer(conn, here, "Accept", follower, followed, uri)
+
+
+async def reject(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
+    """Turn a follower away, waiting or not, and tell its server (WIRE-G3)."""
+    uri = await conn.scalar(
+        sa.delete(follows).where(_between(follower, followed)).returning(follows.c.uri)
+    )
+    if uri is not None:
+        await _answer(conn, here, "Reject", follower, followed, uri)
+
+
+async def accepted(conn: AsyncConnection, follower: Actor, followed: Actor) -> None:
+    """Somebody elsewhere said yes to one of ours."""
+    await conn.execute(
+        sa.update(follows).where(_between(follower, followed)).values(state=FollowState.ACCEPTED)
+    )
+
+
+async def forget(conn: AsyncConnection, follower: Actor, followed: Actor) -> None:
+    """The follow is over; nobody is told."""
+    await conn.execute(sa.delete(follows).where(_between(follower, followed)))
+
+
+async def end(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
+    """One of ours stops following; a server elsewhere is told (WIRE-G3)."""
+    uri = await conn.scalar(
+        sa.delete(follows).where(_between(follower, followed)).returning(follows.c.uri)
+    )
+    if uri is None or followed.local:
+        return
+    document = documents.activity(
+        here.new_activity_uri(),
+        "Undo",
+        follower.uri,
+        _embedded(uri, follower.uri, followed.uri),
+        to=[followed.uri],
+    )
+    await outbox.publish(conn, here, document, signer=follower, to=[followed.uri])
+
+
+def _between(follower: Actor, followed: Actor) -> sa.ColumnElement[bool]:
+    return sa.and_(follows.c.follower_id == follower.id, follows.c.followed_id == followed.id)
+
+
+async def pair_of(conn: AsyncConnection, uri: str) -> tuple[UUID, UUID] | None:
+    """(follower id, followed id) of the Follow with this id, for an Undo that names only it."""
+    row = (
+        await conn.execute(
+            sa.select(follows.c.follower_id, follows.c.followed_id).where(follows.c.uri == uri)
+        )
+    ).first()
+    return (row.follower_id, row.followed_id) if row else None

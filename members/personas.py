@@ -1,0 +1,223 @@
+"""Personas: pseudonyms whose ids the member's root key gives, and nothing stored ties (DESIGN).
+
+A transaction here may look for several personas of a member; it writes one of them at most.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors
+from activitypub.actors import Actor
+from activitypub.keys import KeyPair
+from kernel.clock import Clock
+from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
+from kernel.here import Here
+from kernel.schema import tables
+from kernel.schema.actors import ActorKind, ActorState
+from kernel.sealing import Unsealable, derive, seal, unseal
+from kernel.throttle import Throttle
+from members.handles import suggest_handle
+from members.member import Member
+from members.order import stir
+from members.sessions import Session
+from members.vault import persona_id
+from moderation.standing import Speaker
+
+MAX_PERSONAS: Final = 8
+MAX_NAME: Final = 50
+ONE_TIME_A_DAY: Final = 10
+GAP: Final = 20  # this many ids in a row without a persona: there are no more
+
+_BATCH = 2 * GAP
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """One of a member's own personas. Only the member's root key can tell that it is one-time."""
+
+    actor: Actor
+    one_time: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    index: int
+    one_time: bool
+    id: UUID
+    state: ActorState
+
+
+def one_time_throttle(clock: Clock) -> Throttle:
+    """Counts one-time personas per member and day; a node has one, in memory."""
+    return Throttle(ONE_TIME_A_DAY, 24 * 60 * 60, clock)
+
+
+async def create(
+    conn: AsyncConnection, here: Here, member: Member, *, handle: str, name: str, keys: KeyPair
+) -> Actor:
+    """A new persona, which looks like a new member's to everybody else.
+
+    See to it first that the handle is not the log-in name (`accounts.handle_is_login`). Raises
+    Malformed: the handle or the name cannot be used. Raises Conflict: the handle is taken. Raises
+    NotAllowed: there are eight already, or a moderator suspended one of them (DESIGN-V3).
+    """
+    handle = handle.strip().lower()
+    for _ in range(_TRIES):
+        found = await _scan(conn, member)
+        open_ones = [each for each in found if not each.one_time and _is_open(each)]
+        if len(open_ones) >= MAX_PERSONAS:
+            raise NotAllowed(
+                f"You have {MAX_PERSONAS} names already. You can close one to make room."
+            )
+        try:
+            return await _insert(conn, here, member, found, handle, name, keys, one_time=False)
+        except Conflict:
+            if await actors.by_handle(conn, handle) is not None:
+                raise
+            # another page of the same member took the next id just now: look again
+    raise Conflict("Something changed at the same moment. Please try again.")
+
+
+async def create_one_time(
+    conn: AsyncConnection, here: Here, member: Member, *, keys: KeyPair, throttle: Throttle
+) -> Actor:
+    """A persona for one thread, under a handle of our choosing.
+
+    Raises TooMany: ten were made today. Raises NotAllowed: a moderator suspended a sibling.
+    """
+    throttle.check(derive(member.root, "one-time throttle"))
+    for _ in range(_TRIES):
+        handle = suggest_handle()
+        found = await _scan(conn, member)
+        try:
+            return await _insert(conn, here, member, found, handle, "", keys, one_time=True)
+        except Conflict:
+            continue
+    raise Conflict("We found no free name just now. Please try again.")
+
+
+async def mine(conn: AsyncConnection, member: Member) -> Sequence[Persona]:
+    """The member's open personas in the order they were made, one-time ones after the others."""
+    open_ones = {each.id: each for each in await _scan(conn, member) if _is_open(each)}
+    rows = await conn.execute(sa.select(*actors.columns()).where(tables.actors.c.id.in_(open_ones)))
+    return sorted(
+        (Persona(actor := Actor.of(row), open_ones[actor.id].one_time) for row in rows),
+        key=lambda each: (each.one_time, open_ones[each.actor.id].index),
+    )
+
+
+async def ids(conn: AsyncConnection, member: Member) -> tuple[UUID, ...]:
+    """Every persona the member ever made, closed and one-time ones too: a ban may name them."""
+    return tuple(each.id for each in await _scan(conn, member))
+
+
+async def open_ids(conn: AsyncConnection, member: Member) -> tuple[UUID, ...]:
+    """Every persona that is not closed."""
+    found = await _scan(conn, member)
+    return tuple(each.id for each in found if each.state is not ActorState.CLOSED)
+
+
+async def speaker(conn: AsyncConnection, member: Member, actor_id: UUID) -> Speaker:
+    """The member, about to act as one of their personas.
+
+    Raises NotFound: it is not theirs, or it is closed or suspended.
+    """
+    found = await _scan(conn, member)
+    for each in found:
+        if each.id == actor_id and _is_open(each):
+            return Speaker(
+                actor=await actors.get(conn, actor_id),
+                voices=tuple(voice.id for voice in found),
+                one_time=each.one_time,
+            )
+    raise NotFound
+
+
+def seal_choice(session: Session, actor_id: UUID, purpose: str) -> str:
+    """A form's hidden field: which persona it acts as, readable by this session alone."""
+    sealed = seal(session.key, actor_id.bytes, f"choice {purpose}")
+    return base64.urlsafe_b64encode(sealed).decode()
+
+
+def open_choice(session: Session, token: str, purpose: str) -> UUID:
+    """The persona a form was made for. Raises Malformed: another session's, form's, or no token."""
+    try:
+        sealed = base64.urlsafe_b64decode(token.encode("ascii"))
+        return UUID(bytes=unseal(session.key, sealed, f"choice {purpose}"))
+    except (UnicodeEncodeError, binascii.Error, Unsealable) as error:
+        raise Malformed("This page is old. Please open it again; then it works.") from error
+
+
+def _is_open(found: _Found) -> bool:
+    return found.state is ActorState.ACTIVE
+
+
+async def _scan(conn: AsyncConnection, member: Member) -> list[_Found]:
+    """Look for the member's ids in batches, until twenty in a row have no persona."""
+    found: list[_Found] = []
+    begin = {False: 0, True: 0}  # by `one_time`
+    while begin:
+        asked = {
+            persona_id(member.root, index, one_time=one_time): (one_time, index)
+            for one_time, first in begin.items()
+            for index in range(first, first + _BATCH)
+        }
+        rows = await conn.execute(
+            sa.select(tables.actors.c.id, tables.actors.c.state).where(
+                tables.actors.c.id.in_(asked)
+            )
+        )
+        highest: dict[bool, int] = {}
+        for row in rows:
+            one_time, index = asked[row.id]
+            highest[one_time] = max(index, highest.get(one_time, 0))
+            found.append(_Found(index, one_time, row.id, ActorState(row.state)))
+        begin = {
+            one_time: last + 1
+            for one_time, last in highest.items()
+            if last + GAP >= begin[one_time] + _BATCH
+        }
+    return found
+
+
+async def _insert(
+    conn: AsyncConnection,
+    here: Here,
+    member: Member,
+    found: Sequence[_Found],
+    handle: str,
+    name: str,
+    keys: KeyPair,
+    *,
+    one_time: bool,
+) -> Actor:
+    if any(each.state is ActorState.SUSPENDED for each in found):
+        raise NotAllowed("The moderators of this node have paused what you can do here.")
+    index = max((each.index for each in found if each.one_time is one_time), default=-1) + 1
+    actor = await actors.create_local(
+        conn,
+        here,
+        kind=ActorKind.PERSON,
+        handle=handle,
+        name=_read_name(name) or handle,
+        keys=keys,
+        actor_id=persona_id(member.root, index, one_time=one_time),
+    )
+    await stir(conn, tables.actors, where=tables.actors.c.local)
+    await stir(conn, tables.actor_keys)
+    return actor
+
+
+def _read_name(name: str) -> str:
+    name = " ".join(name.split())
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise Malformed(f"A name can have up to {MAX_NAME} letters.")
+    return name
