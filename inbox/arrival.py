@@ -1,0 +1,52 @@
+"""What a handler gets: a proven activity, what it needs, and an open transaction; no client."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.actors import Actor
+from activitypub.vocab import Activity, Note
+from groups.groups import Group
+from kernel.here import Here
+
+
+class NotYet(Exception):
+    """Something this depends on has not come yet; try again later (WIRE-Q3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """What was read for one activity before its transaction, each from its own server.
+
+    `notes` are the post in question and, before it, ancestors that were missing: oldest first.
+    `people` are the actors named, by URI. `gone` says that the object's server no longer has it.
+    """
+
+    notes: tuple[Note, ...] = ()
+    people: dict[str, Actor] = field(default_factory=dict)
+    gone: bool = False
+    ancestor: str | None = None  # nearest ancestor that is known here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One activity, its author, and the connection of the transaction it is handled in.
+
+    `group` is set where a group of another server passed the activity on; `body` is the exact text.
+    """
+
+    conn: AsyncConnection
+    here: Here
+    activity: Activity
+    actor: Actor
+    gathered: Gathered
+    body: str
+    group: Group | None = None
+    context: str | None = None
+
+
+class Handler(Protocol):
+    """Acts on an arrival in its transaction, or raises a Problem that says why not."""
+
+    async def __call__(self, arrival: Arrival, /) -> None: ...

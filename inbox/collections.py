@@ -1,0 +1,66 @@
+"""The numbers and lists behind an actor's collections (WIRE-A6 to A9, A24)."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import jsontext
+from activitypub.actors import Actor
+from activitypub.jsontext import Json
+from kernel.schema.actors import ActorKind, FollowState
+from kernel.schema.posts import PostState
+from kernel.schema.tables import activities, follows, posts
+
+NEWEST = 50  # Lemmy reads no more
+
+
+async def count_followers(conn: AsyncConnection, actor_id: UUID) -> int:
+    """How many follow; the caller rounds it before it is shown."""
+    return (
+        await conn.scalar(
+            sa.select(sa.func.count())
+            .select_from(follows)
+            .where(follows.c.followed_id == actor_id, follows.c.state == FollowState.ACCEPTED)
+        )
+        or 0
+    )
+
+
+async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
+    """The group's newest wrapped Announces of new threads, newest first (WIRE-A7)."""
+    inner = activities.alias("inner_activity")
+    rows = await conn.execute(
+        sa.select(activities.c.body)
+        .join(inner, inner.c.uri == activities.c.object_uri)
+        .join(posts, posts.c.uri == inner.c.object_uri)
+        .where(
+            activities.c.actor_uri == group.uri,
+            activities.c.kind == "Announce",
+            activities.c.body != "",
+            inner.c.kind == "Create",
+            posts.c.id == posts.c.thread_id,
+            posts.c.state == PostState.SHOWN,
+        )
+        .order_by(activities.c.thread_id.desc())
+        .limit(NEWEST)
+    )
+    return [jsontext.read(body.encode()) for (body,) in rows]
+
+
+async def posts_of(conn: AsyncConnection, actor: Actor) -> int:
+    """How many shown posts an actor wrote, or a group carries."""
+    mine = (
+        posts.c.group_id == actor.id
+        if actor.kind is ActorKind.GROUP
+        else posts.c.author_id == actor.id
+    )
+    return (
+        await conn.scalar(
+            sa.select(sa.func.count())
+            .select_from(posts)
+            .where(mine, posts.c.state == PostState.SHOWN)
+        )
+        or 0
+    )

@@ -1,0 +1,104 @@
+"""Delete: by the author, by a desk, or of an actor (WIRE-G17, G24, S16; SEC-S25)."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from activitypub import outbox, remote
+from groups import desk, telling, threads
+from groups import groups as group_store
+from groups import posts as post_store
+from groups.posts import Post
+from inbox.arrival import Arrival
+from kernel.errors import NotAllowed
+from kernel.schema.posts import PostState
+from kernel.schema.tables import follows, posts, tombstones
+from kernel.urls import same_origin
+
+BURIED = timedelta(days=30)
+
+
+async def receive(arrival: Arrival) -> None:
+    """Take a post, or everything an actor said, away. Raises NotAllowed: it is not theirs."""
+    uri = arrival.activity.object_uri
+    if uri == arrival.activity.actor:
+        await _close(arrival)
+        return
+    post = await post_store.by_uri(arrival.conn, uri)
+    if post is None:
+        await _bury(arrival, uri)
+        return
+    if post.author_uri == arrival.activity.actor:
+        await _by_author(arrival, post)
+    else:
+        await _by_moderator(arrival, post)
+
+
+async def _by_author(arrival: Arrival, post: Post) -> None:
+    if arrival.group is not None and not arrival.gathered.gone:
+        raise NotAllowed("Its own server still shows that post.")  # WIRE-G17
+    if post.state is PostState.DELETED:
+        return
+    await threads.erase(arrival.conn, post)
+    await outbox.forget(arrival.conn, post.uri)
+    await _bury(arrival, post.uri)
+    group = await group_store.get(arrival.conn, post.group_id)
+    if group.settings is not None and post.shown:
+        await telling.retracted(
+            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
+        )
+
+
+async def _by_moderator(arrival: Arrival, post: Post) -> None:
+    """A removal counts inside the moderator's own group only (WIRE-G17, G35)."""
+    group = await group_store.get(arrival.conn, post.group_id)
+    if arrival.group is not None:
+        allowed = group.id == arrival.group.id and same_origin(
+            arrival.activity.actor, group.actor.uri
+        )
+    else:
+        allowed = await group_store.is_moderator(arrival.conn, group.id, [arrival.actor.id])
+    if not allowed:
+        raise NotAllowed("Only its author or the group's moderators can take a post away.")
+    await desk.remove(
+        arrival.conn, arrival.here, group, arrival.actor, post, arrival.activity.summary
+    )
+    if group.settings is not None:
+        await telling.retracted(
+            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
+        )
+
+
+async def _bury(arrival: Arrival, uri: str) -> None:
+    """Remember that this id is dead, so that a late Create does not raise it."""
+    if not same_origin(uri, arrival.activity.actor) or arrival.here.is_local(uri):
+        return
+    await arrival.conn.execute(
+        insert(tombstones)
+        .values(uri=uri, until=arrival.here.now().date() + BURIED)
+        .on_conflict_do_nothing()
+    )
+
+
+async def _close(arrival: Arrival) -> None:
+    """An actor is gone: so are its words and its follows."""
+    actor_id = arrival.actor.id
+    rows = (
+        await arrival.conn.execute(
+            post_store.select_posts()
+            .where(posts.c.author_id == actor_id, posts.c.state != PostState.DELETED)
+            .order_by(posts.c.id)
+            .limit(10_000)
+        )
+    ).all()
+    for row in rows:
+        post = Post.of(row)
+        await threads.erase(arrival.conn, post)
+        await outbox.forget(arrival.conn, post.uri)
+    await arrival.conn.execute(
+        sa.delete(follows).where(
+            sa.or_(follows.c.follower_id == actor_id, follows.c.followed_id == actor_id)
+        )
+    )
+    await remote.close(arrival.conn, actor_id)

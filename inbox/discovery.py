@@ -1,0 +1,151 @@
+"""How others find us: WebFinger, host-meta, NodeInfo (WIRE 5)."""
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub import jsontext
+from activitypub.actors import Actor
+from activitypub.jsontext import Json
+from activitypub.state import ENGINE, HERE
+from groups import groups as group_store
+from kernel.errors import Gone, Malformed, NotFound
+from kernel.here import Here
+from kernel.schema.actors import ActorKind, ActorState
+from members import node as node_store
+from moderation.visibility import VISITOR
+
+VERSION = "0.1.0"
+_OPEN = {"Access-Control-Allow-Origin": "*"}
+_NODEINFO = "http://nodeinfo.diaspora.software/ns/schema"
+
+
+def _json(document: dict[str, Json], content_type: str) -> web.Response:
+    return web.Response(body=jsontext.dump(document), content_type=content_type, headers=_OPEN)
+
+
+async def webfinger(request: web.Request) -> web.Response:
+    """Raises Malformed: nothing is asked for. Raises NotFound, Gone (WIRE-D1, D2)."""
+    resource = request.query.get("resource", "")
+    if not resource:
+        raise Malformed("Please say whom you look for: ?resource=acct:name@host")
+    here = request.app[HERE]
+    async with request.app[ENGINE].connect() as conn:
+        found = await _find(conn, here, resource)
+    if found.state is ActorState.CLOSED:
+        raise Gone
+    links: list[Json] = [
+        {
+            "rel": "http://webfinger.net/rel/profile-page",
+            "type": "text/html",
+            "href": found.uri,
+        },
+        {
+            "rel": "self",
+            "type": "application/activity+json",
+            "href": found.uri,
+            "properties": {"https://www.w3.org/ns/activitystreams#type": found.kind.value},
+        },
+        {
+            "rel": "http://ostatus.org/schema/1.0/subscribe",
+            "template": f"{here.origin}/interact?uri={{uri}}",
+        },
+    ]
+    return _json(
+        {
+            "subject": f"acct:{found.handle}@{here.host}",
+            "aliases": [found.uri],
+            "links": links,
+        },
+        "application/jrd+json",
+    )
+
+
+async def _find(conn: AsyncConnection, here: Here, resource: str) -> Actor:
+    """Raises NotFound: no such actor here, or a group that other servers may not know."""
+    found: Actor | None
+    if resource.startswith(("https://", "http://")):
+        uri = resource if resource != here.origin else f"{here.origin}/"
+        found = await actor_store.by_uri(conn, uri)
+    else:
+        name, _, host = resource.removeprefix("acct:").removeprefix("@").rpartition("@")
+        if host.lower() != here.host:
+            raise NotFound
+        if name.lower() == here.host:
+            found = await actor_store.by_uri(conn, f"{here.origin}/")
+        else:
+            found = await actor_store.by_handle(conn, name)
+    if found is None or not found.local:
+        raise NotFound
+    if found.kind is ActorKind.GROUP:
+        group = await group_store.get(conn, found.id, VISITOR)
+        if not group.federates:
+            raise NotFound
+    return found
+
+
+async def host_meta(request: web.Request) -> web.Response:
+    """Where WebFinger is, in XRD (WIRE-D4)."""
+    origin = request.app[HERE].origin
+    return web.Response(
+        text='<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">\n'
+        f'  <Link rel="lrdd" template="{origin}/.well-known/webfinger?resource={{uri}}"/>\n'
+        "</XRD>\n",
+        content_type="application/xrd+xml",
+        headers=_OPEN,
+    )
+
+
+async def nodeinfo_links(request: web.Request) -> web.Response:
+    """WIRE-D10, D13."""
+    origin = request.app[HERE].origin
+    return _json(
+        {
+            "links": [
+                {"rel": f"{_NODEINFO}/2.0", "href": f"{origin}/nodeinfo/2.0"},
+                {"rel": f"{_NODEINFO}/2.1", "href": f"{origin}/nodeinfo/2.1"},
+                {
+                    "rel": "https://www.w3.org/ns/activitystreams#Application",
+                    "href": f"{origin}/",
+                },
+            ]
+        },
+        "application/json",
+    )
+
+
+async def nodeinfo(request: web.Request) -> web.Response:
+    """What runs here; people are counted in tens, once a day (WIRE-D10, D11)."""
+    version = request.match_info["version"]
+    async with request.app[ENGINE].connect() as conn:
+        about = await node_store.read(conn)
+    software: dict[str, Json] = {"name": "hearthold", "version": VERSION}
+    if version == "2.1":
+        software["homepage"] = f"{request.app[HERE].origin}/about"
+    return _json(
+        {
+            "version": version,
+            "software": software,
+            "protocols": ["activitypub"],
+            "services": {"inbound": [], "outbound": []},
+            "openRegistrations": about.sign_up.value == "open",
+            "usage": {"users": {"total": about.people}},
+            "metadata": {
+                "nodeName": about.name,
+                "nodeDescription": about.about,
+                "langs": list(about.languages),
+                "federation": {"enabled": True},
+            },
+        },
+        "application/json",
+    )
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/.well-known/webfinger", webfinger),
+        web.get("/.well-known/host-meta", host_meta),
+        web.get("/.well-known/nodeinfo", nodeinfo_links),
+        web.get("/nodeinfo/{version:2\\.[01]}", nodeinfo),
+    ]

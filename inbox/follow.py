@@ -1,0 +1,97 @@
+"""Follow, and the answers to ours (WIRE 3.1)."""
+
+from activitypub import actors as actor_store
+from activitypub import remote
+from activitypub.actors import Actor
+from activitypub.vocab import Activity, ActivityKind
+from groups import groups as group_store
+from inbox.arrival import Arrival
+from kernel.errors import Malformed, NotAllowed, NotFound
+from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.groups import Joining
+from members import follows
+from moderation import standing
+from moderation.standing import Speaker
+
+
+async def receive(arrival: Arrival) -> None:
+    """Open groups and personas accept at once; the banned and the uninvited are told no.
+
+    Raises NotFound: the followed actor is not one of ours that can be followed.
+    """
+    followed = await actor_store.by_uri(arrival.conn, arrival.activity.object_uri)
+    if followed is None or not followed.local or followed.state is not ActorState.ACTIVE:
+        raise NotFound  # a thread or post may be followed elsewhere: 202 and nothing (WIRE-G5)
+    if followed.kind not in (ActorKind.GROUP, ActorKind.PERSON):
+        raise NotFound
+    if remote.is_group_like(arrival.actor):
+        await remote.speaks_wrapped(arrival.conn, arrival.actor.host)
+    if followed.kind is ActorKind.GROUP and not await _may_follow(arrival, followed):
+        await follows.refuse(
+            arrival.conn, arrival.here, arrival.actor, followed, arrival.activity.id
+        )
+        return
+    await follows.receive(arrival.conn, arrival.here, arrival.actor, followed, arrival.activity.id)
+
+
+async def _may_follow(arrival: Arrival, followed: Actor) -> bool:
+    group = await group_store.get(arrival.conn, followed.id)
+    if group.settings is None or not group.federates:
+        raise NotFound
+    if group.settings.joining is Joining.INVITATION:
+        return False
+    try:
+        await standing.check(arrival.conn, arrival.here, Speaker.alone(arrival.actor), group.id)
+    except NotAllowed:
+        return False
+    return True
+
+
+async def receive_accept(arrival: Arrival) -> None:
+    """Somebody elsewhere let one of ours in. Raises Malformed: no Follow of ours is meant."""
+    follower, followed = await _pair(arrival)
+    await follows.accepted(arrival.conn, follower, followed)
+
+
+async def receive_reject(arrival: Arrival) -> None:
+    """Somebody elsewhere turned one of ours away, now or later (WIRE-G3)."""
+    follower, followed = await _pair(arrival)
+    await follows.forget(arrival.conn, follower, followed)
+
+
+async def _pair(arrival: Arrival) -> tuple[Actor, Actor]:
+    """(our follower, the answering actor) of the Follow that is answered, embedded or by id."""
+    pair = await _stored_pair(arrival, arrival.activity.object_uri)
+    if pair is None and arrival.activity.embedded is not None:
+        inner = arrival.activity.embedded
+        if inner.get("type") == ActivityKind.FOLLOW:
+            follower = await actor_store.by_uri(arrival.conn, str(inner.get("actor")))
+            if follower is not None:
+                pair = follower, arrival.actor
+    if pair is None or not pair[0].local or pair[1].id != arrival.actor.id:
+        raise Malformed("It answers no request of ours.")
+    return pair
+
+
+async def _stored_pair(arrival: Arrival, uri: str) -> tuple[Actor, Actor] | None:
+    ids = await follows.pair_of(arrival.conn, uri)
+    if ids is None:
+        return None
+    return (
+        await actor_store.get(arrival.conn, ids[0]),
+        await actor_store.get(arrival.conn, ids[1]),
+    )
+
+
+async def receive_undo(arrival: Arrival, inner: Activity | None) -> bool:
+    """A follower leaves; also when only the Follow's id is named. False: no Follow is meant."""
+    pair = await _stored_pair(arrival, arrival.activity.object_uri)
+    if pair is not None and pair[0].id == arrival.actor.id:
+        await follows.forget(arrival.conn, *pair)
+        return True
+    if inner is None or inner.kind != ActivityKind.FOLLOW:
+        return False
+    followed = await actor_store.by_uri(arrival.conn, inner.object_uri)
+    if followed is not None and inner.actor == arrival.actor.uri:
+        await follows.forget(arrival.conn, arrival.actor, followed)
+    return True

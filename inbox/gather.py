@@ -1,0 +1,183 @@
+"""Before a handler runs: read what it will need, with no transaction open (STYLE, step 2)."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from activitypub.client import Unreachable
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activitypub import actors as actor_store
+from activitypub import nodeinfo
+from activitypub.actors import Actor
+from activitypub.remote import Remote
+from activitypub.vocab import TOMBSTONE, Activity, ActivityKind, Note, kind_of
+from groups import posts as post_store
+from inbox.arrival import Gathered
+from kernel.errors import Malformed, NotAllowed, NotFound, Problem, TooMany
+from kernel.here import Here
+from kernel.schema.actors import ActorKind
+from kernel.urls import host_of, same_origin
+from moderation import domains
+
+MAX_FETCHES = 40  # caused by one activity (SECURITY 12)
+MAX_CLIMB = 50  # WIRE-G45
+
+_AT_ONCE = timedelta(0)
+_ACTORS = {kind.value for kind in ActorKind}
+
+
+@dataclass(slots=True)
+class Gatherer:
+    """Reads for one activity, within its budget."""
+
+    engine: AsyncEngine
+    here: Here
+    remote: Remote
+    fetches: int = 0
+    people: dict[str, Actor] = field(default_factory=dict)
+
+    def _spend(self) -> None:
+        self.fetches += 1
+        if self.fetches > MAX_FETCHES:
+            raise TooMany("That would take too many look-ups.")
+
+    async def person(self, uri: str) -> Actor:
+        """An actor, fetched where unknown. Raises NotAllowed: its domain is blocked."""
+        if uri not in self.people:
+            async with self.engine.connect() as conn:
+                if await domains.is_blocked(conn, host_of(uri)):
+                    raise NotAllowed("This node does not talk with that domain.")
+                known = await actor_store.by_uri(conn, uri)
+            if known is None:
+                if self.here.is_local(uri):
+                    raise NotFound
+                self._spend()
+                known = await self.remote.actor(uri)
+            self.people[uri] = known
+        return self.people[uri]
+
+    async def note(self, uri: str) -> Note:
+        """A post from its own server, its author proven by that (WIRE-G14)."""
+        if self.here.is_local(uri):
+            raise NotFound
+        async with self.engine.connect() as conn:
+            if await domains.is_blocked(conn, host_of(uri)):
+                raise NotAllowed("This node does not talk with that domain.")
+        self._spend()
+        note = await self.remote.note(uri)
+        await self.person(note.author)
+        return note
+
+    async def is_known(self, uri: str) -> bool:
+        async with self.engine.connect() as conn:
+            return await post_store.by_uri(conn, uri) is not None
+
+    async def chain(self, note: Note) -> tuple[tuple[Note, ...], str | None]:
+        """`note` and its missing ancestors, oldest first, and the ancestor known here, if any.
+
+        Safe against cycles and endless chains (WIRE-G45, SEC-D5).
+        """
+        notes, seen = [note], {note.id}
+        parent = note.parent
+        while parent is not None and len(notes) <= MAX_CLIMB and parent not in seen:
+            if await self.is_known(parent):
+                return tuple(reversed(notes)), parent
+            seen.add(parent)
+            found = await self.note(parent)
+            notes.append(found)
+            parent = found.parent
+        return tuple(reversed(notes)), None
+
+    async def nearest_known(self, note: Note) -> str | None:
+        """The nearest ancestor known here; unreadable ancestors end the climb."""
+        try:
+            return (await self.chain(note))[1]
+        except (Problem, Unreachable):
+            return None
+
+
+async def gather(
+    engine: AsyncEngine, here: Here, remote: Remote, activity: Activity, *, by_group: bool
+) -> Gathered:
+    """Everything the handler of `activity` needs from other servers.
+
+    With `by_group` the activity came inside a group's Announce: nothing in it is believed, and
+    posts are read from their own server (WIRE-G14, G17; SEC-S26).
+    Raises Problem, Unreachable: it could not be had.
+    """
+    it = Gatherer(engine, here, remote)
+    kind, embedded = activity.kind, activity.embedded
+    if kind == ActivityKind.FOLLOW:
+        await nodeinfo.learn(engine, here, remote, host_of(activity.actor))
+    if kind in (ActivityKind.CREATE, ActivityKind.UPDATE):
+        return await _gather_said(it, activity, by_group=by_group)
+    if kind == ActivityKind.DELETE:
+        return await _gather_deleted(it, activity, by_group=by_group)
+    if kind == ActivityKind.UNDO and embedded is not None and by_group:
+        return Gathered(people=it.people)
+    if kind == ActivityKind.BLOCK and activity.object and not here.is_local(activity.object):
+        await it.person(activity.object)
+    return Gathered(people=it.people)
+
+
+async def _gather_said(it: Gatherer, activity: Activity, *, by_group: bool) -> Gathered:
+    uri = activity.object_uri
+    if activity.embedded is not None and kind_of(activity.embedded) in _ACTORS:
+        it.people[uri] = await _renewed(it, uri)
+        return Gathered(people=it.people)
+    if it.here.is_local(uri):
+        return Gathered(people=it.people)
+    note: Note | None = None
+    if not by_group and activity.embedded is not None:
+        note = Note.parse(activity.embedded)
+        if note.author != activity.actor or not same_origin(note.id, activity.actor):
+            raise NotAllowed("Only its author can send a post.")  # SEC-S5, S7
+    elif not by_group or activity.kind == ActivityKind.UPDATE or not await it.is_known(uri):
+        note = await it.note(uri)
+        if note.author != activity.actor:
+            raise NotAllowed("Only its author can send a post.")
+    if note is None:
+        return Gathered(people=it.people)
+    if by_group:
+        notes, ancestor = await it.chain(note)
+        return Gathered(notes=notes, people=it.people, ancestor=ancestor)
+    ancestor = await it.nearest_known(note) if note.parent else None
+    return Gathered(notes=(note,), people=it.people, ancestor=ancestor)
+
+
+async def _renewed(it: Gatherer, uri: str) -> Actor:
+    """An actor's own new document, from its own server (SEC-S18)."""
+    if it.here.is_local(uri):
+        raise NotAllowed("That actor lives here.")
+    it._spend()
+    return await it.remote.actor(uri, max_age=_AT_ONCE)
+
+
+async def _gather_deleted(it: Gatherer, activity: Activity, *, by_group: bool) -> Gathered:
+    uri = activity.object_uri
+    if not by_group or it.here.is_local(uri) or same_origin(activity.actor, uri) is False:
+        return Gathered(people=it.people)
+    it._spend()
+    return Gathered(people=it.people, gone=await it.remote.is_gone(uri))
+
+
+def unwrap(activity: Activity) -> Activity | str:
+    """What a group's Announce carries: an activity, or the id of a post (WIRE-G14, G15).
+
+    Raises Malformed: a list, or Announces deeper than one.
+    """
+    inner = activity.embedded
+    if inner is None:
+        return activity.object_uri
+    if kind_of(inner) == ActivityKind.ANNOUNCE:
+        value = inner.get("object")
+        if not isinstance(value, dict):
+            return Activity.parse(inner).object_uri
+        inner = value
+        if kind_of(inner) == ActivityKind.ANNOUNCE:
+            raise Malformed("An announcement of an announcement of an announcement.")
+    if kind_of(inner) in set(ActivityKind):
+        return Activity.parse(inner)
+    if kind_of(inner) == TOMBSTONE:
+        raise Malformed("There is nothing in it.")
+    return activity.object_uri

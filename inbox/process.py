@@ -1,0 +1,231 @@
+"""From `received` to effect: claim, read what is needed, handle in one transaction (DESIGN 3)."""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+from activitypub.client import Unreachable
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from activitypub import actors as actor_store
+from activitypub import jsontext
+from activitypub import remote as remotes
+from activitypub.actors import Actor
+from activitypub.remote import Remote
+from activitypub.vocab import Activity, ActivityKind, id_of
+from groups import groups as group_store
+from groups.groups import Group
+from inbox import delete, follow, moderate, react, said, undo
+from inbox.arrival import Arrival, Gathered, Handler, NotYet
+from inbox.gather import gather, unwrap
+from kernel.db import describe
+from kernel.errors import NotFound, Problem, TooMany
+from kernel.here import Here
+from kernel.schema.actors import ActorKind, FollowState
+from kernel.schema.federation import ReceivedState
+from kernel.schema.tables import actors, follows, received
+from kernel.urls import same_origin
+from moderation import domains
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=2)
+CRASHES = 5  # then the row is parked and waits for a person
+WAITS = 8  # then what it waits for is given up
+FIRST_WAIT = timedelta(seconds=30)
+
+HANDLERS: dict[ActivityKind, Handler] = {
+    ActivityKind.ACCEPT: follow.receive_accept,
+    ActivityKind.ADD: moderate.receive,
+    ActivityKind.BLOCK: moderate.receive,
+    ActivityKind.CREATE: said.receive_create,
+    ActivityKind.DELETE: delete.receive,
+    ActivityKind.DISLIKE: react.receive,
+    ActivityKind.FOLLOW: follow.receive,
+    ActivityKind.LIKE: react.receive,
+    ActivityKind.LOCK: moderate.receive,
+    ActivityKind.REJECT: follow.receive_reject,
+    ActivityKind.REMOVE: moderate.receive,
+    ActivityKind.UNDO: undo.receive,
+    ActivityKind.UPDATE: said.receive_update,
+}
+
+# What a group may pass on (WIRE-G12): anything else inside an Announce is left alone.
+PASSED_ON = frozenset(HANDLERS) - {
+    ActivityKind.FOLLOW,
+    ActivityKind.ACCEPT,
+    ActivityKind.REJECT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A claimed row of `received`."""
+
+    id: int
+    signer_uri: str
+    body: bytes
+    attempts: int
+
+
+async def process_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
+    """Deal with the next activity that is due. False: there is none."""
+    row = await _claim(engine, here)
+    if row is None:
+        return False
+    try:
+        await _process(engine, here, remote, row)
+    except (NotYet, Unreachable, TooMany) as error:
+        await _wait(engine, here, row, type(error).__name__)
+    except Problem as error:
+        await _finish(engine, row, ReceivedState.REFUSED, type(error).__name__)
+    except Exception as error:
+        log.error("received id=%s attempt=%s %s", row.id, row.attempts, describe(error))
+        if row.attempts >= CRASHES:
+            await _finish(engine, row, ReceivedState.PARKED, describe(error))
+        else:
+            await _wait(engine, here, row, describe(error))
+    return True
+
+
+async def _claim(engine: AsyncEngine, here: Here) -> Row | None:
+    """The attempt is counted before the work, so that a crash counts too."""
+    due = (
+        sa.select(received.c.id)
+        .where(received.c.state == ReceivedState.NEW, received.c.next_attempt <= here.now())
+        .order_by(received.c.next_attempt, received.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    async with engine.begin() as conn:
+        row = (
+            await conn.execute(
+                sa.update(received)
+                .where(received.c.id == due)
+                .values(attempts=received.c.attempts + 1, next_attempt=here.now() + LEASE)
+                .returning(
+                    received.c.id,
+                    received.c.signer_uri,
+                    received.c.body,
+                    received.c.attempts,
+                )
+            )
+        ).first()
+    return Row(**row._mapping) if row else None
+
+
+async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) -> None:
+    outer = Activity.parse(jsontext.read(row.body))
+    async with engine.connect() as conn:
+        signer = await actor_store.by_uri(conn, row.signer_uri)
+        if signer is None:
+            raise NotFound
+        group = await _passing_group(conn, outer, signer)
+        if await domains.is_blocked(conn, signer.host):
+            raise NotFound
+    if outer.kind not in set(ActivityKind):
+        raise NotFound
+    activity, actor, gathered = outer, signer, Gathered()
+    handler = (
+        react.receive if outer.kind == ActivityKind.ANNOUNCE else HANDLERS[ActivityKind(outer.kind)]
+    )
+    body, context = row.body.decode(), None
+    if group is not None:
+        activity = await _inner(engine, remote, outer)
+        if activity.kind not in PASSED_ON:
+            raise NotFound
+        handler = HANDLERS[ActivityKind(activity.kind)]
+        context = id_of(outer.document.get("context"))
+        if context is not None and not same_origin(context, group.actor.uri):
+            context = None
+    if outer.kind != ActivityKind.ANNOUNCE or group is not None:
+        gathered = await gather(engine, here, remote, activity, by_group=group is not None)
+        actor = gathered.people.get(activity.actor, signer)
+    async with engine.begin() as conn:
+        if group is not None and outer.embedded is not None:
+            await remotes.speaks_wrapped(conn, signer.host)
+        await handler(
+            Arrival(
+                conn=conn,
+                here=here,
+                activity=activity,
+                actor=actor,
+                gathered=gathered,
+                body=body,
+                group=group,
+                context=context,
+            )
+        )
+        await _mark(conn, row, ReceivedState.DONE, "")
+
+
+async def _passing_group(conn: AsyncConnection, outer: Activity, signer: Actor) -> Group | None:
+    """The followed group whose Announce this is; other Announces are boosts (WIRE-G14, G18)."""
+    if outer.kind != ActivityKind.ANNOUNCE or signer.kind is not ActorKind.GROUP:
+        return None
+    local = actors.alias("local_follower")
+    followed = await conn.scalar(
+        sa.select(follows.c.follower_id)
+        .join(local, local.c.id == follows.c.follower_id)
+        .where(
+            follows.c.followed_id == signer.id,
+            follows.c.state == FollowState.ACCEPTED,
+            local.c.local,
+        )
+        .limit(1)
+    )
+    return await group_store.get(conn, signer.id) if followed is not None else None
+
+
+async def _inner(engine: AsyncEngine, remote: Remote, outer: Activity) -> Activity:
+    """What the Announce carries; of a bare post a Create is made, to be proven like any other."""
+    inner = unwrap(outer)
+    if isinstance(inner, Activity):
+        return inner
+    if remote.here.is_local(inner):
+        author = f"{remote.here.origin}/"
+    else:
+        author = (await remote.note(inner)).author
+    return Activity(
+        id=inner,
+        kind=ActivityKind.CREATE,
+        actor=author,
+        object=inner,
+        embedded=None,
+        target=None,
+        recipients=outer.recipients,
+        summary="",
+        document=outer.document,
+    )
+
+
+async def _mark(conn: AsyncConnection, row: Row, state: ReceivedState, reason: str) -> None:
+    await conn.execute(
+        sa.update(received)
+        .where(received.c.id == row.id)
+        .values(
+            state=state,
+            reason=reason,
+            **({} if state is ReceivedState.PARKED else {"body": None}),
+        )
+    )
+
+
+async def _finish(engine: AsyncEngine, row: Row, state: ReceivedState, reason: str) -> None:
+    async with engine.begin() as conn:
+        await _mark(conn, row, state, reason)
+
+
+async def _wait(engine: AsyncEngine, here: Here, row: Row, reason: str) -> None:
+    if row.attempts >= WAITS:
+        await _finish(engine, row, ReceivedState.REFUSED, reason)
+        return
+    later = here.now() + FIRST_WAIT * 2 ** (row.attempts - 1)
+    async with engine.begin() as conn:
+        await conn.execute(
+            sa.update(received)
+            .where(received.c.id == row.id)
+            .values(next_attempt=later, reason=reason)
+        )

@@ -1,0 +1,306 @@
+"""The federation door: what servers POST to us and GET from us (WIRE 1, 2, 5).
+
+A GET handler answers with the ActivityPub document only; `node.app` asks the pages instead where
+a browser is asking.
+"""
+
+from collections.abc import Sequence
+
+from aiohttp import hdrs, web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub import documents, jsontext, outbox
+from activitypub.actors import Actor
+from activitypub.jsontext import Json
+from activitypub.state import ENGINE, HERE, REMOTE
+from activitypub.vocab import AS2
+from groups import groups as group_store
+from groups import posts as post_store
+from groups import threads
+from groups.groups import Group
+from groups.posts import Post
+from inbox.collections import announced, count_followers, posts_of
+from inbox.receive import Request, receive
+from kernel.errors import Gone, Malformed, NotFound, TooLarge, UnsupportedMedia
+from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.groups import Posts
+from kernel.schema.posts import PostState
+from moderation.visibility import VISITOR
+
+MAX_BODY = 1024 * 1024
+_ACTIVITY_TYPES = ("application/activity+json", "application/ld+json")
+_CONTEXT_PAGE = 100
+
+
+def wants_document(request: web.Request) -> bool:
+    """Whether the asker is a server: it accepts an ActivityPub type, or plain JSON alone (B7)."""
+    accept = request.headers.get(hdrs.ACCEPT, "").lower()
+    if any(kind in accept for kind in _ACTIVITY_TYPES):
+        return True
+    return accept.strip().startswith("application/json") and "text/html" not in accept
+
+
+def document_response(document: dict[str, Json], *, status: int = 200) -> web.Response:
+    """A document in the one media type that every server reads (WIRE-B5, B7)."""
+    response = web.Response(
+        status=status,
+        body=jsontext.dump(document),
+        content_type="application/activity+json",
+        headers={"Vary": "Accept, Signature"},
+    )
+    if status == 200:
+        response.headers["Cache-Control"] = "public, max-age=60"
+        url = document.get("url")
+        if isinstance(url, str):
+            response.headers["Link"] = f'<{url}>; rel="alternate"; type="text/html"'
+    return response
+
+
+async def post_inbox(request: web.Request) -> web.Response:
+    """202 once the activity is on disk (WIRE-B16). Every inbox of the node is this one."""
+    if request.headers.get(hdrs.CONTENT_ENCODING):
+        raise UnsupportedMedia("Please send the activity as it is, not compressed.")  # SEC-D1
+    if request.content_type not in _ACTIVITY_TYPES:
+        raise UnsupportedMedia("Please send application/activity+json.")
+    if (request.content_length or 0) > MAX_BODY:
+        raise TooLarge("An activity can have up to 1 MiB.")
+    body = await request.content.read(MAX_BODY + 1)
+    while len(body) <= MAX_BODY and (more := await request.content.read(MAX_BODY + 1)):
+        body += more
+    if len(body) > MAX_BODY:
+        raise TooLarge("An activity can have up to 1 MiB.")
+    await receive(
+        request.app[ENGINE],
+        request.app[HERE],
+        request.app[REMOTE],
+        Request(
+            method=request.method,
+            path=request.raw_path,
+            headers=[
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in request.raw_headers
+            ],
+            body=body,
+        ),
+    )
+    return web.Response(status=202)
+
+
+async def _local(conn: AsyncConnection, request: web.Request, kind: ActorKind) -> Actor:
+    """The actor a URL names. Raises NotFound; Gone: it was closed by its owner."""
+    found = await actor_store.by_handle(conn, request.match_info["name"], kind=kind)
+    if found is None or found.uri != f"{request.app[HERE].origin}{_base(request)}":
+        raise NotFound
+    if found.state is ActorState.CLOSED:
+        raise Gone
+    return found
+
+
+def _base(request: web.Request) -> str:
+    return "/".join(request.path.split("/")[:3])
+
+
+async def get_instance(request: web.Request) -> web.Response:
+    """The node itself, readable unsigned (WIRE-D12, S24)."""
+    here = request.app[HERE]
+    async with request.app[ENGINE].connect() as conn:
+        found = await actor_store.by_uri(conn, f"{here.origin}/")
+    if found is None:
+        raise NotFound
+    return document_response(documents.actor(found))
+
+
+async def get_person(request: web.Request) -> web.Response:
+    async with request.app[ENGINE].connect() as conn:
+        return document_response(documents.actor(await _local(conn, request, ActorKind.PERSON)))
+
+
+async def get_desk(request: web.Request) -> web.Response:
+    here, name = request.app[HERE], request.match_info["name"]
+    async with request.app[ENGINE].connect() as conn:
+        desk = await actor_store.by_uri(conn, f"{here.origin}/desk/{name}")
+        if desk is None:
+            raise NotFound
+    return document_response(documents.actor(desk))
+
+
+async def _group(conn: AsyncConnection, request: web.Request) -> Group:
+    """A group that federates; one that does not is not there for other servers (WIRE-T12)."""
+    found = await group_store.by_name(conn, request.match_info["name"], VISITOR)
+    if not found.actor.local or not found.federates:
+        raise NotFound
+    return found
+
+
+async def get_group(request: web.Request) -> web.Response:
+    async with request.app[ENGINE].connect() as conn:
+        group = await _group(conn, request)
+    closed = group.settings is not None and group.settings.posts is Posts.APPROVED
+    return document_response(documents.actor(group.actor, desk_closed_posting=closed))
+
+
+async def get_moderators(request: web.Request) -> web.Response:
+    async with request.app[ENGINE].connect() as conn:
+        group = await _group(conn, request)
+        uris = await group_store.moderator_uris(conn, group)
+    return document_response(
+        documents.collection(f"{group.actor.uri}/moderators", list[Json](uris))
+    )
+
+
+async def get_followers(request: web.Request) -> web.Response:
+    """A rounded count and no names: who belongs is health data (WIRE-A6, DOM finding 9)."""
+    async with request.app[ENGINE].connect() as conn:
+        actor = await _any_actor(conn, request)
+        total = await count_followers(conn, actor.id)
+    return document_response(
+        documents.hidden_collection(f"{actor.uri}/followers", round(total, -1))
+    )
+
+
+async def get_outbox(request: web.Request) -> web.Response:
+    """A group's newest Announces; of a person the count alone (WIRE-A7)."""
+    async with request.app[ENGINE].connect() as conn:
+        actor = await _any_actor(conn, request)
+        items: Sequence[Json] = []
+        if actor.kind is ActorKind.GROUP:
+            items = await announced(conn, actor)
+        total = await posts_of(conn, actor)
+    return document_response(documents.collection(f"{actor.uri}/outbox", items, total=total))
+
+
+async def get_empty(request: web.Request) -> web.Response:
+    """`featured` and `following`: collections that have nothing in them yet."""
+    async with request.app[ENGINE].connect() as conn:
+        await _any_actor(conn, request)
+    uri = f"{request.app[HERE].origin}{request.path}"
+    return document_response(documents.collection(uri, []))
+
+
+async def _any_actor(conn: AsyncConnection, request: web.Request) -> Actor:
+    kind = request.path.split("/")[1]
+    if kind == "g":
+        return (await _group(conn, request)).actor
+    return await _local(conn, request, ActorKind.PERSON)
+
+
+def _number(request: web.Request, name: str, *, query: bool = False) -> int:
+    text = request.query.get(name, "0") if query else request.match_info[name]
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        if query:
+            raise Malformed("That page does not exist.")
+        raise NotFound
+    return int(text)
+
+
+async def _own_post(conn: AsyncConnection, request: web.Request) -> Post:
+    """A post said here that other servers may know: in a group that federates, or one elsewhere.
+
+    Raises NotFound: anything else, and what waits for a moderator.
+    """
+    post = await post_store.get(conn, _number(request, "id"))
+    if not post.author_local or post.state is PostState.HELD:
+        raise NotFound
+    group = await group_store.get(conn, post.group_id)
+    if not group.federates:
+        raise NotFound
+    return post
+
+
+async def get_post(request: web.Request) -> web.Response:
+    """A post of ours; a deleted one answers 410 with a Tombstone (WIRE-Q12)."""
+    async with request.app[ENGINE].connect() as conn:
+        post = await _own_post(conn, request)
+        if post.state is not PostState.SHOWN:
+            return document_response(documents.tombstone(post.uri), status=410)
+        source = await post_store.note_source(conn, post)
+    return document_response(documents.note(source))
+
+
+async def get_replies(request: web.Request) -> web.Response:
+    """Every known answer to a post, from here and elsewhere (WIRE-G40)."""
+    after = _number(request, "after", query=True)
+    async with request.app[ENGINE].connect() as conn:
+        post = await _own_post(conn, request)
+        uris, total = await post_store.reply_uris(conn, post.id, after=after)
+    return document_response(
+        {
+            "@context": [AS2],
+            "id": f"{post.uri}/replies",
+            "type": "Collection",
+            "totalItems": total,
+            "first": {
+                "id": f"{post.uri}/replies?page=1",
+                "type": "CollectionPage",
+                "partOf": f"{post.uri}/replies",
+                "items": list(uris),
+            },
+        }
+    )
+
+
+async def get_thread(request: web.Request) -> web.Response:
+    """A thread's posts in order of time, root first (WIRE-G41, G42)."""
+    here, after = request.app[HERE], _number(request, "after", query=True)
+    uri = f"{here.origin}/t/{_number(request, 'id')}"
+    async with request.app[ENGINE].connect() as conn:
+        root = await post_store.get(conn, _number(request, "id"), VISITOR)
+        if not root.is_root or root.thread_uri != uri:
+            raise NotFound
+        group = await group_store.get(conn, root.group_id)
+        found = await threads.shown_uris(conn, root.id, after=after, limit=_CONTEXT_PAGE)
+        total = await threads.count_shown(conn, root.id)
+    more = f"{uri}?after={found[-1][0]}" if len(found) == _CONTEXT_PAGE else None
+    items: list[Json] = [post_uri for _, post_uri in found]
+    if after:
+        return document_response(documents.page(f"{uri}?after={after}", uri, items, next_uri=more))
+    document = documents.collection(uri, items, total=total)
+    if more is not None:
+        del document["orderedItems"]
+        document["first"] = documents.page(f"{uri}?after=0", uri, items, next_uri=more)
+    return document_response(
+        {**document, "attributedTo": group.actor.uri, "audience": group.actor.uri}
+    )
+
+
+async def get_activity(request: web.Request) -> web.Response:
+    """A public activity of ours by its id (WIRE-B2)."""
+    here = request.app[HERE]
+    async with request.app[ENGINE].connect() as conn:
+        body = await outbox.body_of(conn, f"{here.origin}/a/{request.match_info['id']}")
+    if body is None:
+        raise NotFound
+    return web.Response(
+        text=body,
+        content_type="application/activity+json",
+        headers={"Vary": "Accept, Signature"},
+    )
+
+
+DOCUMENTS = {
+    "/": get_instance,
+    "/u/{name}": get_person,
+    "/g/{name}": get_group,
+    "/p/{id}": get_post,
+    "/t/{id}": get_thread,
+}
+"""Addresses that are a page for a browser and a document for a server."""
+
+
+def routes() -> list[web.RouteDef]:
+    """Addresses that only servers use."""
+    inboxes = ["/inbox", "/u/{name}/inbox", "/g/{name}/inbox", "/desk/{name}/inbox"]
+    return [
+        *(web.post(path, post_inbox) for path in inboxes),
+        web.get("/desk/{name}", get_desk),
+        web.get("/g/{name}/moderators", get_moderators),
+        web.get("/g/{name}/followers", get_followers),
+        web.get("/u/{name}/followers", get_followers),
+        web.get("/g/{name}/outbox", get_outbox),
+        web.get("/u/{name}/outbox", get_outbox),
+        web.get("/g/{name}/featured", get_empty),
+        web.get("/g/{name}/following", get_empty),
+        web.get("/p/{id}/replies", get_replies),
+        web.get("/a/{id}", get_activity),
+    ]

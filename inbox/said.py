@@ -1,0 +1,227 @@
+"""Create and Update: somebody elsewhere said something, or changed it (WIRE 3.2, 8.5)."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from activitypub import outbox
+from activitypub.vocab import Note
+from groups import groups as group_store
+from groups import posts as post_store
+from groups import telling, threads
+from groups.admission import MAX_NOTE, admit
+from groups.groups import Group
+from groups.posts import Post
+from groups.threads import Words
+from inbox.arrival import Arrival, NotYet
+from kernel import text
+from kernel.clock import to_minute
+from kernel.errors import Gone, NotAllowed, NotFound
+from kernel.schema.actors import ActorKind
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, tombstones
+from moderation.standing import Speaker
+from moderation.visibility import VISITOR
+
+TITLE_FROM_TEXT = 100  # letters of a first line that make a title (WIRE in-1)
+
+
+async def receive_create(arrival: Arrival) -> None:
+    """A post for a group of ours, or one that a group elsewhere passed on.
+
+    Raises NotFound: it is for no group here. Raises NotAllowed: it may not enter.
+    """
+    if not arrival.gathered.notes:
+        if arrival.group is None:
+            raise NotFound
+        await _confirm(arrival)
+        return
+    if arrival.group is not None:
+        await _mirror(arrival, arrival.group)
+        return
+    note = arrival.gathered.notes[-1]
+    if await post_store.by_uri(arrival.conn, note.id) is not None:
+        return
+    await _refuse_buried(arrival, note)
+    parent = await _parent(arrival, note)
+    group = await _group_for(arrival, note, parent)
+    if not note.public or not arrival.activity.public:
+        raise NotAllowed("It is not public, so a public group cannot carry it.")
+    if parent is not None and (parent.locked or not parent.shown):
+        raise NotAllowed("That thread is closed.")
+    state = await admit(
+        arrival.conn,
+        arrival.here,
+        Speaker.alone(arrival.actor),
+        group,
+        note=note.summary,
+        guidelines=0,
+    )
+    words = _words(arrival, note, root=parent is None)
+    post = await threads.insert(
+        arrival.conn,
+        arrival.here,
+        arrival.actor.id,
+        group,
+        parent,
+        words,
+        state,
+        uri=note.id,
+    )
+    await outbox.record(
+        arrival.conn,
+        arrival.here,
+        arrival.activity.document,
+        thread_id=post.thread_id,
+        body=arrival.body,
+    )
+    if post.shown:
+        await telling.carried(
+            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
+        )
+
+
+async def _parent(arrival: Arrival, note: Note) -> Post | None:
+    """The post it answers, or the nearest ancestor of it that is here."""
+    if note.parent is None:
+        return None
+    uri = arrival.gathered.ancestor or note.parent
+    parent = await post_store.by_uri(arrival.conn, uri)
+    if parent is None and arrival.here.is_local(note.parent):
+        raise NotFound
+    return parent
+
+
+async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group:
+    """A group of ours, by the parent or else by who is addressed (WIRE in-1, in-2)."""
+    if parent is not None:
+        group = await group_store.get(arrival.conn, parent.group_id)
+        if group.settings is None:
+            raise NotFound  # its own group decides, and passes it on to us
+        return group
+    found = await arrival.conn.scalar(
+        sa.select(actors.c.id)
+        .where(
+            actors.c.uri.in_((*note.recipients, *note.mentions)),
+            actors.c.local,
+            actors.c.kind == ActorKind.GROUP,
+        )
+        .order_by(actors.c.uri)
+        .limit(1)
+    )
+    if found is None:
+        raise NotFound
+    return await group_store.get(arrival.conn, found, VISITOR)
+
+
+async def _refuse_buried(arrival: Arrival, note: Note) -> None:
+    """A Delete that came first wins (WIRE 4.9, rule 8)."""
+    buried = await arrival.conn.scalar(
+        sa.select(tombstones.c.uri).where(tombstones.c.uri == note.id)
+    )
+    if buried is not None:
+        raise Gone
+
+
+def _words(arrival: Arrival, note: Note, *, root: bool) -> Words:
+    now = to_minute(arrival.here.now())
+    published = to_minute(note.published) if note.published else now
+    if not now - timedelta(days=365 * 30) <= published <= now:
+        published = now
+    summary = text.plain(note.summary, MAX_NOTE)
+    if note.sensitive and not summary:
+        summary = "sensitive"  # WIRE-P4
+    title = ""
+    if root:
+        title = note.title or text.plain(note.content, TITLE_FROM_TEXT, first_line=True)
+    return Words(
+        title=title or ("A post without words" if root else ""),
+        source="",
+        content=note.content,
+        note=summary,
+        sensitive=note.sensitive,
+        language=note.language,
+        published=published,
+        edited=note.updated,
+        url=note.url,
+    )
+
+
+async def _mirror(arrival: Arrival, group: Group) -> None:
+    """Keep what a followed group passed on, ancestors first, so that the thread is whole."""
+    if arrival.gathered.notes[0].parent is not None and arrival.gathered.ancestor is None:
+        raise NotYet
+    parent = (
+        await post_store.by_uri(arrival.conn, arrival.gathered.ancestor)
+        if arrival.gathered.ancestor
+        else None
+    )
+    if parent is not None and parent.group_id != group.id:
+        raise NotAllowed("That thread belongs to another group.")
+    for note in arrival.gathered.notes:
+        known = await post_store.by_uri(arrival.conn, note.id)
+        if known is None:
+            known = await _keep_mirrored(arrival, group, note, parent)
+        parent = known
+    await _confirm(arrival)
+
+
+async def _keep_mirrored(arrival: Arrival, group: Group, note: Note, parent: Post | None) -> Post:
+    await _refuse_buried(arrival, note)
+    if not note.public:
+        raise NotAllowed("It is not public.")
+    author = arrival.gathered.people[note.author]
+    return await threads.insert(
+        arrival.conn,
+        arrival.here,
+        author.id,
+        group,
+        parent,
+        _words(arrival, note, root=parent is None),
+        PostState.SHOWN,
+        uri=note.id,
+        thread_uri=arrival.context if parent is None else None,
+    )
+
+
+async def _confirm(arrival: Arrival) -> None:
+    """The group carries a thread we know: take its name for it (WIRE-G41)."""
+    if arrival.context is None or arrival.group is None:
+        return
+    post = await post_store.by_uri(arrival.conn, arrival.activity.object_uri)
+    if post is None or post.group_id != arrival.group.id or post.thread_uri == arrival.context:
+        return
+    await threads.settle_context(arrival.conn, post.thread_id, arrival.context)
+
+
+async def receive_update(arrival: Arrival) -> None:
+    """New words for a post that is here, from its author; older ones change nothing (WIRE 4.9).
+
+    An Update of an actor was dealt with when its new document was read. Raises NotYet: the post
+    has not come.
+    """
+    if not arrival.gathered.notes:
+        return
+    note = arrival.gathered.notes[-1]
+    post = await post_store.by_uri(arrival.conn, note.id)
+    if post is None:
+        if arrival.group is not None:
+            await receive_create(arrival)
+            return
+        raise NotYet
+    if post.author_uri != note.author:
+        raise NotAllowed("Only its author can change a post.")  # SEC-S5
+    if post.state not in (PostState.SHOWN, PostState.HELD):
+        return
+    edited = note.updated or arrival.here.now()
+    if post.edited is not None and edited <= post.edited:
+        return
+    words = _words(arrival, note, root=post.is_root)
+    await threads.rewrite(arrival.conn, post, words, edited)
+    group = await group_store.get(arrival.conn, post.group_id)
+    if group.settings is not None and post.shown:
+        await outbox.forget(arrival.conn, post.uri)
+        changed = await post_store.get(arrival.conn, post.id)
+        await telling.carried(
+            arrival.conn, arrival.here, group, changed, arrival.activity.document, arrival.body
+        )

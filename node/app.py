@@ -1,0 +1,108 @@
+"""One function builds a node from its settings; what starts also stops."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from activitypub.client import Budget, Client, Resolver
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activitypub.deliver import Deliverer
+from activitypub.keys import Pool
+from activitypub.remote import Remote
+from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
+from inbox import discovery
+from inbox import routes as federation
+from kernel import db
+from kernel.clock import Clock, utcnow
+from kernel.errors import Misconfigured
+from kernel.here import Here
+from kernel.sealing import NodeKey
+from kernel.settings import Settings
+from members import node as node_store
+from moderation import domains
+from node import problems
+from node.pages import table as pages
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_BODY = 16 * 1024 * 1024  # the largest of all doors; each door has its own, smaller cap
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database_url: str,
+    resolver: Resolver | None = None,
+    clock: Clock = utcnow,
+) -> web.Application:
+    """A node that owns everything it uses: two may live in one process.
+
+    `settings.origin` must be known by now. Raises Misconfigured: it is not.
+    """
+    if settings.origin is None:
+        raise Misconfigured("Say where this node lives: --origin https://your.domain")
+    app = web.Application(
+        middlewares=[problems.middleware, *pages.middlewares()], client_max_size=MAX_BODY
+    )
+    here = Here(
+        origin=settings.origin, node_key=NodeKey.load(settings.data_dir / "node.key"), clock=clock
+    )
+    engine = db.connect(db.normalise(database_url))
+    client = Client(
+        user_agent=f"Hearthold/{discovery.VERSION} (+{settings.origin}/)",
+        allowed_networks=settings.allow_networks,
+        resolver=resolver,
+        blocked=lambda host: _is_blocked(engine, host),
+    )
+    app[SETTINGS], app[HERE], app[ENGINE], app[CLIENT] = settings, here, engine, client
+    app[REMOTE] = Remote(client=client, engine=engine, here=here, budget=Budget(clock=clock))
+    app[DELIVERER] = Deliverer(engine=engine, here=here, client=client)
+    app[KEYS] = Pool()
+    app.cleanup_ctx.append(_running)
+    _route(app)
+    return app
+
+
+async def _is_blocked(engine: AsyncEngine, host: str) -> bool:
+    async with engine.connect() as conn:
+        return await domains.is_blocked(conn, host)
+
+
+async def _running(app: web.Application) -> AsyncIterator[None]:
+    """The database is reached and brought up to date, and the node's own actors exist."""
+    try:
+        await db.check(app[ENGINE])
+        await db.migrate(app[ENGINE])
+        instance_keys, desk_keys = await asyncio.gather(app[KEYS].take(), app[KEYS].take())
+        async with app[ENGINE].begin() as conn:
+            await node_store.found(
+                conn, app[HERE], instance_keys=instance_keys, desk_keys=desk_keys
+            )
+        yield
+    finally:
+        await app[KEYS].close()
+        await app[CLIENT].close()
+        await app[ENGINE].dispose()
+
+
+def _route(app: web.Application) -> None:
+    """Every address once: pages, documents, and those that are both by what is asked for."""
+    both = dict(federation.DOCUMENTS)
+    for route in pages.routes():
+        if route.method == "GET" and route.path in both:
+            app.router.add_get(route.path, _either(both.pop(route.path), route.handler))
+        else:
+            app.router.add_routes([route])
+    for path, handler in both.items():
+        app.router.add_get(path, handler)
+    app.router.add_routes([*federation.routes(), *discovery.routes()])
+
+
+def _either(document: Handler, page: Handler) -> Handler:
+    """A page for people, a document for servers (WIRE-B7)."""
+
+    async def choose(request: web.Request) -> web.StreamResponse:
+        return await (document if federation.wants_document(request) else page)(request)
+
+    return choose

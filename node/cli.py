@@ -1,0 +1,252 @@
+"""`hearthold`: everything an operator types. `docs/reference/cli.md` shows each command."""
+
+import asyncio
+import importlib.metadata
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from kernel.db import describe
+from kernel.errors import Misconfigured, Problem
+from kernel.settings import Settings, default_directory, read_origin
+from node import commands, logs
+from node.demo import show
+from node.opening import Opened, opened
+from node.serve import serve as serve_node
+from node.signals import stoppable
+
+REFUSED: Final = 1  # what was asked for is not possible
+MISCONFIGURED: Final = 2  # the operator has to act before it is
+
+app = typer.Typer(
+    name="hearthold",
+    help="A node of a federated peer-support network.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+account = typer.Typer(help="Ways to log in.", no_args_is_help=True)
+group = typer.Typer(help="Support groups.", no_args_is_help=True)
+domain = typer.Typer(help="Other servers this node does not talk with.", no_args_is_help=True)
+app.add_typer(account, name="account")
+app.add_typer(group, name="group")
+app.add_typer(domain, name="domain")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Where its data lies: else $HEARTHOLD_DATA, or ~/.local/share/hearthold.",
+        show_default=False,
+    ),
+]
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _end(line: str, code: int) -> None:
+    print(f"hearthold: {line}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    """Run a command to its end: one clear line on standard error, never a traceback."""
+    try:
+        asyncio.run(work)
+    except Misconfigured as error:
+        _end(str(error), MISCONFIGURED)
+    except Problem as error:
+        _end(error.detail, REFUSED)
+    except (typer.Abort, typer.Exit, KeyboardInterrupt):
+        raise
+    except Exception as error:  # a bug; its text may quote a row, so its type and place are shown
+        _end(f"Something broke here: {describe(error)} at {logs.place_of(error)}.", REFUSED)
+
+
+def _on_node(data_dir: Path | None, command: Callable[[Opened], Awaitable[Sequence[str]]]) -> None:
+    """Open the node for one command and print what it answers."""
+
+    async def work() -> None:
+        settings = _settings(data_dir)
+        async with stoppable() as stop, opened(settings, _note) as node:
+            for line in await command(node):
+                _say(line)
+        if stop.asked is not None:
+            raise typer.Exit(128 + stop.asked)
+
+    _run(work())
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _settings(data_dir: Path | None, **options: str | None) -> Settings:
+    directory = data_dir or default_directory(os.environ)
+    return Settings.load(directory.expanduser().absolute(), os.environ, options)
+
+
+@app.command(epilog="Example: hearthold serve --origin https://alder.example")
+def serve(
+    data_dir: DataDir = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            help="The address of the node, for ever: https://alder.example. "
+            "Needed at the first start only.",
+            show_default=False,
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT to listen on: else 127.0.0.1:8080.", show_default=False),
+    ] = None,
+) -> None:
+    """Run the node until it is told to stop (Ctrl-C, SIGTERM).
+
+    The first start makes the data directory and a database, and prints a link for the first
+    administrator. Without --origin, a node that listens on this computer only is
+    http://localhost:8080.
+    """
+
+    async def work() -> None:
+        settings = _settings(data_dir, origin=origin, listen=listen)
+        logs.set_up(settings.log_level)
+        await serve_node(settings, _say, ask=_ask_origin if sys.stdin.isatty() else None)
+
+    _run(work())
+
+
+def _ask_origin() -> str:
+    _say("Which address will people type? It is for ever: everything here lives under it.")
+    while True:
+        try:
+            return read_origin(typer.prompt("Address", default="https://", show_default=False))
+        except ValueError as error:
+            _say(f"Please try again: {error}")
+
+
+@account.command("create", epilog="Example: hearthold account create --administrator")
+def account_create(
+    data_dir: DataDir = None,
+    administrator: Annotated[
+        bool, typer.Option("--administrator", help="May settle and look after the node.")
+    ] = False,
+) -> None:
+    """Make a way to log in, and print its recovery code.
+
+    Asks for the login name and the passphrase. Without a terminal they are read from standard
+    input, a line each. Neither is ever an option, since others can see those.
+    """
+    login, passphrase = _ask_secrets()
+    _on_node(
+        data_dir,
+        lambda node: commands.create_account(
+            node, login=login, passphrase=passphrase, administrator=administrator
+        ),
+    )
+
+
+def _ask_secrets() -> tuple[str, str]:
+    if sys.stdin.isatty():
+        login = typer.prompt("Login name")
+        return login, typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True)
+    login, passphrase = (sys.stdin.readline().rstrip("\r\n") for _ in range(2))
+    if not login or not passphrase:
+        _end("Give the login name and the passphrase on standard input, a line each.", REFUSED)
+    return login, passphrase
+
+
+@group.command(
+    "create",
+    epilog="Example: hearthold group create sleep --title 'Sleeping badly' "
+    "--about 'For nights that are long.' --moderator robin",
+)
+def group_create(
+    name: Annotated[str, typer.Argument(help="Its name in addresses: a-z, 0-9 and _.")],
+    title: Annotated[str, typer.Option(help="What people call it.")],
+    about: Annotated[
+        str, typer.Option(help="Who it is for, in a sentence or two (Markdown).")
+    ] = "",
+    guidelines: Annotated[
+        Path | None, typer.Option(help="A file with its guidelines (Markdown).")
+    ] = None,
+    moderator: Annotated[
+        str, typer.Option(help="The handle of a persona here who will look after it.")
+    ] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Make a support group that everyone may see and join."""
+    _on_node(
+        data_dir,
+        lambda node: commands.create_group(
+            node, name=name, title=title, about=about, guidelines=guidelines, moderator=moderator
+        ),
+    )
+
+
+@app.command(epilog="Example: hearthold invite --uses 5")
+def invite(
+    uses: Annotated[int, typer.Option(min=1, max=1000, help="For how many people.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a link with which people can make an account here."""
+    _on_node(data_dir, lambda node: commands.invite(node, uses=uses))
+
+
+@domain.command("block", epilog="Example: hearthold domain block spam.example --reason spam")
+def domain_block(
+    name: Annotated[str, typer.Argument(metavar="DOMAIN", help="With everything below it.")],
+    reason: Annotated[str, typer.Option(help="Why, for the other administrators.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Neither hear nor tell a domain any more."""
+    _on_node(data_dir, lambda node: commands.block_domain(node, domain=name, reason=reason))
+
+
+@domain.command("unblock", epilog="Example: hearthold domain unblock spam.example")
+def domain_unblock(
+    name: Annotated[str, typer.Argument(metavar="DOMAIN")],
+    data_dir: DataDir = None,
+) -> None:
+    """Hear and tell a domain again."""
+    _on_node(data_dir, lambda node: commands.unblock_domain(node, domain=name))
+
+
+@domain.command("list", epilog="Example: hearthold domain list")
+def domain_list(data_dir: DataDir = None) -> None:
+    """Print the blocked domains, a line each."""
+    _on_node(data_dir, commands.list_domains)
+
+
+@app.command(epilog="Example: hearthold demo --check")
+def demo(
+    check: Annotated[
+        bool, typer.Option("--check", help="Run the story once, print JSON lines, and end.")
+    ] = False,
+) -> None:
+    """Show three nodes that talk to each other, on this computer and for as long as you look.
+
+    They start with people, groups and a clinic, and a story runs between them. Everything lives in
+    a temporary directory that is gone afterwards.
+    """
+    _run(show.demonstrate(check=check))
+
+
+@app.command(epilog="Example: hearthold version")
+def version() -> None:
+    """Print the version of this program."""
+    try:
+        _say(importlib.metadata.version("hearthold"))
+    except importlib.metadata.PackageNotFoundError:
+        _say("unknown: run from a checkout that is not installed")
+
+
+if __name__ == "__main__":
+    app(prog_name="hearthold")

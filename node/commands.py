@@ -1,0 +1,111 @@
+"""What the operator's commands do, each from an opened node to the lines it prints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from activitypub import actors as actor_store
+from activitypub.keys import Pool
+from groups import groups as group_store
+from groups.groups import GroupSettings
+from kernel.errors import Misconfigured, NotFound
+from kernel.schema.actors import ActorKind
+from members import accounts, invitations
+from moderation import domains
+from node.logs import escaped
+from node.opening import Opened
+from node.serve import ADMINISTRATOR
+
+
+async def create_account(
+    node: Opened, *, login: str, passphrase: str, administrator: bool
+) -> Sequence[str]:
+    """A new account, ready to log in, and its recovery code.
+
+    Raises Malformed, Conflict: as `members.accounts`.
+    """
+    roles = frozenset({ADMINISTRATOR}) if administrator else frozenset[str]()
+    prepared = await accounts.prepare(node.here, login=login, password=passphrase, roles=roles)
+    async with node.engine.begin() as conn:
+        await accounts.insert(conn, node.here, prepared)
+    return [
+        "The account is there.",
+        f"Recovery code: {prepared.recovery_code}",
+        "It is shown this once. Print it or write it down: whoever forgets the passphrase "
+        "needs it, and nobody else can help.",
+    ]
+
+
+async def create_group(
+    node: Opened, *, name: str, title: str, about: str, guidelines: Path | None, moderator: str
+) -> Sequence[str]:
+    """A new group that everyone may see and join; its address.
+
+    Raises NotFound: there is no persona `moderator` here. Raises Malformed, Conflict: as `groups`.
+    """
+    rules = _read(guidelines) if guidelines is not None else ""
+    keys = Pool()
+    pair, desk_pair = await keys.take(), await keys.take()
+    async with node.engine.begin() as conn:
+        founder = None
+        if moderator:
+            handle = moderator.removeprefix("@").partition("@")[0]
+            founder = await actor_store.by_handle(conn, handle, kind=ActorKind.PERSON)
+            if founder is None:
+                raise NotFound(f"There is no persona {escaped(handle)} on this node.")
+        group = await group_store.create(
+            conn,
+            node.here,
+            handle=name,
+            name=title,
+            about=about,
+            rules=rules,
+            settings=GroupSettings(),
+            founder=founder,
+            keys=pair,
+            desk_keys=desk_pair,
+        )
+    return [f"The group {group.actor.address} is there: {group.actor.uri}"]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise Misconfigured(f"The guidelines {path} cannot be read: {reason}.") from error
+
+
+async def invite(node: Opened, *, uses: int) -> Sequence[str]:
+    """A link with which `uses` people can make an account."""
+    async with node.engine.begin() as conn:
+        secret = await invitations.create(conn, uses=uses, grants=frozenset())
+    return [f"{node.here.origin}/welcome?token={secret}"]
+
+
+async def block_domain(node: Opened, *, domain: str, reason: str) -> Sequence[str]:
+    """The node neither hears nor tells `domain` any more. Raises Malformed, NotAllowed."""
+    async with node.engine.begin() as conn:
+        await domains.block(conn, node.here, domain, reason)
+    return [f"{domains.read_domain(domain)} and everything below it is blocked."]
+
+
+async def unblock_domain(node: Opened, *, domain: str) -> Sequence[str]:
+    """The node hears and tells `domain` again. Raises Malformed: not a domain."""
+    name = domains.read_domain(domain)
+    async with node.engine.begin() as conn:
+        await domains.unblock(conn, name)
+    return [f"{name} is not blocked."]
+
+
+async def list_domains(node: Opened) -> Sequence[str]:
+    """A line per blocked domain, with the reason where there is one."""
+    lines: list[str] = []
+    after = ""
+    async with node.engine.connect() as conn:
+        while page := await domains.blocked(conn, after=after):
+            lines += [
+                f"{block.domain}  {escaped(block.reason)}" if block.reason else block.domain
+                for block in page
+            ]
+            after = page[-1].domain
+    return lines or ["No domain is blocked."]

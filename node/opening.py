@@ -1,0 +1,113 @@
+"""What has to hold before anything of a node can run: its directory, its database, its origin."""
+
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from kernel import db, postgres
+from kernel.clock import utcnow
+from kernel.errors import Misconfigured
+from kernel.here import Here
+from kernel.schema.tables import node
+from kernel.sealing import NodeKey
+from kernel.settings import Settings
+
+Say = Callable[[str], None]
+
+DATABASE = "hearthold"
+KEY = "node.key"
+
+
+def prepare_directory(path: Path, say: Say) -> None:
+    """Make the data directory, for this account alone, and see that it can be written to.
+
+    Raises Misconfigured: it cannot. A directory that was there keeps its mode; a note says so
+    when others may look into it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            mode = stat.S_IMODE(path.stat().st_mode)
+    except FileExistsError:
+        raise Misconfigured(
+            f"{path} is a file. Name a directory for the node's data with --data-dir."
+        ) from None
+    except OSError as error:
+        raise Misconfigured(
+            f"The data directory {path} cannot be written to: {error.strerror}. "
+            "Name another one with --data-dir, or let this account write there."
+        ) from error
+    if mode & 0o077:
+        say(f"Others on this computer can look into {path}. `chmod 700 {path}` stops that.")
+
+
+@asynccontextmanager
+async def database(settings: Settings, say: Say, *, own: bool) -> AsyncIterator[str]:
+    """The URL of the node's database, its own PostgreSQL running meanwhile if there is no other.
+
+    With `own` the embedded server must be ours to run; otherwise one that runs is used as it is.
+    Raises Misconfigured: the server cannot start, or another process runs it.
+    """
+    if settings.database_url is not None:
+        yield db.normalise(settings.database_url)
+        return
+    if not own and (server := await postgres.attach(settings.data_dir)) is not None:
+        await server.create_database(DATABASE)
+        yield server.url(DATABASE)
+        return
+    async with postgres.running(settings.data_dir, say=say) as server:
+        await server.create_database(DATABASE)
+        yield server.url(DATABASE)
+
+
+async def known_origin(engine: AsyncEngine, wanted: str | None) -> str | None:
+    """The origin this node has for ever, or `wanted` before its first start.
+
+    Raises Misconfigured: the node has another one, and why that stays.
+    """
+    async with engine.connect() as conn:
+        kept: str | None = await conn.scalar(sa.select(node.c.origin))
+    if kept is not None and wanted not in (None, kept):
+        raise Misconfigured(
+            f"This node is {kept} and cannot become {wanted}: every person, group and post has an "
+            f"address that begins with {kept}, and other nodes know them by it. "
+            f"Start with --origin {kept} or without it, or name a new data directory."
+        )
+    return kept or wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A node's database and what actions may know of the node, for one command."""
+
+    engine: AsyncEngine
+    here: Here
+
+
+@asynccontextmanager
+async def opened(settings: Settings, say: Say) -> AsyncIterator[Opened]:
+    """The node for the length of a command, beside a running `hearthold serve` or without one.
+
+    Raises Misconfigured: the node has no origin yet, or its database does not answer.
+    """
+    prepare_directory(settings.data_dir, say)
+    async with (
+        database(settings, say, own=False) as url,
+        db.engine_for(url) as engine,
+    ):
+        async with engine.connect() as conn:
+            started = await conn.scalar(sa.select(sa.exists().where(node.c.one)))
+        origin = await known_origin(engine, settings.origin)
+        if origin is None or not started:
+            raise Misconfigured(
+                "This node has not run yet. Start it once with `hearthold serve`, "
+                "then run this again."
+            )
+        key = NodeKey.load(settings.data_dir / KEY)
+        yield Opened(engine, Here(origin, key, utcnow))

@@ -1,0 +1,153 @@
+"""Reading what people typed, and refusing what another site had them send (SEC-A10)."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final, Self
+from urllib.parse import parse_qsl
+
+from aiohttp import hdrs, web
+
+from activitypub.state import HERE, SETTINGS
+from kernel.errors import Malformed, NotAllowed, TooLarge, UnsupportedMedia
+from node.pages.session import cookie_name
+
+MAX_BYTES: Final = 256 * 1024
+MAX_FIELDS: Final = 200
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SECRET: Final = ("password", "old_password", "code", "as")  # never put back into a page
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What somebody typed, as it came; a field that is not there is empty."""
+
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, **values: str) -> Self:
+        """A form filled in by us."""
+        return cls({name: (value,) for name, value in values.items()})
+
+    def text(self, name: str) -> str:
+        """The field's first value, its line ends as `\\n`."""
+        return next(iter(self.values.get(name, ())), "")
+
+    def all(self, name: str) -> Sequence[str]:
+        """Every value of the field."""
+        return self.values.get(name, ())
+
+    def ticked(self, name: str) -> bool:
+        """Whether a box was ticked."""
+        return bool(self.text(name))
+
+    def number(self, name: str) -> int:
+        """A whole number, 0 where there is none; capped at a million."""
+        digits = self.text(name).strip()
+        return min(int(digits), 1_000_000) if digits.isascii() and digits.isdecimal() else 0
+
+    def kept(self) -> list[tuple[str, str]]:
+        """Fields to carry through another page; passwords and codes are not among them."""
+        return [
+            (name, value)
+            for name, values in self.values.items()
+            if name not in _SECRET
+            for value in values
+        ]
+
+
+FORM = web.RequestKey("form", Form)
+
+
+async def read(request: web.Request) -> Form:
+    """The posted form; an error page of this request can give it back.
+
+    Raises UnsupportedMedia: not a plain form. Raises TooLarge: over 256 KiB. Raises Malformed: it
+    has more than 200 fields.
+    """
+    if FORM in request:
+        return request[FORM]
+    if request.headers.get(hdrs.CONTENT_ENCODING):
+        raise UnsupportedMedia("Please send the form as it is, not compressed.")  # SEC-D1
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise UnsupportedMedia("Please send this from the form on the page.")
+    too_large = TooLarge("That is more than one form can carry. Please send it in parts.")
+    if (request.content_length or 0) > MAX_BYTES:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise too_large
+    try:
+        pairs = parse_qsl(
+            bytes(body).decode("utf-8", "replace"),
+            keep_blank_values=True,
+            max_num_fields=MAX_FIELDS,
+        )
+    except ValueError as error:
+        raise Malformed("That form has too many fields.") from error
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        plain = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+        values.setdefault(name, []).append(plain)
+    request[FORM] = Form(values)
+    return request[FORM]
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Only our own pages change anything; other servers, which bring no cookie, may knock.
+
+    Browsers say where a request comes from in `Sec-Fetch-Site`; older ones in `Origin` (which is
+    `null` from our own pages too, since they send no referrer).
+    """
+    if request.method not in _SAFE_METHODS and not _comes_from_us(request):
+        raise NotAllowed(
+            "This came from another website, so nothing was changed. "
+            "Please open the page here and send it again."
+        )
+    return await handler(request)
+
+
+def _comes_from_us(request: web.Request) -> bool:
+    here = request.app[HERE]
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get(hdrs.ORIGIN)
+    if origin is not None and origin not in ("null", here.origin):
+        return False
+    if site is not None:
+        return site == "same-origin" or (site == "none" and origin != "null")
+    if origin is not None:
+        return origin == here.origin
+    return cookie_name(here) not in request.cookies
+
+
+def local_path(text: str) -> str:
+    """A path on this node to go to next, or `/`: nothing that leads elsewhere (SEC-X4)."""
+    sound = (
+        text.startswith("/")
+        and not text.startswith("//")
+        and len(text) <= 2000
+        and text.isascii()
+        and text.isprintable()
+        and not any(sign in text for sign in "\\ ")
+    )
+    return text if sound else "/"
+
+
+def address_of(request: web.Request) -> str:
+    """Who is counted by a throttle: the client's address (an IPv6 network), never kept.
+
+    `X-Forwarded-For` counts only from a proxy we trust, and only its last hop (SEC-D13).
+    """
+    remote = request.remote or ""
+    try:
+        address = ip_address(remote)
+        if any(address in network for network in request.app[SETTINGS].trusted_proxies):
+            forwarded = request.headers.getall("X-Forwarded-For", [""])[-1]
+            address = ip_address(forwarded.rpartition(",")[2].strip())
+    except ValueError:
+        return remote
+    return str(address) if address.version == 4 else address.exploded[:19]

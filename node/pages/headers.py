@@ -1,0 +1,44 @@
+"""Headers that every answer carries, whoever made it (SEC-X9)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from node.pages.session import SESSION
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ALWAYS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost one: error pages and documents carry the headers too."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as answer:
+        _add(request, answer)
+        raise
+    if not response.prepared:
+        _add(request, response)
+    return response
+
+
+def _add(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in ALWAYS.items():
+        response.headers.setdefault(name, value)
+    if response.content_type != "text/html" and not 300 <= response.status < 400:
+        return
+    signed_in = request.get(SESSION) is not None
+    private = signed_in or request.method not in {"GET", "HEAD"} or response.cookies
+    response.headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
+    response.headers.setdefault("Vary", "Cookie, Accept")

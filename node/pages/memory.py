@@ -1,0 +1,81 @@
+"""What the pages of one node remember between requests: in memory, bounded, gone at its end."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from kernel.clock import Clock
+from kernel.here import Here
+from kernel.schema.node import SignUp
+from kernel.throttle import Throttle
+from members import node as node_store
+from members import personas
+from members.node import Node
+
+FRESH_SECONDS: Final = 5.0  # how long another process may still show the node's old name
+
+
+@dataclass(slots=True, kw_only=True)
+class Memory:
+    """How often who did what, and the node's own row."""
+
+    log_ins: Throttle  # by address
+    log_ins_of: Throttle  # by log-in name
+    sign_ups: Throttle
+    recoveries: Throttle
+    posts: Throttle
+    founding: Throttle
+    one_time: Throttle
+    leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
+    site: Node | None = None
+    read_at: float = 0.0
+
+    @classmethod
+    def of(cls, clock: Clock) -> Self:
+        minute, hour, day = 60, 3600, 86_400
+        return cls(
+            log_ins=Throttle(60, 10 * minute, clock),
+            log_ins_of=Throttle(10, 10 * minute, clock),
+            sign_ups=Throttle(20, hour, clock),
+            recoveries=Throttle(20, hour, clock),
+            posts=Throttle(60, 10 * minute, clock),
+            founding=Throttle(5, day, clock),
+            one_time=personas.one_time_throttle(clock),
+        )
+
+
+MEMORY = web.AppKey("pages", Memory)
+
+
+async def site(memory: Memory, engine: AsyncEngine) -> Node:
+    """The node as its administrators describe it, at most five seconds old.
+
+    Where the database does not answer, what was known last: error pages need a name too.
+    """
+    if memory.site is not None and time.monotonic() - memory.read_at < FRESH_SECONDS:
+        return memory.site
+    async with engine.connect() as conn:
+        memory.site = await node_store.read(conn)
+    memory.read_at = time.monotonic()
+    return memory.site
+
+
+def known_site(memory: Memory, here: Here) -> Node:
+    """The node as last read, with no question to the database."""
+    return memory.site or Node(
+        origin=here.origin, settled=False, name=here.host, about="", contact="", country="",
+        languages=(), sign_up=SignUp.CLOSED, crisis_policy="", people=0,
+    )  # fmt: skip
+
+
+def forget_site(memory: Memory) -> None:
+    """The next page reads the node's row again."""
+    memory.read_at = 0.0
+
+
+DATABASE_ERRORS: Final = (SQLAlchemyError, OSError, TimeoutError)

@@ -1,0 +1,95 @@
+"""Templates to answers; every value is escaped, and a name that is missing is an error."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from activitypub.state import HERE
+from kernel import text
+from kernel.errors import Problem
+from members.member import Theme
+from node.pages import assets, forms, words
+from node.pages.memory import MEMORY, known_site
+from node.pages.session import PREFERENCES, SESSION, is_administrator
+
+NOINDEX: Final = {"X-Robots-Tag": "noindex"}
+
+
+@cache
+def environment() -> Environment:
+    """The templates: read-only, so every node of a process may share them."""
+    made = Environment(
+        loader=FileSystemLoader(Path(str(files("templates")))),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals |= {"asset": assets.address, "languages": words.LANGUAGES}
+    made.filters |= {
+        "clean": text.clean,
+        "markdown": lambda source: text.clean(text.render(source)),
+        "plain": text.plain,
+        "language": words.language,
+        "moment": words.moment,
+        "stamp": words.stamp,
+        "tone": words.tone,
+        "initial": words.initial,
+        "count": words.count,
+    }
+    return made
+
+
+def render(
+    request: web.Request,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    alternate: str = "",
+    problem: Problem | None = None,
+    **context: object,
+) -> web.Response:
+    """A page. With a `problem` it says so at its top, and has its status.
+
+    `alternate` is the address of the same thing as an ActivityPub document.
+    """
+    here = request.app[HERE]
+    sent = dict(headers or {})
+    if problem is not None:
+        status = problem.status
+        if problem.retry_after is not None:
+            sent["Retry-After"] = str(problem.retry_after)
+    if alternate:
+        sent["Link"] = f'<{alternate}>; rel="alternate"; type="application/activity+json"'
+    preferences = request.get(PREFERENCES)
+    shown = (
+        environment()
+        .get_template(template)
+        .render(
+            site=known_site(request.app[MEMORY], here),
+            signed_in=SESSION in request,
+            administrator=is_administrator(request),
+            theme=preferences.theme if preferences else Theme.AUTO,
+            path=request.path,
+            now=here.now(),
+            alternate=alternate,
+            problem=problem,
+            form=context.pop("form", None) or forms.Form(),
+            **context,
+        )
+    )
+    return web.Response(
+        text=shown, status=status, content_type="text/html", charset="utf-8", headers=sent
+    )
+
+
+def see_other(path: str) -> web.Response:
+    """Go on to a page of ours with GET."""
+    return web.Response(status=303, headers={"Location": path})

@@ -1,0 +1,124 @@
+"""Who is asking: the session's cookie, read on the account side alone (DESIGN, SEC-A8)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.state import ENGINE, HERE
+from kernel.errors import NotAllowed, NotFound, Problem
+from kernel.here import Here
+from members import accounts, personas, sessions
+from members.member import Member, Preferences
+from members.sessions import Session
+from moderation.visibility import VISITOR, Viewer
+
+SESSION = web.RequestKey("session", Session)
+PREFERENCES = web.RequestKey("preferences", Preferences)
+
+ADMINISTRATOR: Final = "administrator"
+_WITHOUT_SESSION: Final = ("/help", "/leave", "/static/", "/.well-known/", "/nodeinfo", "/inbox")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class SignedOut(Problem):
+    """Nobody is signed in, or not any more: the log-in page keeps what was typed."""
+
+    status, title = 403, "Please log in"
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Reads the cookie in a connection of its own, before any page opens a transaction."""
+    cookie = request.cookies.get(cookie_name(request.app[HERE]))
+    if cookie is None or request.path.startswith(_WITHOUT_SESSION):
+        return await handler(request)
+    engine, here = request.app[ENGINE], request.app[HERE]
+    session = await sessions.read(engine, here, cookie)
+    if session is not None:
+        try:
+            async with engine.connect() as conn:
+                request[PREFERENCES] = await accounts.preferences(conn, here, session.member)
+            request[SESSION] = session
+        except NotFound:  # the account was closed between the two questions
+            session = None
+    response = await handler(request)
+    if session is None and not response.prepared and not response.cookies:
+        forget(request, response)
+    return response
+
+
+def cookie_name(here: Here) -> str:
+    """`__Host-` binds the cookie to this host and to https; plain http has only itself."""
+    return "__Host-hearthold" if here.origin.startswith("https:") else "hearthold"
+
+
+def remember(request: web.Request, response: web.StreamResponse, cookie: str) -> None:
+    """Let the browser keep the session for about as long as the node does."""
+    here = request.app[HERE]
+    response.set_cookie(
+        cookie_name(here),
+        cookie,
+        max_age=int(sessions.LASTS.total_seconds()),
+        path="/",
+        secure=here.origin.startswith("https:"),
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def forget(request: web.Request, response: web.StreamResponse) -> None:
+    """Take the cookie back."""
+    here = request.app[HERE]
+    response.del_cookie(
+        cookie_name(here),
+        path="/",
+        secure=here.origin.startswith("https:"),
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+async def begin(request: web.Request, response: web.StreamResponse, member: Member) -> None:
+    """Sign a member in with a new session; one that the browser still had ends (SEC-A8)."""
+    engine, here = request.app[ENGINE], request.app[HERE]
+    await end(request)
+    remember(request, response, await sessions.open(engine, here, member))
+
+
+async def end(request: web.Request) -> None:
+    """End the session that the browser shows, if it shows one."""
+    if cookie := request.cookies.get(cookie_name(request.app[HERE])):
+        await sessions.end(request.app[ENGINE], cookie)
+
+
+def of(request: web.Request) -> Session:
+    """The session. Raises SignedOut: there is none."""
+    session = request.get(SESSION)
+    if session is None:
+        raise SignedOut("Please log in to go on. What you typed is kept.")
+    return session
+
+
+def is_administrator(request: web.Request) -> bool:
+    """Whether an administrator of this node is asking."""
+    session = request.get(SESSION)
+    return session is not None and ADMINISTRATOR in session.member.roles
+
+
+def administrator(request: web.Request) -> Session:
+    """The session of an administrator. Raises SignedOut, NotAllowed."""
+    session = of(request)
+    if not is_administrator(request):
+        raise NotAllowed("Only the people who run this place can do that.")
+    return session
+
+
+async def viewer(conn: AsyncConnection, request: web.Request) -> Viewer:
+    """Who reads: every name of the member, in memory only."""
+    session = request.get(SESSION)
+    if session is None:
+        return VISITOR
+    return Viewer(await personas.ids(conn, session.member), signed_in=True)

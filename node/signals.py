@@ -1,0 +1,56 @@
+"""Stopping in order when the system, or a person at the keyboard, asks for it."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Stop:
+    """Which signal asked to stop; None while none did."""
+
+    asked: signal.Signals | None = None
+
+
+@asynccontextmanager
+async def stoppable() -> AsyncIterator[Stop]:
+    """Cancel what runs inside at the first SIGTERM or SIGINT, and leave as if it had ended.
+
+    Later signals change nothing: stopping in order takes seconds, and no server of ours may be
+    left behind.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    if task is None:
+        raise RuntimeError("stoppable() needs a task to stop")
+    stop = Stop()
+
+    def ask(number: signal.Signals) -> None:
+        if stop.asked is None:
+            stop.asked = number
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask, number)
+    try:
+        yield stop
+    except asyncio.CancelledError:
+        if stop.asked is None:
+            raise
+        task.uncancel()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def interruptibly(ask: Callable[[], str]) -> str:
+    """What `ask` answers; Ctrl-C ends a waiting prompt at once, where the loop would only note it.
+
+    Raises KeyboardInterrupt.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return ask()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,58 @@
+"""What happens on its own: keep-times, personas that close, rows laid out in key order."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from groups import closing
+from kernel import db
+from kernel.here import Here
+from kernel.schema.federation import ReceivedState
+from kernel.schema.tables import (
+    accounts,
+    activities,
+    actor_keys,
+    actors,
+    deliveries,
+    follows,
+    moderators,
+    posts,
+    received,
+    sessions,
+    tombstones,
+)
+from members import node
+from members import sessions as session_store
+
+SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
+ACTIVITIES = timedelta(days=365)
+IN_KEY_ORDER = (accounts, sessions, actors, actor_keys, follows, moderators)
+
+
+async def tidy(engine: AsyncEngine, here: Here) -> None:
+    """One round; cheap where there is nothing to do, so it may run every minute."""
+    today = here.now().date()
+    async with engine.begin() as conn:
+        await conn.execute(
+            sa.delete(received).where(
+                received.c.day < today - SEEN_IDS, received.c.state != ReceivedState.NEW
+            )
+        )
+        await conn.execute(sa.delete(tombstones).where(tombstones.c.until < today))
+        waiting = sa.select(deliveries.c.activity_uri)
+        of_posts = sa.select(posts.c.uri)
+        await conn.execute(
+            sa.delete(activities).where(
+                activities.c.day < today - ACTIVITIES,
+                activities.c.uri.not_in(waiting),
+                activities.c.object_uri.not_in(of_posts),
+            )
+        )
+    async with engine.begin() as conn:
+        await session_store.sweep(conn, today)
+    async with engine.begin() as conn:
+        await node.count_people(conn, today)
+    while await closing.close_one(engine, here):
+        pass
+    await db.rewrite_in_key_order(engine, IN_KEY_ORDER)

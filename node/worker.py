@@ -1,0 +1,124 @@
+"""The later work: what came is processed, what must go is sent, and the night is tidied up.
+
+Any number of workers share it through PostgreSQL. A NOTIFY wakes them; a sweep every five seconds
+picks up what a lost one left.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import asyncpg
+import sqlalchemy as sa
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activitypub import outbox
+from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE
+from inbox import receive
+from inbox.process import process_one
+from kernel.db import describe
+from node import tidy
+
+log = logging.getLogger(__name__)
+
+SWEEP = 5.0
+SENDERS = 8
+FAILING_SENDERS = 2  # peers that failed last time share a quarter of the slots
+PROCESSORS = 2
+TIDY = 60.0
+
+
+async def run(app: web.Application, stop: asyncio.Event) -> None:
+    """Work until `stop` is set; what is under way then is finished."""
+    wake_inbox, wake_outbox = asyncio.Event(), asyncio.Event()
+    deliverer = app[DELIVERER]
+    loops = [
+        *(
+            _loop(stop, wake_inbox, lambda: process_one(app[ENGINE], app[HERE], app[REMOTE]))
+            for _ in range(PROCESSORS)
+        ),
+        *(
+            _loop(stop, wake_outbox, lambda: deliverer.deliver_one(failing=False))
+            for _ in range(SENDERS - FAILING_SENDERS)
+        ),
+        *(
+            _loop(stop, wake_outbox, lambda: deliverer.deliver_one(failing=True))
+            for _ in range(FAILING_SENDERS)
+        ),
+        _tidy(app, stop),
+        _listen(app[ENGINE], stop, {receive.CHANNEL: wake_inbox, outbox.CHANNEL: wake_outbox}),
+    ]
+    await asyncio.gather(*loops)
+
+
+async def settle(app: web.Application) -> bool:
+    """Run the queues dry once, without waiting. False: there was nothing to do."""
+    busy = False
+    while await process_one(app[ENGINE], app[HERE], app[REMOTE]):
+        busy = True
+    while await app[DELIVERER].deliver_one():
+        busy = True
+    return busy
+
+
+async def _loop(
+    stop: asyncio.Event, wake: asyncio.Event, work: Callable[[], Awaitable[bool]]
+) -> None:
+    while not stop.is_set():
+        try:
+            while not stop.is_set() and await work():
+                pass
+        except (sa.exc.DBAPIError, OSError) as error:
+            log.warning("worker: database away (%s)", describe(error))
+        await _wait(stop, wake, SWEEP)
+
+
+async def _wait(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:
+    """Until something new, the next sweep, or the end."""
+    waiters = [asyncio.ensure_future(event.wait()) for event in (stop, wake)]
+    try:
+        await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
+        wake.clear()
+
+
+async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await tidy.tidy(app[ENGINE], app[HERE])
+        except (sa.exc.DBAPIError, OSError) as error:
+            log.warning("tidy: database away (%s)", describe(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TIDY)
+
+
+async def _listen(
+    engine: AsyncEngine, stop: asyncio.Event, wakes: dict[str, asyncio.Event]
+) -> None:
+    """Turn NOTIFY into events over a connection of our own, opened again when it breaks."""
+
+    def heard(_connection: object, _pid: int, channel: str, _payload: str) -> None:
+        wakes[channel].set()
+
+    while not stop.is_set():
+        try:
+            async with engine.connect() as conn:
+                raw = (await conn.get_raw_connection()).driver_connection
+                assert isinstance(raw, asyncpg.Connection)
+                for channel, wake in wakes.items():
+                    await raw.add_listener(channel, heard)
+                    wake.set()
+                while not stop.is_set() and not raw.is_closed():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), SWEEP)
+                if not raw.is_closed():
+                    for channel in wakes:
+                        await raw.remove_listener(channel, heard)
+        except (sa.exc.DBAPIError, asyncpg.PostgresError, OSError) as error:
+            log.warning("listen: database away (%s)", describe(error))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), SWEEP)
