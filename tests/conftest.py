@@ -1,0 +1,95 @@
+"""Real parts: one embedded PostgreSQL per run, a database per node from a migrated template."""
+
+import asyncio
+import tempfile
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from kernel import db
+from kernel.clock import utcnow
+from kernel.here import Here
+from kernel.postgres import Server, running
+from kernel.sealing import NodeKey
+from tests.nodes import Node, NodeFactory, Nodes
+from tests.peer import Peer, PeerFactory
+
+TEMPLATE = "hearthold_template"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The run's own server, in a loop of its own so that every test may have a fresh one."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def start(stack: AsyncExitStack) -> Server:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="hearthold-tests-"))
+        server = await stack.enter_async_context(running(Path(directory), durable=False))
+        await server.create_database(TEMPLATE)
+        engine = db.connect(server.url(TEMPLATE))
+        await db.migrate(engine)
+        await engine.dispose()
+        return server
+
+    stack = AsyncExitStack()
+    try:
+        yield asyncio.run_coroutine_threadsafe(start(stack), loop).result(120)
+    finally:
+        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+async def database_url(postgres: Server) -> str:
+    """A fresh, migrated database."""
+    name = f"test_{uuid.uuid4().hex}"
+    await postgres.create_database(name, template=TEMPLATE)
+    return postgres.url(name)
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on a fresh, migrated database."""
+    made = db.connect(database_url)
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Here:
+    """A node called alder.test with a key of its own."""
+    return Here(
+        origin="http://alder.test", node_key=NodeKey.load(tmp_path / "node.key"), clock=utcnow
+    )
+
+
+@pytest.fixture
+async def node(postgres: Server, tmp_path: Path) -> AsyncIterator[NodeFactory]:
+    """Starts real nodes under names of their own: `await node("alder.test")`."""
+    nodes = Nodes(postgres, TEMPLATE, tmp_path)
+    yield nodes.start
+    await nodes.stop()
+
+
+@pytest.fixture
+async def peer(node: NodeFactory) -> AsyncIterator[PeerFactory]:
+    """Starts other servers on the nodes' own DNS: `await peer("good.test", alder)`."""
+    started: list[Peer] = []
+
+    async def start(name: str, beside: Node, software: str = "mastodon") -> Peer:
+        made = await Peer(name, beside.names, software).start()
+        started.append(made)
+        return made
+
+    yield start
+    for each in started:
+        await each.stop()

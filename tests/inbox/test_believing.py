@@ -1,0 +1,309 @@
+"""Who is believed, about what (SECURITY 1): forged, stale and borrowed words change nothing."""
+
+import json
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from kernel.errors import Malformed
+from kernel.schema.tables import actors, domain_blocks, posts, received
+from moderation import domains
+from tests.nodes import Node, NodeFactory, settle
+from tests.peer import PUBLIC, Document, Peer, PeerFactory, Person
+
+
+async def _count(node: Node, table: sa.Table) -> int:
+    async with node.engine.connect() as conn:
+        return await conn.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+async def _states(node: Node) -> list[tuple[str, str]]:
+    async with node.engine.connect() as conn:
+        rows = await conn.execute(sa.select(received.c.state, received.c.reason))
+        return [(state, reason) for state, reason in rows]
+
+
+@pytest.fixture
+async def alder(node: NodeFactory) -> Node:
+    return await node("alder.test")
+
+
+@pytest.fixture
+async def good(peer: PeerFactory, alder: Node) -> Peer:
+    made: Peer = await peer("good.test", alder)
+    return made
+
+
+@pytest.fixture
+async def evil(peer: PeerFactory, alder: Node) -> Peer:
+    made: Peer = await peer("evil.test", alder)
+    return made
+
+
+async def test_sec_S1_an_activity_signed_by_somebody_else_is_refused_before_any_handler(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    ann, mallory = good.person("ann"), evil.person("mallory")
+    group = await alder.group("sleep")
+    follow = good.activity("Follow", ann, group.actor.uri)
+
+    assert await evil.send(alder, follow, mallory) == 401
+    assert await _count(alder, received) == 0
+    assert await good.send(alder, follow, ann) == 202  # the same, signed by its actor
+
+
+async def test_sec_S5_an_update_from_another_server_changes_nothing(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    ann, mallory = good.person("ann"), evil.person("mallory")
+    root = await _thread(alder, good, ann)
+    forged = {**root, "content": "<p>forged</p>", "updated": "2030-01-01T00:00:00Z"}
+
+    update = evil.activity("Update", mallory, forged)
+    assert await evil.send(alder, update, mallory) == 202
+    await settle(alder)
+
+    post = await alder.post(root["id"])
+    assert post is not None
+    assert "forged" not in post.content
+
+
+@pytest.mark.parametrize("owner", ["other", "both", "object", "two ids"])
+async def test_sec_S7_a_post_has_one_owner_on_its_own_server(
+    alder: Node, good: Peer, evil: Peer, owner: str
+) -> None:
+    ann, mallory = good.person("ann"), evil.person("mallory")
+    group = await alder.group("sleep")
+    await evil.follow(alder, mallory, group.actor.uri)
+    await settle(alder)
+    claims: dict[str, object] = {
+        "other": ann.uri,
+        "both": [mallory.uri, ann.uri],
+        "object": [{"type": "Person", "id": ann.uri}],
+        "two ids": [mallory.uri, {"id": mallory.uri + "2"}],
+    }
+    note = evil.note(mallory, "hello", to=[PUBLIC, group.actor.uri])
+    note["attributedTo"] = claims[owner]
+
+    assert await evil.send(alder, evil.create(mallory, note), mallory) == 202
+    await settle(alder)
+
+    assert await _count(alder, posts) == 0
+
+
+async def test_sec_S15_the_same_request_twice_has_one_effect(alder: Node, good: Peer) -> None:
+    ann = good.person("ann")
+    group = await alder.group("sleep")
+    await good.follow(alder, ann, group.actor.uri)
+    create = good.create(ann, good.note(ann, "once", to=[PUBLIC, group.actor.uri]))
+    now = alder.clock()
+
+    assert await good.send(alder, create, ann, date=now) == 202
+    assert await good.send(alder, create, ann, date=now) == 202
+    await settle(alder)
+    assert await _count(alder, posts) == 1
+
+    alder.clock.forward(minutes=70)
+    assert await good.send(alder, create, ann, date=now) == 401
+
+
+async def test_sec_S13_stale_and_future_requests_are_refused(alder: Node, good: Peer) -> None:
+    ann = good.person("ann")
+    like = good.activity("Like", ann, f"{alder.origin}/p/1")
+    for minutes, status in ((-70, 401), (70, 401), (-55, 202), (55, 202)):
+        date = alder.clock() + timedelta(minutes=minutes)
+        assert await good.send(alder, like, ann, date=date) == status, minutes
+
+
+async def test_sec_S14_a_changed_body_is_refused(alder: Node, good: Peer) -> None:
+    ann = good.person("ann")
+    like = json.dumps(good.activity("Like", ann, f"{alder.origin}/p/1")).encode()
+    wrong = {"Digest": "SHA-256=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}
+
+    assert await good.send(alder, like, ann, headers=wrong) == 401
+    assert await good.send(alder, like, ann) == 202
+
+
+@pytest.mark.parametrize("name", ["inbox", "u/kay/inbox", "g/sleep/inbox", "desk/sleep/inbox"])
+async def test_sec_S11_an_unsigned_post_is_refused_at_every_inbox(
+    alder: Node, good: Peer, name: str
+) -> None:
+    ann = good.person("ann")
+    like = good.activity("Like", ann, f"{alder.origin}/p/1")
+    assert await good.send(alder, like, None, path=f"/{name}") == 401
+
+
+async def test_sec_S12_a_request_signed_for_another_server_is_refused(
+    alder: Node, node: NodeFactory, good: Peer
+) -> None:
+    birch = await node("birch.test")
+    ann = good.person("ann")
+    like = good.activity("Like", ann, f"{alder.origin}/p/1")
+
+    assert await good.send(alder, like, ann, headers={"Host": "birch.test"}) == 401
+    assert await good.send(birch, like, ann) == 202
+
+
+async def test_sec_S19_nobody_elsewhere_can_pass_as_one_of_ours(
+    alder: Node, evil: Peer
+) -> None:
+    kay = await alder.persona("kay")
+    mallory = evil.person("mallory")
+    before = await _actor_row(alder, kay.actor.uri)
+    for host in ("ALDER.test", "alder.test:80", "alder.test.", "alder%2etest", "x@alder.test"):
+        like = evil.activity("Like", mallory, f"{alder.origin}/p/1")
+        like["actor"] = f"http://{host}/u/kay"
+        status = await evil.send(alder, like, mallory, key_id=f"http://{host}/u/kay#main-key")
+        assert status in (400, 401), host
+    assert await _actor_row(alder, kay.actor.uri) == before
+
+
+async def test_sec_S6_an_actor_cannot_take_a_name_of_ours_over(alder: Node, evil: Peer) -> None:
+    kay = await alder.persona("kay")
+    mallory = evil.person("mallory")
+    document = mallory.document()
+    document["publicKey"] |= {"id": kay.actor.key_id}
+    evil.show(document)
+    before = await _actor_row(alder, kay.actor.uri)
+
+    update = evil.activity("Update", mallory, document)
+    assert await evil.send(alder, update, mallory) == 401
+    assert await _actor_row(alder, kay.actor.uri) == before
+
+
+async def _actor_row(node: Node, uri: str) -> tuple[object, ...]:
+    async with node.engine.connect() as conn:
+        return tuple((await conn.execute(sa.select(actors).where(actors.c.uri == uri))).one())
+
+
+async def test_sec_S20_a_blocked_domain_is_refused_before_its_body_is_read(
+    alder: Node, evil: Peer
+) -> None:
+    mallory = evil.person("mallory")
+    async with alder.engine.begin() as conn:
+        await domains.block(conn, alder.here, "evil.test", "harassment")
+
+    fetched = len(evil.fetched)
+    assert await evil.send(alder, b"this is not even JSON", mallory) == 403
+    assert len(evil.fetched) == fetched
+    async with alder.engine.begin() as conn:
+        await domains.unblock(conn, "evil.test")
+    assert await evil.send(alder, b"this is not even JSON", mallory) == 400
+    assert await _count(alder, domain_blocks) == 0
+
+
+async def test_sec_S16_a_key_that_its_owner_does_not_list_is_refused(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    ann, mallory = good.person("ann"), evil.person("mallory")
+    document = mallory.document()
+    document["publicKey"]["owner"] = ann.uri
+    evil.show(document)
+    like = evil.activity("Like", mallory, f"{alder.origin}/p/1")
+
+    assert await evil.send(alder, like, mallory) == 401
+    assert await _count(alder, received) == 0
+
+
+async def test_sec_S2_a_document_may_not_speak_for_another_server(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    ann = good.person("ann")
+    await alder.meet(ann.uri)
+    before = await _actor_row(alder, ann.uri)
+    evil.shown["/u/ann"] = {**ann.document(), "inbox": f"{evil.origin}/inbox"}
+
+    with pytest.raises(Malformed):
+        await alder.meet(f"{evil.origin}/u/ann")
+    assert await _actor_row(alder, ann.uri) == before
+
+
+async def test_sec_S26_T8_a_group_cannot_put_words_into_somebodys_mouth(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    ann = good.person("ann")
+    group = evil.person("club", kind="Group", path="c")
+    kay = await alder.persona("kay")
+    await alder.join(kay, group.uri)
+    await settle(alder)
+    follow = evil.got("Follow")[0]
+    await evil.send(alder, evil.activity("Accept", group, follow), group)
+    invented = {
+        "id": f"{good.origin}/notes/never",
+        "type": "Note",
+        "attributedTo": ann.uri,
+        "to": [PUBLIC],
+        "content": "<p>invented</p>",
+    }
+    real = good.note(ann, "what Ann wrote", to=[PUBLIC, group.uri])
+    bent = {**real, "content": "<p>bent</p>"}
+    for note in (invented, bent):
+        inner = good.create(ann, note)
+        announce = evil.activity("Announce", group, inner)
+        assert await evil.send(alder, announce, group) == 202
+    await settle(alder)
+
+    assert await alder.post(invented["id"]) is None
+    post = await alder.post(real["id"])
+    assert post is not None
+    assert "what Ann wrote" in post.content
+
+    for kind, obj in (
+        ("Update", {**real, "content": "<p>bent</p>", "updated": "2030-01-01T00:00:00Z"}),
+        ("Delete", real["id"]),
+    ):
+        inner = good.activity(kind, ann, obj)
+        await evil.send(alder, evil.activity("Announce", group, inner), group)
+        await settle(alder)
+    post = await alder.post(real["id"])
+    assert post is not None
+    assert "what Ann wrote" in post.content
+
+
+async def test_sec_S25_an_authors_own_delete_passed_on_by_a_group_counts(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    ann = good.person("ann")
+    group = evil.person("club", kind="Group", path="c")
+    kay = await alder.persona("kay")
+    await alder.join(kay, group.uri)
+    await settle(alder)
+    await evil.send(alder, evil.activity("Accept", group, evil.got("Follow")[0]), group)
+    note = good.note(ann, "soon gone", to=[PUBLIC, group.uri])
+    await evil.send(alder, evil.activity("Announce", group, good.create(ann, note)), group)
+    await settle(alder)
+    good.shown[note["id"].removeprefix(good.origin)] = 410
+
+    inner = good.activity("Delete", ann, note["id"])
+    await evil.send(alder, evil.activity("Announce", group, inner), group)
+    await settle(alder)
+
+    assert await alder.mentions("soon gone") == []
+
+
+async def test_wire_S16_a_delete_of_an_actor_nobody_knows_is_taken_and_dropped(
+    alder: Node, good: Peer
+) -> None:
+    ann = good.person("ann")
+    good.shown["/u/ann"] = 410
+    delete = good.activity("Delete", ann, ann.uri)
+    assert await good.send(alder, delete, ann) == 202
+    assert await _count(alder, received) == 0
+
+
+async def test_wire_S17_a_key_server_that_is_down_makes_the_sender_try_again(
+    alder: Node, good: Peer
+) -> None:
+    ann = good.person("ann")
+    good.shown["/u/ann"] = 503
+    assert await good.send(alder, good.activity("Like", ann, "http://x.test/1"), ann) == 503
+
+
+async def _thread(alder: Node, good: Peer, ann: Person) -> Document:
+    group = await alder.group("sleep")
+    await good.follow(alder, ann, group.actor.uri)
+    note = good.note(ann, "hello", to=[PUBLIC, group.actor.uri])
+    await good.send(alder, good.create(ann, note), ann)
+    await settle(alder)
+    return note

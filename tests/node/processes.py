@@ -1,0 +1,117 @@
+"""`hearthold` as an operator runs it: a process of its own, with its own environment."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CODE = Path(__file__).parents[2]
+PATIENCE = 90.0
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without what would change a node, and with `given`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "DATABASE_URL" and not name.startswith("HEARTHOLD_")
+    }
+    return {**kept, "COLUMNS": "120", **given}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def hearthold(*words: str, stdin: str = "", **variables: str) -> Ended:
+    """Run a command to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "node.cli", *words],
+        cwd=CODE,
+        env=environment(variables),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass
+class Serving:
+    """A `hearthold serve` that runs; `lines` are what it printed so far."""
+
+    process: subprocess.Popen[str]
+    port: int
+    lines: list[str] = field(default_factory=list)
+
+    def wait_until_ready(self) -> None:
+        """Read what it prints until it is ready, or has ended."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if "is ready" in line:
+                return
+        code = self.process.wait()
+        assert self.process.stderr is not None
+        raise AssertionError(f"serve ended with {code}: {self.process.stderr.read()}")
+
+    def get(self, path: str = "/") -> int:
+        """The status of a page."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> Ended:
+        """Ask it to stop, wait until it did."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return Ended(self.process.returncode, "\n".join([*self.lines, out]), err)
+
+
+@contextmanager
+def serving(data_dir: Path, *words: str, port: int, **variables: str) -> Iterator[Serving]:
+    """A node on 127.0.0.1 at `port`, ready; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "node.cli", "serve", "--data-dir", str(data_dir)]
+        + ["--listen", f"127.0.0.1:{port}", *words],
+        cwd=CODE,
+        env=environment(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog.start()
+    try:
+        serve = Serving(process, port)
+        serve.wait_until_ready()
+        yield serve
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            process.terminate()
+            process.wait(PATIENCE)
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,230 @@
+"""Another server, as a test wants it: it shows documents, signs what it posts, keeps what it gets."""
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from activitypub import signatures
+from activitypub.keys import KeyPair, generate
+from kernel.clock import utcnow
+from tests.nodes import Names, Node
+
+AS2 = "https://www.w3.org/ns/activitystreams"
+PUBLIC = f"{AS2}#Public"
+AP = "application/activity+json"
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Person:
+    """An actor of a peer, with its key."""
+
+    uri: str
+    handle: str
+    keys: KeyPair
+    kind: str = "Person"
+    extra: Document = field(default_factory=dict)
+
+    @property
+    def key_id(self) -> str:
+        return f"{self.uri}#main-key"
+
+    def document(self) -> Document:
+        origin = "/".join(self.uri.split("/")[:3])
+        return {
+            "@context": [AS2, "https://w3id.org/security/v1"],
+            "id": self.uri,
+            "type": self.kind,
+            "preferredUsername": self.handle,
+            "name": self.handle.title(),
+            "inbox": f"{self.uri}/inbox",
+            "outbox": f"{self.uri}/outbox",
+            "followers": f"{self.uri}/followers",
+            "endpoints": {"sharedInbox": f"{origin}/inbox"},
+            "publicKey": {
+                "id": self.key_id,
+                "owner": self.uri,
+                "publicKeyPem": self.keys.public_pem,
+            },
+            **self.extra,
+        }
+
+
+@dataclass
+class Peer:
+    """One small server under a name of its own; `software` is what its NodeInfo says."""
+
+    name: str
+    names: Names
+    software: str = "mastodon"
+    shown: dict[str, Document | int] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    inbox: list[Document] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+    fetched: list[str] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)  # statuses for the next posts; then 202
+    headers: dict[str, str] = field(default_factory=dict)  # sent with every answer to a post
+    nodeinfo_status: int = 200
+    _runner: web.AppRunner | None = None
+    _session: aiohttp.ClientSession | None = None
+
+    @property
+    def origin(self) -> str:
+        return f"http://{self.name}"
+
+    async def start(self) -> "Peer":
+        app = web.Application(client_max_size=4 * 1024 * 1024)
+        app.router.add_get("/.well-known/nodeinfo", self._nodeinfo_links)
+        app.router.add_get("/nodeinfo/2.0", self._nodeinfo)
+        app.router.add_get("/{path:.*}", self._show)
+        app.router.add_post("/{path:.*}", self._take)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.names.ports[self.name] = self._runner.addresses[0][1]
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self
+
+    async def stop(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _nodeinfo_links(self, request: web.Request) -> web.Response:
+        if self.nodeinfo_status != 200:
+            return web.Response(status=self.nodeinfo_status)
+        rel = "http://nodeinfo.diaspora.software/ns/schema/2.0"
+        return web.json_response({"links": [{"rel": rel, "href": f"{self.origin}/nodeinfo/2.0"}]})
+
+    async def _nodeinfo(self, request: web.Request) -> web.Response:
+        return web.json_response({"version": "2.0", "software": {"name": self.software}})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        self.fetched.append(request.path)
+        shown = self.shown.get(request.path)
+        if shown is None:
+            return web.Response(status=404)
+        if isinstance(shown, int):
+            return web.Response(status=shown)
+        return web.Response(
+            body=json.dumps(shown).encode(), content_type=self.types.get(request.path, AP)
+        )
+
+    async def _take(self, request: web.Request) -> web.Response:
+        status = self.answers.pop(0) if self.answers else 202
+        if status == 202:
+            body = await request.read()
+            self.raw.append(body)
+            self.inbox.append(json.loads(body))
+        return web.Response(status=status, headers=self.headers)
+
+    def person(self, handle: str, *, kind: str = "Person", path: str = "u", **extra: Any) -> Person:
+        """An actor that this server shows."""
+        made = Person(f"{self.origin}/{path}/{handle}", handle, generate(), kind, extra)
+        self.show(made.document())
+        return made
+
+    def show(self, document: Document) -> Document:
+        """Serve a document under its id."""
+        self.shown[document["id"].removeprefix(self.origin)] = document
+        return document
+
+    def note(self, author: Person, words: str, **extra: Any) -> Document:
+        """A public Note that this server shows."""
+        return self.show(
+            {
+                "@context": [AS2],
+                "id": f"{self.origin}/notes/{uuid.uuid4()}",
+                "type": "Note",
+                "attributedTo": author.uri,
+                "to": [PUBLIC],
+                "cc": [],
+                "content": f"<p>{words}</p>",
+                "published": "2026-01-02T03:04:05Z",
+                **extra,
+            }
+        )
+
+    def activity(self, kind: str, actor: Person, obj: Any, **extra: Any) -> Document:
+        """An activity with a fresh id on this server."""
+        return {
+            "@context": [AS2],
+            "id": f"{self.origin}/activities/{uuid.uuid4()}",
+            "type": kind,
+            "actor": actor.uri,
+            "object": obj,
+            "to": [PUBLIC],
+            "cc": [],
+            **extra,
+        }
+
+    def create(self, author: Person, note: Document, **extra: Any) -> Document:
+        """A Create of `note`, addressed as it is."""
+        return self.activity(
+            "Create", author, note, **{"to": note["to"], "cc": note.get("cc", []), **extra}
+        )
+
+    async def send(
+        self,
+        node: Node,
+        document: Document | bytes,
+        signer: Person | None,
+        *,
+        path: str = "/inbox",
+        date: datetime | None = None,
+        headers: Mapping[str, str] | None = None,
+        key_id: str | None = None,
+    ) -> int:
+        """POST to a node, signed as `signer`; the status comes back."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        sent = {"Content-Type": AP, "Host": node.name}
+        if signer is not None:
+            sent |= signatures.sign(
+                signer.keys.rsa,
+                key_id or signer.key_id,
+                "POST",
+                f"{node.origin}{path}",
+                date or node.clock() or utcnow(),
+                body,
+            )
+        sent |= headers or {}
+        assert self._session is not None
+        async with self._session.post(
+            f"http://127.0.0.1:{node.port}{path}", data=body, headers=sent
+        ) as response:
+            await response.read()
+            return response.status
+
+    async def follow(self, node: Node, follower: Person, target: str) -> Document:
+        """Ask to follow somebody of the node's."""
+        document = self.activity("Follow", follower, target, to=[target])
+        assert await self.send(node, document, follower) == 202
+        return document
+
+    def got(self, kind: str, inner: str | None = None) -> list[Document]:
+        """Activities of a kind that arrived; `inner` narrows Announces to wrapped ones of a kind.
+
+        `inner=""` asks for plain ones.
+        """
+        found = [each for each in self.inbox if each["type"] == kind]
+        if inner is None:
+            return found
+        if inner == "":
+            return [each for each in found if isinstance(each["object"], str)]
+        return [
+            each
+            for each in found
+            if isinstance(each["object"], dict) and each["object"]["type"] == inner
+        ]
+
+
+PeerFactory = Callable[..., Awaitable[Peer]]
