@@ -304,13 +304,16 @@ class Replays:
     def seen(self, claim: Claim, now: datetime) -> bool:
         """Whether this signature came before; from now on it has."""
         key = hashlib.sha256(claim.key_id.encode() + b"\0" + claim.signature).digest()[:16]
-        while self._seen and (
-            len(self._seen) > self._capacity or now - self._oldest() > REPLAY_WINDOW
-        ):
+        while self._seen and now - self._oldest() > REPLAY_WINDOW:
             self._seen.popitem(last=False)
         known = key in self._seen
         self._seen.setdefault(key, now)
+        if len(self._seen) > self._capacity:
+            self._seen.popitem(last=False)
         return known
+
+    def __len__(self) -> int:
+        return len(self._seen)
 
     def _oldest(self) -> datetime:
         return next(iter(self._seen.values()))

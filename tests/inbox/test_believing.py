@@ -229,7 +229,7 @@ async def test_sec_S26_T8_a_group_cannot_put_words_into_somebodys_mouth(
     await settle(alder)
     follow = evil.got("Follow")[0]
     await evil.send(alder, evil.activity("Accept", group, follow), group)
-    invented = {
+    invented: Document = {
         "id": f"{good.origin}/notes/never",
         "type": "Note",
         "attributedTo": ann.uri,
