@@ -11,9 +11,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import takewhile
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import actors as actor_store
@@ -48,6 +50,7 @@ class Row:
     signer_id: UUID
     signer_key: str
     body: str
+    attempts: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +81,12 @@ class Deliverer:
             return False
         host, lease = claimed
         setback: Setback | None = None
+        deadline = asyncio.get_running_loop().time() + CLAIM_SECONDS
         try:
-            async with asyncio.timeout(CLAIM_SECONDS):
-                while setback is None and (rows := await self._rows(host)):
-                    setback = await self._send(rows)
-        except TimeoutError:
-            log.info("peer=%s claim over, more to send", host)
+            while setback is None and (rows := await self._rows(host)):
+                setback = await self._send(rows, deadline)
+                if asyncio.get_running_loop().time() >= deadline:
+                    break
         finally:
             await self._release(host, lease, setback)
         return True
@@ -118,7 +121,10 @@ class Deliverer:
         return (host, lease) if host is not None else None
 
     async def _rows(self, host: str) -> Sequence[Row]:
-        """The peer's next rows in order; the attempt is counted before the work."""
+        """The peer's next rows in order; the attempt is counted before the work.
+
+        A row that was under way when a worker died goes alone, so that only it can be blamed.
+        """
         async with self.engine.begin() as conn:
             await conn.execute(
                 sa.update(deliveries)
@@ -144,6 +150,7 @@ class Deliverer:
                         deliveries.c.signer_id,
                         actors.c.key_id.label("signer_key"),
                         activities.c.body,
+                        deliveries.c.attempts,
                     )
                     .join(activities, activities.c.uri == deliveries.c.activity_uri)
                     .join(actors, actors.c.id == deliveries.c.signer_id)
@@ -152,7 +159,8 @@ class Deliverer:
                     .limit(ROWS)
                 )
             ).all()
-            rows = [Row(**row._mapping) for row in found]
+            untried = list(takewhile(lambda row: row.attempts == 0, found))
+            rows = [Row(**row._mapping) for row in untried or found[:1]]
             await conn.execute(
                 sa.update(deliveries)
                 .where(deliveries.c.id.in_([row.id for row in rows]))
@@ -160,31 +168,46 @@ class Deliverer:
             )
         return rows
 
-    async def _send(self, rows: Sequence[Row]) -> Setback | None:
-        """Send lane by lane; every row ends deleted, or waits with its attempt not counted."""
+    async def _send(self, rows: Sequence[Row], deadline: float) -> Setback | None:
+        """Send lane by lane; every row ends deleted or parked, or waits with no attempt counted."""
         lanes: dict[str, list[Row]] = {}
         for row in rows:
             lanes.setdefault(row.lane, []).append(row)
         slots = asyncio.Semaphore(LANES)
-        done: list[int] = []
+        done: set[int] = set()
+        poison: dict[int, str] = {}
 
         async def send_lane(lane: Sequence[Row]) -> Setback | None:
             async with slots:
                 for row in lane:
-                    if setback := await self._send_row(row):
-                        return setback
-                    done.append(row.id)
+                    if asyncio.get_running_loop().time() >= deadline:
+                        return None
+                    try:
+                        if setback := await self._send_row(row):
+                            return setback
+                        done.add(row.id)
+                    except (DBAPIError, OSError):
+                        raise
+                    except Exception as error:
+                        log.error("delivery=%s parked %s", row.id, type(error).__name__)
+                        poison[row.id] = type(error).__name__
             return None
 
-        outcomes = await asyncio.gather(*(send_lane(lane) for lane in lanes.values()))
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(send_lane(lane)) for lane in lanes.values()]
         async with self.engine.begin() as conn:
             await conn.execute(sa.delete(deliveries).where(deliveries.c.id.in_(done)))
-            await conn.execute(
-                sa.update(deliveries)
-                .where(deliveries.c.id.in_([row.id for row in rows if row.id not in set(done)]))
-                .values(attempts=0)
-            )
-        return next((outcome for outcome in outcomes if outcome), None)
+            waiting = [row.id for row in rows if row.id not in done]
+            if waiting:
+                await conn.execute(
+                    sa.update(deliveries)
+                    .where(deliveries.c.id.in_(waiting))
+                    .values(
+                        attempts=0,
+                        parked=sa.case(poison, value=deliveries.c.id) if poison else None,
+                    )
+                )
+        return next((outcome for task in tasks if (outcome := task.result())), None)
 
     async def _send_row(self, row: Row) -> Setback | None:
         """None once the row is dealt with: accepted, refused for good, or emptied by a delete."""

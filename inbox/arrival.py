@@ -44,6 +44,7 @@ class Arrival:
     body: str
     group: Group | None = None
     context: str | None = None
+    patient: bool = False  # it came just now: what it depends on may be on its way
 
 
 class Handler(Protocol):

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
-from activitypub.client import Unreachable
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub import jsontext
 from activitypub import remote as remotes
 from activitypub.actors import Actor
+from activitypub.client import Unreachable
 from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
@@ -34,6 +34,7 @@ LEASE = timedelta(minutes=2)
 CRASHES = 5  # then the row is parked and waits for a person
 WAITS = 8  # then what it waits for is given up
 FIRST_WAIT = timedelta(seconds=30)
+PATIENCE = 2  # attempts before an answer to an unknown post may stand alone (WIRE-Q3)
 
 HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.ACCEPT: follow.receive_accept,
@@ -156,6 +157,7 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
                 body=body,
                 group=group,
                 context=context,
+                patient=row.attempts <= PATIENCE,
             )
         )
         await _mark(conn, row, ReceivedState.DONE, "")

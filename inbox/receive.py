@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from activitypub.client import Unreachable
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import jsontext, keys, signatures
 from activitypub.actors import Actor
+from activitypub.client import Unreachable
 from activitypub.remote import Remote
 from activitypub.vocab import Activity
 from kernel.errors import Busy, Gone, Malformed, NotAllowed, Unproven

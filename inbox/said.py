@@ -44,6 +44,8 @@ async def receive_create(arrival: Arrival) -> None:
         return
     await _refuse_buried(arrival, note)
     parent = await _parent(arrival, note)
+    if parent is None and note.parent is not None and arrival.patient:
+        raise NotYet
     group = await _group_for(arrival, note, parent)
     if not note.public or not arrival.activity.public:
         raise NotAllowed("It is not public, so a public group cannot carry it.")

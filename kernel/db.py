@@ -14,6 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from kernel.errors import Misconfigured
 
 _MIGRATION_LOCK = 0x4EA47401
+_REFUSALS = {  # SQLSTATEs of a server that answers and does not let us in
+    "28P01": "does not take this user name and password",
+    "28000": "does not let this user in from here",
+    "3D000": "server has no database of that name",
+}
 
 
 def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
@@ -47,6 +52,9 @@ async def check(engine: AsyncEngine) -> None:
     except (OSError, TimeoutError, DBAPIError, asyncio.CancelledError) as error:
         if isinstance(error, asyncio.CancelledError):
             raise
+        state = describe(error).partition(" ")[2]
+        if state in _REFUSALS:
+            raise Misconfigured(f"The database {_REFUSALS[state]}: check DATABASE_URL.") from error
         raise Misconfigured(
             f"The database does not answer ({describe(error)}). "
             "Check DATABASE_URL and that the server runs, then start again: nothing is lost."

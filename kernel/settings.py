@@ -100,7 +100,7 @@ def is_loopback(host: str) -> bool:
 def _from_file(path: Path) -> Iterator[tuple[str, str, object]]:
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"

@@ -70,8 +70,8 @@ async def _loop(
         try:
             while not stop.is_set() and await work():
                 pass
-        except (sa.exc.DBAPIError, OSError) as error:
-            log.warning("worker: database away (%s)", describe(error))
+        except Exception as error:  # one bad round must not end the work
+            log.error("worker: round given up (%s)", describe(error))
         await _wait(stop, wake, SWEEP)
 
 
@@ -90,8 +90,8 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await tidy.tidy(app[ENGINE], app[HERE])
-        except (sa.exc.DBAPIError, OSError) as error:
-            log.warning("tidy: database away (%s)", describe(error))
+        except Exception as error:
+            log.error("tidy: round given up (%s)", describe(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), TIDY)
 
