@@ -40,8 +40,8 @@ async def close_one(engine: AsyncEngine, here: Here) -> bool:
 async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     """Erase what the persona said and was; its address answers 410 from now on.
 
-    Its key stays until every server was told (WIRE 2.4). A suspension is not undone by closing:
-    the row stays, so that the ban still holds.
+    Its key stays until every server was told (WIRE 2.4). The row stays too, and a suspended one
+    stays suspended, so that a ban or a suspension still holds against its member.
     """
     last = 0
     while True:

@@ -1,7 +1,6 @@
 """Members for tests: cheap to make, and otherwise as real as any."""
 
 from functools import lru_cache
-from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -52,8 +51,3 @@ async def persona(engine: AsyncEngine, here: Here, member: Member, handle: str) 
     """A persona, in a transaction of its own."""
     async with engine.begin() as conn:
         return await personas.create(conn, here, member, handle=handle, name="", keys=keys())
-
-
-def other_node(tmp_path: Path, here: Here) -> Here:
-    """The same node after somebody lost its key."""
-    return Here(origin=here.origin, node_key=type(here.node_key).load(tmp_path / "x"), clock=here.clock)

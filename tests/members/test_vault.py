@@ -2,21 +2,30 @@
 
 import asyncio
 import threading
-from itertools import islice
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel.clock import utcnow
 from kernel.errors import Busy, Malformed
 from kernel.here import Here
 from kernel.ids import random_uuid
-from kernel.sealing import Unsealable
+from kernel.sealing import NodeKey, Unsealable
 from members import vault
 from members.vault import Wrapper, check_password, new_code, persona_id, read_code, stretch
 from tests.members.people import CHEAP
 
 SALT = bytes(16)
+NOWHERE = Here(origin="http://nowhere.test", node_key=NodeKey(bytes(32)), clock=utcnow)
+
+
+@pytest.fixture
+def other(here: Here, tmp_path: Path) -> Here:
+    """The same node with another key."""
+    return replace(here, node_key=NodeKey.load(tmp_path / "other.key"))
 
 
 async def test_the_same_password_stretches_to_the_same_wrapper(here: Here) -> None:
@@ -32,8 +41,12 @@ async def test_a_stolen_database_has_nothing_to_guess_against(here: Here, other:
     assert not theirs.fits(ours.verifier)
 
 
-async def test_the_advised_cost_is_what_the_design_asks() -> None:
+async def test_the_advised_cost_is_what_the_design_asks_and_it_works(here: Here) -> None:
     assert (vault.ADVISED.memory, vault.ADVISED.passes) == (64 * 1024, 3)
+    wrapper = await stretch(here, "café au lait", SALT, vault.ADVISED)
+    assert len(wrapper.proof) == len(wrapper.key) == 32
+    assert wrapper.proof != wrapper.key
+    assert wrapper != await stretch(here, "café au lait", SALT, CHEAP)
 
 
 def test_a_root_key_opens_with_its_own_wrapper_and_account_only() -> None:
@@ -95,26 +108,33 @@ def test_persona_ids_are_stable_distinct_and_look_random() -> None:
 
 async def test_many_at_once_wait_and_too_many_are_told_to_come_back() -> None:
     pool = vault._BoundedPool(threads=2, queue=3)
-    go, inside, most = threading.Event(), 0, 0
-    lock = threading.Lock()
+    go, entered, lock, inside, most = (
+        threading.Event(),
+        threading.Semaphore(0),
+        threading.Lock(),
+        0,
+        0,
+    )
 
-    def work() -> int:
+    def work() -> str:
         nonlocal inside, most
         with lock:
             inside += 1
             most = max(most, inside)
+        entered.release()
         go.wait(10)
         with lock:
             inside -= 1
-        return 1
+        return "done"
 
-    waiting = [asyncio.ensure_future(pool.run(work)) for _ in range(5)]
-    while any(True for _ in islice(asyncio.all_tasks(), 0)) or pool._room._value:
-        await asyncio.sleep(0)
+    waiting = [asyncio.create_task(pool.run(work)) for _ in range(5)]
+    await asyncio.sleep(0)  # every task has asked for its place
     with pytest.raises(Busy) as refused:
         await pool.run(work)
     assert refused.value.retry_after
+    for _ in range(2):
+        await asyncio.to_thread(entered.acquire)
     go.set()
-    assert await asyncio.gather(*waiting) == [1] * 5
+    assert await asyncio.gather(*waiting) == ["done"] * 5
     assert most == 2
-    assert await pool.run(lambda: 2) == 2
+    assert await pool.run(lambda: "free again") == "free again"
