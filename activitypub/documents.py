@@ -10,7 +10,7 @@ from datetime import datetime
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.vocab import AS2, PUBLIC, Document
-from kernel import text
+from kernel import languages, text
 from kernel.clock import iso
 from kernel.schema.actors import ActorKind
 
@@ -174,7 +174,7 @@ def note(post: NoteSource) -> Document:
         "content": content,
         "mediaType": "text/html",
         **({"contentMap": {post.language: content}} if post.language else {}),
-        **({"language": {"identifier": post.language}} if post.language else {}),
+        **({"language": _language(post.language)} if post.language else {}),
         "source": {"content": source, "mediaType": "text/markdown"},
         "published": iso(post.published),
         **({"updated": iso(post.edited)} if post.edited else {}),
@@ -190,6 +190,11 @@ def note(post: NoteSource) -> Document:
             "canQuote": {"automaticApproval": [post.author.uri], "manualApproval": []}
         },
     }
+
+
+def _language(tag: str) -> Document:
+    """Both members, or Lemmy cannot read the post (WIRE-P6)."""
+    return {"identifier": tag, "name": languages.name_of(tag)}
 
 
 def _replies(post: NoteSource) -> Document:

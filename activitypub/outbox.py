@@ -13,10 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import jsontext
 from activitypub.actors import Actor
-from activitypub.vocab import PUBLIC, Document, recipients_of
+from activitypub.vocab import PUBLIC, Activity, Document
 from kernel.here import Here
 from kernel.schema.actors import ActorState, FollowState
-from kernel.schema.tables import activities, actors, deliveries, domain_blocks, follows, peers
+from kernel.schema.groups import Sees
+from kernel.schema.tables import (
+    activities,
+    actors,
+    deliveries,
+    domain_blocks,
+    follows,
+    groups,
+    peers,
+    threads,
+)
 
 CHANNEL = "hearthold_deliveries"
 
@@ -47,18 +57,15 @@ async def publish_to_followers(
     document: Document,
     *,
     signer: Actor,
-    wrapped_only: bool = False,
+    also: Sequence[str] = (),
     thread_id: int | None = None,
 ) -> None:
     """Keep an activity of ours and send it to the servers of the signer's followers.
 
-    With `wrapped_only` just to those that read FEP-1b12: what others would misread stays away
-    from them (WIRE 3.4).
+    Actors with the URIs `also` are sent it too.
     """
     await record(conn, here, document, thread_id=thread_id)
-    who = followers_of(signer.id)
-    if wrapped_only:
-        who = sa.and_(who, reads_wrapped())
+    who = sa.or_(followers_of(signer.id), actors.c.uri.in_(also))
     await _enqueue(conn, here, who, str(document["id"]), signer, thread_id)
 
 
@@ -67,8 +74,7 @@ async def publish_everywhere(
 ) -> None:
     """Keep an activity of ours and send it to every server we know: an actor is gone (WIRE 2.4)."""
     await record(conn, here, document)
-    everybody = actors.c.shared_inbox.is_not(None)
-    await _enqueue(conn, here, everybody, str(document["id"]), signer, None)
+    await _enqueue(conn, here, sa.true(), str(document["id"]), signer, None)
 
 
 async def record(
@@ -80,18 +86,17 @@ async def record(
     body: str | None = None,
 ) -> None:
     """Keep an activity's exact text; `body` is the text as it came, where it came (WIRE-G10)."""
-    obj = document.get("object")
-    object_uri = obj.get("id") if isinstance(obj, dict) else obj
+    activity = Activity.parse(document)
     await conn.execute(
         insert(activities)
         .values(
-            uri=document["id"],
-            actor_uri=document["actor"],
-            kind=document["type"],
-            object_uri=object_uri if isinstance(object_uri, str) else "",
+            uri=activity.id,
+            actor_uri=activity.actor,
+            kind=activity.kind,
+            object_uri=activity.object or "",
             thread_id=thread_id,
             body=body if body is not None else jsontext.dump(document).decode(),
-            public=PUBLIC in recipients_of(document),
+            public=activity.public,
             day=here.now().date(),
         )
         .on_conflict_do_nothing()
@@ -113,21 +118,12 @@ async def announce(
     """A group tells its followers (WIRE-G10 to G13, G20, G21).
 
     Plain (`inner` a post's id) goes to every follower's server; wrapped (`inner` an activity's id,
-    `body` its verbatim text) to servers that read FEP-1b12. The author's own server hears both.
-    An inner id is announced once: a repeat does nothing (WIRE-G13). `context` names the thread on
-    the group's server, which the author's server could not know (WIRE-G41).
+    `body` its verbatim text) to servers that read FEP-1b12. The author's own server hears both,
+    unless it is known to misread what is wrapped (WIRE 3.4). An inner id is announced once: a
+    repeat does nothing (WIRE-G13). `context` names the thread on the group's server, which the
+    author's server could not know (WIRE-G41).
     """
-    known = await conn.scalar(
-        sa.select(activities.c.uri)
-        .where(
-            activities.c.object_uri == inner,
-            activities.c.kind == "Announce",
-            activities.c.actor_uri == group.uri,
-            activities.c.body != "",
-        )
-        .limit(1)
-    )
-    if known is not None:
+    if await sent_as(conn, group, "Announce", inner) is not None:
         return
     document: Document = {
         "@context": ["https://www.w3.org/ns/activitystreams"],
@@ -149,7 +145,10 @@ async def announce(
     if wrapped:
         follower = sa.and_(follower, reads_wrapped())
     if author_uri is not None:
-        follower = sa.or_(follower, actors.c.uri == author_uri)
+        author = actors.c.uri == author_uri
+        if wrapped:
+            author = sa.and_(author, ~misreads_wrapped())
+        follower = sa.or_(follower, author)
     await _enqueue(conn, here, follower, str(document["id"]), group, thread_id)
 
 
@@ -226,14 +225,18 @@ async def forget(conn: AsyncConnection, object_uri: str) -> None:
     await conn.execute(sa.update(activities).where(activities.c.uri.in_(uris)).values(body=""))
 
 
-async def announced_as(conn: AsyncConnection, group: Actor, inner: str) -> str | None:
-    """The id under which the group announced `inner`, for its Undo (WIRE-G13)."""
+async def sent_as(conn: AsyncConnection, actor: Actor, kind: str, object_uri: str) -> str | None:
+    """The id under which `actor` said `kind` of the object, for its Undo (WIRE-G13).
+
+    None where it never did, or took it back.
+    """
     found: str | None = await conn.scalar(
         sa.select(activities.c.uri)
         .where(
-            activities.c.object_uri == inner,
-            activities.c.kind == "Announce",
-            activities.c.actor_uri == group.uri,
+            activities.c.object_uri == object_uri,
+            activities.c.kind == kind,
+            activities.c.actor_uri == actor.uri,
+            activities.c.body != "",
         )
         .limit(1)
     )
@@ -241,10 +244,24 @@ async def announced_as(conn: AsyncConnection, group: Actor, inner: str) -> str |
 
 
 async def body_of(conn: AsyncConnection, uri: str) -> str | None:
-    """The text of a public activity kept here, or None."""
+    """The text of a public activity kept here; None also where its group has closed since."""
+    owner = actors.alias("group_actor")
+    closed = (
+        sa.exists()
+        .select_from(groups.join(owner, owner.c.id == groups.c.actor_id))
+        .where(
+            groups.c.sees != Sees.EVERYONE,
+            sa.or_(
+                owner.c.uri == activities.c.actor_uri,
+                sa.exists().where(
+                    threads.c.id == activities.c.thread_id, threads.c.group_id == groups.c.actor_id
+                ),
+            ),
+        )
+    )
     found: str | None = await conn.scalar(
         sa.select(activities.c.body).where(
-            activities.c.uri == uri, activities.c.public, activities.c.body != ""
+            activities.c.uri == uri, activities.c.public, activities.c.body != "", ~closed
         )
     )
     return found
@@ -262,3 +279,8 @@ def followers_of(actor_id: UUID) -> sa.ColumnElement[bool]:
 def reads_wrapped() -> sa.ColumnElement[bool]:
     """SQL: `actors` on servers that read FEP-1b12 Announces (WIRE 3.5)."""
     return actors.c.host.in_(sa.select(peers.c.host).where(peers.c.wrapped.is_(True)))
+
+
+def misreads_wrapped() -> sa.ColumnElement[bool]:
+    """SQL: `actors` on servers known not to; of the rest nothing is known yet."""
+    return actors.c.host.in_(sa.select(peers.c.host).where(peers.c.wrapped.is_(False)))

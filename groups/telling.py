@@ -7,9 +7,10 @@ together. A group that does not federate tells nobody.
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import actors as actor_store
 from activitypub import documents, jsontext, outbox
 from activitypub.actors import Actor
+from activitypub.documents import NoteSource
+from activitypub.jsontext import Json
 from activitypub.vocab import PUBLIC, Document
 from groups.groups import Group
 from groups.posts import Post, note_source
@@ -40,35 +41,47 @@ async def _by_author(
         source.author.uri,
         documents.note(source),
         to=[PUBLIC, group.actor.uri],
-        cc=[
-            *([group.actor.followers_uri] if group.actor.followers_uri else []),
-            *([source.parent_author.uri] if source.parent_author else []),
-        ],
+        cc=_copies(group, source),
         audience=group.actor.uri,
         published=when,
     )
-    direct = [source.parent_author.uri] if source.parent_author else []
-    if group.settings is None:
-        direct.append(group.actor.uri)
     await outbox.publish(
-        conn, here, document, signer=source.author, to=direct, thread_id=post.thread_id
+        conn,
+        here,
+        document,
+        signer=source.author,
+        to=_direct(group, source),
+        thread_id=post.thread_id,
     )
     if group.settings is not None:
         await carried(conn, here, group, post, document, jsontext.dump(document).decode())
 
 
+def _copies(group: Group, source: NoteSource) -> list[str]:
+    """Whom an activity about a post of ours names in `cc`."""
+    answered = source.parent_author.uri if source.parent_author else None
+    return [uri for uri in (group.actor.followers_uri, answered) if uri]
+
+
+def _direct(group: Group, source: NoteSource) -> list[str]:
+    """Who gets it from the author's own server: who is answered, and a group elsewhere (G21)."""
+    answered = [source.parent_author.uri] if source.parent_author else []
+    return answered if group.settings is not None else [*answered, group.actor.uri]
+
+
 async def carried(
-    conn: AsyncConnection, here: Here, group: Group, post: Post, inner: Document, body: str
+    conn: AsyncConnection, here: Here, group: Group, post: Post | None, inner: Document, body: str
 ) -> None:
-    """A group of ours passes an activity about one of its posts on, verbatim (WIRE-G10 to G13).
+    """A group of ours passes an activity on, verbatim, mostly about a `post` (WIRE-G10 to G13).
 
     A thread's root goes to everyone once as a plain Announce; the activity itself, wrapped, to
     servers that read FEP-1b12 and back to its author's.
     """
     if not group.federates:
         return
-    await outbox.record(conn, here, inner, thread_id=post.thread_id, body=body)
-    if inner["type"] == "Create" and post.is_root:
+    thread_id = post.thread_id if post else None
+    await outbox.record(conn, here, inner, thread_id=thread_id, body=body)
+    if post is not None and post.is_root and inner["type"] in ("Create", "Update"):
         await outbox.announce(
             conn,
             here,
@@ -85,9 +98,9 @@ async def carried(
         group.actor,
         str(inner["id"]),
         wrapped=True,
-        thread_id=post.thread_id,
-        context=post.thread_uri,
-        author_uri=post.author_uri,
+        thread_id=thread_id,
+        context=post.thread_uri if post else None,
+        author_uri=post.author_uri if post else None,
         body=body,
     )
 
@@ -97,18 +110,24 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
     await outbox.forget(conn, post.uri)
     if not group.federates:
         return
-    author = await actor_store.get(conn, post.author_id)
+    source = await note_source(conn, post)
     document = documents.activity(
         here.new_activity_uri(),
         "Delete",
-        author.uri,
+        source.author.uri,
         documents.tombstone(post.uri),
         to=[PUBLIC, group.actor.uri],
-        cc=[group.actor.followers_uri] if group.actor.followers_uri else [],
+        cc=_copies(group, source),
         audience=group.actor.uri,
     )
-    to = [group.actor.uri] if group.settings is None else []
-    await outbox.publish(conn, here, document, signer=author, to=to, thread_id=post.thread_id)
+    await outbox.publish(
+        conn,
+        here,
+        document,
+        signer=source.author,
+        to=_direct(group, source),
+        thread_id=post.thread_id,
+    )
     if group.settings is not None:
         await retracted(conn, here, group, post, document, jsontext.dump(document).decode())
 
@@ -125,7 +144,7 @@ async def retracted(
 
 
 async def _undo_boost(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
-    announce = await outbox.announced_as(conn, group.actor, post.uri)
+    announce = await outbox.sent_as(conn, group.actor, "Announce", post.uri)
     if announce is None:
         return
     document = documents.activity(
@@ -142,7 +161,7 @@ async def _undo_boost(conn: AsyncConnection, here: Here, group: Group, post: Pos
         cc=[group.actor.followers_uri] if group.actor.followers_uri else [],
     )
     await outbox.publish_to_followers(
-        conn, here, document, signer=group.actor, thread_id=post.thread_id
+        conn, here, document, signer=group.actor, also=[post.author_uri], thread_id=post.thread_id
     )
     await conn.execute(sa.update(activities).where(activities.c.uri == announce).values(body=""))
 
@@ -156,12 +175,12 @@ async def by_desk(
     obj: str | Document,
     *,
     post: Post | None = None,
-    summary: str | None = None,
-    target: str | None = None,
+    **extra: Json,
 ) -> None:
     """The desk acts and the group passes it on, wrapped only: others would misread it (G24, G26).
 
-    The moderator behind the desk is named nowhere (WIRE-T15).
+    The moderator behind the desk is named nowhere (WIRE-T15). `extra` members (summary, target,
+    endTime) come along.
     """
     if not group.federates:
         return
@@ -173,20 +192,9 @@ async def by_desk(
         to=[PUBLIC],
         cc=[group.actor.uri],
         audience=group.actor.uri,
-        summary=summary or None,
-        target=target,
+        **extra,
     )
-    await outbox.record(conn, here, document, thread_id=post.thread_id if post else None)
-    await outbox.announce(
-        conn,
-        here,
-        group.actor,
-        str(document["id"]),
-        wrapped=True,
-        thread_id=post.thread_id if post else None,
-        author_uri=post.author_uri if post else None,
-        body=jsontext.dump(document).decode(),
-    )
+    await carried(conn, here, group, post, document, jsontext.dump(document).decode())
     if kind == "Delete" and post is not None and post.is_root:
         await _undo_boost(conn, here, group, post)
 

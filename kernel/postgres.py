@@ -233,7 +233,7 @@ async def _make_cluster(place: Place, binaries: Path, *, durable: bool) -> None:
         )
     if status != 0:
         shutil.rmtree(fresh)
-        raise Misconfigured(_explain(output, place, "was not made", "see the words before this"))
+        raise Misconfigured(_explain(output, place, "was not made", "mend that and start again"))
     fresh.rename(place.cluster)
     if durable:
         _sync(place.base)

@@ -88,12 +88,15 @@ def user_name(uid: int) -> str:
 
 
 def choose_user(cluster: Path) -> ServerUser:
-    """Ourselves; under root the owner of `cluster` if it is there, or the first of USERS."""
+    """Ourselves; under root the owner of `cluster` if it is there, or the first of USERS.
+
+    Raises Misconfigured: there is none, or it is a bare number, with which initdb refuses to work.
+    """
     if os.geteuid() != 0:
-        return ServerUser(uid=os.geteuid(), gid=os.getegid())
+        return _named(os.geteuid(), os.getegid())
     with suppress(FileNotFoundError):
         found = cluster.stat()
-        return ServerUser(uid=found.st_uid, gid=found.st_gid)
+        return _named(found.st_uid, found.st_gid)
     for name in USERS:
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
@@ -101,6 +104,15 @@ def choose_user(cluster: Path) -> ServerUser:
     raise Misconfigured(
         "PostgreSQL does not run as root: make a user for it (useradd --system hearthold)."
     )
+
+
+def _named(uid: int, gid: int) -> ServerUser:
+    if user_name(uid) == str(uid):
+        raise Misconfigured(
+            f"The user number {uid} has no name on this system, and PostgreSQL asks for one: "
+            f"give it one (useradd --system --uid {uid} hearthold), or set DATABASE_URL."
+        )
+    return ServerUser(uid=uid, gid=gid)
 
 
 def find_wheel() -> Path:

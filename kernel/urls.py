@@ -53,13 +53,6 @@ class Url:
         return self.target if self.target.startswith("/") else f"/{self.target}"
 
     @property
-    def address(self) -> IPv4Address | None:
-        """The host where it is an address and not a name."""
-        return (
-            IPv4Address(self.host) if self.host[-1].isdigit() and _is_numeric(self.host) else None
-        )
-
-    @property
     def without_fragment(self) -> str:
         """The whole text as far as a server sees it."""
         return self.origin + self.target

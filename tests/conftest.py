@@ -1,6 +1,7 @@
 """Real parts: one embedded PostgreSQL per run, a database per node from a migrated template."""
 
 import asyncio
+import os
 import tempfile
 import threading
 import uuid
@@ -31,6 +32,8 @@ def postgres() -> Iterator[Server]:
 
     async def start(stack: AsyncExitStack) -> Server:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="hearthold-tests-"))
+        # Under root the database has a user of its own, who must be able to pass through.
+        os.chmod(directory, 0o711)
         server = await stack.enter_async_context(running(Path(directory), durable=False))
         await server.create_database(TEMPLATE)
         engine = db.connect(server.url(TEMPLATE))

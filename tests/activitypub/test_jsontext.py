@@ -5,7 +5,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activitypub import jsontext
@@ -107,10 +107,11 @@ JSON = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
     lambda inner: st.lists(inner) | st.dictionaries(st.text("abc"), inner),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text("abc"), JSON))
 def test_what_is_dumped_is_read_back(document: dict[str, jsontext.Json]) -> None:
     assert jsontext.read(jsontext.dump(document)) == document

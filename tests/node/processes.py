@@ -85,8 +85,10 @@ class Serving:
 def serving(data_dir: Path, *words: str, port: int, **variables: str) -> Iterator[Serving]:
     """A node on 127.0.0.1 at `port`, ready; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "node.cli", "serve", "--data-dir", str(data_dir)]
-        + ["--listen", f"127.0.0.1:{port}", *words],
+        [
+            *(sys.executable, "-m", "node.cli", "serve", "--data-dir", str(data_dir)),
+            *("--listen", f"127.0.0.1:{port}", *words),
+        ],
         cwd=CODE,
         env=environment(variables),
         stdin=subprocess.DEVNULL,

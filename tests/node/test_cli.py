@@ -8,12 +8,12 @@ from typer.testing import CliRunner
 
 from activitypub import actors as actor_store
 from groups import groups as group_store
-from kernel.errors import NotAllowed
 from kernel.schema.actors import ActorKind
 from members import accounts, invitations
 from moderation import domains
 from moderation.visibility import VISITOR
 from node.cli import app
+from node.state import SETTINGS
 from tests.node.processes import CODE, Ended, free_port, hearthold
 from tests.nodes import Node, NodeFactory
 
@@ -28,3 +28,161 @@ COMMANDS = [
     "demo",
     "version",
 ]
+
+
+def variables(node: Node) -> dict[str, str]:
+    """What makes a command work on the database of a running node."""
+    return {
+        "DATABASE_URL": node.engine.url.render_as_string(hide_password=False),
+        "HEARTHOLD_DATA": str(node.app[SETTINGS].data_dir),
+        "HEARTHOLD_ALLOW_NETWORKS": "127.0.0.0/8",
+    }
+
+
+def assert_refused(ended: Ended, says: str, *, code: int) -> None:
+    assert ended.code == code, ended
+    assert says in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_an_account_made_here_logs_in_and_its_passphrase_is_not_printed(
+    node: NodeFactory,
+) -> None:
+    alder = await node("alder.test")
+    ended = hearthold(
+        *("account", "create", "--administrator"),
+        stdin="robin\ncorrect horse battery staple\n",
+        **variables(alder),
+    )
+
+    assert ended.code == 0, ended
+    assert re.search(r"^Recovery code: \S+", ended.out, re.M)
+    assert "correct horse" not in ended.out + ended.err
+    member = await accounts.log_in(
+        alder.engine, alder.here, "robin", "correct horse battery staple"
+    )
+    assert member.roles == {"administrator"}
+
+
+async def test_an_account_that_cannot_be_made_is_refused_with_what_to_do(
+    node: NodeFactory,
+) -> None:
+    alder = await node("alder.test")
+
+    short = hearthold("account", "create", stdin="robin\nshort\n", **variables(alder))
+    assert short.code == 1
+    assert len(short.err.splitlines()) == 1
+    assert "Traceback" not in short.err
+
+    nothing = hearthold("account", "create", stdin="", **variables(alder))
+    assert_refused(nothing, "on standard input, a line each", code=1)
+
+
+async def test_a_group_made_here_has_its_guidelines_and_its_moderator(
+    node: NodeFactory, tmp_path: Path
+) -> None:
+    alder = await node("alder.test")
+    robin = await alder.persona("robin")
+    (tmp_path / "rules.md").write_text("Be kind.")
+    ended = hearthold(
+        *("group", "create", "sleep", "--title", "Sleeping badly", "--about", "Long nights."),
+        *("--guidelines", str(tmp_path / "rules.md"), "--moderator", "@robin"),
+        **variables(alder),
+    )
+
+    assert ended.code == 0, ended
+    assert "@sleep@alder.test" in ended.out
+    async with alder.engine.connect() as conn:
+        group = await group_store.by_name(conn, "sleep", VISITOR)
+        assert group.actor.name == "Sleeping badly"
+        assert await group_store.guidelines_text(conn, group) == "Be kind."
+        assert await group_store.is_moderator(conn, group.id, [robin.id])
+
+
+async def test_a_group_that_cannot_be_made_is_refused(node: NodeFactory, tmp_path: Path) -> None:
+    alder = await node("alder.test")
+    create = ("group", "create", "sleep", "--title", "Sleep")
+
+    nobody = hearthold(*create, "--moderator", "nobody", **variables(alder))
+    assert_refused(nobody, "There is no persona nobody on this node", code=1)
+    unread = hearthold(*create, "--guidelines", str(tmp_path / "none"), **variables(alder))
+    assert_refused(unread, "cannot be read: No such file or directory", code=2)
+    async with alder.engine.connect() as conn:
+        assert await actor_store.by_handle(conn, "sleep", kind=ActorKind.GROUP) is None
+
+
+async def test_an_invitation_can_be_used_as_often_as_it_says(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    ended = hearthold("invite", "--uses", "2", **variables(alder))
+
+    assert ended.code == 0, ended
+    link, _, secret = ended.out.strip().partition("=")
+    assert link.startswith("http://alder.test/")
+    async with alder.engine.begin() as conn:
+        for _ in range(2):
+            assert await invitations.redeem(conn, secret) == frozenset()
+        assert await invitations.look(conn, secret) is None
+
+
+async def test_domains_are_blocked_listed_and_unblocked(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    given = variables(alder)
+
+    blocked = hearthold("domain", "block", "Spam.Example", "--reason", "spam \x1b[2J", **given)
+    assert blocked.code == 0, blocked
+    listed = hearthold("domain", "list", **given)
+    assert listed.out == 'spam.example  "spam \\x1b[2J"\n'
+    async with alder.engine.connect() as conn:
+        assert await domains.is_blocked(conn, "mail.spam.example")
+
+    assert hearthold("domain", "unblock", "spam.example", **given).code == 0
+    assert hearthold("domain", "list", **given).out == "No domain is blocked.\n"
+
+
+async def test_what_is_no_domain_or_our_own_is_refused(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+
+    unread = hearthold("domain", "block", "not a domain", **variables(alder))
+    assert_refused(unread, "hearthold: ", code=1)
+    own = hearthold("domain", "block", "alder.test", **variables(alder))
+    assert_refused(own, "this node's own domain", code=1)
+
+
+def test_a_command_on_a_node_that_never_ran_says_so(tmp_path: Path, database_url: str) -> None:
+    ended = hearthold("invite", "--data-dir", str(tmp_path), DATABASE_URL=database_url)
+
+    assert_refused(ended, "This node has not run yet", code=2)
+
+
+def test_a_command_on_a_database_that_is_down_says_so(tmp_path: Path) -> None:
+    url = f"postgresql://ana:secret@127.0.0.1:{free_port()}/hearthold"
+    ended = hearthold("domain", "list", "--data-dir", str(tmp_path), DATABASE_URL=url)
+
+    assert_refused(ended, "The database does not answer", code=2)
+    assert "secret" not in ended.err
+
+
+def test_version_is_one_line() -> None:
+    ended = hearthold("version")
+
+    assert (ended.code, len(ended.out.splitlines())) == (0, 1)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_by_example(command: str) -> None:
+    shown = CliRunner().invoke(app, [*command.split(), "--help"])
+
+    assert shown.exit_code == 0
+    assert f"hearthold {command}" in " ".join(shown.output.split())
+
+
+def test_every_command_and_option_is_documented_and_the_other_way_round() -> None:
+    document = (CODE / "docs" / "reference" / "cli.md").read_text("utf-8")
+    sections = re.split(r"^## `hearthold ([a-z ]+)`$", document, flags=re.M)[1:]
+    documented = dict(zip(sections[::2], sections[1::2], strict=True))
+
+    assert sorted(documented) == sorted(COMMANDS)
+    for command, section in documented.items():
+        shown = CliRunner().invoke(app, [*command.split(), "--help"]).output
+        options = set(re.findall(r"--[a-z][a-z-]+", shown)) - {"--help"}
+        assert options == set(re.findall(r"^\| `(--[a-z-]+)", section, re.M)), command
