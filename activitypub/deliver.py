@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 ROWS = 100  # a claim lasts at most this many rows
 LEASE = timedelta(seconds=60)
 CLAIM_SECONDS = 20  # or this long
-LANES = 4  # lanes of one peer side by side
+LANES = 2  # lanes of one peer side by side, a kept connection each (WIRE-Q4)
 CRASHES = 5
 KEEP = timedelta(days=30)
 FIRST_BACKOFF = timedelta(minutes=1)

@@ -6,17 +6,19 @@ Lists are always lists and single things always strings (WIRE-B4): stricter serv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.vocab import AS2, PUBLIC, Document
-from kernel import languages, text
+from kernel import languages
 from kernel.clock import iso
 from kernel.schema.actors import ActorKind
 
 SECURITY = "https://w3id.org/security/v1"
 FEP_1B12 = "https://w3id.org/fep/1b12"
 ACTIVITY_JSON = "application/activity+json"
+FIRST_REPLIES = 5  # embedded in a post's document (WIRE-G40)
 
 _LEMMY: dict[str, Json] = {"lemmy": "https://join-lemmy.org/ns#"}
 _LANGUAGE: dict[str, Json] = {
@@ -88,7 +90,7 @@ def actor(subject: Actor, *, desk_closed_posting: bool = False) -> Document:
         "outbox": f"{root}/outbox",
         "followers": subject.followers_uri,
         "endpoints": {"sharedInbox": subject.shared_inbox},
-        "manuallyApprovesFollowers": subject.locked,
+        "manuallyApprovesFollowers": subject.locked and subject.kind is not ActorKind.GROUP,  # A11
         "discoverable": subject.kind is ActorKind.GROUP,
         "indexable": False,
         "publicKey": {
@@ -143,14 +145,13 @@ class NoteSource:
     published: datetime
     edited: datetime | None
     locked: bool
-    replies: Sequence[str] = ()
+    replies: Sequence[tuple[int, str]] = ()  # the first of them: (id here, URI)
     replies_total: int = 0
 
 
 def note(post: NoteSource) -> Document:
     """A thread's root or a reply (WIRE 8.1, G40, G41, P1-P9)."""
-    title = text.paragraph(post.title) if post.title else ""
-    content = title + post.content
+    content = heading(post.title) + post.content
     source = post.source
     name = post.title
     if post.note:
@@ -184,7 +185,9 @@ def note(post: NoteSource) -> Document:
             {"type": "Mention", "href": each.uri, "name": each.address}
             for each in {each.uri: each for each in mentions}.values()
         ],
-        "replies": _replies(post),
+        "replies": replies(
+            f"{post.uri}/replies", post.replies_total, post.replies, page=FIRST_REPLIES
+        ),
         "commentsEnabled": not post.locked,
         "interactionPolicy": {
             "canQuote": {"automaticApproval": [post.author.uri], "manualApproval": []}
@@ -197,24 +200,36 @@ def _language(tag: str) -> Document:
     return {"identifier": tag, "name": languages.name_of(tag)}
 
 
-def _replies(post: NoteSource) -> Document:
-    uri = f"{post.uri}/replies"
+def heading(title: str) -> str:
+    """A thread's title as its content's first paragraph: Mastodon shows no `name` (WIRE 8.2)."""
+    return f"<p><strong>{escape(title)}</strong></p>" if title else ""
+
+
+def replies(uri: str, total: int, first: Sequence[tuple[int, str]], *, page: int) -> Document:
+    """A post's replies with their first page (WIRE-G40); a full one has `page` items."""
     return {
         "id": uri,
         "type": "Collection",
-        "totalItems": post.replies_total,
-        "first": {
-            "id": f"{uri}?page=1",
-            "type": "CollectionPage",
-            "partOf": uri,
-            "items": list(post.replies),
-        },
+        "totalItems": total,
+        "first": replies_page(uri, 0, first, page=page),
     }
 
 
-def tombstone(uri: str) -> Document:
-    """What a deleted post answers with, beside 410 (WIRE-Q12): nothing about whose it was."""
-    return {"@context": [AS2], "id": uri, "type": "Tombstone", "formerType": "Note"}
+def replies_page(uri: str, after: int, items: Sequence[tuple[int, str]], *, page: int) -> Document:
+    """The replies that come after the post `after`; where the page is full, there may be more."""
+    more = {"next": f"{uri}?after={items[-1][0]}"} if len(items) == page else {}
+    return {
+        "id": f"{uri}?after={after}",
+        "type": "CollectionPage",
+        "partOf": uri,
+        **more,
+        "items": [reply for _, reply in items],
+    }
+
+
+def tombstone(uri: str, former: str = "Note") -> Document:
+    """What is gone answers with, beside 410 (WIRE-Q12): nothing about whose it was."""
+    return {"@context": [AS2], "id": uri, "type": "Tombstone", "formerType": former}
 
 
 def activity(

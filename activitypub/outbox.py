@@ -225,6 +225,11 @@ async def forget(conn: AsyncConnection, object_uri: str) -> None:
     await conn.execute(sa.update(activities).where(activities.c.uri.in_(uris)).values(body=""))
 
 
+async def blank(conn: AsyncConnection, uri: str) -> None:
+    """An activity was taken back: its text goes, and what is unsent of it stays unsent."""
+    await conn.execute(sa.update(activities).where(activities.c.uri == uri).values(body=""))
+
+
 async def sent_as(conn: AsyncConnection, actor: Actor, kind: str, object_uri: str) -> str | None:
     """The id under which `actor` said `kind` of the object, for its Undo (WIRE-G13).
 

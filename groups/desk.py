@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
-from activitypub.vocab import PUBLIC, Document
 from groups import posts as post_store
 from groups import telling, threads
 from groups.groups import Group, is_moderator
@@ -74,7 +73,9 @@ async def lock(
     await _set_lock(conn, root, True)
     await _log(conn, here, group, actor, "lock", root.uri, reason)
     if actor.local:
-        await telling.by_desk(conn, here, group, actor, "Lock", root.uri, post=root, summary=reason)
+        await telling.by_desk(
+            conn, here, group, actor, "Lock", root.uri, post=root, summary=reason or None
+        )
 
 
 async def unlock(conn: AsyncConnection, here: Here, group: Group, actor: Actor, root: Post) -> None:
@@ -82,16 +83,7 @@ async def unlock(conn: AsyncConnection, here: Here, group: Group, actor: Actor, 
     await _set_lock(conn, root, False)
     await _log(conn, here, group, actor, "unlock", root.uri, "")
     if actor.local:
-        inner: Document = {
-            "id": here.new_activity_uri(),
-            "type": "Lock",
-            "actor": actor.uri,
-            "to": [PUBLIC],
-            "cc": [group.actor.uri],
-            "object": root.uri,
-            "audience": group.actor.uri,
-        }
-        await telling.by_desk(conn, here, group, actor, "Undo", inner, post=root)
+        await telling.undone_by_desk(conn, here, group, actor, "Lock", root.uri, post=root)
 
 
 async def _set_lock(conn: AsyncConnection, root: Post, locked: bool) -> None:
@@ -135,6 +127,8 @@ async def ban(
             person.uri,
             summary=reason or "Banned by the moderators",
             target=group.actor.uri,
+            removeData=False,
+            endTime=f"{until.isoformat()}T23:59:59Z" if until else None,
         )
 
 
@@ -147,14 +141,9 @@ async def unban(
     )
     await _log(conn, here, group, actor, "unban", person.uri, "")
     if actor.local:
-        inner: Document = {
-            "id": here.new_activity_uri(),
-            "type": "Block",
-            "actor": actor.uri,
-            "object": person.uri,
-            "target": group.actor.uri,
-        }
-        await telling.by_desk(conn, here, group, actor, "Undo", inner)
+        await telling.undone_by_desk(
+            conn, here, group, actor, "Block", person.uri, target=group.actor.uri
+        )
 
 
 async def release(

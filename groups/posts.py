@@ -11,15 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
-from activitypub.documents import NoteSource
+from activitypub.documents import FIRST_REPLIES, NoteSource
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import actors, posts, reactions, threads
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, moderates
-
-FIRST_REPLIES = 5  # embedded in a post's document (WIRE-G40)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,14 +156,17 @@ async def note_source(conn: AsyncConnection, post: Post) -> NoteSource:
 
 async def reply_uris(
     conn: AsyncConnection, post_id: int, *, after: int = 0, limit: int = 100
-) -> tuple[Sequence[str], int]:
-    """A page of the ids of shown replies to a post, oldest first, and how many there are."""
+) -> tuple[Sequence[tuple[int, str]], int]:
+    """A page of (id, URI) of shown replies to a post, oldest first, and how many there are."""
     shown = sa.and_(posts.c.parent_id == post_id, posts.c.state == PostState.SHOWN)
     total = await conn.scalar(sa.select(sa.func.count()).select_from(posts).where(shown)) or 0
     rows = await conn.execute(
-        sa.select(posts.c.uri).where(shown, posts.c.id > after).order_by(posts.c.id).limit(limit)
+        sa.select(posts.c.id, posts.c.uri)
+        .where(shown, posts.c.id > after)
+        .order_by(posts.c.id)
+        .limit(limit)
     )
-    return [uri for (uri,) in rows], total
+    return [(reply_id, uri) for reply_id, uri in rows], total
 
 
 def local_uri(here: Here, post_id: int) -> str:

@@ -163,7 +163,7 @@ async def _undo_boost(conn: AsyncConnection, here: Here, group: Group, post: Pos
     await outbox.publish_to_followers(
         conn, here, document, signer=group.actor, also=[post.author_uri], thread_id=post.thread_id
     )
-    await conn.execute(sa.update(activities).where(activities.c.uri == announce).values(body=""))
+    await outbox.blank(conn, announce)
 
 
 async def by_desk(
@@ -197,6 +197,34 @@ async def by_desk(
     await carried(conn, here, group, post, document, jsontext.dump(document).decode())
     if kind == "Delete" and post is not None and post.is_root:
         await _undo_boost(conn, here, group, post)
+
+
+async def undone_by_desk(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    desk: Actor,
+    kind: str,
+    object_uri: str,
+    *,
+    post: Post | None = None,
+    **extra: Json,
+) -> None:
+    """The desk takes a decision back: the Undo holds it whole, under its own id (WIRE 3.6)."""
+    sent = await outbox.sent_as(conn, desk, kind, object_uri)
+    inner = documents.activity(
+        sent or here.new_activity_uri(),
+        kind,
+        desk.uri,
+        object_uri,
+        to=[PUBLIC],
+        cc=[group.actor.uri],
+        audience=group.actor.uri,
+        **extra,
+    )
+    await by_desk(conn, here, group, desk, "Undo", inner, post=post)
+    if sent is not None:
+        await outbox.blank(conn, sent)
 
 
 async def created_elsewhere(conn: AsyncConnection, post: Post) -> tuple[Document, str] | None:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from activitypub.client import Unreachable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub import nodeinfo
 from activitypub.actors import Actor
+from activitypub.client import Unreachable
 from activitypub.remote import Remote
 from activitypub.vocab import TOMBSTONE, Activity, ActivityKind, Note, kind_of
 from groups import posts as post_store

@@ -223,21 +223,13 @@ async def get_replies(request: web.Request) -> web.Response:
     after = _number(request, "after", query=True)
     async with request.app[ENGINE].connect() as conn:
         post = await _own_post(conn, request)
-        uris, total = await post_store.reply_uris(conn, post.id, after=after)
-    return document_response(
-        {
-            "@context": [AS2],
-            "id": f"{post.uri}/replies",
-            "type": "Collection",
-            "totalItems": total,
-            "first": {
-                "id": f"{post.uri}/replies?page=1",
-                "type": "CollectionPage",
-                "partOf": f"{post.uri}/replies",
-                "items": list(uris),
-            },
-        }
-    )
+        found, total = await post_store.reply_uris(conn, post.id, after=after, limit=_CONTEXT_PAGE)
+    uri = f"{post.uri}/replies"
+    if "after" in request.query:
+        document = documents.replies_page(uri, after, found, page=_CONTEXT_PAGE)
+    else:
+        document = documents.replies(uri, total, found, page=_CONTEXT_PAGE)
+    return document_response({"@context": [AS2], **document})
 
 
 async def get_thread(request: web.Request) -> web.Response:
@@ -253,7 +245,7 @@ async def get_thread(request: web.Request) -> web.Response:
         total = await threads.count_shown(conn, root.id)
     more = f"{uri}?after={found[-1][0]}" if len(found) == _CONTEXT_PAGE else None
     items: list[Json] = [post_uri for _, post_uri in found]
-    if after:
+    if "after" in request.query:
         return document_response(documents.page(f"{uri}?after={after}", uri, items, next_uri=more))
     document = documents.collection(uri, items, total=total)
     if more is not None:
@@ -272,7 +264,7 @@ async def get_activity(request: web.Request) -> web.Response:
     if body is None:
         raise NotFound
     return web.Response(
-        text=body,
+        body=body.encode(),
         content_type="application/activity+json",
         headers={"Vary": "Accept, Signature"},
     )

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from activitypub.client import Budget, Client, Resolver
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activitypub.client import Budget, Client, Resolver
 from activitypub.deliver import Deliverer
 from activitypub.keys import Pool
 from activitypub.remote import Remote
@@ -22,6 +22,7 @@ from kernel.settings import Settings
 from members import node as node_store
 from moderation import domains
 from node import problems
+from node.pages import headers
 from node.pages import table as pages
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,7 +44,8 @@ def create_app(
     if settings.origin is None:
         raise Misconfigured("Say where this node lives: --origin https://your.domain")
     app = web.Application(
-        middlewares=[problems.middleware, *pages.middlewares()], client_max_size=MAX_BODY
+        middlewares=[headers.middleware, problems.middleware, *pages.middlewares()],
+        client_max_size=MAX_BODY,
     )
     here = Here(
         origin=settings.origin, node_key=NodeKey.load(settings.data_dir / "node.key"), clock=clock
@@ -59,6 +61,7 @@ def create_app(
     app[REMOTE] = Remote(client=client, engine=engine, here=here, budget=Budget(clock=clock))
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client)
     app[KEYS] = Pool()
+    pages.prepare(app, clock)
     app.cleanup_ctx.append(_running)
     _route(app)
     return app

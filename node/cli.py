@@ -236,7 +236,11 @@ def demo(
     They start with people, groups and a clinic, and a story runs between them. Everything lives in
     a temporary directory that is gone afterwards.
     """
-    _run(show.demonstrate(check=check))
+
+    async def work() -> None:
+        raise typer.Exit(await show.demonstrate(check=check))
+
+    _run(work())
 
 
 @app.command(epilog="Example: hearthold version")

@@ -79,7 +79,7 @@ async def invite(node: Opened, *, uses: int) -> Sequence[str]:
     """A link with which `uses` people can make an account."""
     async with node.engine.begin() as conn:
         secret = await invitations.create(conn, uses=uses, grants=frozenset())
-    return [f"{node.here.origin}/welcome?token={secret}"]
+    return [f"{node.here.origin}/sign-up?invite={secret}"]
 
 
 async def block_domain(node: Opened, *, domain: str, reason: str) -> Sequence[str]:

@@ -10,6 +10,7 @@ from activitypub import jsontext
 from inbox.routes import wants_document
 from kernel.db import describe
 from kernel.errors import NotFound, Problem, TooLarge
+from node.pages import errors
 
 log = logging.getLogger(__name__)
 
@@ -68,4 +69,4 @@ async def _answer(request: web.Request, problem: Problem) -> web.StreamResponse:
             content_type="application/problem+json",
             headers=headers,
         )
-    return web.Response(status=status, text=problem.title, headers=headers)
+    return await errors.page(request, status, problem, headers)

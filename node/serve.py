@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub.state import ENGINE, HERE
 from kernel import db
 from kernel.errors import Misconfigured
 from kernel.schema.tables import invitations, node
@@ -22,7 +23,6 @@ from node.app import create_app
 from node.logs import RequestLog, on_loop_error
 from node.opening import Say, database, known_origin, prepare_directory
 from node.signals import interruptibly, stoppable
-from node.state import ENGINE, HERE
 
 ADMINISTRATOR: Final = "administrator"
 FINISH_SECONDS: Final = 10.0  # how long requests under way may take once the node stops

@@ -15,6 +15,7 @@ from kernel.schema.tables import (
     actor_keys,
     actors,
     deliveries,
+    departures,
     follows,
     moderators,
     posts,
@@ -22,12 +23,13 @@ from kernel.schema.tables import (
     sessions,
     tombstones,
 )
+from members import departures as departure_store
 from members import node
 from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
 ACTIVITIES = timedelta(days=365)
-IN_KEY_ORDER = (accounts, sessions, actors, actor_keys, follows, moderators)
+IN_KEY_ORDER = (accounts, sessions, actors, actor_keys, departures, follows, moderators)
 
 
 async def tidy(engine: AsyncEngine, here: Here) -> None:
@@ -53,6 +55,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await session_store.sweep(conn, today)
     async with engine.begin() as conn:
         await node.count_people(conn, today)
+    await departure_store.fall_due(engine, here)
     while await closing.close_one(engine, here):
         pass
     await db.rewrite_in_key_order(engine, IN_KEY_ORDER)

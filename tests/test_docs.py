@@ -15,7 +15,10 @@ _PATH = re.compile(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|toml|csv))`")
 def _files(*endings: str) -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     return [ROOT / name for name in listed if name.endswith(endings) and (ROOT / name).exists()]
 
@@ -33,7 +36,9 @@ def cited() -> set[str]:
 
 
 def test_every_cited_rule_is_restated_in_the_reference() -> None:
-    explained = set(re.findall(r"^\| ((?:WIRE|SEC|DOM|MOD|DESIGN)-\w+) \|", RULES.read_text(), re.M))
+    explained = set(
+        re.findall(r"^\| ((?:WIRE|SEC|DOM|MOD|DESIGN)-\w+) \|", RULES.read_text(), re.M)
+    )
     assert sorted(cited() - explained) == []
 
 

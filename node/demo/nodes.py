@@ -15,7 +15,6 @@ from typing import Final
 
 from kernel.postgres import Server, running
 from node.demo.visitor import Lost
-from node.opening import Say
 
 NAMES: Final = ("alder", "birch", "cedar")
 START_SECONDS: Final = 60.0
@@ -132,7 +131,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def three_nodes(say: Say) -> AsyncIterator[dict[str, DemoNode]]:
+async def three_nodes() -> AsyncIterator[dict[str, DemoNode]]:
     """alder, birch and cedar, running in a temporary directory that is gone at the end.
 
     Raises Lost: a node does not start.
@@ -141,7 +140,6 @@ async def three_nodes(say: Say) -> AsyncIterator[dict[str, DemoNode]]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hearthold-")))
         # Under root the database has a user of its own, who must be able to pass through.
         os.chmod(directory, 0o711)  # noqa: S103
-        say("Starting a database")
         server: Server = await stack.enter_async_context(running(directory, say=lambda _: None))
         nodes = {}
         for name in NAMES:
@@ -153,7 +151,6 @@ async def three_nodes(say: Say) -> AsyncIterator[dict[str, DemoNode]]:
                 database_url=server.url(name),
             )
         stack.push_async_callback(_stop_all, nodes)
-        say("Starting three nodes")
         await asyncio.gather(*(node.start() for node in nodes.values()))
         yield nodes
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Self
@@ -12,7 +12,8 @@ from aiohttp import ClientSession, ClientTimeout, CookieJar, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-_VOID_WORDS = frozenset({"script", "style", "template", "head"})
+_NOT_SHOWN = frozenset({"script", "style", "template", "head"})
+_INLINE = frozenset({"a", "abbr", "b", "bdi", "code", "em", "i", "s", "span", "strong", "u"})
 
 
 class Lost(Exception):
@@ -27,10 +28,16 @@ class Form:
     method: str
     fields: tuple[tuple[str, str], ...] = ()
     names: frozenset[str] = frozenset()  # of every control, boxes that are not ticked among them
-    buttons: tuple[tuple[str, str], ...] = ()
-    values: tuple[tuple[str, str], ...] = ()  # what a box, a choice or a list can send
+    choices: tuple[tuple[str, str, str], ...] = ()  # (name, value, words): lists, boxes, buttons
 
-    def filled(self, answers: dict[str, str]) -> list[tuple[str, str]]:
+    def choice(self, name: str, words: str) -> str:
+        """The value behind the choice `name` that reads `words`. Raises Lost: there is none."""
+        for control, value, shown in self.choices:
+            if control == name and words in shown:
+                return value
+        raise Lost(f"the form to {self.action} has no such choice of {name}")
+
+    def filled(self, answers: Mapping[str, str]) -> list[tuple[str, str]]:
         """The pairs to send once `answers` are typed. Raises Lost: there is no such control."""
         if missing := answers.keys() - self.names:
             raise Lost(f"the form to {self.action} has no {', '.join(sorted(missing))}")
@@ -83,6 +90,8 @@ class Page:
 
 
 class _Reader(HTMLParser):
+    """Collects what a person sees and can use; scripts, styles and the head are not shown."""
+
     def __init__(self) -> None:
         super().__init__()
         self.words: list[str] = []
@@ -90,13 +99,14 @@ class _Reader(HTMLParser):
         self.links: list[tuple[str, str]] = []
         self._in_form = False
         self._in_link = False
+        self._in_choice = False
         self._silent = 0
-        self._textarea: str | None = None
-        self._select: tuple[str, bool] | None = None
+        self._textarea: tuple[str, str] | None = None
+        self._select: str | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        if tag in _VOID_WORDS:
+        if tag in _NOT_SHOWN:
             self._silent += 1
         elif tag == "form":
             method = given.get("method", "get").lower()
@@ -108,29 +118,29 @@ class _Reader(HTMLParser):
         elif self._in_form:
             self._control(tag, given)
 
-    def _control(self, tag: str, given: dict[str, str]) -> None:
+    def _control(self, tag: str, given: Mapping[str, str]) -> None:
         name = given.get("name", "")
         kind = given.get("type", "submit" if tag == "button" else "text").lower()
-        value = given.get("value", "on" if kind in ("checkbox", "radio") else "")
-        if tag == "option" and self._select is not None:
-            name, chosen = self._select
-            if "selected" in given or not chosen:
-                self._send(name, value, instead=True)
-                self._select = (name, True)
+        if tag == "option" and self._select:
+            value = given.get("value", "")
+            first = self._select not in (pair[0] for pair in self.forms[-1].fields)
+            if "selected" in given or first:
+                self._send(self._select, value, instead=True)
+            self._offer(self._select, value)
         elif tag == "select" and name:
             self._send(name, None)
-            self._select = (name, False)
+            self._select = name
         elif tag == "textarea" and name:
-            self._send(name, "")
-            self._textarea = ""
-        elif tag == "button" or (tag == "input" and kind in ("submit", "image")):
-            form = self.forms[-1]
-            self.forms[-1] = replace(form, buttons=(*form.buttons, (name, value)))
-            if name:
-                self._send(name, None)
+            self._textarea = (name, "")
+        elif tag in ("button", "input") and kind in ("submit", "image"):
+            self._send(name, None)
+            self._offer(name, given.get("value", ""))
+        elif tag == "input" and kind in ("checkbox", "radio") and name:
+            value = given.get("value", "on")
+            self._send(name, value if "checked" in given else None)
+            self._offer(name, value)
         elif tag == "input" and name:
-            left_out = kind in ("checkbox", "radio") and "checked" not in given
-            self._send(name, None if left_out else value)
+            self._send(name, given.get("value", ""))
 
     def _send(self, name: str, value: str | None, *, instead: bool = False) -> None:
         form = self.forms[-1]
@@ -138,30 +148,47 @@ class _Reader(HTMLParser):
         fields = kept if value is None else (*kept, (name, value))
         self.forms[-1] = replace(form, fields=fields, names=form.names | {name})
 
+    def _offer(self, name: str, value: str) -> None:
+        form = self.forms[-1]
+        self.forms[-1] = replace(form, choices=(*form.choices, (name, value, "")))
+        self._in_choice = True
+
+    def _read_choice(self, data: str) -> None:
+        form = self.forms[-1]
+        name, value, words = form.choices[-1]
+        self.forms[-1] = replace(form, choices=(*form.choices[:-1], (name, value, words + data)))
+
     def handle_endtag(self, tag: str) -> None:
-        if tag in _VOID_WORDS:
+        if tag in _NOT_SHOWN:
             self._silent = max(0, self._silent - 1)
         elif tag == "form":
-            self._in_form = False
+            self._in_form = self._in_choice = False
         elif tag == "a":
             self._in_link = False
         elif tag == "select":
             self._select = None
         elif tag == "textarea" and self._textarea is not None:
-            name = self.forms[-1].fields[-1][0]
-            self._send(name, self._textarea.removeprefix("\n"), instead=True)
+            name, words = self._textarea
+            self._send(name, words.removeprefix("\n"))
             self._textarea = None
-        else:
+        elif tag in ("label", "option", "button"):
+            self._in_choice = False
+        if tag not in _INLINE:
             self.words.append(" ")
 
     def handle_data(self, data: str) -> None:
         if self._textarea is not None:
-            self._textarea += data
-        elif not self._silent:
-            self.words.append(data)
-            if self._in_link:
-                href, words = self.links[-1]
-                self.links[-1] = (href, words + data)
+            name, words = self._textarea
+            self._textarea = (name, words + data)
+            return
+        if self._silent:
+            return
+        self.words.append(data)
+        if self._in_choice:
+            self._read_choice(data)
+        if self._in_link:
+            href, words = self.links[-1]
+            self.links[-1] = (href, words + data)
 
 
 class OnThisComputer(AbstractResolver):
@@ -207,7 +234,7 @@ class Visitor:
         async with self._session.get(self._url(path)) as answer:
             return Page.read(answer.url, answer.status, await answer.text())
 
-    async def submit(self, page: Page, form: Form, **answers: str) -> Page:
+    async def submit(self, page: Page, form: Form, answers: Mapping[str, str]) -> Page:
         """The page one lands on after sending `form`. Raises Lost: it was refused."""
         url = page.url.join(URL(form.action)) if form.action else page.url
         pairs = form.filled(answers)
@@ -223,10 +250,10 @@ class Visitor:
             raise Lost(f"{url.path} answered {landed.status}")
         return landed
 
-    async def fill(self, path: str, *names: str, action: str = "", **answers: str) -> Page:
+    async def fill(self, path: str, answers: Mapping[str, str], *, action: str = "") -> Page:
         """Open `path`, fill in its form that has these controls, send it: where that leads."""
         page = await self.open(path)
-        return await self.submit(page, page.form(*names, *answers, action=action), **answers)
+        return await self.submit(page, page.form(*answers, action=action), answers)
 
     async def until(self, path: str, reads: Callable[[Page], bool], *, seconds: float = 15) -> Page:
         """The page at `path` as soon as `reads` holds of it. Raises Lost: it does not in time."""

@@ -9,11 +9,22 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 
 from activitypub.state import HERE, SETTINGS
-from kernel.errors import Malformed, NotAllowed, TooLarge, UnsupportedMedia
+from kernel.errors import (
+    Busy,
+    Conflict,
+    Malformed,
+    NotAllowed,
+    TooLarge,
+    TooMany,
+    UnsupportedMedia,
+)
 from node.pages.session import cookie_name
 
 MAX_BYTES: Final = 256 * 1024
 MAX_FIELDS: Final = 200
+REFUSED: Final = (Busy, Conflict, Malformed, NotAllowed, TooLarge, TooMany)
+"""What a form can be refused with: it is shown again, with what was typed and the reason."""
+
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECRET: Final = ("password", "old_password", "code", "as")  # never put back into a page
 

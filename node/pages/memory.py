@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activitypub.state import ENGINE
 from kernel.clock import Clock
 from kernel.here import Here
 from kernel.schema.node import SignUp
@@ -16,6 +18,8 @@ from kernel.throttle import Throttle
 from members import node as node_store
 from members import personas
 from members.node import Node
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FRESH_SECONDS: Final = 5.0  # how long another process may still show the node's old name
 
@@ -50,6 +54,18 @@ class Memory:
 
 
 MEMORY = web.AppKey("pages", Memory)
+
+
+NO_DATABASE: Final = ("/help", "/leave", "/static/", "/.well-known/", "/nodeinfo", "/inbox")
+"""Addresses that ask the database nothing for a page's sake: no session, no name of the node."""
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every page can say the node's name; a database that does not answer is a refusal."""
+    if not request.path.startswith(NO_DATABASE):
+        await site(request.app[MEMORY], request.app[ENGINE])
+    return await handler(request)
 
 
 async def site(memory: Memory, engine: AsyncEngine) -> Node:

@@ -12,8 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from activitypub.state import HERE
 from kernel import text
 from kernel.errors import Problem
+from kernel.languages import name_of
 from members.member import Theme
-from node.pages import assets, forms, words
+from node.pages import assets, words
+from node.pages.forms import Form
 from node.pages.memory import MEMORY, known_site
 from node.pages.session import PREFERENCES, SESSION, is_administrator
 
@@ -31,18 +33,19 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals |= {"asset": assets.address, "languages": words.LANGUAGES}
+    made.globals |= {"asset": assets.address}
     made.filters |= {
         "clean": text.clean,
         "markdown": lambda source: text.clean(text.render(source)),
         "plain": text.plain,
-        "language": words.language,
+        "language": name_of,
         "moment": words.moment,
         "stamp": words.stamp,
         "tone": words.tone,
         "initial": words.initial,
         "count": words.count,
     }
+    made.globals["ui"] = made.get_template("components.html").module
     return made
 
 
@@ -54,6 +57,7 @@ def render(
     headers: Mapping[str, str] | None = None,
     alternate: str = "",
     problem: Problem | None = None,
+    form: Form | None = None,
     **context: object,
 ) -> web.Response:
     """A page. With a `problem` it says so at its top, and has its status.
@@ -81,7 +85,7 @@ def render(
             now=here.now(),
             alternate=alternate,
             problem=problem,
-            form=context.pop("form", None) or forms.Form(),
+            form=form or Form(),
             **context,
         )
     )

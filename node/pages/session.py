@@ -13,12 +13,12 @@ from members import accounts, personas, sessions
 from members.member import Member, Preferences
 from members.sessions import Session
 from moderation.visibility import VISITOR, Viewer
+from node.pages.memory import NO_DATABASE
 
 SESSION = web.RequestKey("session", Session)
 PREFERENCES = web.RequestKey("preferences", Preferences)
 
 ADMINISTRATOR: Final = "administrator"
-_WITHOUT_SESSION: Final = ("/help", "/leave", "/static/", "/.well-known/", "/nodeinfo", "/inbox")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -33,7 +33,7 @@ class SignedOut(Problem):
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Reads the cookie in a connection of its own, before any page opens a transaction."""
     cookie = request.cookies.get(cookie_name(request.app[HERE]))
-    if cookie is None or request.path.startswith(_WITHOUT_SESSION):
+    if cookie is None or request.path.startswith(NO_DATABASE):
         return await handler(request)
     engine, here = request.app[ENGINE], request.app[HERE]
     session = await sessions.read(engine, here, cookie)
@@ -96,7 +96,7 @@ async def end(request: web.Request) -> None:
 
 def of(request: web.Request) -> Session:
     """The session. Raises SignedOut: there is none."""
-    session = request.get(SESSION)
+    session: Session | None = request.get(SESSION)
     if session is None:
         raise SignedOut("Please log in to go on. What you typed is kept.")
     return session

@@ -3,12 +3,43 @@
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from kernel.clock import Clock
+from node.pages import (
+    about,
+    account,
+    assets,
+    desk,
+    forms,
+    groups,
+    help,
+    home,
+    memory,
+    node_settings,
+    personas,
+    posts,
+    preferences,
+    search,
+    session,
+    threads,
+)
+from node.pages.memory import MEMORY, Memory
+
+
+def prepare(app: web.Application, clock: Clock) -> None:
+    """Give a node's application what its pages remember, and draw the help pages."""
+    app[MEMORY] = Memory.of(clock)
+    help.draw(app)
+
 
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
-    return []
+    parts = (
+        home, account, preferences, groups, desk, threads, posts, personas, node_settings,
+        search, help, about, assets,
+    )  # fmt: skip
+    return [route for part in parts for route in part.routes()]
 
 
 def middlewares() -> list[Middleware]:
     """What stands before every page, outermost first."""
-    return []
+    return [forms.guard, memory.middleware, session.middleware]

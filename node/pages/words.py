@@ -1,31 +1,10 @@
-"""Small words for pages: times, numbers, names of languages."""
+"""Small words for pages: times and numbers."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-LANGUAGES: Final[Mapping[str, str]] = {
-    "en": "English", "am": "Amharic", "ar": "Arabic", "as": "Assamese", "bal": "Balochi",
-    "bn": "Bengali", "bg": "Bulgarian", "ca": "Catalan", "zh": "Chinese", "hr": "Croatian",
-    "cs": "Czech", "da": "Danish", "nl": "Dutch", "et": "Estonian", "fil": "Filipino",
-    "fi": "Finnish", "fr": "French", "de": "German", "el": "Greek", "gu": "Gujarati",
-    "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian", "is": "Icelandic", "id": "Indonesian",
-    "ga": "Irish", "it": "Italian", "ja": "Japanese", "kn": "Kannada", "ko": "Korean",
-    "lv": "Latvian", "lt": "Lithuanian", "ml": "Malayalam", "mr": "Marathi", "ne": "Nepali",
-    "no": "Norwegian", "fa": "Persian", "pl": "Polish", "pt": "Portuguese", "pa": "Punjabi",
-    "ro": "Romanian", "ru": "Russian", "sd": "Sindhi", "si": "Sinhala", "sk": "Slovak",
-    "sl": "Slovene", "es": "Spanish", "sw": "Swahili", "sv": "Swedish", "ta": "Tamil",
-    "te": "Telugu", "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu",
-    "vi": "Vietnamese", "cy": "Welsh",
-}  # fmt: skip
-
 _TONES: Final = 6
-
-
-def language(tag: str) -> str:
-    """The name of a BCP 47 language; the tag itself where we know none."""
-    return LANGUAGES.get(tag.partition("-")[0].lower(), tag)
 
 
 def moment(then: datetime, now: datetime) -> str:

@@ -145,9 +145,7 @@ async def test_sec_S12_a_request_signed_for_another_server_is_refused(
     assert await good.send(birch, like, ann) == 202
 
 
-async def test_sec_S19_nobody_elsewhere_can_pass_as_one_of_ours(
-    alder: Node, evil: Peer
-) -> None:
+async def test_sec_S19_nobody_elsewhere_can_pass_as_one_of_ours(alder: Node, evil: Peer) -> None:
     kay = await alder.persona("kay")
     mallory = evil.person("mallory")
     before = await _actor_row(alder, kay.actor.uri)

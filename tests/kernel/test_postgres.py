@@ -279,12 +279,14 @@ async def test_a_server_whose_owner_was_killed_is_ended_by_the_next(
         *(sys.executable, "-c", HOLDER, str(used), str(elsewhere)),
         stdout=asyncio.subprocess.PIPE,
     )
-    assert holder.stdout is not None
-    assert await holder.stdout.readline() == b"ready\n"
-    left = postmaster_of(cluster)
-    assert os.getsid(left) == left, "Ctrl-C in the terminal would reach the server"
-    holder.kill()
-    await holder.wait()
+    try:
+        assert holder.stdout is not None
+        assert await holder.stdout.readline() == b"ready\n"
+        left = postmaster_of(cluster)
+        assert os.getsid(left) == left, "Ctrl-C in the terminal would reach the server"
+    finally:
+        holder.kill()
+        await holder.wait()
     assert left in working_in(cluster)
     if also_lost_socket:
         (used / "postgres" / "socket" / ".s.PGSQL.5432").unlink()

@@ -7,13 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from activitypub import actors as actor_store
+from activitypub.state import SETTINGS
 from groups import groups as group_store
 from kernel.schema.actors import ActorKind
 from members import accounts, invitations
 from moderation import domains
 from moderation.visibility import VISITOR
 from node.cli import app
-from node.state import SETTINGS
 from tests.node.processes import CODE, Ended, free_port, hearthold
 from tests.nodes import Node, NodeFactory
 

@@ -1,0 +1,205 @@
+"""The story the demo tells, and proves: a thread crosses three nodes and stays one thread.
+
+Every step does what a person would do, on the pages, and reads the outcome back from another node.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from aiohttp import ClientError
+
+from node.demo import people
+from node.demo.guest import Guest
+from node.demo.nodes import DemoNode, three_nodes
+from node.demo.people import COMMUNITIES, Community, Person
+from node.demo.visitor import Lost, Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens, in words for whoever watches."""
+
+    name: str
+    work: Callable[[], Awaitable[None]]
+
+
+class Story:
+    """What has happened so far; everything opened is closed with `stack`."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self.nodes: dict[str, DemoNode] = {}
+        self._guests: dict[str, Guest] = {}
+        self._paths: dict[str, str] = {}  # the thread's path at each node
+        self._post = ""
+        self.steps: Sequence[Step] = [
+            Step("Three nodes start", self.start_nodes),
+            Step("People, groups and a clinic settle in", self.settle_in),
+            Step("Ben at birch joins the group at alder", self.birch_joins),
+            Step("Cleo at cedar joins it too", self.cedar_joins),
+            Step("Ana at alder starts a thread", self.ana_starts),
+            Step("It can be read at birch", self.birch_reads),
+            Step("Ben answers from birch", self.ben_answers),
+            Step("His answer can be read at alder", self.alder_reads),
+            Step("And at cedar", self.cedar_reads),
+            Step("An edit at alder reaches birch and cedar", self.edit_travels),
+            Step("Words taken back at birch are gone at cedar", self.delete_travels),
+            Step("birch is cut off while Ben posts, and nothing is lost", self.survive_a_crash),
+            Step("Every node shows its pages", self.look_around),
+        ]
+
+    @property
+    def guests(self) -> Sequence[Guest]:
+        """Everybody who lives here, node by node."""
+        return list(self._guests.values())
+
+    async def start_nodes(self) -> None:
+        self.nodes = await self._stack.enter_async_context(three_nodes())
+        for community in COMMUNITIES:
+            for person in (community.keeper, *community.people):
+                visitor = Visitor(self.nodes[community.node].origin)
+                await self._stack.enter_async_context(visitor)
+                self._guests[person.handle] = Guest(
+                    person=person, node=community.node, visitor=visitor
+                )
+
+    async def settle_in(self) -> None:
+        await asyncio.gather(*(self._settle(community) for community in COMMUNITIES))
+
+    async def _settle(self, community: Community) -> None:
+        keeper = self._guest(community.keeper)
+        await keeper.settle(self.nodes[community.node].welcome, community)
+        await keeper.take_name()
+        await keeper.found_group(community)
+        await keeper.start(community.group, community.thread, community.opening)
+        invitation = await keeper.invite()
+        for person in community.people:
+            guest = self._guest(person)
+            await guest.sign_up(invitation)
+            await guest.take_name()
+            await guest.join(community.group)
+            if person is people.CLINIC:
+                await guest.start(community.group, people.CLINIC_THREAD, people.CLINIC_WORDS)
+
+    async def birch_joins(self) -> None:
+        await self._join_from_away(people.BEN)
+
+    async def cedar_joins(self) -> None:
+        await self._join_from_away(people.CLEO)
+
+    async def _join_from_away(self, person: Person) -> None:
+        guest = self._guest(person)
+        await guest.find_group(f"@{self._group}")
+        await guest.join(self._group)
+        await guest.visitor.until(
+            f"/g/{self._group}/new", lambda page: any("text" in form.names for form in page.forms)
+        )
+
+    async def ana_starts(self) -> None:
+        self._paths["alder"] = await self._ana.start("sleep", people.THREAD, people.WORDS)
+
+    async def birch_reads(self) -> None:
+        self._paths["birch"] = await self._ben.find_thread(self._group, people.THREAD)
+        await self._ben.reads(self._paths["birch"], lambda text: people.WORDS in text)
+
+    async def ben_answers(self) -> None:
+        await self._ben.reply(self._paths["birch"], people.ANSWER)
+
+    async def alder_reads(self) -> None:
+        await self._ana.reads(self._paths["alder"], lambda text: people.ANSWER in text)
+
+    async def cedar_reads(self) -> None:
+        self._paths["cedar"] = await self._cleo.find_thread(self._group, people.THREAD)
+        await self._cleo.reads(self._paths["cedar"], lambda text: people.ANSWER in text)
+
+    async def edit_travels(self) -> None:
+        post = await self._ana.reply(self._paths["alder"], people.BEFORE_EDIT)
+        await asyncio.gather(
+            *(
+                guest.reads(self._paths[guest.node], lambda text: people.BEFORE_EDIT in text)
+                for guest in (self._ben, self._cleo)
+            )
+        )
+        await self._ana.edit(post, people.AFTER_EDIT)
+        await asyncio.gather(
+            *(
+                guest.reads(
+                    self._paths[guest.node],
+                    lambda text: people.AFTER_EDIT in text and people.BEFORE_EDIT not in text,
+                )
+                for guest in (self._ben, self._cleo)
+            )
+        )
+
+    async def delete_travels(self) -> None:
+        post = await self._ben.reply(self._paths["birch"], people.TAKEN_BACK)
+        await self._cleo.reads(self._paths["cedar"], lambda text: people.TAKEN_BACK in text)
+        await self._ben.take_back(post)
+        await asyncio.gather(
+            *(
+                guest.reads(self._paths[guest.node], lambda text: people.TAKEN_BACK not in text)
+                for guest in (self._ana, self._cleo)
+            )
+        )
+
+    async def survive_a_crash(self) -> None:
+        """What birch answered for before it was killed is there afterwards, here and elsewhere."""
+        birch = self.nodes["birch"]
+        acknowledged: list[str] = []
+        under_way = asyncio.Event()
+
+        async def post_on() -> None:
+            for number in range(1, 1000):
+                words = people.KEPT.format(number=number)
+                await self._ben.reply(self._paths["birch"], words)
+                acknowledged.append(words)
+                if number == 3:
+                    under_way.set()
+
+        posting = asyncio.create_task(post_on())
+        waiting = asyncio.create_task(under_way.wait())
+        await asyncio.wait([posting, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        await birch.kill()
+        with contextlib.suppress(Lost, ClientError, OSError, TimeoutError):
+            await posting
+        await birch.start()
+
+        def holds_all(text: str) -> bool:
+            return all(words in text for words in acknowledged)
+
+        if not acknowledged:
+            raise Lost("birch took no post before it was cut off")
+        await self._ben.reads(self._paths["birch"], holds_all)
+        await self._ana.reads(self._paths["alder"], holds_all, seconds=45)
+
+    async def look_around(self) -> None:
+        for community in COMMUNITIES:
+            keeper = self._guest(community.keeper)
+            for path in ("/", "/groups", f"/g/{community.group}", "/help"):
+                page = await keeper.visitor.open(path)
+                if page.status != 200:
+                    raise Lost(f"{path} at {community.node} answered {page.status}")
+
+    def _guest(self, person: Person) -> Guest:
+        return self._guests[person.handle]
+
+    @property
+    def _group(self) -> str:
+        """Alder's group as the other nodes call it."""
+        return f"sleep@{self.nodes['alder'].origin.partition('://')[2]}"
+
+    @property
+    def _ana(self) -> Guest:
+        return self._guest(people.ANA)
+
+    @property
+    def _ben(self) -> Guest:
+        return self._guest(people.BEN)
+
+    @property
+    def _cleo(self) -> Guest:
+        return self._guest(people.CLEO)

@@ -1,0 +1,310 @@
+"""The moderators' desk of a group: its settings, who waits, what is held, what was decided."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub.actors import Actor
+from activitypub.state import ENGINE, HERE
+from groups import desk, membership
+from groups import groups as group_store
+from groups import posts as post_store
+from groups.groups import Group
+from groups.posts import Post
+from kernel.errors import Malformed, NotFound, Problem
+from kernel.here import Here
+from kernel.languages import LANGUAGES
+from kernel.schema.actors import FollowState
+from members import personas
+from moderation.standing import Speaker
+from node.pages import forms, group_words, session, voices
+from node.pages.forms import REFUSED, Form
+from node.pages.groups import find, read_settings
+from node.pages.home import number
+from node.pages.render import render, see_other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a moderator decides about, and through whom it is done."""
+
+    conn: AsyncConnection
+    here: Here
+    group: Group
+    desk: Actor
+    form: Form
+
+    async def person(self) -> Actor:
+        """Who it is about. Raises NotFound."""
+        try:
+            return await actor_store.get(self.conn, UUID(self.form.text("person")))
+        except ValueError as error:
+            raise NotFound from error
+
+    async def post(self) -> Post:
+        """Which post of the group it is about. Raises NotFound."""
+        found = await post_store.get(self.conn, number(self.form.text("post")) or 0)
+        if found.group_id != self.group.id:
+            raise NotFound
+        return found
+
+
+async def moderating(conn: AsyncConnection, request: web.Request, group: Group) -> list[Speaker]:
+    """The member's names that look after the group. Raises NotFound: there are none."""
+    member = session.of(request).member
+    place = await voices.place(conn, request, group)
+    found = [await personas.speaker(conn, member, p.actor.id) for p in place.moderators]
+    if not found:
+        raise NotFound
+    return found
+
+
+async def show(request: web.Request) -> web.Response:
+    return await _page(request)
+
+
+async def _page(
+    request: web.Request, problem: Problem | None = None, *, invitation: str = ""
+) -> web.Response:
+    session.of(request)
+    async with request.app[ENGINE].connect() as conn:
+        group = await find(conn, request)
+        await moderating(conn, request, group)
+        held = await desk.held(conn, group)
+        waiting = await membership.people(conn, group, FollowState.PENDING)
+        after = request.query.get("members", "")
+        members = await membership.people(
+            conn, group, FollowState.ACCEPTED, after=UUID(after) if _is_uuid(after) else None
+        )
+        banned = await desk.banned(conn, group)
+        log = await desk.log(conn, group, before=number(request.query.get("log")))
+    return render(
+        request,
+        "groups/desk.html",
+        problem=problem,
+        group=group,
+        path=group_words.path(group),
+        held=held,
+        waiting=waiting,
+        members=members,
+        banned=banned,
+        log=log,
+        invitation=invitation,
+        origin=request.app[HERE].origin,
+    )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def _admit(task: Task) -> None:
+    await membership.admit(task.conn, task.here, task.group, await task.person())
+
+
+async def _decline(task: Task) -> None:
+    await membership.decline(task.conn, task.here, task.group, await task.person())
+
+
+async def _approve(task: Task) -> None:
+    await membership.approve(task.conn, task.group, (await task.person()).id, True)
+
+
+async def _withdraw(task: Task) -> None:
+    await membership.approve(task.conn, task.group, (await task.person()).id, False)
+
+
+async def _appoint(task: Task) -> None:
+    await desk.appoint(task.conn, task.group, await task.person())
+
+
+async def _ban(task: Task) -> None:
+    await desk.ban(
+        task.conn, task.here, task.group, task.desk, await task.person(), task.form.text("reason")
+    )
+
+
+async def _unban(task: Task) -> None:
+    await desk.unban(task.conn, task.here, task.group, task.desk, await task.person())
+
+
+async def _release(task: Task) -> None:
+    await desk.release(task.conn, task.here, task.group, task.desk, await task.post())
+
+
+async def _remove(task: Task) -> None:
+    await desk.remove(
+        task.conn, task.here, task.group, task.desk, await task.post(), task.form.text("reason")
+    )
+
+
+_TASKS: Final[Mapping[str, Callable[[Task], Awaitable[None]]]] = {
+    "admit": _admit,
+    "decline": _decline,
+    "approve": _approve,
+    "withdraw": _withdraw,
+    "appoint": _appoint,
+    "ban": _ban,
+    "unban": _unban,
+    "release": _release,
+    "remove": _remove,
+}
+
+
+async def decide(request: web.Request) -> web.Response:
+    """POST /g/{name}/desk/{task}: one decision, by the desk."""
+    session.of(request)
+    form = await forms.read(request)
+    work = _TASKS.get(request.match_info["task"])
+    if work is None:
+        raise NotFound
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            group = await find(conn, request)
+            speaker, *_ = await moderating(conn, request, group)
+            actor = await desk.require(conn, group, speaker)
+            await work(Task(conn=conn, here=request.app[HERE], group=group, desk=actor, form=form))
+    except REFUSED as problem:
+        return await _page(request, problem)
+    return see_other(f"{group_words.path(group)}/desk")
+
+
+async def invite(request: web.Request) -> web.Response:
+    """POST /g/{name}/desk/invite: a link, shown this once."""
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            group = await find(conn, request)
+            await moderating(conn, request, group)
+            secret = await membership.invite(conn, group, uses=form.number("uses") or 1)
+    except REFUSED as problem:
+        return await _page(request, problem)
+    link = f"{request.app[HERE].origin}{group_words.path(group)}/join?invitation={secret}"
+    return await _page(request, invitation=link)
+
+
+async def show_settings(request: web.Request) -> web.Response:
+    return await _settings_page(request, None)
+
+
+async def _settings_page(
+    request: web.Request, form: Form | None, problem: Problem | None = None
+) -> web.Response:
+    session.of(request)
+    async with request.app[ENGINE].connect() as conn:
+        group = await find(conn, request)
+        await moderating(conn, request, group)
+    return render(
+        request,
+        "groups/settings.html",
+        form=form or _filled(group),
+        problem=problem,
+        group=group,
+        path=group_words.path(group),
+        words=group_words,
+        languages=LANGUAGES,
+    )
+
+
+def _filled(group: Group) -> Form:
+    settings = group.settings
+    if settings is None:
+        raise NotFound
+    ticked = {name: ["yes"] for name in ("one_voice", "one_time", "notes_required")
+              if getattr(settings, name)}  # fmt: skip
+    return Form(
+        {
+            "name": [group.actor.name],
+            "about": [group.actor.source],
+            "sees": [settings.sees],
+            "posts": [settings.posts],
+            "joining": [settings.joining],
+            "premoderation": [settings.premoderation],
+            "slow_minutes": [str(settings.slow_minutes)],
+            "languages": list(settings.languages),
+            **ticked,
+        }
+    )
+
+
+async def save_settings(request: web.Request) -> web.Response:
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        settings = read_settings(form)
+        async with request.app[ENGINE].begin() as conn:
+            group = await find(conn, request)
+            await moderating(conn, request, group)
+            await group_store.update(
+                conn,
+                request.app[HERE],
+                group,
+                name=form.text("name"),
+                about=form.text("about"),
+                settings=settings,
+            )
+    except REFUSED as problem:
+        return await _settings_page(request, form, problem)
+    return see_other(group_words.path(group))
+
+
+async def show_edit_guidelines(request: web.Request) -> web.Response:
+    return await _guidelines_page(request, None)
+
+
+async def _guidelines_page(
+    request: web.Request, form: Form | None, problem: Problem | None = None
+) -> web.Response:
+    session.of(request)
+    async with request.app[ENGINE].connect() as conn:
+        group = await find(conn, request)
+        await moderating(conn, request, group)
+        rules = await group_store.guidelines_text(conn, group)
+    return render(
+        request,
+        "groups/edit_guidelines.html",
+        form=form or Form.of(guidelines=rules or group_words.STARTER),
+        problem=problem,
+        group=group,
+        path=group_words.path(group),
+    )
+
+
+async def save_guidelines(request: web.Request) -> web.Response:
+    """A new version; after a material one everybody reads and ticks again before they post."""
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        if not form.text("guidelines").strip():
+            raise Malformed("The guidelines are empty. A few lines are enough.")
+        async with request.app[ENGINE].begin() as conn:
+            group = await find(conn, request)
+            await moderating(conn, request, group)
+            await group_store.set_guidelines(
+                conn, group, form.text("guidelines"), material=form.ticked("material")
+            )
+    except REFUSED as problem:
+        return await _guidelines_page(request, form, problem)
+    return see_other(f"{group_words.path(group)}/guidelines")
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/g/{name}/desk", show),
+        web.post("/g/{name}/desk/invite", invite),
+        web.post("/g/{name}/desk/{task}", decide),
+        web.get("/g/{name}/settings", show_settings),
+        web.post("/g/{name}/settings", save_settings),
+        web.get("/g/{name}/guidelines/edit", show_edit_guidelines),
+        web.post("/g/{name}/guidelines", save_guidelines),
+    ]

@@ -1,0 +1,48 @@
+"""Pages for what did not work: what happened, what you could do, and help on top (RFC 9457)."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from kernel.errors import Problem
+from node.pages import account
+from node.pages.forms import FORM, Form
+from node.pages.render import render, see_other
+from node.pages.session import SignedOut
+
+_NEXT: Mapping[int, str] = {
+    400: "Please go back one page and look at what you typed.",
+    404: "The address may have a small mistake, or the page is not there for you. "
+    "You could start again from the first page.",
+    405: "Please open the page here and use its buttons.",
+    410: "Its author or a moderator took it away. The rest of the place is still here.",
+    413: "You could send it in two or more parts.",
+    429: "Please wait a few minutes. Nothing else is needed.",
+    503: "Please wait a moment, then load this page again.",
+}
+_OTHERWISE = "You could go back one page and try again, or start from the first page."
+
+
+async def page(
+    request: web.Request, status: int, problem: Problem, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """The answer to a refusal. Who needs to log in is asked to; what was typed comes back."""
+    if isinstance(problem, SignedOut):
+        if request.method in {"GET", "HEAD"}:
+            return see_other(account.log_in_address(request.path_qs))
+        return await account.ask_again(request, problem)
+    return render(
+        request,
+        "error.html",
+        status=status,
+        headers=headers,
+        title=problem.title,
+        detail=problem.detail,
+        next_step=_NEXT.get(status, _OTHERWISE),
+        kept=_words(request.get(FORM)),
+    )
+
+
+def _words(form: Form | None) -> list[str]:
+    """What somebody wrote at length, to copy from."""
+    return [value for _, value in form.kept() if len(value) > 20] if form else []

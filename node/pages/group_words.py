@@ -1,0 +1,85 @@
+"""What a group's settings mean, in one sentence each."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from groups.groups import Group
+from kernel.schema.groups import Joining, Posts, Premoderation, Sees
+
+SEES: Final[Mapping[Sees, str]] = {
+    Sees.EVERYONE: "Everyone can read, here and on other servers that follow the group.",
+    Sees.MEMBERS: "Only members of the group can read.",
+    Sees.NODE: "Everyone with an account here can read.",
+}
+POSTS: Final[Mapping[Posts, str]] = {
+    Posts.ANYONE: "Everyone can post.",
+    Posts.MEMBERS: "Members can post.",
+    Posts.APPROVED: "Members can post once a moderator says so.",
+}
+JOINING: Final[Mapping[Joining, str]] = {
+    Joining.OPEN: "Anyone can join.",
+    Joining.APPROVAL: "You ask to join, and a moderator answers.",
+    Joining.INVITATION: "You join with an invitation from a moderator.",
+}
+PREMODERATION: Final[Mapping[Premoderation, str]] = {
+    Premoderation.NONE: "Posts are shown at once.",
+    Premoderation.FIRST: "A moderator reads the first post of each name before it is shown.",
+    Premoderation.ALL: "A moderator reads every post before it is shown.",
+}
+
+
+def readers(group: Group) -> str:
+    """Who will read what is posted now."""
+    if group.settings is None:
+        return (
+            f"This group lives on {group.actor.host}. Everyone who reads it there, "
+            "and on other servers that follow it, can read this."
+        )
+    if group.settings.sees is Sees.EVERYONE:
+        return "Everyone can read this, here and on other servers that follow this group."
+    if group.settings.sees is Sees.MEMBERS:
+        return "Only members of this group can read this. It stays on this server."
+    return "Everyone with an account here can read this. It stays on this server."
+
+
+def how_it_works(group: Group) -> list[str]:
+    """The group's ways, for people who think about joining."""
+    settings = group.settings
+    if settings is None:
+        return [f"This group lives on {group.actor.host}, which has its own rules."]
+    found = [
+        SEES[settings.sees],
+        POSTS[settings.posts],
+        JOINING[settings.joining],
+        PREMODERATION[settings.premoderation],
+    ]
+    if settings.notes_required:
+        found.append("Every post has a content note, so that readers can choose.")
+    if settings.one_voice:
+        found.append("Each member has one name here.")
+    if not settings.one_time:
+        found.append("People post with a name they keep.")
+    if settings.slow_minutes:
+        found.append(f"The group goes slowly: one post every {settings.slow_minutes} minutes.")
+    return found
+
+
+def path(group: Group) -> str:
+    """Where the group's page is on this node."""
+    actor = group.actor
+    return f"/g/{actor.handle}" if actor.local else f"/g/{actor.handle}@{actor.host}"
+
+
+STARTER: Final = """\
+1. **Speak from your own life.** What helped you may not help others, and that is fine.
+2. **Ask before you give ideas.** Sometimes people want to be heard and nothing else.
+3. **Leave out how, where and how much.** Details of harm can hurt somebody who reads along.
+4. **Add a content note** when something may be hard to read.
+5. **No contact details, and no meeting up from here.** That keeps everybody safe.
+6. **What is said here stays here.**
+7. **No doses, and no “stop your medicine”.** You can tell your own experience instead.
+8. **No selling, no recruiting, no research** without asking the moderators.
+9. **Different lives are welcome.** Slurs are not.
+10. **If you are worried about somebody, tell a moderator.** You do not have to carry it alone.
+"""
+"""Guidelines to begin with (DOM, appendix C); every group changes them as it likes."""

@@ -1,0 +1,259 @@
+"""Support groups: finding, reading, founding, joining and leaving them."""
+
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.state import ENGINE, HERE, KEYS
+from groups import groups as group_store
+from groups import membership, threads
+from groups.groups import Group, GroupSettings
+from kernel.errors import Malformed, NotFound, Problem
+from kernel.languages import LANGUAGES
+from kernel.schema.actors import FollowState
+from kernel.schema.groups import Joining, Posts, Premoderation, Sees
+from kernel.sealing import derive
+from node.pages import forms, group_words, session, voices
+from node.pages.forms import REFUSED, Form
+from node.pages.home import number
+from node.pages.memory import MEMORY
+from node.pages.render import render, see_other
+
+PAGE: Final = 20
+MAX_SLOW: Final = 24 * 60
+
+
+async def find(conn: AsyncConnection, request: web.Request) -> Group:
+    """The group that the address names. Raises NotFound: none, or not for this reader."""
+    viewer = await session.viewer(conn, request)
+    return await group_store.by_name(conn, request.match_info["name"], viewer)
+
+
+async def show_all(request: web.Request) -> web.Response:
+    """GET /groups: in alphabetical order."""
+    async with request.app[ENGINE].connect() as conn:
+        viewer = await session.viewer(conn, request)
+        found = await group_store.directory(conn, viewer, after=_after(request), limit=PAGE + 1)
+    return render(
+        request,
+        "groups/index.html",
+        groups=found[:PAGE],
+        more=found[PAGE - 1] if len(found) > PAGE else None,
+    )
+
+
+def _after(request: web.Request) -> tuple[str, UUID] | None:
+    if "after" not in request.query:
+        return None
+    try:
+        return request.query.get("name", ""), UUID(request.query["after"])
+    except ValueError as error:
+        raise NotFound from error
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /g/{name}."""
+    before = number(request.query.get("before"))
+    async with request.app[ENGINE].connect() as conn:
+        viewer = await session.viewer(conn, request)
+        group = await group_store.by_name(conn, request.match_info["name"], viewer)
+        found = await threads.latest(conn, viewer, group_id=group.id, before=before, limit=PAGE + 1)
+        place = await voices.place(conn, request, group)
+    return render(
+        request,
+        "groups/show.html",
+        group=group,
+        path=group_words.path(group),
+        how=group_words.how_it_works(group),
+        place=place,
+        threads=found[:PAGE],
+        older=found[PAGE - 1].latest_id if len(found) > PAGE else None,
+        first=before is None,
+        asked="asked" in request.query,
+        alternate=group.actor.uri if group.actor.local and group.federates else "",
+    )
+
+
+async def show_new(request: web.Request) -> web.Response:
+    form = Form.of(guidelines=group_words.STARTER, languages="en", one_time="yes")
+    return await _new_page(request, form)
+
+
+async def _new_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    session.of(request)
+    async with request.app[ENGINE].connect() as conn:
+        names = [each for each in await voices.mine(conn, request) if not each.one_time]
+    return render(
+        request,
+        "groups/new.html",
+        form=form,
+        problem=problem,
+        choices=voices.choices(request, names, "found a group", form),
+        words=group_words,
+        languages=LANGUAGES,
+        host=request.app[HERE].host,
+    )
+
+
+async def create(request: web.Request) -> web.Response:
+    """A new group; the name that founds it looks after it."""
+    member = session.of(request).member
+    form = await forms.read(request)
+    keys = request.app[KEYS]
+    try:
+        settings = read_settings(form)
+        group_keys, desk_keys = await keys.take(), await keys.take()
+        async with request.app[ENGINE].begin() as conn:
+            speaker = await voices.speaker(conn, request, form, "found a group")
+            group = await group_store.create(
+                conn,
+                request.app[HERE],
+                handle=form.text("handle").strip().lower(),
+                name=form.text("name"),
+                about=form.text("about"),
+                rules=form.text("guidelines"),
+                settings=settings,
+                founder=speaker.actor,
+                keys=group_keys,
+                desk_keys=desk_keys,
+            )
+            request.app[MEMORY].founding.check(derive(member.root, "founding throttle"))
+    except REFUSED as problem:
+        return await _new_page(request, form, problem)
+    return see_other(group_words.path(group))
+
+
+def read_settings(form: Form) -> GroupSettings:
+    """A group's settings as ticked. Raises Malformed: a choice that is none."""
+    try:
+        return GroupSettings(
+            sees=Sees(form.text("sees")),
+            posts=Posts(form.text("posts")),
+            joining=Joining(form.text("joining")),
+            premoderation=Premoderation(form.text("premoderation")),
+            one_voice=form.ticked("one_voice"),
+            one_time=form.ticked("one_time"),
+            notes_required=form.ticked("notes_required"),
+            slow_minutes=min(form.number("slow_minutes"), MAX_SLOW),
+            languages=tuple(tag for tag in form.all("languages") if tag in LANGUAGES) or ("en",),
+        )
+    except ValueError as error:
+        raise Malformed("Please choose an answer to every question about the group.") from error
+
+
+async def show_join(request: web.Request) -> web.Response:
+    form = Form.of(invitation=request.query.get("invitation", ""))
+    return await _join_page(request, form)
+
+
+async def _join_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    session.of(request)
+    async with request.app[ENGINE].connect() as conn:
+        group = await find(conn, request)
+        place = await voices.place(conn, request, group)
+        rules = await group_store.guidelines_text(conn, group)
+    return render(
+        request,
+        "groups/join.html",
+        form=form,
+        problem=problem,
+        group=group,
+        path=group_words.path(group),
+        how=group_words.how_it_works(group),
+        rules=rules,
+        place=place,
+        choices=voices.choices(request, place.outside, f"join {group.id}", form),
+    )
+
+
+async def join(request: web.Request) -> web.Response:
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            group = await find(conn, request)
+            speaker = await voices.speaker(conn, request, form, f"join {group.id}")
+            state = await membership.join(
+                conn,
+                request.app[HERE],
+                speaker,
+                group,
+                guidelines=form.number("guidelines"),
+                invitation=form.text("invitation"),
+            )
+    except REFUSED as problem:
+        return await _join_page(request, form, problem)
+    asked = "" if state is FollowState.ACCEPTED else "?asked"
+    return see_other(group_words.path(group) + asked)
+
+
+async def show_leave(request: web.Request) -> web.Response:
+    return await _leave_page(request, Form())
+
+
+async def _leave_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    session.of(request)
+    async with request.app[ENGINE].connect() as conn:
+        group = await find(conn, request)
+        place = await voices.place(conn, request, group)
+    inside = [*place.members, *place.waiting]
+    return render(
+        request,
+        "groups/leave.html",
+        form=form,
+        problem=problem,
+        group=group,
+        path=group_words.path(group),
+        choices=voices.choices(request, inside, f"leave {group.id}", form),
+    )
+
+
+async def leave(request: web.Request) -> web.Response:
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            group = await find(conn, request)
+            speaker = await voices.speaker(conn, request, form, f"leave {group.id}")
+            await membership.leave(conn, request.app[HERE], speaker, group)
+    except REFUSED as problem:
+        return await _leave_page(request, form, problem)
+    return see_other("/groups" if group.settings is None else "/")
+
+
+async def show_guidelines(request: web.Request) -> web.Response:
+    """GET /g/{name}/guidelines: before joining, too."""
+    async with request.app[ENGINE].connect() as conn:
+        group = await find(conn, request)
+        rules = await group_store.guidelines_text(conn, group)
+        place = await voices.place(conn, request, group)
+    return render(
+        request,
+        "groups/guidelines.html",
+        group=group,
+        path=group_words.path(group),
+        rules=rules,
+        moderates=bool(place.moderators),
+    )
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/groups", show_all),
+        web.get("/groups/new", show_new),
+        web.post("/groups/new", create),
+        web.get("/g/{name}", show),
+        web.get("/g/{name}/join", show_join),
+        web.post("/g/{name}/join", join),
+        web.get("/g/{name}/leave", show_leave),
+        web.post("/g/{name}/leave", leave),
+        web.get("/g/{name}/guidelines", show_guidelines),
+    ]

@@ -1,0 +1,63 @@
+"""The first page: the threads of a member's groups, or what this place is."""
+
+from aiohttp import web
+
+from activitypub.state import ENGINE, HERE
+from groups import groups as group_store
+from groups import threads
+from kernel.errors import NotFound
+from members import personas
+from moderation.visibility import VISITOR
+from node.pages import session
+from node.pages.memory import MEMORY, site
+from node.pages.render import render
+
+THREADS = 20
+GROUPS = 6
+
+
+def number(text: str | None) -> int | None:
+    """An id from an address; nothing where there is none. Raises NotFound: it is no number."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        raise NotFound
+    return int(text)
+
+
+async def show(request: web.Request) -> web.Response:
+    current = request.get(session.SESSION)
+    if current is None:
+        return await _front(request)
+    before = number(request.query.get("before"))
+    async with request.app[ENGINE].connect() as conn:
+        viewer = await session.viewer(conn, request)
+        found = await threads.latest(conn, viewer, before=before, limit=THREADS + 1)
+        mine = await group_store.directory(conn, viewer, mine=True, limit=50)
+        names = await personas.mine(conn, current.member)
+    return render(
+        request,
+        "home/mine.html",
+        threads=found[:THREADS],
+        older=found[THREADS - 1].latest_id if len(found) > THREADS else None,
+        first=before is None,
+        groups=mine,
+        has_name=bool(names),
+    )
+
+
+async def _front(request: web.Request) -> web.Response:
+    node = await site(request.app[MEMORY], request.app[ENGINE])
+    async with request.app[ENGINE].connect() as conn:
+        open_groups = await group_store.directory(conn, VISITOR, limit=GROUPS)
+    return render(
+        request,
+        "home/front.html",
+        node=node,
+        groups=open_groups,
+        alternate=f"{request.app[HERE].origin}/",
+    )
+
+
+def routes() -> list[web.RouteDef]:
+    return [web.get("/", show)]

@@ -1,0 +1,214 @@
+"""The people who run the node: its first set-up, its settings, who waits, invitations, blocks."""
+
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.state import ENGINE, HERE
+from kernel.errors import Malformed, NotFound, Problem
+from kernel.languages import LANGUAGES
+from kernel.schema.node import SignUp
+from members import accounts, approval, invitations
+from members import node as node_store
+from members.node import Node
+from members.vault import MIN_PASSWORD
+from moderation import domains
+from node.pages import account, forms, session
+from node.pages.forms import REFUSED, Form
+from node.pages.memory import MEMORY, forget_site
+from node.pages.render import render, see_other
+from node.pages.session import ADMINISTRATOR
+from resources.countries import NAMES
+
+_GONE = "This link was used already, or it is an old one. Starting the node again shows a new one."
+
+
+async def show_welcome(request: web.Request) -> web.Response:
+    """GET /welcome?token=: the first administrator's way in, once."""
+    secret = request.query.get("token", "")
+    async with request.app[ENGINE].connect() as conn:
+        await _check_token(conn, secret)
+        node = await node_store.read(conn)
+    return _welcome_page(request, _filled(node, token=secret))
+
+
+async def _check_token(conn: AsyncConnection, secret: str) -> frozenset[str]:
+    grants = await invitations.look(conn, secret)
+    if grants is None or ADMINISTRATOR not in grants:
+        raise NotFound(_GONE)
+    return grants
+
+
+def _filled(node: Node, **more: str) -> Form:
+    words = {
+        "name": node.name if node.settled else "",
+        "about": node.about,
+        "contact": node.contact,
+        "country": node.country,
+        "sign_up": node.sign_up if node.settled else SignUp.APPROVAL,
+        "crisis_policy": node.crisis_policy,
+        **more,
+    }
+    return Form(
+        {
+            **{key: [value] for key, value in words.items()},
+            "languages": list(node.languages or ("en",)),
+        }
+    )
+
+
+def _welcome_page(request: web.Request, form: Form, problem: Problem | None = None) -> web.Response:
+    return render(
+        request,
+        "node/welcome.html",
+        form=form,
+        problem=problem,
+        languages=LANGUAGES,
+        countries=NAMES,
+        min_password=MIN_PASSWORD,
+    )
+
+
+async def welcome(request: web.Request) -> web.Response:
+    """The node gets its words and its first administrator in one transaction."""
+    form = await forms.read(request)
+    engine, here = request.app[ENGINE], request.app[HERE]
+    try:
+        request.app[MEMORY].sign_ups.check(forms.address_of(request))
+        async with engine.connect() as conn:
+            roles = await _check_token(conn, form.text("token"))
+        prepared = await accounts.prepare(
+            here, login=form.text("login"), password=form.text("password"), roles=roles
+        )
+        async with engine.begin() as conn:
+            await invitations.redeem(conn, form.text("token"))
+            await _settle(conn, form)
+            await accounts.insert(conn, here, prepared)
+    except REFUSED as problem:
+        return _welcome_page(request, form, problem)
+    forget_site(request.app[MEMORY])
+    return await account.welcome(request, prepared, waiting=False)
+
+
+async def _settle(conn: AsyncConnection, form: Form) -> None:
+    try:
+        sign_up = SignUp(form.text("sign_up"))
+    except ValueError as error:
+        raise Malformed("Please choose how people can join.") from error
+    await node_store.settle(
+        conn,
+        name=form.text("name"),
+        about=form.text("about"),
+        contact=form.text("contact"),
+        country=form.text("country"),
+        languages=tuple(tag for tag in form.all("languages") if tag in LANGUAGES) or ("en",),
+        sign_up=sign_up,
+        crisis_policy=form.text("crisis_policy"),
+    )
+
+
+async def show(request: web.Request) -> web.Response:
+    return await _page(request, None)
+
+
+async def _page(
+    request: web.Request,
+    form: Form | None,
+    problem: Problem | None = None,
+    *,
+    invitation: str = "",
+) -> web.Response:
+    session.administrator(request)
+    async with request.app[ENGINE].connect() as conn:
+        node = await node_store.read(conn)
+        blocks = await domains.blocked(conn)
+    async with request.app[ENGINE].connect() as conn:
+        waiting = await approval.waiting(conn, request.app[HERE])
+    return render(
+        request,
+        "node/settings.html",
+        form=form or _filled(node),
+        problem=problem,
+        languages=LANGUAGES,
+        countries=NAMES,
+        waiting=waiting,
+        blocks=blocks,
+        invitation=invitation,
+    )
+
+
+async def save(request: web.Request) -> web.Response:
+    session.administrator(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            await _settle(conn, form)
+    except REFUSED as problem:
+        return await _page(request, form, problem)
+    forget_site(request.app[MEMORY])
+    return see_other("/settings/node")
+
+
+async def decide(request: web.Request) -> web.Response:
+    """POST /settings/node/waiting: let somebody in, or not."""
+    session.administrator(request)
+    form = await forms.read(request)
+    here = request.app[HERE]
+    try:
+        account_id = UUID(form.text("account"))
+    except ValueError as error:
+        raise NotFound from error
+    async with request.app[ENGINE].begin() as conn:
+        if form.text("answer") == "yes":
+            await approval.approve(conn, here, account_id)
+        else:
+            await approval.decline(conn, here, account_id)
+    return see_other("/settings/node#waiting")
+
+
+async def invite(request: web.Request) -> web.Response:
+    """POST /settings/node/invitations: a link, shown this once."""
+    session.administrator(request)
+    form = await forms.read(request)
+    grants = [ADMINISTRATOR] if form.ticked("administrator") else []
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            secret = await invitations.create(conn, uses=form.number("uses"), grants=grants)
+    except REFUSED as problem:
+        return await _page(request, None, problem)
+    link = f"{request.app[HERE].origin}/sign-up?invite={secret}"
+    return await _page(request, None, invitation=link)
+
+
+async def block(request: web.Request) -> web.Response:
+    """POST /settings/node/blocks: neither hear nor tell a domain any more."""
+    session.administrator(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            await domains.block(conn, request.app[HERE], form.text("domain"), form.text("reason"))
+    except REFUSED as problem:
+        return await _page(request, None, problem)
+    return see_other("/settings/node#blocks")
+
+
+async def unblock(request: web.Request) -> web.Response:
+    session.administrator(request)
+    form = await forms.read(request)
+    async with request.app[ENGINE].begin() as conn:
+        await domains.unblock(conn, form.text("domain"))
+    return see_other("/settings/node#blocks")
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/welcome", show_welcome),
+        web.post("/welcome", welcome),
+        web.get("/settings/node", show),
+        web.post("/settings/node", save),
+        web.post("/settings/node/waiting", decide),
+        web.post("/settings/node/invitations", invite),
+        web.post("/settings/node/blocks", block),
+        web.post("/settings/node/unblock", unblock),
+    ]

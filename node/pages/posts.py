@@ -1,0 +1,251 @@
+"""One post: answering it, changing it, taking it back, and what moderators may do with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub.state import ENGINE, HERE
+from groups import desk, threads
+from groups import groups as group_store
+from groups import posts as post_store
+from groups.groups import Group
+from groups.posts import Post
+from kernel.errors import NotFound, Problem
+from kernel.schema.posts import PostState
+from members.personas import Persona
+from moderation.visibility import Viewer
+from node.pages import forms, session, voices
+from node.pages.desk import moderating
+from node.pages.forms import REFUSED, Form
+from node.pages.render import NOINDEX, render, see_other
+from node.pages.threads import agree, as_seen, compose, draft, identity
+from node.pages.voices import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A post that the asker may see, its group, and how they stand there."""
+
+    post: Post
+    group: Group
+    viewer: Viewer
+    place: Place
+
+    def author(self) -> Persona:
+        """The member's own name that wrote it. Raises NotFound: it is not theirs."""
+        for each in self.place.speakers:
+            if each.actor.id == self.post.author_id:
+                return each
+        raise NotFound
+
+
+async def _find(conn: AsyncConnection, request: web.Request) -> Found:
+    session.of(request)
+    viewer = await session.viewer(conn, request)
+    post = await post_store.get(conn, identity(request), viewer)
+    group = await group_store.get(conn, post.group_id, viewer)
+    return Found(
+        post=post, group=group, viewer=viewer, place=await voices.place(conn, request, group)
+    )
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /p/{id}: on to its place in its thread."""
+    async with request.app[ENGINE].connect() as conn:
+        viewer = await session.viewer(conn, request)
+        post = await post_store.get(conn, identity(request), viewer)
+        page = await threads.show(conn, post.thread_id, viewer)
+    near = any(each.id == post.id for each in page.posts)
+    after = "" if near else f"?after={post.id - 1}"
+    answer = see_other(f"/t/{post.thread_id}{after}#p{post.id}")
+    answer.headers.update(NOINDEX)
+    return answer
+
+
+async def show_reply(request: web.Request) -> web.Response:
+    return await _reply_page(request, Form())
+
+
+async def _reply_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    async with request.app[ENGINE].connect() as conn:
+        found = await _find(conn, request)
+        page = await threads.show(conn, found.post.thread_id, found.viewer)
+    used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
+    latest = next((p.author_id for p in reversed(page.posts) if p.author_id in used), None)
+    choices = voices.choices(
+        request,
+        found.place.may_post(found.group, used),
+        f"reply {found.post.id}",
+        form,
+        usual=latest,
+    )
+    return render(
+        request,
+        "threads/reply.html",
+        form=form,
+        problem=problem,
+        headers=NOINDEX,
+        root=page.root,
+        parent=as_seen([found.post], found.viewer, found.place)[0],
+        composer=compose(request, found.group, found.place, choices),
+    )
+
+
+async def reply(request: web.Request) -> web.Response:
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        voices.pace(request)
+        keys = await voices.keys_if_new(request, form)
+        async with request.app[ENGINE].begin() as conn:
+            found = await _find(conn, request)
+            purpose = f"reply {found.post.id}"
+            speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
+            post = await threads.reply(conn, request.app[HERE], speaker, found.post, draft(form))
+            await agree(conn, form, speaker, found.group)
+    except REFUSED as problem:
+        return await _reply_page(request, form, problem)
+    return see_other(f"/p/{post.id}")
+
+
+async def show_edit(request: web.Request) -> web.Response:
+    return await _edit_page(request, None)
+
+
+async def _edit_page(
+    request: web.Request, form: Form | None, problem: Problem | None = None
+) -> web.Response:
+    async with request.app[ENGINE].connect() as conn:
+        found = await _find(conn, request)
+    post = found.post
+    if post.state not in (PostState.SHOWN, PostState.HELD):
+        raise NotFound
+    filled = form or Form.of(
+        title=post.title, text=post.source, note=post.note, language=post.language
+    )
+    choices = _own(request, found.author(), f"edit {post.id}", filled)
+    return render(
+        request,
+        "threads/edit.html",
+        form=filled,
+        problem=problem,
+        headers=NOINDEX,
+        post=post,
+        composer=compose(request, found.group, found.place, choices),
+    )
+
+
+def _own(
+    request: web.Request, author: Persona, purpose: str, form: Form
+) -> Sequence[voices.Choice]:
+    return voices.choices(request, [author], purpose, form)
+
+
+async def edit(request: web.Request) -> web.Response:
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        voices.pace(request)
+        async with request.app[ENGINE].begin() as conn:
+            found = await _find(conn, request)
+            speaker = await voices.speaker(conn, request, form, f"edit {found.post.id}")
+            await threads.edit(conn, request.app[HERE], speaker, found.post, draft(form))
+    except REFUSED as problem:
+        return await _edit_page(request, form, problem)
+    return see_other(f"/p/{identity(request)}")
+
+
+async def show_delete(request: web.Request) -> web.Response:
+    return await _delete_page(request, Form())
+
+
+async def _delete_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    async with request.app[ENGINE].connect() as conn:
+        found = await _find(conn, request)
+    if found.post.state is PostState.DELETED:
+        raise NotFound
+    return render(
+        request,
+        "threads/delete.html",
+        form=form,
+        problem=problem,
+        headers=NOINDEX,
+        group=found.group,
+        parent=as_seen([found.post], found.viewer, found.place)[0],
+        choices=_own(request, found.author(), f"delete {found.post.id}", form),
+    )
+
+
+async def delete(request: web.Request) -> web.Response:
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            found = await _find(conn, request)
+            speaker = await voices.speaker(conn, request, form, f"delete {found.post.id}")
+            await threads.delete(conn, request.app[HERE], speaker, found.post)
+    except REFUSED as problem:
+        return await _delete_page(request, form, problem)
+    return see_other(f"/t/{found.post.thread_id}")
+
+
+async def show_remove(request: web.Request) -> web.Response:
+    return await _remove_page(request, Form())
+
+
+async def _remove_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    async with request.app[ENGINE].connect() as conn:
+        found = await _find(conn, request)
+        await moderating(conn, request, found.group)
+    return render(
+        request,
+        "threads/remove.html",
+        form=form,
+        problem=problem,
+        headers=NOINDEX,
+        group=found.group,
+        parent=as_seen([found.post], found.viewer, found.place)[0],
+    )
+
+
+async def remove(request: web.Request) -> web.Response:
+    """POST /p/{id}/remove, and with `ban` its author stays out of the group from now on."""
+    session.of(request)
+    form = await forms.read(request)
+    here = request.app[HERE]
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            found = await _find(conn, request)
+            speaker, *_ = await moderating(conn, request, found.group)
+            actor = await desk.require(conn, found.group, speaker)
+            reason = form.text("reason")
+            await desk.remove(conn, here, found.group, actor, found.post, reason)
+            if form.ticked("ban"):
+                person = await actor_store.get(conn, found.post.author_id)
+                await desk.ban(conn, here, found.group, actor, person, reason)
+    except REFUSED as problem:
+        return await _remove_page(request, form, problem)
+    return see_other(f"/t/{found.post.thread_id}")
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/p/{id}", show),
+        web.get("/p/{id}/reply", show_reply),
+        web.post("/p/{id}/reply", reply),
+        web.get("/p/{id}/edit", show_edit),
+        web.post("/p/{id}/edit", edit),
+        web.get("/p/{id}/delete", show_delete),
+        web.post("/p/{id}/delete", delete),
+        web.get("/p/{id}/remove", show_remove),
+        web.post("/p/{id}/remove", remove),
+    ]

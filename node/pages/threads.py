@@ -1,0 +1,230 @@
+"""Threads: starting one, reading one, closing and opening one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.state import ENGINE, HERE
+from groups import desk, membership, threads
+from groups import groups as group_store
+from groups import posts as post_store
+from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
+from groups.groups import Group
+from groups.posts import Post
+from kernel.errors import NotFound, Problem
+from kernel.languages import LANGUAGES, name_of
+from kernel.schema.posts import PostState
+from moderation.standing import Speaker
+from moderation.visibility import Viewer
+from node.pages import forms, group_words, session, voices
+from node.pages.desk import moderating
+from node.pages.forms import REFUSED, Form
+from node.pages.groups import find
+from node.pages.home import number
+from node.pages.render import NOINDEX, render, see_other
+from node.pages.voices import Choice, Place
+
+LIMITS: Final = {"post": MAX_POST, "title": MAX_TITLE, "note": MAX_NOTE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A post as one reader sees it."""
+
+    post: Post
+    mine: bool
+    moderating: bool
+    answers: Post | None  # which post it answers, where that is not plain to see
+
+    @property
+    def readable(self) -> bool:
+        """Whether the words are for this reader: removed ones only for their author."""
+        state = self.post.state
+        if state is PostState.HELD:
+            return self.mine or self.moderating
+        return state is PostState.SHOWN or (state is PostState.REMOVED and self.mine)
+
+
+def as_seen(posts: Sequence[Post], viewer: Viewer, place: Place) -> list[Shown]:
+    """The posts of one page, in order."""
+    by_id = {post.id: post for post in posts}
+    return [
+        Shown(
+            post=post,
+            mine=post.author_id in viewer.voices,
+            moderating=bool(place.moderators),
+            answers=None
+            if post.parent_id in (None, post.thread_id)
+            else by_id.get(post.parent_id or 0),
+        )
+        for post in posts
+    ]
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /t/{id}."""
+    after = number(request.query.get("after")) or 0
+    thread_id = identity(request)
+    async with request.app[ENGINE].connect() as conn:
+        viewer = await session.viewer(conn, request)
+        page = await threads.show(conn, thread_id, viewer, after=after)
+        group = await group_store.get(conn, page.root.group_id, viewer)
+        place = await voices.place(conn, request, group)
+    used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
+    speaks = place.may_post(group, used)
+    latest = next((p.author_id for p in reversed(page.posts) if p.author_id in used), None)
+    choices: Sequence[Choice] = ()
+    if session.SESSION in request:
+        purpose = f"reply {page.root.id}"
+        choices = voices.choices(request, speaks, purpose, Form(), usual=latest)
+    public = group.actor.local and group.federates
+    return render(
+        request,
+        "threads/show.html",
+        headers=NOINDEX,
+        alternate=page.root.thread_uri if public else "",
+        root=page.root,
+        posts=as_seen(page.posts, viewer, place),
+        next_after=page.next_after,
+        first=not after,
+        composer=compose(request, group, place, choices),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composer:
+    """What every page with a composer says: who may speak, who reads, what to read first."""
+
+    group: Group
+    path: str
+    place: Place
+    readers: str
+    may_be_new: bool
+    must_read: bool
+    languages: Mapping[str, str]
+    choices: Sequence[Choice]
+    limits: Mapping[str, int]
+
+
+def compose(
+    request: web.Request, group: Group, place: Place, choices: Sequence[Choice]
+) -> Composer:
+    """The composer of one page; a visitor is asked to log in instead."""
+    offered = group.settings.languages if group.settings is not None else ("en",)
+    return Composer(
+        group=group,
+        path=group_words.path(group),
+        place=place,
+        readers=group_words.readers(group),
+        may_be_new=session.SESSION in request and voices.may_be_new(group),
+        must_read=group.accept_from > 0 and not place.read_guidelines(group),
+        languages={tag: name_of(tag) for tag in offered},
+        choices=choices,
+        limits=LIMITS,
+    )
+
+
+def identity(request: web.Request) -> int:
+    """The id in the address. Raises NotFound: it is no id."""
+    found = number(request.match_info["id"])
+    if found is None:
+        raise NotFound
+    return found
+
+
+def draft(form: Form) -> Draft:
+    """What was typed; a language we do not know counts as none."""
+    tag = form.text("language")
+    return Draft(
+        title=form.text("title"),
+        source=form.text("text"),
+        note=form.text("note"),
+        language=tag if tag.partition("-")[0] in LANGUAGES else "",
+        guidelines=form.number("guidelines"),
+    )
+
+
+async def show_new(request: web.Request) -> web.Response:
+    return await _new_page(request, Form())
+
+
+async def _new_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    session.of(request)
+    async with request.app[ENGINE].connect() as conn:
+        group = await find(conn, request)
+        place = await voices.place(conn, request, group)
+    choices = voices.choices(request, place.may_post(group), f"start in {group.id}", form)
+    return render(
+        request,
+        "threads/new.html",
+        form=form,
+        problem=problem,
+        composer=compose(request, group, place, choices),
+    )
+
+
+async def start(request: web.Request) -> web.Response:
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        voices.pace(request)
+        keys = await voices.keys_if_new(request, form)
+        async with request.app[ENGINE].begin() as conn:
+            group = await find(conn, request)
+            purpose = f"start in {group.id}"
+            speaker = await voices.speaker_or_new(conn, request, form, purpose, group, keys)
+            post = await threads.start(conn, request.app[HERE], speaker, group, draft(form))
+            await agree(conn, form, speaker, group)
+    except REFUSED as problem:
+        return await _new_page(request, form, problem)
+    return see_other(f"/t/{post.thread_id}")
+
+
+async def agree(conn: AsyncConnection, form: Form, speaker: Speaker, group: Group) -> None:
+    """Keep that the guidelines were ticked with this post."""
+    version = form.number("guidelines")
+    if version and version <= group.guidelines_version:
+        await membership.accept_guidelines(conn, speaker, group, version)
+
+
+async def lock(request: web.Request) -> web.Response:
+    """POST /t/{id}/lock: the thread can be read and not answered."""
+    return await _set_lock(request, True)
+
+
+async def unlock(request: web.Request) -> web.Response:
+    return await _set_lock(request, False)
+
+
+async def _set_lock(request: web.Request, locked: bool) -> web.Response:
+    session.of(request)
+    form = await forms.read(request)
+    async with request.app[ENGINE].begin() as conn:
+        viewer = await session.viewer(conn, request)
+        root = await post_store.get(conn, identity(request), viewer)
+        if not root.is_root:
+            raise NotFound
+        group = await group_store.get(conn, root.group_id, viewer)
+        speaker, *_ = await moderating(conn, request, group)
+        actor = await desk.require(conn, group, speaker)
+        here = request.app[HERE]
+        if locked:
+            await desk.lock(conn, here, group, actor, root, form.text("reason"))
+        else:
+            await desk.unlock(conn, here, group, actor, root)
+    return see_other(f"/t/{root.id}")
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/g/{name}/new", show_new),
+        web.post("/g/{name}/new", start),
+        web.get("/t/{id}", show),
+        web.post("/t/{id}/lock", lock),
+        web.post("/t/{id}/unlock", unlock),
+    ]

@@ -1,0 +1,194 @@
+"""Which name speaks: chosen in the form itself, never remembered by a session (DESIGN)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.keys import KeyPair
+from activitypub.state import HERE, KEYS
+from groups import membership
+from groups.groups import Group
+from groups.membership import Membership
+from kernel.errors import Malformed, NotFound, TooMany
+from kernel.schema.actors import FollowState
+from kernel.schema.groups import Joining, Posts
+from kernel.sealing import derive
+from members import personas
+from members.personas import Persona
+from members.sessions import Session
+from moderation.standing import Speaker
+from node.pages import session
+from node.pages.forms import Form
+from node.pages.memory import MEMORY
+
+FIELD: Final = "as"
+NEW_NAME: Final = "once"
+_CHOOSE: Final = "Please choose the name you want to speak with. Your words are still here."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One name in a form; `token` is sealed for this session and this form."""
+
+    token: str
+    name: str
+    address: str
+    one_time: bool
+    chosen: bool
+
+
+def choices(
+    request: web.Request,
+    speakers: Sequence[Persona],
+    purpose: str,
+    form: Form,
+    *,
+    usual: UUID | None = None,
+) -> list[Choice]:
+    """The names to pick from; the one picked before a refusal stays picked, else `usual` is."""
+    current = session.of(request)
+    before = _opened(current, form, purpose) or usual
+    return [
+        Choice(
+            token=personas.seal_choice(current, each.actor.id, purpose),
+            name=each.actor.name,
+            address=each.actor.address,
+            one_time=each.one_time,
+            chosen=each.actor.id == before or len(speakers) == 1,
+        )
+        for each in speakers
+    ]
+
+
+def _opened(current: Session, form: Form, purpose: str) -> UUID | None:
+    try:
+        return personas.open_choice(current, form.text(FIELD), purpose)
+    except Malformed:
+        return None
+
+
+async def speaker(conn: AsyncConnection, request: web.Request, form: Form, purpose: str) -> Speaker:
+    """The name the form was sent with. Raises SignedOut, Malformed: none was chosen."""
+    current = session.of(request)
+    persona_id = _opened(current, form, purpose)
+    if persona_id is None:
+        raise Malformed(_CHOOSE)
+    try:
+        return await personas.speaker(conn, current.member, persona_id)
+    except NotFound:
+        raise Malformed(_CHOOSE) from None
+
+
+async def keys_if_new(request: web.Request, form: Form) -> KeyPair | None:
+    """Keys for a name that is made for this thread; fetched before any transaction."""
+    return await request.app[KEYS].take() if form.text(FIELD) == NEW_NAME else None
+
+
+async def speaker_or_new(
+    conn: AsyncConnection,
+    request: web.Request,
+    form: Form,
+    purpose: str,
+    group: Group,
+    keys: KeyPair | None,
+) -> Speaker:
+    """As `speaker`, or a name made for this thread alone, which joins an open group on its way."""
+    if keys is None:
+        return await speaker(conn, request, form, purpose)
+    if not may_be_new(group):
+        raise Malformed(_CHOOSE)
+    here, member = request.app[HERE], session.of(request).member
+    actor = await personas.create_one_time(
+        conn,
+        here,
+        member,
+        keys=keys,
+        throttle=request.app[MEMORY].one_time,
+    )
+    made = await personas.speaker(conn, member, actor.id)
+    if group.settings is not None and group.settings.posts is Posts.MEMBERS:
+        await membership.join(conn, here, made, group, guidelines=form.number("guidelines"))
+    return made
+
+
+def may_be_new(group: Group) -> bool:
+    """Whether somebody may post here under a name made for one thread."""
+    settings = group.settings
+    if settings is None or not settings.one_time:
+        return False
+    return settings.posts is Posts.ANYONE or (
+        settings.posts is Posts.MEMBERS and settings.joining is Joining.OPEN
+    )
+
+
+async def mine(conn: AsyncConnection, request: web.Request) -> Sequence[Persona]:
+    """The names of whoever is signed in; nobody has none."""
+    current = request.get(session.SESSION)
+    return [] if current is None else await personas.mine(conn, current.member)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How a member stands in a group, by each of their names."""
+
+    speakers: Sequence[Persona]
+    memberships: Sequence[Membership]
+
+    @property
+    def members(self) -> list[Persona]:
+        """Names that belong to the group."""
+        return self._in({m.persona_id for m in self.memberships if m.state is FollowState.ACCEPTED})
+
+    @property
+    def waiting(self) -> list[Persona]:
+        """Names that asked to join."""
+        return self._in({m.persona_id for m in self.memberships if m.state is FollowState.PENDING})
+
+    @property
+    def outside(self) -> list[Persona]:
+        """Names that could join."""
+        known = {m.persona_id for m in self.memberships}
+        return [p for p in self.speakers if p.actor.id not in known and not p.one_time]
+
+    @property
+    def moderators(self) -> list[Persona]:
+        """Names that look after the group."""
+        return self._in({m.persona_id for m in self.memberships if m.moderator})
+
+    def may_post(self, group: Group, used: Collection[UUID] = ()) -> list[Persona]:
+        """Names that the group lets speak; one-time ones only where they are `used` already."""
+        anyone = group.settings is not None and group.settings.posts is Posts.ANYONE
+        allowed = self.speakers if anyone else self.members
+        return [p for p in allowed if not p.one_time or p.actor.id in used]
+
+    def read_guidelines(self, group: Group) -> bool:
+        """Whether each of the member's names here has accepted what the group asks for now."""
+        belong = [m for m in self.memberships if m.state is FollowState.ACCEPTED]
+        return bool(belong) and all(m.guidelines >= group.accept_from for m in belong)
+
+    def _in(self, wanted: Collection[UUID]) -> list[Persona]:
+        return [p for p in self.speakers if p.actor.id in wanted]
+
+
+async def place(conn: AsyncConnection, request: web.Request, group: Group) -> Place:
+    """How whoever is signed in stands in the group."""
+    speakers = await mine(conn, request)
+    found = await membership.of(conn, group, [p.actor.id for p in speakers])
+    return Place(speakers=speakers, memberships=found)
+
+
+def pace(request: web.Request) -> None:
+    """Raises TooMany: the member sent a great deal within ten minutes."""
+    key = derive(session.of(request).member.root, "posting throttle")
+    try:
+        request.app[MEMORY].posts.check(key)
+    except TooMany as problem:
+        raise TooMany(
+            "You sent a lot within a few minutes. Your words are still here: "
+            "please wait a little, then send them.",
+            retry_after=problem.retry_after,
+        ) from None
