@@ -193,8 +193,11 @@ class Deliverer:
                         poison[row.id] = type(error).__name__
             return None
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(send_lane(lane)) for lane in lanes.values()]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(send_lane(lane)) for lane in lanes.values()]
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
         async with self.engine.begin() as conn:
             await conn.execute(sa.delete(deliveries).where(deliveries.c.id.in_(done)))
             waiting = [row.id for row in rows if row.id not in done]
@@ -282,10 +285,10 @@ class Deliverer:
 def backoff(failures: int, retry_after: int | None) -> timedelta:
     """How long a peer rests: 1 min doubling to 12 h, a fifth of jitter, Retry-After obeyed."""
     pause = min(FIRST_BACKOFF * 2 ** min(failures, 20), LONGEST_BACKOFF)
-    if retry_after is not None:
-        pause = max(pause, min(timedelta(seconds=retry_after), LONGEST_BACKOFF))
-    jitter = 0.8 + secrets.randbelow(400) / 1000
-    return timedelta(seconds=pause.total_seconds() * jitter)
+    pause *= 0.8 + secrets.randbelow(400) / 1000
+    if retry_after is None:
+        return pause
+    return max(pause, min(timedelta(seconds=retry_after), LONGEST_BACKOFF))
 
 
 def _retry_after(answer: Answer) -> int | None:

@@ -39,6 +39,7 @@ class ActivityKind(StrEnum):
     CREATE = "Create"
     DELETE = "Delete"
     DISLIKE = "Dislike"
+    EMOJI_REACT = "EmojiReact"
     FOLLOW = "Follow"
     LIKE = "Like"
     LOCK = "Lock"
@@ -197,7 +198,7 @@ class Note:
             recipients=recipients_of(document),
             title=" ".join(text_of(document.get("name"), MAX_TITLE).split()),
             content=text_of(document.get("content"), MAX_HTML),
-            summary=summary if document.get("type") == "Note" else "",
+            summary=summary if document.get("type") in ("Note", "Question") else "",  # WIRE-P4
             sensitive=document.get("sensitive") is True,
             parent=None if parent is None else uri_of(parent, "parent"),
             context=id_of(document.get("context")),

@@ -131,6 +131,12 @@ async def by_name(conn: AsyncConnection, name: str, viewer: Viewer) -> Group:
     return Group.of(row)
 
 
+async def behind_desk(conn: AsyncConnection, desk_id: UUID) -> Group | None:
+    """The group that a desk speaks for; None for the node's own."""
+    row = (await conn.execute(_select().where(groups.c.desk_id == desk_id))).first()
+    return Group.of(row) if row else None
+
+
 def _check_words(name: str, about: str, rules: str) -> None:
     if not name.strip():
         raise Malformed("Please give the group a name.")

@@ -26,6 +26,7 @@ class Gathered:
     notes: tuple[Note, ...] = ()
     people: dict[str, Actor] = field(default_factory=dict)
     gone: bool = False
+    moderates: bool = False  # the actor moderates the group that passed the activity on
     ancestor: str | None = None  # nearest ancestor that is known here
 
 

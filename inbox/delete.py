@@ -23,6 +23,8 @@ async def receive(arrival: Arrival) -> None:
     """Take a post, or everything an actor said, away. Raises NotAllowed: it is not theirs."""
     uri = arrival.activity.object_uri
     if uri == arrival.activity.actor:
+        if arrival.group is not None:
+            raise NotAllowed("Only an actor itself can say that it is gone.")
         await _close(arrival)
         return
     post = await post_store.by_uri(arrival.conn, uri)
@@ -44,7 +46,7 @@ async def _by_author(arrival: Arrival, post: Post) -> None:
     await outbox.forget(arrival.conn, post.uri)
     await _bury(arrival, post.uri)
     group = await group_store.get(arrival.conn, post.group_id)
-    if group.settings is not None and post.shown:
+    if arrival.group is None and group.settings is not None and post.shown:
         await telling.retracted(
             arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
         )
@@ -54,9 +56,7 @@ async def _by_moderator(arrival: Arrival, post: Post) -> None:
     """A removal counts inside the moderator's own group only (WIRE-G17, G35)."""
     group = await group_store.get(arrival.conn, post.group_id)
     if arrival.group is not None:
-        allowed = group.id == arrival.group.id and same_origin(
-            arrival.activity.actor, group.actor.uri
-        )
+        allowed = group.id == arrival.group.id and arrival.gathered.moderates
     else:
         allowed = await group_store.is_moderator(arrival.conn, group.id, [arrival.actor.id])
     if not allowed:
@@ -71,8 +71,13 @@ async def _by_moderator(arrival: Arrival, post: Post) -> None:
 
 
 async def _bury(arrival: Arrival, uri: str) -> None:
-    """Remember that this id is dead, so that a late Create does not raise it."""
+    """Remember that this id is dead, so that a late Create does not raise it.
+
+    A group's word is not enough: the post's own server has to say so too (WIRE-G17).
+    """
     if not same_origin(uri, arrival.activity.actor) or arrival.here.is_local(uri):
+        return
+    if arrival.group is not None and not arrival.gathered.gone:
         return
     await arrival.conn.execute(
         insert(tombstones)

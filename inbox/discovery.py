@@ -9,6 +9,7 @@ from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.state import ENGINE, HERE
 from groups import groups as group_store
+from groups.groups import Group
 from kernel.errors import Gone, Malformed, NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorKind, ActorState
@@ -51,6 +52,14 @@ async def webfinger(request: web.Request) -> web.Response:
             "template": f"{here.origin}/interact?uri={{uri}}",
         },
     ]
+    if found.kind is ActorKind.APPLICATION:
+        links.append(
+            {
+                "rel": "https://www.w3.org/ns/activitystreams#Service",  # FEP-d556
+                "type": "application/activity+json",
+                "href": found.uri,
+            }
+        )
     return _json(
         {
             "subject": f"acct:{found.handle}@{here.host}",
@@ -77,10 +86,13 @@ async def _find(conn: AsyncConnection, here: Here, resource: str) -> Actor:
             found = await actor_store.by_handle(conn, name)
     if found is None or not found.local:
         raise NotFound
+    group: Group | None = None
     if found.kind is ActorKind.GROUP:
         group = await group_store.get(conn, found.id, VISITOR)
-        if not group.federates:
-            raise NotFound
+    elif found.kind is ActorKind.SERVICE:
+        group = await group_store.behind_desk(conn, found.id)
+    if group is not None and not group.federates:
+        raise NotFound
     return found
 
 

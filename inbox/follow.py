@@ -83,9 +83,9 @@ async def _stored_pair(arrival: Arrival, uri: str) -> tuple[Actor, Actor] | None
     )
 
 
-async def receive_undo(arrival: Arrival, inner: Activity | None) -> bool:
+async def receive_undo(arrival: Arrival, uri: str, inner: Activity | None) -> bool:
     """A follower leaves; also when only the Follow's id is named. False: no Follow is meant."""
-    pair = await _stored_pair(arrival, arrival.activity.object_uri)
+    pair = await _stored_pair(arrival, uri)
     if pair is not None and pair[0].id == arrival.actor.id:
         await follows.forget(arrival.conn, *pair)
         return True

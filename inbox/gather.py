@@ -10,10 +10,11 @@ from activitypub import nodeinfo
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.remote import Remote
-from activitypub.vocab import TOMBSTONE, Activity, ActivityKind, Note, kind_of
+from activitypub.vocab import Activity, ActivityKind, Note, kind_of, uris_of
 from groups import posts as post_store
+from groups.groups import Group
 from inbox.arrival import Gathered
-from kernel.errors import Malformed, NotAllowed, NotFound, Problem, TooMany
+from kernel.errors import Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.urls import host_of, same_origin
@@ -24,6 +25,9 @@ MAX_CLIMB = 50  # WIRE-G45
 
 _AT_ONCE = timedelta(0)
 _ACTORS = {kind.value for kind in ActorKind}
+_DECISIONS = frozenset(
+    {ActivityKind.BLOCK, ActivityKind.DELETE, ActivityKind.LOCK, ActivityKind.REMOVE}
+)
 
 
 @dataclass(slots=True)
@@ -37,9 +41,10 @@ class Gatherer:
     people: dict[str, Actor] = field(default_factory=dict)
 
     def _spend(self) -> None:
+        """Raises Malformed: trying again would cost as much, so it is given up for good."""
         self.fetches += 1
         if self.fetches > MAX_FETCHES:
-            raise TooMany("That would take too many look-ups.")
+            raise Malformed("That would take too many look-ups.")
 
     async def person(self, uri: str) -> Actor:
         """An actor, fetched where unknown. Raises NotAllowed: its domain is blocked."""
@@ -88,6 +93,16 @@ class Gatherer:
             parent = found.parent
         return tuple(reversed(notes)), None
 
+    async def moderates(self, actor_uri: str, group: Group) -> bool:
+        """Whether a group elsewhere lists the actor, or the actor is on its server (WIRE-G17)."""
+        if same_origin(actor_uri, group.actor.uri):
+            return True
+        if group.actor.moderators_uri is None:
+            return False
+        self._spend()
+        document = await self.remote.document(group.actor.moderators_uri)
+        return actor_uri in uris_of(document.get("orderedItems"))
+
     async def nearest_known(self, note: Note) -> str | None:
         """The nearest ancestor known here; unreadable ancestors end the climb."""
         try:
@@ -97,38 +112,54 @@ class Gatherer:
 
 
 async def gather(
-    engine: AsyncEngine, here: Here, remote: Remote, activity: Activity, *, by_group: bool
+    engine: AsyncEngine,
+    here: Here,
+    remote: Remote,
+    activity: Activity,
+    group: Group | None,
+    note: Note | None = None,
 ) -> Gathered:
     """Everything the handler of `activity` needs from other servers.
 
-    With `by_group` the activity came inside a group's Announce: nothing in it is believed, and
-    posts are read from their own server (WIRE-G14, G17; SEC-S26).
+    With a `group` the activity came inside its Announce: nothing in it is believed, and posts are
+    read from their own server (WIRE-G14, G17; SEC-S26), unless `note` was read there already.
     Raises Problem, Unreachable: it could not be had.
     """
     it = Gatherer(engine, here, remote)
-    kind, embedded = activity.kind, activity.embedded
-    if kind == ActivityKind.FOLLOW:
+    kind = activity.kind
+    if group is None and kind in (ActivityKind.FOLLOW, ActivityKind.CREATE):
         await nodeinfo.learn(engine, here, remote, host_of(activity.actor))
     if kind in (ActivityKind.CREATE, ActivityKind.UPDATE):
-        return await _gather_said(it, activity, by_group=by_group)
-    if kind == ActivityKind.DELETE:
-        return await _gather_deleted(it, activity, by_group=by_group)
-    if kind == ActivityKind.UNDO and embedded is not None and by_group:
-        return Gathered(people=it.people)
+        return await _gather_said(it, activity, note, by_group=group is not None)
     if kind == ActivityKind.BLOCK and activity.object and not here.is_local(activity.object):
         await it.person(activity.object)
-    return Gathered(people=it.people)
+    if group is None:
+        return Gathered(people=it.people)
+    if kind == ActivityKind.DELETE and same_origin(activity.actor, activity.object_uri):
+        return await _gather_deleted(it, activity)
+    moderates = _decides(activity) and await it.moderates(activity.actor, group)
+    return Gathered(people=it.people, moderates=moderates)
 
 
-async def _gather_said(it: Gatherer, activity: Activity, *, by_group: bool) -> Gathered:
+def _decides(activity: Activity) -> bool:
+    """Whether only a moderator may do that."""
+    if activity.kind == ActivityKind.UNDO:
+        return activity.embedded is not None and activity.embedded.get("type") in _DECISIONS
+    return activity.kind in _DECISIONS
+
+
+async def _gather_said(
+    it: Gatherer, activity: Activity, note: Note | None, *, by_group: bool
+) -> Gathered:
     uri = activity.object_uri
     if activity.embedded is not None and kind_of(activity.embedded) in _ACTORS:
         it.people[uri] = await _renewed(it, uri)
         return Gathered(people=it.people)
     if it.here.is_local(uri):
         return Gathered(people=it.people)
-    note: Note | None = None
-    if not by_group and activity.embedded is not None:
+    if note is not None:
+        await it.person(note.author)
+    elif not by_group and activity.embedded is not None:
         note = Note.parse(activity.embedded)
         if note.author != activity.actor or not same_origin(note.id, activity.actor):
             raise NotAllowed("Only its author can send a post.")  # SEC-S5, S7
@@ -153,31 +184,10 @@ async def _renewed(it: Gatherer, uri: str) -> Actor:
     return await it.remote.actor(uri, max_age=_AT_ONCE)
 
 
-async def _gather_deleted(it: Gatherer, activity: Activity, *, by_group: bool) -> Gathered:
+async def _gather_deleted(it: Gatherer, activity: Activity) -> Gathered:
+    """Whether the object's own server shows it no more (WIRE-G17)."""
     uri = activity.object_uri
-    if not by_group or it.here.is_local(uri) or same_origin(activity.actor, uri) is False:
+    if it.here.is_local(uri):
         return Gathered(people=it.people)
     it._spend()
     return Gathered(people=it.people, gone=await it.remote.is_gone(uri))
-
-
-def unwrap(activity: Activity) -> Activity | str:
-    """What a group's Announce carries: an activity, or the id of a post (WIRE-G14, G15).
-
-    Raises Malformed: a list, or Announces deeper than one.
-    """
-    inner = activity.embedded
-    if inner is None:
-        return activity.object_uri
-    if kind_of(inner) == ActivityKind.ANNOUNCE:
-        value = inner.get("object")
-        if not isinstance(value, dict):
-            return Activity.parse(inner).object_uri
-        inner = value
-        if kind_of(inner) == ActivityKind.ANNOUNCE:
-            raise Malformed("An announcement of an announcement of an announcement.")
-    if kind_of(inner) in set(ActivityKind):
-        return Activity.parse(inner)
-    if kind_of(inner) == TOMBSTONE:
-        raise Malformed("There is nothing in it.")
-    return activity.object_uri

@@ -9,7 +9,6 @@ from groups.groups import Group
 from inbox.arrival import Arrival
 from kernel.errors import NotAllowed, NotFound
 from kernel.schema.actors import ActorKind
-from kernel.urls import same_origin
 
 
 async def receive(arrival: Arrival) -> None:
@@ -31,9 +30,12 @@ async def act(arrival: Arrival, kind: str, *, undo: bool, object_uri: str = "") 
 
 
 async def _authorised(arrival: Arrival, group: Group) -> None:
-    """The group's own listed actors, nothing by host alone (WIRE-G35)."""
+    """The group's own listed actors, nothing by host alone (WIRE-G35).
+
+    A group elsewhere answers for its own server's decisions about itself (WIRE 4.9, rule 2).
+    """
     if arrival.group is not None:
-        if arrival.group.id == group.id and same_origin(arrival.activity.actor, group.actor.uri):
+        if arrival.group.id == group.id and arrival.gathered.moderates:
             return
     elif await group_store.is_moderator(arrival.conn, group.id, [arrival.actor.id]):
         return
@@ -68,6 +70,10 @@ async def _remove(arrival: Arrival, uri: str) -> None:
     await desk.remove(
         arrival.conn, arrival.here, group, arrival.actor, post, arrival.activity.summary
     )
+    if group.settings is not None:
+        await telling.retracted(
+            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
+        )
 
 
 async def _block(arrival: Arrival, uri: str, *, undo: bool) -> None:
@@ -83,14 +89,18 @@ async def _block(arrival: Arrival, uri: str, *, undo: bool) -> None:
         raise NotFound
     if undo:
         await desk.unban(arrival.conn, arrival.here, group, arrival.actor, person)
-        return
-    until = time_of(arrival.activity.document.get("endTime"))
-    await desk.ban(
-        arrival.conn,
-        arrival.here,
-        group,
-        arrival.actor,
-        person,
-        arrival.activity.summary,
-        until.date() if until else None,
-    )
+    else:
+        until = time_of(arrival.activity.document.get("endTime"))
+        await desk.ban(
+            arrival.conn,
+            arrival.here,
+            group,
+            arrival.actor,
+            person,
+            arrival.activity.summary,
+            until.date() if until else None,
+        )
+    if group.settings is not None:
+        await telling.carried(
+            arrival.conn, arrival.here, group, None, arrival.activity.document, arrival.body
+        )

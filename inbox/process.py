@@ -1,6 +1,7 @@
 """From `received` to effect: claim, read what is needed, handle in one transaction (DESIGN 3)."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,7 +19,8 @@ from groups import groups as group_store
 from groups.groups import Group
 from inbox import delete, follow, moderate, react, said, undo
 from inbox.arrival import Arrival, Gathered, Handler, NotYet
-from inbox.gather import gather, unwrap
+from inbox.gather import gather
+from inbox.unwrap import Inner, unwrap
 from kernel.db import describe
 from kernel.errors import NotFound, Problem, TooMany
 from kernel.here import Here
@@ -43,6 +45,7 @@ HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.CREATE: said.receive_create,
     ActivityKind.DELETE: delete.receive,
     ActivityKind.DISLIKE: react.receive,
+    ActivityKind.EMOJI_REACT: react.receive,
     ActivityKind.FOLLOW: follow.receive,
     ActivityKind.LIKE: react.receive,
     ActivityKind.LOCK: moderate.receive,
@@ -128,39 +131,68 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
             raise NotFound
     if outer.kind not in set(ActivityKind):
         raise NotFound
-    activity, actor, gathered = outer, signer, Gathered()
-    handler = (
-        react.receive if outer.kind == ActivityKind.ANNOUNCE else HANDLERS[ActivityKind(outer.kind)]
-    )
-    body, context = row.body.decode(), None
-    if group is not None:
-        activity = await _inner(engine, remote, outer)
-        if activity.kind not in PASSED_ON:
-            raise NotFound
-        handler = HANDLERS[ActivityKind(activity.kind)]
-        context = id_of(outer.document.get("context"))
-        if context is not None and not same_origin(context, group.actor.uri):
-            context = None
-    if outer.kind != ActivityKind.ANNOUNCE or group is not None:
-        gathered = await gather(engine, here, remote, activity, by_group=group is not None)
-        actor = gathered.people.get(activity.actor, signer)
+    if group is None:
+        inners = [Inner(activity=outer)]
+    else:
+        inners = [
+            inner
+            for inner in await unwrap(engine, remote, outer)
+            if inner.activity.kind in PASSED_ON
+        ]
+    if not inners:
+        raise NotFound
+    gathered = []
+    for inner in inners:
+        if group is None and outer.kind == ActivityKind.ANNOUNCE:
+            gathered.append(Gathered())
+        else:
+            gathered.append(await gather(engine, here, remote, inner.activity, group, inner.note))
     async with engine.begin() as conn:
-        if group is not None and outer.embedded is not None:
+        if group is not None and isinstance(outer.document.get("object"), dict | list):
             await remotes.speaks_wrapped(conn, signer.host)
-        await handler(
-            Arrival(
+        for inner, found in zip(inners, gathered, strict=True):
+            arrival = Arrival(
                 conn=conn,
                 here=here,
-                activity=activity,
-                actor=actor,
-                gathered=gathered,
-                body=body,
+                activity=inner.activity,
+                actor=found.people.get(inner.activity.actor, signer),
+                gathered=found,
+                body=row.body.decode(),
                 group=group,
-                context=context,
-                patient=row.attempts <= PATIENCE,
+                context=_thread_name(outer, group),
+                patient=row.attempts <= PATIENCE and len(inners) == 1,
             )
-        )
+            await _handle(arrival, alone=len(inners) == 1)
         await _mark(conn, row, ReceivedState.DONE, "")
+
+
+async def _handle(arrival: Arrival, *, alone: bool) -> None:
+    """Run the handler; one of several that is refused leaves the others as they are."""
+    kind = ActivityKind(arrival.activity.kind)
+    handler = react.receive if kind is ActivityKind.ANNOUNCE else HANDLERS[kind]
+    if alone:
+        await _one_at_a_time(arrival.conn, arrival.activity.object)
+        await handler(arrival)
+        return
+    with suppress(Problem):
+        async with arrival.conn.begin_nested():
+            await handler(arrival)
+
+
+async def _one_at_a_time(conn: AsyncConnection, uri: str | None) -> None:
+    """Hold back whatever else is about the same object, such as its Delete, until this commits."""
+    if uri is not None:
+        await conn.execute(
+            sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(uri, 0)))
+        )
+
+
+def _thread_name(outer: Activity, group: Group | None) -> str | None:
+    """The name that a group gives the thread, on its own server (WIRE-G41)."""
+    context = id_of(outer.document.get("context"))
+    if group is None or context is None or not same_origin(context, group.actor.uri):
+        return None
+    return context
 
 
 async def _passing_group(conn: AsyncConnection, outer: Activity, signer: Actor) -> Group | None:
@@ -179,28 +211,6 @@ async def _passing_group(conn: AsyncConnection, outer: Activity, signer: Actor) 
         .limit(1)
     )
     return await group_store.get(conn, signer.id) if followed is not None else None
-
-
-async def _inner(engine: AsyncEngine, remote: Remote, outer: Activity) -> Activity:
-    """What the Announce carries; of a bare post a Create is made, to be proven like any other."""
-    inner = unwrap(outer)
-    if isinstance(inner, Activity):
-        return inner
-    if remote.here.is_local(inner):
-        author = f"{remote.here.origin}/"
-    else:
-        author = (await remote.note(inner)).author
-    return Activity(
-        id=inner,
-        kind=ActivityKind.CREATE,
-        actor=author,
-        object=inner,
-        embedded=None,
-        target=None,
-        recipients=outer.recipients,
-        summary="",
-        document=outer.document,
-    )
 
 
 async def _mark(conn: AsyncConnection, row: Row, state: ReceivedState, reason: str) -> None:

@@ -1,13 +1,19 @@
-"""Like, Dislike and a person's boost: counted, and passed on where a group reads it (WIRE in-5)."""
+"""Like, Dislike and a person's boost: counted, and passed on where a group reads it (WIRE in-5).
+
+A group elsewhere may pass votes on that nobody can prove: they count, in that group alone, and are
+never shown as somebody's (WIRE-G16).
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from activitypub import outbox
 from activitypub.vocab import ActivityKind
 from groups import groups as group_store
 from groups import posts as post_store
 from groups import telling
-from inbox.arrival import Arrival
+from groups.posts import Post
+from inbox.arrival import Arrival, NotYet
 from kernel.errors import NotFound
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
@@ -15,14 +21,22 @@ from kernel.schema.tables import reactions
 _KINDS = {
     ActivityKind.LIKE: ReactionKind.LIKE,
     ActivityKind.DISLIKE: ReactionKind.DISLIKE,
+    ActivityKind.EMOJI_REACT: ReactionKind.LIKE,
     ActivityKind.ANNOUNCE: ReactionKind.SHARE,
 }
 
+_PASSED_ON = frozenset({ActivityKind.LIKE, ActivityKind.DISLIKE})  # WIRE-G12
+
 
 async def receive(arrival: Arrival) -> None:
-    """Count it once per actor. Raises NotFound: the post is not here."""
+    """Count it once per actor. Raises NotFound: the post is not here, or not for other servers."""
     post = await post_store.by_uri(arrival.conn, arrival.activity.object_uri)
-    if post is None or not post.shown:
+    if post is None and arrival.group is not None and arrival.patient:
+        raise NotYet
+    if post is None or not post.shown or not _is_theirs(arrival, post):
+        raise NotFound
+    group = await group_store.get(arrival.conn, post.group_id)
+    if not group.federates:
         raise NotFound
     kind = _KINDS[ActivityKind(arrival.activity.kind)]
     added = await arrival.conn.execute(
@@ -35,13 +49,15 @@ async def receive(arrival: Arrival) -> None:
         )
         .on_conflict_do_nothing()
     )
-    if not added.rowcount or arrival.group is not None or kind is ReactionKind.SHARE:
-        return
-    group = await group_store.get(arrival.conn, post.group_id)
-    if group.settings is not None:
+    if added.rowcount and group.settings is not None and arrival.activity.kind in _PASSED_ON:
         await telling.carried(
             arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
         )
+
+
+def _is_theirs(arrival: Arrival, post: Post) -> bool:
+    """A group speaks for its own posts only."""
+    return arrival.group is None or post.group_id == arrival.group.id
 
 
 async def undo(arrival: Arrival, uri: str, kind: str | None, object_uri: str | None) -> bool:
@@ -55,5 +71,29 @@ async def undo(arrival: Arrival, uri: str, kind: str | None, object_uri: str | N
                 reactions.c.post_id == post.id, reactions.c.kind == _KINDS[ActivityKind(kind)]
             )
             meant = sa.or_(meant, same)
-    removed = await arrival.conn.execute(sa.delete(reactions).where(mine, meant))
-    return bool(removed.rowcount) or kind in _KINDS
+    found = await arrival.conn.execute(
+        sa.select(reactions.c.post_id, reactions.c.uri).where(mine, meant)
+    )
+    removed = found.all()
+    for post_id, reaction_uri in removed:
+        await _remove(arrival, post_id, reaction_uri)
+    return bool(removed) or kind in _KINDS
+
+
+async def _remove(arrival: Arrival, post_id: int, uri: str) -> None:
+    """Count it off; who was told of it is told of its Undo."""
+    post = await post_store.get(arrival.conn, post_id)
+    if not _is_theirs(arrival, post):
+        raise NotFound
+    await arrival.conn.execute(
+        sa.delete(reactions).where(
+            reactions.c.post_id == post_id,
+            reactions.c.uri == uri,
+            reactions.c.actor_uri == arrival.activity.actor,
+        )
+    )
+    group = await group_store.get(arrival.conn, post.group_id)
+    if await outbox.sent_as(arrival.conn, group.actor, "Announce", uri) is not None:
+        await telling.carried(
+            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
+        )

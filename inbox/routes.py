@@ -31,6 +31,7 @@ from moderation.visibility import VISITOR
 MAX_BODY = 1024 * 1024
 _ACTIVITY_TYPES = ("application/activity+json", "application/ld+json")
 _CONTEXT_PAGE = 100
+_ACTORS = ("", "/u/{name}", "/g/{name}", "/desk/{name}")  # the node itself, and who lives here
 
 
 def wants_document(request: web.Request) -> bool:
@@ -103,32 +104,48 @@ def _base(request: web.Request) -> str:
 
 async def get_instance(request: web.Request) -> web.Response:
     """The node itself, readable unsigned (WIRE-D12, S24)."""
-    here = request.app[HERE]
     async with request.app[ENGINE].connect() as conn:
-        found = await actor_store.by_uri(conn, f"{here.origin}/")
+        return document_response(documents.actor(await _instance(conn, request)))
+
+
+async def _instance(conn: AsyncConnection, request: web.Request) -> Actor:
+    found = await actor_store.by_uri(conn, f"{request.app[HERE].origin}/")
     if found is None:
         raise NotFound
-    return document_response(documents.actor(found))
+    return found
 
 
 async def get_person(request: web.Request) -> web.Response:
-    async with request.app[ENGINE].connect() as conn:
-        return document_response(documents.actor(await _local(conn, request, ActorKind.PERSON)))
+    """A persona; one that closed answers 410 with a Tombstone (WIRE 2.4)."""
+    try:
+        async with request.app[ENGINE].connect() as conn:
+            found = await _local(conn, request, ActorKind.PERSON)
+    except Gone:
+        uri = f"{request.app[HERE].origin}{_base(request)}"
+        return document_response(documents.tombstone(uri, "Person"), status=410)
+    return document_response(documents.actor(found))
 
 
 async def get_desk(request: web.Request) -> web.Response:
-    here, name = request.app[HERE], request.match_info["name"]
     async with request.app[ENGINE].connect() as conn:
-        desk = await actor_store.by_uri(conn, f"{here.origin}/desk/{name}")
-        if desk is None:
-            raise NotFound
-    return document_response(documents.actor(desk))
+        return document_response(documents.actor(await _desk(conn, request)))
+
+
+async def _desk(conn: AsyncConnection, request: web.Request) -> Actor:
+    """The desk of the node, or of a group that other servers may know (WIRE-T12)."""
+    found = await actor_store.by_uri(conn, f"{request.app[HERE].origin}{_base(request)}")
+    if found is None:
+        raise NotFound
+    group = await group_store.behind_desk(conn, found.id)
+    if group is not None and not group.federates:
+        raise NotFound
+    return found
 
 
 async def _group(conn: AsyncConnection, request: web.Request) -> Group:
     """A group that federates; one that does not is not there for other servers (WIRE-T12)."""
     found = await group_store.by_name(conn, request.match_info["name"], VISITOR)
-    if not found.actor.local or not found.federates:
+    if found.actor.uri != f"{request.app[HERE].origin}{_base(request)}" or not found.federates:
         raise NotFound
     return found
 
@@ -154,9 +171,8 @@ async def get_followers(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as conn:
         actor = await _any_actor(conn, request)
         total = await count_followers(conn, actor.id)
-    return document_response(
-        documents.hidden_collection(f"{actor.uri}/followers", round(total, -1))
-    )
+    uri = f"{request.app[HERE].origin}{request.path}"
+    return document_response(documents.hidden_collection(uri, round(total, -1)))
 
 
 async def get_outbox(request: web.Request) -> web.Response:
@@ -167,7 +183,8 @@ async def get_outbox(request: web.Request) -> web.Response:
         if actor.kind is ActorKind.GROUP:
             items = await announced(conn, actor)
         total = await posts_of(conn, actor)
-    return document_response(documents.collection(f"{actor.uri}/outbox", items, total=total))
+    uri = f"{request.app[HERE].origin}{request.path}"
+    return document_response(documents.collection(uri, items, total=total))
 
 
 async def get_empty(request: web.Request) -> web.Response:
@@ -179,10 +196,15 @@ async def get_empty(request: web.Request) -> web.Response:
 
 
 async def _any_actor(conn: AsyncConnection, request: web.Request) -> Actor:
+    """Whose collection a URL names. Raises NotFound, Gone."""
     kind = request.path.split("/")[1]
     if kind == "g":
         return (await _group(conn, request)).actor
-    return await _local(conn, request, ActorKind.PERSON)
+    if kind == "u":
+        return await _local(conn, request, ActorKind.PERSON)
+    if kind == "desk":
+        return await _desk(conn, request)
+    return await _instance(conn, request)
 
 
 def _number(request: web.Request, name: str, *, query: bool = False) -> int:
@@ -282,15 +304,12 @@ DOCUMENTS = {
 
 def routes() -> list[web.RouteDef]:
     """Addresses that only servers use."""
-    inboxes = ["/inbox", "/u/{name}/inbox", "/g/{name}/inbox", "/desk/{name}/inbox"]
     return [
-        *(web.post(path, post_inbox) for path in inboxes),
+        *(web.post(f"{path}/inbox", post_inbox) for path in _ACTORS),
         web.get("/desk/{name}", get_desk),
         web.get("/g/{name}/moderators", get_moderators),
-        web.get("/g/{name}/followers", get_followers),
-        web.get("/u/{name}/followers", get_followers),
-        web.get("/g/{name}/outbox", get_outbox),
-        web.get("/u/{name}/outbox", get_outbox),
+        *(web.get(f"{path}/followers", get_followers) for path in _ACTORS),
+        *(web.get(f"{path}/outbox", get_outbox) for path in _ACTORS),
         web.get("/g/{name}/featured", get_empty),
         web.get("/g/{name}/following", get_empty),
         web.get("/p/{id}/replies", get_replies),

@@ -1,10 +1,11 @@
 """Create and Update: somebody elsewhere said something, or changed it (WIRE 3.2, 8.5)."""
 
+import re
 from datetime import timedelta
 
 import sqlalchemy as sa
 
-from activitypub import outbox
+from activitypub import documents, outbox
 from activitypub.vocab import Note
 from groups import groups as group_store
 from groups import posts as post_store
@@ -20,10 +21,12 @@ from kernel.errors import Gone, NotAllowed, NotFound
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, tombstones
+from kernel.urls import same_origin
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR
 
 TITLE_FROM_TEXT = 100  # letters of a first line that make a title (WIRE in-1)
+_MENTIONS = re.compile(r"^(?:@[\w.-]+(?:@[\w.:-]+)?[\s:,]*)+")
 
 
 async def receive_create(arrival: Arrival) -> None:
@@ -98,7 +101,7 @@ async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group
     """A group of ours, by the parent or else by who is addressed (WIRE in-1, in-2)."""
     if parent is not None:
         group = await group_store.get(arrival.conn, parent.group_id)
-        if group.settings is None:
+        if group.settings is None or not group.federates:
             raise NotFound  # its own group decides, and passes it on to us
         return group
     found = await arrival.conn.scalar(
@@ -133,13 +136,11 @@ def _words(arrival: Arrival, note: Note, *, root: bool) -> Words:
     summary = text.plain(note.summary, MAX_NOTE)
     if note.sensitive and not summary:
         summary = "sensitive"  # WIRE-P4
-    title = ""
-    if root:
-        title = note.title or text.plain(note.content, TITLE_FROM_TEXT, first_line=True)
+    title = _title(note, summary) if root else ""
     return Words(
-        title=title or ("A post without words" if root else ""),
+        title=title,
         source="",
-        content=note.content,
+        content=note.content.removeprefix(documents.heading(title)),
         note=summary,
         sensitive=note.sensitive,
         language=note.language,
@@ -149,10 +150,21 @@ def _words(arrival: Arrival, note: Note, *, root: bool) -> Words:
     )
 
 
+def _title(note: Note, summary: str) -> str:
+    """The name a thread came with, or its first line without whom it names (WIRE in-1)."""
+    if note.title:
+        return note.title.removeprefix(f"[CW: {summary}]").strip() or note.title
+    line = text.plain(note.content, 2 * TITLE_FROM_TEXT, first_line=True)
+    words = _MENTIONS.sub("", line) or _MENTIONS.sub("", text.plain(note.content, 1000))
+    if len(words) > TITLE_FROM_TEXT:
+        words = words[: TITLE_FROM_TEXT - 1].rstrip() + "…"
+    return words or "A post without words"
+
+
 async def _mirror(arrival: Arrival, group: Group) -> None:
     """Keep what a followed group passed on, ancestors first, so that the thread is whole."""
     if arrival.gathered.notes[0].parent is not None and arrival.gathered.ancestor is None:
-        raise NotYet
+        raise NotAllowed("It hangs on posts in a circle, or on too many of them.")  # WIRE-G45
     parent = (
         await post_store.by_uri(arrival.conn, arrival.gathered.ancestor)
         if arrival.gathered.ancestor
@@ -173,7 +185,7 @@ async def _keep_mirrored(arrival: Arrival, group: Group, note: Note, parent: Pos
     if not note.public:
         raise NotAllowed("It is not public.")
     author = arrival.gathered.people[note.author]
-    return await threads.insert(
+    post = await threads.insert(
         arrival.conn,
         arrival.here,
         author.id,
@@ -182,8 +194,11 @@ async def _keep_mirrored(arrival: Arrival, group: Group, note: Note, parent: Pos
         _words(arrival, note, root=parent is None),
         PostState.SHOWN,
         uri=note.id,
-        thread_uri=arrival.context if parent is None else None,
     )
+    context = note.context
+    if parent is None and context is not None and same_origin(context, group.actor.uri):
+        await threads.settle_context(arrival.conn, post.thread_id, context)
+    return post
 
 
 async def _confirm(arrival: Arrival) -> None:
@@ -199,18 +214,18 @@ async def _confirm(arrival: Arrival) -> None:
 async def receive_update(arrival: Arrival) -> None:
     """New words for a post that is here, from its author; older ones change nothing (WIRE 4.9).
 
-    An Update of an actor was dealt with when its new document was read. Raises NotYet: the post
-    has not come.
+    An Update of an actor was dealt with when its new document was read. Where the post never came,
+    its new words do. Raises NotYet: it may still come.
     """
     if not arrival.gathered.notes:
         return
     note = arrival.gathered.notes[-1]
     post = await post_store.by_uri(arrival.conn, note.id)
     if post is None:
-        if arrival.group is not None:
-            await receive_create(arrival)
-            return
-        raise NotYet
+        if arrival.group is None and arrival.patient:
+            raise NotYet
+        await receive_create(arrival)
+        return
     if post.author_uri != note.author:
         raise NotAllowed("Only its author can change a post.")  # SEC-S5
     if post.state not in (PostState.SHOWN, PostState.HELD):
@@ -221,7 +236,7 @@ async def receive_update(arrival: Arrival) -> None:
     words = _words(arrival, note, root=post.is_root)
     await threads.rewrite(arrival.conn, post, words, edited)
     group = await group_store.get(arrival.conn, post.group_id)
-    if group.settings is not None and post.shown:
+    if arrival.group is None and group.settings is not None and post.shown:
         await outbox.forget(arrival.conn, post.uri)
         changed = await post_store.get(arrival.conn, post.id)
         await telling.carried(

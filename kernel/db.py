@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kernel.errors import Misconfigured
@@ -41,7 +41,16 @@ def normalise(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if scheme not in {"postgres", "postgresql", "postgresql+asyncpg"} or not separator:
         raise Misconfigured("DATABASE_URL must begin with postgresql:// and name a PostgreSQL.")
-    return f"postgresql+asyncpg://{rest}"
+    try:
+        address = sa.make_url(f"postgresql+asyncpg://{rest}")
+    except (ArgumentError, ValueError) as error:
+        raise Misconfigured(
+            "DATABASE_URL cannot be read: postgresql://user:password@host:5432/name, "
+            "with other signs in the password as %40 for @ and %2F for /."
+        ) from error
+    if mode := address.query.get("sslmode"):  # libpq's word; asyncpg reads the same values as ssl
+        address = address.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return address.render_as_string(hide_password=False)
 
 
 async def check(engine: AsyncEngine) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -13,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from kernel.postgres import Server, running
+from kernel.postgres import running
+from kernel.postgres_files import Record
 from node.demo.visitor import Lost
 
 NAMES: Final = ("alder", "birch", "cedar")
@@ -140,7 +142,8 @@ async def three_nodes() -> AsyncIterator[dict[str, DemoNode]]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hearthold-")))
         # Under root the database has a user of its own, who must be able to pass through.
         os.chmod(directory, 0o711)  # noqa: S103
-        server: Server = await stack.enter_async_context(running(directory, say=lambda _: None))
+        stack.callback(_remove_what_lies_elsewhere, directory)
+        server = await stack.enter_async_context(running(directory))
         nodes = {}
         for name in NAMES:
             await server.create_database(name)
@@ -153,6 +156,13 @@ async def three_nodes() -> AsyncIterator[dict[str, DemoNode]]:
         stack.push_async_callback(_stop_all, nodes)
         await asyncio.gather(*(node.start() for node in nodes.values()))
         yield nodes
+
+
+def _remove_what_lies_elsewhere(directory: Path) -> None:
+    """Under root the database lies outside where its user cannot reach our directory."""
+    base = Record.read(directory / "postgres").base
+    if not base.is_relative_to(directory):
+        shutil.rmtree(base)
 
 
 async def _stop_all(nodes: dict[str, DemoNode]) -> None:

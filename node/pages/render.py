@@ -81,7 +81,7 @@ def render(
             signed_in=SESSION in request,
             administrator=is_administrator(request),
             theme=preferences.theme if preferences else Theme.AUTO,
-            path=request.path,
+            current=request.path,
             now=here.now(),
             alternate=alternate,
             problem=problem,

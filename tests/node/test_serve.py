@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import re
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -79,6 +80,14 @@ def test_a_database_that_is_down(tmp_path: Path) -> None:
     assert "secret" not in ended.err
 
 
+def test_a_database_address_that_cannot_be_read(tmp_path: Path) -> None:
+    url = "postgresql://ana:secret@db:port/hearthold"
+    ended = hearthold("serve", "--data-dir", str(tmp_path), *listen(), DATABASE_URL=url)
+
+    assert_one_clear_line(ended, "DATABASE_URL cannot be read")
+    assert "secret" not in ended.err
+
+
 def test_a_database_that_does_not_take_the_password(tmp_path: Path, database_url: str) -> None:
     url = make_url(database_url).set(password="mistaken").render_as_string(hide_password=False)
     ended = hearthold("serve", "--data-dir", str(tmp_path), *listen(), DATABASE_URL=url)
@@ -118,8 +127,8 @@ def listen() -> tuple[str, str]:
 
 
 @pytest.mark.slow
-def test_from_an_empty_directory_to_an_orderly_end(tmp_path: Path) -> None:
-    data, port = tmp_path / "data", free_port()
+def test_from_an_empty_directory_to_an_orderly_end(data: Path) -> None:
+    port = free_port()
 
     with serving(data, port=port) as serve:
         assert serve.get("/") == 200
@@ -151,12 +160,24 @@ def test_from_an_empty_directory_to_an_orderly_end(tmp_path: Path) -> None:
     assert not servers_of(data)
 
 
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A data directory that is not there yet; under root its database lies elsewhere."""
+    yield tmp_path / "data"
+    for base in {base_of(tmp_path / "data")} - {tmp_path / "data"}:
+        shutil.rmtree(base)
+
+
+def base_of(data: Path) -> Path:
+    """Where the database of a data directory lies."""
+    place = data / "postgres" / "place.json"
+    found = json.loads(place.read_text())["base"] if place.exists() else None
+    return Path(found or data)
+
+
 def servers_of(data: Path) -> list[int]:
     """The pids of PostgreSQL servers whose command names something of this data directory."""
-    place = data / "postgres" / "place.json"
-    bases = [str(data)]
-    if place.exists() and (base := json.loads(place.read_text()).get("base")):
-        bases.append(base)
+    bases = [str(data), str(base_of(data))]
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
