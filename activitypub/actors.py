@@ -1,6 +1,7 @@
 """Actors: everyone who speaks, ours and those met elsewhere."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Self
@@ -96,6 +97,21 @@ async def by_uri(conn: AsyncConnection, uri: str) -> Actor | None:
 async def by_key_id(conn: AsyncConnection, key_id: str) -> Actor | None:
     """The actor whose key this is."""
     return await _first(conn, actors.c.key_id == key_id)
+
+
+async def behind_inbox(conn: AsyncConnection, inbox: str, *, limit: int) -> Sequence[Actor]:
+    """Actors elsewhere that are reached by an inbox; whom we asked for longest ago comes first."""
+    rows = await conn.execute(
+        sa.select(*columns())
+        .where(
+            sa.func.coalesce(actors.c.shared_inbox, actors.c.inbox) == inbox,
+            ~actors.c.local,
+            actors.c.state != ActorState.CLOSED,
+        )
+        .order_by(actors.c.fetched_at.nulls_first(), actors.c.id)
+        .limit(limit)
+    )
+    return [Actor.of(row) for row in rows]
 
 
 async def by_handle(

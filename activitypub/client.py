@@ -157,7 +157,7 @@ class Client:
 
         Its id is `uri` or where that led; a document that names another id on its server is asked
         for once more by that id (WIRE-B2). Raises Malformed: it is not that, or of another media
-        type or context (SEC-S2, S3, S4; WIRE-B1). Raises NotFound, Gone: 404, 410.
+        type or context (SEC-S2, SEC-S3, SEC-S4; WIRE-B1). Raises NotFound, Gone: 404, 410.
         Raises Unreachable.
         """
         document, found, at = await self._document(uri, signer)

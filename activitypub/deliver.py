@@ -22,6 +22,7 @@ from activitypub import actors as actor_store
 from activitypub import signatures
 from activitypub.client import Answer, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
+from activitypub.remote import Remote
 from kernel.here import Here
 from kernel.schema.tables import activities, actors, deliveries, peers
 
@@ -37,6 +38,7 @@ FIRST_BACKOFF = timedelta(minutes=1)
 LONGEST_BACKOFF = timedelta(hours=12)
 _KEYS = 500
 
+_ELSEWHERE = frozenset({301, 308, 404, 410})  # the inbox may have moved, or its owner be gone
 _LATER = frozenset({408, 425, 429}) | frozenset(range(500, 600))
 
 
@@ -68,6 +70,7 @@ class Deliverer:
     engine: AsyncEngine
     here: Here
     client: Client
+    remote: Remote
     _keys: OrderedDict[UUID, KeyPair] = field(default_factory=OrderedDict)
 
     async def deliver_one(self, *, failing: bool | None = None) -> bool:
@@ -219,6 +222,10 @@ class Deliverer:
         signer = await self._signer(row)
         try:
             answer = await self.client.post(row.inbox, row.body.encode(), signer=signer)
+            if answer.status in _ELSEWHERE:
+                inbox = await self.remote.new_inbox(row.inbox)
+                if inbox is not None:
+                    answer = await self.client.post(inbox, row.body.encode(), signer=signer)
         except Unreachable as error:
             return Setback(reason=error.reason)
         if answer.status in _LATER:
@@ -284,7 +291,7 @@ class Deliverer:
 
 def backoff(failures: int, retry_after: int | None) -> timedelta:
     """How long a peer rests: 1 min doubling to 12 h, a fifth of jitter, Retry-After obeyed."""
-    pause = min(FIRST_BACKOFF * 2 ** min(failures, 20), LONGEST_BACKOFF)
+    pause: timedelta = min(FIRST_BACKOFF * 2 ** min(failures, 20), LONGEST_BACKOFF)
     pause *= 0.8 + secrets.randbelow(400) / 1000
     if retry_after is None:
         return pause

@@ -90,7 +90,8 @@ def actor(subject: Actor, *, desk_closed_posting: bool = False) -> Document:
         "outbox": f"{root}/outbox",
         "followers": subject.followers_uri,
         "endpoints": {"sharedInbox": subject.shared_inbox},
-        "manuallyApprovesFollowers": subject.locked and subject.kind is not ActorKind.GROUP,  # A11
+        # WIRE-A11: Lemmy takes a group that says so for a private one
+        "manuallyApprovesFollowers": subject.locked and subject.kind is not ActorKind.GROUP,
         "discoverable": subject.kind is ActorKind.GROUP,
         "indexable": False,
         "publicKey": {
@@ -150,7 +151,7 @@ class NoteSource:
 
 
 def note(post: NoteSource) -> Document:
-    """A thread's root or a reply (WIRE 8.1, G40, G41, P1-P9)."""
+    """A thread's root or a reply (WIRE 8.1, WIRE-G40, WIRE-G41, WIRE-P4, WIRE-P9)."""
     content = heading(post.title) + post.content
     source = post.source
     name = post.title
@@ -274,7 +275,7 @@ def collection(uri: str, items: Sequence[Json], *, total: int | None = None) -> 
 
 
 def hidden_collection(uri: str, total: int) -> Document:
-    """Followers: a rounded count and nobody's name (WIRE-A6, A24)."""
+    """Followers: a rounded count and nobody's name (WIRE-A6, WIRE-A24)."""
     return {
         "@context": [AS2],
         "id": uri,

@@ -57,7 +57,7 @@ class Gate(AbstractResolver):
     """Resolves a name once, lets through only addresses that may be reached, and pins them.
 
     Public addresses may be reached over https on its own port; everything else (plain http, other
-    ports, private addresses) only inside the ranges the node names (SEC-R1, R2).
+    ports, private addresses) only inside the ranges the node names (SEC-R1, SEC-R2).
     """
 
     def __init__(self, resolver: Resolver, allowed: tuple[Network, ...]) -> None:

@@ -1,6 +1,6 @@
 """JSON-LD, for what leaves this node only: contexts come from the bundle, never from the network.
 
-What arrives is read as plain JSON, by name (DESIGN decision 5, WIRE-B9, B10).
+What arrives is read as plain JSON, by name (DESIGN decision 5, WIRE-B9, WIRE-B10).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""JSON as it comes from others, read strictly (SEC-J5, J7, J9), and JSON as we write it.
+"""JSON as it comes from others, read strictly (SEC-J5, SEC-J7, SEC-J9), and JSON as we write it.
 
 A cheap look at the raw bytes bounds depth, keys and strings before Python's reader, which recurses
 and believes anything, gets to see them.

@@ -115,7 +115,7 @@ async def announce(
     author_uri: str | None = None,
     body: str = "",
 ) -> None:
-    """A group tells its followers (WIRE-G10 to G13, G20, G21).
+    """A group tells its followers (WIRE-G10 to WIRE-G13, WIRE-G20, WIRE-G21).
 
     Plain (`inner` a post's id) goes to every follower's server; wrapped (`inner` an activity's id,
     `body` its verbatim text) to servers that read FEP-1b12. The author's own server hears both,

@@ -4,6 +4,7 @@ The fetching functions open short connections of their own and never one around 
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,18 +19,22 @@ from activitypub import keys, signatures
 from activitypub.actors import Actor, columns
 from activitypub.client import Budget, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
+from activitypub.signatures import Replays
 from activitypub.vocab import ActorDocument, Document, Note
 from kernel.errors import Gone, Malformed, NotFound, TooMany, Unproven
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind, ActorState
-from kernel.schema.tables import actors, peers
+from kernel.schema.tables import actors, follows, peers
 from kernel.urls import host_of, origin_of
 
 FRESH = timedelta(days=1)
 KEY_RETRY = timedelta(minutes=10)
 KEY_SECONDS = 4
 _REMEMBERED = 10_000
+_ASKED_AGAIN = 5
+
+log = logging.getLogger(__name__)
 
 
 def instance_signer(here: Here, uri: str, pair: KeyPair) -> Signer:
@@ -49,6 +54,7 @@ class Remote:
     engine: AsyncEngine
     here: Here
     budget: Budget
+    replays: Replays = field(default_factory=Replays)
     _signer: Signer | None = None
     _flights: dict[str, asyncio.Task[Actor]] = field(default_factory=dict)
     _failed: dict[str, datetime] = field(default_factory=dict)
@@ -107,7 +113,7 @@ class Remote:
             return await store(conn, self.here, found)
 
     async def key_owner(self, key_id: str, *, refresh: bool = False) -> Actor:
-        """The actor that owns `key_id` and lists it (WIRE-S18, S20, S21; SEC-S16, S17).
+        """The owner of `key_id`, who lists it (WIRE-S18, WIRE-S20, WIRE-S21; SEC-S16, SEC-S17).
 
         Raises Unproven: nobody shows that key. Raises Gone: its owner is gone.
         Raises Unreachable: the key's server does not answer; a while later it may.
@@ -155,6 +161,27 @@ class Remote:
             self._failed.pop(next(iter(self._failed)))
         self._failed[key_id] = self.here.now()
 
+    async def new_inbox(self, inbox: str) -> str | None:
+        """Where to send now what an inbox does not take any more, or None (WIRE-Q10).
+
+        Asks for the actors behind it, a few at a time: who is gone is closed, and nobody else.
+        """
+        async with self.engine.connect() as conn:
+            behind = await actor_store.behind_inbox(conn, inbox, limit=_ASKED_AGAIN)
+        moved: str | None = None
+        for actor in behind:
+            try:
+                found = await self.actor(actor.uri, max_age=timedelta(0))
+            except Gone:
+                async with self.engine.begin() as conn:
+                    await close(conn, actor.id)
+            except (Malformed, NotFound):
+                log.info("actor=%s shows nothing we can read", actor.id)
+            else:
+                if found.delivery_inbox != inbox:
+                    moved = found.delivery_inbox
+        return moved
+
     async def note(self, uri: str) -> Note:
         """The post at `uri`. Raises: as `document`."""
         note = Note.parse(await self.document(uri))
@@ -177,7 +204,7 @@ class Remote:
 async def store(conn: AsyncConnection, here: Here, found: ActorDocument) -> Actor:
     """Keep what an actor's own server says about it.
 
-    Raises Malformed: it claims to be one of ours (SEC-S6, S19), or its key id is another actor's.
+    Raises Malformed: it claims to be one of ours (SEC-S6, SEC-S19), or its key id is another's.
     """
     if here.is_local(found.id) or here.is_local(found.key_id):
         raise Malformed("That actor claims to live here.")
@@ -231,7 +258,12 @@ async def store(conn: AsyncConnection, here: Here, found: ActorDocument) -> Acto
 
 
 async def close(conn: AsyncConnection, actor_id: UUID) -> None:
-    """An actor elsewhere is gone: its name stays beside what it said, nothing more is sent."""
+    """An actor elsewhere is gone: it follows nobody, and its name stays beside what it said."""
+    await conn.execute(
+        sa.delete(follows).where(
+            sa.or_(follows.c.follower_id == actor_id, follows.c.followed_id == actor_id)
+        )
+    )
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == actor_id, ~actors.c.local)

@@ -70,7 +70,7 @@ class Claim:
 def sign(
     key: RSAPrivateKey, key_id: str, method: str, url: str, date: datetime, body: bytes | None
 ) -> dict[str, str]:
-    """The Host, Date, Digest and Signature headers of one attempt (WIRE-S1 to S5).
+    """The Host, Date, Digest and Signature headers of one attempt (WIRE-S1 to WIRE-S5).
 
     A POST also signs `content-type`, which must then be sent as CONTENT_TYPE. `body=b""` signs the
     digest of nothing, which Lemmy's private groups want on a GET; None leaves it out.
@@ -148,7 +148,7 @@ def verify(
     now: datetime,
     hosts: Collection[str],
 ) -> None:
-    """Returns if the key's owner sent exactly this, to us, within the hour (WIRE-S11 to S15).
+    """Returns if the key's owner sent exactly this, to us, within the hour (WIRE-S11 to WIRE-S15).
 
     `path` is the request target as it came, with its query. `hosts` are our names, with a port
     where it is not the default.

@@ -273,7 +273,7 @@ class ActorDocument:
     def parse(cls, document: Document) -> Self:
         """Raises Malformed: a part is missing, or the key or an address is elsewhere.
 
-        WIRE-A1, A3, A5, S21, S23; SEC-S6, S16.
+        WIRE-A1, WIRE-A3, WIRE-A5, WIRE-S21, WIRE-S23; SEC-S6, SEC-S16.
         """
         try:
             kind = ActorKind(kind_of(document))

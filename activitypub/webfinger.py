@@ -1,4 +1,7 @@
-"""Finding an actor of another server by its name (RFC 7033; WIRE-D1, D3, D6; SEC-S8, S21, R15)."""
+"""Finding an actor of another server by its name (RFC 7033; WIRE-D1, WIRE-D3, WIRE-D6).
+
+Its own server has to confirm the name (SEC-S8, SEC-S21), and the search ends (SEC-R15).
+"""
 
 from urllib.parse import quote
 

@@ -237,7 +237,7 @@ async def update(
     about: str,
     settings: GroupSettings,
 ) -> Group:
-    """Change a group's words and settings, and tell its followers (WIRE-A23, G26)."""
+    """Change a group's words and settings, and tell its followers (WIRE-A23, WIRE-G26)."""
     _check_words(name, about, "")
     if group.settings is None:
         raise NotAllowed("That group lives on another node.")
@@ -382,7 +382,7 @@ async def is_moderator(conn: AsyncConnection, group_id: UUID, actor_ids: Sequenc
 
 
 async def moderator_uris(conn: AsyncConnection, group: Group) -> list[str]:
-    """Who is named on the wire: the desk and moderators elsewhere, no persona of ours (T15)."""
+    """Who is named on the wire: desk and moderators elsewhere, no persona of ours (WIRE-T15)."""
     rows = await conn.execute(
         sa.select(actors.c.uri)
         .join(moderators, moderators.c.actor_id == actors.c.id)

@@ -20,7 +20,7 @@ from kernel.schema.tables import activities
 
 
 async def created(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
-    """A post of ours is out: its Create, and its group's Announces where that lives here (G20)."""
+    """A post of ours is out: its Create, and the Announces of a group of ours (WIRE-G20)."""
     await _by_author(conn, here, group, post, "Create", iso(post.published))
 
 
@@ -64,7 +64,7 @@ def _copies(group: Group, source: NoteSource) -> list[str]:
 
 
 def _direct(group: Group, source: NoteSource) -> list[str]:
-    """Who gets it from the author's own server: who is answered, and a group elsewhere (G21)."""
+    """Who gets it from the author's own server: the one answered, a group elsewhere (WIRE-G21)."""
     answered = [source.parent_author.uri] if source.parent_author else []
     return answered if group.settings is not None else [*answered, group.actor.uri]
 
@@ -72,7 +72,7 @@ def _direct(group: Group, source: NoteSource) -> list[str]:
 async def carried(
     conn: AsyncConnection, here: Here, group: Group, post: Post | None, inner: Document, body: str
 ) -> None:
-    """A group of ours passes an activity on, verbatim, mostly about a `post` (WIRE-G10 to G13).
+    """A group of ours passes an activity on verbatim, mostly about a `post` (WIRE-G10 to WIRE-G13).
 
     A thread's root goes to everyone once as a plain Announce; the activity itself, wrapped, to
     servers that read FEP-1b12 and back to its author's.
@@ -135,7 +135,7 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
 async def retracted(
     conn: AsyncConnection, here: Here, group: Group, post: Post, inner: Document, body: str
 ) -> None:
-    """A group of ours passes a Delete on and takes its boost of a root back (G23, G24)."""
+    """A group of ours passes a Delete on and undoes its boost of a root (WIRE-G23, WIRE-G24)."""
     if not group.federates:
         return
     await carried(conn, here, group, post, inner, body)
@@ -177,7 +177,7 @@ async def by_desk(
     post: Post | None = None,
     **extra: Json,
 ) -> None:
-    """The desk acts and the group passes it on, wrapped only: others would misread it (G24, G26).
+    """The desk acts; its group passes it on wrapped, as others misread it (WIRE-G24, WIRE-G26).
 
     The moderator behind the desk is named nowhere (WIRE-T15). `extra` members (summary, target,
     endTime) come along.

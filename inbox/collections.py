@@ -1,4 +1,4 @@
-"""The numbers and lists behind an actor's collections (WIRE-A6 to A9, A24)."""
+"""The numbers and lists behind an actor's collections (WIRE-A6, WIRE-A7)."""
 
 from collections.abc import Sequence
 from uuid import UUID

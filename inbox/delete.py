@@ -1,8 +1,7 @@
-"""Delete: by the author, by a desk, or of an actor (WIRE-G17, G24, S16; SEC-S25)."""
+"""Delete: by the author, by a desk, or of an actor (WIRE-G17, WIRE-G24, WIRE-S16; SEC-S25)."""
 
 from datetime import timedelta
 
-import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from activitypub import outbox, remote
@@ -13,7 +12,7 @@ from groups.posts import Post
 from inbox.arrival import Arrival
 from kernel.errors import NotAllowed
 from kernel.schema.posts import PostState
-from kernel.schema.tables import follows, posts, tombstones
+from kernel.schema.tables import posts, tombstones
 from kernel.urls import same_origin
 
 BURIED = timedelta(days=30)
@@ -53,7 +52,7 @@ async def _by_author(arrival: Arrival, post: Post) -> None:
 
 
 async def _by_moderator(arrival: Arrival, post: Post) -> None:
-    """A removal counts inside the moderator's own group only (WIRE-G17, G35)."""
+    """A removal counts inside the moderator's own group only (WIRE-G17, WIRE-G35)."""
     group = await group_store.get(arrival.conn, post.group_id)
     if arrival.group is not None:
         allowed = group.id == arrival.group.id and arrival.gathered.moderates
@@ -101,9 +100,4 @@ async def _close(arrival: Arrival) -> None:
         post = Post.of(row)
         await threads.erase(arrival.conn, post)
         await outbox.forget(arrival.conn, post.uri)
-    await arrival.conn.execute(
-        sa.delete(follows).where(
-            sa.or_(follows.c.follower_id == actor_id, follows.c.followed_id == actor_id)
-        )
-    )
     await remote.close(arrival.conn, actor_id)

@@ -26,7 +26,7 @@ def _json(document: dict[str, Json], content_type: str) -> web.Response:
 
 
 async def webfinger(request: web.Request) -> web.Response:
-    """Raises Malformed: nothing is asked for. Raises NotFound, Gone (WIRE-D1, D2)."""
+    """Raises Malformed: nothing is asked for. Raises NotFound, Gone (WIRE-D1, WIRE-D2)."""
     resource = request.query.get("resource", "")
     if not resource:
         raise Malformed("Please say whom you look for: ?resource=acct:name@host")
@@ -110,7 +110,7 @@ async def host_meta(request: web.Request) -> web.Response:
 
 
 async def nodeinfo_links(request: web.Request) -> web.Response:
-    """WIRE-D10, D13."""
+    """WIRE-D10, WIRE-D13."""
     origin = request.app[HERE].origin
     return _json(
         {
@@ -128,7 +128,7 @@ async def nodeinfo_links(request: web.Request) -> web.Response:
 
 
 async def nodeinfo(request: web.Request) -> web.Response:
-    """What runs here; people are counted in tens, once a day (WIRE-D10, D11)."""
+    """What runs here; people are counted in tens, once a day (WIRE-D10, WIRE-D11)."""
     version = request.match_info["version"]
     async with request.app[ENGINE].connect() as conn:
         about = await node_store.read(conn)

@@ -122,7 +122,7 @@ async def gather(
     """Everything the handler of `activity` needs from other servers.
 
     With a `group` the activity came inside its Announce: nothing in it is believed, and posts are
-    read from their own server (WIRE-G14, G17; SEC-S26), unless `note` was read there already.
+    read from their own server (WIRE-G14, WIRE-G17; SEC-S26), unless `note` was read there already.
     Raises Problem, Unreachable: it could not be had.
     """
     it = Gatherer(engine, here, remote)
@@ -162,7 +162,7 @@ async def _gather_said(
     elif not by_group and activity.embedded is not None:
         note = Note.parse(activity.embedded)
         if note.author != activity.actor or not same_origin(note.id, activity.actor):
-            raise NotAllowed("Only its author can send a post.")  # SEC-S5, S7
+            raise NotAllowed("Only its author can send a post.")  # SEC-S5, SEC-S7
     elif not by_group or activity.kind == ActivityKind.UPDATE or not await it.is_known(uri):
         note = await it.note(uri)
         if note.author != activity.actor:

@@ -196,7 +196,7 @@ def _thread_name(outer: Activity, group: Group | None) -> str | None:
 
 
 async def _passing_group(conn: AsyncConnection, outer: Activity, signer: Actor) -> Group | None:
-    """The followed group whose Announce this is; other Announces are boosts (WIRE-G14, G18)."""
+    """The followed group whose Announce it is; other Announces are boosts (WIRE-G14, WIRE-G18)."""
     if outer.kind != ActivityKind.ANNOUNCE or signer.kind is not ActorKind.GROUP:
         return None
     local = actors.alias("local_follower")

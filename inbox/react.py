@@ -1,4 +1,4 @@
-"""Like, Dislike and a person's boost: counted, and passed on where a group reads it (WIRE in-5).
+"""Like, Dislike and a person's boost: counted, and passed on where a group reads it (WIRE-in-5).
 
 A group elsewhere may pass votes on that nobody can prove: they count, in that group alone, and are
 never shown as somebody's (WIRE-G16).

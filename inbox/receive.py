@@ -1,4 +1,4 @@
-"""A signed POST arrives: prove it, keep it, answer 202 (WIRE-B16, S11-S17; SECURITY 1).
+"""A signed POST arrives: prove it, keep it, answer 202 (WIRE-B16, WIRE-S11 to WIRE-S17).
 
 Nothing is fetched here but the key, at most once and for at most four seconds.
 """
@@ -14,10 +14,11 @@ from activitypub import jsontext, keys, signatures
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.remote import Remote
-from activitypub.vocab import Activity
+from activitypub.vocab import Activity, ActivityKind
 from kernel.errors import Busy, Gone, Malformed, NotAllowed, Unproven
 from kernel.here import Here
 from kernel.schema.actors import ActorState
+from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import peers, received
 from kernel.urls import host_of, origin_of, same_origin
 from moderation import domains
@@ -67,7 +68,8 @@ async def receive(engine: AsyncEngine, here: Here, remote: Remote, request: Requ
         raise Unproven("That key is not the actor's.")
     if signer.state is ActorState.SUSPENDED:
         raise NotAllowed("This node does not listen to that actor.")
-    await _keep(engine, here, signer, activity, request.body)
+    again = activity.kind == ActivityKind.FOLLOW and not remote.replays.seen(claim, here.now())
+    await _keep(engine, here, signer, activity, request.body, again=again)
 
 
 async def _prove(here: Here, remote: Remote, claim: signatures.Claim, request: Request) -> Actor:
@@ -98,24 +100,44 @@ def _verify(here: Here, claim: signatures.Claim, owner: Actor, request: Request)
 
 
 async def _keep(
-    engine: AsyncEngine, here: Here, signer: Actor, activity: Activity, body: bytes
+    engine: AsyncEngine,
+    here: Here,
+    signer: Actor,
+    activity: Activity,
+    body: bytes,
+    *,
+    again: bool,
 ) -> None:
-    """One row per (signer's origin, activity id): a second copy is no news (DESIGN decision 3)."""
+    """One row per (signer's origin, activity id): a second copy is no news (DESIGN decision 3).
+
+    With `again` it is dealt with anew: a server that lost its answer asks once more (WIRE-G1).
+    """
     if origin_of(activity.id) != origin_of(signer.uri):
         raise Malformed("Its id is not on its actor's server.")
-    async with engine.begin() as conn:
-        await conn.execute(
-            insert(received)
-            .values(
-                origin=origin_of(signer.uri),
-                activity_uri=activity.id,
-                signer_uri=signer.uri,
-                body=body,
-                next_attempt=here.now(),
-                day=here.now().date(),
-            )
-            .on_conflict_do_nothing()
+    row = insert(received).values(
+        origin=origin_of(signer.uri),
+        activity_uri=activity.id,
+        signer_uri=signer.uri,
+        body=body,
+        next_attempt=here.now(),
+        day=here.now().date(),
+    )
+    if again:
+        row = row.on_conflict_do_update(
+            index_elements=["origin", "activity_uri"],
+            set_={
+                "state": ReceivedState.NEW,
+                "body": body,
+                "attempts": 0,
+                "next_attempt": here.now(),
+                "reason": "",
+            },
+            where=received.c.state.in_([ReceivedState.DONE, ReceivedState.REFUSED]),
         )
+    else:
+        row = row.on_conflict_do_nothing()
+    async with engine.begin() as conn:
+        await conn.execute(row)
         await conn.execute(
             sa.update(peers)
             .where(peers.c.host == signer.host, peers.c.failures > 0)

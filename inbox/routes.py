@@ -35,7 +35,7 @@ _ACTORS = ("", "/u/{name}", "/g/{name}", "/desk/{name}")  # the node itself, and
 
 
 def wants_document(request: web.Request) -> bool:
-    """Whether the asker is a server: it accepts an ActivityPub type, or plain JSON alone (B7)."""
+    """Whether a server asks: it accepts an ActivityPub type, or plain JSON alone (WIRE-B7)."""
     accept = request.headers.get(hdrs.ACCEPT, "").lower()
     if any(kind in accept for kind in _ACTIVITY_TYPES):
         return True
@@ -43,7 +43,7 @@ def wants_document(request: web.Request) -> bool:
 
 
 def document_response(document: dict[str, Json], *, status: int = 200) -> web.Response:
-    """A document in the one media type that every server reads (WIRE-B5, B7)."""
+    """A document in the one media type that every server reads (WIRE-B5, WIRE-B7)."""
     response = web.Response(
         status=status,
         body=jsontext.dump(document),
@@ -103,7 +103,7 @@ def _base(request: web.Request) -> str:
 
 
 async def get_instance(request: web.Request) -> web.Response:
-    """The node itself, readable unsigned (WIRE-D12, S24)."""
+    """The node itself, readable unsigned (WIRE-D12, WIRE-S24)."""
     async with request.app[ENGINE].connect() as conn:
         return document_response(documents.actor(await _instance(conn, request)))
 
@@ -255,7 +255,7 @@ async def get_replies(request: web.Request) -> web.Response:
 
 
 async def get_thread(request: web.Request) -> web.Response:
-    """A thread's posts in order of time, root first (WIRE-G41, G42)."""
+    """A thread's posts in order of time, root first (WIRE-G41, WIRE-G42)."""
     here, after = request.app[HERE], _number(request, "after", query=True)
     uri = f"{here.origin}/t/{_number(request, 'id')}"
     async with request.app[ENGINE].connect() as conn:

@@ -25,7 +25,7 @@ from kernel.urls import same_origin
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR
 
-TITLE_FROM_TEXT = 100  # letters of a first line that make a title (WIRE in-1)
+TITLE_FROM_TEXT = 100  # letters of a first line that make a title (WIRE-in-1)
 _MENTIONS = re.compile(r"^(?:@[\w.-]+(?:@[\w.:-]+)?[\s:,]*)+")
 
 
@@ -98,7 +98,7 @@ async def _parent(arrival: Arrival, note: Note) -> Post | None:
 
 
 async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group:
-    """A group of ours, by the parent or else by who is addressed (WIRE in-1, in-2)."""
+    """A group of ours, by the parent or else by who is addressed (WIRE-in-1, WIRE-in-2)."""
     if parent is not None:
         group = await group_store.get(arrival.conn, parent.group_id)
         if group.settings is None or not group.federates:
@@ -151,7 +151,7 @@ def _words(arrival: Arrival, note: Note, *, root: bool) -> Words:
 
 
 def _title(note: Note, summary: str) -> str:
-    """The name a thread came with, or its first line without whom it names (WIRE in-1)."""
+    """The name a thread came with, or its first line without whom it names (WIRE-in-1)."""
     if note.title:
         return note.title.removeprefix(f"[CW: {summary}]").strip() or note.title
     line = text.plain(note.content, 2 * TITLE_FROM_TEXT, first_line=True)

@@ -1,4 +1,4 @@
-"""Undo: of a Follow, of a reaction, of a moderator's decision (WIRE-G3, G30-G34)."""
+"""Undo: of a Follow, of a reaction, of a moderator's decision (WIRE-G3, WIRE-G30, WIRE-G33)."""
 
 from activitypub.vocab import Activity, ActivityKind, Document
 from inbox import follow, moderate, react

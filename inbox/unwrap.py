@@ -1,4 +1,4 @@
-"""What a group's Announce carries: nothing in it is believed yet (WIRE-G14, G15)."""
+"""What a group's Announce carries: nothing in it is believed yet (WIRE-G14, WIRE-G15)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -36,7 +36,7 @@ class NotAllowed(Problem):
 
 
 class NotFound(Problem):
-    """Also the answer for what the asker may not see: the same bytes (SECURITY I4)."""
+    """Also the answer for what the asker may not see: the same bytes (SEC-I4)."""
 
     status, title = 404, "We could not find that page"
 

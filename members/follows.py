@@ -53,7 +53,7 @@ def _embedded(uri: str, follower_uri: str, followed_uri: str) -> Document:
 async def receive(
     conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, uri: str
 ) -> FollowState:
-    """Somebody elsewhere asks to follow one of ours: open actors accept at once (WIRE-G1, G2)."""
+    """Somebody elsewhere asks to follow one of ours; the open accept at once (WIRE-G1, WIRE-G2)."""
     state = FollowState.PENDING if followed.locked else FollowState.ACCEPTED
     row = (
         await conn.execute(

@@ -1,4 +1,4 @@
-"""Who may read what: the one rule that every list, page and document adds to its WHERE (I4)."""
+"""Who may read what: the one rule that every list, page and document adds to its WHERE (SEC-I4)."""
 
 from dataclasses import dataclass, field
 from uuid import UUID

@@ -59,7 +59,7 @@ def create_app(
     )
     app[SETTINGS], app[HERE], app[ENGINE], app[CLIENT] = settings, here, engine, client
     app[REMOTE] = Remote(client=client, engine=engine, here=here, budget=Budget(clock=clock))
-    app[DELIVERER] = Deliverer(engine=engine, here=here, client=client)
+    app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()
     pages.prepare(app, clock)
     app.cleanup_ctx.append(_running)

@@ -1,4 +1,4 @@
-"""Crisis lines: numbers exactly as published, readable with no database (DOM 5.1, D3).
+"""Crisis lines: numbers exactly as published, readable with no database (DOM 5.1, DOM-D3).
 
 The table travels with the program. `checked` is the date of the newest source that was seen, not
 of a call; where it is old the reader is told.

@@ -17,7 +17,7 @@ class PostState(StrEnum):
 
 class ReactionKind(StrEnum):
     LIKE = "like"
-    DISLIKE = "dislike"  # stored, shown nowhere (WIRE in-5)
+    DISLIKE = "dislike"  # stored, shown nowhere (WIRE-in-5)
     SHARE = "share"
 
 

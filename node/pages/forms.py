@@ -112,8 +112,8 @@ async def read(request: web.Request) -> Form:
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Only our own pages change anything; other servers, which bring no cookie, may knock.
 
-    Browsers say where a request comes from in `Sec-Fetch-Site`; older ones in `Origin` (which is
-    `null` from our own pages too, since they send no referrer).
+    Browsers say where a request comes from in `Sec-Fetch-Site`; older ones, and all of them on
+    plain http, in `Origin` alone.
     """
     if request.method not in _SAFE_METHODS and not _comes_from_us(request):
         raise NotAllowed(

@@ -1,4 +1,4 @@
-"""Crisis lines and the way out: drawn once, with no session and no database (DOM-D1, D8)."""
+"""Crisis lines and the way out: drawn once, with no session and no database (DOM-D1, DOM-D8)."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""How seven peers check a signed request, each with its own quirks (WIRE 4.3, fixture T3).
+"""How seven peers check a signed request, each with its own quirks (WIRE 4.3, WIRE-T3).
 
 Every function returns whether that peer would take the request as signed by `pem`. They share only
 the RSA; how each reads the header is told in its own way on purpose.

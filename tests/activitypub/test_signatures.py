@@ -132,7 +132,7 @@ def test_the_header_is_spelled_as_the_strictest_peers_want() -> None:
 
 
 @pytest.mark.parametrize("peer", quirks.PEERS, ids=lambda peer: peer.__name__)
-def test_T3_seven_peers_take_our_post_and_no_altered_one(peer: quirks.Peer) -> None:
+def test_wire_T3_seven_peers_take_our_post_and_no_altered_one(peer: quirks.Peer) -> None:
     request = ours("POST", "https://birch.example/inbox", BODY)
     assert peer(request, PAIR.public_pem)
     assert not peer(request, keys.generate().public_pem)
@@ -141,12 +141,12 @@ def test_T3_seven_peers_take_our_post_and_no_altered_one(peer: quirks.Peer) -> N
 
 
 @pytest.mark.parametrize("peer", quirks.PEERS, ids=lambda peer: peer.__name__)
-def test_T3_seven_peers_take_our_fetch(peer: quirks.Peer) -> None:
+def test_wire_T3_seven_peers_take_our_fetch(peer: quirks.Peer) -> None:
     """Lemmy wants the digest of nothing signed, which none of the others minds."""
     assert peer(ours("GET", "https://birch.example/g/sleep", b""), PAIR.public_pem)
 
 
-def test_T3_the_quirks_are_alive() -> None:
+def test_wire_T3_the_quirks_are_alive() -> None:
     spaced = ours("POST", "https://birch.example/inbox", BODY)
     spaced = replace(
         spaced,
@@ -340,7 +340,7 @@ def test_sec_S14_T4_two_digests() -> None:
     assert refused(Post(more=(("Digest", right),)))
 
 
-def test_T4_case_in_a_digest() -> None:
+def test_wire_T4_case_in_a_digest() -> None:
     """The algorithm's name may be in any case (RFC 3230 §4.1.1), its value may not."""
     check(Post(digest=digest_of(BODY).replace("SHA-256", "sha-256")))
     assert refused(Post(digest="SHA-256=" + digest_of(BODY)[8:].lower()))
@@ -362,7 +362,7 @@ def test_a_content_digest_serves_as_well() -> None:
     assert refused(replace(post, more=(*post.more, ("Digest", digest_of(b"other")))))
 
 
-def test_T4_the_query_may_be_signed_or_not() -> None:
+def test_wire_T4_the_query_may_be_signed_or_not() -> None:
     check(Post(path="/inbox?page=1"))
     check(Post(path="/inbox?page=1", signed_path="/inbox"))
     assert refused(Post(path="/inbox?page=1", signed_path="/inbox?page=2"))
@@ -374,7 +374,7 @@ def test_the_path_is_taken_as_it_came() -> None:
     assert refused(Post(path="/u/%6bay/inbox"), path="/u/kay/inbox")
 
 
-def test_T4_a_missing_algorithm_means_the_keys_own() -> None:
+def test_wire_T4_a_missing_algorithm_means_the_keys_own() -> None:
     post = Post(parameters=f'keyId="{{key_id}}",headers="{{names}}",{SIG}')
     check(post)
     check(replace(post, by="rsa-sha512"))
