@@ -33,6 +33,8 @@ async def learn(engine: AsyncEngine, here: Here, remote: Remote, host: str) -> N
         software = await _ask(remote, f"{scheme}://{host}")
     except (Problem, Unreachable):
         return
+    if not software:
+        return
     values = {"software": software, "wrapped": software in READS_WRAPPED}
     async with engine.begin() as conn:
         await conn.execute(

@@ -206,6 +206,17 @@ async def invite(conn: AsyncConnection, group: Group, *, uses: int) -> str:
     return secret
 
 
+async def is_invited(conn: AsyncConnection, group: Group, secret: str) -> bool:
+    """Whether `secret` can still let somebody join: they may see what they are invited to."""
+    uses_left = await conn.scalar(
+        sa.select(group_invitations.c.uses_left).where(
+            group_invitations.c.id == digest(secret.encode(errors="surrogatepass")),
+            group_invitations.c.group_id == group.id,
+        )
+    )
+    return bool(uses_left)
+
+
 async def _redeem(conn: AsyncConnection, group: Group, secret: str) -> None:
     used = await conn.execute(
         sa.update(group_invitations)

@@ -158,7 +158,7 @@ async def reply_uris(
     conn: AsyncConnection, post_id: int, *, after: int = 0, limit: int = 100
 ) -> tuple[Sequence[tuple[int, str]], int]:
     """A page of (id, URI) of shown replies to a post, oldest first, and how many there are."""
-    shown = sa.and_(posts.c.parent_id == post_id, posts.c.state == PostState.SHOWN)
+    shown = sa.and_(posts.c.parent_id == post_id, counted())
     total = await conn.scalar(sa.select(sa.func.count()).select_from(posts).where(shown)) or 0
     rows = await conn.execute(
         sa.select(posts.c.id, posts.c.uri)
@@ -167,6 +167,12 @@ async def reply_uris(
         .limit(limit)
     )
     return [(reply_id, uri) for reply_id, uri in rows], total
+
+
+def counted() -> sa.ColumnElement[bool]:
+    """SQL: a post that documents list: shown, and not from a blocked domain (SEC-L14)."""
+    unwelcome = sa.exists().where(actors.c.id == posts.c.author_id, ~host_is_welcome(actors.c.host))
+    return sa.and_(posts.c.state == PostState.SHOWN, ~unwelcome.correlate_except(actors))
 
 
 def local_uri(here: Here, post_id: int) -> str:

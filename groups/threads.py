@@ -100,7 +100,8 @@ async def insert(
     thread_uri: str | None = None,
 ) -> Post:
     """Write one post, and its thread where it is a root; `uri` where it was said elsewhere."""
-    post_id = await next_post_id(conn, words.published)
+    earliest = parent.published if parent else words.published
+    post_id = await next_post_id(conn, max(words.published, earliest))  # after what it answers
     shown = state is PostState.SHOWN
     if parent is None:
         await conn.execute(
@@ -333,7 +334,7 @@ async def shown_uris(
         sa.select(posts.c.id, posts.c.uri)
         .where(
             posts.c.thread_id == thread_id,
-            posts.c.state == PostState.SHOWN,
+            post_store.counted(),
             posts.c.id > after,
         )
         .order_by(posts.c.id)
@@ -348,7 +349,7 @@ async def count_shown(conn: AsyncConnection, thread_id: int) -> int:
         await conn.scalar(
             sa.select(sa.func.count())
             .select_from(posts)
-            .where(posts.c.thread_id == thread_id, posts.c.state == PostState.SHOWN)
+            .where(posts.c.thread_id == thread_id, post_store.counted())
         )
         or 0
     )

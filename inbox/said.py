@@ -22,6 +22,7 @@ from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, tombstones
 from kernel.urls import same_origin
+from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR
 
@@ -233,9 +234,12 @@ async def receive_update(arrival: Arrival) -> None:
     edited = note.updated or arrival.here.now()
     if post.edited is not None and edited <= post.edited:
         return
+    group = await group_store.get(arrival.conn, post.group_id)
+    if group.settings is not None:  # SEC-L12: somebody banned does not speak through an old post
+        author = Speaker.alone(arrival.actor)
+        await standing.check(arrival.conn, arrival.here, author, group.id)
     words = _words(arrival, note, root=post.is_root)
     await threads.rewrite(arrival.conn, post, words, edited)
-    group = await group_store.get(arrival.conn, post.group_id)
     if arrival.group is None and group.settings is not None and post.shown:
         await outbox.forget(arrival.conn, post.uri)
         changed = await post_store.get(arrival.conn, post.id)

@@ -1,4 +1,4 @@
-"""Another server, as a test wants it: it shows documents, signs what it posts, keeps what it gets."""
+"""Another server, as a test wants it: it shows documents, signs what it posts, keeps its mail."""
 
 import json
 import uuid

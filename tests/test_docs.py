@@ -1,7 +1,6 @@
 """What the pages say is there, is there; and every rule that the code cites is explained."""
 
 import re
-import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -12,15 +11,18 @@ _IN_TEST_NAMES = re.compile(r"test_(wire|sec|dom|mod|design)_([A-Z]{1,2}\d{1,2}[
 _PATH = re.compile(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|toml|csv))`")
 
 
+_NOT_OURS = {".venv", ".git", "build", "dist", "node_modules"}
+
+
 def _files(*endings: str) -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    return [ROOT / name for name in listed if name.endswith(endings) and (ROOT / name).exists()]
+    return [
+        file
+        for file in ROOT.rglob("*")
+        if file.name.endswith(endings)
+        and file.is_file()
+        and not _NOT_OURS & set(file.relative_to(ROOT).parts)
+        and not any(part.endswith((".egg-info", "_cache")) for part in file.parts)
+    ]
 
 
 def cited() -> set[str]:

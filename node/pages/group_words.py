@@ -53,6 +53,8 @@ def how_it_works(group: Group) -> list[str]:
         JOINING[settings.joining],
         PREMODERATION[settings.premoderation],
     ]
+    if settings.sees is Sees.MEMBERS:
+        found.append("People find it through a link from its moderators.")
     if settings.notes_required:
         found.append("Every post has a content note, so that readers can choose.")
     if settings.one_voice:

@@ -6,13 +6,14 @@ from uuid import UUID
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, KEYS
 from groups import groups as group_store
 from groups import membership, threads
 from groups.groups import Group, GroupSettings
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
-from kernel.schema.actors import FollowState
+from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.sealing import derive
 from node.pages import forms, group_words, session, voices
@@ -31,6 +32,20 @@ async def find(conn: AsyncConnection, request: web.Request) -> Group:
     return await group_store.by_name(conn, request.match_info["name"], viewer)
 
 
+async def _find_to_join(conn: AsyncConnection, request: web.Request, secret: str) -> Group:
+    """As `find`; with an invitation also a group that only its members see."""
+    try:
+        return await find(conn, request)
+    except NotFound:
+        actor = await actor_store.by_handle(conn, request.match_info["name"], kind=ActorKind.GROUP)
+        if actor is None:
+            raise
+        group = await group_store.get(conn, actor.id)
+        if not await membership.is_invited(conn, group, secret):
+            raise
+        return group
+
+
 async def show_all(request: web.Request) -> web.Response:
     """GET /groups: in alphabetical order."""
     async with request.app[ENGINE].connect() as conn:
@@ -41,6 +56,7 @@ async def show_all(request: web.Request) -> web.Response:
         "groups/index.html",
         groups=found[:PAGE],
         more=found[PAGE - 1] if len(found) > PAGE else None,
+        asked="asked" in request.query,
     )
 
 
@@ -155,7 +171,7 @@ async def _join_page(
 ) -> web.Response:
     session.of(request)
     async with request.app[ENGINE].connect() as conn:
-        group = await find(conn, request)
+        group = await _find_to_join(conn, request, form.text("invitation"))
         place = await voices.place(conn, request, group)
         rules = await group_store.guidelines_text(conn, group)
     return render(
@@ -177,7 +193,7 @@ async def join(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            group = await find(conn, request)
+            group = await _find_to_join(conn, request, form.text("invitation"))
             speaker = await voices.speaker(conn, request, form, f"join {group.id}")
             state = await membership.join(
                 conn,
@@ -189,8 +205,10 @@ async def join(request: web.Request) -> web.Response:
             )
     except REFUSED as problem:
         return await _join_page(request, form, problem)
-    asked = "" if state is FollowState.ACCEPTED else "?asked"
-    return see_other(group_words.path(group) + asked)
+    if state is FollowState.ACCEPTED:
+        return see_other(group_words.path(group))
+    hidden = group.settings is not None and group.settings.sees is Sees.MEMBERS
+    return see_other(f"{'/groups' if hidden else group_words.path(group)}?asked")
 
 
 async def show_leave(request: web.Request) -> web.Response:

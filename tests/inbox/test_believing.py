@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from groups import desk
 from kernel.errors import Malformed
 from kernel.schema.tables import actors, domain_blocks, posts, received
 from moderation import domains
@@ -305,3 +306,47 @@ async def _thread(alder: Node, good: Peer, ann: Person) -> Document:
     await good.send(alder, good.create(ann, note), ann)
     await settle(alder)
     return note
+
+
+async def test_sec_L12_somebody_banned_cannot_speak_through_an_old_post(
+    alder: Node, good: Peer
+) -> None:
+    ann = good.person("ann")
+    moderator = await alder.persona("mod")
+    group = await alder.group("sleep", moderator)
+    await good.follow(alder, ann, group.actor.uri)
+    note = good.note(ann, "hello", to=[PUBLIC, group.actor.uri])
+    await good.send(alder, good.create(ann, note), ann)
+    await settle(alder)
+    person = await alder.meet(ann.uri)
+    async with alder.engine.begin() as conn:
+        acting = await desk.require(conn, group, moderator)
+        await desk.ban(conn, alder.here, group, acting, person, "")
+
+    changed = {**note, "content": "<p>still here</p>", "updated": "2030-01-01T00:00:00Z"}
+    await good.send(alder, good.activity("Update", ann, changed), ann)
+    await settle(alder)
+
+    post = await alder.post(note["id"])
+    assert post is not None
+    assert "hello" in post.content
+
+
+async def test_sec_L14_documents_list_nothing_from_a_blocked_domain(
+    alder: Node, good: Peer
+) -> None:
+    ann = good.person("ann")
+    moderator = await alder.persona("mod")
+    group = await alder.group("sleep", moderator)
+    root = await alder.start(moderator, group.actor.uri, "A title", "Words.")
+    await good.follow(alder, ann, group.actor.uri)
+    note = good.note(ann, "an answer", to=[PUBLIC, group.actor.uri], inReplyTo=root.uri)
+    await good.send(alder, good.create(ann, note), ann)
+    await settle(alder)
+    paths = [f"/p/{root.id}/replies", f"/t/{root.id}"]
+    for path in paths:
+        assert note["id"] in (await (await alder.get(path)).text())
+    async with alder.engine.begin() as conn:
+        await domains.block(conn, alder.here, "good.test", "")
+    for path in paths:
+        assert note["id"] not in (await (await alder.get(path)).text())

@@ -123,9 +123,7 @@ class Person(Browser):
         return Speaker.alone(self.actor)
 
 
-async def person(
-    node: Node, handle: str = "ana", *, roles: frozenset[str] = frozenset()
-) -> Person:
+async def person(node: Node, handle: str = "ana", *, roles: frozenset[str] = frozenset()) -> Person:
     """A member of `node`, signed in, with the name `handle`."""
     prepared = await people.sign_up(node.engine, node.here, f"{handle}-logs-in", roles=roles)
     cookie = await sessions.open(node.engine, node.here, prepared.member)
@@ -136,13 +134,24 @@ async def person(
 
 
 async def settle(
-    node: Node, *, sign_up: SignUp = SignUp.OPEN, name: str = "Alder House", about: str = "",
-    contact: str = "hello@alder.example", crisis_policy: str = "",
+    node: Node,
+    *,
+    sign_up: SignUp = SignUp.OPEN,
+    name: str = "Alder House",
+    about: str = "",
+    contact: str = "hello@alder.example",
+    crisis_policy: str = "",
 ) -> None:
     """The node as its administrators describe it."""
     async with node.engine.begin() as conn:
         await node_store.settle(
-            conn, name=name, about=about, contact=contact, country="IE", languages=("en",),
-            sign_up=sign_up, crisis_policy=crisis_policy,
+            conn,
+            name=name,
+            about=about,
+            contact=contact,
+            country="IE",
+            languages=("en",),
+            sign_up=sign_up,
+            crisis_policy=crisis_policy,
         )
     forget_site(node.app[MEMORY])

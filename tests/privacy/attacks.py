@@ -258,6 +258,8 @@ def windows(value: Value) -> set[bytes]:
 
 
 def _slices(data: bytes) -> set[bytes]:
+    if 0 < len(data) < WINDOW:
+        return {data}
     return {data[at : at + WINDOW] for at in range(len(data) - WINDOW + 1)}
 
 

@@ -1,0 +1,78 @@
+"""A settled node with people, groups and words in it."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from groups.groups import Group, GroupSettings
+from groups.posts import Post
+from kernel.schema.groups import Joining, Premoderation, Sees
+from node.pages.group_words import STARTER
+from node.pages.session import ADMINISTRATOR
+from tests.nodes import Node, NodeFactory
+from tests.pages.people import Browser, Person, person, settle
+
+
+@dataclass(frozen=True)
+class House:
+    """Ana runs the node and looks after the groups; Ben is a member of `open`; Cleo just came."""
+
+    node: Node
+    visitor: Browser
+    ana: Person
+    ben: Person
+    cleo: Person
+    open: Group
+    private: Group
+    careful: Group
+    thread: Post
+    answer: Post
+    held: Post
+
+    def addresses(self) -> dict[str, str]:
+        """A sample for every variable part of an address."""
+        return {
+            "{name}": "open",
+            "{id}": str(self.thread.id),
+            "{country}": "ie",
+            "{task}": "release",
+            "{hash}": "0" * 16,
+            "{kind}": "like",
+        }
+
+    def sample(self, path: str) -> str:
+        """A path of the router with its variable parts filled in."""
+        if path == "/static/{hash}/{name}":
+            return "/static/0000000000000000/site.css"
+        if path.startswith("/u/"):
+            return path.replace("{name}", "ana")
+        for part, value in self.addresses().items():
+            path = path.replace(part, value)
+        assert "{" not in path, f"say in conftest what stands for the variable part of {path}"
+        return path
+
+
+@pytest.fixture
+async def house(node: NodeFactory) -> House:
+    alder = await node("alder.test")
+    await settle(alder)
+    ana = await person(alder, "ana", roles=frozenset({ADMINISTRATOR}))
+    ben, cleo = await person(alder, "ben"), await person(alder, "cleo")
+    group = await alder.group("open", ana.speaker, rules=STARTER)
+    private = await alder.group("private", ana.speaker, settings=GroupSettings(sees=Sees.MEMBERS))
+    careful = await alder.group(
+        "careful",
+        ana.speaker,
+        settings=GroupSettings(joining=Joining.APPROVAL, premoderation=Premoderation.ALL),
+    )
+    await alder.join(ben.speaker, group.actor.uri)
+    thread = await alder.start(ana.speaker, group.actor.uri, "A first thread", "Hello all of you.")
+    answer = await alder.reply(ben.speaker, thread.uri, "Hello back.")
+    await alder.start(ana.speaker, private.actor.uri, "Among us", "Only members read this.")
+    await alder.join(ben.speaker, careful.actor.uri)
+    await ana.send("POST", "/g/careful/desk/admit", {"person": str(ben.actor.id)})
+    held = await alder.start(ben.speaker, careful.actor.uri, "Waiting", "Read me first.")
+    return House(
+        node=alder, visitor=Browser(alder), ana=ana, ben=ben, cleo=cleo, open=group,
+        private=private, careful=careful, thread=thread, answer=answer, held=held,
+    )  # fmt: skip

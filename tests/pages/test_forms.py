@@ -1,0 +1,224 @@
+"""Forms: refused from other sites, bounded, and never losing what was typed."""
+
+import pytest
+import sqlalchemy as sa
+
+from kernel.schema.tables import metadata
+from members import sessions
+from node.pages import forms, table
+from node.pages.session import cookie_name
+from tests.nodes import Node, NodeFactory
+from tests.pages.conftest import House
+from tests.pages.people import Answer, Browser, Person, person, settle
+from tests.pages.test_every_page import pages
+
+CHANGING = [route for route in table.routes() if route.method not in {"GET", "HEAD"}]
+LONG = 'Words that took an hour to write.\nAnd a second line, with <b> & "quotes".'
+
+
+async def snapshot(node: Node) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table."""
+    async with node.engine.connect() as conn:
+        return {
+            each.name: sorted(map(tuple, (await conn.execute(sa.select(each))).all()), key=repr)
+            for each in metadata.sorted_tables
+        }
+
+
+async def test_sec_A10_nothing_changes_from_another_site(house: House) -> None:
+    before = await snapshot(house.node)
+    ours = house.node.origin
+    hostile: list[tuple[str | None, dict[str, str]]] = [
+        ("http://evil.test", {}),
+        ("https://alder.test", {}),
+        ("http://alder.test.evil.test", {}),
+        ("null", {}),
+        (None, {}),
+        (None, {"Sec-Fetch-Site": "cross-site"}),
+        (None, {"Sec-Fetch-Site": "same-site"}),
+        ("null", {"Sec-Fetch-Site": "cross-site"}),
+        ("null", {"Sec-Fetch-Site": "none"}),
+        ("http://evil.test", {"Sec-Fetch-Site": "same-origin"}),
+        (ours, {"Sec-Fetch-Site": "cross-site"}),
+    ]
+    assert len(CHANGING) > 20
+    for route in CHANGING:
+        for origin, headers in hostile:
+            answer = await house.ana.send(
+                route.method, house.sample(route.path), {"text": "x"}, origin=origin,
+                headers=headers,
+            )  # fmt: skip
+            assert answer.status == 403, (route.path, origin, headers)
+            assert "another website" in answer.text
+    assert await snapshot(house.node) == before
+
+
+async def test_sec_A10_our_own_pages_may_send(house: House) -> None:
+    for origin, headers in (
+        (house.node.origin, {}),
+        (house.node.origin, {"Sec-Fetch-Site": "same-origin"}),
+        ("null", {"Sec-Fetch-Site": "same-origin"}),
+        (None, {"Sec-Fetch-Site": "same-origin"}),
+    ):
+        answer = await house.ana.send(
+            "POST", "/settings", {"theme": "dark"}, origin=origin, headers=headers
+        )
+        assert answer.status == 303, (origin, headers)
+
+
+async def test_sec_A9_a_form_of_another_kind_is_refused(house: House) -> None:
+    for kind in ("text/plain", "application/json", "multipart/form-data; boundary=x"):
+        answer = await house.ana.send(
+            "POST", "/settings", data=b'{"theme": "dark"}', headers={"Content-Type": kind}
+        )
+        assert answer.status == 415, kind
+    squeezed = await house.ana.send(
+        "POST", "/settings", data=b"x", headers={
+            "Content-Type": "application/x-www-form-urlencoded", "Content-Encoding": "gzip"
+        },
+    )  # fmt: skip
+    assert squeezed.status == 415
+
+
+async def test_a_form_has_a_size(house: House) -> None:
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    path = f"/p/{house.thread.id}/reply"
+    for size, status in ((forms.MAX_BYTES, 400), (forms.MAX_BYTES + 1, 413)):
+        body = b"text=" + b"x" * (size - 5)
+        answer = await house.ben.send("POST", path, data=body, headers=kind)
+        assert answer.status == status, size
+    many = "&".join(f"a{n}=1" for n in range(forms.MAX_FIELDS + 1)).encode()
+    assert (await house.ben.send("POST", path, data=many, headers=kind)).status == 400
+
+
+async def test_looking_never_changes_anything(house: House) -> None:
+    before = await snapshot(house.node)
+    for browser in (house.visitor, house.ben, house.ana):
+        for path in pages(house):
+            if path != "/leave":
+                await browser.open(path)
+    assert await snapshot(house.node) == before
+
+
+def typed_in(answer: Answer, name: str) -> str:
+    """What a field of the page holds."""
+    found = [value for form in answer.page.forms for key, value in form.fields if key == name]
+    assert found, answer.text
+    return found[0]
+
+
+async def test_a_refused_reply_keeps_every_word(house: House) -> None:
+    path = f"/p/{house.thread.id}/reply"
+    answer = await house.ben.send("POST", path, {"text": LONG, "note": "sleep"})
+    assert answer.status == 400
+    assert "Please choose the name" in answer.text
+    assert typed_in(answer, "text") == LONG
+    assert typed_in(answer, "note") == "sleep"
+    long = "x" * 5001
+    at = await house.ben.open(path)
+    refused = await house.ben.submit(at, at.page.form("text", action="/reply"), text=long)
+    assert refused.status == 400
+    assert "5001" in refused.text
+    assert typed_in(refused, "text") == long
+
+
+async def test_a_refused_thread_keeps_its_title_and_its_name(house: House) -> None:
+    at = await house.ben.open("/g/open/new")
+    form = at.page.form("title", "text")
+    name = form.choice("as", "ben")
+    refused = await house.ben.submit(at, form, **{"title": "", "text": LONG, "as": name})
+    assert refused.status == 400
+    assert typed_in(refused, "text") == LONG
+    again = refused.page.form("title", "text")
+    chosen = dict(again.fields)["as"]
+    assert "ben" in next(words for _, value, words in again.choices if value == chosen)
+
+
+async def test_words_survive_the_end_of_a_session(house: House) -> None:
+    path = f"/p/{house.thread.id}/reply"
+    at = await house.ben.open(path)
+    async with house.node.engine.begin() as conn:
+        await sessions.end_all(conn, house.ben.prepared.member)
+    log_in = await house.ben.submit(at, at.page.form("text"), text=LONG)
+    assert log_in.status == 403
+    assert "What you wrote is safe" in log_in.text
+    form = log_in.page.form("login", "password")
+    wrong = await house.ben.submit(log_in, form, login="ben-logs-in", password="not at all mine")
+    assert wrong.status == 403
+    form = wrong.page.form("login", "password")
+    back = await house.ben.submit(
+        wrong, form, login="ben-logs-in", password="seven small grey stones"
+    )
+    assert back.status == 403 or LONG.splitlines()[0] in back.text
+
+
+async def test_sec_X4_nobody_is_sent_elsewhere(house: House) -> None:
+    shapes = [
+        "//evil.test", "///evil.test", "/\\evil.test", "\\\\evil.test", "https://evil.test",
+        "http:evil.test", "javascript:alert(1)", " //evil.test", "/%0d%0aSet-Cookie:x=1\r\nX: y",
+        "/\tevil", "evil.test", "", "//alder.test@evil.test", "/\u2028/evil.test", "data:text/html,x",
+        "/ /evil.test", "////evil.test//", "mailto:a@b.example", "?x", "#x",
+    ]  # fmt: skip
+    assert len(shapes) == 20
+    for shape in shapes:
+        assert forms.local_path(shape) == "/", shape
+    for sound in ("/", "/g/open/new", "/t/5?after=3", "/settings#x"):
+        assert forms.local_path(sound) == sound
+    for shape in ("//evil.test", "/\\evil.test", "https://evil.test"):
+        answer = await house.ben.open(f"/log-in?then={shape}".replace("\\", "%5C"))
+        assert answer.location == "/"
+        page = await house.visitor.open(f"/log-in?then={shape}".replace("\\", "%5C"))
+        assert typed_in(page, "then") == "/"
+
+
+@pytest.mark.parametrize("persona", ["somebody else's", "another form's", "another session's"])
+async def test_a_name_is_sealed_into_its_form(node: NodeFactory, persona: str) -> None:
+    alder = await node("alder.test")
+    await settle(alder)
+    ana, ben = await person(alder, "ana"), await person(alder, "ben")
+    group = await alder.group("open", ana.speaker)
+    await alder.join(ben.speaker, group.actor.uri)
+    thread = await alder.start(ana.speaker, group.actor.uri, "T", "w")
+    path = f"/p/{thread.id}/reply"
+
+    async def token(browser: Browser, at: str) -> str:
+        return (await browser.open(at)).page.form("as").choice("as", "ben")
+
+    if persona == "another session's":
+        second = await sessions.open(alder.engine, alder.here, ben.prepared.member)
+        other = Browser(alder, {cookie_name(alder.here): second})
+        stolen = await token(other, path)
+    elif persona == "another form's":
+        stolen = await token(ben, "/g/open/new")
+    else:
+        stolen = str(ana.actor.id)
+    refused = await ben.send("POST", path, {"text": "hello", "as": stolen})
+    assert refused.status == 400
+    assert "hello" not in (await ana.open(f"/t/{thread.id}")).text
+    right = await ben.send("POST", path, {"text": "hello", "as": await token(ben, path)})
+    assert right.status == 303
+
+
+async def test_sec_D12_every_door_counts(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    await settle(alder)
+    visitor = Browser(alder)
+    wrong = {"login": "nobody-here", "password": "wrong wrong wrong", "code": "x"}
+    for path in ("/log-in", "/recover", "/sign-up"):
+        statuses = [(await visitor.send("POST", path, wrong)).status for _ in range(21)]
+        assert statuses[0] in {400, 403}, path
+        assert statuses[-1] == 429, path
+        answer = await visitor.send("POST", path, wrong)
+        assert int(answer.headers["Retry-After"]) > 0
+        assert typed_in(answer, "login") == "nobody-here"
+
+
+async def test_sec_D13_a_forged_address_does_not_count(house: House) -> None:
+    ana: Person = house.ana
+    for n in range(11):
+        answer = await house.visitor.send(
+            "POST", "/log-in", {"login": "ana-logs-in", "password": "wrong wrong wrong"},
+            headers={"X-Forwarded-For": f"198.51.100.{n}"},
+        )  # fmt: skip
+    assert answer.status == 429
+    assert ana.actor.handle == "ana"

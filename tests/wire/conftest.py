@@ -1,0 +1,103 @@
+"""A group at alder, and the servers around it: one that reads FEP-1b12, one that does not."""
+
+from collections.abc import Callable
+from itertools import cycle
+
+import pytest
+
+import activitypub.keys
+import tests.nodes
+import tests.peer
+from activitypub.keys import KeyPair, generate
+from groups.groups import Group, GroupSettings
+from kernel.schema.groups import Posts
+from moderation.standing import Speaker
+from tests.nodes import Node, NodeFactory, settle
+from tests.peer import Peer, PeerFactory
+from tests.wire.world import Club, Follower
+
+_PAIRS = 24
+
+
+@pytest.fixture(scope="session")
+def key_pairs() -> list[KeyPair]:
+    """Real keys, made once: no test here needs keys that no other test ever saw."""
+    return [generate() for _ in range(_PAIRS)]
+
+
+@pytest.fixture(autouse=True)
+def quick_keys(key_pairs: list[KeyPair], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every actor of a test gets a pair that nobody else in it has."""
+    monkeypatch.setattr(activitypub.keys, "generate", _taking(key_pairs[:4]))
+    people = _taking(key_pairs[4:])
+    monkeypatch.setattr(tests.nodes, "generate", people)
+    monkeypatch.setattr(tests.peer, "generate", people)
+
+
+def _taking(pairs: list[KeyPair]) -> Callable[[], KeyPair]:
+    around = cycle(pairs)
+    return lambda: next(around)
+
+
+@pytest.fixture
+async def alder(node: NodeFactory) -> Node:
+    return await node("alder.test")
+
+
+@pytest.fixture
+async def ana(alder: Node) -> Speaker:
+    """Who made the group and moderates it."""
+    return await alder.persona("ana")
+
+
+@pytest.fixture
+async def sleep(alder: Node, ana: Speaker) -> Group:
+    """An open group where anyone may post."""
+    return await alder.group("sleep", ana, settings=GroupSettings(posts=Posts.ANYONE))
+
+
+async def _follower(peer: Peer, alder: Node, group: Group) -> Follower:
+    person = peer.person(peer.name.partition(".")[0][:3])
+    await peer.follow(alder, person, group.actor.uri)
+    await settle(alder)
+    peer.inbox.clear()
+    peer.raw.clear()
+    return Follower(peer, person)
+
+
+@pytest.fixture
+async def lemmy(peer: PeerFactory, alder: Node, sleep: Group) -> Follower:
+    """Somebody at a server that reads FEP-1b12 follows the group."""
+    return await _follower(await peer("lemmy.test", alder, "lemmy"), alder, sleep)
+
+
+@pytest.fixture
+async def mastodon(peer: PeerFactory, alder: Node, sleep: Group) -> Follower:
+    """Somebody at a server that shows boosts follows the group."""
+    return await _follower(await peer("mastodon.test", alder, "mastodon"), alder, sleep)
+
+
+@pytest.fixture
+async def club(peer: PeerFactory, alder: Node) -> Club:
+    """A group of another server that Kay, who lives at alder, belongs to."""
+    host = await peer("club.test", alder, "lemmy")
+    group = host.person(
+        "club",
+        kind="Group",
+        path="c",
+        attributedTo=f"{host.origin}/c/club/moderators",
+    )
+    kay = await alder.persona("kay")
+    await alder.join(kay, group.uri)
+    await settle(alder)
+    (follow,) = host.got("Follow")
+    assert await host.send(alder, host.activity("Accept", group, follow), group) == 202
+    await settle(alder)
+    host.inbox.clear()
+    return Club(host, group, kay)
+
+
+@pytest.fixture
+async def good(peer: PeerFactory, alder: Node) -> Peer:
+    """A third server."""
+    return await peer("good.test", alder)
