@@ -125,6 +125,7 @@ async def ban(
             actor,
             "Block",
             person.uri,
+            person=person.uri,
             summary=reason or "Banned by the moderators",
             target=group.actor.uri,
             removeData=False,
@@ -142,7 +143,14 @@ async def unban(
     await _log(conn, here, group, actor, "unban", person.uri, "")
     if actor.local:
         await telling.undone_by_desk(
-            conn, here, group, actor, "Block", person.uri, target=group.actor.uri
+            conn,
+            here,
+            group,
+            actor,
+            "Block",
+            person.uri,
+            person=person.uri,
+            target=group.actor.uri,
         )
 
 

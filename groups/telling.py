@@ -70,12 +70,20 @@ def _direct(group: Group, source: NoteSource) -> list[str]:
 
 
 async def carried(
-    conn: AsyncConnection, here: Here, group: Group, post: Post | None, inner: Document, body: str
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post | None,
+    inner: Document,
+    body: str,
+    *,
+    person: str | None = None,
 ) -> None:
-    """A group of ours passes an activity on verbatim, mostly about a `post` (WIRE-G10 to WIRE-G13).
+    """A group of ours passes an activity on verbatim (WIRE-G10 to WIRE-G13).
 
+    It is about a `post`, or about a `person` (an actor's URI), whose own server hears it as well.
     A thread's root goes to everyone once as a plain Announce; the activity itself, wrapped, to
-    servers that read FEP-1b12 and back to its author's.
+    servers that read FEP-1b12.
     """
     if not group.federates:
         return
@@ -100,7 +108,7 @@ async def carried(
         wrapped=True,
         thread_id=thread_id,
         context=post.thread_uri if post else None,
-        author_uri=post.author_uri if post else None,
+        author_uri=post.author_uri if post else person,
         body=body,
     )
 
@@ -175,6 +183,7 @@ async def by_desk(
     obj: str | Document,
     *,
     post: Post | None = None,
+    person: str | None = None,
     **extra: Json,
 ) -> None:
     """The desk acts; its group passes it on wrapped, as others misread it (WIRE-G24, WIRE-G26).
@@ -194,7 +203,8 @@ async def by_desk(
         audience=group.actor.uri,
         **extra,
     )
-    await carried(conn, here, group, post, document, jsontext.dump(document).decode())
+    body = jsontext.dump(document).decode()
+    await carried(conn, here, group, post, document, body, person=person)
     if kind == "Delete" and post is not None and post.is_root:
         await _undo_boost(conn, here, group, post)
 
@@ -208,6 +218,7 @@ async def undone_by_desk(
     object_uri: str,
     *,
     post: Post | None = None,
+    person: str | None = None,
     **extra: Json,
 ) -> None:
     """The desk takes a decision back: the Undo holds it whole, under its own id (WIRE 3.6)."""
@@ -222,7 +233,7 @@ async def undone_by_desk(
         audience=group.actor.uri,
         **extra,
     )
-    await by_desk(conn, here, group, desk, "Undo", inner, post=post)
+    await by_desk(conn, here, group, desk, "Undo", inner, post=post, person=person)
     if sent is not None:
         await outbox.blank(conn, sent)
 

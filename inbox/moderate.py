@@ -1,7 +1,7 @@
 """Lock, Block, Remove and Add: a group's moderators act, here or through their group (WIRE 3.6)."""
 
 from activitypub import actors as actor_store
-from activitypub.vocab import ActivityKind, time_of
+from activitypub.vocab import Activity, ActivityKind, time_of
 from groups import desk, telling
 from groups import groups as group_store
 from groups import posts as post_store
@@ -13,18 +13,17 @@ from kernel.schema.actors import ActorKind
 
 async def receive(arrival: Arrival) -> None:
     """Apply what a moderator decided. Raises NotAllowed: they do not moderate that group."""
-    await act(arrival, arrival.activity.kind, undo=False)
+    await act(arrival, arrival.activity, undo=False)
 
 
-async def act(arrival: Arrival, kind: str, *, undo: bool, object_uri: str = "") -> None:
-    """The decision `kind` on `object_uri`, or its Undo."""
-    uri = object_uri or arrival.activity.object_uri
-    if kind == ActivityKind.BLOCK:
-        await _block(arrival, uri, undo=undo)
-    elif kind == ActivityKind.LOCK:
-        await _lock(arrival, uri, undo=undo)
-    elif kind == ActivityKind.REMOVE:
-        await _remove(arrival, uri)
+async def act(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
+    """The `decision` that arrived, or with `undo` the one that an Undo holds."""
+    if decision.kind == ActivityKind.BLOCK:
+        await _block(arrival, decision, undo=undo)
+    elif decision.kind == ActivityKind.LOCK:
+        await _lock(arrival, decision.object_uri, undo=undo)
+    elif decision.kind == ActivityKind.REMOVE:
+        await _remove(arrival, decision.object_uri)
     else:
         raise NotFound  # Add and the rest change nothing here
 
@@ -76,9 +75,10 @@ async def _remove(arrival: Arrival, uri: str) -> None:
         )
 
 
-async def _block(arrival: Arrival, uri: str, *, undo: bool) -> None:
+async def _block(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
     """A ban from a group; a Block between two people is their own affair and is not shown."""
-    target = arrival.activity.target or (arrival.group.actor.uri if arrival.group else None)
+    uri = decision.object_uri
+    target = decision.target or (arrival.group.actor.uri if arrival.group else None)
     found = await actor_store.by_uri(arrival.conn, target) if target else None
     if found is None or found.kind is not ActorKind.GROUP:
         raise NotFound
@@ -102,5 +102,11 @@ async def _block(arrival: Arrival, uri: str, *, undo: bool) -> None:
         )
     if group.settings is not None:
         await telling.carried(
-            arrival.conn, arrival.here, group, None, arrival.activity.document, arrival.body
+            arrival.conn,
+            arrival.here,
+            group,
+            None,
+            arrival.activity.document,
+            arrival.body,
+            person=uri,
         )

@@ -25,7 +25,7 @@ async def receive(arrival: Arrival) -> None:
     if await react.undo(arrival, uri, kind, target):
         return
     if inner is not None and inner.kind in _DECISIONS:
-        await moderate.act(arrival, inner.kind, undo=True, object_uri=inner.object_uri)
+        await moderate.act(arrival, inner, undo=True)
         return
     raise NotFound
 

@@ -16,7 +16,9 @@ class Stop:
 
 @asynccontextmanager
 async def stoppable() -> AsyncIterator[Stop]:
-    """Cancel what runs inside at the first SIGTERM or SIGINT, and leave as if it had ended.
+    """Cancel what runs inside at the first signal to end, and leave as if it had ended.
+
+    Those are SIGTERM, SIGINT, and SIGHUP (the terminal is gone) unless `nohup` has it ignored.
 
     Later signals change nothing: stopping in order takes seconds, and no server of ours may be
     left behind.
@@ -31,7 +33,10 @@ async def stoppable() -> AsyncIterator[Stop]:
             stop.asked = number
             task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, ask, number)
     try:
         yield stop
@@ -40,7 +45,7 @@ async def stoppable() -> AsyncIterator[Stop]:
             raise
         task.uncancel()
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 

@@ -19,6 +19,8 @@ ALWAYS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+_OF_PEOPLE: Final = ("/t/", "/p/", "/u/")  # no search engine keeps what people say
+
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -36,6 +38,8 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 def _add(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in ALWAYS.items():
         response.headers.setdefault(name, value)
+    if request.path.startswith(_OF_PEOPLE):
+        response.headers["X-Robots-Tag"] = "noindex"
     if response.content_type != "text/html" and not 300 <= response.status < 400:
         return
     signed_in = request.get(SESSION) is not None

@@ -11,7 +11,7 @@ from members import personas as persona_store
 from members.handles import suggest_handle
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
-from node.pages.render import NOINDEX, render, see_other
+from node.pages.render import render, see_other
 
 
 async def show_mine(request: web.Request) -> web.Response:
@@ -73,7 +73,7 @@ async def show(request: web.Request) -> web.Response:
         raise NotFound
     if found.state is ActorState.CLOSED:
         raise Gone
-    return render(request, "personas/show.html", person=found, alternate=found.uri, headers=NOINDEX)
+    return render(request, "personas/show.html", person=found, alternate=found.uri)
 
 
 def routes() -> list[web.RouteDef]:

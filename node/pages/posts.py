@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE
-from groups import desk, threads
+from groups import desk, reactions, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
@@ -20,7 +20,7 @@ from moderation.visibility import Viewer
 from node.pages import forms, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
-from node.pages.render import NOINDEX, render, see_other
+from node.pages.render import render, see_other
 from node.pages.threads import agree, as_seen, compose, draft, identity
 from node.pages.voices import Place
 
@@ -60,9 +60,7 @@ async def show(request: web.Request) -> web.Response:
         page = await threads.show(conn, post.thread_id, viewer)
     near = any(each.id == post.id for each in page.posts)
     after = "" if near else f"?after={post.id - 1}"
-    answer = see_other(f"/t/{post.thread_id}{after}#p{post.id}")
-    answer.headers.update(NOINDEX)
-    return answer
+    return see_other(f"/t/{post.thread_id}{after}#p{post.id}")
 
 
 async def show_reply(request: web.Request) -> web.Response:
@@ -89,7 +87,6 @@ async def _reply_page(
         "threads/reply.html",
         form=form,
         problem=problem,
-        headers=NOINDEX,
         root=page.root,
         parent=as_seen([found.post], found.viewer, found.place)[0],
         composer=compose(request, found.group, found.place, choices),
@@ -134,7 +131,6 @@ async def _edit_page(
         "threads/edit.html",
         form=filled,
         problem=problem,
-        headers=NOINDEX,
         post=post,
         composer=compose(request, found.group, found.place, choices),
     )
@@ -176,7 +172,6 @@ async def _delete_page(
         "threads/delete.html",
         form=form,
         problem=problem,
-        headers=NOINDEX,
         group=found.group,
         parent=as_seen([found.post], found.viewer, found.place)[0],
         choices=_own(request, found.author(), f"delete {found.post.id}", form),
@@ -211,7 +206,6 @@ async def _remove_page(
         "threads/remove.html",
         form=form,
         problem=problem,
-        headers=NOINDEX,
         group=found.group,
         parent=as_seen([found.post], found.viewer, found.place)[0],
     )
@@ -237,11 +231,50 @@ async def remove(request: web.Request) -> web.Response:
     return see_other(f"/t/{found.post.thread_id}")
 
 
+async def show_heard(request: web.Request) -> web.Response:
+    return await _heard_page(request, Form())
+
+
+async def _heard_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    async with request.app[ENGINE].connect() as conn:
+        found = await _find(conn, request)
+    if not found.post.shown:
+        raise NotFound
+    others = [each for each in found.place.members if each.actor.id != found.post.author_id]
+    return render(
+        request,
+        "threads/heard.html",
+        form=form,
+        problem=problem,
+        parent=as_seen([found.post], found.viewer, found.place)[0],
+        choices=voices.choices(request, others, f"hear {found.post.id}", form),
+    )
+
+
+async def heard(request: web.Request) -> web.Response:
+    """POST /p/{id}/heard: a quiet sign to the author; with `back` it is taken back."""
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            found = await _find(conn, request)
+            speaker = await voices.speaker(conn, request, form, f"hear {found.post.id}")
+            act = reactions.unlike if form.ticked("back") else reactions.like
+            await act(conn, request.app[HERE], speaker, found.post)
+    except REFUSED as problem:
+        return await _heard_page(request, form, problem)
+    return see_other(f"/p/{found.post.id}")
+
+
 def routes() -> list[web.RouteDef]:
     return [
         web.get("/p/{id}", show),
         web.get("/p/{id}/reply", show_reply),
         web.post("/p/{id}/reply", reply),
+        web.get("/p/{id}/heard", show_heard),
+        web.post("/p/{id}/heard", heard),
         web.get("/p/{id}/edit", show_edit),
         web.post("/p/{id}/edit", edit),
         web.get("/p/{id}/delete", show_delete),

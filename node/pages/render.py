@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,8 +17,6 @@ from node.pages import assets, words
 from node.pages.forms import Form
 from node.pages.memory import MEMORY, known_site
 from node.pages.session import PREFERENCES, SESSION, is_administrator
-
-NOINDEX: Final = {"X-Robots-Tag": "noindex"}
 
 
 @cache

@@ -24,7 +24,7 @@ from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
 from node.pages.home import number
-from node.pages.render import NOINDEX, render, see_other
+from node.pages.render import render, see_other
 from node.pages.voices import Choice, Place
 
 LIMITS: Final = {"post": MAX_POST, "title": MAX_TITLE, "note": MAX_NOTE}
@@ -84,7 +84,6 @@ async def show(request: web.Request) -> web.Response:
     return render(
         request,
         "threads/show.html",
-        headers=NOINDEX,
         alternate=page.root.thread_uri if public else "",
         root=page.root,
         posts=as_seen(page.posts, viewer, place),

@@ -10,9 +10,10 @@ from yarl import URL
 
 from activitypub.actors import Actor
 from kernel.schema.node import SignUp
+from members import accounts, sessions
 from members import node as node_store
-from members import sessions
 from members.accounts import Prepared
+from members.vault import Cost
 from moderation.standing import Speaker
 from node.demo.visitor import Form, Page
 from node.pages.memory import MEMORY, forget_site
@@ -123,9 +124,22 @@ class Person(Browser):
         return Speaker.alone(self.actor)
 
 
-async def person(node: Node, handle: str = "ana", *, roles: frozenset[str] = frozenset()) -> Person:
-    """A member of `node`, signed in, with the name `handle`."""
-    prepared = await people.sign_up(node.engine, node.here, f"{handle}-logs-in", roles=roles)
+async def person(
+    node: Node,
+    handle: str = "ana",
+    *,
+    roles: frozenset[str] = frozenset(),
+    cost: Cost = people.CHEAP,
+) -> Person:
+    """A member of `node`, signed in, with the name `handle`.
+
+    Only with the cost that pages use can they log in with their password.
+    """
+    prepared = await accounts.prepare(
+        node.here, login=f"{handle}-logs-in", password=PASSWORD, roles=roles, cost=cost
+    )
+    async with node.engine.begin() as conn:
+        await accounts.insert(conn, node.here, prepared)
     cookie = await sessions.open(node.engine, node.here, prepared.member)
     actor = await people.persona(node.engine, node.here, prepared.member, handle)
     return Person(

