@@ -109,7 +109,7 @@ class Deliverer:
             )
             .order_by(peers.c.next_attempt)
             .limit(1)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, key_share=True)  # writers of new rows may hold it
         )
         if failing is not None:
             due = due.where(peers.c.failures > 0 if failing else peers.c.failures == 0)

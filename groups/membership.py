@@ -19,6 +19,7 @@ from kernel.schema.groups import Joining
 from kernel.schema.tables import actors, follows, group_invitations
 from kernel.sealing import digest
 from members import follows as follow_store
+from members.order import stir
 from moderation import standing
 from moderation.standing import Speaker
 
@@ -63,6 +64,7 @@ async def join(
             index_elements=["follower_id", "followed_id"], set_={"guidelines": guidelines}
         )
     )
+    await stir(conn, follows)
     current: str | None = await conn.scalar(
         sa.select(follows.c.state).where(
             follows.c.follower_id == speaker.id, follows.c.followed_id == group.id
@@ -100,6 +102,7 @@ async def accept_guidelines(
         .where(follows.c.follower_id == speaker.id, follows.c.followed_id == group.id)
         .values(guidelines=sa.func.greatest(follows.c.guidelines, version))
     )
+    await stir(conn, follows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

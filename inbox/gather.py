@@ -25,9 +25,7 @@ MAX_CLIMB = 50  # WIRE-G45
 
 _AT_ONCE = timedelta(0)
 _ACTORS = {kind.value for kind in ActorKind}
-_DECISIONS = frozenset(
-    {ActivityKind.BLOCK, ActivityKind.DELETE, ActivityKind.LOCK, ActivityKind.REMOVE}
-)
+_DECISIONS = frozenset({ActivityKind.BLOCK, ActivityKind.LOCK, ActivityKind.REMOVE})
 
 
 @dataclass(slots=True)
@@ -135,16 +133,18 @@ async def gather(
         await it.person(activity.object)
     if group is None:
         return Gathered(people=it.people)
-    if kind == ActivityKind.DELETE and same_origin(activity.actor, activity.object_uri):
-        return await _gather_deleted(it, activity)
+    if kind == ActivityKind.DELETE and await _is_gone(it, activity):
+        return Gathered(people=it.people, gone=True)
     moderates = _decides(activity) and await it.moderates(activity.actor, group)
     return Gathered(people=it.people, moderates=moderates)
 
 
 def _decides(activity: Activity) -> bool:
-    """Whether only a moderator may do that."""
+    """Whether only a moderator may do that; a Delete by one says why, if in no words (WIRE-G34)."""
     if activity.kind == ActivityKind.UNDO:
         return activity.embedded is not None and activity.embedded.get("type") in _DECISIONS
+    if activity.kind == ActivityKind.DELETE:
+        return "summary" in activity.document
     return activity.kind in _DECISIONS
 
 
@@ -184,10 +184,10 @@ async def _renewed(it: Gatherer, uri: str) -> Actor:
     return await it.remote.actor(uri, max_age=_AT_ONCE)
 
 
-async def _gather_deleted(it: Gatherer, activity: Activity) -> Gathered:
-    """Whether the object's own server shows it no more (WIRE-G17)."""
+async def _is_gone(it: Gatherer, activity: Activity) -> bool:
+    """Whether what somebody of its own server deletes is no longer shown there (WIRE-G17)."""
     uri = activity.object_uri
-    if it.here.is_local(uri):
-        return Gathered(people=it.people)
+    if it.here.is_local(uri) or not same_origin(activity.actor, uri):
+        return False
     it._spend()
-    return Gathered(people=it.people, gone=await it.remote.is_gone(uri))
+    return await it.remote.is_gone(uri)

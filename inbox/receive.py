@@ -6,24 +6,17 @@ Nothing is fetched here but the key, at most once and for at most four seconds.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from activitypub import jsontext, keys, signatures
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind
+from inbox.intake import Intake, Row
 from kernel.errors import Busy, Gone, Malformed, NotAllowed, Unproven
 from kernel.here import Here
 from kernel.schema.actors import ActorState
-from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import peers, received
 from kernel.urls import host_of, origin_of, same_origin
 from moderation import domains
-
-CHANNEL = "hearthold_received"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +29,7 @@ class Request:
     body: bytes
 
 
-async def receive(engine: AsyncEngine, here: Here, remote: Remote, request: Request) -> None:
+async def receive(intake: Intake, here: Here, remote: Remote, request: Request) -> None:
     """Returns once the activity is on disk, or was there already.
 
     Raises Unproven (401): nobody we can name signed exactly this. Raises NotAllowed (403): the
@@ -47,7 +40,7 @@ async def receive(engine: AsyncEngine, here: Here, remote: Remote, request: Requ
         signer_host = host_of(claim.key_id)
     except Malformed as error:
         raise Unproven("The signature names no key we can look up.") from error
-    async with engine.connect() as conn:
+    async with intake.engine.connect() as conn:
         if await domains.is_blocked(conn, signer_host):
             raise NotAllowed("This node does not talk with yours.")
     document = jsontext.read(request.body)
@@ -68,8 +61,20 @@ async def receive(engine: AsyncEngine, here: Here, remote: Remote, request: Requ
         raise Unproven("That key is not the actor's.")
     if signer.state is ActorState.SUSPENDED:
         raise NotAllowed("This node does not listen to that actor.")
+    if origin_of(activity.id) != origin_of(signer.uri):
+        raise Malformed("Its id is not on its actor's server.")
     again = activity.kind == ActivityKind.FOLLOW and not remote.replays.seen(claim, here.now())
-    await _keep(engine, here, signer, activity, request.body, again=again)
+    await intake.keep(
+        Row(
+            origin=origin_of(signer.uri),
+            activity_uri=activity.id,
+            signer_uri=signer.uri,
+            signer_host=signer.host,
+            body=request.body,
+            at=here.now(),
+            again=again,
+        )
+    )
 
 
 async def _prove(here: Here, remote: Remote, claim: signatures.Claim, request: Request) -> Actor:
@@ -97,50 +102,3 @@ def _verify(here: Here, claim: signatures.Claim, owner: Actor, request: Request)
         now=here.now(),
         hosts=(here.host,),
     )
-
-
-async def _keep(
-    engine: AsyncEngine,
-    here: Here,
-    signer: Actor,
-    activity: Activity,
-    body: bytes,
-    *,
-    again: bool,
-) -> None:
-    """One row per (signer's origin, activity id): a second copy is no news (DESIGN decision 3).
-
-    With `again` it is dealt with anew: a server that lost its answer asks once more (WIRE-G1).
-    """
-    if origin_of(activity.id) != origin_of(signer.uri):
-        raise Malformed("Its id is not on its actor's server.")
-    row = insert(received).values(
-        origin=origin_of(signer.uri),
-        activity_uri=activity.id,
-        signer_uri=signer.uri,
-        body=body,
-        next_attempt=here.now(),
-        day=here.now().date(),
-    )
-    if again:
-        row = row.on_conflict_do_update(
-            index_elements=["origin", "activity_uri"],
-            set_={
-                "state": ReceivedState.NEW,
-                "body": body,
-                "attempts": 0,
-                "next_attempt": here.now(),
-                "reason": "",
-            },
-            where=received.c.state.in_([ReceivedState.DONE, ReceivedState.REFUSED]),
-        )
-    else:
-        row = row.on_conflict_do_nothing()
-    async with engine.begin() as conn:
-        await conn.execute(row)
-        await conn.execute(
-            sa.update(peers)
-            .where(peers.c.host == signer.host, peers.c.failures > 0)
-            .values(failures=0, next_attempt=here.now())
-        )
-        await conn.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))

@@ -21,12 +21,15 @@ from groups import threads
 from groups.groups import Group
 from groups.posts import Post
 from inbox.collections import announced, count_followers, posts_of
+from inbox.intake import Intake
 from inbox.receive import Request, receive
 from kernel.errors import Gone, Malformed, NotFound, TooLarge, UnsupportedMedia
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.groups import Posts
 from kernel.schema.posts import PostState
 from moderation.visibility import VISITOR
+
+INTAKE = web.AppKey("intake", Intake)
 
 MAX_BODY = 1024 * 1024
 _ACTIVITY_TYPES = ("application/activity+json", "application/ld+json")
@@ -72,7 +75,7 @@ async def post_inbox(request: web.Request) -> web.Response:
     if len(body) > MAX_BODY:
         raise TooLarge("An activity can have up to 1 MiB.")
     await receive(
-        request.app[ENGINE],
+        request.app[INTAKE],
         request.app[HERE],
         request.app[REMOTE],
         Request(

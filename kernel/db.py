@@ -13,8 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from kernel.errors import Misconfigured
 
-SMALL = 8 * 1024 * 1024  # bytes of a table that is laid out anew in about a fifth of a second
-
 _MIGRATION_LOCK = 0x4EA47401
 _REFUSALS = {  # SQLSTATEs of a server that answers and does not let us in
     "28P01": "does not take this user name and password",
@@ -96,37 +94,29 @@ def describe(error: BaseException) -> str:
     return f"{name} {state}" if state else name
 
 
-async def lay_out(conn: AsyncConnection, table: sa.Table) -> bool:
-    """Write a small table anew in the order of its random key, so that row order says nothing.
+async def rewrite_in_key_order(engine: AsyncEngine, table: sa.Table) -> bool:
+    """Lay a table out by its random key, so that row order says nothing. False: it lay so already.
 
-    False: it is larger than 8 MiB, or in use for 200 ms; nothing changed. Nobody can use the table
-    meanwhile, nor until the transaction ends (DESIGN, "Order and time").
+    Nobody can use the table meanwhile. One that is in use for 200 ms, by a backup say, is left as
+    it is (DESIGN, "Order and time").
     """
-    if await _size(conn, table) > SMALL:
-        return False
     try:
-        async with conn.begin_nested():
+        async with engine.begin() as conn:
+            if await _is_in_key_order(conn, table):
+                return False
             await conn.execute(sa.text("SET LOCAL lock_timeout = '200ms'"))
             await conn.execute(sa.text(f'CLUSTER "{table.name}" USING "pk_{table.name}"'))
-            await conn.execute(sa.text("SET LOCAL lock_timeout TO DEFAULT"))
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", "") != "55P03":  # lock_not_available
             raise
-        return False
     return True
 
 
-async def is_laid_out(conn: AsyncConnection, table: sa.Table) -> bool:
-    """Whether the rows lie in the order of their key already."""
-    key = sa.tuple_(*table.primary_key.columns)
-    place = sa.text("ctid")
-    before = [sa.func.lag(column).over(order_by=place) for column in table.primary_key.columns]
-    pairs = sa.select((key < sa.tuple_(*before)).label("fell")).select_from(table).subquery()
-    return not await conn.scalar(sa.select(sa.exists().where(pairs.c.fell)))
-
-
-async def _size(conn: AsyncConnection, table: sa.Table) -> int:
-    return int(await conn.scalar(sa.select(sa.func.pg_table_size(table.name))) or 0)
+async def _is_in_key_order(conn: AsyncConnection, table: sa.Table) -> bool:
+    key = table.primary_key.columns
+    before = [sa.func.lag(column).over(order_by=sa.text("ctid")) for column in key]
+    falls = sa.select((sa.tuple_(*key) < sa.tuple_(*before)).label("here")).subquery()
+    return not await conn.scalar(sa.select(sa.exists().where(falls.c.here)))
 
 
 @asynccontextmanager

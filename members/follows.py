@@ -13,6 +13,7 @@ from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.actors import FollowState
 from kernel.schema.tables import follows
+from members.order import stir
 
 
 async def request(
@@ -35,6 +36,7 @@ async def request(
             .returning(follows.c.state, follows.c.uri)
         )
     ).one()
+    await stir(conn, follows)
     if row.state == FollowState.PENDING:
         document = _follow(row.uri, follower.uri, followed.uri)
         await outbox.publish(conn, here, document, signer=follower, to=[followed.uri])
@@ -118,6 +120,7 @@ async def accepted(conn: AsyncConnection, follower: Actor, followed: Actor) -> N
     await conn.execute(
         sa.update(follows).where(_between(follower, followed)).values(state=FollowState.ACCEPTED)
     )
+    await stir(conn, follows)
 
 
 async def forget(conn: AsyncConnection, follower: Actor, followed: Actor) -> None:

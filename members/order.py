@@ -1,42 +1,93 @@
-"""Row order tells nothing: whoever writes a sensitive row also rewrites a few others (DESIGN)."""
+"""Row order tells nothing: sensitive tables lie in the order of their random keys (DESIGN).
 
-import secrets
-from collections.abc import Iterator
+What was written together would lie together otherwise, on the disk and in every dump. So whoever
+writes such a row also rewrites others beside it, and calls a worker, which lays the table out anew
+a moment later, in a transaction of its own.
+"""
+
+import math
+import time
+from collections.abc import Callable, Collection
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kernel.ids import random_uuid
+from kernel import db
+from kernel.schema.tables import (
+    accounts,
+    actor_keys,
+    actors,
+    departures,
+    follows,
+    moderators,
+    sessions,
+)
 
-ROWS: Final = 3
+CHANNEL: Final = "hearthold_order"
+SENSITIVE: Final = (accounts, sessions, actors, actor_keys, departures, follows, moderators)
+ROWS: Final = 100
+
+_OURS: Final = {  # which rows can stand in for the one just written, where not all can
+    "actors": "local",
+    "follows": "follower_id IN (SELECT id FROM actors WHERE local)",
+}
+_REST: Final = 100.0
+_REST_LONGER: Final = 500.0
 
 
-async def stir(
-    conn: AsyncConnection, table: sa.Table, *, where: sa.ColumnElement[bool] | None = None
-) -> None:
-    """Rewrite a few random rows of `table` unchanged, in the transaction of the row just written.
+async def stir(conn: AsyncConnection, table: sa.Table) -> None:
+    """Rewrite what this transaction wrote in `table` and a hundred random rows, one by one.
 
-    The table is keyed by one random column. Rows that somebody holds are left out, so nobody waits.
+    They are written in the order of their keys, so that the new row may stand anywhere among them.
+    Nothing changes in them; rows that somebody holds are left out, so nobody waits. It covers the
+    moment until the worker comes, and no more: where a page has room, PostgreSQL leaves a row in it.
     """
-    key = table.primary_key.columns[0]
-    start = random_uuid() if isinstance(key.type, sa.Uuid) else secrets.token_bytes(32)
-    left = ROWS
-    for part in _around(key, start):
-        chosen = (
-            sa.select(key)
-            .where(part, where if where is not None else sa.true())
-            .order_by(key)
-            .limit(left)
-            .with_for_update(skip_locked=True, key_share=True)
-        )
-        done = await conn.execute(sa.update(table).where(key.in_(chosen)).values({key: key}))
-        left -= done.rowcount
-        if left <= 0:
-            return
+    name, ours = f'"{table.name}"', _OURS.get(table.name, "true")
+    key = [column.name for column in table.primary_key.columns]
+    statement = f"""
+        DO $$
+        DECLARE place tid;
+        BEGIN
+            FOR place IN
+                SELECT ctid FROM {name}
+                WHERE xmin = pg_current_xact_id()::xid OR ctid = ANY (ARRAY(
+                    SELECT ctid FROM {name} WHERE {ours} ORDER BY random() LIMIT {ROWS}))
+                ORDER BY {", ".join(key)}
+                FOR NO KEY UPDATE SKIP LOCKED
+            LOOP
+                UPDATE {name} SET {key[0]} = {key[0]} WHERE ctid = place;
+            END LOOP;
+        END $$"""  # noqa: S608  (names of our own schema)
+    await conn.execute(sa.text(statement))
+    await conn.execute(sa.select(sa.func.pg_notify(CHANNEL, table.name)))
 
 
-def _around(key: sa.Column[object], start: object) -> Iterator[sa.ColumnElement[bool]]:
-    """From a random place to the end, then from the beginning to that place."""
-    yield key >= start
-    yield key < start
+class Keeper:
+    """Lays the sensitive tables out again whenever their order says something.
+
+    A table cannot be used meanwhile, so it then rests a hundred times as long as that took; one
+    that took longer than a fifth of a second rests longer in proportion (5 s: some 3.5 hours).
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine, self._clock = engine, clock
+        self._rested: dict[str, float] = {}
+
+    async def restore(self, tables: Collection[sa.Table] = SENSITIVE) -> float:
+        """Seconds until a table should be looked at again; infinite where all is well."""
+        wait = math.inf
+        for table in tables:
+            begun = self._clock()
+            rest = self._rested.get(table.name, begun) - begun
+            if rest <= 0:
+                moved = await db.rewrite_in_key_order(self._engine, table)
+                took = self._clock() - begun
+                rest = took * max(_REST, _REST_LONGER * took)
+                self._rested[table.name] = self._clock() + rest
+                if not moved:
+                    continue
+            wait = min(wait, rest)
+        return wait

@@ -211,7 +211,7 @@ async def _insert(
         keys=keys,
         actor_id=persona_id(member.root, index, one_time=one_time),
     )
-    await stir(conn, tables.actors, where=tables.actors.c.local)
+    await stir(conn, tables.actors)
     await stir(conn, tables.actor_keys)
     return actor
 

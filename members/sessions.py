@@ -42,6 +42,7 @@ async def open(engine: AsyncEngine, here: Here, member: Member) -> str:
         "expires": end_of_week(here.now() + LASTS),
     }
     async with engine.begin() as conn:
+        await sweep(conn, here.now().date())  # weeks that are over would tell when people came
         await conn.execute(sessions.insert().values(row))
         await stir(conn, sessions)
     return cookie

@@ -13,6 +13,7 @@ from activitypub.remote import Remote
 from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
 from inbox import discovery
 from inbox import routes as federation
+from inbox.intake import Intake
 from kernel import db
 from kernel.clock import Clock, utcnow
 from kernel.errors import Misconfigured
@@ -61,6 +62,7 @@ def create_app(
     app[REMOTE] = Remote(client=client, engine=engine, here=here, budget=Budget(clock=clock))
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()
+    app[federation.INTAKE] = Intake(engine)
     pages.prepare(app, clock)
     app.cleanup_ctx.append(_running)
     _route(app)

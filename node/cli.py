@@ -1,7 +1,6 @@
 """`hearthold`: everything an operator types. `docs/reference/cli.md` shows each command."""
 
 import asyncio
-import importlib.metadata
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -10,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from inbox.discovery import VERSION
 from kernel.db import describe
 from kernel.errors import Misconfigured, Problem
 from kernel.settings import Settings, default_directory, read_origin
@@ -246,10 +246,7 @@ def demo(
 @app.command(epilog="Example: hearthold version")
 def version() -> None:
     """Print the version of this program."""
-    try:
-        _say(importlib.metadata.version("hearthold"))
-    except importlib.metadata.PackageNotFoundError:
-        _say("unknown: run from a checkout that is not installed")
+    _say(VERSION)
 
 
 if __name__ == "__main__":

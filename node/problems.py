@@ -5,11 +5,13 @@ import traceback
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from activitypub import jsontext
 from inbox.routes import wants_document
 from kernel.db import describe
-from kernel.errors import NotFound, Problem, TooLarge
+from kernel.errors import Busy, NotFound, Problem, TooLarge
 from node.pages import errors
 
 log = logging.getLogger(__name__)
@@ -34,8 +36,12 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         if exception.status < 400:
             raise
         return await _answer(request, _plain(exception))
-    except (ConnectionResetError, TimeoutError):
+    except ConnectionResetError:
         raise
+    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+        log.error("request %s database away: %s", request.method, describe(error))
+        away = Busy("This place cannot reach its memory right now. Try again soon.", retry_after=30)
+        return await _answer(request, away)
     except Exception as error:
         log.error("request %s %s at %s", request.method, describe(error), _where(error))
         return await _answer(request, Problem("Your words were not lost on the way. Try again."))

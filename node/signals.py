@@ -52,10 +52,12 @@ async def stoppable() -> AsyncIterator[Stop]:
 def interruptibly(ask: Callable[[], str]) -> str:
     """What `ask` answers; Ctrl-C ends a waiting prompt at once, where the loop would only note it.
 
-    Raises KeyboardInterrupt.
+    Raises KeyboardInterrupt, or what `ask` makes of it.
     """
+    loop_hears = signal.set_wakeup_fd(-1)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return ask()
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.set_wakeup_fd(loop_hears)

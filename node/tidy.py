@@ -1,4 +1,4 @@
-"""What happens on its own: keep-times, personas that close, rows laid out in key order."""
+"""What happens on its own: keep-times, and personas that close."""
 
 from datetime import timedelta
 
@@ -6,30 +6,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from groups import closing
-from kernel import db
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import (
-    accounts,
-    activities,
-    actor_keys,
-    actors,
-    deliveries,
-    departures,
-    follows,
-    moderators,
-    posts,
-    received,
-    sessions,
-    tombstones,
-)
+from kernel.schema.tables import activities, deliveries, posts, received, tombstones
 from members import departures as departure_store
 from members import node
 from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
 ACTIVITIES = timedelta(days=365)
-IN_KEY_ORDER = (accounts, sessions, actors, actor_keys, departures, follows, moderators)
 
 
 async def tidy(engine: AsyncEngine, here: Here) -> None:
@@ -58,4 +43,3 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     await departure_store.fall_due(engine, here)
     while await closing.close_one(engine, here):
         pass
-    await db.rewrite_in_key_order(engine, IN_KEY_ORDER)

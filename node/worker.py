@@ -1,4 +1,4 @@
-"""The later work: what came is processed, what must go is sent, and the night is tidied up.
+"""The later work: what came is processed, what must go is sent, and the house is kept tidy.
 
 Any number of workers share it through PostgreSQL. A NOTIFY wakes them; a sweep every five seconds
 picks up what a lost one left.
@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import outbox
 from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE
-from inbox import receive
+from inbox import intake
 from inbox.process import process_one
 from kernel.db import describe
+from members import order
 from node import tidy
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ TIDY = 60.0
 
 async def run(app: web.Application, stop: asyncio.Event) -> None:
     """Work until `stop` is set; what is under way then is finished."""
-    wake_inbox, wake_outbox = asyncio.Event(), asyncio.Event()
+    wake_inbox, wake_outbox, wake_order = asyncio.Event(), asyncio.Event(), asyncio.Event()
     deliverer = app[DELIVERER]
     loops = [
         *(
@@ -48,7 +49,16 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             for _ in range(FAILING_SENDERS)
         ),
         _tidy(app, stop),
-        _listen(app[ENGINE], stop, {receive.CHANNEL: wake_inbox, outbox.CHANNEL: wake_outbox}),
+        _keep_order(app, stop, wake_order),
+        _listen(
+            app[ENGINE],
+            stop,
+            {
+                intake.CHANNEL: wake_inbox,
+                outbox.CHANNEL: wake_outbox,
+                order.CHANNEL: wake_order,
+            },
+        ),
     ]
     await asyncio.gather(*loops)
 
@@ -94,6 +104,17 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
             log.error("tidy: round given up (%s)", describe(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), TIDY)
+
+
+async def _keep_order(app: web.Application, stop: asyncio.Event, wake: asyncio.Event) -> None:
+    keeper = order.Keeper(app[ENGINE])
+    while not stop.is_set():
+        pause = TIDY
+        try:
+            pause = min(pause, await keeper.restore())
+        except (sa.exc.DBAPIError, OSError) as error:
+            log.warning("order: database away (%s)", describe(error))
+        await _wait(stop, wake, pause)
 
 
 async def _listen(

@@ -8,7 +8,7 @@ from kernel.errors import Problem
 from node.pages import account
 from node.pages.forms import FORM, Form
 from node.pages.render import render, see_other
-from node.pages.session import SignedOut
+from node.pages.session import SignedOut, forget_if_over
 
 _NEXT: Mapping[int, str] = {
     400: "Please go back one page and look at what you typed.",
@@ -27,6 +27,14 @@ async def page(
     request: web.Request, status: int, problem: Problem, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """The answer to a refusal. Who needs to log in is asked to; what was typed comes back."""
+    answer = await _answer(request, status, problem, headers)
+    forget_if_over(request, answer)
+    return answer
+
+
+async def _answer(
+    request: web.Request, status: int, problem: Problem, headers: Mapping[str, str]
+) -> web.Response:
     if isinstance(problem, SignedOut):
         if request.method in {"GET", "HEAD"}:
             return see_other(account.log_in_address(request.path_qs))

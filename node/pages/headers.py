@@ -38,7 +38,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 def _add(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in ALWAYS.items():
         response.headers.setdefault(name, value)
-    if request.path.startswith(_OF_PEOPLE):
+    if response.status >= 400 or request.path.startswith(_OF_PEOPLE):
         response.headers["X-Robots-Tag"] = "noindex"
     if response.content_type != "text/html" and not 300 <= response.status < 400:
         return

@@ -75,6 +75,7 @@ async def leave(request: web.Request) -> web.Response:
     answer = web.Response(status=303, headers={"Location": request.app[SETTINGS].leave_url})
     answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Referrer-Policy"] = "no-referrer"
     cookie = request.cookies.get(cookie_name(request.app[HERE]))
     if cookie is not None:
         forget(request, answer)

@@ -17,6 +17,7 @@ from node.pages.memory import NO_DATABASE
 
 SESSION = web.RequestKey("session", Session)
 PREFERENCES = web.RequestKey("preferences", Preferences)
+OVER = web.RequestKey("session is over", bool)
 
 ADMINISTRATOR: Final = "administrator"
 
@@ -44,10 +45,16 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
             request[SESSION] = session
         except NotFound:  # the account was closed between the two questions
             session = None
+    request[OVER] = session is None
     response = await handler(request)
-    if session is None and not response.prepared and not response.cookies:
-        forget(request, response)
+    forget_if_over(request, response)
     return response
+
+
+def forget_if_over(request: web.Request, response: web.StreamResponse) -> None:
+    """Take a cookie back that means nothing any more; one that was just given stays."""
+    if request.get(OVER) and not response.prepared and not response.cookies:
+        forget(request, response)
 
 
 def cookie_name(here: Here) -> str:

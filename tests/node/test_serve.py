@@ -24,6 +24,7 @@ from kernel.schema.tables import node as node_table
 from members import invitations
 from node.logs import LineFormatter, RequestLog, escaped, on_loop_error
 from node.serve import bind, invite_administrator
+from node.signals import interruptibly, stoppable
 from tests.node.processes import Ended, free_port, hearthold, serving
 
 ORIGIN = "https://alder.example"
@@ -233,6 +234,68 @@ def test_whoever_comes_while_the_node_starts_waits_for_it() -> None:
         socket.create_connection(listener.getsockname(), timeout=5) as early,
     ):
         assert early.getpeername() == listener.getsockname()
+
+
+# Being told to stop
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_ends_what_runs_and_a_second_one_does_not_disturb_the_tidying(
+    number: signal.Signals,
+) -> None:
+    tidied = False
+    async with stoppable() as stop:
+        try:
+            signal.raise_signal(number)
+            await asyncio.Event().wait()
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            tidied = True
+
+    assert stop.asked is number
+    assert tidied
+
+
+async def test_a_cancellation_that_no_signal_asked_for_goes_on() -> None:
+    async def run() -> None:
+        async with stoppable():
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_interrupt_ends_a_prompt_and_nothing_else() -> None:
+    def ask() -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "an answer"
+
+    async with stoppable() as stop:
+        with pytest.raises(KeyboardInterrupt):
+            interruptibly(ask)
+        await asyncio.sleep(0)
+        assert interruptibly(lambda: "an answer") == "an answer"
+
+    assert stop.asked is None
+
+
+def test_hangup_stays_ignored_where_nohup_had_it_ignored() -> None:
+    async def run() -> str:
+        async with stoppable():
+            signal.raise_signal(signal.SIGHUP)
+            await asyncio.sleep(0)
+        return "went on"
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert asyncio.run(run()) == "went on"
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 # Its log

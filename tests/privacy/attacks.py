@@ -90,6 +90,8 @@ def traces(dump: Dump, owned: Owned) -> list[Trace]:
     for name, rows in owned.items():
         found += _trace(f"{name} row", Kind.ORDER, [(who, place) for who, place, _ in rows])
         for at, column in enumerate(dump.tables[name].columns):
+            if column == OWNER[name] and column != "id":
+                continue  # the persona's id, which stands in `actors` too
             held = [(who, row[at]) for who, _, row in rows if row[at] is not None]
             numbers = [(who, value) for who, value in held if isinstance(value, int | float)]
             texts = [(who, value) for who, value in held if isinstance(value, bytes | str)]
@@ -114,7 +116,7 @@ def _trace(name: str, kind: Kind, values: Sequence[tuple[int, float]]) -> Iterat
     for who, value in values:
         below, upto = bisect_left(everything, value), bisect_right(everything, value)
         by_person[who].append((below + upto) / 2 / len(everything))
-    every = {who: tuple(sorted(quantiles)) for who, quantiles in by_person.items()}
+    every = {who: tuple(sorted(set(quantiles))) for who, quantiles in by_person.items()}
     yield Trace(f"{name} ({kind})", kind, every)
     if any(len(quantiles) > 1 for quantiles in every.values()):
         yield Trace(f"{name} ({kind}, first)", kind, {who: q[:1] for who, q in every.items()})

@@ -5,17 +5,21 @@ minutes later, joins a group with it, and often makes the next names in the same
 (who posts, likes a group, comes back, and when) is drawn from one seeded source without a look at
 the member. The theft falls into an evening on which many sign up.
 
-The worker's round comes seldom here, as if it were slow or stopped: the promise may not hang on it.
+The worker does here what it does in life: after each act it lays out the tables it is called for,
+and its round passes now and then. The theft comes before the last act was attended to.
 """
 
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
 
+import asyncpg
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import remote
@@ -30,7 +34,8 @@ from groups.groups import GroupSettings
 from groups.posts import Post
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
-from members import accounts, follows, personas, sessions
+from kernel.schema.tables import metadata
+from members import accounts, follows, order, personas, sessions
 from members.accounts import Prepared
 from members.handles import suggest_handle
 from members.member import Member, Preferences, Theme
@@ -48,6 +53,7 @@ LATE = 12
 GROUPS = 4
 REMOTE = 40
 NOBODY = -1
+ROUNDS = 0.1  # the worker's minutes in which something happens here
 KEYS = ("public_key", "ed25519")
 
 
@@ -102,6 +108,7 @@ class Town:
     here: Here
     wall: Wall
     dice: random.Random
+    called_for: set[str] = field(default_factory=set)
     residents: list[Resident] = field(default_factory=list)
     personas: list[Persona] = field(default_factory=list)
     sessions: dict[bytes, int] = field(default_factory=dict)
@@ -109,6 +116,14 @@ class Town:
     group_ids: list[UUID] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     left: set[int] = field(default_factory=set)
+
+    async def lay_out(self) -> None:
+        """What the worker does when it is called: no table needs the rest that real time brings."""
+        async with self.engine.connect() as conn:
+            await conn.execute(sa.select(1))  # whatever was notified is heard by now
+        called = [metadata.tables[name] for name in sorted(self.called_for)]
+        self.called_for.clear()
+        await order.Keeper(self.engine).restore(called)
 
     def keys(self) -> KeyPair:
         return self.dice.choice(key_pool())
@@ -288,28 +303,51 @@ class Story:
             for _ in range(min(8, int(self.dice.expovariate(1 / 3)))):
                 self.at(self.between(TALK, EVENING), number, lambda: town.write(persona))
 
-    async def play(self, end: datetime, *, round_chance: float) -> None:
+    async def play(self, end: datetime) -> None:
+        """Everything up to `end`; the worker has not come yet for the last act."""
         town = self.town
         while True:
             self.acts.sort()
             if not self.acts or self.acts[0][0] > end:
                 return
+            await town.lay_out()
             moment, _, number, act = self.acts.pop(0)
             if number in town.left:
                 continue
-            if moment - town.wall.now > timedelta(minutes=1) and self.dice.random() < round_chance:
+            if moment - town.wall.now > timedelta(minutes=1) and self.dice.random() < ROUNDS:
                 await tidy(town.engine, town.here)
             town.wall.now = max(moment, town.wall.now)
             await act()
 
 
 async def build(
-    engine: AsyncEngine, here: Here, wall: Wall, url: str, *, seed: int, round_chance: float = 0.15
+    engine: AsyncEngine, here: Here, wall: Wall, url: str, *, seed: int
 ) -> World:
     """Let four months pass, then steal the database at a random moment of the evening."""
     dice = random.Random(seed)
     wall.now = START
     town = Town(engine, here, wall, dice)
+    async with _listening(url, town.called_for):
+        return await _live(town, url)
+
+
+@asynccontextmanager
+async def _listening(url: str, called_for: set[str]) -> AsyncIterator[None]:
+    """Note which tables the worker is called for."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+
+    def heard(_: object, __: int, ___: str, payload: str) -> None:
+        called_for.add(payload)
+
+    await connection.add_listener(order.CHANNEL, heard)
+    try:
+        yield
+    finally:
+        await connection.close()
+
+
+async def _live(town: Town, url: str) -> World:
+    dice = town.dice
     await town.found()
     story = Story(town)
     arrivals = sorted(
@@ -335,8 +373,7 @@ async def build(
         story.at(story.between(START, EVENING + timedelta(hours=1)), NOBODY, lambda n=number: town.meet(n))
     story.at(EVENING, NOBODY, lambda: town.ban(town.personas[7]))
     await story.play(
-        story.between(EVENING + timedelta(minutes=40), EVENING + timedelta(minutes=70)),
-        round_chance=round_chance,
+        story.between(EVENING + timedelta(minutes=40), EVENING + timedelta(minutes=70))
     )
     dump = await steal(url)
     actors = dump.tables["actors"].without(*KEYS)

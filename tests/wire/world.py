@@ -5,12 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from activitypub import signatures
 from kernel.schema.federation import ReceivedState
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import actors, deliveries, follows, posts, reactions, received
 from moderation.standing import Speaker
 from tests.nodes import Node, settle
-from tests.peer import PUBLIC, Document, Peer, Person
+from tests.peer import AP, PUBLIC, Document, Peer, Person
 
 
 @dataclass
@@ -96,3 +97,33 @@ async def waiting(node: Node, host: str) -> int:
             )
         )
     return found or 0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as a stranger sees it: without its date."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def ask(node: Node, path: str, **headers: str) -> Reply:
+    """GET as a server does."""
+    response = await node.get(path, headers=headers)
+    shown = {name: value for name, value in response.headers.items() if name != "Date"}
+    return Reply(response.status, shown, await response.read())
+
+
+async def post(
+    node: Node, body: bytes, signer: Person, *, path: str = "/inbox", **headers: str
+) -> Reply:
+    """POST to an inbox, signed, with further headers."""
+    signed = signatures.sign(
+        signer.keys.rsa, signer.key_id, "POST", f"{node.origin}{path}", node.clock(), body
+    )
+    sent = {"Host": node.name, "Content-Type": AP, **signed, **headers}
+    async with node.session.post(
+        f"http://127.0.0.1:{node.port}{path}", data=body, headers=sent
+    ) as response:
+        return Reply(response.status, dict(response.headers), await response.read())
