@@ -29,7 +29,7 @@ from kernel.schema.tables import activities, actors, deliveries, peers
 log = logging.getLogger(__name__)
 
 ROWS = 100  # a claim lasts at most this many rows
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=35)  # a claim and one slow request
 CLAIM_SECONDS = 20  # or this long
 LANES = 2  # lanes of one peer side by side, a kept connection each (WIRE-Q4)
 CRASHES = 5

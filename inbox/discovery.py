@@ -72,6 +72,8 @@ async def webfinger(request: web.Request) -> web.Response:
 
 async def _find(conn: AsyncConnection, here: Here, resource: str) -> Actor:
     """Raises NotFound: no such actor here, or a group that other servers may not know."""
+    if not resource.isprintable():
+        raise NotFound
     found: Actor | None
     if resource.startswith(("https://", "http://")):
         uri = resource if resource != here.origin else f"{here.origin}/"

@@ -32,7 +32,7 @@ from moderation import domains
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(minutes=1)
 CRASHES = 5  # then the row is parked and waits for a person
 WAITS = 8  # then what it waits for is given up
 FIRST_WAIT = timedelta(seconds=30)

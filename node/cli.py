@@ -13,7 +13,7 @@ from inbox.discovery import VERSION
 from kernel.db import describe
 from kernel.errors import Misconfigured, Problem
 from kernel.settings import Settings, default_directory, read_origin
-from node import commands, logs
+from node import commands, logs, seeding
 from node.demo import show
 from node.opening import Opened, opened
 from node.serve import serve as serve_node
@@ -21,6 +21,7 @@ from node.signals import stoppable
 
 REFUSED: Final = 1  # what was asked for is not possible
 MISCONFIGURED: Final = 2  # the operator has to act before it is
+MAX_SEEDED: Final = 10_000_000
 
 app = typer.Typer(
     name="hearthold",
@@ -223,6 +224,28 @@ def domain_unblock(
 def domain_list(data_dir: DataDir = None) -> None:
     """Print the blocked domains, a line each."""
     _on_node(data_dir, commands.list_domains)
+
+
+@app.command(epilog="Example: hearthold seed --posts 50000 --personas 5000 --groups 200")
+def seed(
+    posts: Annotated[int, typer.Option(min=1, max=MAX_SEEDED, help="How many posts.")] = 1000,
+    personas: Annotated[int, typer.Option(min=1, max=MAX_SEEDED, help="By how many.")] = 100,
+    groups: Annotated[int, typer.Option(min=1, max=MAX_SEEDED, help="In how many groups.")] = 10,
+    number: Annotated[
+        int, typer.Option("--seed", help="The same number draws the same community.")
+    ] = 0,
+    more: Annotated[
+        bool, typer.Option("--more", help="Also on a node that has posts already.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Fill a node with a made-up community, to try it out or to measure it.
+
+    Nobody can log in as one of these personas, nothing is told to other servers, and there is no
+    way back but a new data directory.
+    """
+    size = seeding.Size(posts=posts, personas=personas, groups=groups)
+    _on_node(data_dir, lambda node: commands.seed(node, size, seed=number, more=more))
 
 
 @app.command(epilog="Example: hearthold demo --check")

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
 from activitypub import actors as actor_store
 from activitypub.keys import Pool
 from groups import groups as group_store
@@ -11,6 +14,7 @@ from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
 from members import accounts, invitations
 from moderation import domains
+from node import seeding
 from node.logs import escaped
 from node.opening import Opened
 from node.serve import ADMINISTRATOR
@@ -109,3 +113,29 @@ async def list_domains(node: Opened) -> Sequence[str]:
             ]
             after = page[-1].domain
     return lines or ["No domain is blocked."]
+
+
+async def seed(node: Opened, size: seeding.Size, *, seed: int, more: bool) -> Sequence[str]:
+    """A made-up community, with a bar on standard error where that is a terminal.
+
+    Raises Conflict: the node has posts already, and `more` was not asked for.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:>12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        tasks = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what.replace("_", " "), total=total)
+            bars.update(tasks[what], completed=done)
+
+        await seeding.seed(node.engine, node.here, size, seed=seed, more=more, progress=show)
+    return [
+        f"There are {size.posts} more posts by {size.personas} personas in {size.groups} groups."
+    ]

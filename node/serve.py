@@ -116,6 +116,7 @@ async def _answering(
         access_log_class=RequestLog,
         access_log=logging.getLogger("node.requests"),
         handler_cancellation=False,
+        auto_decompress=False,  # a packed body is refused unopened (SEC-D1)
         shutdown_timeout=FINISH_SECONDS,
     )
     try:

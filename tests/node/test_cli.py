@@ -26,6 +26,7 @@ COMMANDS = [
     "domain block",
     "domain unblock",
     "domain list",
+    "seed",
     "demo",
     "version",
 ]

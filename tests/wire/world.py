@@ -1,11 +1,16 @@
 """What the tests of the wire ask again and again."""
 
+from base64 import b64encode
 from dataclasses import dataclass
+from email.utils import format_datetime
+from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from activitypub import signatures
 from kernel.schema.federation import ReceivedState
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import actors, deliveries, follows, posts, reactions, received
@@ -116,14 +121,25 @@ async def ask(node: Node, path: str, **headers: str) -> Reply:
 
 
 async def post(
-    node: Node, body: bytes, signer: Person, *, path: str = "/inbox", **headers: str
+    node: Node, body: bytes, signer: Person, *, content_type: str = AP, **headers: str
 ) -> Reply:
-    """POST to an inbox, signed, with further headers."""
-    signed = signatures.sign(
-        signer.keys.rsa, signer.key_id, "POST", f"{node.origin}{path}", node.clock(), body
-    )
-    sent = {"Host": node.name, "Content-Type": AP, **signed, **headers}
+    """POST to the shared inbox, signed without its content type, with further headers."""
+    proven = {
+        "Host": node.name,
+        "Date": format_datetime(node.clock(), usegmt=True),
+        "Digest": f"SHA-256={b64encode(sha256(body).digest()).decode()}",
+    }
+    lines = [f"{name.lower()}: {value}" for name, value in proven.items()]
+    message = "\n".join(["(request-target): post /inbox", *lines]).encode()
+    signature = b64encode(signer.keys.rsa.sign(message, PKCS1v15(), SHA256())).decode()
+    sent = {
+        **proven,
+        "Content-Type": content_type,
+        "Signature": f'keyId="{signer.key_id}",algorithm="rsa-sha256",'
+        f'headers="(request-target) host date digest",signature="{signature}"',
+        **headers,
+    }
     async with node.session.post(
-        f"http://127.0.0.1:{node.port}{path}", data=body, headers=sent
+        f"http://127.0.0.1:{node.port}/inbox", data=BytesIO(body), headers=sent
     ) as response:
         return Reply(response.status, dict(response.headers), await response.read())

@@ -1,0 +1,254 @@
+"""What is odd is refused alone, and the next good activity passes (SECURITY 2, 4, 12)."""
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from groups.groups import Group
+from inbox.routes import MAX_BODY
+from kernel.schema.tables import received
+from tests.nodes import Node, settle
+from tests.peer import PUBLIC, Document, Peer, Person
+from tests.wire.world import last_received, post, said
+
+
+async def _count(node: Node) -> int:
+    async with node.engine.connect() as conn:
+        return await conn.scalar(sa.select(sa.func.count()).select_from(received)) or 0
+
+
+@pytest.fixture
+def ann(good: Peer) -> Person:
+    return good.person("ann")
+
+
+def _like(good: Peer, ann: Person) -> Document:
+    return good.activity("Like", ann, "http://alder.test/p/1")
+
+
+async def test_sec_D1_a_compressed_body_is_not_opened(alder: Node, good: Peer, ann: Person) -> None:
+    body = json.dumps(_like(good, ann)).encode()
+    for encoding, packed in (
+        ("gzip", gzip.compress(body)),
+        ("deflate", zlib.compress(body)),
+        ("br", body),
+        ("zstd", body),
+        ("identity", body),
+        ("gzip, gzip", gzip.compress(gzip.compress(body))),
+    ):
+        answer = await post(alder, packed, ann, **{"Content-Encoding": encoding})
+        assert answer.status == 415, encoding
+    assert await _count(alder) == 0
+    assert (await post(alder, body, ann)).status == 202
+
+
+def _nested(levels: int) -> bytes:
+    return b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)
+
+
+def _with(name: bytes, value: bytes) -> bytes:
+    """A Like that is good but for one member."""
+    body = b'{"id":"http://good.test/1","type":"Like","actor":"http://good.test/u/ann",%s:%s}'
+    return body % (name, value)
+
+
+NOT_JSON = [
+    b"",
+    b"nothing of the kind",
+    b"[]",
+    b'"text"',
+    b"7",
+    b"null",
+    b'{"id":',
+    b"{}" + b"x",
+    _with(b'"x"', _nested(65)),
+    _nested(1_000),
+    b"[" * 100_000,
+    _with(b'"x"', b"1" * 5_000),
+    _with(b'"x"', b"-" + b"1" * 21),
+    _with(b'"actor"', b'"http://evil.test/u/mallory"'),
+    _with(b'"x"', b"NaN"),
+    _with(b'"x"', b"Infinity"),
+    _with(b'"x"', b"1e999"),
+    _with(b'"x"', b'"\\ud800"'),
+    _with(b'"x"', b'"\\u0000"'),
+    _with(b'"x"', b'"\xff"'),
+    b"\xef\xbb\xbf" + _with(b'"x"', b"1"),
+    _with(b'"x"', b"1").decode().encode("utf-16"),
+    _with(b'"x"', b"{" + b",".join(b'"%d":1' % n for n in range(10_001)) + b"}"),
+    _with(b'"x"', b'"' + b"a" * (256 * 1024 + 1) + b'"'),
+]
+
+
+async def test_sec_J5_bodies_that_are_no_sane_json_are_refused_and_the_next_passes(
+    alder: Node, good: Peer, ann: Person
+) -> None:
+    for body in NOT_JSON:
+        answer = await post(alder, body, ann)
+        assert answer.status == 400, body[:60]
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert b"Traceback" not in answer.body
+    assert await _count(alder) == 0
+    assert good.fetched == []  # nothing was looked up for them
+    deep = _with(b'"x"', _nested(63))
+    assert (await post(alder, deep, ann)).status == 202
+
+
+HALF = [
+    {"id": None},
+    {"id": 7},
+    {"id": ["http://good.test/1"]},
+    {"id": "http://good.test/" + "a" * 10_000},
+    {"id": "http://evil.test/1"},
+    {"id": "not an address"},
+    {"type": None},
+    {"type": 7},
+    {"type": ["Like", "Block"]},
+    {"type": {"id": "Like"}},
+    {"actor": None},
+    {"actor": ["http://good.test/u/ann", "http://good.test/u/bob"]},
+    {"to": [f"http://good.test/{n}" for n in range(1_001)]},
+]
+
+
+async def test_sec_J7_an_activity_that_does_not_say_what_it_must_is_refused(
+    alder: Node, good: Peer, ann: Person
+) -> None:
+    for odd in HALF:
+        body = json.dumps({**_like(good, ann), **odd}).encode()
+        assert (await post(alder, body, ann)).status == 400, str(odd)[:60]
+    assert await _count(alder) == 0
+    assert await good.send(alder, _like(good, ann), ann) == 202
+
+
+@pytest.mark.parametrize("kind", ["Create", "Follow", "Like", "Delete", "Undo", "Block", "Add"])
+async def test_sec_J7_odd_objects_are_taken_and_left_and_the_next_passes(
+    alder: Node, sleep: Group, good: Peer, ann: Person, kind: str
+) -> None:
+    objects: list[Any] = [
+        None, 7, True, "", "not an address", [], [[]], [7, 8], {}, {"id": 7}, {"type": ["Note"]},
+        {"id": f"{good.origin}/1", "type": None}, {"id": f"{good.origin}/1", "type": "Note"},
+        {"type": kind, "object": {"type": kind}}, "http://evil.test/1",
+    ]  # fmt: skip
+    for obj in objects:
+        assert await good.send(alder, good.activity(kind, ann, obj), ann) == 202
+    await settle(alder)
+    async with alder.engine.connect() as conn:
+        states = set((await conn.execute(sa.select(received.c.state))).scalars())
+    assert states <= {"refused", "done", "new"}  # none broke a handler
+    note = good.note(ann, "hello", to=[PUBLIC, sleep.actor.uri])
+    await said(alder, good, ann, note)
+    assert await alder.post(note["id"]) is not None
+
+
+ODD_NOTES: list[Document] = [
+    {"published": "0000-01-01T00:00:00Z"},
+    {"published": "999999-01-01T00:00:00Z"},
+    {"published": "-1"},
+    {"published": "2026-01-02"},
+    {"published": "2026-01-02T03:04:05"},
+    {"published": "0001-01-01T00:00:00+14:00"},
+    {"published": 7},
+    {"updated": "9999-12-31T23:59:59-14:00"},
+    {"cc": [[["nested"]], {"a": 1}, 7, None]},
+    {"summary": {"en": "a"}, "sensitive": "yes"},
+    {"name": ["a"], "content": 7},
+    {"contentMap": [], "language": []},
+    {"contentMap": {"": 7}, "language": {"identifier": 7}},
+    {"tag": "text", "attachment": 7},
+    {"tag": [{"type": "Mention"}, {"type": "Mention", "href": 7}, 7]},
+    {"url": [{"href": 7}], "context": 7},
+    {"replies": "x", "likes": 7, "source": 7},
+    {"language": {"identifier": "%' OR 1=1;--\\"}},
+    {"__proto__": {"x": 1}, "constructor": 1, "__class__": "x", "$where": "1"},
+    {"content": "<p>" * 20_000},
+]
+
+
+async def test_sec_J7_J9_J10_odd_members_of_a_post_do_no_harm(
+    alder: Node, sleep: Group, good: Peer, ann: Person
+) -> None:
+    for odd in ODD_NOTES:
+        note: Document = {**good.note(ann, "hello", to=[PUBLIC, sleep.actor.uri]), **odd}
+        await said(alder, good, ann, note)
+        assert await last_received(alder) == ("done", ""), str(odd)[:60]
+        kept = await alder.post(note["id"])
+        assert kept is not None, str(odd)[:60]
+        assert kept.published <= alder.clock()
+        page = await alder.thread(note["id"])
+        assert len(page.posts) == 1
+    too_many: Document = {
+        "tag": [{"type": "Mention", "href": f"{good.origin}/{n}"} for n in range(101)]
+    }
+    await said(alder, good, ann, {**good.note(ann, "hello", to=[PUBLIC]), **too_many})
+    assert await last_received(alder) == ("refused", "Malformed")
+
+
+async def test_sec_D2_a_body_that_is_too_long_is_not_read_to_its_end(
+    alder: Node, good: Peer, ann: Person
+) -> None:
+    body = json.dumps(_like(good, ann)).encode()
+    length = MAX_BODY - len(body)
+    assert (await post(alder, body + b" " * length, ann)).status == 202
+    assert (await post(alder, body + b" " * (length + 1), ann)).status == 413
+    assert await _count(alder) == 1
+
+
+async def test_wire_B6_other_kinds_of_content_are_415(alder: Node, good: Peer, ann: Person) -> None:
+    body = json.dumps(_like(good, ann)).encode()
+    for kind, status in (
+        ("application/json", 415),
+        ("text/plain", 415),
+        ("text/html", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("application/activity+json; charset=utf-8", 202),
+        ('application/ld+json; profile="https://www.w3.org/ns/activitystreams"', 202),
+    ):
+        assert (await post(alder, body, ann, content_type=kind)).status == status, kind
+
+
+CONTEXTS: list[Any] = [
+    "http://evil.test/context",
+    "http://127.0.0.1/context",
+    "data:application/json,{}",
+    ["https://www.w3.org/ns/activitystreams", *(f"http://evil.test/{n}" for n in range(10))],
+    {"@import": "http://evil.test/context"},
+    {"@vocab": "http://evil.test/", "actor": "http://evil.test/actor"},
+    None,
+    [],
+]
+
+
+async def test_sec_J3_no_context_is_ever_fetched(
+    alder: Node, sleep: Group, good: Peer, ann: Person
+) -> None:
+    await good.follow(alder, ann, sleep.actor.uri)
+    await settle(alder)
+    good.fetched.clear()
+    alder.names.asked.clear()
+    for context in CONTEXTS:
+        note = good.note(ann, "hello", to=[PUBLIC, sleep.actor.uri]) | {"@context": context}
+        await said(alder, good, ann, note, **{"@context": context})
+        kept = await alder.post(note["id"])
+        assert kept is not None
+        assert kept.author_uri == ann.uri  # read by name: no context gives `actor` another sense
+    assert good.fetched == []
+    assert "evil.test" not in alder.names.asked
+
+
+async def test_sec_J1_nothing_hides_in_a_graph(
+    alder: Node, sleep: Group, good: Peer, ann: Person
+) -> None:
+    note = good.note(ann, "hello", to=[PUBLIC, sleep.actor.uri])
+    create = good.create(ann, note)
+    for member in ("@graph", "@included", "@reverse", "g"):
+        bare = {"@context": [create["@context"], {"g": "@graph"}], member: [create]}
+        assert (await post(alder, json.dumps(bare).encode(), ann)).status == 400
+        carrier = {**_like(good, ann), member: create}
+        assert await good.send(alder, carrier, ann) == 202
+    await settle(alder)
+    assert await alder.post(note["id"]) is None
