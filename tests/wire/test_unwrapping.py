@@ -216,7 +216,7 @@ async def test_wire_G17_a_group_answers_for_its_own_servers_decisions(
     assert not post.shown
 
 
-async def test_wire_S25_an_actor_is_gone_only_when_it_says_so_itself(
+async def test_sec_S25_an_actor_is_gone_only_when_it_says_so_itself(
     alder: Node, club: Club, good: Peer
 ) -> None:
     ann = good.person("ann")
