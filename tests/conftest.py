@@ -5,13 +5,18 @@ import os
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+import activitypub.keys
+import tests.nodes
+import tests.peer
+from activitypub.keys import KeyPair, generate
 from kernel import db
 from kernel.clock import utcnow
 from kernel.here import Here
@@ -21,6 +26,7 @@ from tests.nodes import Node, NodeFactory, Nodes
 from tests.peer import Peer, PeerFactory
 
 TEMPLATE = "hearthold_template"
+KEY_PAIRS = 24
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +81,28 @@ def here(tmp_path: Path) -> Here:
     )
 
 
+@pytest.fixture(scope="session")
+def key_pairs() -> list[KeyPair]:
+    """Real keys, made once: no test of nodes needs keys that no other test ever saw."""
+    return [generate() for _ in range(KEY_PAIRS)]
+
+
 @pytest.fixture
-async def node(postgres: Server, tmp_path: Path) -> AsyncIterator[NodeFactory]:
+def quick_keys(key_pairs: list[KeyPair], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pools of nodes share four pairs; every other actor of a test has one of its own."""
+    monkeypatch.setattr(activitypub.keys, "generate", _taking(key_pairs[:4]))
+    people = _taking(key_pairs[4:])
+    monkeypatch.setattr(tests.nodes, "generate", people)
+    monkeypatch.setattr(tests.peer, "generate", people)
+
+
+def _taking(pairs: list[KeyPair]) -> Callable[[], KeyPair]:
+    around = cycle(pairs)
+    return lambda: next(around)
+
+
+@pytest.fixture
+async def node(postgres: Server, tmp_path: Path, quick_keys: None) -> AsyncIterator[NodeFactory]:
     """Starts real nodes under names of their own: `await node("alder.test")`."""
     nodes = Nodes(postgres, TEMPLATE, tmp_path)
     yield nodes.start

@@ -1,42 +1,13 @@
 """A group at alder, and the servers around it: one that reads FEP-1b12, one that does not."""
 
-from collections.abc import Callable
-from itertools import cycle
-
 import pytest
 
-import activitypub.keys
-import tests.nodes
-import tests.peer
-from activitypub.keys import KeyPair, generate
 from groups.groups import Group, GroupSettings
 from kernel.schema.groups import Posts
 from moderation.standing import Speaker
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import Peer, PeerFactory
 from tests.wire.world import Club, Follower
-
-_PAIRS = 24
-
-
-@pytest.fixture(scope="session")
-def key_pairs() -> list[KeyPair]:
-    """Real keys, made once: no test here needs keys that no other test ever saw."""
-    return [generate() for _ in range(_PAIRS)]
-
-
-@pytest.fixture(autouse=True)
-def quick_keys(key_pairs: list[KeyPair], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every actor of a test gets a pair that nobody else in it has."""
-    monkeypatch.setattr(activitypub.keys, "generate", _taking(key_pairs[:4]))
-    people = _taking(key_pairs[4:])
-    monkeypatch.setattr(tests.nodes, "generate", people)
-    monkeypatch.setattr(tests.peer, "generate", people)
-
-
-def _taking(pairs: list[KeyPair]) -> Callable[[], KeyPair]:
-    around = cycle(pairs)
-    return lambda: next(around)
 
 
 @pytest.fixture
