@@ -243,9 +243,12 @@ def activity(
     cc: Iterable[str] = (),
     **extra: Json,
 ) -> Document:
-    """An activity; `extra` members (audience, target, summary, published) come along as given."""
+    """An activity; `extra` members (audience, target, summary, published) come along as given.
+
+    The context is that of an embedded object, where it brings one.
+    """
     return {
-        "@context": POST_CONTEXT,
+        "@context": obj.get("@context", POST_CONTEXT) if isinstance(obj, dict) else POST_CONTEXT,
         "id": activity_id,
         "type": kind,
         "actor": actor_uri,

@@ -36,12 +36,12 @@ BUNDLED: Final[Mapping[str, str]] = MappingProxyType(
 def expand(document: Document) -> list[Json]:
     """The document with every term spelled as the address it stands for.
 
-    Seconds of work for a large document: call it in a thread. Raises Malformed: it names a context
+    Slow for a large document: call it in a thread. Raises Malformed: it names a context
     that is not in the bundle, or is no JSON-LD.
     """
     try:
         expanded: list[Json] = jsonld.expand(document, {"documentLoader": load})
-    except jsonld.JsonLdError as error:
+    except (jsonld.JsonLdError, ValueError) as error:
         raise Malformed("That is not JSON-LD we can read.") from error
     return expanded
 

@@ -41,7 +41,7 @@ async def stir(conn: AsyncConnection, table: sa.Table) -> None:
 
     They are written in the order of their keys, so that the new row may stand anywhere among them.
     Nothing changes in them; rows that somebody holds are left out, so nobody waits. It covers the
-    moment until the worker comes, and no more: where a page has room, PostgreSQL leaves a row in it.
+    moment until the worker comes and no more: PostgreSQL leaves a row in its page if there is room.
     """
     name, ours = f'"{table.name}"', _OURS.get(table.name, "true")
     key = [column.name for column in table.primary_key.columns]
@@ -70,9 +70,7 @@ class Keeper:
     that took longer than a fifth of a second rests longer in proportion (5 s: some 3.5 hours).
     """
 
-    def __init__(
-        self, engine: AsyncEngine, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._clock = engine, clock
         self._rested: dict[str, float] = {}
 

@@ -1,5 +1,6 @@
 """Sessions: a cookie's secret opens the row that holds the member's root key (DESIGN)."""
 
+import random
 import secrets
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,9 +18,12 @@ from members.member import Blob, Member
 from members.order import stir
 from members.vault import session_tag
 
-LASTS: Final = timedelta(weeks=3)  # at least; it ends with the week
+LASTS: Final = timedelta(weeks=3)  # at least; it ends with a week
+MORE_WEEKS: Final = 4  # drawn from: the end of a session shall not tell the week of a sign-up
 
 _COOKIE_LETTERS = 43  # 32 bytes in URL-safe base64
+
+_dice = random.SystemRandom()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,7 @@ async def open(engine: AsyncEngine, here: Here, member: Member) -> str:
         "id": digest(secret),
         "sealed": _seal(here, secret, member),
         "tag": session_tag(member.root),
-        "expires": end_of_week(here.now() + LASTS),
+        "expires": end_of_week(here.now() + LASTS) + timedelta(weeks=_dice.randrange(MORE_WEEKS)),
     }
     async with engine.begin() as conn:
         await sweep(conn, here.now().date())  # weeks that are over would tell when people came

@@ -64,10 +64,10 @@ async def seed(
     async with engine.begin() as conn:
         if not more and await conn.scalar(sa.select(tables.posts.c.id).limit(1)) is not None:
             raise Conflict("This node has posts already. To put made-up ones beside them: --more.")
-        taken = await conn.scalars(
-            sa.select(sa.func.lower(tables.actors.c.handle)).where(tables.actors.c.local)
-        )
-        maker = Maker(here, Random(seed), pairs, taken)  # noqa: S311  (nothing here is secret)
+        handles = sa.select(sa.func.lower(tables.actors.c.handle)).where(tables.actors.c.local)
+        taken = (await conn.scalars(handles)).all()
+        dice = Random(f"{seed}, beside {len(taken)}")  # noqa: S311  (nothing drawn is secret)
+        maker = Maker(here, dice, pairs, taken)
         people = maker.people(size.personas)
         circles = maker.circles(size.groups, people)
         said = maker.conversations(size.posts, circles)
@@ -81,10 +81,9 @@ async def seed(
 
 async def _newest_positions(conn: AsyncConnection) -> dict[int, int]:
     """The newest position that each minute has given away (`kernel.ids`)."""
-    position = tables.posts.c.id.bitwise_rshift(16)
-    minute = position // 60_000
-    rows = await conn.execute(sa.select(minute, sa.func.max(position)).group_by(minute))
-    return {int(at): int(newest) for at, newest in rows}
+    minute = tables.posts.c.id // sa.literal_column(str(60_000 << 16), sa.BigInteger)
+    newest = await conn.scalars(sa.select(sa.func.max(tables.posts.c.id)).group_by(minute))
+    return {(post_id >> 16) // 60_000: post_id >> 16 for post_id in newest}
 
 
 class _Writer:

@@ -195,7 +195,7 @@ class Maker:
         popularity = _popularity(len(circles))
         said = self._thread(circles[0], max(1, size // CHECK_IN), daily=True)
         while len(said) < size:
-            length = min(int(self.dice.paretovariate(1.05) * 1.5), LONGEST, size - len(said))
+            length = min(int(self.dice.paretovariate(1.2) * 1.5), LONGEST, size - len(said))
             circle = self.dice.choices(circles, cum_weights=popularity)[0]
             said += self._thread(circle, length, daily=False)
         return sorted(said, key=lambda post: post.minute)  # stable: answers stay behind
@@ -240,7 +240,7 @@ class Maker:
 
 
 def _popularity(size: int) -> list[float]:
-    """How often people turn to each group, added up: half as often to the second as to the first."""
+    """How often people turn to each group, added up: half as often to the second as the first."""
     return list(accumulate(1 / (rank + 1) for rank in range(size)))
 
 

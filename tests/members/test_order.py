@@ -1,45 +1,112 @@
-"""Row order: a new row does not stand out as the last one, and nobody waits for that."""
+"""Row order: a new row does not stand out, its table is soon laid out anew, and nobody waits."""
 
 import asyncio
+import math
+import random
+from collections.abc import Sequence
+from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub import remote
+from activitypub.vocab import ActorDocument
 from kernel.here import Here
-from kernel.schema.tables import accounts, sessions
+from kernel.ids import random_uuid
+from kernel.schema.actors import ActorKind
+from kernel.schema.tables import accounts, actors, departures, sessions
 from members import order
-from tests.members.people import sign_up
+from node import worker
+from tests.members.people import keys, persona, sign_up
+from tests.nodes import NodeFactory
+
+FEW = 8
 
 
-async def rewritten(conn: AsyncConnection) -> int | None:
-    """How many accounts this transaction wrote."""
-    count: int | None = await conn.scalar(
-        sa.text("SELECT count(*) FROM accounts WHERE xmin::text = pg_current_xact_id()::text")
+async def rewritten(conn: AsyncConnection, table: sa.Table) -> Sequence[UUID]:
+    """Which rows this transaction wrote, as they lie."""
+    rows = await conn.scalars(
+        sa.select(table.c.id)
+        .where(sa.text("xmin = pg_current_xact_id()::xid"))
+        .order_by(sa.text("ctid"))
     )
-    return count
+    return rows.all()
 
 
-async def test_a_new_row_moves_a_few_others_and_changes_none(
-    engine: AsyncEngine, here: Here
-) -> None:
-    for n in range(8):
+async def lie(engine: AsyncEngine, table: sa.Table) -> Sequence[UUID]:
+    """The ids of all rows as they lie."""
+    async with engine.connect() as conn:
+        return (await conn.scalars(sa.select(table.c.id).order_by(sa.text("ctid")))).all()
+
+
+async def fill(engine: AsyncEngine, rows: int) -> None:
+    """`departures` with rows in the order in which they came."""
+    async with engine.begin() as conn:
+        values = [{"id": random_uuid(), "sealed": bytes(52)} for _ in range(rows)]
+        random.shuffle(values)
+        await conn.execute(departures.insert(), values)
+
+
+async def test_a_new_row_moves_others_and_changes_none(engine: AsyncEngine, here: Here) -> None:
+    for n in range(FEW):
         await sign_up(engine, here, f"member-{n}")
     async with engine.begin() as conn:
         before = set((await conn.execute(sa.select(accounts))).all())
-        assert await rewritten(conn) == 0
+        assert await rewritten(conn, accounts) == []
         await order.stir(conn, accounts)
-        assert await rewritten(conn) == order.ROWS
+        assert len(await rewritten(conn, accounts)) == FEW
         assert set((await conn.execute(sa.select(accounts))).all()) == before
 
 
-async def test_as_many_rows_as_there_are(engine: AsyncEngine, here: Here) -> None:
+async def test_the_new_row_stands_anywhere_among_a_hundred_others(engine: AsyncEngine) -> None:
+    await fill(engine, 5 * order.ROWS)
+    await order.Keeper(engine).restore([departures])
+    places = []
+    for _ in range(20):
+        async with engine.connect() as conn:
+            new = random_uuid()
+            await conn.execute(departures.insert().values(id=new, sealed=bytes(52)))
+            await order.stir(conn, departures)
+            moved = await rewritten(conn, departures)
+            assert len(moved) in (order.ROWS, order.ROWS + 1)
+            places.append(moved.index(new) / len(moved))
+            await conn.rollback()
+    assert min(places) < 0.4
+    assert max(places) > 0.6
+
+
+async def test_somebody_from_elsewhere_does_not_stand_in(engine: AsyncEngine, here: Here) -> None:
+    base = "https://far.example/u/kim"
     async with engine.begin() as conn:
-        await order.stir(conn, accounts)
-        await order.stir(conn, sessions)
-    await sign_up(engine, here)
+        stranger = await remote.store(
+            conn,
+            here,
+            ActorDocument(
+                id=base,
+                kind=ActorKind.PERSON,
+                handle="kim",
+                name="Kim",
+                summary="",
+                url=None,
+                inbox=f"{base}/inbox",
+                shared_inbox=None,
+                followers=None,
+                moderators=None,
+                locked=False,
+                key_id=f"{base}#main-key",
+                public_key=keys().public_pem,
+                ed25519=None,
+                wrapped=False,
+            ),
+        )
+    made = await sign_up(engine, here)
+    ana = await persona(engine, here, made.member, "ana")
     async with engine.begin() as conn:
-        await order.stir(conn, accounts)
-        assert await rewritten(conn) == 1
+        await order.stir(conn, actors)
+        moved = await rewritten(conn, actors)
+    assert ana.id in moved
+    assert stranger.id not in moved
 
 
 async def test_a_row_that_somebody_holds_is_left_out(engine: AsyncEngine, here: Here) -> None:
@@ -48,3 +115,76 @@ async def test_a_row_that_somebody_holds_is_left_out(engine: AsyncEngine, here: 
         await holder.execute(sa.select(accounts.c.id).with_for_update())
         async with asyncio.timeout(10), engine.begin() as conn:
             await order.stir(conn, accounts)
+            assert await rewritten(conn, accounts) == []
+
+
+async def test_tables_are_laid_out_by_their_keys(engine: AsyncEngine, here: Here) -> None:
+    await fill(engine, 50)
+    for n in range(FEW):
+        await sign_up(engine, here, f"member-{n}")
+    before = await lie(engine, departures)
+    assert list(before) != sorted(before)
+    keeper = order.Keeper(engine)
+    assert await keeper.restore() < math.inf
+    assert await lie(engine, departures) == sorted(before)
+    assert await lie(engine, accounts) == sorted(await lie(engine, accounts))
+    async with engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(sessions)) == 0
+    assert await order.Keeper(engine).restore() == math.inf  # nothing to do
+
+
+async def test_a_table_rests_after_it_was_laid_out(engine: AsyncEngine) -> None:
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.01  # what a round takes
+        return now[0]
+
+    keeper = order.Keeper(engine, clock)
+    await fill(engine, 20)
+    rest = await keeper.restore([departures])
+    assert 0.9 < rest < 1.1
+    await fill(engine, 20)
+    assert 0 < await keeper.restore([departures]) < rest
+    rows = list(await lie(engine, departures))
+    assert rows != sorted(rows)
+    now[0] += rest
+    await keeper.restore([departures])
+    assert await lie(engine, departures) == sorted(rows)
+
+
+async def test_a_table_in_use_is_left_for_later(engine: AsyncEngine) -> None:
+    await fill(engine, 20)
+    rows = await lie(engine, departures)
+    async with engine.begin() as reader:
+        await reader.execute(sa.select(departures.c.id).limit(1))
+        async with asyncio.timeout(10):
+            assert await order.Keeper(engine).restore([departures]) < math.inf
+    assert await lie(engine, departures) == rows
+    await order.Keeper(engine).restore([departures])
+    assert await lie(engine, departures) == sorted(rows)
+
+
+async def test_the_worker_comes_when_it_is_called(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    connection = await asyncpg.connect(
+        alder.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    )
+    stop = asyncio.Event()
+    work = asyncio.create_task(worker.run(alder.app, stop))
+    try:
+        async with asyncio.timeout(30):
+            while not await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' "
+                "AND datname = current_database()"
+            ):
+                pass
+            for n in range(FEW):
+                await sign_up(alder.engine, alder.here, f"member-{n}")
+            rows: Sequence[UUID] = []
+            while len(rows) < FEW or list(rows) != sorted(rows):
+                rows = await lie(alder.engine, accounts)
+    finally:
+        stop.set()
+        await work
+        await connection.close()

@@ -8,6 +8,7 @@ counters), as ids read as integers, or in length; or where they share eight byte
 import base64
 import binascii
 import itertools
+import math
 import re
 import zlib
 from bisect import bisect_left, bisect_right
@@ -15,16 +16,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-import sqlalchemy as sa
+from functools import partial
 
 from kernel.schema.base import Side
 from kernel.schema.tables import metadata
-from tests.privacy.dump import Dump, Row, Table, Value
-from tests.privacy.odds import Game, Verdict, holm, judge
+from tests.privacy.dump import Dump, Row, Value
 
 WINDOW = 8
-MISSING = 9.0  # farther than any two quantiles
+DAY = 86400.0
 
 # The column of a table that says whose row it is; `sessions` is known to the test alone.
 OWNER = {
@@ -52,11 +51,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Somebody's values, by number of the person, as sorted quantiles from 0 to 1."""
+    """Everybody's values by number of the person, sorted: as quantiles; times also in days."""
 
     name: str
     kind: Kind
-    values: Mapping[int, tuple[float, ...]]
+    quantiles: Mapping[int, tuple[float, ...]]
+    days: Mapping[int, tuple[float, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ Owned = Mapping[str, Sequence[tuple[int, int, Row]]]  # by table: (person, place
 
 def owned_rows(dump: Dump, side: Side, people: Mapping[Value, int]) -> Owned:
     """The rows of one side that belong to somebody in `people`, by what the owner column holds."""
-    found = {}
+    found: dict[str, list[tuple[int, int, Row]]] = {}
     for name, table in dump.tables.items():
         if name in OWNER and metadata.tables[name].info["side"] is side:
             owners = table.column(OWNER[name])
@@ -86,7 +86,7 @@ def owned_rows(dump: Dump, side: Side, people: Mapping[Value, int]) -> Owned:
 
 def traces(dump: Dump, owned: Owned) -> list[Trace]:
     """Everything that could be compared and is not the same for everybody."""
-    found = []
+    found: list[Trace] = []
     for name, rows in owned.items():
         found += _trace(f"{name} row", Kind.ORDER, [(who, place) for who, place, _ in rows])
         for at, column in enumerate(dump.tables[name].columns):
@@ -108,30 +108,54 @@ def traces(dump: Dump, owned: Owned) -> list[Trace]:
 
 
 def _trace(name: str, kind: Kind, values: Sequence[tuple[int, float]]) -> Iterator[Trace]:
-    """The values as quantiles; where people have several, also only their first and their last."""
-    everything = sorted(value for _, value in values)
-    if not everything or everything[0] == everything[-1]:
+    """All values; and where people have several, also only their first and only their last."""
+    scale = sorted(value for _, value in values)
+    if not scale or scale[0] == scale[-1]:
         return
-    by_person: dict[int, list[float]] = defaultdict(list)
+    of: dict[int, set[float]] = defaultdict(set)
     for who, value in values:
-        below, upto = bisect_left(everything, value), bisect_right(everything, value)
-        by_person[who].append((below + upto) / 2 / len(everything))
-    every = {who: tuple(sorted(set(quantiles))) for who, quantiles in by_person.items()}
-    yield Trace(f"{name} ({kind})", kind, every)
-    if any(len(quantiles) > 1 for quantiles in every.values()):
-        yield Trace(f"{name} ({kind}, first)", kind, {who: q[:1] for who, q in every.items()})
-        yield Trace(f"{name} ({kind}, last)", kind, {who: q[-1:] for who, q in every.items()})
+        of[who].add(value)
+    every = {who: sorted(mine) for who, mine in of.items()}
+    parts = {"": slice(None)}
+    if any(len(mine) > 1 for mine in every.values()):
+        parts |= {", first": slice(1), ", last": slice(-1, None)}
+    is_time = all(isinstance(value, float) for value in scale)
+    for word, part in parts.items():
+        yield Trace(
+            f"{name} ({kind}{word})",
+            kind,
+            {
+                who: tuple(_quantile(value, scale) for value in mine[part])
+                for who, mine in every.items()
+            },
+            {who: tuple(value / DAY for value in mine[part]) for who, mine in every.items()}
+            if is_time
+            else None,
+        )
+
+
+def _quantile(value: float, scale: Sequence[float]) -> float:
+    return (bisect_left(scale, value) + bisect_right(scale, value)) / 2 / len(scale)
+
+
+def comparable(
+    one: Trace, other: Trace
+) -> tuple[Mapping[int, tuple[float, ...]], Mapping[int, tuple[float, ...]]]:
+    """Two traces on one scale: the calendar where both have one, else how far along each is."""
+    if one.days is not None and other.days is not None:
+        return one.days, other.days
+    return one.quantiles, other.quantiles
 
 
 def closeness(one: Sequence[float] | None, other: Sequence[float] | None) -> float:
     """How near two people's nearest values are; higher is nearer."""
     if not one or not other:
-        return -MISSING
+        return -math.inf
     if len(one) == len(other) == 1:
         return -abs(one[0] - other[0])
     if len(one) > len(other):
         one, other = other, one
-    best = MISSING
+    best = math.inf
     for value in one:
         at = bisect_left(other, value)
         for near in other[max(at - 1, 0) : at + 1]:
@@ -139,36 +163,41 @@ def closeness(one: Sequence[float] | None, other: Sequence[float] | None) -> flo
     return -best
 
 
-def account_attacks(dump: Dump, accounts: Owned, personas: Owned, sizes: tuple[int, int]) -> list[Attack]:
-    """Account against persona; `sizes` are how many there are of each."""
-    members, count = sizes
+def account_attacks(
+    dump: Dump, accounts: Owned, personas: Owned, *, members: int, count: int
+) -> list[Attack]:
+    """Account against persona: `members` accounts, `count` personas."""
 
     def compare(one: Trace, other: Trace) -> Sequence[float]:
-        ones = [one.values.get(member) for member in range(members)]
-        others = [other.values.get(persona) for persona in range(count)]
+        left, right = comparable(one, other)
+        ones = [left.get(member) for member in range(members)]
+        others = [right.get(persona) for persona in range(count)]
         return [closeness(a, b) for a in ones for b in others]
 
     found = [
-        Attack(f"{one.name} ~ {other.name}", lambda one=one, other=other: compare(one, other))
+        Attack(f"{one.name} ~ {other.name}", partial(compare, one, other))
         for one in traces(dump, accounts)
         for other in traces(dump, personas)
         if one.kind is other.kind
     ]
-    known = set[bytes]().union(
+
+    def equal(known: set[bytes], held: Sequence[tuple[int, Value]]) -> Sequence[float]:
+        hits = shared(known, held, accounts)
+        return [
+            hits.get((member, persona), 0) for member in range(members) for persona in range(count)
+        ]
+
+    known = slices_of(accounts)
+    for name, column, held in columns(dump, personas):
+        found.append(Attack(f"accounts = {name}.{column}", partial(equal, known, held)))
+    return found
+
+
+def slices_of(accounts: Owned) -> set[bytes]:
+    """Every eight bytes in a row that the account side holds."""
+    return set[bytes]().union(
         *(windows(value) for rows in accounts.values() for _, _, row in rows for value in row)
     )
-    for name, column, held in columns(dump, personas):
-        hits = shared(known, held, accounts)
-
-        def equal(hits: Mapping[tuple[int, int], int] = hits) -> Sequence[float]:
-            return [
-                hits.get((member, persona), 0)
-                for member in range(members)
-                for persona in range(count)
-            ]
-
-        found.append(Attack(f"accounts = {name}.{column}", equal))
-    return found
 
 
 def shared(
@@ -201,23 +230,21 @@ def sibling_attacks(dump: Dump, personas: Owned, count: int) -> list[Attack]:
     ]
 
     def compare(one: Trace, other: Trace) -> Sequence[float]:
-        ones = [one.values.get(persona) for persona in range(count)]
+        left, right = comparable(one, other)
+        ones = [left.get(persona) for persona in range(count)]
         if one is other:
             return [closeness(a, b) for a, b in itertools.combinations(ones, 2)]
-        others = [other.values.get(persona) for persona in range(count)]
+        others = [right.get(persona) for persona in range(count)]
         return [
             max(closeness(ones[a], others[b]), closeness(ones[b], others[a]))
             for a, b in itertools.combinations(range(count), 2)
         ]
 
     attacks = [
-        Attack(f"{one.name} ~ {other.name}", lambda one=one, other=other: compare(one, other))
-        for one, other in pairs
+        Attack(f"{one.name} ~ {other.name}", partial(compare, one, other)) for one, other in pairs
     ]
     for name, column, held in columns(dump, personas):
-        attacks.append(
-            Attack(f"{name}.{column} = itself", lambda held=held: _common(held, count))
-        )
+        attacks.append(Attack(f"{name}.{column} = itself", partial(_common, held, count)))
     return attacks
 
 

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 ROUNDS = 500
@@ -42,7 +42,7 @@ def account_game(owners: Sequence[int], members: int, dice: random.Random) -> Ga
     return Game(members * len(owners), places(range(members)), [places(deal) for deal in deals])
 
 
-def sibling_game(owners: Sequence[int], strata: Sequence[float], dice: random.Random) -> Game:
+def sibling_game(owners: Sequence[int], strata: Sequence[Hashable], dice: random.Random) -> Game:
     """Which two personas are one member's. Place: see `pair_place`.
 
     A permutation exchanges personas of one stratum (the month each was made, which everybody can
@@ -54,7 +54,7 @@ def sibling_game(owners: Sequence[int], strata: Sequence[float], dice: random.Ra
     def places(deal: Sequence[int]) -> list[int]:
         return [pair_place(deal[a], deal[b], count) for a, b in true]
 
-    groups: dict[float, list[int]] = {}
+    groups: dict[Hashable, list[int]] = {}
     for persona, stratum in enumerate(strata):
         groups.setdefault(stratum, []).append(persona)
     shuffled = []

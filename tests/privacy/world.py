@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import UUID
 
 import asyncpg
@@ -177,9 +177,7 @@ class Town:
         self.personas.append(Persona(actor, number, self.wall.now))
 
     async def speaker(self, conn: AsyncConnection, persona: Persona) -> Speaker:
-        return await personas.speaker(
-            conn, self.residents[persona.member].member, persona.actor.id
-        )
+        return await personas.speaker(conn, self.residents[persona.member].member, persona.actor.id)
 
     async def join(self, persona: Persona) -> None:
         number = self.dice.randrange(GROUPS)
@@ -286,21 +284,23 @@ class Story:
         self.at(moment, number, lambda: self.town.sign_up(number))
         when = moment
         for nth in range(self.dice.choices((1, 2, 3, 4), (20, 20, 12, 8))[0]):
-            soon = nth == 0 or self.dice.random() < 0.6
+            soon = nth == 0 or self.dice.random() < 0.75
             step = timedelta(minutes=self.dice.uniform(1, 5))
             made = when + step if soon else self.between(moment, EVENING + timedelta(hours=3))
             when = made if soon else when
-            self.at(made, number, lambda made=made: self._make(number, made))
+            self.at(made, number, partial(self._make, number, made))
 
     async def _make(self, number: int, made: datetime) -> None:
         town = self.town
         await town.make_persona(number)
         persona = town.personas[-1]
-        self.at(made + timedelta(minutes=self.dice.uniform(0.2, 2)), number, lambda: town.join(persona))
+        self.at(
+            made + timedelta(minutes=self.dice.uniform(0.2, 2)), number, lambda: town.join(persona)
+        )
         if made < TALK:
             for _ in range(self.dice.choice((0, 0, 1, 2))):
                 self.at(self.between(TALK, EVENING), number, lambda: town.join(persona))
-            for _ in range(min(8, int(self.dice.expovariate(1 / 3)))):
+            for _ in range(min(4, int(self.dice.expovariate(1 / 2)))):
                 self.at(self.between(TALK, EVENING), number, lambda: town.write(persona))
 
     async def play(self, end: datetime) -> None:
@@ -320,9 +320,7 @@ class Story:
             await act()
 
 
-async def build(
-    engine: AsyncEngine, here: Here, wall: Wall, url: str, *, seed: int
-) -> World:
+async def build(engine: AsyncEngine, here: Here, wall: Wall, url: str, *, seed: int) -> World:
     """Let four months pass, then steal the database at a random moment of the evening."""
     dice = random.Random(seed)
     wall.now = START
@@ -351,7 +349,9 @@ async def _live(town: Town, url: str) -> World:
     await town.found()
     story = Story(town)
     arrivals = sorted(
-        datetime(2026, month, dice.randint(2, 28), dice.randint(9, 22), dice.randint(0, 59), tzinfo=UTC)
+        datetime(
+            2026, month, dice.randint(2, 28), dice.randint(9, 22), dice.randint(0, 59), tzinfo=UTC
+        )
         for month, count in ARRIVALS.items()
         for _ in range(count)
     )
@@ -361,16 +361,20 @@ async def _live(town: Town, url: str) -> World:
     early = [number for number, moment in enumerate(arrivals) if moment < TALK]
     leaving = dice.sample(early, 2)
     for number in leaving:
-        story.at(story.between(TALK, TALK + timedelta(days=9)), number, lambda n=number: town.leave(n))
+        story.at(story.between(TALK, TALK + timedelta(days=9)), number, partial(town.leave, number))
     staying = [number for number in early if number not in leaving]
     for number in dice.sample(staying, 35):
-        story.at(story.between(TALK, EVENING), number, lambda n=number: town.log_in(n))
+        story.at(story.between(TALK, EVENING), number, partial(town.log_in, number))
     for number in dice.sample(staying, 10):
-        story.at(story.between(TALK, EVENING), number, lambda n=number: town.like_dark(n))
+        story.at(story.between(TALK, EVENING), number, partial(town.like_dark, number))
     for number in dice.sample(staying, 3):
-        story.at(story.between(TALK, EVENING), number, lambda n=number: town.change_password(n))
+        story.at(story.between(TALK, EVENING), number, partial(town.change_password, number))
     for number in range(REMOTE):
-        story.at(story.between(START, EVENING + timedelta(hours=1)), NOBODY, lambda n=number: town.meet(n))
+        story.at(
+            story.between(START, EVENING + timedelta(hours=1)),
+            NOBODY,
+            partial(town.meet, number),
+        )
     story.at(EVENING, NOBODY, lambda: town.ban(town.personas[7]))
     await story.play(
         story.between(EVENING + timedelta(minutes=40), EVENING + timedelta(minutes=70))

@@ -98,7 +98,7 @@ async def test_sec_J5_bodies_that_are_no_sane_json_are_refused_and_the_next_pass
     assert (await post(alder, deep, ann)).status == 202
 
 
-HALF = [
+HALF: list[Document] = [
     {"id": None},
     {"id": 7},
     {"id": ["http://good.test/1"]},
@@ -125,17 +125,17 @@ async def test_sec_J7_an_activity_that_does_not_say_what_it_must_is_refused(
     assert await good.send(alder, _like(good, ann), ann) == 202
 
 
-@pytest.mark.parametrize("kind", ["Create", "Follow", "Like", "Delete", "Undo", "Block", "Add"])
 async def test_sec_J7_odd_objects_are_taken_and_left_and_the_next_passes(
-    alder: Node, sleep: Group, good: Peer, ann: Person, kind: str
+    alder: Node, sleep: Group, good: Peer, ann: Person
 ) -> None:
     objects: list[Any] = [
         None, 7, True, "", "not an address", [], [[]], [7, 8], {}, {"id": 7}, {"type": ["Note"]},
         {"id": f"{good.origin}/1", "type": None}, {"id": f"{good.origin}/1", "type": "Note"},
-        {"type": kind, "object": {"type": kind}}, "http://evil.test/1",
+        {"type": "Undo", "object": {"type": "Undo"}}, "http://evil.test/1",
     ]  # fmt: skip
-    for obj in objects:
-        assert await good.send(alder, good.activity(kind, ann, obj), ann) == 202
+    for kind in ("Create", "Update", "Follow", "Undo", "Announce", "Block"):
+        for obj in objects:
+            assert await good.send(alder, good.activity(kind, ann, obj), ann) == 202
     await settle(alder)
     async with alder.engine.connect() as conn:
         states = set((await conn.execute(sa.select(received.c.state))).scalars())

@@ -196,6 +196,7 @@ async def test_wire_T10_a_peer_that_was_away_for_eight_days_gets_everything_in_o
     assert len(lemmy.peer.got("Announce", "")) == len(roots)
 
 
+@pytest.mark.slow
 async def test_wire_T10_thirty_days_are_the_end(
     alder: Node, ana: Speaker, sleep: Group, lemmy: Follower
 ) -> None:
