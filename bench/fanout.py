@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from bench import machine
-from bench.inbox import Stage, bare, stage
+from bench.inbox import Stage, bare, deliver, report_statements, stage, watched
 from bench.load import Connection, request
 from bench.machine import Child
 from bench.report import Report, median
@@ -56,6 +56,11 @@ async def run(report: Report, *, seconds: float, hosts: int = HOSTS) -> None:
         report.add("arrived twice", on.world.repeats, at_most=0)
         report.add("node: most memory", machine.peak_mib(on.place.node.pid), "MiB")
         report.add("bare: most memory", machine.peak_mib(limit.pid), "MiB")
+        on.world.delay = 0.0
+        async with watched(on) as (app, _, seen):
+            await on.place.reply(on.founder, on.threads[0], "Once more, to be watched.")
+            await deliver(app)
+            report_statements(report, seen, "deliver", hosts, "delivery")
 
 
 def _report(report: Report, name: str, node: Side, limit: Side) -> None:

@@ -262,7 +262,6 @@ async def run(report: Report, *, seconds: float, hosts: int = 0, kill: bool = Fa
             await _first_contact(report, on)
         if kill:
             await _kill(report, on, seconds)
-        await on.place.node.stop()
         await _count(report, on)
 
 
@@ -332,49 +331,59 @@ async def _kill(report: Report, on: Stage, seconds: float) -> None:
     report.add("killed: there twice", sum(shown[n] > 1 for n in accepted), at_most=0)
 
 
-async def _count(report: Report, on: Stage) -> None:
-    """The same again in this process, where every round trip to the database can be seen."""
+@asynccontextmanager
+async def watched(on: Stage) -> AsyncIterator[tuple[web.Application, int, Statements]]:
+    """The node in this process instead, where every round trip to the database can be seen.
+
+    Its application, the port it answers on, and the counter.
+    """
+    await on.place.node.stop()
     app = create_app(on.place.settings, database_url=on.place.node.database_url)
     seen = Statements()
     seen.attach(app[ENGINE])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        await pour(port, iter(on.sign(AUTHORS)), seconds=30, connections=1)  # warms the caches
-        await _drain(app)
-        for name, work in (
-            ("receive", lambda: pour(port, iter(on.sign(COUNTED)), seconds=30, connections=1)),
-            ("process", lambda: _process(app)),
-            ("deliver", lambda: _deliver(app)),
-        ):
-            seen.clear()
-            await work()
-            if name == "deliver" and not on.hosts:
-                continue
-            report.add(f"{name}: statements", seen.statements / COUNTED, "per activity")
-            report.add(f"{name}: round trips", seen.round_trips / COUNTED, "per activity")
-            report.notes += [f"{name}, statements per activity:", *most(seen.counts, COUNTED)]
-            report.notes.append(
-                f"  {(seen.between - seen.pings) / COUNTED:6.2f} × BEGIN, COMMIT, ROLLBACK; "
-                f"{seen.pings / COUNTED:.2f} × ping"
-            )
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield app, runner.addresses[0][1], seen
     finally:
         await runner.cleanup()
 
 
-async def _process(app: web.Application) -> None:
+async def _count(report: Report, on: Stage) -> None:
+    async with watched(on) as (app, port, seen):
+        await pour(port, iter(on.sign(AUTHORS)), seconds=30, connections=1)  # warms the caches
+        await process(app)
+        await deliver(app)
+        seen.clear()
+        await pour(port, iter(on.sign(COUNTED)), seconds=30, connections=1)
+        report_statements(report, seen, "receive", COUNTED, "activity")
+        await process(app)
+        report_statements(report, seen, "process", COUNTED, "activity")
+        if on.hosts:
+            await deliver(app)
+            report_statements(report, seen, "deliver", COUNTED * on.hosts, "delivery")
+
+
+def report_statements(report: Report, seen: Statements, name: str, of: int, unit: str) -> None:
+    """What was asked since the last time, per one of `of`."""
+    report.add(f"{name}: statements", seen.statements / of, f"per {unit}")
+    report.add(f"{name}: round trips", seen.round_trips / of, f"per {unit}")
+    report.notes += [f"{name}, statements per {unit}:", *most(seen.counts, of)]
+    report.notes.append(
+        f"  {(seen.between - seen.pings) / of:6.2f} × BEGIN, COMMIT, ROLLBACK; "
+        f"{seen.pings / of:.2f} × ping"
+    )
+    seen.clear()
+
+
+async def process(app: web.Application) -> None:
+    """Everything that came, dealt with."""
     while await process_one(app[ENGINE], app[HERE], app[REMOTE]):
         pass
 
 
-async def _deliver(app: web.Application) -> None:
+async def deliver(app: web.Application) -> None:
+    """Everything that must go, sent."""
     while await app[DELIVERER].deliver_one():
         pass
-
-
-async def _drain(app: web.Application) -> None:
-    await _process(app)
-    await _deliver(app)

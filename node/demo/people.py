@@ -124,4 +124,6 @@ ANSWER: Final = (
 BEFORE_EDIT: Final = "I moved the clock out of the bedrom. Not seeing the hour helped me a little."
 AFTER_EDIT: Final = "I moved the clock out of the bedroom. Not seeing the hour helped me a lot."
 TAKEN_BACK: Final = "This is more than I wanted to tell. My street has a blue door."
-KEPT: Final = "Small thing number {number}: I wrote it down, and it was still here in the morning."
+KEPT: Final = (
+    "Small thing {number}, while {victim} was away: written down, and here in the morning."
+)

@@ -17,6 +17,9 @@ from node.demo.nodes import DemoNode, three_nodes
 from node.demo.people import COMMUNITIES, Community, Person
 from node.demo.visitor import Lost, Visitor
 
+MOST_POSTS = 12  # while a node is cut off: a thread's page holds fifty
+SECONDS_TO_RETURN = 90.0  # a peer that did not answer rests for about a minute
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -145,36 +148,42 @@ class Story:
             )
         )
 
-    async def survive_a_crash(self) -> None:
-        """What birch answered for before it was killed is there afterwards, here and elsewhere."""
-        birch = self.nodes["birch"]
+    async def survive_a_crash(self, victim: str = "birch") -> None:
+        """What birch answered for while `victim` was killed is there afterwards, everywhere."""
         acknowledged: list[str] = []
-        under_way = asyncio.Event()
+        under_way, over = asyncio.Event(), asyncio.Event()
 
         async def post_on() -> None:
-            for number in range(1, 1000):
-                words = people.KEPT.format(number=number)
+            for number in range(1, MOST_POSTS + 1):
+                words = people.KEPT.format(number=number, victim=victim)
                 await self._ben.reply(self._paths["birch"], words)
                 acknowledged.append(words)
                 if number == 3:
                     under_way.set()
+                if over.is_set():
+                    return
 
         posting = asyncio.create_task(post_on())
         waiting = asyncio.create_task(under_way.wait())
         await asyncio.wait([posting, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        await birch.kill()
-        with contextlib.suppress(Lost, ClientError, OSError, TimeoutError):
+        await self.nodes[victim].kill()
+        if victim == "birch":
+            with contextlib.suppress(Lost, ClientError, OSError, TimeoutError):
+                await posting
+        await self.nodes[victim].start()
+        over.set()
+        if victim != "birch":
             await posting
-        await birch.start()
 
         def holds_all(text: str) -> bool:
             return all(words in text for words in acknowledged)
 
         if not acknowledged:
-            raise Lost("birch took no post before it was cut off")
+            raise Lost(f"birch took no post before {victim} was cut off")
         await self._ben.reads(self._paths["birch"], holds_all)
-        await self._ana.reads(self._paths["alder"], holds_all, seconds=45)
+        await self._ana.reads(self._paths["alder"], holds_all, seconds=SECONDS_TO_RETURN)
+        await self._cleo.reads(self._paths["cedar"], holds_all, seconds=SECONDS_TO_RETURN)
 
     async def look_around(self) -> None:
         for community in COMMUNITIES:

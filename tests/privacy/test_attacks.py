@@ -211,13 +211,17 @@ def plant_month(town: World) -> Dump:
 
 def plant_row_order(town: World) -> Dump:
     """Accounts and personas as they were inserted, as if nobody ever laid the tables out."""
-    signed_up = {each.member.account_id.bytes: number for number, each in enumerate(town.residents)}
-    made = {persona.actor.id.bytes: number for number, persona in enumerate(town.personas)}
+    signed_up: dict[Value, int] = {
+        each.member.account_id.bytes: number for number, each in enumerate(town.residents)
+    }
+    made: dict[Value, int] = {
+        persona.actor.id.bytes: number for number, persona in enumerate(town.personas)
+    }
     dump = town.dump
     for name, order in (("accounts", signed_up), ("actors", made)):
         table = dump.tables[name]
-        at = table.columns.index("id")
-        rows = sorted(table.rows, key=lambda row: order.get(bytes(row[at]), -1))  # type: ignore[arg-type]
+        came = [order.get(owner, -1) for owner in table.column("id")]
+        rows = [table.rows[at] for at in sorted(range(len(came)), key=came.__getitem__)]
         dump = dump.replace(**{name: Table(table.columns, rows)})
     return dump
 
