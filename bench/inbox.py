@@ -345,6 +345,7 @@ async def watched(on: Stage) -> AsyncIterator[tuple[web.Application, int, Statem
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
+        seen.clear()  # of what the start asked
         yield app, runner.addresses[0][1], seen
     finally:
         await runner.cleanup()

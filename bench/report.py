@@ -105,7 +105,7 @@ def percentile(values: Sequence[float], share: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * share // 100)] if ordered else 0.0
 
 
-def most(counts: Mapping[str, int], of: int, *, lines: int = 12) -> list[str]:
+def most(counts: Mapping[str, int], of: int, *, lines: int = 40) -> list[str]:
     """The most frequent statements, each per one of `of` activities."""
     ranked = sorted(counts.items(), key=lambda item: -item[1])[:lines]
     return [f"  {count / of:6.2f} × {text}" for text, count in ranked]

@@ -15,9 +15,10 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 _PATH = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@\[\]|/-]++|%[0-9A-Fa-f]{2})*+"
 _REST = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@\[\]|/?-]++|%[0-9A-Fa-f]{2})*+"
+_QUERY = _REST.removesuffix("*+") + "++"  # an empty one is sent or left out as a client likes
 _URL = re.compile(
     r"(?P<scheme>(?i:https?))://(?P<host>[A-Za-z0-9.-]{1,253})(?::(?P<port>[1-9][0-9]{0,4}))?"
-    rf"(?P<target>(?:/{_PATH})?(?:\?{_REST})?)(?:#(?P<fragment>{_REST}))?"
+    rf"(?P<target>(?:/{_PATH})?(?:\?{_QUERY})?)(?:#(?P<fragment>{_REST}))?"
 )
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a last label like this makes a host an address

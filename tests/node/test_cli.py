@@ -18,6 +18,8 @@ from node.cli import app
 from tests.node.processes import CODE, Ended, free_port, hearthold
 from tests.nodes import Node, NodeFactory
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = [
     "serve",
     "account create",

@@ -28,6 +28,8 @@ from tests.node.test_cli import variables
 from tests.nodes import Node, NodeFactory
 from tests.pages.people import Browser, settle
 
+pytestmark = pytest.mark.slow
+
 SMALL = Size(posts=600, personas=60, groups=30)
 
 

@@ -27,6 +27,8 @@ from node.serve import bind, invite_administrator
 from node.signals import interruptibly, stoppable
 from tests.node.processes import Ended, free_port, hearthold, serving
 
+pytestmark = pytest.mark.slow
+
 ORIGIN = "https://alder.example"
 
 
@@ -127,7 +129,6 @@ def listen() -> tuple[str, str]:
 # Its life
 
 
-@pytest.mark.slow
 def test_from_an_empty_directory_to_an_orderly_end(data: Path) -> None:
     port = free_port()
 

@@ -21,6 +21,8 @@ from tests.nodes import Node, settle
 from tests.peer import Document, Peer, PeerFactory, Person
 from tests.wire.world import followers, last_received, reacted
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent / "dialects"
 
 

@@ -18,6 +18,8 @@ from tests.peer import AP, AS2, PUBLIC, Document, Peer
 from tests.wire import strict
 from tests.wire.world import Club, Follower, ask, said
 
+pytestmark = pytest.mark.slow
+
 SERVED = [
     "/",
     "/outbox",
