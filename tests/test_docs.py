@@ -58,8 +58,7 @@ def test_the_project_points_at_nothing_outside_itself() -> None:
     outside = [
         str(file.relative_to(ROOT))
         for file in _files(".py", ".md", ".toml", ".html", "Makefile")
-        if re.search(r"\.\./(shared|\.library)", file.read_text())
-        and file != Path(__file__)
+        if re.search(r"\.\./(shared|\.library)", file.read_text()) and file != Path(__file__)
     ]
     assert outside == []
 
