@@ -20,7 +20,7 @@ SLOW = 0.2  # seconds until a slow server answers
 TURNS = 3
 SECONDS = 90.0  # one post may take
 
-TIMES = 2.0  # bars: times what the bare publisher takes,
+TIMES = 1.5  # bars: times what the bare publisher takes,
 CPU = 4.0  # and times its processor time per delivery
 
 

@@ -48,8 +48,8 @@ COUNTED = 40
 WARM = 200  # activities before the clock runs: statements are prepared once per connection
 DRAIN_SECONDS = 180.0  # a claim of a killed worker is held for two minutes
 
-SHARE = 0.25  # bars: of the bare handler's throughput,
-CPU = 4.0  # and times its processor time
+SHARE = 0.10  # bars: of the bare handler's throughput,
+CPU = 15.0  # and times its processor time
 
 _WORDS = re.compile(r"answer number (\d+) of the bench")
 _NEXT = re.compile(r'rel="next" href="([^"]+)"')

@@ -38,7 +38,7 @@ FAR = 50  # the far page
 JOINED = 5
 WARM = 3
 
-TIMES = 4.0  # the bar: times the page with one query
+TIMES = 6.0  # the bar: times the page with one query
 STATEMENTS = 20  # and in so many statements
 
 

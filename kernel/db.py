@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import AdaptedConnection, Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -23,14 +23,24 @@ _REFUSALS = {  # SQLSTATEs of a server that answers and does not let us in
 
 def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """An engine on a PostgreSQL server. Parameters never show in its errors (DESIGN decision 2)."""
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=pool_size,
         max_overflow=5,
-        pool_pre_ping=True,
         connect_args={"timeout": 10, "server_settings": {"application_name": "hearthold"}},
     )
+    sa.event.listen(engine.sync_engine, "checkout", _drop_if_closed)
+    return engine
+
+
+def _drop_if_closed(connection: AdaptedConnection, _record: object, _proxy: object) -> None:
+    """A connection that the server ended is replaced before its use, with no question asked.
+
+    The event loop hears of the end by itself; a ping would be three round trips each time.
+    """
+    if connection.driver_connection.is_closed():
+        raise sa.exc.DisconnectionError
 
 
 def normalise(url: str) -> str:
