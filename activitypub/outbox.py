@@ -5,6 +5,8 @@ it commits. Nothing here opens a connection outwards.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import jsontext
 from activitypub.actors import Actor
-from activitypub.vocab import PUBLIC, Activity, Document
+from activitypub.vocab import AS2, PUBLIC, Activity, Document
+from kernel.arrays import Rows
 from kernel.here import Here
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Sees
@@ -86,70 +89,119 @@ async def record(
     body: str | None = None,
 ) -> None:
     """Keep an activity's exact text; `body` is the text as it came, where it came (WIRE-G10)."""
-    activity = Activity.parse(document)
-    await conn.execute(
-        insert(activities)
-        .values(
-            uri=activity.id,
-            actor_uri=activity.actor,
-            kind=activity.kind,
-            object_uri=activity.object or "",
-            thread_id=thread_id,
-            body=body if body is not None else jsontext.dump(document).decode(),
-            public=activity.public,
-            day=here.now().date(),
-        )
-        .on_conflict_do_nothing()
+    text = body if body is not None else jsontext.dump(document).decode()
+    await keep(
+        conn, here, [Kept(activity=Activity.parse(document), thread_id=thread_id, body=text)]
     )
 
 
-async def announce(
-    conn: AsyncConnection,
-    here: Here,
-    group: Actor,
-    inner: str,
-    *,
-    wrapped: bool,
-    thread_id: int | None,
-    context: str | None = None,
-    author_uri: str | None = None,
-    body: str = "",
-) -> None:
-    """A group tells its followers (WIRE-G10 to WIRE-G13, WIRE-G20, WIRE-G21).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An activity and its exact text."""
+
+    activity: Activity
+    thread_id: int | None
+    body: str
+
+
+async def keep(conn: AsyncConnection, here: Here, several: Sequence[Kept]) -> None:
+    """Keep the exact texts of activities; one that is kept already stays as it is."""
+    rows = [
+        {
+            "uri": each.activity.id,
+            "actor_uri": each.activity.actor,
+            "kind": each.activity.kind,
+            "object_uri": each.activity.object or "",
+            "thread_id": each.thread_id,
+            "body": each.body,
+            "public": each.activity.public,
+        }
+        for each in several
+    ]
+    if rows:
+        await conn.execute(_KEEP, {**_KEPT.values(rows), "day": here.now().date()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """What a group tells its followers (WIRE-G10 to WIRE-G13, WIRE-G20, WIRE-G21).
 
     Plain (`inner` a post's id) goes to every follower's server; wrapped (`inner` an activity's id,
     `body` its verbatim text) to servers that read FEP-1b12. The author's own server hears both,
-    unless it is known to misread what is wrapped (WIRE 3.4). An inner id is announced once: a
-    repeat does nothing (WIRE-G13). `context` names the thread on the group's server, which the
-    author's server could not know (WIRE-G41).
+    unless it is known to misread what is wrapped (WIRE 3.4). `context` names the thread on the
+    group's server, which the author's server could not know (WIRE-G41). A `listed` one stands in
+    the group's outbox (WIRE-A7), so it is kept even where nobody hears it.
     """
-    if await sent_as(conn, group, "Announce", inner) is not None:
+
+    group: Actor
+    inner: str
+    wrapped: bool
+    thread_id: int | None
+    context: str | None = None
+    author_uri: str | None = None
+    body: str = ""
+    listed: bool = False
+
+    def kept(self, here: Here) -> Kept:
+        """A new Announce, its inner activity byte for byte as it came (WIRE-G10)."""
+        document: Document = {
+            "@context": [AS2],
+            "id": here.new_activity_uri(),
+            "type": "Announce",
+            "actor": self.group.uri,
+            "to": [PUBLIC],
+            "cc": [self.group.followers_uri],
+            "audience": self.group.uri,
+            **({"context": self.context} if self.context else {}),
+        }
+        head = jsontext.dump(document).decode()
+        inner = self.body if self.wrapped else jsontext.dump(self.inner).decode()
+        return Kept(
+            activity=Activity.parse({**document, "object": self.inner}),
+            thread_id=self.thread_id,
+            body=f'{head[:-1]},"object":{inner}}}',
+        )
+
+
+async def announce(
+    conn: AsyncConnection, here: Here, announcements: Sequence[Announcement]
+) -> None:
+    """Groups tell their followers; nothing is kept of what nobody hears.
+
+    An inner id is announced once: a repeat does nothing (WIRE-G13).
+    """
+    items = [
+        {
+            "number": number,
+            "group_id": each.group.id,
+            "group_uri": each.group.uri,
+            "inner_uri": each.inner,
+            "wrapped": each.wrapped,
+            "listed": each.listed,
+            "author_uri": each.author_uri or "",
+        }
+        for number, each in enumerate(announcements)
+    ]
+    if not items:
         return
-    document: Document = {
-        "@context": ["https://www.w3.org/ns/activitystreams"],
-        "id": here.new_activity_uri(),
-        "type": "Announce",
-        "actor": group.uri,
-        "to": [PUBLIC],
-        "cc": [group.followers_uri],
-        "audience": group.uri,
-        **({"context": context} if context else {}),
-        "object": inner,
-    }
-    text = None
-    if wrapped:
-        head = jsontext.dump({k: v for k, v in document.items() if k != "object"}).decode()
-        text = f'{head[:-1]},"object":{body}}}'
-    await record(conn, here, document, thread_id=thread_id, body=text)
-    follower = followers_of(group.id)
-    if wrapped:
-        follower = sa.and_(follower, reads_wrapped())
-    if author_uri is not None:
-        author = actors.c.uri == author_uri
-        if wrapped:
-            author = sa.and_(author, ~misreads_wrapped())
-        follower = sa.or_(follower, author)
-    await _enqueue(conn, here, follower, str(document["id"]), group, thread_id)
+    found = await conn.execute(_NEWS, _ITEM.values(items))
+    news = {row.number: row.heard for row in found}
+    kept = {number: announcements[number].kept(here) for number in news}
+    await keep(conn, here, list(kept.values()))
+    told = [
+        {
+            "number": number,
+            "activity_uri": kept[number].activity.id,
+            "signer_id": announcements[number].group.id,
+            "lane": _lane(announcements[number].thread_id, announcements[number].group),
+            "wrapped": announcements[number].wrapped,
+            "author_uri": announcements[number].author_uri or "",
+        }
+        for number, heard in news.items()
+        if heard
+    ]
+    if told:
+        await conn.execute(_TELL, {**_TOLD.values(told), **_queue_values(here)})
 
 
 async def _enqueue(
@@ -161,40 +213,63 @@ async def _enqueue(
     thread_id: int | None,
 ) -> None:
     """One delivery per distinct inbox of remote, reachable actors matching `who` (WIRE-Q1)."""
-    inbox = sa.func.coalesce(actors.c.shared_inbox, actors.c.inbox)
-    reachable = sa.and_(
-        ~actors.c.local,
-        actors.c.state != ActorState.CLOSED,
-        ~sa.exists().where(blocks_host(actors.c.host)),
-        who,
-    )
-    await conn.execute(
+    due = sa.select(
+        actors.c.host,
+        _INBOX.label("inbox"),
+        sa.literal(_lane(thread_id, signer)).label("lane"),
+        sa.literal(activity_uri).label("activity_uri"),
+        sa.literal(signer.id, sa.Uuid).label("signer_id"),
+        sa.literal(0).label("number"),
+    ).where(_reachable(actors), who)
+    await conn.execute(_queue(due), _queue_values(here))
+
+
+def _lane(thread_id: int | None, signer: Actor) -> str:
+    return str(thread_id) if thread_id is not None else str(signer.id)
+
+
+def _queue(due: sa.Select[Any] | sa.CompoundSelect[Any]) -> sa.Executable:
+    """SQL: make deliveries of rows (host, inbox, lane, activity_uri, signer_id, number).
+
+    Each inbox gets an activity once; what has a smaller `number` goes first. Wakes the workers.
+    """
+    rows = due.cte("due").prefix_with("MATERIALIZED", dialect="postgresql")
+    hosts = (
         insert(peers)
         .from_select(
             ["host", "next_attempt"],
-            sa.select(actors.c.host, sa.literal(here.now())).where(reachable).distinct(),
+            sa.select(
+                rows.c.host, sa.bindparam("now", type_=sa.DateTime(timezone=True))
+            ).distinct(),
         )
         .on_conflict_do_nothing()
+        .cte("hosts")
     )
-    lane = str(thread_id) if thread_id is not None else str(signer.id)
-    await conn.execute(
+    made = (
         insert(deliveries)
         .from_select(
             ["host", "inbox", "lane", "activity_uri", "signer_id", "day"],
             sa.select(
-                sa.func.min(actors.c.host),
-                inbox,
-                sa.literal(lane),
-                sa.literal(activity_uri),
-                sa.literal(signer.id, sa.Uuid),
-                sa.literal(here.now().date()),
+                sa.func.min(rows.c.host),
+                rows.c.inbox,
+                rows.c.lane,
+                rows.c.activity_uri,
+                rows.c.signer_id,
+                sa.bindparam("day", type_=sa.Date),
             )
-            .where(reachable)
-            .group_by(inbox),
+            .group_by(rows.c.inbox, rows.c.lane, rows.c.activity_uri, rows.c.signer_id)
+            .order_by(sa.func.min(rows.c.number)),
         )
         .on_conflict_do_nothing()
+        .returning(deliveries.c.id)
+        .cte("made")
     )
-    await conn.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+    wake = sa.select(sa.literal(1).label("one")).select_from(made).limit(1).subquery()
+    return sa.select(sa.func.pg_notify(CHANNEL, "")).select_from(wake).add_cte(hosts, made)
+
+
+def _queue_values(here: Here) -> dict[str, object]:
+    return {"now": here.now(), "day": here.now().date()}
 
 
 def blocks_host(host: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -289,3 +364,127 @@ def reads_wrapped() -> sa.ColumnElement[bool]:
 def misreads_wrapped() -> sa.ColumnElement[bool]:
     """SQL: `actors` on servers known not to; of the rest nothing is known yet."""
     return actors.c.host.in_(sa.select(peers.c.host).where(peers.c.wrapped.is_(False)))
+
+
+_INBOX = sa.func.coalesce(actors.c.shared_inbox, actors.c.inbox)
+
+
+def _reachable(who: sa.FromClause) -> sa.ColumnElement[bool]:
+    """SQL: actors elsewhere that can be told something."""
+    return sa.and_(
+        ~who.c.local,
+        who.c.state != ActorState.CLOSED,
+        ~sa.exists().where(blocks_host(who.c.host)).correlate_except(domain_blocks),
+    )
+
+
+def _follows(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        follows.c.followed_id == group_id,
+        follows.c.state == FollowState.ACCEPTED,
+        actors.c.id == follows.c.follower_id,
+    )
+
+
+_KEPT = Rows(
+    "kept",
+    uri=sa.Text,
+    actor_uri=sa.Text,
+    kind=sa.Text,
+    object_uri=sa.Text,
+    thread_id=sa.BigInteger,
+    body=sa.Text,
+    public=sa.Boolean,
+)
+_KEEP = (
+    insert(activities)
+    .from_select([*_KEPT.names, "day"], sa.select(*_KEPT.c, sa.bindparam("day", type_=sa.Date)))
+    .on_conflict_do_nothing()
+)
+
+_ITEM = Rows(
+    "item",
+    number=sa.Integer,
+    group_id=sa.Uuid,
+    group_uri=sa.Text,
+    inner_uri=sa.Text,
+    wrapped=sa.Boolean,
+    listed=sa.Boolean,
+    author_uri=sa.Text,
+)
+
+
+def _news() -> sa.Select[tuple[int, bool]]:
+    """SQL: which items were not announced yet and are kept, and whether anybody hears them.
+
+    Followers are looked through once for each group, however many items it has.
+    """
+    group = sa.select(_ITEM.c.group_id, _ITEM.c.wrapped).distinct().cte("of_group")
+    audience = sa.select(
+        group.c.group_id,
+        group.c.wrapped,
+        sa.exists()
+        .where(
+            _follows(group.c.group_id),
+            _reachable(actors),
+            sa.or_(~group.c.wrapped, reads_wrapped()),
+        )
+        .label("heard"),
+    ).cte("audience")
+    announced = sa.exists().where(
+        activities.c.object_uri == _ITEM.c.inner_uri,
+        activities.c.kind == "Announce",
+        activities.c.actor_uri == _ITEM.c.group_uri,
+        activities.c.body != "",
+    )
+    author = sa.exists().where(
+        actors.c.uri == _ITEM.c.author_uri,
+        _reachable(actors),
+        sa.or_(~_ITEM.c.wrapped, ~misreads_wrapped()),
+    )
+    heard = sa.or_(audience.c.heard, author)
+    return (
+        sa.select(_ITEM.c.number, heard.label("heard"))
+        .join(
+            audience,
+            sa.and_(audience.c.group_id == _ITEM.c.group_id, audience.c.wrapped == _ITEM.c.wrapped),
+        )
+        .where(~announced, sa.or_(_ITEM.c.listed, heard))
+        .order_by(_ITEM.c.number)
+    )
+
+
+_NEWS = _news()
+
+_TOLD = Rows(
+    "told",
+    number=sa.Integer,
+    activity_uri=sa.Text,
+    signer_id=sa.Uuid,
+    lane=sa.Text,
+    wrapped=sa.Boolean,
+    author_uri=sa.Text,
+)
+
+
+def _tell() -> sa.Executable:
+    columns = (
+        actors.c.host,
+        _INBOX.label("inbox"),
+        _TOLD.c.lane,
+        _TOLD.c.activity_uri,
+        _TOLD.c.signer_id,
+        _TOLD.c.number,
+    )
+    followers = sa.select(*columns).where(
+        _follows(_TOLD.c.signer_id), _reachable(actors), sa.or_(~_TOLD.c.wrapped, reads_wrapped())
+    )
+    authors = sa.select(*columns).where(
+        actors.c.uri == _TOLD.c.author_uri,
+        _reachable(actors),
+        sa.or_(~_TOLD.c.wrapped, ~misreads_wrapped()),
+    )
+    return _queue(sa.union_all(followers, authors))
+
+
+_TELL = _tell()

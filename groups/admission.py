@@ -1,18 +1,20 @@
 """May this be posted here? One set of rules for pages, apps and the inbox."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from groups.groups import Group, GroupSettings, is_moderator
+from groups.groups import Group
+from kernel.arrays import Rows
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
-from kernel.schema.actors import FollowState
+from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState
-from kernel.schema.tables import follows, posts
+from kernel.schema.tables import actors, bans, follows, moderators, posts
 from moderation import standing
 from moderation.standing import Speaker
 
@@ -60,76 +62,155 @@ async def admit(
 ) -> PostState:
     """How a post by `speaker` enters the group: shown, or held for a moderator.
 
+    Raises as `decide`.
+    """
+    (known,) = await facts(conn, here, [(speaker, group)])
+    return decide(speaker, group, known, note=note, guidelines=guidelines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is on record about a speaker in a group; all that `decide` goes by."""
+
+    suspended: bool
+    ban: str | None  # the moderators' reason
+    moderates: bool
+    member: bool
+    approved: bool
+    guidelines: int  # the version accepted
+    lately: bool  # posted within the group's slow minutes
+    earlier: bool  # has a post shown in the group
+
+
+async def facts(
+    conn: AsyncConnection, here: Here, asked: Sequence[tuple[Speaker, Group]]
+) -> list[Facts]:
+    """The facts about each speaker in each group, in the order asked, with one query for all.
+
+    Bans, suspensions and pace count for every voice of a member; the rest for the persona alone,
+    since a sibling's posts would show (DESIGN-V2, DESIGN-V3).
+    """
+    pairs, voices = [], []
+    for number, (speaker, group) in enumerate(asked):
+        slow = group.settings.slow_minutes if group.settings else 0
+        pairs.append(
+            {
+                "number": number,
+                "speaker_id": speaker.id,
+                "group_id": group.id,
+                "since": here.now() - timedelta(minutes=slow) if slow else None,
+            }
+        )
+        voices += [{"of": number, "voice_id": voice} for voice in speaker.voices]
+    values = {**_PAIR.values(pairs), **_VOICE.values(voices), "today": here.now().date()}
+    return [Facts(**row._mapping) for row in await conn.execute(_FACTS, values)]
+
+
+_PAIR = Rows(
+    "pair",
+    number=sa.Integer,
+    speaker_id=sa.Uuid,
+    group_id=sa.Uuid,
+    since=sa.DateTime(timezone=True),
+)
+_VOICE = Rows("voice", of=sa.Integer, voice_id=sa.Uuid)
+
+
+def _facts() -> sa.Executable:
+    mine = _VOICE.c.of == _PAIR.c.number
+    of_group = posts.c.group_id == _PAIR.c.group_id
+    ban = (
+        sa.select(bans.c.reason)
+        .select_from(bans.join(_VOICE.table, bans.c.actor_id == _VOICE.c.voice_id))
+        .where(
+            mine,
+            bans.c.group_id == _PAIR.c.group_id,
+            sa.or_(bans.c.until.is_(None), bans.c.until >= sa.bindparam("today", type_=sa.Date)),
+        )
+        .limit(1)
+        .correlate(_PAIR.table)
+        .scalar_subquery()
+    )
+    suspended = (
+        sa.select(sa.literal(1))
+        .select_from(actors.join(_VOICE.table, actors.c.id == _VOICE.c.voice_id))
+        .where(mine, actors.c.state == ActorState.SUSPENDED)
+        .correlate(_PAIR.table)
+    )
+    lately = (
+        sa.select(sa.literal(1))
+        .select_from(posts.join(_VOICE.table, posts.c.author_id == _VOICE.c.voice_id))
+        .where(mine, of_group, posts.c.published > _PAIR.c.since)
+        .correlate(_PAIR.table)
+    )
+    return (
+        sa.select(
+            suspended.exists().label("suspended"),
+            ban.label("ban"),
+            sa.exists()
+            .where(
+                moderators.c.group_id == _PAIR.c.group_id,
+                moderators.c.actor_id == _PAIR.c.speaker_id,
+            )
+            .label("moderates"),
+            follows.c.follower_id.is_not(None).label("member"),
+            sa.func.coalesce(follows.c.approved, sa.false()).label("approved"),
+            sa.func.coalesce(follows.c.guidelines, 0).label("guidelines"),
+            sa.and_(_PAIR.c.since.is_not(None), lately.exists()).label("lately"),
+            sa.exists()
+            .where(
+                posts.c.author_id == _PAIR.c.speaker_id,
+                of_group,
+                posts.c.state == PostState.SHOWN,
+            )
+            .label("earlier"),
+        )
+        .select_from(
+            _PAIR.table.outerjoin(
+                follows,
+                sa.and_(
+                    follows.c.follower_id == _PAIR.c.speaker_id,
+                    follows.c.followed_id == _PAIR.c.group_id,
+                    follows.c.state == FollowState.ACCEPTED,
+                ),
+            )
+        )
+        .order_by(_PAIR.c.number)
+    )
+
+
+_FACTS = _facts()
+
+
+def decide(
+    speaker: Speaker, group: Group, known: Facts, *, note: str, guidelines: int
+) -> PostState:
+    """How a post by `speaker` enters the group: shown, or held for a moderator.
+
     Raises NotAllowed, GuidelinesChanged, Malformed: it does not enter, and why. Members of ours
     have read the guidelines; people from elsewhere read their own server's.
     """
-    await standing.check(conn, here, speaker, group.id)
+    standing.refuse(suspended=known.suspended, ban=known.ban)
     settings = group.settings
-    if settings is None:
+    if settings is None or known.moderates:
         return PostState.SHOWN
-    if await is_moderator(conn, group.id, [speaker.id]):
-        return PostState.SHOWN
-    membership = (
-        await conn.execute(
-            sa.select(follows.c.approved, follows.c.guidelines).where(
-                follows.c.follower_id == speaker.id,
-                follows.c.followed_id == group.id,
-                follows.c.state == FollowState.ACCEPTED,
-            )
-        )
-    ).first()
-    if membership is None and settings.posts is not Posts.ANYONE:
+    if not known.member and settings.posts is not Posts.ANYONE:
         raise NotAllowed("Only members can post in this group. You can join it first.")
-    if settings.posts is Posts.APPROVED and not (membership and membership.approved):
+    if settings.posts is Posts.APPROVED and not known.approved:
         raise NotAllowed("In this group a moderator says who may post. They have not said so yet.")
     if speaker.one_time and not settings.one_time:
         raise NotAllowed("This group asks people to post with a name they keep.")
     if settings.notes_required and not note.strip() and speaker.actor.local:
         raise Malformed("This group asks for a content note, such as “sleep, low mood”.")
-    read = max(guidelines, membership.guidelines if membership else 0)
-    if speaker.actor.local and read < group.accept_from:
+    if speaker.actor.local and max(guidelines, known.guidelines) < group.accept_from:
         raise GuidelinesChanged("Please read this group's guidelines and tick that you did.")
-    await _check_pace(conn, here, speaker, group, settings)
-    return await _premoderate(conn, speaker, group, settings)
-
-
-async def _check_pace(
-    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, settings: GroupSettings
-) -> None:
-    if not settings.slow_minutes:
-        return
-    since = here.now() - timedelta(minutes=settings.slow_minutes)
-    recent = await conn.scalar(
-        sa.select(posts.c.id)
-        .where(
-            posts.c.author_id.in_(speaker.voices),
-            posts.c.group_id == group.id,
-            posts.c.published > since,
-        )
-        .limit(1)
-    )
-    if recent is not None:
+    if known.lately:
         raise NotAllowed(
             f"This group goes slowly: one post every {settings.slow_minutes} minutes. "
             "Your words are kept here. Please send them a little later."
         )
-
-
-async def _premoderate(
-    conn: AsyncConnection, speaker: Speaker, group: Group, settings: GroupSettings
-) -> PostState:
-    """Held by persona, never by member: a sibling's posts would show (DESIGN-V2)."""
     if settings.premoderation is Premoderation.ALL:
         return PostState.HELD
-    if settings.premoderation is Premoderation.FIRST:
-        earlier = await conn.scalar(
-            sa.select(posts.c.id)
-            .where(
-                posts.c.author_id == speaker.id,
-                posts.c.group_id == group.id,
-                posts.c.state == PostState.SHOWN,
-            )
-            .limit(1)
-        )
-        return PostState.SHOWN if earlier is not None else PostState.HELD
+    if settings.premoderation is Premoderation.FIRST and not known.earlier:
+        return PostState.HELD  # by persona, never by member
     return PostState.SHOWN

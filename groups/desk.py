@@ -16,6 +16,7 @@ from groups import posts as post_store
 from groups import telling, threads
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
+from groups.writing import count_in
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
@@ -161,7 +162,7 @@ async def release(
     if post.state is not PostState.HELD:
         raise NotFound
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN))
-    await threads.count_in(conn, post.thread_id, post.id)
+    await count_in(conn, post.thread_id, post.id)
     await _log(conn, here, group, actor, "release", post.uri, "")
     shown = await post_store.get(conn, post.id)
     if shown.author_local:

@@ -4,6 +4,9 @@ Every function writes in the caller's transaction: what happened and what must b
 together. A group that does not federate tells nobody.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,7 +14,8 @@ from activitypub import documents, jsontext, outbox
 from activitypub.actors import Actor
 from activitypub.documents import NoteSource
 from activitypub.jsontext import Json
-from activitypub.vocab import PUBLIC, Document
+from activitypub.outbox import Announcement, Kept
+from activitypub.vocab import PUBLIC, Activity, Document
 from groups.groups import Group
 from groups.posts import Post, note_source
 from kernel.clock import iso
@@ -69,6 +73,20 @@ def _direct(group: Group, source: NoteSource) -> list[str]:
     return answered if group.settings is not None else [*answered, group.actor.uri]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """An activity that a group of ours passes on verbatim, `body` its exact text.
+
+    It is about a `post`, or about a `person` (an actor's URI), whose own server hears it as well.
+    """
+
+    group: Group
+    post: Post | None
+    inner: Activity
+    body: str
+    person: str | None = None
+
+
 async def carried(
     conn: AsyncConnection,
     here: Here,
@@ -79,37 +97,57 @@ async def carried(
     *,
     person: str | None = None,
 ) -> None:
-    """A group of ours passes an activity on verbatim (WIRE-G10 to WIRE-G13).
+    """A group of ours passes an activity on (WIRE-G10 to WIRE-G13); see `Passed`."""
+    activity = Activity.parse(inner)
+    passed = Passed(group=group, post=post, inner=activity, body=body, person=person)
+    await pass_on(conn, here, [passed])
 
-    It is about a `post`, or about a `person` (an actor's URI), whose own server hears it as well.
+
+async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) -> None:
+    """Groups of ours pass activities on, in this order (WIRE-G10 to WIRE-G13).
+
     A thread's root goes to everyone once as a plain Announce; the activity itself, wrapped, to
     servers that read FEP-1b12.
     """
-    if not group.federates:
-        return
-    thread_id = post.thread_id if post else None
-    await outbox.record(conn, here, inner, thread_id=thread_id, body=body)
-    if post is not None and post.is_root and inner["type"] in ("Create", "Update"):
-        await outbox.announce(
-            conn,
-            here,
-            group.actor,
-            post.uri,
+    federating = [each for each in several if each.group.federates]
+    await outbox.keep(
+        conn,
+        here,
+        [
+            Kept(
+                activity=each.inner,
+                thread_id=each.post.thread_id if each.post else None,
+                body=each.body,
+            )
+            for each in federating
+        ],
+    )
+    await outbox.announce(
+        conn, here, [announcement for each in federating for announcement in _announcements(each)]
+    )
+
+
+def _announcements(passed: Passed) -> Iterator[Announcement]:
+    post = passed.post
+    if post is not None and post.is_root and passed.inner.kind in ("Create", "Update"):
+        yield Announcement(
+            group=passed.group.actor,
+            inner=post.uri,
             wrapped=False,
             thread_id=post.thread_id,
             context=post.thread_uri,
             author_uri=post.author_uri,
+            listed=True,
         )
-    await outbox.announce(
-        conn,
-        here,
-        group.actor,
-        str(inner["id"]),
+    yield Announcement(
+        group=passed.group.actor,
+        inner=passed.inner.id,
         wrapped=True,
-        thread_id=thread_id,
+        thread_id=post.thread_id if post else None,
         context=post.thread_uri if post else None,
-        author_uri=post.author_uri if post else person,
-        body=body,
+        author_uri=post.author_uri if post else passed.person,
+        body=passed.body,
+        listed=post is not None and post.is_root,
     )
 
 

@@ -15,11 +15,10 @@ from groups import telling
 from groups.admission import Draft, admit
 from groups.groups import Group
 from groups.posts import Post, select_posts, visible_to
-from kernel import text
+from groups.writing import New, Words, insert
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
-from kernel.ids import next_post_id
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, posts, reactions, threads
 from moderation import standing
@@ -29,41 +28,15 @@ from moderation.visibility import Viewer, host_is_welcome, is_member, may_see_gr
 PAGE = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """What goes into a post's row, from a composer or from another server."""
-
-    title: str
-    source: str
-    content: str  # HTML
-    note: str
-    sensitive: bool
-    language: str
-    published: datetime
-    edited: datetime | None = None
-    url: str | None = None
-
-    @classmethod
-    def of(cls, draft: Draft, now: datetime) -> "Words":
-        """A member's draft as of `now`, its time to the minute."""
-        return cls(
-            title=" ".join(draft.title.split()),
-            source=draft.source.strip(),
-            content=text.render(draft.source),
-            note=" ".join(draft.note.split()),
-            sensitive=bool(draft.note.strip()),
-            language=draft.language,
-            published=to_minute(now),
-        )
-
-
 async def start(
     conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
 ) -> Post:
     """Start a thread. Raises NotAllowed, Malformed: see `admission`."""
     draft.check(root=True)
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
-    post = await insert(conn, here, speaker.id, group, None, Words.of(draft, here.now()), state)
+    words = Words.of(draft, here.now())
+    new = New(author=speaker.actor, group=group, parent=None, words=words, state=state)
+    (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
     return post
@@ -81,67 +54,11 @@ async def reply(
     group = await group_store.get(conn, parent.group_id)
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
     words = Words.of(replace(draft, title=""), here.now())
-    post = await insert(conn, here, speaker.id, group, parent, words, state)
+    new = New(author=speaker.actor, group=group, parent=parent, words=words, state=state)
+    (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
     return post
-
-
-async def insert(
-    conn: AsyncConnection,
-    here: Here,
-    author_id: UUID,
-    group: Group,
-    parent: Post | None,
-    words: Words,
-    state: PostState,
-    *,
-    uri: str | None = None,
-    thread_uri: str | None = None,
-) -> Post:
-    """Write one post, and its thread where it is a root; `uri` where it was said elsewhere."""
-    earliest = parent.published if parent else words.published
-    post_id = await next_post_id(conn, max(words.published, earliest))  # after what it answers
-    shown = state is PostState.SHOWN
-    if parent is None:
-        await conn.execute(
-            threads.insert().values(
-                id=post_id,
-                uri=thread_uri or f"{here.origin}/t/{post_id}",
-                group_id=group.id,
-                latest_id=post_id,
-                shown=shown,
-            )
-        )
-    await conn.execute(
-        posts.insert().values(
-            id=post_id,
-            uri=uri or post_store.local_uri(here, post_id),
-            author_id=author_id,
-            thread_id=parent.thread_id if parent else post_id,
-            group_id=group.id,
-            parent_id=parent.id if parent else None,
-            state=state,
-            **{name: getattr(words, name) for name in Words.__slots__},
-        )
-    )
-    if parent is not None and shown:
-        await count_in(conn, parent.thread_id, post_id)
-    return await post_store.get(conn, post_id)
-
-
-async def count_in(conn: AsyncConnection, thread_id: int, post_id: int) -> None:
-    """A post became visible: its thread moves up."""
-    is_reply = sa.case((threads.c.id == post_id, 0), else_=1)
-    await conn.execute(
-        sa.update(threads)
-        .where(threads.c.id == thread_id)
-        .values(
-            replies=threads.c.replies + is_reply,
-            latest_id=sa.func.greatest(threads.c.latest_id, post_id),
-            shown=sa.or_(threads.c.shown, threads.c.id == post_id),
-        )
-    )
 
 
 async def edit(

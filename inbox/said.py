@@ -1,23 +1,28 @@
 """Create and Update: somebody elsewhere said something, or changed it (WIRE 3.2, 8.5)."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import documents, outbox
-from activitypub.vocab import Note
+from activitypub.outbox import Kept
+from activitypub.vocab import Activity, Note
 from groups import groups as group_store
 from groups import posts as post_store
 from groups import telling, threads
 from groups.admission import MAX_NOTE, admit
 from groups.groups import Group
 from groups.posts import Post
-from groups.threads import Words
+from groups.telling import Passed
+from groups.writing import New, Words, insert
 from inbox.arrival import Arrival, NotYet
 from kernel import text
 from kernel.clock import to_minute
 from kernel.errors import Gone, NotAllowed, NotFound
+from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, tombstones
@@ -51,40 +56,41 @@ async def receive_create(arrival: Arrival) -> None:
     if parent is None and note.parent is not None and arrival.patient:
         raise NotYet
     group = await _group_for(arrival, note, parent)
-    if not note.public or not arrival.activity.public:
+    check_open(arrival.activity, note, parent)
+    author = Speaker.alone(arrival.actor)
+    state = await admit(arrival.conn, arrival.here, author, group, note=note.summary, guidelines=0)
+    new = New(
+        author=arrival.actor,
+        group=group,
+        parent=parent,
+        words=words_of(arrival.here, note, root=parent is None),
+        state=state,
+        uri=note.id,
+    )
+    await enter(arrival.conn, arrival.here, [(new, arrival.activity, arrival.body)])
+
+
+def check_open(activity: Activity, note: Note, parent: Post | None) -> None:
+    """Raises NotAllowed: the post is not for everybody's eyes, or what it answers is closed."""
+    if not note.public or not activity.public:
         raise NotAllowed("It is not public, so a public group cannot carry it.")
     if parent is not None and (parent.locked or not parent.shown):
         raise NotAllowed("That thread is closed.")
-    state = await admit(
-        arrival.conn,
-        arrival.here,
-        Speaker.alone(arrival.actor),
-        group,
-        note=note.summary,
-        guidelines=0,
-    )
-    words = _words(arrival, note, root=parent is None)
-    post = await threads.insert(
-        arrival.conn,
-        arrival.here,
-        arrival.actor.id,
-        group,
-        parent,
-        words,
-        state,
-        uri=note.id,
-    )
-    await outbox.record(
-        arrival.conn,
-        arrival.here,
-        arrival.activity.document,
-        thread_id=post.thread_id,
-        body=arrival.body,
-    )
-    if post.shown:
-        await telling.carried(
-            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
-        )
+
+
+async def enter(
+    conn: AsyncConnection, here: Here, several: Sequence[tuple[New, Activity, str]]
+) -> None:
+    """Posts from elsewhere enter groups of ours with their Creates, and are passed on if shown."""
+    made = await insert(conn, here, [new for new, _, _ in several])
+    held, shown = [], []
+    for (new, activity, body), post in zip(several, made, strict=True):
+        if new.shown:
+            shown.append(Passed(group=new.group, post=post, inner=activity, body=body))
+        else:
+            held.append(Kept(activity=activity, thread_id=post.thread_id, body=body))
+    await outbox.keep(conn, here, held)
+    await telling.pass_on(conn, here, shown)
 
 
 async def _parent(arrival: Arrival, note: Note) -> Post | None:
@@ -129,8 +135,9 @@ async def _refuse_buried(arrival: Arrival, note: Note) -> None:
         raise Gone
 
 
-def _words(arrival: Arrival, note: Note, *, root: bool) -> Words:
-    now = to_minute(arrival.here.now())
+def words_of(here: Here, note: Note, *, root: bool) -> Words:
+    """What goes into the row of a post from elsewhere; a root has a title (WIRE-in-1)."""
+    now = to_minute(here.now())
     published = to_minute(note.published) if note.published else now
     if not now - timedelta(days=365 * 30) <= published <= now:
         published = now
@@ -185,17 +192,15 @@ async def _keep_mirrored(arrival: Arrival, group: Group, note: Note, parent: Pos
     await _refuse_buried(arrival, note)
     if not note.public:
         raise NotAllowed("It is not public.")
-    author = arrival.gathered.people[note.author]
-    post = await threads.insert(
-        arrival.conn,
-        arrival.here,
-        author.id,
-        group,
-        parent,
-        _words(arrival, note, root=parent is None),
-        PostState.SHOWN,
+    new = New(
+        author=arrival.gathered.people[note.author],
+        group=group,
+        parent=parent,
+        words=words_of(arrival.here, note, root=parent is None),
+        state=PostState.SHOWN,
         uri=note.id,
     )
+    (post,) = await insert(arrival.conn, arrival.here, [new])
     context = note.context
     if parent is None and context is not None and same_origin(context, group.actor.uri):
         await threads.settle_context(arrival.conn, post.thread_id, context)
@@ -238,7 +243,7 @@ async def receive_update(arrival: Arrival) -> None:
     if group.settings is not None:  # SEC-L12: somebody banned does not speak through an old post
         author = Speaker.alone(arrival.actor)
         await standing.check(arrival.conn, arrival.here, author, group.id)
-    words = _words(arrival, note, root=post.is_root)
+    words = words_of(arrival.here, note, root=post.is_root)
     await threads.rewrite(arrival.conn, post, words, edited)
     if arrival.group is None and group.settings is not None and post.shown:
         await outbox.forget(arrival.conn, post.uri)

@@ -2,30 +2,44 @@
 
 import secrets
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kernel.arrays import Rows
 from kernel.clock import to_minute
 from kernel.schema.tables import posts
 
 _RANDOM_BITS = 16  # as Mastodon's: milliseconds above, 16 bits below
 
 
-async def next_post_id(conn: AsyncConnection, released: datetime) -> int:
-    """An id that sorts by release and tells the minute and the position within it, no more.
+async def next_post_ids(conn: AsyncConnection, released: Sequence[datetime]) -> list[int]:
+    """An id for each post, in this order: it sorts by release, tells the minute and the position.
 
     Clients read post ids as millisecond time stamps shifted left by 16 bits; ours put the position
     within the minute where they expect milliseconds (DESIGN, "Order and time").
     """
-    first = int(to_minute(released).timestamp() * 1000) << _RANDOM_BITS
-    end = first + (60_000 << _RANDOM_BITS)
-    newest = await conn.scalar(
-        sa.select(sa.func.max(posts.c.id)).where(posts.c.id >= first, posts.c.id < end)
-    )
-    position = first if newest is None else ((newest >> _RANDOM_BITS) + 1) << _RANDOM_BITS
-    return position | secrets.randbits(_RANDOM_BITS)
+    minutes = [int(to_minute(moment).timestamp() * 1000) << _RANDOM_BITS for moment in released]
+    rows = await conn.execute(_NEWEST, _MINUTE.values({"first": each} for each in set(minutes)))
+    newest: dict[int, int | None] = {row.first: row.newest for row in rows}
+    made = []
+    for first in minutes:
+        last = newest[first]
+        position = first if last is None else ((last >> _RANDOM_BITS) + 1) << _RANDOM_BITS
+        newest[first] = position | secrets.randbits(_RANDOM_BITS)
+        made.append(newest[first])
+    return made
+
+
+_MINUTE = Rows("minute", first=sa.BigInteger)
+_NEWEST = sa.select(
+    _MINUTE.c.first,
+    sa.select(sa.func.max(posts.c.id))
+    .where(posts.c.id >= _MINUTE.c.first, posts.c.id < _MINUTE.c.first + (60_000 << _RANDOM_BITS))
+    .label("newest"),
+)
 
 
 def random_uuid(seed: bytes | None = None) -> uuid.UUID:

@@ -46,8 +46,7 @@ async def check(conn: AsyncConnection, here: Here, speaker: Speaker, group_id: U
         .where(actors.c.id.in_(speaker.voices), actors.c.state == ActorState.SUSPENDED)
         .limit(1)
     )
-    if suspended is not None:
-        raise NotAllowed("The moderators of this node have paused what you can do here.")
+    refuse(suspended=suspended is not None, ban=None)
     if group_id is None:
         return
     reason = await conn.scalar(
@@ -59,8 +58,15 @@ async def check(conn: AsyncConnection, here: Here, speaker: Speaker, group_id: U
         )
         .limit(1)
     )
-    if reason is not None:
-        told = f" They wrote: “{reason}”" if reason else ""
+    refuse(suspended=False, ban=reason)
+
+
+def refuse(*, suspended: bool, ban: str | None) -> None:
+    """Raises NotAllowed: somebody suspended, or banned for the reason `ban`, does not act here."""
+    if suspended:
+        raise NotAllowed("The moderators of this node have paused what you can do here.")
+    if ban is not None:
+        told = f" They wrote: “{ban}”" if ban else ""
         raise NotAllowed(f"The moderators of this group asked you to stay away.{told}")
 
 

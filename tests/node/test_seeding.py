@@ -14,7 +14,7 @@ from groups.groups import GroupSettings
 from kernel import db, text
 from kernel.errors import Conflict, Malformed
 from kernel.here import Here
-from kernel.ids import next_post_id
+from kernel.ids import next_post_ids
 from kernel.postgres import Server
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.posts import PostState
@@ -116,7 +116,8 @@ async def test_the_next_real_post_of_a_minute_comes_after_the_seeded_ones(
         )
     ).one()
 
-    assert await next_post_id(conn, published) >> 16 == (newest >> 16) + 1
+    (following,) = await next_post_ids(conn, [published])
+    assert following >> 16 == (newest >> 16) + 1
 
 
 async def test_people_speak_only_where_they_belong(conn: AsyncConnection) -> None:

@@ -1,0 +1,162 @@
+"""Posts enter their tables: one, or many at once, in the same few statements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.actors import Actor
+from groups import posts as post_store
+from groups.admission import Draft
+from groups.groups import Group
+from groups.posts import Post
+from kernel import text
+from kernel.arrays import Rows
+from kernel.clock import to_minute
+from kernel.here import Here
+from kernel.ids import next_post_ids
+from kernel.schema.posts import PostState
+from kernel.schema.tables import posts, threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What goes into a post's row, from a composer or from another server."""
+
+    title: str
+    source: str
+    content: str  # HTML
+    note: str
+    sensitive: bool
+    language: str
+    published: datetime
+    edited: datetime | None = None
+    url: str | None = None
+
+    @classmethod
+    def of(cls, draft: Draft, now: datetime) -> "Words":
+        """A member's draft as of `now`, its time to the minute."""
+        return cls(
+            title=" ".join(draft.title.split()),
+            source=draft.source.strip(),
+            content=text.render(draft.source),
+            note=" ".join(draft.note.split()),
+            sensitive=bool(draft.note.strip()),
+            language=draft.language,
+            published=to_minute(now),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class New:
+    """A post to be written; `uri` where it was said elsewhere. Without a `parent` it is a root."""
+
+    author: Actor
+    group: Group
+    parent: Post | None
+    words: Words
+    state: PostState
+    uri: str | None = None
+
+    @property
+    def shown(self) -> bool:
+        return self.state is PostState.SHOWN
+
+    @property
+    def after(self) -> datetime:
+        """When its id may say it was released: not before what it answers."""
+        earliest = self.parent.published if self.parent else self.words.published
+        return max(self.words.published, earliest)
+
+    def post(self, here: Here, post_id: int) -> Post:
+        """As it stands in the tables once it is written."""
+        parent = self.parent
+        return Post(
+            id=post_id,
+            uri=self.uri or post_store.local_uri(here, post_id),
+            author_id=self.author.id,
+            author_uri=self.author.uri,
+            author_name=self.author.name,
+            author_handle=self.author.handle,
+            author_host=self.author.host,
+            author_local=self.author.local,
+            thread_id=parent.thread_id if parent else post_id,
+            thread_uri=parent.thread_uri if parent else f"{here.origin}/t/{post_id}",
+            locked=parent.locked if parent else False,
+            group_id=self.group.id,
+            parent_id=parent.id if parent else None,
+            state=self.state,
+            reason="",
+            likes=0,
+            **{name: getattr(self.words, name) for name in Words.__slots__},
+        )
+
+
+async def insert(conn: AsyncConnection, here: Here, several: Sequence[New]) -> list[Post]:
+    """Write posts, and the threads of roots; shown answers move their threads up."""
+    ids = await next_post_ids(conn, [new.after for new in several])
+    made = [new.post(here, post_id) for new, post_id in zip(several, ids, strict=True)]
+    if roots := [post for post in made if post.is_root]:
+        rows = [
+            {
+                "id": post.id,
+                "uri": post.thread_uri,
+                "group_id": post.group_id,
+                "latest_id": post.id,
+                "shown": post.shown,
+            }
+            for post in roots
+        ]
+        await conn.execute(_INSERT_THREADS, _THREAD.values(rows))
+    rows = [{name: getattr(post, name) for name in _POST.names} for post in made]
+    await conn.execute(_INSERT_POSTS, _POST.values(rows))
+    latest: dict[int, int] = {}
+    replies: dict[int, int] = {}
+    for post in made:
+        if post.shown and not post.is_root:
+            latest[post.thread_id] = max(post.id, latest.get(post.thread_id, 0))
+            replies[post.thread_id] = replies.get(post.thread_id, 0) + 1
+    if latest:
+        rows = [{"id": n, "latest_id": latest[n], "more": replies[n]} for n in sorted(latest)]
+        await conn.execute(_COUNT_IN, _COUNT.values(rows))
+    return made
+
+
+_THREAD = Rows(
+    "thread",
+    id=sa.BigInteger,
+    uri=sa.Text,
+    group_id=sa.Uuid,
+    latest_id=sa.BigInteger,
+    shown=sa.Boolean,
+)
+_INSERT_THREADS = threads.insert().from_select(_THREAD.names, sa.select(*_THREAD.c))
+
+_POST = Rows("post", **{column.name: column.type for column in posts.c if column.name != "reason"})
+_INSERT_POSTS = posts.insert().from_select(_POST.names, sa.select(*_POST.c))
+
+_COUNT = Rows("counted", id=sa.BigInteger, latest_id=sa.BigInteger, more=sa.Integer)
+_COUNT_IN = (
+    sa.update(threads)
+    .where(threads.c.id == _COUNT.c.id)
+    .values(
+        replies=threads.c.replies + _COUNT.c.more,
+        latest_id=sa.func.greatest(threads.c.latest_id, _COUNT.c.latest_id),
+    )
+)
+
+
+async def count_in(conn: AsyncConnection, thread_id: int, post_id: int) -> None:
+    """A post that was written earlier became visible: its thread moves up."""
+    is_reply = sa.case((threads.c.id == post_id, 0), else_=1)
+    await conn.execute(
+        sa.update(threads)
+        .where(threads.c.id == thread_id)
+        .values(
+            replies=threads.c.replies + is_reply,
+            latest_id=sa.func.greatest(threads.c.latest_id, post_id),
+            shown=sa.or_(threads.c.shown, threads.c.id == post_id),
+        )
+    )
