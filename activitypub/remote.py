@@ -5,6 +5,7 @@ The fetching functions open short connections of their own and never one around 
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ FRESH = timedelta(days=1)
 KEY_RETRY = timedelta(minutes=10)
 KEY_SECONDS = 4
 _REMEMBERED = 10_000
+_OWNERS = 2_000  # about 2 KiB each
 _ASKED_AGAIN = 5
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Remote:
     _signer: Signer | None = None
     _flights: dict[str, asyncio.Task[Actor]] = field(default_factory=dict)
     _failed: dict[str, datetime] = field(default_factory=dict)
+    _owners: OrderedDict[str, Actor] = field(default_factory=OrderedDict)
 
     async def document(self, uri: str) -> Document:
         """The document at `uri`, believed because its own server gave it (WIRE 4.9).
@@ -111,6 +114,23 @@ class Remote:
         keys.load_public_key(found.public_key)
         async with self.engine.begin() as conn:
             return await store(conn, self.here, found)
+
+    def remembered_owner(self, key_id: str) -> Actor | None:
+        """Whom the key belonged to when it was last looked up here.
+
+        It may have changed since: whoever acts on it must hold it against the database as it does.
+        """
+        return self._owners.get(key_id)
+
+    def remember_owner(self, owner: Actor) -> None:
+        """Spare the next look-up of this actor's key."""
+        self._owners[owner.key_id] = owner
+        while len(self._owners) > _OWNERS:
+            self._owners.popitem(last=False)
+
+    def forget_owner(self, owner: Actor) -> None:
+        """It is not so any more."""
+        self._owners.pop(owner.key_id, None)
 
     async def key_owner(self, key_id: str, *, refresh: bool = False) -> Actor:
         """The owner of `key_id`, who lists it (WIRE-S18, WIRE-S20, WIRE-S21; SEC-S16, SEC-S17).

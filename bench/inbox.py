@@ -18,7 +18,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from activitypub.keys import KeyPair, generate
-from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE
+from activitypub.state import DELIVERER, ENGINE
 from bench import machine
 from bench.bare import Task
 from bench.load import Connection, Poured, pour, request
@@ -29,11 +29,11 @@ from bench.statements import Statements
 from bench.world import Person, World, loopback_addresses, world
 from groups.groups import Group
 from groups.posts import Post
-from inbox.process import process_one
 from kernel.postgres import Server
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import received
 from moderation.standing import Speaker
+from node import worker
 from node.app import create_app
 from node.demo.nodes import free_port
 
@@ -380,7 +380,7 @@ def report_statements(report: Report, seen: Statements, name: str, of: int, unit
 
 async def process(app: web.Application) -> None:
     """Everything that came, dealt with."""
-    while await process_one(app[ENGINE], app[HERE], app[REMOTE]):
+    while await worker.process(app):
         pass
 
 

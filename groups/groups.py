@@ -14,6 +14,7 @@ from activitypub.actors import Actor
 from activitypub.keys import KeyPair
 from activitypub.vocab import PUBLIC
 from kernel import text
+from kernel.arrays import any_of
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect
@@ -110,6 +111,15 @@ async def get(conn: AsyncConnection, group_id: UUID, viewer: Viewer | None = Non
     if row is None:
         raise NotFound
     return Group.of(row)
+
+
+async def several(conn: AsyncConnection, group_ids: Sequence[UUID]) -> dict[UUID, Group]:
+    """Those of the groups that are open, by id."""
+    rows = await conn.execute(_SEVERAL, {"ids": group_ids})
+    return {row.id: Group.of(row) for row in rows}
+
+
+_SEVERAL = _select().where(any_of(actors.c.id, "ids"))
 
 
 async def by_name(conn: AsyncConnection, name: str, viewer: Viewer) -> Group:

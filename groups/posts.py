@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from activitypub.documents import FIRST_REPLIES, NoteSource
+from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect
@@ -122,6 +123,15 @@ async def by_uri(conn: AsyncConnection, uri: str) -> Post | None:
     """The post with exactly this id, whatever its state."""
     row = (await conn.execute(select_posts().where(posts.c.uri == uri))).first()
     return Post.of(row) if row else None
+
+
+async def by_uris(conn: AsyncConnection, uris: Sequence[str]) -> dict[str, Post]:
+    """Those of the posts that are here, by URI, whatever their state."""
+    rows = await conn.execute(_BY_URIS, {"uris": uris})
+    return {row.uri: Post.of(row) for row in rows}
+
+
+_BY_URIS = select_posts().where(any_of(posts.c.uri, "uris"))
 
 
 async def note_source(conn: AsyncConnection, post: Post) -> NoteSource:

@@ -14,6 +14,7 @@ from activitypub.vocab import Activity, ActivityKind, Note, kind_of, uris_of
 from groups import posts as post_store
 from groups.groups import Group
 from inbox.arrival import Gathered
+from inbox.said import own_note
 from kernel.errors import Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
@@ -160,9 +161,7 @@ async def _gather_said(
     if note is not None:
         await it.person(note.author)
     elif not by_group and activity.embedded is not None:
-        note = Note.parse(activity.embedded)
-        if note.author != activity.actor or not same_origin(note.id, activity.actor):
-            raise NotAllowed("Only its author can send a post.")  # SEC-S5, SEC-S7
+        note = own_note(activity)
     elif not by_group or activity.kind == ActivityKind.UPDATE or not await it.is_known(uri):
         note = await it.note(uri)
         if note.author != activity.actor:

@@ -13,35 +13,50 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activitypub.actors import Actor
+from activitypub.outbox import blocks_host
+from inbox.claim import CHANNEL
+from kernel.arrays import Rows, any_of
+from kernel.schema.actors import ActorState
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import peers, received
-
-CHANNEL = "hearthold_received"
+from kernel.schema.tables import actors, domain_blocks, peers, received
+from kernel.urls import origin_of
 
 MAX_BATCH = 200  # rows in one commit
 
 
+class Stale(Exception):
+    """What was known of the signer is no longer so: nothing was kept, look anew."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One proven activity. With `again` a row that is done already is dealt with anew (WIRE-G1)."""
+    """One proven activity.
 
-    origin: str
+    A `plain` one may need nothing from other servers. With `again` a row that is done already is
+    dealt with anew (WIRE-G1).
+    """
+
     activity_uri: str
-    signer_uri: str
-    signer_host: str
+    signer: Actor
     body: bytes = field(repr=False)
     at: datetime
-    again: bool
+    plain: bool = False
+    again: bool = False
 
     @property
-    def values(self) -> dict[str, object]:
+    def origin(self) -> str:
+        return origin_of(self.signer.uri)
+
+    def values(self, number: int) -> dict[str, object]:
         return {
+            "number": number,
             "origin": self.origin,
             "activity_uri": self.activity_uri,
-            "signer_uri": self.signer_uri,
+            "signer_uri": self.signer.uri,
+            "public_key": self.signer.public_key,
             "body": self.body,
-            "next_attempt": self.at,
-            "day": self.at.date(),
+            "plain": self.plain,
         }
 
 
@@ -54,7 +69,11 @@ class Intake:
     _writer: asyncio.Task[None] | None = None
 
     async def keep(self, row: Row) -> None:
-        """Returns once the row is on disk, or was there. Raises: what the database raised."""
+        """Returns once the row is on disk, or was there.
+
+        Raises Stale: the signer has another key by now, was suspended, or its domain is blocked.
+        Raises: what the database raised.
+        """
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, kept))
         if self._writer is None or self._writer.done():
@@ -65,7 +84,7 @@ class Intake:
         while self._waiting:
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
             try:
-                await self._write([row for row, _ in batch])
+                stale = await self._write([row for row, _ in batch])
             except BaseException as error:
                 for _, kept in batch:
                     if not kept.done():
@@ -73,43 +92,99 @@ class Intake:
                 if not isinstance(error, Exception):
                     raise
             else:
-                for _, kept in batch:
-                    if not kept.done():
+                for number, (_, kept) in enumerate(batch):
+                    if kept.done():
+                        continue
+                    if number in stale:
+                        kept.set_exception(Stale())
+                    else:
                         kept.set_result(None)
 
-    async def _write(self, rows: Sequence[Row]) -> None:
-        """One row per (signer's origin, activity id): a second copy is no news (DESIGN 3)."""
-        first = [row.values for row in rows if not row.again]
-        again = {(row.origin, row.activity_uri): row for row in rows if row.again}
-        hosts = {row.signer_host for row in rows}
-        now = max(row.at for row in rows)
+    async def _write(self, rows: Sequence[Row]) -> frozenset[int]:
+        """One row per (signer's origin, activity id): a second copy is no news (DESIGN 3).
+
+        The places in `rows` of those whose signer is not as it was known.
+        """
+        at = max(row.at for row in rows)
+        values = {
+            **_KEPT.values(row.values(number) for number, row in enumerate(rows)),
+            "hosts": list({row.signer.host for row in rows}),
+            "at": at,
+            "day": at.date(),
+        }
         async with self.engine.begin() as conn:
-            if first:
-                await conn.execute(insert(received).on_conflict_do_nothing(), first)
-            for row in again.values():
-                await conn.execute(_renew(row))
-            await conn.execute(
-                sa.update(peers)
-                .where(peers.c.host.in_(hosts), peers.c.failures > 0)
-                .values(failures=0, next_attempt=now)
-            )
-            await conn.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+            stale = frozenset(await conn.scalar(_KEEP, values) or ())
+            for number, row in enumerate(rows):
+                if row.again and number not in stale:
+                    await conn.execute(_renew(row))
+        return stale
+
+
+_KEPT = Rows(
+    "kept",
+    number=sa.Integer,
+    origin=sa.Text,
+    activity_uri=sa.Text,
+    signer_uri=sa.Text,
+    public_key=sa.Text,
+    body=sa.LargeBinary,
+    plain=sa.Boolean,
+)
+
+
+def _keep() -> sa.Executable:
+    """SQL: store, wake the worker, and tell whose signer has changed since it was last read.
+
+    A request is checked against what this process remembers of its signer; only here, in the
+    transaction that answers it, is that memory held against the truth.
+    """
+    at = sa.bindparam("at", type_=sa.DateTime(timezone=True))
+    blocked = sa.exists().where(blocks_host(actors.c.host)).correlate_except(domain_blocks)
+    current = (
+        sa.select(_KEPT.c.number)
+        .join(actors, actors.c.uri == _KEPT.c.signer_uri)
+        .where(
+            actors.c.public_key == _KEPT.c.public_key,
+            actors.c.state != ActorState.SUSPENDED,
+            ~blocked,
+        )
+        .cte("current")
+    )
+    names = ("origin", "activity_uri", "signer_uri", "body", "plain")
+    stored = (
+        insert(received)
+        .from_select(
+            [*names, "next_attempt", "day"],
+            sa.select(*(_KEPT.c[name] for name in names), at, sa.bindparam("day", type_=sa.Date))
+            .join(current, current.c.number == _KEPT.c.number)
+            .order_by(_KEPT.c.number),
+        )
+        .on_conflict_do_nothing()
+        .cte("stored")
+    )
+    alive = (
+        sa.update(peers)
+        .where(any_of(peers.c.host, "hosts"), peers.c.failures > 0)
+        .values(failures=0, next_attempt=at)
+        .cte("alive")
+    )
+    stale = sa.select(_KEPT.c.number).where(_KEPT.c.number.not_in(sa.select(current.c.number)))
+    return sa.select(
+        sa.func.array(stale.scalar_subquery()), sa.func.pg_notify(CHANNEL, "")
+    ).add_cte(stored, alive)
+
+
+_KEEP = _keep()
 
 
 def _renew(row: Row) -> sa.Executable:
     """A server that lost its answer asks once more (WIRE-G1)."""
     return (
-        insert(received)
-        .values(row.values)
-        .on_conflict_do_update(
-            index_elements=["origin", "activity_uri"],
-            set_={
-                "state": ReceivedState.NEW,
-                "body": row.body,
-                "attempts": 0,
-                "next_attempt": row.at,
-                "reason": "",
-            },
-            where=received.c.state.in_([ReceivedState.DONE, ReceivedState.REFUSED]),
+        sa.update(received)
+        .where(
+            received.c.origin == row.origin,
+            received.c.activity_uri == row.activity_uri,
+            received.c.state.in_([ReceivedState.DONE, ReceivedState.REFUSED]),
         )
+        .values(state=ReceivedState.NEW, body=row.body, attempts=0, next_attempt=row.at, reason="")
     )

@@ -2,8 +2,6 @@
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,8 +15,9 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
 from groups.groups import Group
-from inbox import delete, follow, moderate, react, said, undo
+from inbox import claim, delete, follow, moderate, react, said, undo
 from inbox.arrival import Arrival, Gathered, Handler, NotYet
+from inbox.claim import Lost, Row
 from inbox.gather import gather
 from inbox.unwrap import Inner, unwrap
 from kernel.db import describe
@@ -26,16 +25,13 @@ from kernel.errors import NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import actors, follows, received
+from kernel.schema.tables import actors, follows
 from kernel.urls import same_origin
 from moderation import domains
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=1)
 CRASHES = 5  # then the row is parked and waits for a person
-WAITS = 8  # then what it waits for is given up
-FIRST_WAIT = timedelta(seconds=30)
 PATIENCE = 2  # attempts before an answer to an unknown post may stand alone (WIRE-Q3)
 
 HANDLERS: dict[ActivityKind, Handler] = {
@@ -63,61 +59,32 @@ PASSED_ON = frozenset(HANDLERS) - {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A claimed row of `received`."""
-
-    id: int
-    signer_uri: str
-    body: bytes
-    attempts: int
-
-
 async def process_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
-    """Deal with the next activity that is due. False: there is none."""
-    row = await _claim(engine, here)
-    if row is None:
+    """Deal with the next activity that is due and needs its own time. False: there is none."""
+    rows = await claim.claim(engine, here, plain=False)
+    if not rows:
         return False
-    try:
-        await _process(engine, here, remote, row)
-    except (NotYet, Unreachable, TooMany) as error:
-        await _wait(engine, here, row, type(error).__name__)
-    except Problem as error:
-        await _finish(engine, row, ReceivedState.REFUSED, type(error).__name__)
-    except Exception as error:
-        log.error("received id=%s attempt=%s %s", row.id, row.attempts, describe(error))
-        if row.attempts >= CRASHES:
-            await _finish(engine, row, ReceivedState.PARKED, describe(error))
-        else:
-            await _wait(engine, here, row, describe(error))
+    (row,) = rows
+    with suppress(Lost):
+        await _deal_with(engine, here, remote, row)
     return True
 
 
-async def _claim(engine: AsyncEngine, here: Here) -> Row | None:
-    """The attempt is counted before the work, so that a crash counts too."""
-    due = (
-        sa.select(received.c.id)
-        .where(received.c.state == ReceivedState.NEW, received.c.next_attempt <= here.now())
-        .order_by(received.c.next_attempt, received.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    async with engine.begin() as conn:
-        row = (
-            await conn.execute(
-                sa.update(received)
-                .where(received.c.id == due)
-                .values(attempts=received.c.attempts + 1, next_attempt=here.now() + LEASE)
-                .returning(
-                    received.c.id,
-                    received.c.signer_uri,
-                    received.c.body,
-                    received.c.attempts,
-                )
-            )
-        ).first()
-    return Row(**row._mapping) if row else None
+async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) -> None:
+    try:
+        await _process(engine, here, remote, row)
+    except Lost:
+        raise
+    except (NotYet, Unreachable, TooMany) as error:
+        await claim.wait(engine, here, row, type(error).__name__)
+    except Problem as error:
+        await claim.finish(engine, row, ReceivedState.REFUSED, type(error).__name__)
+    except Exception as error:
+        log.error("received id=%s attempt=%s %s", row.id, row.attempts, describe(error))
+        if row.attempts >= CRASHES:
+            await claim.finish(engine, row, ReceivedState.PARKED, describe(error))
+        else:
+            await claim.wait(engine, here, row, describe(error))
 
 
 async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) -> None:
@@ -163,7 +130,7 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
                 patient=row.attempts <= PATIENCE and len(inners) == 1,
             )
             await _handle(arrival, alone=len(inners) == 1)
-        await _mark(conn, row, ReceivedState.DONE, "")
+        await claim.mark(conn, [row], ReceivedState.DONE)
 
 
 async def _handle(arrival: Arrival, *, alone: bool) -> None:
@@ -211,33 +178,3 @@ async def _passing_group(conn: AsyncConnection, outer: Activity, signer: Actor) 
         .limit(1)
     )
     return await group_store.get(conn, signer.id) if followed is not None else None
-
-
-async def _mark(conn: AsyncConnection, row: Row, state: ReceivedState, reason: str) -> None:
-    await conn.execute(
-        sa.update(received)
-        .where(received.c.id == row.id)
-        .values(
-            state=state,
-            reason=reason,
-            **({} if state is ReceivedState.PARKED else {"body": None}),
-        )
-    )
-
-
-async def _finish(engine: AsyncEngine, row: Row, state: ReceivedState, reason: str) -> None:
-    async with engine.begin() as conn:
-        await _mark(conn, row, state, reason)
-
-
-async def _wait(engine: AsyncEngine, here: Here, row: Row, reason: str) -> None:
-    if row.attempts >= WAITS:
-        await _finish(engine, row, ReceivedState.REFUSED, reason)
-        return
-    later = here.now() + FIRST_WAIT * 2 ** (row.attempts - 1)
-    async with engine.begin() as conn:
-        await conn.execute(
-            sa.update(received)
-            .where(received.c.id == row.id)
-            .values(next_attempt=later, reason=reason)
-        )

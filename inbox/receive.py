@@ -10,8 +10,8 @@ from activitypub import jsontext, keys, signatures
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.remote import Remote
-from activitypub.vocab import Activity, ActivityKind
-from inbox.intake import Intake, Row
+from activitypub.vocab import Activity, ActivityKind, id_of
+from inbox.intake import Intake, Row, Stale
 from kernel.errors import Busy, Gone, Malformed, NotAllowed, Unproven
 from kernel.here import Here
 from kernel.schema.actors import ActorState
@@ -40,15 +40,19 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
         signer_host = host_of(claim.key_id)
     except Malformed as error:
         raise Unproven("The signature names no key we can look up.") from error
-    async with intake.engine.connect() as conn:
-        if await domains.is_blocked(conn, signer_host):
-            raise NotAllowed("This node does not talk with yours.")
+    remembered = remote.remembered_owner(claim.key_id)
+    if remembered is None:
+        await _refuse_blocked(intake, signer_host)
     document = jsontext.read(request.body)
     activity = Activity.parse(document)
     if not same_origin(claim.key_id, activity.actor):
         raise Unproven("The key is not on the actor's server.")
     if here.is_local(activity.actor):
         raise Unproven("Actors of this node do not write to it.")
+    if remembered is not None:
+        if await _kept_at_once(intake, here, remote, remembered, claim, activity, request):
+            return
+        await _refuse_blocked(intake, signer_host)
     try:
         signer = await _prove(here, remote, claim, request)
     except Gone:
@@ -57,24 +61,73 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
         raise Unproven("The owner of that key is gone.") from None
     except Unreachable as error:
         raise Busy("Your key's server did not answer. Try again later.", retry_after=60) from error
-    if signer.uri != activity.actor:
-        raise Unproven("That key is not the actor's.")
     if signer.state is ActorState.SUSPENDED:
         raise NotAllowed("This node does not listen to that actor.")
+    again = activity.kind == ActivityKind.FOLLOW and not remote.replays.seen(claim, here.now())
+    try:
+        await _keep(intake, here, signer, activity, request.body, again=again)
+    except Stale as error:
+        raise Busy("The key has just changed. Try again.", retry_after=1) from error
+    remote.remember_owner(signer)
+
+
+async def _kept_at_once(
+    intake: Intake,
+    here: Here,
+    remote: Remote,
+    owner: Actor,
+    claim: signatures.Claim,
+    activity: Activity,
+    request: Request,
+) -> bool:
+    """Go by what is remembered of the key; False where that does not do, and all is read anew."""
+    if activity.kind == ActivityKind.FOLLOW:  # it may have to be dealt with twice
+        return False
+    try:
+        _verify(here, claim, owner, request)
+        await _keep(intake, here, owner, activity, request.body)
+    except (Unproven, Stale):
+        remote.forget_owner(owner)
+        return False
+    return True
+
+
+async def _refuse_blocked(intake: Intake, host: str) -> None:
+    async with intake.engine.connect() as conn:
+        if await domains.is_blocked(conn, host):
+            raise NotAllowed("This node does not talk with yours.")
+
+
+async def _keep(
+    intake: Intake,
+    here: Here,
+    signer: Actor,
+    activity: Activity,
+    body: bytes,
+    *,
+    again: bool = False,
+) -> None:
+    if signer.uri != activity.actor:
+        raise Unproven("That key is not the actor's.")
     if origin_of(activity.id) != origin_of(signer.uri):
         raise Malformed("Its id is not on its actor's server.")
-    again = activity.kind == ActivityKind.FOLLOW and not remote.replays.seen(claim, here.now())
-    await intake.keep(
-        Row(
-            origin=origin_of(signer.uri),
-            activity_uri=activity.id,
-            signer_uri=signer.uri,
-            signer_host=signer.host,
-            body=request.body,
-            at=here.now(),
-            again=again,
-        )
+    row = Row(
+        activity_uri=activity.id,
+        signer=signer,
+        body=body,
+        at=here.now(),
+        plain=_is_plain(here, activity),
+        again=again,
     )
+    await intake.keep(row)
+
+
+def _is_plain(here: Here, activity: Activity) -> bool:
+    """An answer to a post of this node, its words with it: what pours in most."""
+    if activity.kind != ActivityKind.CREATE or activity.embedded is None:
+        return False
+    parent = id_of(activity.embedded.get("inReplyTo"))
+    return parent is not None and here.is_local(parent)
 
 
 async def _prove(here: Here, remote: Remote, claim: signatures.Claim, request: Request) -> Actor:
@@ -83,6 +136,7 @@ async def _prove(here: Here, remote: Remote, claim: signatures.Claim, request: R
     try:
         _verify(here, claim, owner, request)
     except Unproven:
+        remote.forget_owner(owner)
         renewed = await remote.key_owner(claim.key_id, refresh=True)
         if renewed.public_key == owner.public_key:
             raise

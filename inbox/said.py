@@ -70,6 +70,14 @@ async def receive_create(arrival: Arrival) -> None:
     await enter(arrival.conn, arrival.here, [(new, arrival.activity, arrival.body)])
 
 
+def own_note(activity: Activity) -> Note:
+    """The post that came with an activity. Raises NotAllowed: it is not its actor's own."""
+    note = Note.parse(activity.embedded or {})
+    if note.author != activity.actor or not same_origin(note.id, activity.actor):
+        raise NotAllowed("Only its author can send a post.")  # SEC-S5, SEC-S7
+    return note
+
+
 def check_open(activity: Activity, note: Note, parent: Post | None) -> None:
     """Raises NotAllowed: the post is not for everybody's eyes, or what it answers is closed."""
     if not note.public or not activity.public:

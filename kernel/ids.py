@@ -24,12 +24,12 @@ async def next_post_ids(conn: AsyncConnection, released: Sequence[datetime]) -> 
     minutes = [int(to_minute(moment).timestamp() * 1000) << _RANDOM_BITS for moment in released]
     rows = await conn.execute(_NEWEST, _MINUTE.values({"first": each} for each in set(minutes)))
     newest: dict[int, int | None] = {row.first: row.newest for row in rows}
-    made = []
+    made: list[int] = []
     for first in minutes:
         last = newest[first]
         position = first if last is None else ((last >> _RANDOM_BITS) + 1) << _RANDOM_BITS
-        newest[first] = position | secrets.randbits(_RANDOM_BITS)
-        made.append(newest[first])
+        made.append(position | secrets.randbits(_RANDOM_BITS))
+        newest[first] = made[-1]
     return made
 
 

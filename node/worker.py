@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import outbox
 from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE
-from inbox import intake
+from inbox import claim
 from inbox.process import process_one
+from inbox.together import process_many
 from kernel.db import describe
 from members import order
 from node import tidy
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 SWEEP = 5.0
 SENDERS = 8
 FAILING_SENDERS = 2  # peers that failed last time share a quarter of the slots
-PROCESSORS = 2
+PROCESSORS = 4  # of what goes one by one; one more deals with many at once
 TIDY = 60.0
 
 
@@ -40,6 +41,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             _loop(stop, wake_inbox, lambda: process_one(app[ENGINE], app[HERE], app[REMOTE]))
             for _ in range(PROCESSORS)
         ),
+        _loop(stop, wake_inbox, lambda: process_many(app[ENGINE], app[HERE])),
         *(
             _loop(stop, wake_outbox, lambda: deliverer.deliver_one(failing=False))
             for _ in range(SENDERS - FAILING_SENDERS)
@@ -54,7 +56,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             app[ENGINE],
             stop,
             {
-                intake.CHANNEL: wake_inbox,
+                claim.CHANNEL: wake_inbox,
                 outbox.CHANNEL: wake_outbox,
                 order.CHANNEL: wake_order,
             },
@@ -66,11 +68,17 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
 async def settle(app: web.Application) -> bool:
     """Run the queues dry once, without waiting. False: there was nothing to do."""
     busy = False
-    while await process_one(app[ENGINE], app[HERE], app[REMOTE]):
+    while await process(app):
         busy = True
     while await app[DELIVERER].deliver_one():
         busy = True
     return busy
+
+
+async def process(app: web.Application) -> bool:
+    """Deal with some of what came. False: nothing is due."""
+    many = await process_many(app[ENGINE], app[HERE])
+    return await process_one(app[ENGINE], app[HERE], app[REMOTE]) or many
 
 
 async def _loop(

@@ -42,13 +42,18 @@ received = table(
     sa.Column("state", sa.Text, nullable=False, server_default=ReceivedState.NEW.value),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("lease", sa.Uuid),  # whose work it is until `next_attempt`
+    sa.Column(
+        "plain", sa.Boolean, nullable=False
+    ),  # an answer that may need nothing from elsewhere
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("day", sa.Date, nullable=False),
     one_of("state", "state", ReceivedState),
     sa.UniqueConstraint("origin", "activity_uri"),
     sa.Index(
-        "ix_received_next_attempt", "next_attempt", "id", postgresql_where=sa.text("state = 'new'")
+        "ix_received_due", "plain", "next_attempt", "id", postgresql_where=sa.text("state = 'new'")
     ),
+    sa.Index("ix_received_signer", "signer_uri", "id", postgresql_where=sa.text("state = 'new'")),
     sa.Index("ix_received_day", "day"),
 )
 

@@ -8,22 +8,44 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inbox.intake import Intake, Row
+from activitypub import remote
+from activitypub.actors import Actor
+from activitypub.vocab import ActorDocument, Document
+from inbox.intake import Intake, Row, Stale
+from kernel.here import Here
+from kernel.schema.actors import ActorState
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import received
+from kernel.schema.tables import actors, domain_blocks, received
+from kernel.sealing import NodeKey
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+HERE = Here(origin="https://here.test", node_key=NodeKey(bytes(32)), clock=lambda: NOW)
 
 
-def _row(number: int, *, again: bool = False, origin: str = "https://a.test") -> Row:
+async def _person(engine: AsyncEngine, origin: str = "https://a.test") -> Actor:
+    document: Document = {
+        "id": f"{origin}/u/kay",
+        "type": "Person",
+        "preferredUsername": "kay",
+        "inbox": f"{origin}/inbox",
+        "publicKey": {
+            "id": f"{origin}/u/kay#key",
+            "owner": f"{origin}/u/kay",
+            "publicKeyPem": "a key",
+        },
+    }
+    async with engine.begin() as conn:
+        return await remote.store(conn, HERE, ActorDocument.parse(document))
+
+
+@pytest.fixture
+async def kay(engine: AsyncEngine) -> Actor:
+    return await _person(engine)
+
+
+def _row(number: int, signer: Actor, *, again: bool = False) -> Row:
     return Row(
-        origin=origin,
-        activity_uri=f"https://a.test/{number}",
-        signer_uri="https://a.test/u/kay",
-        signer_host="a.test",
-        body=b"{}",
-        at=NOW,
-        again=again,
+        activity_uri=f"https://a.test/{number}", signer=signer, body=b"{}", at=NOW, again=again
     )
 
 
@@ -32,44 +54,70 @@ async def _commits(engine: AsyncEngine) -> int:
         return await conn.scalar(sa.text("SELECT count(DISTINCT xmin::text) FROM received")) or 0
 
 
-async def test_what_arrives_together_is_committed_together(engine: AsyncEngine) -> None:
+async def test_what_arrives_together_is_committed_together(engine: AsyncEngine, kay: Actor) -> None:
     intake = Intake(engine)
-    await asyncio.gather(*(intake.keep(_row(number % 90)) for number in range(100)))
+    await asyncio.gather(*(intake.keep(_row(number % 90, kay)) for number in range(100)))
     async with engine.connect() as conn:
         count = await conn.scalar(sa.select(sa.func.count()).select_from(received))
     assert count == 90
     assert await _commits(engine) <= 2
 
 
-async def test_nobody_occupies_anothers_id(engine: AsyncEngine) -> None:
+async def test_nobody_occupies_anothers_id(engine: AsyncEngine, kay: Actor) -> None:
     intake = Intake(engine)
-    await asyncio.gather(intake.keep(_row(1)), intake.keep(_row(1, origin="https://evil.test")))
+    evil = await _person(engine, "https://evil.test")
+    await asyncio.gather(intake.keep(_row(1, kay)), intake.keep(_row(1, evil)))
     async with engine.connect() as conn:
         origins = (await conn.execute(sa.select(received.c.origin))).scalars().all()
     assert sorted(origins) == ["https://a.test", "https://evil.test"]
 
 
-async def test_asking_again_renews_what_was_done_and_nothing_else(engine: AsyncEngine) -> None:
+async def test_asking_again_renews_what_was_done_and_nothing_else(
+    engine: AsyncEngine, kay: Actor
+) -> None:
     intake = Intake(engine)
-    await intake.keep(_row(1))
+    await intake.keep(_row(1, kay))
     async with engine.begin() as conn:
         await conn.execute(sa.update(received).values(state=ReceivedState.DONE, body=None))
-    await intake.keep(_row(1))
+    await intake.keep(_row(1, kay))
     async with engine.connect() as conn:
         assert await conn.scalar(sa.select(received.c.state)) == ReceivedState.DONE
-    await asyncio.gather(intake.keep(_row(1, again=True)), intake.keep(_row(1, again=True)))
+    await asyncio.gather(
+        intake.keep(_row(1, kay, again=True)), intake.keep(_row(1, kay, again=True))
+    )
     async with engine.connect() as conn:
         row = (await conn.execute(sa.select(received.c.state, received.c.body))).one()
     assert tuple(row) == (ReceivedState.NEW, b"{}")
 
 
-async def test_who_waits_hears_that_the_database_refused(engine: AsyncEngine) -> None:
+async def test_who_waits_hears_that_the_database_refused(engine: AsyncEngine, kay: Actor) -> None:
     intake = Intake(engine)
     async with engine.begin() as conn:
         await conn.execute(sa.text("ALTER TABLE received RENAME TO away"))
     with pytest.raises(DBAPIError):
-        await intake.keep(_row(1))
+        await intake.keep(_row(1, kay))
     async with engine.begin() as conn:
         await conn.execute(sa.text("ALTER TABLE away RENAME TO received"))
-    await intake.keep(_row(1))
+    await intake.keep(_row(1, kay))
     assert await _commits(engine) == 1
+
+
+@pytest.mark.parametrize("change", ["key", "suspended", "blocked"])
+async def test_what_is_remembered_of_a_signer_is_held_against_the_database(
+    engine: AsyncEngine, kay: Actor, change: str
+) -> None:
+    others = await _person(engine, "https://b.test")
+    async with engine.begin() as conn:
+        if change == "blocked":
+            await conn.execute(domain_blocks.insert().values(domain="a.test"))
+        else:
+            values = {"public_key": "new"} if change == "key" else {"state": ActorState.SUSPENDED}
+            await conn.execute(sa.update(actors).where(actors.c.id == kay.id).values(**values))
+    intake = Intake(engine)
+    kept = await asyncio.gather(
+        intake.keep(_row(1, kay)), intake.keep(_row(2, others)), return_exceptions=True
+    )
+    assert [type(each) for each in kept] == [Stale, type(None)]
+    async with engine.connect() as conn:
+        signers = (await conn.scalars(sa.select(received.c.signer_uri))).all()
+    assert signers == [others.uri]

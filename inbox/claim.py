@@ -1,0 +1,172 @@
+"""Whose work a row of `received` is: claim, mark, wait, give back (DESIGN 3).
+
+Every later write carries the lease of its claim, so a worker that was away so long that another
+one took over changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kernel.arrays import any_of
+from kernel.here import Here
+from kernel.schema.federation import ReceivedState
+from kernel.schema.tables import received
+
+CHANNEL = "hearthold_received"
+LEASE = timedelta(minutes=1)
+WAITS = 8  # then what a row waits for is given up
+FIRST_WAIT = timedelta(seconds=30)
+_AHEAD = 200  # due rows that are looked at for one claim
+_NEW: sa.ColumnElement[str] = sa.literal_column(
+    f"'{ReceivedState.NEW}'"
+)  # as in the index of what waits
+
+
+class Lost(Exception):
+    """Somebody else has taken over: nothing of this may be kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A claimed row of `received`."""
+
+    id: int
+    signer_uri: str
+    body: bytes = field(repr=False)
+    attempts: int
+    lease: UUID
+
+
+async def claim(engine: AsyncEngine, here: Here, *, plain: bool, limit: int = 1) -> Sequence[Row]:
+    """The next due rows, in order; the attempt is counted before the work, so a crash counts too.
+
+    A signer's rows are begun in the order they came: one waits while an earlier one is due in the
+    other lane, or under way. What waits for something else to come holds nobody up.
+    """
+    now = here.now()
+    values = {
+        "now": now,
+        "is_plain": plain,
+        "limit": limit,
+        "until": now + LEASE,
+        "holder": uuid4(),
+    }
+    async with engine.begin() as conn:
+        rows = [Row(**row._mapping) for row in await conn.execute(_CLAIM, values)]
+    return sorted(rows, key=lambda row: row.id)
+
+
+def _claim() -> sa.Executable:
+    now = sa.bindparam("now", type_=sa.DateTime(timezone=True))
+    plain = sa.bindparam("is_plain", type_=sa.Boolean)
+    next_in_line = (
+        sa.select(received.c.id, received.c.signer_uri)
+        .where(
+            received.c.state == _NEW,
+            received.c.plain == plain,
+            received.c.next_attempt <= now,
+        )
+        .order_by(received.c.next_attempt, received.c.id)
+        .limit(_AHEAD)
+        .cte("next_in_line")
+    )
+    earlier = received.alias("earlier")
+    under_way = sa.and_(earlier.c.lease.is_not(None), earlier.c.next_attempt > now)
+    due = sa.and_(earlier.c.next_attempt <= now, sa.or_(~plain, ~earlier.c.plain))
+    held_up = sa.exists().where(
+        earlier.c.state == _NEW,
+        earlier.c.signer_uri == next_in_line.c.signer_uri,
+        earlier.c.id < next_in_line.c.id,
+        sa.or_(under_way, due),
+    )
+    mine = (
+        sa.select(received.c.id)
+        .where(
+            received.c.id.in_(sa.select(next_in_line.c.id).where(~held_up)),
+            received.c.state == _NEW,
+            received.c.next_attempt <= now,
+        )
+        .order_by(received.c.next_attempt, received.c.id)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+        .with_for_update(skip_locked=True)
+        .cte("mine")
+    )
+    lease = sa.bindparam("holder", type_=sa.Uuid)
+    return (
+        sa.update(received)
+        .where(received.c.id == mine.c.id)
+        .values(
+            attempts=received.c.attempts + 1,
+            next_attempt=sa.bindparam("until", type_=sa.DateTime(timezone=True)),
+            lease=lease,
+        )
+        .returning(
+            received.c.id,
+            received.c.signer_uri,
+            received.c.body,
+            received.c.attempts,
+            received.c.lease,
+        )
+    )
+
+
+_CLAIM = _claim()
+_IDS = any_of(received.c.id, "ids")
+_MINE = sa.and_(
+    _IDS,
+    received.c.lease == sa.bindparam("holder", type_=sa.Uuid),
+    received.c.state == _NEW,
+)
+
+
+async def _change(conn: AsyncConnection, rows: Sequence[Row], **values: object) -> None:
+    if not rows:
+        return
+    changed = await conn.execute(
+        sa.update(received).where(_MINE).values(lease=None, **values),
+        {"ids": [row.id for row in rows], "holder": rows[0].lease},
+    )
+    if changed.rowcount != len(rows):
+        raise Lost
+
+
+async def mark(
+    conn: AsyncConnection, rows: Sequence[Row], state: ReceivedState, reason: str = ""
+) -> None:
+    """These are dealt with, in the caller's transaction; the bytes go unless a person must look.
+
+    Raises Lost: the claim has passed to somebody else.
+    """
+    body = {} if state is ReceivedState.PARKED else {"body": None}
+    await _change(conn, rows, state=state, reason=reason, **body)
+
+
+async def finish(engine: AsyncEngine, row: Row, state: ReceivedState, reason: str) -> None:
+    """This one is dealt with and had no effect. Raises Lost."""
+    async with engine.begin() as conn:
+        await mark(conn, [row], state, reason)
+
+
+async def give_back(conn: AsyncConnection, here: Here, rows: Sequence[Row]) -> None:
+    """These need more than could be done with many at once: one by one, and now. Raises Lost."""
+    if not rows:
+        return
+    await _change(
+        conn, rows, plain=False, attempts=received.c.attempts - 1, next_attempt=here.now()
+    )
+    await conn.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+
+
+async def wait(engine: AsyncEngine, here: Here, row: Row, reason: str) -> None:
+    """What it needs may come: try again later, at last not any more. Raises Lost."""
+    async with engine.begin() as conn:
+        if row.attempts >= WAITS:
+            await mark(conn, [row], ReceivedState.REFUSED, reason)
+        else:
+            later = here.now() + FIRST_WAIT * 2 ** (row.attempts - 1)
+            await _change(conn, [row], next_attempt=later, reason=reason)
