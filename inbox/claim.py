@@ -6,7 +6,7 @@ one took over changes nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import received
 
 CHANNEL = "hearthold_received"
+PLAIN_CHANNEL = "hearthold_answers"
 LEASE = timedelta(minutes=1)
 WAITS = 8  # then what a row waits for is given up
 FIRST_WAIT = timedelta(seconds=30)
@@ -70,13 +71,14 @@ def _claim() -> sa.Executable:
             received.c.state == _NEW,
             received.c.plain == plain,
             received.c.next_attempt <= now,
+            _free(received, now),
         )
         .order_by(received.c.next_attempt, received.c.id)
         .limit(_AHEAD)
         .cte("next_in_line")
     )
     earlier = received.alias("earlier")
-    under_way = sa.and_(earlier.c.lease.is_not(None), earlier.c.next_attempt > now)
+    under_way = earlier.c.leased_until > now
     due = sa.and_(earlier.c.next_attempt <= now, sa.or_(~plain, ~earlier.c.plain))
     held_up = sa.exists().where(
         earlier.c.state == _NEW,
@@ -89,7 +91,7 @@ def _claim() -> sa.Executable:
         .where(
             received.c.id.in_(sa.select(next_in_line.c.id).where(~held_up)),
             received.c.state == _NEW,
-            received.c.next_attempt <= now,
+            _free(received, now),
         )
         .order_by(received.c.next_attempt, received.c.id)
         .limit(sa.bindparam("limit", type_=sa.Integer))
@@ -102,7 +104,7 @@ def _claim() -> sa.Executable:
         .where(received.c.id == mine.c.id)
         .values(
             attempts=received.c.attempts + 1,
-            next_attempt=sa.bindparam("until", type_=sa.DateTime(timezone=True)),
+            leased_until=sa.bindparam("until", type_=sa.DateTime(timezone=True)),
             lease=lease,
         )
         .returning(
@@ -113,6 +115,10 @@ def _claim() -> sa.Executable:
             received.c.lease,
         )
     )
+
+
+def _free(table: sa.FromClause, now: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    return sa.or_(table.c.leased_until.is_(None), table.c.leased_until <= now)
 
 
 _CLAIM = _claim()
@@ -128,7 +134,7 @@ async def _change(conn: AsyncConnection, rows: Sequence[Row], **values: object) 
     if not rows:
         return
     changed = await conn.execute(
-        sa.update(received).where(_MINE).values(lease=None, **values),
+        sa.update(received).where(_MINE).values(lease=None, leased_until=None, **values),
         {"ids": [row.id for row in rows], "holder": rows[0].lease},
     )
     if changed.rowcount != len(rows):

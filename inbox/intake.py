@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.actors import Actor
 from activitypub.outbox import blocks_host
-from inbox.claim import CHANNEL
+from inbox.claim import CHANNEL, PLAIN_CHANNEL
+from kernel import db
 from kernel.arrays import Rows, any_of
 from kernel.schema.actors import ActorState
 from kernel.schema.federation import ReceivedState
@@ -111,8 +112,9 @@ class Intake:
             "hosts": list({row.signer.host for row in rows}),
             "at": at,
             "day": at.date(),
+            "channels": list({PLAIN_CHANNEL if row.plain else CHANNEL for row in rows}),
         }
-        async with self.engine.begin() as conn:
+        async with db.at_once(self.engine).connect() as conn:
             stale = frozenset(await conn.scalar(_KEEP, values) or ())
             for number, row in enumerate(rows):
                 if row.again and number not in stale:
@@ -169,9 +171,11 @@ def _keep() -> sa.Executable:
         .cte("alive")
     )
     stale = sa.select(_KEPT.c.number).where(_KEPT.c.number.not_in(sa.select(current.c.number)))
-    return sa.select(
-        sa.func.array(stale.scalar_subquery()), sa.func.pg_notify(CHANNEL, "")
-    ).add_cte(stored, alive)
+    channel = sa.func.unnest(sa.bindparam("channels", type_=sa.ARRAY(sa.Text))).column_valued()
+    woken = sa.select(sa.func.count(sa.func.pg_notify(channel, "")))
+    return sa.select(sa.func.array(stale.scalar_subquery()), woken.scalar_subquery()).add_cte(
+        stored, alive
+    )
 
 
 _KEEP = _keep()

@@ -6,6 +6,7 @@ and non-ASCII characters, percent signs and odd numbers in the host, IPv6 litera
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from kernel.errors import Malformed
@@ -84,6 +85,7 @@ def parse(text: str, *, allow_http: bool, allow_fragment: bool = False) -> Url:
     )
 
 
+@lru_cache(maxsize=4096)  # one activity asks for the origins of its few ids a dozen times
 def parse_id(uri: str) -> Url:
     """Read an id, which must be spelled canonically (SEC-S19); a fragment may follow.
 

@@ -30,18 +30,20 @@ SENDERS = 8
 FAILING_SENDERS = 2  # peers that failed last time share a quarter of the slots
 PROCESSORS = 4  # of what goes one by one; one more deals with many at once
 TIDY = 60.0
+BREATH = 0.02  # seconds between two rounds of answers: what comes meanwhile shares the next one
 
 
 async def run(app: web.Application, stop: asyncio.Event) -> None:
     """Work until `stop` is set; what is under way then is finished."""
     wake_inbox, wake_outbox, wake_order = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    wake_answers = asyncio.Event()
     deliverer = app[DELIVERER]
     loops = [
         *(
             _loop(stop, wake_inbox, lambda: process_one(app[ENGINE], app[HERE], app[REMOTE]))
             for _ in range(PROCESSORS)
         ),
-        _loop(stop, wake_inbox, lambda: process_many(app[ENGINE], app[HERE])),
+        _loop(stop, wake_answers, lambda: process_many(app[ENGINE], app[HERE]), breath=BREATH),
         *(
             _loop(stop, wake_outbox, lambda: deliverer.deliver_one(failing=False))
             for _ in range(SENDERS - FAILING_SENDERS)
@@ -57,6 +59,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             stop,
             {
                 claim.CHANNEL: wake_inbox,
+                claim.PLAIN_CHANNEL: wake_answers,
                 outbox.CHANNEL: wake_outbox,
                 order.CHANNEL: wake_order,
             },
@@ -82,26 +85,30 @@ async def process(app: web.Application) -> bool:
 
 
 async def _loop(
-    stop: asyncio.Event, wake: asyncio.Event, work: Callable[[], Awaitable[bool]]
+    stop: asyncio.Event,
+    wake: asyncio.Event,
+    work: Callable[[], Awaitable[bool]],
+    *,
+    breath: float = 0.0,
 ) -> None:
     while not stop.is_set():
+        wake.clear()
         try:
-            while not stop.is_set() and await work():
-                pass
+            while not stop.is_set() and await work():  # noqa: ASYNC110  (nobody tells when
+                await asyncio.sleep(breath)  # enough came)
         except Exception as error:  # one bad round must not end the work
             log.error("worker: round given up (%s)", describe(error))
         await _wait(stop, wake, SWEEP)
 
 
 async def _wait(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:
-    """Until something new, the next sweep, or the end."""
+    """Until something new since `wake` was cleared, the next sweep, or the end."""
     waiters = [asyncio.ensure_future(event.wait()) for event in (stop, wake)]
     try:
         await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for waiter in waiters:
             waiter.cancel()
-        wake.clear()
 
 
 async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
@@ -118,6 +125,7 @@ async def _keep_order(app: web.Application, stop: asyncio.Event, wake: asyncio.E
     keeper = order.Keeper(app[ENGINE])
     while not stop.is_set():
         pause = TIDY
+        wake.clear()
         try:
             pause = min(pause, await keeper.restore())
         except (sa.exc.DBAPIError, OSError) as error:

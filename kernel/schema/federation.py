@@ -42,7 +42,10 @@ received = table(
     sa.Column("state", sa.Text, nullable=False, server_default=ReceivedState.NEW.value),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("lease", sa.Uuid),  # whose work it is until `next_attempt`
+    sa.Column(
+        "leased_until", sa.DateTime(timezone=True)
+    ),  # in no index: a claim is written in place
+    sa.Column("lease", sa.Uuid),
     sa.Column(
         "plain", sa.Boolean, nullable=False
     ),  # an answer that may need nothing from elsewhere
