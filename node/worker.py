@@ -25,8 +25,6 @@ from node import tidy
 log = logging.getLogger(__name__)
 
 SWEEP = 5.0
-SENDERS = 8
-FAILING_SENDERS = 2  # peers that failed last time share a quarter of the slots
 PROCESSORS = 2
 TIDY = 60.0
 
@@ -40,14 +38,8 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             _loop(stop, wake_inbox, lambda: process_one(app[ENGINE], app[HERE], app[REMOTE]))
             for _ in range(PROCESSORS)
         ),
-        *(
-            _loop(stop, wake_outbox, lambda: deliverer.deliver_one(failing=False))
-            for _ in range(SENDERS - FAILING_SENDERS)
-        ),
-        *(
-            _loop(stop, wake_outbox, lambda: deliverer.deliver_one(failing=True))
-            for _ in range(FAILING_SENDERS)
-        ),
+        deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
+        deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
         _keep_order(app, stop, wake_order),
         _listen(
@@ -68,7 +60,7 @@ async def settle(app: web.Application) -> bool:
     busy = False
     while await process_one(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
-    while await app[DELIVERER].deliver_one():
+    while await app[DELIVERER].deliver():
         busy = True
     return busy
 
