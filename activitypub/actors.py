@@ -1,14 +1,14 @@
 """Actors: everyone who speaks, ours and those met elsewhere."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Self
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import keys
@@ -191,11 +191,23 @@ async def create_local(
 
 async def signing_keys(conn: AsyncConnection, here: Here, actor_id: UUID) -> KeyPair:
     """The private keys of an actor of ours. Raises NotFound: it has none."""
-    sealed = await conn.scalar(
-        sa.select(actor_keys.c.sealed).where(actor_keys.c.actor_id == actor_id)
-    )
-    if sealed is None:
+    found = await several_signing_keys(conn, here, [actor_id])
+    if not found:
         raise NotFound
-    return keys.KeyPair.from_bytes(
-        unseal(here.node_key.derive("actor keys"), sealed, f"actor key {actor_id}")
+    return found[actor_id]
+
+
+async def several_signing_keys(
+    conn: AsyncConnection, here: Here, actor_ids: Collection[UUID]
+) -> dict[UUID, KeyPair]:
+    """The private keys of those of `actor_ids` that have some."""
+    rows = await conn.execute(
+        sa.select(actor_keys.c.actor_id, actor_keys.c.sealed).where(
+            actor_keys.c.actor_id == sa.any_(sa.bindparam("ids", list(actor_ids), ARRAY(sa.Uuid)))
+        )
     )
+    key = here.node_key.derive("actor keys")
+    return {
+        actor_id: keys.KeyPair.from_bytes(unseal(key, sealed, f"actor key {actor_id}"))
+        for actor_id, sealed in rows
+    }

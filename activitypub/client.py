@@ -41,7 +41,8 @@ FETCHES_PER_ORIGIN = 300  # an hour
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _SIGNED = frozenset({"host", "date", "digest", "content-digest", "signature", "signature-input"})
-_SOCKETS = 300
+_SOCKETS = {"GET": 200, "POST": 400}  # open at once,
+_SOCKETS_PER_HOST = {"GET": 4, "POST": 2}  # and to one host (WIRE-Q4)
 
 Signer = Callable[[str, str, bytes | None], Mapping[str, str]]
 """Makes fresh headers for one attempt, from its method, URL and body (WIRE-S5)."""
@@ -258,13 +259,13 @@ class Client:
             )
 
     def _session(self, method: str) -> aiohttp.ClientSession:
-        """Posts have connections of their own, at most two to a host, and so cannot be crowded."""
+        """Posts have connections of their own, and so cannot be crowded."""
         if method not in self._sessions:
             connector = aiohttp.TCPConnector(
                 resolver=self._gate,
                 use_dns_cache=False,
-                limit=_SOCKETS,
-                limit_per_host=2 if method == "POST" else 4,
+                limit=_SOCKETS[method],
+                limit_per_host=_SOCKETS_PER_HOST[method],
                 socket_factory=self._gate.open_socket,
                 ssl=self._tls or True,
             )

@@ -1,20 +1,18 @@
-"""Send what is due, one peer at a time, in order per thread (DESIGN decision 3, WIRE 6).
+"""Send what is due, many peers side by side, each in order per thread (DESIGN 3, WIRE 6).
 
-A worker claims a peer by lease, sends its rows lane by lane over kept connections, deletes what
-was accepted in one statement, looks again, and releases. A peer can slow only itself.
+A peer's rows go lane by lane over kept connections; what it took is noted with what others took,
+and then the peer is free again. A peer can slow only itself.
 """
 
 import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import takewhile
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,18 +20,21 @@ from activitypub import actors as actor_store
 from activitypub import signatures
 from activitypub.client import Answer, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
+from activitypub.queue import Claim, Outcome, Queue, Row, Setback
 from activitypub.remote import Remote
+from kernel.db import describe
+from kernel.errors import NotFound
 from kernel.here import Here
-from kernel.schema.tables import activities, actors, deliveries, peers
 
 log = logging.getLogger(__name__)
 
-ROWS = 100  # a claim lasts at most this many rows
-LEASE = timedelta(seconds=35)  # a claim and one slow request
-CLAIM_SECONDS = 20  # or this long
+PEERS = 400  # served side by side: waiting costs nothing, so that slow peers do not add up;
+FAILING_PEERS = 100  # those that failed last time share a quarter of these
+SOCKETS = 300  # requests under way at once,
+FAILING_SOCKETS = 100  # and to peers that failed last time
+CLAIM_SECONDS = 20  # no row is begun later than this after its claim,
+GRACE = 10  # and none takes longer beyond that
 LANES = 2  # lanes of one peer side by side, a kept connection each (WIRE-Q4)
-CRASHES = 5
-KEEP = timedelta(days=30)
 FIRST_BACKOFF = timedelta(minutes=1)
 LONGEST_BACKOFF = timedelta(hours=12)
 _KEYS = 500
@@ -42,25 +43,12 @@ _ELSEWHERE = frozenset({301, 308, 404, 410})  # the inbox may have moved, or its
 _LATER = frozenset({408, 425, 429}) | frozenset(range(500, 600))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One delivery: what goes where, signed by whom."""
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed peer, and the keys that its rows are signed with."""
 
-    id: int
-    inbox: str
-    lane: str
-    signer_id: UUID
-    signer_key: str
-    body: str
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setback:
-    """The peer did not take something: when to try again (seconds, where it said so), and why."""
-
-    reason: str
-    retry_after: int | None = None
+    claim: Claim
+    keys: Mapping[UUID, KeyPair]
 
 
 @dataclass(slots=True)
@@ -71,222 +59,220 @@ class Deliverer:
     here: Here
     client: Client
     remote: Remote
+    queue: Queue = field(init=False)
     _keys: OrderedDict[UUID, KeyPair] = field(default_factory=OrderedDict)
+    _sockets: dict[bool, asyncio.Semaphore] = field(init=False)  # by whether the peer failed
+
+    def __post_init__(self) -> None:
+        self.queue = Queue(self.engine, self.here)
+        self._sockets = {
+            False: asyncio.Semaphore(SOCKETS),
+            True: asyncio.Semaphore(FAILING_SOCKETS),
+        }
+
+    async def run(
+        self, stop: asyncio.Event, wake: asyncio.Event, *, failing: bool, sweep: float
+    ) -> None:
+        """Serve peers that took the last delivery, or those that did not, until `stop` is set.
+
+        Looks for some whenever `wake` is set or a peer was served, and every `sweep` seconds. At
+        the end no further row is begun; what is under way is finished.
+        """
+        slots = FAILING_PEERS if failing else PEERS - FAILING_PEERS
+        under_way: set[asyncio.Task[None]] = set()
+
+        def served(task: asyncio.Task[None]) -> None:
+            under_way.discard(task)
+            wake.set()
+
+        while not stop.is_set():
+            wake.clear()
+            if free := slots - len(under_way):
+                for work in await self._claim_quietly(free, failing):
+                    task = asyncio.create_task(self._serve_quietly(work, stop))
+                    under_way.add(task)
+                    task.add_done_callback(served)
+            await _first_of(stop, wake, seconds=sweep)
+        if under_way:
+            await asyncio.wait(under_way)
+
+    async def deliver(self, limit: int = PEERS, *, failing: bool | None = None) -> int:
+        """Serve up to `limit` peers that are due, once each; how many there were."""
+        works, never = await self._claim(limit, failing), asyncio.Event()
+        served = (self._serve(work, never) for work in works)
+        for end in await asyncio.gather(*served, return_exceptions=True):
+            if isinstance(end, BaseException):
+                raise end
+        return len(works)
 
     async def deliver_one(self, *, failing: bool | None = None) -> bool:
-        """Serve the next peer that is due. False: there is none.
+        """Serve the next peer that is due. False: there is none."""
+        return await self.deliver(1, failing=failing) > 0
 
-        `failing` chooses among peers that took the last delivery (False) or did not (True), so
-        that those that keep failing share only part of the workers.
-        """
-        claimed = await self._claim(failing)
-        if claimed is None:
-            return False
-        host, lease = claimed
-        setback: Setback | None = None
-        deadline = asyncio.get_running_loop().time() + CLAIM_SECONDS
+    async def _claim(self, limit: int, failing: bool | None) -> Sequence[Work]:
+        claims = await self.queue.claim(limit, failing=failing)
         try:
-            while setback is None and (rows := await self._rows(host)):
-                setback = await self._send(rows, deadline)
-                if asyncio.get_running_loop().time() >= deadline:
-                    break
+            signers = {row.signer_id for claim in claims for row in claim.rows}
+            keys = await self._keys_of(signers)
+        except BaseException:
+            for claim in claims:
+                self.queue.drop(claim)
+            raise
+        return [Work(claim, keys) for claim in claims]
+
+    async def _claim_quietly(self, limit: int, failing: bool) -> Sequence[Work]:
+        try:
+            return await self._claim(limit, failing)
+        except Exception as error:  # one bad look must not end the work
+            log.error("deliveries: no claim (%s)", describe(error))
+            return []
+
+    async def _serve_quietly(self, work: Work, stop: asyncio.Event) -> None:
+        try:
+            await self._serve(work, stop)
+        except Exception as error:  # nor one bad peer
+            log.error("deliveries: a peer given up (%s)", describe(error))
+
+    async def _serve(self, work: Work, stop: asyncio.Event) -> None:
+        """Send a claim's rows and note what came of it."""
+        claim = work.claim
+        outcome = Outcome(claim)
+        try:
+            rows = await self.queue.one_alone(claim) if claim.careful else claim.rows
+            await self._send(rows, work, outcome, stop)
+            if claim.careful:
+                dealt_with = {*outcome.done, *outcome.parked}
+                outcome.spared = [row.id for row in rows if row.id not in dealt_with]
+            if not await self.queue.note(outcome):
+                log.warning("deliveries: a lease had run out, nothing noted")
         finally:
-            await self._release(host, lease, setback)
-        return True
+            self.queue.drop(claim)
 
-    async def _claim(self, failing: bool | None) -> tuple[str, UUID] | None:
-        now = self.here.now()
-        waiting = sa.exists().where(
-            deliveries.c.host == peers.c.host, deliveries.c.parked.is_(None)
-        )
-        due = (
-            sa.select(peers.c.host)
-            .where(
-                peers.c.next_attempt <= now,
-                ~peers.c.paused,
-                sa.or_(peers.c.leased_until.is_(None), peers.c.leased_until < now),
-                waiting,
-            )
-            .order_by(peers.c.next_attempt)
-            .limit(1)
-            .with_for_update(skip_locked=True, key_share=True)  # writers of new rows may hold it
-        )
-        if failing is not None:
-            due = due.where(peers.c.failures > 0 if failing else peers.c.failures == 0)
-        lease = uuid4()
-        async with self.engine.begin() as conn:
-            host = await conn.scalar(
-                sa.update(peers)
-                .where(peers.c.host == due.scalar_subquery())
-                .values(leased_until=now + LEASE, lease=lease)
-                .returning(peers.c.host)
-            )
-        return (host, lease) if host is not None else None
+    async def _send(
+        self, rows: Sequence[Row], work: Work, outcome: Outcome, stop: asyncio.Event
+    ) -> None:
+        """Send lane by lane, until something is not taken, time is over or `stop` is set."""
+        loop = asyncio.get_running_loop()
+        lanes = _lanes(rows)
+        left = iter(lanes)
+        sockets = self._sockets[outcome.claim.failures > 0]
 
-    async def _rows(self, host: str) -> Sequence[Row]:
-        """The peer's next rows in order; the attempt is counted before the work.
-
-        A row that was under way when a worker died goes alone, so that only it can be blamed.
-        """
-        async with self.engine.begin() as conn:
-            await conn.execute(
-                sa.update(deliveries)
-                .where(
-                    deliveries.c.host == host,
-                    deliveries.c.parked.is_(None),
-                    deliveries.c.attempts >= CRASHES,
-                )
-                .values(parked="broke the sender")
-            )
-            await conn.execute(
-                sa.delete(deliveries).where(
-                    deliveries.c.host == host,
-                    deliveries.c.day < self.here.now().date() - KEEP,
-                )
-            )
-            found = (
-                await conn.execute(
-                    sa.select(
-                        deliveries.c.id,
-                        deliveries.c.inbox,
-                        deliveries.c.lane,
-                        deliveries.c.signer_id,
-                        actors.c.key_id.label("signer_key"),
-                        activities.c.body,
-                        deliveries.c.attempts,
-                    )
-                    .join(activities, activities.c.uri == deliveries.c.activity_uri)
-                    .join(actors, actors.c.id == deliveries.c.signer_id)
-                    .where(deliveries.c.host == host, deliveries.c.parked.is_(None))
-                    .order_by(deliveries.c.id)
-                    .limit(ROWS)
-                )
-            ).all()
-            untried = list(takewhile(lambda row: row.attempts == 0, found))
-            rows = [Row(**row._mapping) for row in untried or found[:1]]
-            await conn.execute(
-                sa.update(deliveries)
-                .where(deliveries.c.id.in_([row.id for row in rows]))
-                .values(attempts=deliveries.c.attempts + 1)
-            )
-        return rows
-
-    async def _send(self, rows: Sequence[Row], deadline: float) -> Setback | None:
-        """Send lane by lane; every row ends deleted or parked, or waits with no attempt counted."""
-        lanes: dict[str, list[Row]] = {}
-        for row in rows:
-            lanes.setdefault(row.lane, []).append(row)
-        slots = asyncio.Semaphore(LANES)
-        done: set[int] = set()
-        poison: dict[int, str] = {}
-
-        async def send_lane(lane: Sequence[Row]) -> Setback | None:
-            async with slots:
+        async def send_lanes() -> None:
+            for lane in left:
                 for row in lane:
-                    if asyncio.get_running_loop().time() >= deadline:
-                        return None
-                    try:
-                        if setback := await self._send_row(row):
-                            return setback
-                        done.add(row.id)
-                    except (DBAPIError, OSError):
-                        raise
-                    except Exception as error:
-                        log.error("delivery=%s parked %s", row.id, type(error).__name__)
-                        poison[row.id] = type(error).__name__
-            return None
+                    async with sockets:
+                        if (
+                            outcome.setback is not None
+                            or stop.is_set()
+                            or loop.time() >= outcome.claim.since + CLAIM_SECONDS
+                        ):
+                            return
+                        await self._send_row(row, work, outcome)
 
+        if len(lanes) == 1:
+            await send_lanes()
+            return
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(send_lane(lane)) for lane in lanes.values()]
-        except ExceptionGroup as several:
+                for _ in range(min(LANES, len(lanes))):
+                    group.create_task(send_lanes())
+        except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
-        async with self.engine.begin() as conn:
-            await conn.execute(sa.delete(deliveries).where(deliveries.c.id.in_(done)))
-            waiting = [row.id for row in rows if row.id not in done]
-            if waiting:
-                await conn.execute(
-                    sa.update(deliveries)
-                    .where(deliveries.c.id.in_(waiting))
-                    .values(
-                        attempts=0,
-                        parked=sa.case(poison, value=deliveries.c.id) if poison else None,
-                    )
-                )
-        return next((outcome for task in tasks if (outcome := task.result())), None)
 
-    async def _send_row(self, row: Row) -> Setback | None:
-        """None once the row is dealt with: accepted, refused for good, or emptied by a delete."""
-        if not row.body:
-            return None
-        signer = await self._signer(row)
+    async def _send_row(self, row: Row, work: Work, outcome: Outcome) -> None:
+        """The row is done once it is accepted, refused for good, or emptied by a delete."""
         try:
-            answer = await self.client.post(row.inbox, row.body.encode(), signer=signer)
-            if answer.status in _ELSEWHERE:
-                inbox = await self.remote.new_inbox(row.inbox)
-                if inbox is not None:
-                    answer = await self.client.post(inbox, row.body.encode(), signer=signer)
-        except Unreachable as error:
-            return Setback(reason=error.reason)
-        if answer.status in _LATER:
-            return Setback(reason=str(answer.status), retry_after=_retry_after(answer))
-        if answer.status >= 300:
-            await self._note_refusal(row, answer)
-        return None
+            if row.parcel.body:
+                await self._post(row, self._signer(row, work), outcome)
+            if outcome.setback is None:
+                outcome.done.append(row.id)
+        except (DBAPIError, OSError):
+            raise
+        except Exception as error:
+            log.error("delivery=%s parked %s", row.id, type(error).__name__)
+            outcome.parked[row.id] = type(error).__name__
 
-    async def _signer(self, row: Row) -> Signer:
-        keys = self._keys.get(row.signer_id)
-        if keys is None:
+    async def _post(self, row: Row, signer: Signer, outcome: Outcome) -> None:
+        try:
+            answer = await self.client.post(row.inbox, row.parcel.body, signer=signer)
+            if answer.status in _ELSEWHERE:
+                async with asyncio.timeout_at(outcome.claim.since + CLAIM_SECONDS + GRACE):
+                    answer = await self._elsewhere(row, signer) or answer
+        except Unreachable as error:
+            outcome.setback = self._setback(outcome.claim, error.reason)
+            return
+        except TimeoutError:
+            outcome.setback = self._setback(outcome.claim, "too slow")
+            return
+        if answer.status in _LATER:
+            outcome.setback = self._setback(outcome.claim, str(answer.status), _retry_after(answer))
+        elif answer.status >= 300:  # final for this activity (WIRE-Q10)
+            log.info("delivery=%s refused status=%s", row.id, answer.status)
+            outcome.refusal = f"{answer.status} {_text(answer)}"
+
+    async def _elsewhere(self, row: Row, signer: Signer) -> Answer | None:
+        """The answer of the inbox that took the place of the row's, where there is one."""
+        inbox = await self.remote.new_inbox(row.inbox)
+        if inbox is None:
+            return None
+        return await self.client.post(inbox, row.parcel.body, signer=signer)
+
+    def _setback(self, claim: Claim, reason: str, retry_after: int | None = None) -> Setback:
+        return Setback(
+            reason=reason,
+            pause=backoff(claim.failures, retry_after),
+            pause_anew=backoff(0, retry_after),
+        )
+
+    async def _keys_of(self, signers: Collection[UUID]) -> Mapping[UUID, KeyPair]:
+        """The keys of those of `signers` that have some; what is not known yet in one query."""
+        found = {signer: self._keys[signer] for signer in signers if signer in self._keys}
+        if missing := set(signers) - found.keys():
             async with self.engine.connect() as conn:
-                keys = await actor_store.signing_keys(conn, self.here, row.signer_id)
-            self._keys[row.signer_id] = keys
-            while len(self._keys) > _KEYS:
-                self._keys.popitem(last=False)
-        private = keys.rsa
+                found |= await actor_store.several_signing_keys(conn, self.here, missing)
+        for signer, keys in found.items():
+            self._keys[signer] = keys
+            self._keys.move_to_end(signer)
+        while len(self._keys) > _KEYS:
+            self._keys.popitem(last=False)
+        return found
+
+    def _signer(self, row: Row, work: Work) -> Signer:
+        """Raises NotFound: the signer has no keys any more."""
+        if row.signer_id not in work.keys:
+            raise NotFound
+        private = work.keys[row.signer_id].rsa
 
         def sign(method: str, url: str, body: bytes | None) -> dict[str, str]:
-            return signatures.sign(private, row.signer_key, method, url, self.here.now(), body)
+            return signatures.sign(
+                private,
+                row.signer_key,
+                method,
+                url,
+                self.here.now(),
+                body,
+                digest=row.parcel.digest,
+            )
 
         return sign
 
-    async def _note_refusal(self, row: Row, answer: Answer) -> None:
-        """A 4xx is final for this activity and shown to the administrator (WIRE-Q10)."""
-        log.info("delivery=%s refused status=%s", row.id, answer.status)
-        async with self.engine.begin() as conn:
-            host = sa.select(deliveries.c.host).where(deliveries.c.id == row.id)
-            await conn.execute(
-                sa.update(peers)
-                .where(peers.c.host.in_(host))
-                .values(
-                    refusal=f"{answer.status} {answer.body[:500].decode(errors='replace')}".replace(
-                        "\0", ""
-                    )
-                )
-            )
 
-    async def _release(self, host: str, lease: UUID, setback: Setback | None) -> None:
-        now = self.here.now()
-        async with self.engine.begin() as conn:
-            mine = sa.and_(peers.c.host == host, peers.c.lease == lease)
-            if setback is None:
-                await conn.execute(
-                    sa.update(peers)
-                    .where(mine)
-                    .values(lease=None, leased_until=None, failures=0, next_attempt=now)
-                )
-                return
-            failures = await conn.scalar(sa.select(peers.c.failures).where(mine)) or 0
-            await conn.execute(
-                sa.update(peers)
-                .where(mine)
-                .values(
-                    lease=None,
-                    leased_until=None,
-                    failures=failures + 1,
-                    next_attempt=now + backoff(failures, setback.retry_after),
-                    refusal=setback.reason,
-                )
-            )
+def _lanes(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
+    """The rows by lane, in order."""
+    lanes: dict[str, list[Row]] = {}
+    for row in rows:
+        lanes.setdefault(row.lane, []).append(row)
+    return list(lanes.values())
+
+
+async def _first_of(stop: asyncio.Event, wake: asyncio.Event, *, seconds: float) -> None:
+    """Until one of them is set, or the time is over."""
+    waiters = [asyncio.ensure_future(event.wait()) for event in (stop, wake)]
+    try:
+        await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
 
 
 def backoff(failures: int, retry_after: int | None) -> timedelta:
@@ -301,3 +287,8 @@ def backoff(failures: int, retry_after: int | None) -> timedelta:
 def _retry_after(answer: Answer) -> int | None:
     value = answer.headers.get("Retry-After", "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+
+
+def _text(answer: Answer) -> str:
+    """The beginning of what the peer said, as the database can keep it."""
+    return answer.body[:500].decode(errors="replace").replace("\0", "")

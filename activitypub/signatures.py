@@ -67,13 +67,26 @@ class Claim:
     expires: int | None = None
 
 
+def digest_of(body: bytes) -> str:
+    """What the Digest header says of a body (WIRE-S4)."""
+    return f"SHA-256={_base64(hashlib.sha256(body).digest())}"
+
+
 def sign(
-    key: RSAPrivateKey, key_id: str, method: str, url: str, date: datetime, body: bytes | None
+    key: RSAPrivateKey,
+    key_id: str,
+    method: str,
+    url: str,
+    date: datetime,
+    body: bytes | None,
+    *,
+    digest: str | None = None,
 ) -> dict[str, str]:
     """The Host, Date, Digest and Signature headers of one attempt (WIRE-S1 to WIRE-S5).
 
     A POST also signs `content-type`, which must then be sent as CONTENT_TYPE. `body=b""` signs the
-    digest of nothing, which Lemmy's private groups want on a GET; None leaves it out.
+    digest of nothing, which Lemmy's private groups want on a GET; None leaves it out. `digest` is
+    `digest_of(body)` where that is known already: many servers are sent the same bytes.
     """
     asked = urls.parse(url, allow_http=True)
     headers = {
@@ -82,7 +95,7 @@ def sign(
     }
     signed = [_TARGET, "host", "date"]
     if body is not None:
-        headers["Digest"] = f"SHA-256={_base64(hashlib.sha256(body).digest())}"
+        headers["Digest"] = digest or digest_of(body)
         signed.append("digest")
     covered = dict(headers)
     if method.upper() == "POST":

@@ -386,5 +386,5 @@ async def process(app: web.Application) -> None:
 
 async def deliver(app: web.Application) -> None:
     """Everything that must go, sent."""
-    while await app[DELIVERER].deliver_one():
+    while await app[DELIVERER].deliver():
         pass

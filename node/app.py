@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.client import Budget, Client, Resolver
 from activitypub.deliver import Deliverer
@@ -21,7 +20,7 @@ from kernel.here import Here
 from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
-from moderation import domains
+from moderation.blocklist import Blocklist
 from node import problems
 from node.pages import headers
 from node.pages import table as pages
@@ -56,7 +55,7 @@ def create_app(
         user_agent=f"Hearthold/{discovery.VERSION} (+{settings.origin}/)",
         allowed_networks=settings.allow_networks,
         resolver=resolver,
-        blocked=lambda host: _is_blocked(engine, host),
+        blocked=Blocklist(engine).covers,
     )
     app[SETTINGS], app[HERE], app[ENGINE], app[CLIENT] = settings, here, engine, client
     app[REMOTE] = Remote(client=client, engine=engine, here=here, budget=Budget(clock=clock))
@@ -67,11 +66,6 @@ def create_app(
     app.cleanup_ctx.append(_running)
     _route(app)
     return app
-
-
-async def _is_blocked(engine: AsyncEngine, host: str) -> bool:
-    async with engine.connect() as conn:
-        return await domains.is_blocked(conn, host)
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:

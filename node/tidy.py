@@ -1,6 +1,6 @@
 """What happens on its own: keep-times, and personas that close."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,6 +15,8 @@ from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
 ACTIVITIES = timedelta(days=365)
+DELIVERIES = timedelta(days=30)  # a server that was away longer hears no more of it
+_STEP = 1_000
 
 
 async def tidy(engine: AsyncEngine, here: Here) -> None:
@@ -36,6 +38,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
                 activities.c.object_uri.not_in(of_posts),
             )
         )
+    while await _drop_old_deliveries(engine, today):
+        pass
     async with engine.begin() as conn:
         await session_store.sweep(conn, today)
     async with engine.begin() as conn:
@@ -43,3 +47,14 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     await departure_store.fall_due(engine, here)
     while await closing.close_one(engine, here):
         pass
+
+
+async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:
+    """A step along the oldest, which come first in the table's key. False: that was all."""
+    oldest = (
+        sa.select(deliveries.c.id, deliveries.c.day).order_by(deliveries.c.id).limit(_STEP)
+    ).subquery()
+    old = sa.select(oldest.c.id).where(oldest.c.day < today - DELIVERIES)
+    async with engine.begin() as conn:
+        dropped = await conn.execute(sa.delete(deliveries).where(deliveries.c.id.in_(old)))
+    return dropped.rowcount > 0

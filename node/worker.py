@@ -26,8 +26,6 @@ from node import tidy
 log = logging.getLogger(__name__)
 
 SWEEP = 5.0
-SENDERS = 8
-FAILING_SENDERS = 2  # peers that failed last time share a quarter of the slots
 PROCESSORS = 4  # of what goes one by one; one more deals with many at once
 TIDY = 60.0
 BREATH = 0.02  # seconds between two rounds of answers: what comes meanwhile shares the next one
@@ -44,14 +42,8 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             for _ in range(PROCESSORS)
         ),
         _loop(stop, wake_answers, lambda: process_many(app[ENGINE], app[HERE]), breath=BREATH),
-        *(
-            _loop(stop, wake_outbox, lambda: deliverer.deliver_one(failing=False))
-            for _ in range(SENDERS - FAILING_SENDERS)
-        ),
-        *(
-            _loop(stop, wake_outbox, lambda: deliverer.deliver_one(failing=True))
-            for _ in range(FAILING_SENDERS)
-        ),
+        deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
+        deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
         _keep_order(app, stop, wake_order),
         _listen(
@@ -73,7 +65,7 @@ async def settle(app: web.Application) -> bool:
     busy = False
     while await process(app):
         busy = True
-    while await app[DELIVERER].deliver_one():
+    while await app[DELIVERER].deliver():
         busy = True
     return busy
 
