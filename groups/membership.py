@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining
-from kernel.schema.tables import actors, follows, group_invitations
+from kernel.schema.tables import actors, follows, group_invitations, moderators
 from kernel.sealing import digest
 from members import follows as follow_store
 from members.order import stir
@@ -116,25 +117,39 @@ class Membership:
     guidelines: int
 
 
+_MEMBERSHIPS: Final = sa.select(
+    follows.c.follower_id,
+    follows.c.state,
+    follows.c.approved,
+    follows.c.guidelines,
+    sa.exists()
+    .where(
+        moderators.c.group_id == follows.c.followed_id,
+        moderators.c.actor_id == follows.c.follower_id,
+    )
+    .label("moderator"),
+).where(
+    follows.c.followed_id == sa.bindparam("group_id", type_=sa.Uuid),
+    follows.c.follower_id == sa.any_(sa.bindparam("persona_ids", type_=sa.ARRAY(sa.Uuid))),
+)
+
+
 async def of(
     conn: AsyncConnection, group: Group, persona_ids: Sequence[UUID]
 ) -> Sequence[Membership]:
     """The memberships among `persona_ids` in the group."""
-    rows = await conn.execute(
-        sa.select(
-            follows.c.follower_id, follows.c.state, follows.c.approved, follows.c.guidelines
-        ).where(follows.c.followed_id == group.id, follows.c.follower_id.in_(persona_ids))
-    )
-    found = rows.all()
+    if not persona_ids:
+        return []
+    rows = await conn.execute(_MEMBERSHIPS, {"group_id": group.id, "persona_ids": persona_ids})
     return [
         Membership(
             persona_id=row.follower_id,
             state=FollowState(row.state),
             approved=row.approved,
-            moderator=await is_moderator(conn, group.id, [row.follower_id]),
+            moderator=row.moderator,
             guidelines=row.guidelines,
         )
-        for row in found
+        for row in rows
     ]
 
 

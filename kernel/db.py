@@ -34,6 +34,15 @@ def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
     return engine
 
 
+def reading(engine: AsyncEngine) -> AsyncEngine:
+    """The same pool for those who only read: each statement stands alone.
+
+    No round trip begins or ends a transaction. Between two statements others may write, as in a
+    transaction of ours too (READ COMMITTED).
+    """
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def _drop_if_closed(connection: AdaptedConnection, _record: object, _proxy: object) -> None:
     """A connection that the server ended is replaced before its use, with no question asked.
 

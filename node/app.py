@@ -10,7 +10,7 @@ from activitypub.client import Budget, Client, Resolver
 from activitypub.deliver import Deliverer
 from activitypub.keys import Pool
 from activitypub.remote import Remote
-from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
+from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, READING, REMOTE, SETTINGS
 from inbox import discovery
 from inbox import routes as federation
 from inbox.intake import Intake
@@ -59,6 +59,7 @@ def create_app(
         blocked=lambda host: _is_blocked(engine, host),
     )
     app[SETTINGS], app[HERE], app[ENGINE], app[CLIENT] = settings, here, engine, client
+    app[READING] = db.reading(engine)
     app[REMOTE] = Remote(client=client, engine=engine, here=here, budget=Budget(clock=clock))
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()

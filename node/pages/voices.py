@@ -126,9 +126,8 @@ def may_be_new(group: Group) -> bool:
 
 
 async def mine(conn: AsyncConnection, request: web.Request) -> Sequence[Persona]:
-    """The names of whoever is signed in; nobody has none."""
-    current = request.get(session.SESSION)
-    return [] if current is None else await personas.mine(conn, current.member)
+    """The open names of whoever is signed in; nobody has none."""
+    return (await session.voices(conn, request)).mine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
