@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.tables import actors, follows, groups, guidelines, moderators
 from moderation.standing import Speaker
-from moderation.visibility import Viewer, host_is_welcome, may_see_group
+from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
 
 MAX_GUIDELINES = 10_000
 MAX_ABOUT = 5_000
@@ -50,14 +50,40 @@ class GroupSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """How one persona stands in a group."""
+
+    persona_id: UUID
+    state: FollowState
+    approved: bool
+    moderator: bool
+    guidelines: int
+
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        """From a row that selected `membership_columns()`."""
+        return cls(
+            persona_id=row.member_id,
+            state=FollowState(row.member_state),
+            approved=row.member_approved,
+            moderator=row.member_moderates,
+            guidelines=row.member_guidelines,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A group; `settings` is None where it lives on another node."""
+    """A group; `settings` is None where it lives on another node.
+
+    `memberships` are those of whoever it was read for; None where that was nobody.
+    """
 
     actor: Actor
     desk_id: UUID | None
     settings: GroupSettings | None
     guidelines_version: int
     accept_from: int
+    memberships: Sequence[Membership] | None = None
 
     @property
     def id(self) -> UUID:
@@ -94,18 +120,46 @@ class Group:
 _SETTINGS = [column for column in groups.columns if column.name != "actor_id"]
 
 
-_SELECT: Final[AnySelect] = (
-    sa.select(*actor_store.columns(), *_SETTINGS)
-    .select_from(actors.outerjoin(groups, groups.c.actor_id == actors.c.id))
-    .where(
-        actors.c.kind == constant(ActorKind.GROUP), actors.c.state == constant(ActorState.ACTIVE)
+def membership_columns() -> list[sa.ColumnElement[Any]]:
+    """The columns of `follows` that `Membership.of` reads."""
+    moderates = sa.exists().where(
+        moderators.c.group_id == follows.c.followed_id,
+        moderators.c.actor_id == follows.c.follower_id,
     )
+    return [
+        follows.c.follower_id.label("member_id"),
+        follows.c.state.label("member_state"),
+        follows.c.approved.label("member_approved"),
+        follows.c.guidelines.label("member_guidelines"),
+        moderates.label("member_moderates"),
+    ]
+
+
+_ALIVE: Final = sa.and_(
+    actors.c.kind == constant(ActorKind.GROUP), actors.c.state == constant(ActorState.ACTIVE)
 )
-_BY_ID: Final = _SELECT.where(actors.c.id == sa.bindparam("group_id", type_=sa.Uuid))
-_BY_ID_VISIBLE: Final = _BY_ID.where(may_see_group(actors.c.id))
-_BY_NAME: Final = _SELECT.where(
+_GROUP: Final = actors.outerjoin(groups, groups.c.actor_id == actors.c.id)
+_SELECT: Final[AnySelect] = (
+    sa.select(*actor_store.columns(), *_SETTINGS).select_from(_GROUP).where(_ALIVE)
+)
+_READ: Final[AnySelect] = (
+    sa.select(*actor_store.columns(), *_SETTINGS, *membership_columns())
+    .select_from(
+        _GROUP.outerjoin(
+            follows,
+            sa.and_(follows.c.followed_id == actors.c.id, is_mine(follows.c.follower_id)),
+        )
+    )
+    .where(_ALIVE, may_see_group(actors.c.id))
+)
+"""A group with what its reader is in it: a row for each of their memberships, or one with none."""
+
+_THIS: Final = actors.c.id == sa.bindparam("group_id", type_=sa.Uuid)
+_BY_ID: Final = _SELECT.where(_THIS)
+_SEVERAL: Final = _SELECT.where(any_of(actors.c.id, "ids"))
+_BY_ID_READ: Final = _READ.where(_THIS)
+_BY_NAME: Final = _READ.where(
     sa.func.lower(actors.c.handle) == sa.bindparam("handle", type_=sa.Text),
-    may_see_group(actors.c.id),
     host_is_welcome(actors),
 )
 _BY_NAME_HERE: Final = _BY_NAME.where(actors.c.local)
@@ -115,23 +169,27 @@ _BEHIND_DESK: Final = _SELECT.where(groups.c.desk_id == sa.bindparam("desk_id", 
 
 async def get(conn: AsyncConnection, group_id: UUID, viewer: Viewer | None = None) -> Group:
     """Raises NotFound: there is no such group, or the viewer may not see it."""
-    if viewer is None:
-        found = await conn.execute(_BY_ID, {"group_id": group_id})
-    else:
-        found = await conn.execute(_BY_ID_VISIBLE, {"group_id": group_id, **viewer.values})
-    row = found.first()
+    if viewer is not None:
+        return _read(await conn.execute(_BY_ID_READ, {"group_id": group_id, **viewer.values}))
+    row = (await conn.execute(_BY_ID, {"group_id": group_id})).first()
     if row is None:
         raise NotFound
     return Group.of(row)
+
+
+def _read(found: sa.CursorResult[Any]) -> Group:
+    """The one group of some rows of `_READ`. Raises NotFound: there are none."""
+    rows = found.all()
+    if not rows:
+        raise NotFound
+    mine = [Membership.of(row) for row in rows if row.member_id is not None]
+    return replace(Group.of(rows[0]), memberships=mine)
 
 
 async def several(conn: AsyncConnection, group_ids: Sequence[UUID]) -> dict[UUID, Group]:
     """Those of the groups that are open, by id."""
     rows = await conn.execute(_SEVERAL, {"ids": group_ids})
     return {row.id: Group.of(row) for row in rows}
-
-
-_SEVERAL = _select().where(any_of(actors.c.id, "ids"))
 
 
 async def by_name(conn: AsyncConnection, name: str, viewer: Viewer) -> Group:
@@ -143,10 +201,7 @@ async def by_name(conn: AsyncConnection, name: str, viewer: Viewer) -> Group:
         )
     else:
         found = await conn.execute(_BY_NAME_HERE, {"handle": handle, **viewer.values})
-    row = found.first()
-    if row is None:
-        raise NotFound
-    return Group.of(row)
+    return _read(found)
 
 
 async def behind_desk(conn: AsyncConnection, desk_id: UUID) -> Group | None:

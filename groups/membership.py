@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
 from groups.admission import GuidelinesChanged
-from groups.groups import Group, is_moderator
+from groups.groups import Group, Membership, is_moderator, membership_columns
+from kernel.arrays import any_of
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining
-from kernel.schema.tables import actors, follows, group_invitations, moderators
+from kernel.schema.tables import actors, follows, group_invitations
 from kernel.sealing import digest
 from members import follows as follow_store
 from members.order import stir
@@ -106,31 +107,9 @@ async def accept_guidelines(
     await stir(conn, follows)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
-    """How one persona stands in a group."""
-
-    persona_id: UUID
-    state: FollowState
-    approved: bool
-    moderator: bool
-    guidelines: int
-
-
-_MEMBERSHIPS: Final = sa.select(
-    follows.c.follower_id,
-    follows.c.state,
-    follows.c.approved,
-    follows.c.guidelines,
-    sa.exists()
-    .where(
-        moderators.c.group_id == follows.c.followed_id,
-        moderators.c.actor_id == follows.c.follower_id,
-    )
-    .label("moderator"),
-).where(
+_MEMBERSHIPS: Final = sa.select(*membership_columns()).where(
     follows.c.followed_id == sa.bindparam("group_id", type_=sa.Uuid),
-    follows.c.follower_id == sa.any_(sa.bindparam("persona_ids", type_=sa.ARRAY(sa.Uuid))),
+    any_of(follows.c.follower_id, "persona_ids"),
 )
 
 
@@ -138,19 +117,8 @@ async def of(
     conn: AsyncConnection, group: Group, persona_ids: Sequence[UUID]
 ) -> Sequence[Membership]:
     """The memberships among `persona_ids` in the group."""
-    if not persona_ids:
-        return []
     rows = await conn.execute(_MEMBERSHIPS, {"group_id": group.id, "persona_ids": persona_ids})
-    return [
-        Membership(
-            persona_id=row.follower_id,
-            state=FollowState(row.state),
-            approved=row.approved,
-            moderator=row.moderator,
-            guidelines=row.guidelines,
-        )
-        for row in rows
-    ]
+    return [Membership.of(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

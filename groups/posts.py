@@ -103,12 +103,12 @@ def select_posts() -> AnySelect:
 def visible() -> sa.ColumnElement[bool]:
     """SQL: the viewer may see that the post is there (its words only if it is shown)."""
     return sa.and_(
-        may_see_group(posts.c.group_id),
+        may_see_group(threads.c.group_id),
         host_is_welcome(actors),
         sa.or_(
             posts.c.state != constant(PostState.HELD),
             is_mine(posts.c.author_id),
-            moderates(posts.c.group_id),
+            moderates(threads.c.group_id),
         ),
     )
 
@@ -144,7 +144,7 @@ async def by_uris(conn: AsyncConnection, uris: Sequence[str]) -> dict[str, Post]
     return {row.uri: Post.of(row) for row in rows}
 
 
-_BY_URIS = select_posts().where(any_of(posts.c.uri, "uris"))
+_BY_URIS: Final = select_posts().where(any_of(posts.c.uri, "uris"))
 
 
 async def note_source(conn: AsyncConnection, post: Post) -> NoteSource:

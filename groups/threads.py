@@ -197,9 +197,9 @@ def _latest_in_one(limit: int) -> AnySelect:
             threads.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
             threads.c.shown,
             _older,
-            may_see_group(threads.c.group_id),
-            host_is_welcome(actors),
+            may_see_group(_group_actor.c.id),
             host_is_welcome(_group_actor),
+            host_is_welcome(actors),
         )
         .limit(at_most(limit))
     )

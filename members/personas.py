@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair
+from kernel.arrays import any_of
 from kernel.clock import Clock
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
@@ -184,9 +185,7 @@ def _is_open(found: _Found) -> bool:
     return found.state is ActorState.ACTIVE
 
 
-_THESE: Final = sa.select(*actors.columns()).where(
-    tables.actors.c.id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid)))
-)
+_THESE: Final = sa.select(*actors.columns()).where(any_of(tables.actors.c.id, "ids"))
 
 
 async def _scan(conn: AsyncConnection, member: Member) -> list[_Found]:

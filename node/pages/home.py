@@ -5,9 +5,8 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory, threads
 from kernel.errors import NotFound
-from members import personas
 from moderation.visibility import VISITOR
-from node.pages import session
+from node.pages import session, voices
 from node.pages.memory import MEMORY, site
 from node.pages.render import render
 
@@ -33,7 +32,7 @@ async def show(request: web.Request) -> web.Response:
         viewer = await session.viewer(conn, request)
         found = await threads.latest(conn, viewer, before=before, limit=THREADS + 1)
         mine = await directory.page(conn, viewer, mine=True, limit=50)
-        names = await personas.mine(conn, current.member)
+        names = await voices.mine(conn, request)
     return render(
         request,
         "home/mine.html",
