@@ -15,6 +15,7 @@ from kernel.settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)
 ENGINE = web.AppKey("engine", AsyncEngine)
+READING = web.AppKey("reading", AsyncEngine)  # the same connections, a statement at a time
 HERE = web.AppKey("here", Here)
 CLIENT = web.AppKey("client", Client)
 REMOTE = web.AppKey("remote", Remote)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,12 +17,12 @@ from kernel import text
 from kernel.arrays import any_of
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
-from kernel.rows import AnyRow, AnySelect
+from kernel.rows import AnyRow, AnySelect, constant
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
-from kernel.schema.tables import actors, follows, groups, guidelines, moderators, threads
+from kernel.schema.tables import actors, follows, groups, guidelines, moderators
 from moderation.standing import Speaker
-from moderation.visibility import Viewer, host_is_welcome, is_member, may_see_group
+from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
 
 MAX_GUIDELINES = 10_000
 MAX_ABOUT = 5_000
@@ -50,14 +50,40 @@ class GroupSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """How one persona stands in a group."""
+
+    persona_id: UUID
+    state: FollowState
+    approved: bool
+    moderator: bool
+    guidelines: int
+
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        """From a row that selected `membership_columns()`."""
+        return cls(
+            persona_id=row.member_id,
+            state=FollowState(row.member_state),
+            approved=row.member_approved,
+            moderator=row.member_moderates,
+            guidelines=row.member_guidelines,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A group; `settings` is None where it lives on another node."""
+    """A group; `settings` is None where it lives on another node.
+
+    `memberships` are those of whoever it was read for; None where that was nobody.
+    """
 
     actor: Actor
     desk_id: UUID | None
     settings: GroupSettings | None
     guidelines_version: int
     accept_from: int
+    memberships: Sequence[Membership] | None = None
 
     @property
     def id(self) -> UUID:
@@ -94,23 +120,70 @@ class Group:
 _SETTINGS = [column for column in groups.columns if column.name != "actor_id"]
 
 
-def _select() -> AnySelect:
-    return (
-        sa.select(*actor_store.columns(), *_SETTINGS)
-        .select_from(actors.outerjoin(groups, groups.c.actor_id == actors.c.id))
-        .where(actors.c.kind == ActorKind.GROUP, actors.c.state == ActorState.ACTIVE)
+def membership_columns() -> list[sa.ColumnElement[Any]]:
+    """The columns of `follows` that `Membership.of` reads."""
+    moderates = sa.exists().where(
+        moderators.c.group_id == follows.c.followed_id,
+        moderators.c.actor_id == follows.c.follower_id,
     )
+    return [
+        follows.c.follower_id.label("member_id"),
+        follows.c.state.label("member_state"),
+        follows.c.approved.label("member_approved"),
+        follows.c.guidelines.label("member_guidelines"),
+        moderates.label("member_moderates"),
+    ]
+
+
+_ALIVE: Final = sa.and_(
+    actors.c.kind == constant(ActorKind.GROUP), actors.c.state == constant(ActorState.ACTIVE)
+)
+_GROUP: Final = actors.outerjoin(groups, groups.c.actor_id == actors.c.id)
+_SELECT: Final[AnySelect] = (
+    sa.select(*actor_store.columns(), *_SETTINGS).select_from(_GROUP).where(_ALIVE)
+)
+_READ: Final[AnySelect] = (
+    sa.select(*actor_store.columns(), *_SETTINGS, *membership_columns())
+    .select_from(
+        _GROUP.outerjoin(
+            follows,
+            sa.and_(follows.c.followed_id == actors.c.id, is_mine(follows.c.follower_id)),
+        )
+    )
+    .where(_ALIVE, may_see_group(actors.c.id))
+)
+"""A group with what its reader is in it: a row for each of their memberships, or one with none."""
+
+_THIS: Final = actors.c.id == sa.bindparam("group_id", type_=sa.Uuid)
+_BY_ID: Final = _SELECT.where(_THIS)
+_SEVERAL: Final = _SELECT.where(any_of(actors.c.id, "ids"))
+_BY_ID_READ: Final = _READ.where(_THIS)
+_BY_NAME: Final = _READ.where(
+    sa.func.lower(actors.c.handle) == sa.bindparam("handle", type_=sa.Text),
+    host_is_welcome(actors),
+)
+_BY_NAME_HERE: Final = _BY_NAME.where(actors.c.local)
+_BY_NAME_THERE: Final = _BY_NAME.where(actors.c.host == sa.bindparam("host", type_=sa.Text))
+_BEHIND_DESK: Final = _SELECT.where(groups.c.desk_id == sa.bindparam("desk_id", type_=sa.Uuid))
 
 
 async def get(conn: AsyncConnection, group_id: UUID, viewer: Viewer | None = None) -> Group:
     """Raises NotFound: there is no such group, or the viewer may not see it."""
-    query = _select().where(actors.c.id == group_id)
     if viewer is not None:
-        query = query.where(may_see_group(viewer, actors.c.id))
-    row = (await conn.execute(query)).first()
+        return _read(await conn.execute(_BY_ID_READ, {"group_id": group_id, **viewer.values}))
+    row = (await conn.execute(_BY_ID, {"group_id": group_id})).first()
     if row is None:
         raise NotFound
     return Group.of(row)
+
+
+def _read(found: sa.CursorResult[Any]) -> Group:
+    """The one group of some rows of `_READ`. Raises NotFound: there are none."""
+    rows = found.all()
+    if not rows:
+        raise NotFound
+    mine = [Membership.of(row) for row in rows if row.member_id is not None]
+    return replace(Group.of(rows[0]), memberships=mine)
 
 
 async def several(conn: AsyncConnection, group_ids: Sequence[UUID]) -> dict[UUID, Group]:
@@ -119,31 +192,21 @@ async def several(conn: AsyncConnection, group_ids: Sequence[UUID]) -> dict[UUID
     return {row.id: Group.of(row) for row in rows}
 
 
-_SEVERAL = _select().where(any_of(actors.c.id, "ids"))
-
-
 async def by_name(conn: AsyncConnection, name: str, viewer: Viewer) -> Group:
     """The group `name` here, or `name@host` elsewhere. Raises NotFound: as `get`."""
     handle, _, host = name.lower().partition("@")
-    where = actors.c.host == host if host else actors.c.local
-    row = (
-        await conn.execute(
-            _select().where(
-                sa.func.lower(actors.c.handle) == handle,
-                where,
-                may_see_group(viewer, actors.c.id),
-                host_is_welcome(actors.c.host),
-            )
+    if host:
+        found = await conn.execute(
+            _BY_NAME_THERE, {"handle": handle, "host": host, **viewer.values}
         )
-    ).first()
-    if row is None:
-        raise NotFound
-    return Group.of(row)
+    else:
+        found = await conn.execute(_BY_NAME_HERE, {"handle": handle, **viewer.values})
+    return _read(found)
 
 
 async def behind_desk(conn: AsyncConnection, desk_id: UUID) -> Group | None:
     """The group that a desk speaks for; None for the node's own."""
-    row = (await conn.execute(_select().where(groups.c.desk_id == desk_id))).first()
+    row = (await conn.execute(_BEHIND_DESK, {"desk_id": desk_id})).first()
     return Group.of(row) if row else None
 
 
@@ -312,73 +375,6 @@ async def set_guidelines(
         .values(guidelines=version, accept_from=accept_from)
     )
     return replace(group, guidelines_version=version, accept_from=accept_from)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupLine:
-    """A group in a list. `latest_id` is its newest post's id: 0 where nothing was said yet."""
-
-    id: UUID
-    name: str
-    address: str
-    local: bool
-    about: str  # HTML, to be cleaned
-    latest_id: int
-    mine: bool
-
-
-async def directory(
-    conn: AsyncConnection,
-    viewer: Viewer,
-    *,
-    after: tuple[str, UUID] | None = None,
-    limit: int = 20,
-    mine: bool = False,
-) -> Sequence[GroupLine]:
-    """The groups the viewer may see, in alphabetical order; `mine`: those they belong to."""
-    latest = (
-        sa.select(sa.func.max(threads.c.latest_id))
-        .where(threads.c.group_id == actors.c.id, threads.c.shown)
-        .scalar_subquery()
-    )
-    name = sa.func.lower(actors.c.name)
-    member = is_member(viewer, actors.c.id)
-    query = (
-        sa.select(
-            actors.c.id,
-            actors.c.name,
-            actors.c.handle,
-            actors.c.host,
-            actors.c.local,
-            actors.c.summary,
-            sa.func.coalesce(latest, 0).label("latest_id"),
-            member.label("mine"),
-        )
-        .where(
-            actors.c.kind == ActorKind.GROUP,
-            actors.c.state == ActorState.ACTIVE,
-            may_see_group(viewer, actors.c.id),
-            host_is_welcome(actors.c.host),
-        )
-        .order_by(name, actors.c.id)
-        .limit(limit)
-    )
-    if mine:
-        query = query.where(member)
-    if after is not None:
-        query = query.where(sa.tuple_(name, actors.c.id) > sa.tuple_(after[0], after[1]))
-    return [
-        GroupLine(
-            id=row.id,
-            name=row.name,
-            address=row.handle if row.local else f"{row.handle}@{row.host}",
-            local=row.local,
-            about=row.summary,
-            latest_id=row.latest_id,
-            mine=row.mine,
-        )
-        for row in await conn.execute(query)
-    ]
 
 
 async def is_moderator(conn: AsyncConnection, group_id: UUID, actor_ids: Sequence[UUID]) -> bool:

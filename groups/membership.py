@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
 from groups.admission import GuidelinesChanged
-from groups.groups import Group, is_moderator
+from groups.groups import Group, Membership, is_moderator, membership_columns
+from kernel.arrays import any_of
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.actors import FollowState
@@ -105,37 +107,18 @@ async def accept_guidelines(
     await stir(conn, follows)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
-    """How one persona stands in a group."""
-
-    persona_id: UUID
-    state: FollowState
-    approved: bool
-    moderator: bool
-    guidelines: int
+_MEMBERSHIPS: Final = sa.select(*membership_columns()).where(
+    follows.c.followed_id == sa.bindparam("group_id", type_=sa.Uuid),
+    any_of(follows.c.follower_id, "persona_ids"),
+)
 
 
 async def of(
     conn: AsyncConnection, group: Group, persona_ids: Sequence[UUID]
 ) -> Sequence[Membership]:
     """The memberships among `persona_ids` in the group."""
-    rows = await conn.execute(
-        sa.select(
-            follows.c.follower_id, follows.c.state, follows.c.approved, follows.c.guidelines
-        ).where(follows.c.followed_id == group.id, follows.c.follower_id.in_(persona_ids))
-    )
-    found = rows.all()
-    return [
-        Membership(
-            persona_id=row.follower_id,
-            state=FollowState(row.state),
-            approved=row.approved,
-            moderator=await is_moderator(conn, group.id, [row.follower_id]),
-            guidelines=row.guidelines,
-        )
-        for row in found
-    ]
+    rows = await conn.execute(_MEMBERSHIPS, {"group_id": group.id, "persona_ids": persona_ids})
+    return [Membership.of(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Posts as stored, and as they are told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,10 +15,10 @@ from activitypub.documents import FIRST_REPLIES, NoteSource
 from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
-from kernel.rows import AnyRow, AnySelect
+from kernel.rows import AnyRow, AnySelect, constant
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import actors, posts, reactions, threads
-from moderation.visibility import Viewer, host_is_welcome, may_see_group, moderates
+from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group, moderates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,55 +65,68 @@ class Post:
 
     @classmethod
     def of(cls, row: AnyRow) -> Self:
-        values = {name: getattr(row, name) for name in cls.__slots__}
+        """From a row of `select_posts()`."""
+        values = dict(zip(cls.__slots__, row, strict=True))
         values["state"] = PostState(values["state"])
         return cls(**values)
 
 
+_LIKES: Final = (
+    sa.select(sa.func.count())
+    .where(reactions.c.post_id == posts.c.id, reactions.c.kind == constant(ReactionKind.LIKE))
+    .scalar_subquery()
+)
+_BESIDE: Final[Mapping[str, sa.ColumnElement[Any]]] = {
+    "author_uri": actors.c.uri,
+    "author_name": actors.c.name,
+    "author_handle": actors.c.handle,
+    "author_host": actors.c.host,
+    "author_local": actors.c.local,
+    "thread_uri": threads.c.uri,
+    "locked": threads.c.locked,
+    "likes": _LIKES,
+}
+_SELECT: Final[AnySelect] = sa.select(
+    *(_BESIDE[name].label(name) if name in _BESIDE else posts.c[name] for name in Post.__slots__)
+).select_from(
+    posts.join(actors, actors.c.id == posts.c.author_id).join(
+        threads, threads.c.id == posts.c.thread_id
+    )
+)
+
+
 def select_posts() -> AnySelect:
-    """The columns `Post.of` reads; the caller adds WHERE, order and limit."""
-    likes = (
-        sa.select(sa.func.count())
-        .where(reactions.c.post_id == posts.c.id, reactions.c.kind == ReactionKind.LIKE)
-        .scalar_subquery()
-    )
-    return sa.select(
-        posts,
-        actors.c.uri.label("author_uri"),
-        actors.c.name.label("author_name"),
-        actors.c.handle.label("author_handle"),
-        actors.c.host.label("author_host"),
-        actors.c.local.label("author_local"),
-        threads.c.uri.label("thread_uri"),
-        threads.c.locked,
-        likes.label("likes"),
-    ).select_from(
-        posts.join(actors, actors.c.id == posts.c.author_id).join(
-            threads, threads.c.id == posts.c.thread_id
-        )
-    )
+    """The columns `Post.of` reads, in its order; the caller adds WHERE, order and limit."""
+    return _SELECT
 
 
-def visible_to(viewer: Viewer) -> sa.ColumnElement[bool]:
+def visible() -> sa.ColumnElement[bool]:
     """SQL: the viewer may see that the post is there (its words only if it is shown)."""
-    held: sa.ColumnElement[bool] = sa.false()
-    if viewer.voices:
-        held = sa.or_(posts.c.author_id.in_(viewer.voices), moderates(viewer, posts.c.group_id))
     return sa.and_(
-        may_see_group(viewer, posts.c.group_id),
-        host_is_welcome(actors.c.host),
-        sa.or_(posts.c.state != PostState.HELD, held),
+        may_see_group(threads.c.group_id),
+        host_is_welcome(actors),
+        sa.or_(
+            posts.c.state != constant(PostState.HELD),
+            is_mine(posts.c.author_id),
+            moderates(threads.c.group_id),
+        ),
     )
+
+
+_BY_ID: Final = select_posts().where(posts.c.id == sa.bindparam("post_id"))
+_BY_ID_VISIBLE: Final = _BY_ID.where(visible())
+_BY_URI: Final = select_posts().where(posts.c.uri == sa.bindparam("post_uri"))
 
 
 async def get(conn: AsyncConnection, post_id: int, viewer: Viewer | None = None) -> Post:
     """Raises NotFound: there is no such post, or the viewer may not see it."""
     if not 0 <= post_id < 2**63:
         raise NotFound
-    query = select_posts().where(posts.c.id == post_id)
-    if viewer is not None:
-        query = query.where(visible_to(viewer))
-    row = (await conn.execute(query)).first()
+    if viewer is None:
+        found = await conn.execute(_BY_ID, {"post_id": post_id})
+    else:
+        found = await conn.execute(_BY_ID_VISIBLE, {"post_id": post_id, **viewer.values})
+    row = found.first()
     if row is None:
         raise NotFound
     return Post.of(row)
@@ -121,7 +134,7 @@ async def get(conn: AsyncConnection, post_id: int, viewer: Viewer | None = None)
 
 async def by_uri(conn: AsyncConnection, uri: str) -> Post | None:
     """The post with exactly this id, whatever its state."""
-    row = (await conn.execute(select_posts().where(posts.c.uri == uri))).first()
+    row = (await conn.execute(_BY_URI, {"post_uri": uri})).first()
     return Post.of(row) if row else None
 
 
@@ -131,7 +144,7 @@ async def by_uris(conn: AsyncConnection, uris: Sequence[str]) -> dict[str, Post]
     return {row.uri: Post.of(row) for row in rows}
 
 
-_BY_URIS = select_posts().where(any_of(posts.c.uri, "uris"))
+_BY_URIS: Final = select_posts().where(any_of(posts.c.uri, "uris"))
 
 
 async def note_source(conn: AsyncConnection, post: Post) -> NoteSource:
@@ -181,8 +194,8 @@ async def reply_uris(
 
 def counted() -> sa.ColumnElement[bool]:
     """SQL: a post that documents list: shown, and not from a blocked domain (SEC-L14)."""
-    unwelcome = sa.exists().where(actors.c.id == posts.c.author_id, ~host_is_welcome(actors.c.host))
-    return sa.and_(posts.c.state == PostState.SHOWN, ~unwelcome.correlate_except(actors))
+    unwelcome = sa.exists().where(actors.c.id == posts.c.author_id, ~host_is_welcome(actors))
+    return sa.and_(posts.c.state == constant(PostState.SHOWN), ~unwelcome.correlate_except(actors))
 
 
 def local_uri(here: Here, post_id: int) -> str:

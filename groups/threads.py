@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,18 +16,20 @@ from groups import posts as post_store
 from groups import telling
 from groups.admission import Draft, admit
 from groups.groups import Group
-from groups.posts import Post, select_posts, visible_to
+from groups.posts import Post, select_posts, visible
 from groups.writing import New, Words, insert
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
+from kernel.rows import AnySelect, at_most
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, posts, reactions, threads
 from moderation import standing
 from moderation.standing import Speaker
-from moderation.visibility import Viewer, host_is_welcome, is_member, may_see_group
+from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
 
-PAGE = 50
+PAGE: Final = 50
+_LAST_ID: Final = 2**63 - 1
 
 
 async def start(
@@ -153,6 +157,84 @@ class ThreadLine:
     state: PostState
 
 
+_group_actor: Final = actors.alias("group_actor")
+_LINE: Final[AnySelect] = sa.select(
+    threads.c.id,
+    threads.c.latest_id,
+    posts.c.title,
+    posts.c.note,
+    posts.c.sensitive,
+    actors.c.name.label("author_name"),
+    sa.literal("@")
+    .concat(actors.c.handle)
+    .concat("@")
+    .concat(actors.c.host)
+    .label("author_address"),
+    actors.c.uri.label("author_uri"),
+    threads.c.group_id,
+    _group_actor.c.name.label("group_name"),
+    sa.case(
+        (_group_actor.c.local, _group_actor.c.handle),
+        else_=_group_actor.c.handle.concat("@").concat(_group_actor.c.host),
+    ).label("group_address"),
+    posts.c.published,
+    threads.c.replies,
+    threads.c.locked,
+    posts.c.state,
+).order_by(threads.c.latest_id.desc())
+_ROOT: Final = threads.join(posts, posts.c.id == threads.c.id).join(
+    actors, actors.c.id == posts.c.author_id
+)
+_older: Final = threads.c.latest_id < sa.bindparam("before", type_=sa.BigInteger)
+
+
+@cache
+def _latest_in_one(limit: int) -> AnySelect:
+    """Lines of one group, by the index that has its threads in this order."""
+    return (
+        _LINE.select_from(_ROOT.join(_group_actor, _group_actor.c.id == threads.c.group_id))
+        .where(
+            threads.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
+            threads.c.shown,
+            _older,
+            may_see_group(_group_actor.c.id),
+            host_is_welcome(_group_actor),
+            host_is_welcome(actors),
+        )
+        .limit(at_most(limit))
+    )
+
+
+@cache
+def _latest_in_mine(limit: int) -> AnySelect:
+    """Lines of all the viewer's groups: the newest of each by that index, the newest of those."""
+    mine = my_groups().subquery("mine")
+    newest = (
+        sa.select(threads.c.id, threads.c.latest_id)
+        .select_from(_ROOT)
+        .where(threads.c.group_id == mine.c.group_id, threads.c.shown, _older)
+        .where(host_is_welcome(actors))
+        .order_by(threads.c.latest_id.desc())
+        .limit(at_most(limit))
+        .lateral("newest")
+    )
+    page = (
+        sa.select(newest.c.id)
+        .select_from(
+            mine.join(_group_actor, _group_actor.c.id == mine.c.group_id).join(newest, sa.true())
+        )
+        .where(may_see_group(mine.c.group_id), host_is_welcome(_group_actor))
+        .order_by(newest.c.latest_id.desc())
+        .limit(at_most(limit))
+        .subquery("page")
+    )
+    return _LINE.select_from(
+        page.join(_ROOT, threads.c.id == page.c.id).join(
+            _group_actor, _group_actor.c.id == threads.c.group_id
+        )
+    )
+
+
 async def latest(
     conn: AsyncConnection,
     viewer: Viewer,
@@ -162,57 +244,12 @@ async def latest(
     limit: int = 20,
 ) -> Sequence[ThreadLine]:
     """Threads by newest answer: of one group, or of every group the viewer belongs to."""
-    group = actors.alias("group_actor")
-    query = (
-        sa.select(
-            threads.c.id,
-            threads.c.latest_id,
-            posts.c.title,
-            posts.c.note,
-            posts.c.sensitive,
-            actors.c.name.label("author_name"),
-            sa.literal("@")
-            .concat(actors.c.handle)
-            .concat("@")
-            .concat(actors.c.host)
-            .label("author_address"),
-            actors.c.uri.label("author_uri"),
-            threads.c.group_id,
-            group.c.name.label("group_name"),
-            sa.case(
-                (group.c.local, group.c.handle),
-                else_=group.c.handle.concat("@").concat(group.c.host),
-            ).label("group_address"),
-            posts.c.published,
-            threads.c.replies,
-            threads.c.locked,
-            posts.c.state,
-        )
-        .select_from(
-            threads.join(posts, posts.c.id == threads.c.id)
-            .join(actors, actors.c.id == posts.c.author_id)
-            .join(group, group.c.id == threads.c.group_id)
-        )
-        .where(
-            threads.c.shown,
-            may_see_group(viewer, threads.c.group_id),
-            host_is_welcome(actors.c.host),
-            host_is_welcome(group.c.host),
-        )
-        .order_by(threads.c.latest_id.desc())
-        .limit(limit)
-    )
-    query = (
-        query.where(is_member(viewer, threads.c.group_id))
-        if group_id is None
-        else query.where(threads.c.group_id == group_id)
-    )
-    if before is not None:
-        query = query.where(threads.c.latest_id < before)
-    return [
-        ThreadLine(**{**row._mapping, "state": PostState(row.state)})
-        for row in await conn.execute(query)
-    ]
+    values = {"before": _LAST_ID if before is None else before, **viewer.values}
+    if group_id is None:
+        found = await conn.execute(_latest_in_mine(limit), values)
+    else:
+        found = await conn.execute(_latest_in_one(limit), {"group_id": group_id, **values})
+    return [ThreadLine(**{**row._mapping, "state": PostState(row.state)}) for row in found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,23 +261,42 @@ class ThreadPage:
     next_after: int | None
 
 
+@cache
+def _root_and_page(limit: int) -> sa.CompoundSelect[*tuple[Any, ...]]:
+    """A thread's root, and so many posts behind a place in it; the root may come twice."""
+    thread_id = sa.bindparam("thread_id", type_=sa.BigInteger)
+    page = (
+        select_posts()
+        .where(
+            posts.c.thread_id == thread_id,
+            posts.c.id > sa.bindparam("after", type_=sa.BigInteger),
+            visible(),
+        )
+        .order_by(posts.c.id)
+        .limit(at_most(limit))
+    )
+    root = select_posts().where(posts.c.id == thread_id, visible())
+    return sa.union_all(root, sa.select(page.subquery("page")))
+
+
 async def show(
     conn: AsyncConnection, thread_id: int, viewer: Viewer, *, after: int = 0, limit: int = PAGE
 ) -> ThreadPage:
     """A page of a thread. Raises NotFound: there is none, or the viewer may not see it."""
-    root = await post_store.get(conn, thread_id, viewer)
-    if not root.is_root:
+    if max(thread_id, after) > _LAST_ID:
         raise NotFound
-    rows = (
-        await conn.execute(
-            select_posts()
-            .where(posts.c.thread_id == thread_id, posts.c.id > after, visible_to(viewer))
-            .order_by(posts.c.id)
-            .limit(limit + 1)
-        )
-    ).all()
-    page = [Post.of(row) for row in rows[:limit]]
-    return ThreadPage(root=root, posts=page, next_after=page[-1].id if len(rows) > limit else None)
+    rows = await conn.execute(
+        _root_and_page(limit + 1), {"thread_id": thread_id, "after": after, **viewer.values}
+    )
+    found = {post.id: post for post in map(Post.of, rows)}
+    root = found.get(thread_id)
+    if root is None or not root.is_root:
+        raise NotFound
+    behind = sorted(post_id for post_id in found if post_id > after)
+    page = [found[post_id] for post_id in behind[:limit]]
+    return ThreadPage(
+        root=root, posts=page, next_after=page[-1].id if len(behind) > limit else None
+    )
 
 
 async def shown_uris(

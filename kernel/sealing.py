@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -31,6 +32,19 @@ class Unsealable(Exception):
 def derive(key: bytes, label: str, length: int = KEY_BYTES) -> bytes:
     """`length` bytes that only a holder of `key` can make for `label` (RFC 5869)."""
     return HKDF(SHA256(), length, salt=None, info=b"hearthold/" + label.encode()).derive(key)
+
+
+def derive_many(key: bytes, labels: Iterable[str], length: int = KEY_BYTES) -> list[bytes]:
+    """As `derive` for each label, with the first half of the work done once; up to 32 bytes each.
+
+    RFC 5869 §2.2 and §2.3: without a salt the key is extracted under 32 zeros, and the first block
+    of what it expands to is one HMAC.
+    """
+    extracted = hmac.digest(bytes(KEY_BYTES), key, "sha256")
+    return [
+        hmac.digest(extracted, b"hearthold/" + label.encode() + b"\x01", "sha256")[:length]
+        for label in labels
+    ]
 
 
 def mac(key: bytes, label: str, message: bytes) -> bytes:

@@ -33,6 +33,9 @@ _HEADING = re.compile(r"<(/?)h[1-6]\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 _LINE_END = re.compile(r"<br>|</(?:p|li|pre|blockquote|ul|ol)>")
 _SIGNS = re.compile(r"[:\[\]*_`<>&\\!\n]")
+_PROSE = re.compile(
+    r"(?:<p>(?:[^<>&\x00-\x09\x0b-\x1f\x7f-\xa0\ud800-\udfff]++|<br>|&(?:amp|lt|gt);)*+</p>\n?)*+"
+)  # nothing but plain paragraphs: what the allow-list would give back as it is
 
 _allow: Final[Callable[[str], str]] = partial(
     nh3.clean,
@@ -86,7 +89,13 @@ def paragraph(words: str) -> str:
 
 
 def _sanitise(untrusted: str) -> str:
-    """The allow-list; headings survive as bold paragraphs."""
+    """The allow-list; headings survive as bold paragraphs.
+
+    Most posts are prose, and of prose every character is known here; then the parser, which takes
+    twenty times as long, is not asked.
+    """
+    if _PROSE.fullmatch(untrusted):
+        return untrusted
     return _allow(_HEADING.sub(_embolden, untrusted))
 
 

@@ -6,7 +6,7 @@ A transaction here may look for several personas of a member; it writes one of t
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair
+from kernel.arrays import any_of
 from kernel.clock import Clock
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
@@ -27,7 +28,7 @@ from members.handles import suggest_handle
 from members.member import Member
 from members.order import stir
 from members.sessions import Session
-from members.vault import persona_id
+from members.vault import persona_id, persona_ids
 from moderation.standing import Speaker
 
 MAX_PERSONAS: Final = 8
@@ -48,11 +49,30 @@ class Persona:
 
 
 @dataclass(frozen=True, slots=True)
+class Voices:
+    """Every persona of a member, closed and one-time ones too: a ban may name them."""
+
+    ids: tuple[UUID, ...] = field(repr=False)
+    mine: Sequence[Persona] = field(repr=False)
+    """The open ones in the order they were made, one-time ones after the others."""
+
+
+NOBODY: Final = Voices((), ())
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     index: int
     one_time: bool
-    id: UUID
-    state: ActorState
+    actor: Actor
+
+    @property
+    def id(self) -> UUID:
+        return self.actor.id
+
+    @property
+    def state(self) -> ActorState:
+        return self.actor.state
 
 
 def one_time_throttle(clock: Clock) -> Throttle:
@@ -104,19 +124,24 @@ async def create_one_time(
     raise Conflict("We found no free name just now. Please try again.")
 
 
+async def voices(conn: AsyncConnection, member: Member) -> Voices:
+    """All of a member's personas, found by one question where there are few."""
+    found = await _scan(conn, member)
+    open_ones = sorted(filter(_is_open, found), key=lambda each: (each.one_time, each.index))
+    return Voices(
+        ids=tuple(each.id for each in found),
+        mine=[Persona(each.actor, each.one_time) for each in open_ones],
+    )
+
+
 async def mine(conn: AsyncConnection, member: Member) -> Sequence[Persona]:
     """The member's open personas in the order they were made, one-time ones after the others."""
-    open_ones = {each.id: each for each in await _scan(conn, member) if _is_open(each)}
-    rows = await conn.execute(sa.select(*actors.columns()).where(tables.actors.c.id.in_(open_ones)))
-    return sorted(
-        (Persona(actor := Actor.of(row), open_ones[actor.id].one_time) for row in rows),
-        key=lambda each: (each.one_time, open_ones[each.actor.id].index),
-    )
+    return (await voices(conn, member)).mine
 
 
 async def ids(conn: AsyncConnection, member: Member) -> tuple[UUID, ...]:
     """Every persona the member ever made, closed and one-time ones too: a ban may name them."""
-    return tuple(each.id for each in await _scan(conn, member))
+    return (await voices(conn, member)).ids
 
 
 async def open_ids(conn: AsyncConnection, member: Member) -> tuple[UUID, ...]:
@@ -134,7 +159,7 @@ async def speaker(conn: AsyncConnection, member: Member, actor_id: UUID) -> Spea
     for each in found:
         if each.id == actor_id and _is_open(each):
             return Speaker(
-                actor=await actors.get(conn, actor_id),
+                actor=each.actor,
                 voices=tuple(voice.id for voice in found),
                 one_time=each.one_time,
             )
@@ -160,26 +185,27 @@ def _is_open(found: _Found) -> bool:
     return found.state is ActorState.ACTIVE
 
 
+_THESE: Final = sa.select(*actors.columns()).where(any_of(tables.actors.c.id, "ids"))
+
+
 async def _scan(conn: AsyncConnection, member: Member) -> list[_Found]:
     """Look for the member's ids in batches, until twenty in a row have no persona."""
     found: list[_Found] = []
     begin = {False: 0, True: 0}  # by `one_time`
     while begin:
         asked = {
-            persona_id(member.root, index, one_time=one_time): (one_time, index)
+            persona_id: (one_time, index)
             for one_time, first in begin.items()
-            for index in range(first, first + _BATCH)
-        }
-        rows = await conn.execute(
-            sa.select(tables.actors.c.id, tables.actors.c.state).where(
-                tables.actors.c.id.in_(asked)
+            for index, persona_id in enumerate(
+                persona_ids(member.root, first, _BATCH, one_time=one_time), first
             )
-        )
+        }
+        rows = await conn.execute(_THESE, {"ids": list(asked)})
         highest: dict[bool, int] = {}
         for row in rows:
             one_time, index = asked[row.id]
             highest[one_time] = max(index, highest.get(one_time, 0))
-            found.append(_Found(index, one_time, row.id, ActorState(row.state)))
+            found.append(_Found(index, one_time, Actor.of(row)))
         begin = {
             one_time: last + 1
             for one_time, last in highest.items()

@@ -14,7 +14,7 @@ from kernel.clock import end_of_week
 from kernel.here import Here
 from kernel.schema.tables import accounts, sessions
 from kernel.sealing import Unsealable, derive, digest, seal, unseal
-from members.member import Blob, Member
+from members.member import Blob, Member, Preferences
 from members.order import stir
 from members.vault import session_tag
 
@@ -33,6 +33,13 @@ class Session:
     id: bytes
     member: Member
     key: bytes = field(repr=False)
+    preferences: Preferences
+
+
+_SEALED: Final = sa.select(sessions.c.sealed).where(
+    sessions.c.id == sa.bindparam("session_id"), sessions.c.expires >= sa.bindparam("today")
+)
+_BLOB: Final = sa.select(accounts.c.blob).where(accounts.c.id == sa.bindparam("account_id"))
 
 
 async def open(engine: AsyncEngine, here: Here, member: Member) -> str:
@@ -60,9 +67,7 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
     session_id = digest(secret)
     async with engine.connect() as conn:
         sealed: bytes | None = await conn.scalar(
-            sa.select(sessions.c.sealed).where(
-                sessions.c.id == session_id, sessions.c.expires >= here.now().date()
-            )
+            _SEALED, {"session_id": session_id, "today": here.now().date()}
         )
         if sealed is None:
             return None
@@ -70,14 +75,16 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
             account_id, root = _unseal(here, secret, sealed)
         except Unsealable:  # the node has another key now: everybody signs in again
             return None
-        blob: bytes | None = await conn.scalar(
-            sa.select(accounts.c.blob).where(accounts.c.id == account_id)
-        )
-    if blob is None:
+        kept: bytes | None = await conn.scalar(_BLOB, {"account_id": account_id})
+    if kept is None:
         return None
-    roles = Blob.open(here, account_id, root, blob).roles
-    member = Member(account_id=account_id, root=root, roles=roles)
-    return Session(id=session_id, member=member, key=derive(secret, "forms"))
+    blob = Blob.open(here, account_id, root, kept)
+    return Session(
+        id=session_id,
+        member=Member(account_id=account_id, root=root, roles=blob.roles),
+        key=derive(secret, "forms"),
+        preferences=blob.preferences,
+    )
 
 
 async def end(engine: AsyncEngine, cookie: str) -> None:

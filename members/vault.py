@@ -20,7 +20,7 @@ from argon2.low_level import Type, hash_secret_raw
 from kernel.errors import Busy, Malformed
 from kernel.here import Here
 from kernel.ids import random_uuid
-from kernel.sealing import KEY_BYTES, derive, digest, mac, seal, unseal
+from kernel.sealing import KEY_BYTES, derive, derive_many, digest, mac, seal, unseal
 
 MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 1024  # bytes, measured before anything is computed (SEC-A16)
@@ -156,8 +156,15 @@ def read_code(here: Here, code: str) -> Wrapper:
 
 def persona_id(root: bytes, index: int, *, one_time: bool) -> UUID:
     """The id of a member's persona number `index`; it looks like any other random id."""
+    (made,) = persona_ids(root, index, 1, one_time=one_time)
+    return made
+
+
+def persona_ids(root: bytes, first: int, count: int, *, one_time: bool) -> list[UUID]:
+    """The ids of `count` personas in a row."""
     label = "one-time persona" if one_time else "persona"
-    return random_uuid(derive(root, f"{label}/{index}", 16))
+    labels = [f"{label}/{index}" for index in range(first, first + count)]
+    return [random_uuid(seed) for seed in derive_many(root, labels, 16)]
 
 
 def session_tag(root: bytes) -> bytes:

@@ -1,11 +1,18 @@
-"""Who may read what: the one rule that every list, page and document adds to its WHERE (SEC-I4)."""
+"""Who may read what: the one rule that every list, page and document adds to its WHERE (SEC-I4).
 
+The conditions are fixed SQL, so a statement that holds them is put together once, and PostgreSQL
+plans it once. Who reads comes with each execution, as `viewer.values`; without those a statement
+is refused before it is sent.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from activitypub.outbox import blocks_host
+from kernel.rows import constant
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Sees
 from kernel.schema.tables import domain_blocks, follows, groups, moderators
@@ -18,54 +25,79 @@ class Viewer:
     voices: tuple[UUID, ...] = field(default=(), repr=False)
     signed_in: bool = False
 
+    @property
+    def values(self) -> Mapping[str, object]:
+        """What the conditions below ask about whoever reads."""
+        return {
+            "viewer_voices": self.voices,
+            "viewer_signed_in": self.signed_in,
+            "viewer_sees": [Sees.EVERYONE, Sees.NODE] if self.signed_in else [Sees.EVERYONE],
+        }
 
-VISITOR = Viewer()
+
+VISITOR: Final = Viewer()
+
+_VOICES: Final = sa.any_(sa.bindparam("viewer_voices", type_=sa.ARRAY(sa.Uuid)))
+_SIGNED_IN: Final = sa.bindparam("viewer_signed_in", type_=sa.Boolean)
+_SEES: Final = sa.any_(sa.bindparam("viewer_sees", type_=sa.ARRAY(sa.Text)))
 
 
-def may_see_group(viewer: Viewer, group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
+def is_mine(actor_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
+    """SQL: the actor is one of the viewer's personas."""
+    return actor_id == _VOICES
+
+
+def my_groups() -> sa.CompoundSelect[tuple[UUID]]:
+    """SQL: `group_id`s of what the viewer's personas are accepted members or moderators of.
+
+    It depends on no row around it, so PostgreSQL reads it once for a whole list.
+    """
+    member = sa.select(follows.c.followed_id.label("group_id")).where(
+        is_mine(follows.c.follower_id), follows.c.state == constant(FollowState.ACCEPTED)
+    )
+    return sa.union(member.correlate(None), _moderated())
+
+
+def _moderated() -> sa.Select[tuple[UUID]]:
+    return sa.select(moderators.c.group_id).where(is_mine(moderators.c.actor_id)).correlate(None)
+
+
+def may_see_group(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
     """SQL: the viewer may read the group `group_id` and what is in it.
 
     Groups of other nodes that we follow are for signed-in people: their own server shows them to
     everybody else.
     """
-
-    def ours(*sees: Sees) -> sa.ColumnElement[bool]:
-        here = sa.exists().where(groups.c.actor_id == group_id, groups.c.sees.in_(sees))
-        return here.correlate_except(groups)
-
-    if not viewer.signed_in:
-        return ours(Sees.EVERYONE)
-    theirs = ~sa.exists().where(groups.c.actor_id == group_id).correlate_except(groups)
-    return sa.or_(ours(Sees.EVERYONE, Sees.NODE), theirs, is_member(viewer, group_id))
+    ours = sa.exists().where(groups.c.actor_id == group_id).correlate_except(groups)
+    shown = (
+        sa.exists().where(groups.c.actor_id == group_id, groups.c.sees == _SEES)
+    ).correlate_except(groups)
+    return sa.or_(shown, sa.and_(_SIGNED_IN, ~ours), is_member(group_id))
 
 
-def is_member(viewer: Viewer, group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
+def is_member(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
     """SQL: one of the viewer's personas is an accepted member or a moderator of the group."""
-    if not viewer.voices:
-        return sa.false()
-    return sa.or_(
-        sa.exists()
-        .where(
-            follows.c.followed_id == group_id,
-            follows.c.follower_id.in_(viewer.voices),
-            follows.c.state == FollowState.ACCEPTED,
-        )
-        .correlate_except(follows),
-        moderates(viewer, group_id),
-    )
+    return group_id.in_(my_groups())
 
 
-def moderates(viewer: Viewer, group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
+def moderates(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
     """SQL: one of the viewer's personas moderates the group."""
-    if not viewer.voices:
-        return sa.false()
-    return (
-        sa.exists()
-        .where(moderators.c.group_id == group_id, moderators.c.actor_id.in_(viewer.voices))
-        .correlate_except(moderators)
+    return group_id.in_(_moderated())
+
+
+def host_is_welcome(actor: sa.FromClause) -> sa.ColumnElement[bool]:
+    """SQL: no domain block covers the actor's server; what came earlier is hidden too (SEC-L10).
+
+    The name and each domain above it are looked up, so that the length of the list of blocks does
+    not matter. Nobody blocks their own node (`domains.block`), so it is not asked about.
+    """
+    labels = sa.func.string_to_array(
+        sa.func.split_part(actor.c.host, ":", 1), ".", type_=sa.ARRAY(sa.Text)
     )
-
-
-def host_is_welcome(host: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """SQL: no domain block covers `host`; what came earlier is hidden too (SEC-L10)."""
-    return ~sa.exists().where(blocks_host(host)).correlate_except(domain_blocks)
+    each = sa.func.generate_subscripts(labels, 1).table_valued("first").render_derived()
+    domain = sa.func.array_to_string(labels[each.c.first : sa.func.cardinality(labels)], ".")
+    domains = sa.select(domain).select_from(each).correlate_except(each)
+    blocked = sa.exists().where(
+        domain_blocks.c.domain == sa.any_(sa.func.array(domains.scalar_subquery()))
+    )
+    return sa.or_(actor.c.local, ~blocked.correlate_except(domain_blocks))

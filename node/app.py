@@ -9,7 +9,7 @@ from activitypub.client import Budget, Client, Resolver
 from activitypub.deliver import Deliverer
 from activitypub.keys import Pool
 from activitypub.remote import Remote
-from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
+from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, READING, REMOTE, SETTINGS
 from inbox import discovery
 from inbox import routes as federation
 from inbox.intake import Intake
@@ -58,6 +58,7 @@ def create_app(
         blocked=Blocklist(engine).covers,
     )
     app[SETTINGS], app[HERE], app[ENGINE], app[CLIENT] = settings, here, engine, client
+    app[READING] = db.at_once(engine)
     app[REMOTE] = Remote(client=client, engine=engine, here=here, budget=Budget(clock=clock))
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from activitypub.state import ENGINE, HERE
+from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotAllowed, NotFound, Problem
 from kernel.schema.accounts import AccountState
 from kernel.schema.node import SignUp
@@ -96,7 +96,7 @@ async def _sign_up_page(
     secret = form.text("invite")
     invited = False
     if secret:
-        async with request.app[ENGINE].connect() as conn:
+        async with request.app[READING].connect() as conn:
             invited = await invitations.look(conn, secret) is not None
     return render(
         request,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
-from activitypub.state import ENGINE, HERE
+from activitypub.state import ENGINE, HERE, READING
 from groups import desk, membership
 from groups import groups as group_store
 from groups import posts as post_store
@@ -20,7 +20,6 @@ from kernel.errors import Malformed, NotFound, Problem
 from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
-from members import personas
 from moderation.standing import Speaker
 from node.pages import forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
@@ -56,9 +55,10 @@ class Task:
 
 async def moderating(conn: AsyncConnection, request: web.Request, group: Group) -> list[Speaker]:
     """The member's names that look after the group. Raises NotFound: there are none."""
-    member = session.of(request).member
+    session.of(request)
     place = await voices.place(conn, request, group)
-    found = [await personas.speaker(conn, member, p.actor.id) for p in place.moderators]
+    ids = (await session.voices(conn, request)).ids
+    found = [Speaker(actor=p.actor, voices=ids, one_time=p.one_time) for p in place.moderators]
     if not found:
         raise NotFound
     return found
@@ -72,7 +72,7 @@ async def _page(
     request: web.Request, problem: Problem | None = None, *, invitation: str = ""
 ) -> web.Response:
     session.of(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         await moderating(conn, request, group)
         held = await desk.held(conn, group)
@@ -201,7 +201,7 @@ async def _settings_page(
     request: web.Request, form: Form | None, problem: Problem | None = None
 ) -> web.Response:
     session.of(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         await moderating(conn, request, group)
     return render(
@@ -266,7 +266,7 @@ async def _guidelines_page(
     request: web.Request, form: Form | None, problem: Problem | None = None
 ) -> web.Response:
     session.of(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         await moderating(conn, request, group)
         rules = await group_store.guidelines_text(conn, group)

@@ -7,9 +7,9 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
-from activitypub.state import ENGINE, HERE, KEYS
+from activitypub.state import ENGINE, HERE, KEYS, READING
+from groups import directory, membership, threads
 from groups import groups as group_store
-from groups import membership, threads
 from groups.groups import Group, GroupSettings
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
@@ -48,9 +48,9 @@ async def _find_to_join(conn: AsyncConnection, request: web.Request, secret: str
 
 async def show_all(request: web.Request) -> web.Response:
     """GET /groups: in alphabetical order."""
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
-        found = await group_store.directory(conn, viewer, after=_after(request), limit=PAGE + 1)
+        found = await directory.page(conn, viewer, after=_after(request), limit=PAGE + 1)
     return render(
         request,
         "groups/index.html",
@@ -72,7 +72,7 @@ def _after(request: web.Request) -> tuple[str, UUID] | None:
 async def show(request: web.Request) -> web.Response:
     """GET /g/{name}."""
     before = number(request.query.get("before"))
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         group = await group_store.by_name(conn, request.match_info["name"], viewer)
         found = await threads.latest(conn, viewer, group_id=group.id, before=before, limit=PAGE + 1)
@@ -101,7 +101,7 @@ async def _new_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     session.of(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         names = [each for each in await voices.mine(conn, request) if not each.one_time]
     return render(
         request,
@@ -170,7 +170,7 @@ async def _join_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     session.of(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         group = await _find_to_join(conn, request, form.text("invitation"))
         place = await voices.place(conn, request, group)
         rules = await group_store.guidelines_text(conn, group)
@@ -219,7 +219,7 @@ async def _leave_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     session.of(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         place = await voices.place(conn, request, group)
     inside = [*place.members, *place.waiting]
@@ -249,7 +249,7 @@ async def leave(request: web.Request) -> web.Response:
 
 async def show_guidelines(request: web.Request) -> web.Response:
     """GET /g/{name}/guidelines: before joining, too."""
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         rules = await group_store.guidelines_text(conn, group)
         place = await voices.place(conn, request, group)

@@ -2,13 +2,11 @@
 
 from aiohttp import web
 
-from activitypub.state import ENGINE, HERE
-from groups import groups as group_store
-from groups import threads
+from activitypub.state import ENGINE, HERE, READING
+from groups import directory, threads
 from kernel.errors import NotFound
-from members import personas
 from moderation.visibility import VISITOR
-from node.pages import session
+from node.pages import session, voices
 from node.pages.memory import MEMORY, site
 from node.pages.render import render
 
@@ -30,11 +28,11 @@ async def show(request: web.Request) -> web.Response:
     if current is None:
         return await _front(request)
     before = number(request.query.get("before"))
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         found = await threads.latest(conn, viewer, before=before, limit=THREADS + 1)
-        mine = await group_store.directory(conn, viewer, mine=True, limit=50)
-        names = await personas.mine(conn, current.member)
+        mine = await directory.page(conn, viewer, mine=True, limit=50)
+        names = await voices.mine(conn, request)
     return render(
         request,
         "home/mine.html",
@@ -48,8 +46,8 @@ async def show(request: web.Request) -> web.Response:
 
 async def _front(request: web.Request) -> web.Response:
     node = await site(request.app[MEMORY], request.app[ENGINE])
-    async with request.app[ENGINE].connect() as conn:
-        open_groups = await group_store.directory(conn, VISITOR, limit=GROUPS)
+    async with request.app[READING].connect() as conn:
+        open_groups = await directory.page(conn, VISITOR, limit=GROUPS)
     return render(
         request,
         "home/front.html",

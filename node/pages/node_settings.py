@@ -5,7 +5,7 @@ from uuid import UUID
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub.state import ENGINE, HERE
+from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
 from kernel.schema.node import SignUp
@@ -27,7 +27,7 @@ _GONE = "This link was used already, or it is an old one. Starting the node agai
 async def show_welcome(request: web.Request) -> web.Response:
     """GET /welcome?token=: the first administrator's way in, once."""
     secret = request.query.get("token", "")
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         await _check_token(conn, secret)
         node = await node_store.read(conn)
     return _welcome_page(request, _filled(node, token=secret))
@@ -120,10 +120,10 @@ async def _page(
     invitation: str = "",
 ) -> web.Response:
     session.administrator(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         node = await node_store.read(conn)
         blocks = await domains.blocked(conn)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         waiting = await approval.waiting(conn, request.app[HERE])
     return render(
         request,

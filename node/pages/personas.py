@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from activitypub import actors as actor_store
-from activitypub.state import ENGINE, HERE, KEYS
+from activitypub.state import ENGINE, HERE, KEYS, READING
 from kernel.errors import Gone, NotAllowed, NotFound, Problem
 from kernel.schema.actors import ActorKind, ActorState
 from members import accounts
@@ -16,7 +16,7 @@ from node.pages.render import render, see_other
 
 async def show_mine(request: web.Request) -> web.Response:
     member = session.of(request).member
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         found = await persona_store.mine(conn, member)
     return render(
         request,
@@ -67,7 +67,7 @@ async def create(request: web.Request) -> web.Response:
 
 async def show(request: web.Request) -> web.Response:
     """GET /u/{name}: what anybody may know of a name that lives here."""
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         found = await actor_store.by_handle(conn, request.match_info["name"], kind=ActorKind.PERSON)
     if found is None or found.state is ActorState.SUSPENDED:
         raise NotFound

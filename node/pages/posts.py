@@ -7,7 +7,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
-from activitypub.state import ENGINE, HERE
+from activitypub.state import ENGINE, HERE, READING
 from groups import desk, reactions, threads
 from groups import groups as group_store
 from groups import posts as post_store
@@ -54,7 +54,7 @@ async def _find(conn: AsyncConnection, request: web.Request) -> Found:
 
 async def show(request: web.Request) -> web.Response:
     """GET /p/{id}: on to its place in its thread."""
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         post = await post_store.get(conn, identity(request), viewer)
         page = await threads.show(conn, post.thread_id, viewer)
@@ -70,7 +70,7 @@ async def show_reply(request: web.Request) -> web.Response:
 async def _reply_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         found = await _find(conn, request)
         page = await threads.show(conn, found.post.thread_id, found.viewer)
     used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
@@ -117,7 +117,7 @@ async def show_edit(request: web.Request) -> web.Response:
 async def _edit_page(
     request: web.Request, form: Form | None, problem: Problem | None = None
 ) -> web.Response:
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         found = await _find(conn, request)
     post = found.post
     if post.state not in (PostState.SHOWN, PostState.HELD):
@@ -163,7 +163,7 @@ async def show_delete(request: web.Request) -> web.Response:
 async def _delete_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         found = await _find(conn, request)
     if found.post.state is PostState.DELETED:
         raise NotFound
@@ -198,7 +198,7 @@ async def show_remove(request: web.Request) -> web.Response:
 async def _remove_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         found = await _find(conn, request)
         await moderating(conn, request, found.group)
     return render(
@@ -238,7 +238,7 @@ async def show_heard(request: web.Request) -> web.Response:
 async def _heard_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         found = await _find(conn, request)
     if not found.post.shown:
         raise NotFound

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from activitypub import webfinger
 from activitypub.client import Unreachable
-from activitypub.state import ENGINE, HERE, REMOTE
+from activitypub.state import HERE, READING, REMOTE
 from groups import groups as group_store
 from kernel.errors import Busy, Gone, Malformed, NotFound, Problem
 from kernel.schema.actors import ActorKind
@@ -38,7 +38,7 @@ async def _find(request: web.Request, query: str) -> str:
     actor = await webfinger.find(request.app[HERE], request.app[REMOTE], query)
     if actor.kind is not ActorKind.GROUP:
         raise NotFound
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         return group_words.path(await group_store.get(conn, actor.id, viewer))
 

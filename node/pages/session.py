@@ -6,17 +6,19 @@ from typing import Final
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub.state import ENGINE, HERE
-from kernel.errors import NotAllowed, NotFound, Problem
+from activitypub.state import ENGINE, HERE, READING
+from kernel.errors import NotAllowed, Problem
 from kernel.here import Here
-from members import accounts, personas, sessions
+from members import personas, sessions
 from members.member import Member, Preferences
+from members.personas import NOBODY, Voices
 from members.sessions import Session
-from moderation.visibility import VISITOR, Viewer
+from moderation.visibility import Viewer
 from node.pages.memory import NO_DATABASE
 
 SESSION = web.RequestKey("session", Session)
 PREFERENCES = web.RequestKey("preferences", Preferences)
+VOICES = web.RequestKey("voices", Voices)
 OVER = web.RequestKey("session is over", bool)
 
 ADMINISTRATOR: Final = "administrator"
@@ -36,15 +38,9 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     cookie = request.cookies.get(cookie_name(request.app[HERE]))
     if cookie is None or request.path.startswith(NO_DATABASE):
         return await handler(request)
-    engine, here = request.app[ENGINE], request.app[HERE]
-    session = await sessions.read(engine, here, cookie)
+    session = await sessions.read(request.app[READING], request.app[HERE], cookie)
     if session is not None:
-        try:
-            async with engine.connect() as conn:
-                request[PREFERENCES] = await accounts.preferences(conn, here, session.member)
-            request[SESSION] = session
-        except NotFound:  # the account was closed between the two questions
-            session = None
+        request[SESSION], request[PREFERENCES] = session, session.preferences
     request[OVER] = session is None
     response = await handler(request)
     forget_if_over(request, response)
@@ -123,9 +119,16 @@ def administrator(request: web.Request) -> Session:
     return session
 
 
-async def viewer(conn: AsyncConnection, request: web.Request) -> Viewer:
-    """Who reads: every name of the member, in memory only."""
+async def voices(conn: AsyncConnection, request: web.Request) -> Voices:
+    """Every name of whoever is signed in, looked for once in a request; nobody has none."""
     session = request.get(SESSION)
     if session is None:
-        return VISITOR
-    return Viewer(await personas.ids(conn, session.member), signed_in=True)
+        return NOBODY
+    if VOICES not in request:
+        request[VOICES] = await personas.voices(conn, session.member)
+    return request[VOICES]
+
+
+async def viewer(conn: AsyncConnection, request: web.Request) -> Viewer:
+    """Who reads: every name of the member, in memory only."""
+    return Viewer((await voices(conn, request)).ids, signed_in=SESSION in request)

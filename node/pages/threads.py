@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub.state import ENGINE, HERE
+from activitypub.state import ENGINE, HERE, READING
 from groups import desk, membership, threads
 from groups import groups as group_store
 from groups import posts as post_store
@@ -68,7 +68,7 @@ async def show(request: web.Request) -> web.Response:
     """GET /t/{id}."""
     after = number(request.query.get("after")) or 0
     thread_id = identity(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         page = await threads.show(conn, thread_id, viewer, after=after)
         group = await group_store.get(conn, page.root.group_id, viewer)
@@ -154,7 +154,7 @@ async def _new_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     session.of(request)
-    async with request.app[ENGINE].connect() as conn:
+    async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         place = await voices.place(conn, request, group)
     choices = voices.choices(request, place.may_post(group), f"start in {group.id}", form)

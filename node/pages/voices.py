@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.keys import KeyPair
 from activitypub.state import HERE, KEYS
 from groups import membership
-from groups.groups import Group
-from groups.membership import Membership
+from groups.groups import Group, Membership
 from kernel.errors import Malformed, NotFound, TooMany
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining, Posts
@@ -126,9 +125,8 @@ def may_be_new(group: Group) -> bool:
 
 
 async def mine(conn: AsyncConnection, request: web.Request) -> Sequence[Persona]:
-    """The names of whoever is signed in; nobody has none."""
-    current = request.get(session.SESSION)
-    return [] if current is None else await personas.mine(conn, current.member)
+    """The open names of whoever is signed in; nobody has none."""
+    return (await session.voices(conn, request)).mine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,10 +173,13 @@ class Place:
 
 
 async def place(conn: AsyncConnection, request: web.Request, group: Group) -> Place:
-    """How whoever is signed in stands in the group."""
+    """How whoever is signed in stands in the group, by each of their open names."""
     speakers = await mine(conn, request)
-    found = await membership.of(conn, group, [p.actor.id for p in speakers])
-    return Place(speakers=speakers, memberships=found)
+    ids = [p.actor.id for p in speakers]
+    found = group.memberships
+    if found is None:  # read for nobody: somebody who was invited sees it before they belong
+        found = await membership.of(conn, group, ids)
+    return Place(speakers=speakers, memberships=[m for m in found if m.persona_id in ids])
 
 
 def pace(request: web.Request) -> None:

@@ -5,6 +5,10 @@ from datetime import datetime
 from typing import Final
 
 _TONES: Final = 6
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
 
 
 def moment(then: datetime, now: datetime) -> str:
@@ -20,12 +24,12 @@ def moment(then: datetime, now: datetime) -> str:
     days = hours // 24
     if days < 7:
         return "yesterday" if days == 1 else f"{days} days ago"
-    return f"{then.day} {then:%B %Y}"
+    return f"{then.day} {_MONTHS[then.month - 1]} {then.year}"
 
 
 def stamp(then: datetime) -> str:
     """The whole time, for those who want to know."""
-    return f"{then.day} {then:%B %Y, %H:%M} UTC"
+    return f"{then.day} {_MONTHS[then.month - 1]} {then.year}, {then.hour:02}:{then.minute:02} UTC"
 
 
 def tone(address: str) -> int:

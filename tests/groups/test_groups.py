@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub.actors import Actor
-from groups import desk, membership, threads
+from groups import desk, directory, membership, threads
 from groups import groups as group_store
 from groups.admission import Draft, GuidelinesChanged
 from groups.groups import Group, GroupSettings
@@ -232,7 +232,7 @@ async def test_a_group_is_seen_by_whom_it_says(
 
     async def found(viewer: Viewer) -> bool:
         async with alder.engine.connect() as conn:
-            listed = bool(await group_store.directory(conn, viewer))
+            listed = bool(await directory.page(conn, viewer))
             lines = bool(await threads.latest(conn, viewer, group_id=group.id))
             try:
                 await threads.show(conn, post.thread_id, viewer)
