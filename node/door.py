@@ -86,13 +86,13 @@ class House:
 class Door(web.RequestHandler):
     """One connection, as aiohttp keeps it, and what it is waiting for."""
 
-    __slots__ = ("_came", "_house", "_request", "phase", "since", "until")
+    __slots__ = ("_came", "_house", "_request", "_unreadable", "phase", "since", "until")
 
     def __init__(
         self, house: House, manager: web.Server, *, loop: AbstractEventLoop, **settings: Any
     ) -> None:
         super().__init__(manager, loop=loop, **settings)
-        self._house, self._came = house, 0
+        self._house, self._came, self._unreadable = house, 0, False
         self._request: web.BaseRequest | None = None
         self.phase, self.since, self.until = Phase.IDLE, loop.time(), 0.0
 
@@ -166,6 +166,7 @@ class Door(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what is no HTTP, and the last one: it quotes nothing (SEC-F7)."""
+        self._unreadable = True
         log.warning("a request could not be read", extra={"why": type(exc).__name__})
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was under way")
@@ -175,7 +176,7 @@ class Door(web.RequestHandler):
         self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
     ) -> None:
         """A line per request; what could not be read as one has none (SEC-D14)."""
-        if isinstance(request, web.Request):
+        if not self._unreadable:
             super().log_access(request, response, time)
 
 
