@@ -46,6 +46,9 @@ class Patience:
     look: float = 1.0  # how often all of them are looked at
 
 
+PATIENCE: Final = Patience()
+
+
 class Phase(Enum):
     """What a connection waits for."""
 
@@ -62,7 +65,7 @@ class House:
     Several nodes in one process have one each.
     """
 
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience = PATIENCE
     places: int = MAX_CONNECTIONS
     doors: set["Door"] = field(default_factory=set)
 

@@ -56,7 +56,7 @@ class Way:
         """As `say`; stops sending once the other side has closed."""
         reader, writer = await self.open()
         sending = asyncio.ensure_future(_send(writer, parts))
-        whole = b""
+        whole = bytearray()
         try:
             async with asyncio.timeout(SECONDS):
                 with contextlib.suppress(ConnectionError):
@@ -66,7 +66,7 @@ class Way:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             writer.transport.abort()
-        return Said(list(_answers(whole)), whole)
+        return Said(list(_answers(bytes(whole))), bytes(whole))
 
 
 async def _send(writer: asyncio.StreamWriter, parts: Iterable[bytes]) -> None:
@@ -76,20 +76,19 @@ async def _send(writer: asyncio.StreamWriter, parts: Iterable[bytes]) -> None:
             await writer.drain()
 
 
-def _answers(rest: bytes) -> Iterable[Answer]:
-    while rest:
-        head, end, rest = rest.partition(b"\r\n\r\n")
-        assert end, head
-        first, *lines = head.decode("latin-1").split("\r\n")
+def _answers(whole: bytes) -> Iterable[Answer]:
+    at = 0
+    while at < len(whole):
+        end = whole.index(b"\r\n\r\n", at)
+        first, *lines = whole[at:end].decode("latin-1").split("\r\n")
         headers = {
             name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)
         }
-        status = int(first.split(" ")[1])
-        if status == 100:
-            continue
-        length = int(headers.get("content-length", len(rest)))
-        yield Answer(status, headers, rest[:length])
-        rest = rest[length:]
+        status, at = int(first.split(" ")[1]), end + 4
+        if status != 100:
+            length = int(headers.get("content-length", len(whole) - at))
+            yield Answer(status, headers, whole[at : at + length])
+            at += length
 
 
 def request(
