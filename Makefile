@@ -2,7 +2,7 @@
 PY ?= .venv/bin/python
 CODE = activitypub bench groups inbox kernel members moderation node resources tests
 
-.PHONY: check format lint types imports quick test install
+.PHONY: check format lint types imports quick quick-O test install
 
 check: lint types imports quick
 
@@ -27,6 +27,11 @@ imports:
 
 quick:
 	$(PY) -m pytest -q -m "not slow and not browser"
+
+# The same once more without asserts outside of the tests: no check may be one (SEC-D15).
+quick-O:
+	PYTHONOPTIMIZE=1 $(PY) -m pytest -q -m "not slow and not browser" \
+		-W "ignore:assertions not in test modules:pytest.PytestConfigWarning"
 
 test:
 	$(PY) -m pytest

@@ -21,7 +21,7 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import problems
+from node import door, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -44,7 +44,12 @@ def create_app(
     if settings.origin is None:
         raise Misconfigured("Say where this node lives: --origin https://your.domain")
     app = web.Application(
-        middlewares=[headers.middleware, problems.middleware, *pages.middlewares()],
+        middlewares=[
+            headers.middleware,
+            door.middleware,
+            problems.middleware,
+            *pages.middlewares(),
+        ],
         client_max_size=MAX_BODY,
     )
     here = Here(

@@ -16,6 +16,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from kernel.db import describe
+from node.quiet import Storm
 
 _OURS = frozenset(
     {"activitypub", "groups", "inbox", "kernel", "members", "moderation", "node", "resources"}
@@ -52,6 +53,8 @@ def _pairs(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
     yield "event", record.getMessage() if ours else record.msg
     if ours:
         yield from ((k, v) for k, v in vars(record).items() if k not in _STANDARD)
+    elif hasattr(record, "left_out"):
+        yield "left_out", record.left_out
     if record.exc_info and record.exc_info[1] is not None:
         yield from _error(record.exc_info[1])
 
@@ -78,12 +81,18 @@ def set_up(level: str, stream: TextIO | None = None) -> None:
     """Send every log line to `stream` (standard error unless told) in our form, from `level` up."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(LineFormatter())
+    handler.addFilter(Storm(ours=_may_repeat))
     logging.raiseExceptions = False  # what cannot be formatted is dropped, not printed raw
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     for name in _OURS:
         logging.getLogger(name).setLevel(level.upper())
+
+
+def _may_repeat(name: str) -> bool:
+    """Whether an event of this logger names a row or a peer; what a stranger sent is said once."""
+    return name.partition(".")[0] in _OURS and name != "node.door"
 
 
 def on_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -18,9 +18,9 @@ from kernel.errors import Misconfigured
 from kernel.schema.tables import invitations, node
 from kernel.settings import Settings, is_loopback
 from members import invitations as invitation_store
-from node import worker
+from node import door, worker
 from node.app import create_app
-from node.logs import RequestLog, on_loop_error
+from node.logs import on_loop_error
 from node.opening import Say, database, known_origin, prepare_directory
 from node.signals import interruptibly, stoppable
 
@@ -111,17 +111,10 @@ async def _answering(
     """
     app = create_app(settings, database_url=url)
     app.cleanup_ctx.append(_worker)
-    runner = web.AppRunner(
-        app,
-        access_log_class=RequestLog,
-        access_log=logging.getLogger("node.requests"),
-        handler_cancellation=False,
-        auto_decompress=False,  # a packed body is refused unopened (SEC-D1)
-        shutdown_timeout=FINISH_SECONDS,
-    )
+    runner = web.AppRunner(app, handler_cancellation=False, shutdown_timeout=FINISH_SECONDS)
     try:
         await runner.setup()
-        await web.SockSite(runner, listener).start()
+        await door.site(runner, listener).start()
         yield app
     finally:
         await runner.cleanup()

@@ -32,8 +32,10 @@ from kernel.schema.tables import metadata
 from kernel.settings import Settings
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from node import worker
+from node import door, worker
 from node.app import create_app
+from node.door import House
+from node.serve import bind
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
@@ -263,9 +265,9 @@ class Nodes:
             resolver=self.names,
             clock=self.clock,
         )
-        runner = web.AppRunner(app, access_log=None, auto_decompress=False)
+        runner = web.AppRunner(app)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = door.site(runner, bind("127.0.0.1", 0), house=House())
         await site.start()
         port = runner.addresses[0][1]
         self.names.ports[name] = port

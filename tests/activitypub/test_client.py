@@ -10,10 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from activitypub import keys, signatures
 from activitypub.client import Budget, Client, Unreachable, is_activity_type
@@ -25,6 +21,7 @@ from kernel.clock import utcnow
 from kernel.errors import Gone, Malformed, NotFound, TooMany
 from tests.activitypub.hostile import ACTIVITY, Names, Server, answer, moved, serve
 from tests.activitypub.test_addresses import INSIDE
+from tests.certificates import self_signed
 
 LOOPBACK = parse_networks(["127.0.0.0/8"])
 PAIR = keys.generate()
@@ -397,27 +394,7 @@ async def test_sec_R3_a_post_is_not_redirected(made: Made) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate of `alder.test` with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "alder.test")])
-    today = utcnow()
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("alder.test")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "alder.pem"
-    path.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        + made.public_bytes(Encoding.PEM)
-    )
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls") / "alder.pem", "alder.test")
 
 
 def serving(certificate: Path) -> ssl.SSLContext:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 CODE = Path(__file__).parents[2]
 PATIENCE = 90.0
@@ -65,8 +66,8 @@ class Serving:
             if "is ready" in line:
                 return
         code = self.process.wait()
-        assert self.process.stderr is not None
-        raise AssertionError(f"serve ended with {code}: {self.process.stderr.read()}")
+        said = self.process.stderr.read() if self.process.stderr else "see its log"
+        raise AssertionError(f"serve ended with {code}: {said}")
 
     def get(self, path: str = "/") -> int:
         """The status of a page."""
@@ -78,12 +79,22 @@ class Serving:
         """Ask it to stop, wait until it did."""
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=PATIENCE)
-        return Ended(self.process.returncode, "\n".join([*self.lines, out]), err)
+        return Ended(self.process.returncode, "\n".join([*self.lines, out]), err or "")
 
 
 @contextmanager
-def serving(data_dir: Path, *words: str, port: int, **variables: str) -> Iterator[Serving]:
-    """A node on 127.0.0.1 at `port`, ready; killed at the end if it still runs."""
+def serving(
+    data_dir: Path,
+    *words: str,
+    port: int,
+    patience: float = PATIENCE,
+    log: IO[bytes] | None = None,
+    **variables: str,
+) -> Iterator[Serving]:
+    """A node on 127.0.0.1 at `port`, ready; killed at the end, or after `patience` seconds.
+
+    Its log goes into `log`, where one is given: it has to, if more than a pipe holds will be said.
+    """
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "node.cli", "serve", "--data-dir", str(data_dir)),
@@ -93,10 +104,10 @@ def serving(data_dir: Path, *words: str, port: int, **variables: str) -> Iterato
         env=environment(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=log or subprocess.PIPE,
         text=True,
     )
-    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog = threading.Timer(patience, process.kill)
     watchdog.start()
     try:
         serve = Serving(process, port)
@@ -108,8 +119,8 @@ def serving(data_dir: Path, *words: str, port: int, **variables: str) -> Iterato
             process.terminate()
             process.wait(PATIENCE)
         for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            stream.close()
+            if stream is not None:
+                stream.close()
 
 
 def free_port() -> int:
