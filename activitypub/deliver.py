@@ -23,6 +23,7 @@ from activitypub import signatures
 from activitypub.client import Answer, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
 from activitypub.remote import Remote
+from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.schema.tables import activities, actors, deliveries, peers
 
@@ -232,6 +233,7 @@ class Deliverer:
             return Setback(reason=str(answer.status), retry_after=_retry_after(answer))
         if answer.status >= 300:
             await self._note_refusal(row, answer)
+        reached(Point.AFTER_ACCEPTED)
         return None
 
     async def _signer(self, row: Row) -> Signer:

@@ -22,6 +22,7 @@ from inbox.gather import gather
 from inbox.unwrap import Inner, unwrap
 from kernel.db import describe
 from kernel.errors import NotFound, Problem, TooMany
+from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.federation import ReceivedState
@@ -131,6 +132,7 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
             )
             await _handle(arrival, alone=len(inners) == 1)
         await claim.mark(conn, [row], ReceivedState.DONE)
+        reached(Point.BEFORE_COMMIT)
 
 
 async def _handle(arrival: Arrival, *, alone: bool) -> None:
