@@ -18,9 +18,7 @@ def durable_postgres() -> Iterator[Server]:
 
 
 @pytest.fixture
-async def world(
-    durable_postgres: Server, tmp_path: Path, quick_keys: None
-) -> AsyncIterator[World]:
+async def world(durable_postgres: Server, tmp_path: Path, quick_keys: None) -> AsyncIterator[World]:
     """Alder with a group, birch and cedar with a member of it each."""
     made = await World.make(Nodes(durable_postgres, TEMPLATE, tmp_path))
     yield made

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 
-from tests.nodes import Names, Node
+from tests.nodes import Node
 
 
 class Front:

@@ -185,11 +185,11 @@ async def kept_once(sender: Node, receiver: Node) -> int:
     """
     async with receiver.engine.connect() as conn:
         rows = await conn.execute(
-            sa.text("SELECT activity_uri, state FROM received WHERE origin = :origin").bindparams(
+            sa.text("SELECT activity_uri FROM received WHERE origin = :origin").bindparams(
                 origin=sender.origin
             )
         )
-        kept = {uri: state for uri, state in rows}
+        kept = set(rows.scalars())
     lost = [uri for uri in await told(sender, receiver) if uri not in kept]
     assert not lost, f"{receiver.name} answered {sender.name} and lost {lost}"
     return len(kept)

@@ -51,8 +51,7 @@ async def view(node: Node, group_uri: str) -> View:
                 after = page.next_after
             uris = {post.id: post.uri for post in found}
             shown[uris[thread_id]] = {
-                post.uri: _seen(post, uris.get(post.parent_id or 0))
-                for post in found
+                post.uri: _seen(post, uris.get(post.parent_id or 0)) for post in found
             }
     return shown
 

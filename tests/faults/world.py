@@ -91,9 +91,7 @@ class World:
             self.gone.append(source)
             await node.delete(speaker, uri)
 
-    async def _posts(
-        self, node: Node, which: sa.ColumnElement[bool]
-    ) -> list[tuple[str, str]]:
+    async def _posts(self, node: Node, which: sa.ColumnElement[bool]) -> list[tuple[str, str]]:
         """(id, Markdown) of what is shown, newest first."""
         async with node.engine.connect() as conn:
             rows = await conn.execute(
@@ -140,7 +138,5 @@ async def waiting(node: Node) -> int:
     """What came and is not dealt with, and what has to go and did not."""
     async with node.engine.connect() as conn:
         came = sa.select(sa.func.count()).where(received.c.state == "new").scalar_subquery()
-        to_go = (
-            sa.select(sa.func.count()).where(deliveries.c.parked.is_(None)).scalar_subquery()
-        )
+        to_go = sa.select(sa.func.count()).where(deliveries.c.parked.is_(None)).scalar_subquery()
         return await conn.scalar(sa.select(came + to_go)) or 0
