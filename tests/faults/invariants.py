@@ -84,11 +84,17 @@ ALWAYS: Final[Mapping[str, str]] = {
         WHERE a.kind = 'Announce' AND a.body <> ''
         GROUP BY a.actor_uri, a.object_uri HAVING count(*) > 1
     """,
-    "each shown post of a group that federates was passed on by it, with its newest words": """
+    "each shown post of a group with readers elsewhere was passed on, with its newest words": """
         SELECT p.uri FROM posts p
         JOIN groups s ON s.actor_id = p.group_id AND s.sees = 'everyone'
         JOIN actors g ON g.id = p.group_id
-        WHERE p.state = 'shown' AND NOT EXISTS (
+        WHERE p.state = 'shown' AND EXISTS (
+            SELECT 1 FROM follows f
+            JOIN actors who ON who.id = f.follower_id AND NOT who.local AND who.host <> (
+                SELECT author.host FROM actors author WHERE author.id = p.author_id)
+            JOIN peers ON peers.host = who.host AND peers.wrapped
+            WHERE f.followed_id = p.group_id AND f.state = 'accepted')
+        AND NOT EXISTS (
             SELECT 1 FROM activities said
             JOIN activities passed ON passed.object_uri = said.uri
                 AND passed.kind = 'Announce' AND passed.actor_uri = g.uri AND passed.body <> ''
