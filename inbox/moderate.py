@@ -95,6 +95,8 @@ async def _block(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
     group = await group_store.get(arrival.conn, found.id)
     await _authorised(arrival, group)
     person = await actor_store.by_uri(arrival.conn, uri)
+    if person is None and undo:
+        return  # nobody was banned; should the ban come later, it is void
     if person is None:
         raise NotFound
     if undo:
