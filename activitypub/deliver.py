@@ -24,6 +24,7 @@ from activitypub.queue import Claim, Outcome, Queue, Row, Setback
 from activitypub.remote import Remote
 from kernel.db import describe
 from kernel.errors import NotFound
+from kernel.faults import Point, reached
 from kernel.here import Here
 
 log = logging.getLogger(__name__)
@@ -185,6 +186,7 @@ class Deliverer:
             if row.parcel.body:
                 await self._post(row, self._signer(row, work), outcome)
             if outcome.setback is None:
+                reached(Point.AFTER_ACCEPTED)
                 outcome.done.append(row.id)
         except (DBAPIError, OSError):
             raise

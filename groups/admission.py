@@ -29,6 +29,10 @@ class GuidelinesChanged(Conflict):
     title = "Please read the guidelines first"
 
 
+class NotAMember(NotAllowed):
+    """Only members may post here, and this is none, or none yet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """What a member of ours wants to say. `source` is Markdown; `language` BCP 47."""
@@ -195,7 +199,7 @@ def decide(
     if settings is None or known.moderates:
         return PostState.SHOWN
     if not known.member and settings.posts is not Posts.ANYONE:
-        raise NotAllowed("Only members can post in this group. You can join it first.")
+        raise NotAMember("Only members can post in this group. You can join it first.")
     if settings.posts is Posts.APPROVED and not known.approved:
         raise NotAllowed("In this group a moderator says who may post. They have not said so yet.")
     if speaker.one_time and not settings.one_time:

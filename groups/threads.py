@@ -121,19 +121,15 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
 
 
 async def count_out(conn: AsyncConnection, post: Post) -> None:
-    """A post is no longer shown: a reply is counted off; a root leaves the lists, if unanswered."""
-    if post.is_root:
-        await conn.execute(
-            sa.update(threads)
-            .where(threads.c.id == post.thread_id)
-            .values(shown=threads.c.replies > 0)
-        )
-    else:
-        await conn.execute(
-            sa.update(threads)
-            .where(threads.c.id == post.thread_id)
-            .values(replies=sa.func.greatest(threads.c.replies - 1, 0))
-        )
+    """A post is no longer shown: it is counted off; with its last one a thread leaves the lists."""
+    await conn.execute(
+        sa.select(threads.c.id).where(threads.c.id == post.thread_id).with_for_update()
+    )  # what is counted in beside this is seen below
+    left = sa.exists().where(posts.c.thread_id == post.thread_id, posts.c.state == PostState.SHOWN)
+    fewer = {} if post.is_root else {"replies": sa.func.greatest(threads.c.replies - 1, 0)}
+    await conn.execute(
+        sa.update(threads).where(threads.c.id == post.thread_id).values(shown=left, **fewer)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

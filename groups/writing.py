@@ -144,6 +144,7 @@ _COUNT_IN = (
     .values(
         replies=threads.c.replies + _COUNT.c.more,
         latest_id=sa.func.greatest(threads.c.latest_id, _COUNT.c.latest_id),
+        shown=True,
     )
 )
 
@@ -157,6 +158,6 @@ async def count_in(conn: AsyncConnection, thread_id: int, post_id: int) -> None:
         .values(
             replies=threads.c.replies + is_reply,
             latest_id=sa.func.greatest(threads.c.latest_id, post_id),
-            shown=sa.or_(threads.c.shown, threads.c.id == post_id),
+            shown=True,
         )
     )

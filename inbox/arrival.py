@@ -28,6 +28,7 @@ class Gathered:
     gone: bool = False
     moderates: bool = False  # the actor moderates the group that passed the activity on
     ancestor: str | None = None  # nearest ancestor that is known here
+    lost: str | None = None  # or an ancestor that its own server no longer has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,25 +1,22 @@
 """Delete: by the author, by a desk, or of an actor (WIRE-G17, WIRE-G24, WIRE-S16; SEC-S25)."""
 
-from datetime import timedelta
-
-from sqlalchemy.dialects.postgresql import insert
-
 from activitypub import outbox, remote
 from groups import desk, telling, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.posts import Post
-from inbox.arrival import Arrival
+from inbox import burials
+from inbox.arrival import Arrival, NotYet
 from kernel.errors import NotAllowed
 from kernel.schema.posts import PostState
-from kernel.schema.tables import posts, tombstones
-from kernel.urls import same_origin
-
-BURIED = timedelta(days=30)
+from kernel.schema.tables import posts
 
 
 async def receive(arrival: Arrival) -> None:
-    """Take a post, or everything an actor said, away. Raises NotAllowed: it is not theirs."""
+    """Take a post, or everything an actor said, away.
+
+    Raises NotAllowed: it is not theirs. Raises NotYet: a group took away what may still come.
+    """
     uri = arrival.activity.object_uri
     if uri == arrival.activity.actor:
         if arrival.group is not None:
@@ -28,6 +25,8 @@ async def receive(arrival: Arrival) -> None:
         return
     post = await post_store.by_uri(arrival.conn, uri)
     if post is None:
+        if arrival.group is not None and arrival.gathered.moderates and arrival.patient:
+            raise NotYet
         await _bury(arrival, uri)
         return
     if post.author_uri == arrival.activity.actor:
@@ -74,15 +73,8 @@ async def _bury(arrival: Arrival, uri: str) -> None:
 
     A group's word is not enough: the post's own server has to say so too (WIRE-G17).
     """
-    if not same_origin(uri, arrival.activity.actor) or arrival.here.is_local(uri):
-        return
-    if arrival.group is not None and not arrival.gathered.gone:
-        return
-    await arrival.conn.execute(
-        insert(tombstones)
-        .values(uri=uri, until=arrival.here.now().date() + BURIED)
-        .on_conflict_do_nothing()
-    )
+    if arrival.group is None or arrival.gathered.gone:
+        await burials.bury(arrival, uri)
 
 
 async def _close(arrival: Arrival) -> None:

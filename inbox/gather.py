@@ -15,7 +15,7 @@ from groups import posts as post_store
 from groups.groups import Group
 from inbox.arrival import Gathered
 from inbox.said import own_note
-from kernel.errors import Malformed, NotAllowed, NotFound, Problem
+from kernel.errors import Gone, Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.urls import host_of, same_origin
@@ -27,6 +27,15 @@ MAX_CLIMB = 50  # WIRE-G45
 _AT_ONCE = timedelta(0)
 _ACTORS = {kind.value for kind in ActorKind}
 _DECISIONS = frozenset({ActivityKind.BLOCK, ActivityKind.LOCK, ActivityKind.REMOVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A post and those of its ancestors that were read, oldest first, and what is above them."""
+
+    notes: tuple[Note, ...]
+    known: str | None = None  # an ancestor that is here
+    lost: str | None = None  # or one that its own server no longer has
 
 
 @dataclass(slots=True)
@@ -76,8 +85,8 @@ class Gatherer:
         async with self.engine.connect() as conn:
             return await post_store.by_uri(conn, uri) is not None
 
-    async def chain(self, note: Note) -> tuple[tuple[Note, ...], str | None]:
-        """`note` and its missing ancestors, oldest first, and the ancestor known here, if any.
+    async def chain(self, note: Note) -> Chain:
+        """`note` and its ancestors up to one that is known here, or lost.
 
         Safe against cycles and endless chains (WIRE-G45, SEC-D5).
         """
@@ -85,12 +94,15 @@ class Gatherer:
         parent = note.parent
         while parent is not None and len(notes) <= MAX_CLIMB and parent not in seen:
             if await self.is_known(parent):
-                return tuple(reversed(notes)), parent
+                return Chain(tuple(reversed(notes)), known=parent)
             seen.add(parent)
-            found = await self.note(parent)
+            try:
+                found = await self.note(parent)
+            except (Gone, NotFound):
+                return Chain(tuple(reversed(notes)), lost=parent)
             notes.append(found)
             parent = found.parent
-        return tuple(reversed(notes)), None
+        return Chain(tuple(reversed(notes)))
 
     async def moderates(self, actor_uri: str, group: Group) -> bool:
         """Whether a group elsewhere lists the actor, or the actor is on its server (WIRE-G17)."""
@@ -105,7 +117,7 @@ class Gatherer:
     async def nearest_known(self, note: Note) -> str | None:
         """The nearest ancestor known here; unreadable ancestors end the climb."""
         try:
-            return (await self.chain(note))[1]
+            return (await self.chain(note)).known
         except (Problem, Unreachable):
             return None
 
@@ -169,8 +181,8 @@ async def _gather_said(
     if note is None:
         return Gathered(people=it.people)
     if by_group:
-        notes, ancestor = await it.chain(note)
-        return Gathered(notes=notes, people=it.people, ancestor=ancestor)
+        chain = await it.chain(note)
+        return Gathered(notes=chain.notes, people=it.people, ancestor=chain.known, lost=chain.lost)
     ancestor = await it.nearest_known(note) if note.parent else None
     return Gathered(notes=(note,), people=it.people, ancestor=ancestor)
 

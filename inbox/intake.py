@@ -18,6 +18,7 @@ from activitypub.outbox import blocks_host
 from inbox.claim import CHANNEL, PLAIN_CHANNEL
 from kernel import db
 from kernel.arrays import Rows, any_of
+from kernel.faults import Point, reached
 from kernel.schema.actors import ActorState
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import actors, domain_blocks, peers, received
@@ -119,6 +120,7 @@ class Intake:
             for number, row in enumerate(rows):
                 if row.again and number not in stale:
                     await conn.execute(_renew(row))
+            reached(Point.BEFORE_COMMIT)
         return stale
 
 

@@ -6,18 +6,26 @@ from groups import desk, telling
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
-from inbox.arrival import Arrival
+from inbox import burials
+from inbox.arrival import Arrival, NotYet
 from kernel.errors import NotAllowed, NotFound
 from kernel.schema.actors import ActorKind
 
 
 async def receive(arrival: Arrival) -> None:
     """Apply what a moderator decided. Raises NotAllowed: they do not moderate that group."""
-    await act(arrival, arrival.activity, undo=False)
+    if not await burials.is_buried(arrival.conn, arrival.activity.id):
+        await act(arrival, arrival.activity, undo=False)
 
 
 async def act(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
-    """The `decision` that arrived, or with `undo` the one that an Undo holds."""
+    """The `decision` that arrived, or with `undo` the one that an Undo holds.
+
+    What is undone is remembered, since it may come after its Undo. Raises NotYet: what the
+    decision is about may still come.
+    """
+    if undo:
+        await burials.bury(arrival, decision.id)
     if decision.kind == ActivityKind.BLOCK:
         await _block(arrival, decision, undo=undo)
     elif decision.kind == ActivityKind.LOCK:
@@ -43,6 +51,8 @@ async def _authorised(arrival: Arrival, group: Group) -> None:
 
 async def _lock(arrival: Arrival, uri: str, *, undo: bool) -> None:
     post = await post_store.by_uri(arrival.conn, uri)
+    if post is None and arrival.patient:
+        raise NotYet
     if post is None or not post.is_root:
         raise NotFound
     group = await group_store.get(arrival.conn, post.group_id)
@@ -63,7 +73,7 @@ async def _remove(arrival: Arrival, uri: str) -> None:
     """`Remove` of a post from its group is a removal like any other (WIRE 7.2)."""
     post = await post_store.by_uri(arrival.conn, uri)
     if post is None:
-        raise NotFound
+        raise NotYet if arrival.patient else NotFound
     group = await group_store.get(arrival.conn, post.group_id)
     await _authorised(arrival, group)
     await desk.remove(
@@ -85,6 +95,8 @@ async def _block(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
     group = await group_store.get(arrival.conn, found.id)
     await _authorised(arrival, group)
     person = await actor_store.by_uri(arrival.conn, uri)
+    if person is None and undo:
+        return  # nobody was banned; should the ban come later, it is void
     if person is None:
         raise NotFound
     if undo:

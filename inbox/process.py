@@ -22,6 +22,7 @@ from inbox.gather import gather
 from inbox.unwrap import Inner, unwrap
 from kernel.db import describe
 from kernel.errors import NotFound, Problem, TooMany
+from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.federation import ReceivedState
@@ -93,7 +94,7 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
         signer = await actor_store.by_uri(conn, row.signer_uri)
         if signer is None:
             raise NotFound
-        group = await _passing_group(conn, outer, signer)
+        group = await _passing_group(conn, outer, signer, patient=row.attempts <= PATIENCE)
         if await domains.is_blocked(conn, signer.host):
             raise NotFound
     if outer.kind not in set(ActivityKind):
@@ -131,6 +132,7 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
             )
             await _handle(arrival, alone=len(inners) == 1)
         await claim.mark(conn, [row], ReceivedState.DONE)
+        reached(Point.BEFORE_COMMIT)
 
 
 async def _handle(arrival: Arrival, *, alone: bool) -> None:
@@ -162,19 +164,25 @@ def _thread_name(outer: Activity, group: Group | None) -> str | None:
     return context
 
 
-async def _passing_group(conn: AsyncConnection, outer: Activity, signer: Actor) -> Group | None:
-    """The followed group whose Announce it is; other Announces are boosts (WIRE-G14, WIRE-G18)."""
+async def _passing_group(
+    conn: AsyncConnection, outer: Activity, signer: Actor, *, patient: bool
+) -> Group | None:
+    """The followed group whose Announce it is; other Announces are boosts (WIRE-G14, WIRE-G18).
+
+    Raises NotYet: we asked to follow it, and its Accept may be on its way (WIRE-Q3).
+    """
     if outer.kind != ActivityKind.ANNOUNCE or signer.kind is not ActorKind.GROUP:
         return None
     local = actors.alias("local_follower")
-    followed = await conn.scalar(
-        sa.select(follows.c.follower_id)
+    states = await conn.scalars(
+        sa.select(follows.c.state)
         .join(local, local.c.id == follows.c.follower_id)
-        .where(
-            follows.c.followed_id == signer.id,
-            follows.c.state == FollowState.ACCEPTED,
-            local.c.local,
-        )
-        .limit(1)
+        .where(follows.c.followed_id == signer.id, local.c.local)
+        .distinct()
     )
-    return await group_store.get(conn, signer.id) if followed is not None else None
+    found = frozenset(states)
+    if FollowState.ACCEPTED in found:
+        return await group_store.get(conn, signer.id)
+    if found and patient:
+        raise NotYet
+    return None

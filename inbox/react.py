@@ -13,6 +13,7 @@ from groups import groups as group_store
 from groups import posts as post_store
 from groups import telling
 from groups.posts import Post
+from inbox import burials
 from inbox.arrival import Arrival, NotYet
 from kernel.errors import NotFound
 from kernel.schema.posts import ReactionKind
@@ -38,6 +39,8 @@ async def receive(arrival: Arrival) -> None:
     group = await group_store.get(arrival.conn, post.group_id)
     if not group.federates:
         raise NotFound
+    if await burials.is_buried(arrival.conn, arrival.activity.id):
+        return
     kind = _KINDS[ActivityKind(arrival.activity.kind)]
     added = await arrival.conn.execute(
         insert(reactions)
@@ -77,6 +80,8 @@ async def undo(arrival: Arrival, uri: str, kind: str | None, object_uri: str | N
     removed = found.all()
     for post_id, reaction_uri in removed:
         await _remove(arrival, post_id, reaction_uri)
+    if not removed and kind in _KINDS:
+        await burials.bury(arrival, uri)
     return bool(removed) or kind in _KINDS
 
 

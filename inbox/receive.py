@@ -13,6 +13,7 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
 from inbox.intake import Intake, Row, Stale
 from kernel.errors import Busy, Gone, Malformed, NotAllowed, Unproven
+from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.urls import host_of, origin_of, same_origin
@@ -45,6 +46,7 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
         await _refuse_blocked(intake, signer_host)
     document = jsontext.read(request.body)
     activity = Activity.parse(document)
+    reached(Point.AFTER_PARSE)
     if not same_origin(claim.key_id, activity.actor):
         raise Unproven("The key is not on the actor's server.")
     if here.is_local(activity.actor):
@@ -120,6 +122,7 @@ async def _keep(
         again=again,
     )
     await intake.keep(row)
+    reached(Point.AFTER_COMMIT)
 
 
 def _is_plain(here: Here, activity: Activity) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -13,24 +14,27 @@ from activitypub.vocab import Activity, Note
 from groups import groups as group_store
 from groups import posts as post_store
 from groups import telling, threads
-from groups.admission import MAX_NOTE, admit
+from groups.admission import MAX_NOTE, NotAMember, admit
 from groups.groups import Group
 from groups.posts import Post
 from groups.telling import Passed
 from groups.writing import New, Words, insert
+from inbox import burials
 from inbox.arrival import Arrival, NotYet
 from kernel import text
 from kernel.clock import to_minute
-from kernel.errors import Gone, NotAllowed, NotFound
+from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, tombstones
+from kernel.schema.tables import actors
+from kernel.schema.tables import threads as thread_table
 from kernel.urls import same_origin
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR
 
+_ANSWERED = frozenset({PostState.SHOWN, PostState.DELETED})  # a Delete and an answer may cross
 TITLE_FROM_TEXT = 100  # letters of a first line that make a title (WIRE-in-1)
 _MENTIONS = re.compile(r"^(?:@[\w.-]+(?:@[\w.:-]+)?[\s:,]*)+")
 
@@ -51,22 +55,22 @@ async def receive_create(arrival: Arrival) -> None:
     note = arrival.gathered.notes[-1]
     if await post_store.by_uri(arrival.conn, note.id) is not None:
         return
-    await _refuse_buried(arrival, note)
     parent = await _parent(arrival, note)
     if parent is None and note.parent is not None and arrival.patient:
         raise NotYet
     group = await _group_for(arrival, note, parent)
     check_open(arrival.activity, note, parent)
-    author = Speaker.alone(arrival.actor)
-    state = await admit(arrival.conn, arrival.here, author, group, note=note.summary, guidelines=0)
     new = New(
         author=arrival.actor,
         group=group,
         parent=parent,
         words=words_of(arrival.here, note, root=parent is None),
-        state=state,
+        state=await _admit(arrival, group, note),
         uri=note.id,
     )
+    if await burials.is_buried(arrival.conn, note.id):
+        await insert(arrival.conn, arrival.here, [_emptied(new)])
+        return
     await enter(arrival.conn, arrival.here, [(new, arrival.activity, arrival.body)])
 
 
@@ -82,7 +86,7 @@ def check_open(activity: Activity, note: Note, parent: Post | None) -> None:
     """Raises NotAllowed: the post is not for everybody's eyes, or what it answers is closed."""
     if not note.public or not activity.public:
         raise NotAllowed("It is not public, so a public group cannot carry it.")
-    if parent is not None and (parent.locked or not parent.shown):
+    if parent is not None and (parent.locked or parent.state not in _ANSWERED):
         raise NotAllowed("That thread is closed.")
 
 
@@ -134,13 +138,29 @@ async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group
     return await group_store.get(arrival.conn, found, VISITOR)
 
 
-async def _refuse_buried(arrival: Arrival, note: Note) -> None:
-    """A Delete that came first wins (WIRE 4.9, rule 8)."""
-    buried = await arrival.conn.scalar(
-        sa.select(tombstones.c.uri).where(tombstones.c.uri == note.id)
+async def _admit(arrival: Arrival, group: Group, note: Note) -> PostState:
+    """Raises NotYet: its author's Follow may be on its way. Raises NotAllowed."""
+    try:
+        return await admit(
+            arrival.conn,
+            arrival.here,
+            Speaker.alone(arrival.actor),
+            group,
+            note=note.summary,
+            guidelines=0,
+        )
+    except NotAMember:
+        if arrival.patient:
+            raise NotYet from None
+        raise
+
+
+def _emptied(new: New) -> New:
+    """A Delete that came first wins (WIRE-Q3); answers to what is gone still find their place."""
+    words = replace(
+        new.words, title="", content="", note="", sensitive=False, url=None, edited=None
     )
-    if buried is not None:
-        raise Gone
+    return replace(new, words=words, state=PostState.DELETED)
 
 
 def words_of(here: Here, note: Note, *, root: bool) -> Words:
@@ -179,13 +199,12 @@ def _title(note: Note, summary: str) -> str:
 
 async def _mirror(arrival: Arrival, group: Group) -> None:
     """Keep what a followed group passed on, ancestors first, so that the thread is whole."""
-    if arrival.gathered.notes[0].parent is not None and arrival.gathered.ancestor is None:
+    above = arrival.gathered.ancestor or arrival.gathered.lost
+    if arrival.gathered.notes[0].parent is not None and above is None:
         raise NotAllowed("It hangs on posts in a circle, or on too many of them.")  # WIRE-G45
-    parent = (
-        await post_store.by_uri(arrival.conn, arrival.gathered.ancestor)
-        if arrival.gathered.ancestor
-        else None
-    )
+    parent = await post_store.by_uri(arrival.conn, above) if above else None
+    if parent is None and arrival.gathered.lost is not None:
+        parent = await _stand_in(arrival, group, arrival.gathered.lost)
     if parent is not None and parent.group_id != group.id:
         raise NotAllowed("That thread belongs to another group.")
     for note in arrival.gathered.notes:
@@ -196,8 +215,33 @@ async def _mirror(arrival: Arrival, group: Group) -> None:
     await _confirm(arrival)
 
 
+async def _stand_in(arrival: Arrival, group: Group, uri: str) -> Post:
+    """A place for a post that is gone, under the thread's name, so that its answers can be shown.
+
+    Nobody says any more who wrote it; nothing of it is ever shown.
+    """
+    root = await arrival.conn.scalar(
+        sa.select(thread_table.c.id).where(
+            thread_table.c.uri == arrival.context, thread_table.c.group_id == group.id
+        )
+    )
+    parent = await post_store.get(arrival.conn, root) if root is not None else None
+    words = words_of(arrival.here, arrival.gathered.notes[0], root=False)
+    new = New(
+        author=group.actor,
+        group=group,
+        parent=parent,
+        words=words,
+        state=PostState.DELETED,
+        uri=uri,
+    )
+    (kept,) = await insert(arrival.conn, arrival.here, [_emptied(new)])
+    if parent is None and arrival.context is not None:
+        await threads.settle_context(arrival.conn, kept.thread_id, arrival.context)
+    return kept
+
+
 async def _keep_mirrored(arrival: Arrival, group: Group, note: Note, parent: Post | None) -> Post:
-    await _refuse_buried(arrival, note)
     if not note.public:
         raise NotAllowed("It is not public.")
     new = New(
@@ -208,6 +252,8 @@ async def _keep_mirrored(arrival: Arrival, group: Group, note: Note, parent: Pos
         state=PostState.SHOWN,
         uri=note.id,
     )
+    if await burials.is_buried(arrival.conn, note.id):
+        new = _emptied(new)
     (post,) = await insert(arrival.conn, arrival.here, [new])
     context = note.context
     if parent is None and context is not None and same_origin(context, group.actor.uri):

@@ -21,7 +21,7 @@ from activitypub.vocab import Activity, Note
 from groups import admission
 from groups import groups as group_store
 from groups import posts as post_store
-from groups.admission import Facts
+from groups.admission import Facts, NotAMember
 from groups.groups import Group
 from groups.posts import Post
 from groups.writing import New
@@ -30,6 +30,7 @@ from inbox.claim import Lost, Row
 from kernel.arrays import any_of
 from kernel.db import describe
 from kernel.errors import NotFound, Problem
+from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import actors, domain_blocks, peers, tombstones
@@ -117,6 +118,7 @@ async def _process(conn: AsyncConnection, here: Here, rows: Sequence[Row]) -> No
     if entering:
         await said.enter(conn, here, entering)
     await claim.mark(conn, done, ReceivedState.DONE)
+    reached(Point.BEFORE_COMMIT)
     for reason, several in refused.items():
         await claim.mark(conn, several, ReceivedState.REFUSED, reason)
     await claim.give_back(conn, here, alone)
@@ -140,13 +142,13 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
     if group.settings.slow_minutes:
         raise Alone  # what enters beside it counts
     said.check_open(answer.activity, note, parent)
-    state = admission.decide(
-        Speaker.alone(author),
-        group,
-        known.facts[author.id, group.id],
-        note=note.summary,
-        guidelines=0,
-    )
+    facts = known.facts[author.id, group.id]
+    try:
+        state = admission.decide(
+            Speaker.alone(author), group, facts, note=note.summary, guidelines=0
+        )
+    except NotAMember as error:
+        raise Alone from error  # the Follow may be on its way
     words = said.words_of(here, note, root=False)
     return New(author=author, group=group, parent=parent, words=words, state=state, uri=note.id)
 

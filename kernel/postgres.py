@@ -2,6 +2,7 @@
 
 One process owns the server, under a file lock, and ends it when it ends. Others `attach`. Whether
 a server lives is asked with a query. A server whose owner was killed is ended by the next owner.
+One that ends unasked is started again.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import asyncpg
@@ -36,6 +37,7 @@ from kernel.postgres_user import prepare_binaries
 
 OWNER = "hearthold"  # the database role that everything belongs to
 PATIENCE = 60.0  # seconds in which a starting or ending server has to get any further
+AGAIN = 5.0  # seconds until a server that could not start again is tried once more
 
 _CLUSTER = {  # defaults in postgresql.conf, which an operator may change there
     "shared_buffers": "64MB",
@@ -80,6 +82,14 @@ _LOG = {  # a ring of seven files
 _FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
+@dataclass(slots=True)
+class Held:
+    """The server's process, while it is ours to run; another one once it had to be replaced."""
+
+    process: asyncio.subprocess.Process
+    wanted: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A running embedded server and how to connect to it."""
@@ -87,7 +97,7 @@ class Server:
     socket_dir: Path
     port: int = PORT
     password: str = field(repr=False)
-    process: asyncio.subprocess.Process | None = field(default=None, repr=False, compare=False)
+    held: Held | None = field(default=None, repr=False, compare=False)
 
     def url(self, database: str) -> str:
         """A SQLAlchemy URL of `database`, with the password: not for any log."""
@@ -98,6 +108,11 @@ class Server:
             database=database,
             query={"host": str(self.socket_dir), "port": str(self.port)},
         ).render_as_string(hide_password=False)
+
+    @property
+    def process(self) -> asyncio.subprocess.Process | None:
+        """The server's process; None where another process of ours owns it."""
+        return self.held.process if self.held is not None else None
 
     async def create_database(self, name: str, template: str | None = None) -> None:
         """Make the database `name`, a copy of `template`, unless it is there already."""
@@ -144,8 +159,9 @@ class Server:
 
     async def stop(self) -> None:
         """End the server and every connection to it; nothing if it ended, or is not ours."""
-        if self.process is not None:
-            await _end(self.process)
+        if self.held is not None:
+            self.held.wanted = False
+            await _end(self.held.process)
 
 
 @asynccontextmanager
@@ -169,10 +185,14 @@ async def running(
         with explained(directory):
             place = await settle(keep, elsewhere)
         with owned(place.base / "base.lock", directory):  # copies of `directory` share a base
-            server = await _start(place, say=say, durable=durable, elsewhere=elsewhere)
+            server, held = await _start(place, say=say, durable=durable, elsewhere=elsewhere)
+            keeper = asyncio.create_task(_keep_alive(place, server, held, say=say, durable=durable))
             try:
                 yield server
             finally:
+                held.wanted = False
+                keeper.cancel()
+                await asyncio.gather(keeper, return_exceptions=True)
                 await server.stop()
                 drop_socket_dir(place)
 
@@ -195,7 +215,7 @@ async def attach(directory: Path) -> Server | None:
 
 async def _start(
     place: Place, *, say: Callable[[str], None], durable: bool, elsewhere: Path
-) -> Server:
+) -> tuple[Server, Held]:
     with explained(place.base):
         binaries = await prepare_binaries(place.user, place.base)
         password = place.read_password()
@@ -207,7 +227,27 @@ async def _start(
         await _end_leftover(place, binaries, left, say)
         server = Server(socket_dir=make_socket_dir(place, elsewhere), password=password)
         place.make_log()
-    return await _launch(place, binaries, server, say=say, durable=durable)
+    held = Held(await _launch(place, binaries, server, say=say, durable=durable))
+    return replace(server, held=held), held
+
+
+async def _keep_alive(
+    place: Place, server: Server, held: Held, *, say: Callable[[str], None], durable: bool
+) -> None:
+    """Start the server again whenever it ends unasked; pools find it by themselves."""
+    while True:
+        await held.process.wait()
+        if not held.wanted:
+            return
+        say("The database server ended by itself. It is started again; nothing written is lost.")
+        try:
+            with explained(place.base):
+                binaries = await prepare_binaries(place.user, place.base)
+            await _end_leftover(place, binaries, server, say)
+            held.process = await _launch(place, binaries, server, say=say, durable=durable)
+        except Misconfigured as error:
+            say(str(error))
+            await asyncio.sleep(AGAIN)
 
 
 async def _make_cluster(place: Place, binaries: Path, *, durable: bool) -> None:
@@ -284,7 +324,7 @@ async def _is_there(server: Server) -> bool:
 
 async def _launch(
     place: Place, binaries: Path, server: Server, *, say: Callable[[str], None], durable: bool
-) -> Server:
+) -> asyncio.subprocess.Process:
     settings = {
         **_PRIVATE,
         **_LOG,
@@ -306,10 +346,9 @@ async def _launch(
                 output=log.fileno(),
                 session=True,  # Ctrl-C in the terminal must not reach it before our pools close
             )
-        ready = Server(socket_dir=server.socket_dir, password=server.password, process=process)
         try:
-            if await _wait_ready(place, ready, process, say):
-                return ready
+            if await _wait_ready(place, server, process, say):
+                return process
         except BaseException:
             await _end(process)
             raise

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from itertools import cycle
 from pathlib import Path
 
@@ -29,9 +29,9 @@ TEMPLATE = "hearthold_template"
 KEY_PAIRS = 24
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """The run's own server, in a loop of its own so that every test may have a fresh one."""
+@contextmanager
+def own_server(*, durable: bool) -> Iterator[Server]:
+    """A server with a migrated template, in a loop of its own so that tests may have fresh ones."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -40,7 +40,7 @@ def postgres() -> Iterator[Server]:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="hearthold-tests-"))
         # Under root the database has a user of its own, who must be able to pass through.
         os.chmod(directory, 0o711)
-        server = await stack.enter_async_context(running(Path(directory), durable=False))
+        server = await stack.enter_async_context(running(Path(directory), durable=durable))
         await server.create_database(TEMPLATE)
         engine = db.connect(server.url(TEMPLATE))
         await db.migrate(engine)
@@ -55,6 +55,13 @@ def postgres() -> Iterator[Server]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The run's own server."""
+    with own_server(durable=False) as server:
+        yield server
 
 
 @pytest.fixture

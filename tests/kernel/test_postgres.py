@@ -1,6 +1,6 @@
 """The embedded PostgreSQL, run for real: every test has a cluster of its own."""
 
-# ruff: noqa: ASYNC240  (a test may wait for its disk)
+# ruff: noqa: ASYNC110, ASYNC240  (a test may wait for its disk, and for a server of its own)
 
 import asyncio
 import os
@@ -209,6 +209,27 @@ async def test_not_durable_is_asked_for(used: Path, run: Run) -> None:
     async with run(used) as server:
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
             assert await ask(server, f"SHOW {name}") == "off"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL])
+async def test_a_server_that_ends_unasked_is_started_again(
+    used: Path, elsewhere: Path, number: signal.Signals
+) -> None:
+    said: list[str] = []
+    async with postgres.running(used, say=said.append, elsewhere=elsewhere) as server:
+        await ask(server, "CREATE TABLE IF NOT EXISTS kept AS SELECT 7 AS x")
+        for _ in range(2):
+            ended = server.process
+            assert ended is not None
+            ended.send_signal(number)
+            await ended.wait()
+            async with asyncio.timeout(60):
+                while server.process is ended or not await server.answers():
+                    await asyncio.sleep(0.05)
+            assert await ask(server, "SELECT x FROM kept") == 7
+    assert not await server.answers()
+    assert len([line for line in said if "started again" in line]) == 2
 
 
 async def test_stop_may_be_called_twice(used: Path, run: Run) -> None:

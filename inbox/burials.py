@@ -1,0 +1,35 @@
+"""What was taken back before it came: a late arrival does not raise it (WIRE-Q3).
+
+Things come in any order. A Delete, or an Undo, of something that is not here is remembered by the
+id of that thing.
+"""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inbox.arrival import Arrival
+from kernel.schema.tables import tombstones
+from kernel.urls import same_origin
+
+BURIED = timedelta(days=30)
+
+
+async def bury(arrival: Arrival, uri: str) -> None:
+    """Remember for a month that `uri` is dead: only its own server can say so, of its own."""
+    actor = arrival.activity.actor
+    if uri in ("", actor) or not same_origin(uri, actor) or arrival.here.is_local(uri):
+        return
+    await arrival.conn.execute(
+        insert(tombstones)
+        .values(uri=uri, until=arrival.here.now().date() + BURIED)
+        .on_conflict_do_nothing()
+    )
+
+
+async def is_buried(conn: AsyncConnection, uri: str) -> bool:
+    """Whether its own server took it back, perhaps before it came."""
+    found = sa.select(tombstones.c.uri).where(tombstones.c.uri == uri)
+    return await conn.scalar(found) is not None

@@ -1,0 +1,25 @@
+"""Nodes on a database server that keeps what it acknowledged, as an operator's does."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from kernel.postgres import Server
+from tests.conftest import TEMPLATE, own_server
+from tests.faults.world import World
+from tests.nodes import Nodes
+
+
+@pytest.fixture(scope="session")
+def durable_postgres() -> Iterator[Server]:
+    with own_server(durable=True) as server:
+        yield server
+
+
+@pytest.fixture
+async def world(durable_postgres: Server, tmp_path: Path, quick_keys: None) -> AsyncIterator[World]:
+    """Alder with a group, birch and cedar with a member of it each."""
+    made = await World.make(Nodes(durable_postgres, TEMPLATE, tmp_path))
+    yield made
+    await made.stop()
