@@ -16,7 +16,7 @@ from kernel import text
 from kernel.arrays import Rows
 from kernel.clock import to_minute
 from kernel.here import Here
-from kernel.ids import next_post_ids
+from kernel.ids import next_post_ids, released
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts, threads
 
@@ -67,7 +67,7 @@ class New:
     @property
     def after(self) -> datetime:
         """When its id may say it was released: not before what it answers."""
-        earliest = self.parent.published if self.parent else self.words.published
+        earliest = released(self.parent.id) if self.parent else self.words.published
         return max(self.words.published, earliest)
 
     def post(self, here: Here, post_id: int) -> Post:

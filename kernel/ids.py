@@ -3,7 +3,7 @@
 import secrets
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +31,11 @@ async def next_post_ids(conn: AsyncConnection, released: Sequence[datetime]) -> 
         made.append(position | secrets.randbits(_RANDOM_BITS))
         newest[first] = made[-1]
     return made
+
+
+def released(post_id: int) -> datetime:
+    """The minute that a post's id tells, in UTC."""
+    return to_minute(datetime.fromtimestamp((post_id >> _RANDOM_BITS) / 1000, UTC))
 
 
 _MINUTE = Rows("minute", first=sa.BigInteger)
