@@ -1,5 +1,9 @@
-"""The whole game of DESIGN-V1 with its table: `make attack`, or `python -m tests.privacy`."""
+"""The whole game of DESIGN-V1 with its table: `make attack`, or `python -m tests.privacy`.
 
+Ends with status 1 where anything leaks, or where something that was planted is not found.
+"""
+
+import argparse
 import asyncio
 import os
 import sys
@@ -9,7 +13,8 @@ from pathlib import Path
 
 from kernel import db
 from kernel.postgres import running
-from tests.privacy import game, story
+from tests.privacy import controls, game, story, table
+from tests.privacy.game import SURE
 from tests.privacy.stage import TEMPLATE, set_up
 from tests.privacy.story import Plan
 from tests.privacy.world import World
@@ -30,17 +35,24 @@ async def live(plan: Plan) -> list[World]:
                 return await story.build(stage, plan)
 
 
-if __name__ == "__main__":
-    members, thefts = (int(each) for each in [*sys.argv[1:], "200", "3"][:2])
+def main() -> int:
+    """Status 0: nothing leaks, and everything planted was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.privacy", description=__doc__)
+    parser.add_argument("--members", type=int, default=200)
+    parser.add_argument("--thefts", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    wanted = parser.parse_args()
     began = time.monotonic()
-    worlds = asyncio.run(live(Plan(members=members, earlier_thefts=thefts - 1)))
+    plan = Plan(members=wanted.members, earlier_thefts=wanted.thefts - 1, seed=wanted.seed)
+    worlds = asyncio.run(live(plan))
     lived = time.monotonic()
-    print(f"lived {lived - began:.0f} s", flush=True)
     report = game.play(worlds)
-    print(f"attacked {time.monotonic() - lived:.0f} s", flush=True)
-    corrected = report.corrected
-    for each in sorted(report.results, key=lambda r: r.verdict.p)[:40]:
-        print(
-            f"{each.attack:100} {each.pairs:7} {each.verdict.auc:.3f} {each.verdict.p:.2g} {corrected.get(each.attack, -1):.2g}"
-        )
-    print(len(report.results), report.trained, report.leaks)
+    planted = list(controls.run_all(worlds[-1]))
+    print("\n".join(table.lines(report, planted)))
+    print(f"{lived - began:.0f} s of life, {time.monotonic() - lived:.0f} s of attacks")
+    missed = [each for each in planted if table.as_if_all(each, report) >= SURE]
+    return 1 if report.leaks or missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -32,7 +32,7 @@ _WORDS = re.compile(r"[\s=\"/]+")
 Act = Callable[[], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """How large a game is: people, names each, and how often the thief comes before the end."""
 
@@ -114,8 +114,7 @@ class Story:
     async def _make(self, number: int, made: datetime) -> None:
         """A name, and what it will do: a first group at once, all else at any time."""
         town, dice = self.town, self.dice
-        await town.make_persona(number)
-        persona = town.personas[-1]
+        persona = await town.make_persona(number)
 
         def soon(act: Callable[[Persona], Awaitable[None]]) -> None:
             self.at(made + timedelta(minutes=dice.uniform(0.2, 2)), number, partial(act, persona))

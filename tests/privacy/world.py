@@ -202,7 +202,7 @@ class Town:
         resident.cookies.append(cookie)
         await self.stage.visit("/", cookie)
 
-    async def make_persona(self, number: int) -> None:
+    async def make_persona(self, number: int) -> Persona:
         resident = self.residents[number]
         if resident.session_until < self.now:
             await self.log_in(number)
@@ -212,7 +212,9 @@ class Town:
             actor = await personas.create(
                 conn, self.here, resident.member, handle=handle, name="", keys=self.keys()
             )
-        self.personas.append(Persona(actor, number, self.now))
+        persona = Persona(actor, number, self.now)
+        self.personas.append(persona)
+        return persona
 
     async def speaker(self, conn: AsyncConnection, persona: Persona) -> Speaker:
         return await personas.speaker(conn, self.residents[persona.member].member, persona.actor.id)
