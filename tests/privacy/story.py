@@ -25,7 +25,7 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 EVENING = datetime(2026, 8, 29, 18, tzinfo=UTC)  # on which many sign up
 LATE = 0.1  # of all members
 MONTHS = (3, 9, 2, 5, 1, 4)  # how many come in March, April, …
-ROUNDS = 0.1  # the worker's minutes in which something happens here
+MINUTE = timedelta(minutes=1)  # the worker's round
 NOBODY = -1
 _WORDS = re.compile(r"[\s=\"/]+")
 
@@ -51,7 +51,6 @@ class Story:
         self.acts: list[tuple[datetime, int, int, Act]] = []
         self.stolen: list[World] = []
         self._count = itertools.count()
-        self._last_round = START
         self.refused = 0
 
     def at(self, moment: datetime, number: int, act: Act) -> None:
@@ -164,10 +163,8 @@ class Story:
             stealing = isinstance(act, partial) and act.func == self._steal
             if not stealing:
                 await town.work()
-                nights = (moment - self._last_round) // timedelta(days=1)
-                if nights or self.dice.random() < ROUNDS:
-                    await town.night()
-                    self._last_round += timedelta(days=nights)
+                if (moment - START) // MINUTE != (town.now - START) // MINUTE:
+                    await town.round()
             town.stage.wall.now = max(moment, town.now)
             if number not in town.left:
                 try:

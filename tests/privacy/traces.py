@@ -5,6 +5,7 @@ any table. So a new table or column is looked at without a word here. A *trace* 
 such rows, or their places: everybody's values, which may be few or many.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,8 @@ from tests.privacy.odds import Floats, Places
 
 WINDOW = 8
 DAY = 86400.0
+_LONG = 200  # letters: longer than an address
+_ADDRESS = re.compile(r"https?://[^\s\"<>\\]+")
 _BIG = 2**32  # a number that large names something; smaller ones count
 
 People = Mapping[Value, int]  # by what a row may hold of somebody: who
@@ -77,13 +80,22 @@ def owned_rows(dump: Dump, people: People, tables: Callable[[str], bool]) -> dic
 def _by_column(name: str, table: Table, people: People) -> Iterator[tuple[str, Owned]]:
     for column in table.columns:
         rows = [
-            (people[value], place, table.rows[place])
+            (who, place, table.rows[place])
             for place, value in enumerate(table.column(column))
-            if value in people and (not isinstance(value, int | float) or value >= _BIG)
+            for who in sorted(_named_in(value, people))
         ]
         if rows:
             own = column == "id" or name.endswith("actors")
             yield (name if own else f"{name} by {column}"), rows
+
+
+def _named_in(value: Value, people: People) -> set[int]:
+    """Whom a value names, alone or as an address inside a longer text."""
+    if isinstance(value, int | float):
+        return {people[value]} if value >= _BIG and value in people else set()
+    if isinstance(value, str) and len(value) > _LONG:
+        return {people[each] for each in _ADDRESS.findall(value) if each in people}
+    return {people[value]} if value in people else set()
 
 
 def _unique(table: Table, rows: Owned, people: People) -> dict[Value, int]:

@@ -1,7 +1,7 @@
 """A town on one node: everything people and the worker do there, through the real actions.
 
 Nothing here decides who does what when; `story` does. The worker does what it does in life: it
-lays out the tables it is called for after each act, and its round passes once a night at least.
+lays out the tables it is called for after each act, and its round passes every minute.
 """
 
 import itertools
@@ -153,7 +153,7 @@ class Town:
         self.called_for.clear()
         await order.Keeper(self.engine).restore(called)
 
-    async def night(self) -> None:
+    async def round(self) -> None:
         """The worker's round."""
         await tidy(self.engine, self.here)
 
@@ -347,15 +347,7 @@ class Town:
         """Something came from elsewhere and was dealt with."""
         uri = f"https://{sender.host}/activities/{self.dice.getrandbits(64):x}"
         await Intake(self.engine).keep(
-            Row(
-                origin=f"https://{sender.host}",
-                activity_uri=uri,
-                signer_uri=sender.uri,
-                signer_host=sender.host,
-                body=b"{}",
-                at=self.now,
-                again=False,
-            )
+            Row(activity_uri=uri, signer=sender, body=b"{}", at=self.now)
         )
         async with self.engine.begin() as conn:
             await conn.execute(
