@@ -3,11 +3,14 @@
 Each is the same product with one careless habit; nothing about the attacks knows of it.
 """
 
-from datetime import date
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from unittest.mock import patch
 
 import sqlalchemy as sa
 
-from tests.privacy.stage import Stage
+from members import order
 from tests.privacy.world import Persona, Town
 
 
@@ -31,21 +34,31 @@ class LastUsed(Town):
         return persona
 
     async def _use(self, table: str, row: object) -> None:
-        today: date = self.now.date()
         async with self.engine.begin() as conn:
             await conn.execute(
                 sa.text(f"UPDATE {table} SET last_used = :today WHERE id = :row"),
-                {"today": today, "row": row},
+                {"today": self.now.date(), "row": row},
             )
 
 
-class NoKeeper(Town):
-    """Nobody lays the tables out: the rows lie as they came."""
+class AsTheyCame(Town):
+    """Nobody stirs the tables or lays them out: the rows lie as they came."""
 
-    async def work(self) -> None:
+    async def lay_out(self) -> None:
         self.called_for.clear()
-        await super().work()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        async def let_lie(_: object, __: object) -> None:
+            return None
+
+        stir = order.stir
+        with ExitStack() as stack:
+            for module in list(sys.modules.values()):
+                if getattr(module, "stir", None) is stir:
+                    stack.enter_context(patch.object(module, "stir", let_lie))
+            async with super().listening():
+                yield
 
 
-LEAKY = (LastUsed, NoKeeper)
-__all__ = ["LEAKY", "LastUsed", "NoKeeper", "Stage"]
+LEAKY = (LastUsed, AsTheyCame)

@@ -108,9 +108,11 @@ class _logging:
         for room in self.rooms:
             room.addHandler(self.handler)
             room.setLevel(logging.INFO)
+            room.propagate = False
         return self.stream
 
     def __exit__(self, *_: object) -> None:
         for room, level in zip(self.rooms, self.levels, strict=True):
             room.removeHandler(self.handler)
             room.setLevel(level)
+            room.propagate = True

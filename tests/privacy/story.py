@@ -132,7 +132,12 @@ class Story:
         for act in (town.write, town.like):
             for _ in range(min(6, int(dice.expovariate(1 / self.plan.acts)))):
                 later(act)
-        for act, chance in ((town.edit, 0.2), (town.join_elsewhere, 0.3), (town.leave_group, 0.1)):
+        for act, chance in (
+            (town.edit, 0.2),
+            (town.join_elsewhere, 0.3),
+            (town.leave_group, 0.1),
+            (town.found_group, 0.05),
+        ):
             if dice.random() < chance:
                 later(act)
 

@@ -64,8 +64,7 @@ def test_what_is_planted_is_found(world: World, report: Report, control: Control
 def test_a_leaky_application_fails_the_game(
     postgres: Server, tmp_path: Path, town: type[Town]
 ) -> None:
-    tmp_path.chmod(0o700)
-    leaking = live(postgres, tmp_path, Plan(members=40), town)
+    leaking = live(postgres, tmp_path, Plan(members=30), town)
     assert game.play([leaking], slack=SLACK).leaks != []
 
 

@@ -31,7 +31,7 @@ from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
 from kernel.schema.groups import Sees
-from kernel.schema.tables import deliveries, metadata, received
+from kernel.schema.tables import deliveries, received
 from members import accounts, follows, order, personas, sessions
 from members.accounts import Prepared
 from members.handles import suggest_handle
@@ -149,13 +149,17 @@ class Town:
         """
         async with self.engine.begin() as conn:
             await conn.execute(sa.delete(deliveries).where(deliveries.c.host.not_in(self.down)))
-        called = [metadata.tables[name] for name in sorted(self.called_for)]
+        if self.called_for:
+            await self.lay_out()
+
+    async def lay_out(self) -> None:
         self.called_for.clear()
-        await order.Keeper(self.engine).restore(called)
+        await order.Keeper(self.engine).restore()
 
     async def round(self) -> None:
-        """The worker's round."""
+        """What passes every minute."""
         await tidy(self.engine, self.here)
+        await self.lay_out()
 
     def keys(self) -> KeyPair:
         return self.dice.choice(key_pool())
@@ -182,6 +186,22 @@ class Town:
             async with self.engine.begin() as conn:
                 actor = await self._meet(conn, number, ActorKind.GROUP)
                 self.elsewhere.append(await group_store.get(conn, actor.id))
+
+    async def found_group(self, persona: Persona) -> None:
+        """Somebody begins a group of their own."""
+        async with self.engine.begin() as conn:
+            await group_store.create(
+                conn,
+                self.here,
+                handle=suggest_handle(),
+                name="A small group",
+                about="For a few.",
+                rules="",
+                settings=GroupSettings(),
+                founder=persona.actor,
+                keys=self.keys(),
+                desk_keys=self.keys(),
+            )
 
     async def sign_up(self, number: int) -> None:
         login = f"login-{number:03}"
