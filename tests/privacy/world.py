@@ -342,26 +342,8 @@ class Town:
         await self._arrive(stranger)
 
     async def _meet(self, conn: AsyncConnection, number: int, kind: ActorKind) -> Actor:
-        keys = self.keys()
-        base = f"https://peer{number % PEERS}.example/{kind.lower()}/{suggest_handle()}"
-        document = ActorDocument(
-            id=base,
-            kind=kind,
-            handle=base.rpartition("/")[2],
-            name="Somebody",
-            summary="",
-            url=base,
-            inbox=f"{base}/inbox",
-            shared_inbox=None,
-            followers=None,
-            moderators=None,
-            locked=False,
-            key_id=f"{base}#main-key",
-            public_key=keys.public_pem,
-            ed25519=None,
-            wrapped=False,
-        )
-        return await remote.store(conn, self.here, document)
+        uri = f"https://peer{number % PEERS}.example/{kind.lower()}/{suggest_handle()}"
+        return await meet(conn, self.here, uri, kind, self.keys())
 
     async def _arrive(self, sender: Actor) -> None:
         """Something came from elsewhere and was dealt with."""
@@ -375,3 +357,27 @@ class Town:
                 .where(received.c.activity_uri == uri)
                 .values(state=ReceivedState.DONE, body=None)
             )
+
+
+async def meet(
+    conn: AsyncConnection, here: Here, uri: str, kind: ActorKind, keys: KeyPair
+) -> Actor:
+    """Somebody elsewhere, as their server's document would make them known."""
+    document = ActorDocument(
+        id=uri,
+        kind=kind,
+        handle=uri.rpartition("/")[2],
+        name="Somebody",
+        summary="",
+        url=uri,
+        inbox=f"{uri}/inbox",
+        shared_inbox=None,
+        followers=None,
+        moderators=None,
+        locked=False,
+        key_id=f"{uri}#main-key",
+        public_key=keys.public_pem,
+        ed25519=None,
+        wrapped=False,
+    )
+    return await remote.store(conn, here, document)
