@@ -4,7 +4,7 @@ Each is the same product with one careless habit; nothing about the attacks know
 """
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from unittest.mock import patch
 
@@ -44,8 +44,8 @@ class LastUsed(Town):
 class AsTheyCame(Town):
     """Nobody stirs the tables or lays them out: the rows lie as they came."""
 
-    async def lay_out(self) -> None:
-        self.called_for.clear()
+    async def lay_out(self, tables: Sequence[sa.Table]) -> None:
+        return None
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 
 import asyncpg
@@ -31,7 +31,7 @@ from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
 from kernel.schema.groups import Sees
-from kernel.schema.tables import deliveries, received
+from kernel.schema.tables import deliveries, metadata, received
 from members import accounts, follows, order, personas, sessions
 from members.accounts import Prepared
 from members.handles import suggest_handle
@@ -114,6 +114,7 @@ class Town:
     posts: list[Post] = field(default_factory=list)
     left: set[int] = field(default_factory=set)
     down: set[str] = field(default_factory=set)  # peers that take nothing just now
+    _looked: date = date.min
     _strangers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     @property
@@ -149,17 +150,19 @@ class Town:
         """
         async with self.engine.begin() as conn:
             await conn.execute(sa.delete(deliveries).where(deliveries.c.host.not_in(self.down)))
-        if self.called_for:
-            await self.lay_out()
-
-    async def lay_out(self) -> None:
+        called = [metadata.tables[name] for name in sorted(self.called_for)]
         self.called_for.clear()
-        await order.Keeper(self.engine).restore()
+        await self.lay_out(called)
+
+    async def lay_out(self, tables: Sequence[sa.Table]) -> None:
+        await order.Keeper(self.engine).restore(tables)
 
     async def round(self) -> None:
-        """What passes every minute."""
+        """What passes every minute. It looks at every table then; here once a day is enough."""
         await tidy(self.engine, self.here)
-        await self.lay_out()
+        if self.now.date() != self._looked:
+            self._looked = self.now.date()
+            await self.lay_out(order.SENSITIVE)
 
     def keys(self) -> KeyPair:
         return self.dice.choice(key_pool())
