@@ -3,7 +3,8 @@
 Two lists of pairs are guessed at: account and persona, persona and persona. An attack leaks where
 it tells true pairs from false ones better than chance (p by permuting members, corrected for all
 attacks of all thefts); the dump leaks, too, where a trained attacker who has it beats one who has
-the public pages alone by more than `ADDED` of AUC on members that neither has seen.
+the public pages alone by more than `ADDED` of AUC, and by more than chance, on members that neither
+has seen.
 """
 
 import math
@@ -57,12 +58,29 @@ class Result:
     public: bool = False  # it had the public pages alone
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """AUC of the trained attacker on one list of pairs, over all halves and thefts.
+
+    `spread` is how far chance alone takes the mean; `slack` how many of them are forgiven.
+    """
+
+    public: float
+    whole: float
+    spread: float
+    slack: float
+
+    @property
+    def leaks(self) -> bool:
+        return self.whole - self.public > ADDED + self.slack * self.spread
+
+
 @dataclass(frozen=True)
 class Report:
     """What all attacks came to, together."""
 
     results: Sequence[Result]
-    trained: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    trained: Mapping[str, Added] = field(default_factory=dict)
 
     @property
     def corrected(self) -> dict[str, float]:
@@ -72,7 +90,7 @@ class Report:
     def leaks(self) -> list[str]:
         """Attacks that are surely no luck, and lists of pairs to which the dump adds too much."""
         sure = [name for name, p in self.corrected.items() if p < SURE]
-        return [*sure, *(name for name, (*_, over) in self.trained.items() if over > 0)]
+        return [*sure, *(name for name, added in self.trained.items() if added.leaks)]
 
 
 def people_of_accounts(world: World) -> People:
@@ -183,11 +201,8 @@ def lists(world: World, dump: Dump) -> Iterator[Tried]:
     yield against_siblings(world, dump)
 
 
-def play(worlds: Sequence[World], *, slack: float = 0.0) -> Report:
-    """The whole game on every theft.
-
-    `slack` is how many spreads of chance beyond `ADDED` are forgiven: few people, much chance.
-    """
+def play(worlds: Sequence[World], *, slack: float = 2.0) -> Report:
+    """The whole game on every theft; `slack`: see `Added`."""
     results: list[Result] = []
     guessed: dict[str, list[tuple[Verdict, Verdict]]] = defaultdict(list)
     for world in worlds:
@@ -198,11 +213,10 @@ def play(worlds: Sequence[World], *, slack: float = 0.0) -> Report:
     return Report(results, {pairs: _added(folds, slack) for pairs, folds in guessed.items()})
 
 
-def _added(folds: Sequence[tuple[Verdict, Verdict]], slack: float) -> tuple[float, float, float]:
-    """(AUC of public pages, AUC with the dump, how far that is over the bar)."""
+def _added(folds: Sequence[tuple[Verdict, Verdict]], slack: float) -> Added:
     public, whole = (float(np.mean([each[at].auc for each in folds])) for at in (0, 1))
     spread = math.sqrt(sum(each.spread**2 for _, each in folds)) / len(folds)
-    return public, whole, whole - public - ADDED - slack * spread
+    return Added(public, whole, spread, slack)
 
 
 def attack(tried: Tried, members: int) -> tuple[list[Result], list[tuple[Verdict, Verdict]]]:

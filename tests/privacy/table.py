@@ -24,11 +24,11 @@ def lines(report: Report, controls: Sequence[Result]) -> Iterator[str]:
         yield _line(each, p, "found" if p < SURE else "MISSED")
     yield ""
     yield "What the dump adds for a trained attacker, on members it has not seen:"
-    for pairs, (public, whole, over) in report.trained.items():
-        verdict = "LEAK" if over > 0 else "ok"
+    for pairs, added in report.trained.items():
         yield (
-            f"  {pairs:30} public pages {public:.3f}, with the dump {whole:.3f}, "
-            f"adds {whole - public:+.3f} {verdict}"
+            f"  {pairs:30} public pages {added.public:.3f}, with the dump {added.whole:.3f}, "
+            f"adds {added.whole - added.public:+.3f}, by chance ±{added.spread:.3f}: "
+            f"{'LEAK' if added.leaks else 'ok'}"
         )
     yield f"{len(report.results)} attacks, {len(report.leaks)} leaks"
 
