@@ -17,6 +17,7 @@ from activitypub import jsontext
 from activitypub.actors import Actor
 from activitypub.vocab import AS2, PUBLIC, Activity, Document
 from kernel.arrays import Rows
+from kernel.clock import to_month
 from kernel.here import Here
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Sees
@@ -119,7 +120,7 @@ async def keep(conn: AsyncConnection, here: Here, several: Sequence[Kept]) -> No
         for each in several
     ]
     if rows:
-        await conn.execute(_KEEP, {**_KEPT.values(rows), "day": here.now().date()})
+        await conn.execute(_KEEP, {**_KEPT.values(rows), "month": to_month(here.now())})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,7 +399,7 @@ _KEPT = Rows(
 )
 _KEEP = (
     insert(activities)
-    .from_select([*_KEPT.names, "day"], sa.select(*_KEPT.c, sa.bindparam("day", type_=sa.Date)))
+    .from_select([*_KEPT.names, "month"], sa.select(*_KEPT.c, sa.bindparam("month", type_=sa.Date)))
     .on_conflict_do_nothing()
 )
 

@@ -21,6 +21,7 @@ from kernel.rows import AnyRow, AnySelect, constant
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.tables import actors, follows, groups, guidelines, moderators
+from members.order import stir
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
 
@@ -295,6 +296,8 @@ async def add_moderator(
             approved=True,
         )
     )
+    await stir(conn, moderators)
+    await stir(conn, follows)
 
 
 def _row(settings: GroupSettings) -> dict[str, object]:

@@ -13,6 +13,7 @@ from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
+from members import order
 from moderation import standing
 from moderation.standing import Speaker
 
@@ -32,6 +33,7 @@ async def like(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) 
         .on_conflict_do_nothing()
     )
     if added.rowcount:
+        await order.call(conn, reactions)
         await _tell(conn, here, speaker, post, _like(uri, speaker, post))
 
 

@@ -1,7 +1,7 @@
 """The one clock of a node, passed in, so that a test can hold it still."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 Clock = Callable[[], datetime]
 
@@ -19,11 +19,6 @@ def to_minute(moment: datetime) -> datetime:
 def to_month(moment: datetime) -> date:
     """The first day of `moment`'s month: as fine as a persona's age may be known (DESIGN-V1)."""
     return moment.date().replace(day=1)
-
-
-def end_of_week(moment: datetime) -> date:
-    """The Sunday that ends `moment`'s week; coarse dates of sessions end there."""
-    return moment.date() + timedelta(days=6 - moment.weekday())
 
 
 def iso(moment: datetime) -> str:

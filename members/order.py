@@ -21,11 +21,14 @@ from kernel.schema.tables import (
     departures,
     follows,
     moderators,
+    reactions,
     sessions,
 )
 
 CHANNEL: Final = "hearthold_order"
-SENSITIVE: Final = (accounts, sessions, actors, actor_keys, departures, follows, moderators)
+SENSITIVE: Final = (
+    accounts, sessions, actors, actor_keys, departures, follows, moderators, reactions,
+)  # fmt: skip
 ROWS: Final = 100
 
 _OURS: Final = {  # which rows can stand in for the one just written, where not all can
@@ -60,6 +63,11 @@ async def stir(conn: AsyncConnection, table: sa.Table) -> None:
             END LOOP;
         END $$"""  # noqa: S608  (names of our own schema)
     await conn.execute(sa.text(statement))
+    await call(conn, table)
+
+
+async def call(conn: AsyncConnection, table: sa.Table) -> None:
+    """Call a worker to lay `table` out once this transaction has committed."""
     await conn.execute(sa.select(sa.func.pg_notify(CHANNEL, table.name)))
 
 

@@ -1,6 +1,5 @@
 """Sessions: a cookie's secret opens the row that holds the member's root key (DESIGN)."""
 
-import random
 import secrets
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -10,7 +9,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kernel.clock import end_of_week
 from kernel.here import Here
 from kernel.schema.tables import accounts, sessions
 from kernel.sealing import Unsealable, derive, digest, seal, unseal
@@ -18,12 +16,10 @@ from members.member import Blob, Member, Preferences
 from members.order import stir
 from members.vault import session_tag
 
-LASTS: Final = timedelta(weeks=3)  # at least; it ends with a week
-MORE_WEEKS: Final = 4  # drawn from: the end of a session shall not tell the week of a sign-up
+LASTS: Final = timedelta(weeks=3)
 
 _COOKIE_LETTERS = 43  # 32 bytes in URL-safe base64
-
-_dice = random.SystemRandom()
+_DAY_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +32,8 @@ class Session:
     preferences: Preferences
 
 
-_SEALED: Final = sa.select(sessions.c.sealed).where(
-    sessions.c.id == sa.bindparam("session_id"), sessions.c.expires >= sa.bindparam("today")
+_SEALED: Final = sa.select(sessions.c.id, sessions.c.sealed, sessions.c.ends).where(
+    sessions.c.id == sa.bindparam("session_id")
 )
 _BLOB: Final = sa.select(accounts.c.blob).where(accounts.c.id == sa.bindparam("account_id"))
 
@@ -50,10 +46,9 @@ async def open(engine: AsyncEngine, here: Here, member: Member) -> str:
         "id": digest(secret),
         "sealed": _seal(here, secret, member),
         "tag": session_tag(member.root),
-        "expires": end_of_week(here.now() + LASTS) + timedelta(weeks=_dice.randrange(MORE_WEEKS)),
+        "ends": _seal_end(here, digest(secret), (here.now() + LASTS).date()),
     }
     async with engine.begin() as conn:
-        await sweep(conn, here.now().date())  # weeks that are over would tell when people came
         await conn.execute(sessions.insert().values(row))
         await stir(conn, sessions)
     return cookie
@@ -66,13 +61,11 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
     secret = cookie.encode()
     session_id = digest(secret)
     async with engine.connect() as conn:
-        sealed: bytes | None = await conn.scalar(
-            _SEALED, {"session_id": session_id, "today": here.now().date()}
-        )
-        if sealed is None:
+        row = (await conn.execute(_SEALED, {"session_id": session_id})).first()
+        if row is None or _last_day(_ends_key(here), row.id, row.ends) < here.now().date():
             return None
         try:
-            account_id, root = _unseal(here, secret, sealed)
+            account_id, root = _unseal(here, secret, row.sealed)
         except Unsealable:  # the node has another key now: everybody signs in again
             return None
         kept: bytes | None = await conn.scalar(_BLOB, {"account_id": account_id})
@@ -102,9 +95,34 @@ async def end_all(conn: AsyncConnection, member: Member) -> None:
     await conn.execute(sa.delete(sessions).where(sessions.c.tag == session_tag(member.root)))
 
 
-async def sweep(conn: AsyncConnection, today: date) -> None:
-    """Remove the sessions whose week is over."""
-    await conn.execute(sa.delete(sessions).where(sessions.c.expires < today))
+async def sweep(conn: AsyncConnection, here: Here) -> None:
+    """Remove the sessions that are over.
+
+    When a session ends is sealed under the node key: it is as old as a sign-up, or as new, and
+    would tell which personas may be that member's (DESIGN-V1).
+    """
+    rows = await conn.execute(sa.select(sessions.c.id, sessions.c.ends))
+    key, today = _ends_key(here), here.now().date()
+    over = [row.id for row in rows if _last_day(key, row.id, row.ends) < today]
+    if over:
+        await conn.execute(sa.delete(sessions).where(sessions.c.id.in_(over)))
+
+
+def _seal_end(here: Here, session_id: bytes, last: date) -> bytes:
+    plain = last.toordinal().to_bytes(_DAY_BYTES, "big")
+    return seal(_ends_key(here), plain, f"end of {session_id.hex()}")
+
+
+def _ends_key(here: Here) -> bytes:
+    return here.node_key.derive("session ends")
+
+
+def _last_day(key: bytes, session_id: bytes, ends: bytes) -> date:
+    """Long past where the node has another key now: no session opens then."""
+    try:
+        return date.fromordinal(int.from_bytes(unseal(key, ends, f"end of {session_id.hex()}")))
+    except Unsealable:
+        return date.min
 
 
 def _seal(here: Here, secret: bytes, member: Member) -> bytes:

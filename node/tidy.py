@@ -17,6 +17,9 @@ SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
 ACTIVITIES = timedelta(days=365)
 DELIVERIES = timedelta(days=30)  # a server that was away longer hears no more of it
 _STEP = 1_000
+# Between two persons: once delivered, nobody asks for one again, and its place among the others
+# tells when somebody joined or liked (DESIGN-V1).
+FLEETING = ("Follow", "Like", "Accept", "Reject", "Undo")
 
 
 async def tidy(engine: AsyncEngine, here: Here) -> None:
@@ -33,15 +36,22 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         of_posts = sa.select(posts.c.uri)
         await conn.execute(
             sa.delete(activities).where(
-                activities.c.day < today - ACTIVITIES,
+                activities.c.month < today - ACTIVITIES,
                 activities.c.uri.not_in(waiting),
                 activities.c.object_uri.not_in(of_posts),
+            )
+        )
+        await conn.execute(
+            sa.delete(activities).where(
+                ~activities.c.public,
+                activities.c.kind.in_(FLEETING),
+                ~sa.exists().where(deliveries.c.activity_uri == activities.c.uri),
             )
         )
     while await _drop_old_deliveries(engine, today):
         pass
     async with engine.begin() as conn:
-        await session_store.sweep(conn, today)
+        await session_store.sweep(conn, here)
     async with engine.begin() as conn:
         await node.count_people(conn, today)
     await departure_store.fall_due(engine, here)

@@ -1,6 +1,6 @@
 """The account side: ways to log in, and nothing about who speaks (DESIGN, "Sealed personas").
 
-Rows are equal-sized and carry no date finer than a week, no name, no address. The length of a
+Rows are equal-sized and carry no date, no name, no address. The length of a
 binary column is the length of every value in it.
 """
 
@@ -37,7 +37,7 @@ sessions = table(
     sa.Column("id", sa.LargeBinary(32), primary_key=True),  # SHA-256 of the cookie's secret
     sa.Column("sealed", sa.LargeBinary(112), nullable=False),  # account id and root, sealed twice
     sa.Column("tag", sa.LargeBinary(32), nullable=False, index=True),  # HKDF(root, "sessions")
-    sa.Column("expires", sa.Date, nullable=False),  # the end of a week
+    sa.Column("ends", sa.LargeBinary(36), nullable=False),  # its last day, by the node key
 )
 
 invitations = table(

@@ -25,10 +25,11 @@ activities = table(
     sa.Column("thread_id", sa.BigInteger),
     sa.Column("body", sa.Text, nullable=False),  # verbatim JSON (WIRE-G10); blank once deleted
     sa.Column("public", sa.Boolean, nullable=False),
-    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("month", sa.Date, nullable=False),  # a day would tell when somebody joined
     sa.Index("ix_activities_object_uri", "object_uri", "kind", "actor_uri"),
     sa.Index("ix_activities_actor_uri", "actor_uri", "kind", "thread_id"),
-    sa.Index("ix_activities_day", "day"),
+    sa.Index("ix_activities_month", "month"),
+    sa.Index("ix_activities_private", "kind", postgresql_where=sa.text("NOT public")),
 )
 
 received = table(

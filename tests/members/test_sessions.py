@@ -60,28 +60,49 @@ async def test_the_row_is_worthless_without_the_node_key(
     assert await sessions.read(engine, thief, cookie) is None
 
 
-async def test_a_session_lasts_three_weeks_or_some_more_and_ends_with_a_week(
-    engine: AsyncEngine, here: Here
+async def test_a_session_lasts_three_weeks_and_its_row_does_not_say_when_it_ends(
+    engine: AsyncEngine, here: Here, tmp_path: Path
 ) -> None:
     wall = Wall()
-    begun = wall.now.date()
     here = replace(here, clock=wall)
     made = await sign_up(engine, here)
     cookie = await sessions.open(engine, here, made.member)
     async with engine.connect() as conn:
-        expires = await conn.scalar(sa.select(tables.sessions.c.expires))
-    assert expires is not None
-    assert expires.weekday() == 6
-    wall.now += timedelta(weeks=3)
+        ends = await conn.scalar(sa.select(tables.sessions.c.ends))
+    last = (wall.now + sessions.LASTS).date()
+    assert ends is not None
+    assert last.toordinal().to_bytes(4, "big") not in ends
+    wall.now += sessions.LASTS
     assert await sessions.read(engine, here, cookie) is not None
-    assert expires - begun < timedelta(weeks=7)
-    wall.now += expires - wall.now.date() + timedelta(days=1)
+    assert await _swept(engine, here) == 1
+    thief = replace(here, node_key=NodeKey.load(tmp_path / "other.key"))
+    assert await sessions.read(engine, thief, cookie) is None
+    wall.now += timedelta(days=1)
     assert await sessions.read(engine, here, cookie) is None
+    assert await _swept(engine, here) == 0
+
+
+async def _swept(engine: AsyncEngine, here: Here) -> int:
+    """How many sessions a sweep leaves."""
     async with engine.begin() as conn:
-        await sessions.sweep(conn, expires)
-        assert await conn.scalar(sa.select(sa.func.count()).select_from(tables.sessions)) == 1
-        await sessions.sweep(conn, wall.now.date())
-        assert await conn.scalar(sa.select(sa.func.count()).select_from(tables.sessions)) == 0
+        await sessions.sweep(conn, here)
+        found = await conn.scalar(sa.select(sa.func.count()).select_from(tables.sessions))
+    return found or 0
+
+
+async def test_the_end_of_one_session_does_not_serve_another(
+    engine: AsyncEngine, here: Here
+) -> None:
+    made = await sign_up(engine, here)
+    cookies = [await sessions.open(engine, here, made.member) for _ in range(2)]
+    async with engine.begin() as conn:
+        row = tables.sessions.alias()
+        await conn.execute(
+            sa.update(tables.sessions).values(
+                ends=sa.select(row.c.ends).where(row.c.id != tables.sessions.c.id).scalar_subquery()
+            )
+        )
+    assert [await sessions.read(engine, here, cookie) for cookie in cookies] == [None, None]
 
 
 async def test_ending_one_session_leaves_the_others(engine: AsyncEngine, here: Here) -> None:

@@ -17,6 +17,7 @@ Row = tuple[Value, ...]
 
 _COPY = re.compile(r"^COPY public\.(\w+) \((.*)\) FROM stdin;$")
 _SETVAL = re.compile(r"^SELECT pg_catalog\.setval\('public\.(\w+)', (\d+),")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -91,7 +92,8 @@ def read(text: str) -> Dump:
     for line in lines:
         if (found := _COPY.match(line)) and found[1] in metadata.tables:
             columns = tuple(name.strip('" ') for name in found[2].split(","))
-            types = [metadata.tables[found[1]].c[name].type for name in columns]
+            known = metadata.tables[found[1]].c
+            types = [known[name].type if name in known else None for name in columns]
             tables[found[1]] = Table(columns, list(_rows(lines, types)))
         elif found := _SETVAL.match(line):
             sequences[found[1]] = int(found[2])
@@ -99,7 +101,7 @@ def read(text: str) -> Dump:
 
 
 def _rows(
-    lines: Iterator[str], types: Sequence[sa.types.TypeEngine[object]]
+    lines: Iterator[str], types: Sequence[sa.types.TypeEngine[object] | None]
 ) -> Iterator[tuple[Value, ...]]:
     for line in lines:
         if line == "\\.":
@@ -108,9 +110,12 @@ def _rows(
         yield tuple(_value(text, kind) for text, kind in zip(fields, types, strict=True))
 
 
-def _value(text: str, kind: sa.types.TypeEngine[object]) -> Value:
+def _value(text: str, kind: sa.types.TypeEngine[object] | None) -> Value:
+    """One field; of a column that our schema does not know, only a date is understood."""
     if text == "\\N":
         return None
+    if kind is None:
+        return seconds(date.fromisoformat(text)) if _DAY.fullmatch(text) else text
     text = _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]), text)
     if isinstance(kind, sa.LargeBinary):
         return bytes.fromhex(text.removeprefix("\\x"))

@@ -5,28 +5,39 @@ import random
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 ROUNDS = 500
 _ENOUGH = 5  # so many permutations as extreme as the truth: their share is p
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Game:
     """All pairs a thief may guess at, as places 0…`pairs`-1: which of them are true.
 
-    `shuffled` are the places that would be true had chance dealt the members out instead.
+    `shuffled` holds, one permutation a row, the places that would be true had chance dealt the
+    members out instead.
     """
 
     pairs: int
-    true: Sequence[int]
-    shuffled: Sequence[Sequence[int]]
+    true: Places
+    shuffled: Places
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`auc`: how often a true pair looks closer than a false one; 0.5 is a coin's."""
+    """`auc`: how often a true pair looks closer than a false one; 0.5 is a coin's.
+
+    `spread`: how far chance alone takes it.
+    """
 
     auc: float
     p: float
+    spread: float
 
 
 def account_game(owners: Sequence[int], members: int, dice: random.Random) -> Game:
@@ -34,12 +45,12 @@ def account_game(owners: Sequence[int], members: int, dice: random.Random) -> Ga
 
     A permutation hands the accounts out anew; personas that belong together stay together.
     """
-
-    def places(deal: Sequence[int]) -> list[int]:
-        return [deal[owner] * len(owners) + persona for persona, owner in enumerate(owners)]
-
-    deals = [dice.sample(range(members), members) for _ in range(ROUNDS)]
-    return Game(members * len(owners), places(range(members)), [places(deal) for deal in deals])
+    whose = np.array(owners, dtype=np.int64)
+    deals = np.array(
+        [range(members), *(dice.sample(range(members), members) for _ in range(ROUNDS))]
+    )
+    places = deals[:, whose] * len(whose) + np.arange(len(whose))
+    return Game(members * len(owners), places[0], places[1:])
 
 
 def sibling_game(owners: Sequence[int], strata: Sequence[Hashable], dice: random.Random) -> Game:
@@ -49,69 +60,61 @@ def sibling_game(owners: Sequence[int], strata: Sequence[Hashable], dice: random
     read), so what the public month gives away is not held against the dump.
     """
     count = len(owners)
-    true = [(a, b) for a in range(count) for b in range(a + 1, count) if owners[a] == owners[b]]
-
-    def places(deal: Sequence[int]) -> list[int]:
-        return [pair_place(deal[a], deal[b], count) for a, b in true]
-
+    whose = np.array(owners)
+    first, second = np.triu_indices(count, 1)
+    same = whose[first] == whose[second]
+    first, second = first[same], second[same]
     groups: dict[Hashable, list[int]] = {}
     for persona, stratum in enumerate(strata):
         groups.setdefault(stratum, []).append(persona)
-    shuffled = []
-    for _ in range(ROUNDS):
-        deal = [0] * count
+    deals = np.tile(np.arange(count), (ROUNDS + 1, 1))
+    for deal in deals[1:]:
         for group in groups.values():
-            for persona, other in zip(group, dice.sample(group, len(group)), strict=True):
-                deal[persona] = other
-        shuffled.append(places(deal))
-    return Game(count * (count - 1) // 2, places(range(count)), shuffled)
+            deal[group] = dice.sample(group, len(group))
+    places = pair_place(deals[:, first], deals[:, second], count)
+    return Game(count * (count - 1) // 2, places[0], places[1:])
 
 
-def pair_place(a: int, b: int, count: int) -> int:
+def pair_place(a: Places, b: Places, count: int) -> Places:
     """Where the pair of two of `count` stands in `itertools.combinations` order."""
-    a, b = min(a, b), max(a, b)
-    return a * (2 * count - a - 1) // 2 + b - a - 1
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    places: Places = low * (2 * count - low - 1) // 2 + high - low - 1
+    return places
 
 
-def judge(scores: Sequence[float], game: Game) -> Verdict:
-    """How well `scores` (by place; higher: rather a true pair) tell true pairs, in both directions.
+def judge(ranks: Floats, game: Game) -> Verdict:
+    """How well `ranks` (by place; higher: rather a true pair) tell true pairs, either way round.
 
     p comes from the permutations. Where hardly any reaches the truth, their tail is drawn on as a
     Pearson type III curve through their mean, spread and skewness.
     """
-    ranks = mid_ranks(scores)
     true, false = len(game.true), game.pairs - len(game.true)
 
-    def auc(places: Sequence[int]) -> float:
-        return (sum(map(ranks.__getitem__, places)) - true * (true + 1) / 2) / (true * false)
+    def auc(sums: Floats) -> Floats:
+        return (sums - true * (true + 1) / 2) / (true * false)
 
-    found = auc(game.true)
-    chance = [auc(places) for places in game.shuffled]
-    mean = math.fsum(chance) / len(chance)
-    spread = math.sqrt(math.fsum((each - mean) ** 2 for each in chance) / len(chance))
+    found = float(auc(ranks[game.true].sum()))
+    chance = auc(ranks[game.shuffled].sum(axis=1))
+    mean, spread = float(chance.mean()), float(chance.std())
     distance = found - mean
     if spread < 1e-12:
-        return Verdict(found, 1.0 if abs(distance) < 1e-9 else 1 / (len(chance) + 1))
-    extreme = sum(abs(each - mean) >= abs(distance) - 1e-12 for each in chance)
+        return Verdict(found, 1.0 if abs(distance) < 1e-9 else 1 / (len(chance) + 1), spread)
+    extreme = int((np.abs(chance - mean) >= abs(distance) - 1e-12).sum())
     if extreme >= _ENOUGH:
-        return Verdict(found, (extreme + 1) / (len(chance) + 1))
-    skew = math.fsum((each - mean) ** 3 for each in chance) / len(chance) / spread**3
+        return Verdict(found, (extreme + 1) / (len(chance) + 1), spread)
+    skew = float(((chance - mean) ** 3).mean()) / spread**3
     tail = _tail(abs(distance) / spread, math.copysign(skew, skew * distance))
-    return Verdict(found, min(1.0, 2 * tail))
+    return Verdict(found, min(1.0, 2 * tail), spread)
 
 
-def mid_ranks(values: Sequence[float]) -> list[float]:
+def mid_ranks(values: Floats) -> Floats:
     """1 for the lowest; equal values share the middle of their ranks."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
-    start = 0
-    while start < len(order):
-        end = start
-        while end < len(order) and values[order[end]] == values[order[start]]:
-            end += 1
-        for place in order[start:end]:
-            ranks[place] = (start + end + 1) / 2
-        start = end
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    ends = np.append(starts[1:], len(values))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat((starts + ends + 1) / 2, ends - starts)
     return ranks
 
 

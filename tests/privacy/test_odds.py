@@ -3,19 +3,22 @@
 import itertools
 import math
 import random
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from tests.privacy import odds
 
 
 def test_equal_values_share_the_middle_of_their_ranks() -> None:
-    assert odds.mid_ranks([3, 1, 3, 2]) == [3.5, 1, 3.5, 2]
+    assert odds.mid_ranks(np.array([3.0, 1, 3, 2])).tolist() == [3.5, 1, 3.5, 2]
 
 
 def test_pairs_stand_where_combinations_puts_them() -> None:
-    for place, (a, b) in enumerate(itertools.combinations(range(7), 2)):
-        assert odds.pair_place(a, b, 7) == odds.pair_place(b, a, 7) == place
+    first, second = np.array(list(itertools.combinations(range(7), 2))).T
+    for one, other in ((first, second), (second, first)):
+        assert odds.pair_place(one, other, 7).tolist() == list(range(21))
 
 
 def test_holm_grows_what_is_small_and_keeps_the_order() -> None:
@@ -34,6 +37,10 @@ def test_the_drawn_out_tail_is_the_right_curve(z: float) -> None:
     assert odds._tail(z, -1) == odds._tail(z, 0)  # a skew to the left is not relied on
 
 
+def judge(scores: Sequence[float], played: odds.Game) -> odds.Verdict:
+    return odds.judge(odds.mid_ranks(np.array(scores, dtype=float)), played)
+
+
 def game(seed: int) -> tuple[odds.Game, list[int]]:
     dice = random.Random(seed)
     owners = sorted(dice.randrange(30) for _ in range(70))
@@ -45,7 +52,7 @@ def test_noise_is_called_noise_as_often_as_it_should() -> None:
     for seed in range(40):
         played, _ = game(seed)
         dice = random.Random(f"noise {seed}")
-        by_chance.append(odds.judge([dice.random() for _ in range(played.pairs)], played).p)
+        by_chance.append(judge([dice.random() for _ in range(played.pairs)], played).p)
     assert min(by_chance) > 0.0005
     assert 8 <= sum(p < 0.5 for p in by_chance) <= 32
 
@@ -57,7 +64,7 @@ def test_what_tells_the_true_pairs_is_sure_in_either_direction(sign: int) -> Non
     scores = [
         sign * ((owner == member) * 0.6 + dice.random()) for member in range(30) for owner in owners
     ]
-    verdict = odds.judge(scores, played)
+    verdict = judge(scores, played)
     assert verdict.p < 1e-9
     assert (verdict.auc > 0.8) if sign > 0 else (verdict.auc < 0.2)
 
@@ -66,7 +73,7 @@ def test_one_pair_found_by_luck_is_not_sure() -> None:
     played, _ = game(3)
     scores = [0.0] * played.pairs
     scores[played.true[0]] = 1.0
-    assert odds.judge(scores, played).p > 0.001
+    assert judge(scores, played).p > 0.001
 
 
 def test_a_public_month_is_not_held_against_the_dump() -> None:
@@ -78,6 +85,6 @@ def test_a_public_month_is_not_held_against_the_dump() -> None:
         -abs(months[owners[a]] - months[owners[b]])
         for a, b in itertools.combinations(range(len(owners)), 2)
     ]
-    verdict = odds.judge(scores, played)
+    verdict = judge(scores, played)
     assert verdict.auc > 0.7
     assert verdict.p == 1.0

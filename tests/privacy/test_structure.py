@@ -1,7 +1,6 @@
 """DESIGN-V1, part (a): the shape of the database and of what is said to it ties nothing."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import date
+from collections.abc import AsyncIterator, Iterable
 
 import pytest
 import sqlalchemy as sa
@@ -13,13 +12,10 @@ from kernel.schema.accounts import AccountState
 from kernel.schema.base import Side
 from kernel.schema.tables import accounts as account_table
 from kernel.schema.tables import actors, metadata
-from kernel.schema.tables import sessions as session_table
 from members import accounts, approval, departures, invitations, personas, sessions
 from members.member import Member, Preferences, Theme
 from tests.members.people import CHEAP, PASSWORD, keys, log_in, persona, sign_up
 from tests.privacy.recorder import Recorder, violations
-
-WEEK_ENDS = {("sessions", "expires")}  # the one date of the account side, a Sunday
 
 
 def strangers(columns: Iterable[sa.Column[object]]) -> list[str]:
@@ -33,10 +29,9 @@ def strangers(columns: Iterable[sa.Column[object]]) -> list[str]:
         allowed = isinstance(column.type, sa.Uuid) or (
             isinstance(column.type, sa.LargeBinary) and column.type.length is not None
         )
-        week = (column.table.name, column.name) in WEEK_ENDS and isinstance(column.type, sa.Date)
         if side not in set(Side):
             found.append(f"{column} has no side")
-        elif side is Side.ACCOUNT and not (allowed or week):
+        elif side is Side.ACCOUNT and not allowed:
             found.append(f"{column} could tell")
         elif side is Side.ACCOUNT and column.nullable:
             found.append(f"{column} may be missing")
@@ -128,8 +123,6 @@ async def test_every_row_of_the_account_side_has_the_same_size(
     await populate(engine, here)
     async with engine.connect() as conn:
         assert await odd_lengths(conn) == []
-        dates: Sequence[date] = (await conn.scalars(sa.select(session_table.c.expires))).all()
-        assert {day.weekday() for day in dates} == {6}
 
 
 async def test_a_planted_longer_row_is_found(engine: AsyncEngine, here: Here) -> None:
@@ -156,7 +149,7 @@ async def test_no_value_of_the_account_side_occurs_twice_or_elsewhere(
         secrets |= {persona_id.bytes for persona_id in await conn.scalars(sa.select(actors.c.id))}
         seen: dict[object, str] = {}
         for column in all_columns(metadata):
-            if column.info["side"] is Side.ACCOUNT and not isinstance(column.type, sa.Date):
+            if column.info["side"] is Side.ACCOUNT:
                 for value in await conn.scalars(sa.select(column)):
                     assert value not in seen, f"{column} repeats {seen[value]}"
                     assert not isinstance(value, bytes) or not any(s in value for s in secrets)

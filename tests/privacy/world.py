@@ -1,22 +1,16 @@
-"""A small town on one node: some sixty members over four months, made through the real actions.
+"""A town on one node: everything people and the worker do there, through the real actions.
 
-What ties people's acts to one another is what does in life: somebody signs up, makes a first name
-minutes later, joins a group with it, and often makes the next names in the same sitting. All else
-(who posts, likes a group, comes back, and when) is drawn from one seeded source without a look at
-the member. The theft falls into an evening on which many sign up.
-
-The worker does here what it does in life: after each act it lays out the tables it is called for,
-and its round passes now and then. The theft comes before the last act was attended to.
+Nothing here decides who does what when; `story` does. The worker does what it does in life: it
+lays out the tables it is called for after each act, and its round passes every minute.
 """
 
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
-from uuid import UUID
+from datetime import date, datetime
+from functools import lru_cache
 
 import asyncpg
 import sqlalchemy as sa
@@ -26,15 +20,18 @@ from activitypub import remote
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair, generate
 from activitypub.vocab import ActorDocument
-from groups import desk, membership, threads
+from groups import desk, membership, reactions, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import Draft
-from groups.groups import GroupSettings
+from groups.groups import Group, GroupSettings
 from groups.posts import Post
+from inbox.intake import Intake, Row
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
-from kernel.schema.tables import metadata
+from kernel.schema.federation import ReceivedState
+from kernel.schema.groups import Sees
+from kernel.schema.tables import deliveries, metadata, received
 from members import accounts, follows, order, personas, sessions
 from members.accounts import Prepared
 from members.handles import suggest_handle
@@ -42,18 +39,12 @@ from members.member import Member, Preferences, Theme
 from moderation.standing import Speaker
 from node.tidy import tidy
 from tests.members.people import CHEAP, PASSWORD
-from tests.nodes import Wall
-from tests.privacy.dump import Dump, steal
+from tests.privacy.dump import Dump
+from tests.privacy.stage import Stage
 
-START = datetime(2026, 3, 2, 8, tzinfo=UTC)
-TALK = datetime(2026, 6, 1, 8, tzinfo=UTC)  # from here on people write
-EVENING = datetime(2026, 6, 19, 18, tzinfo=UTC)
-ARRIVALS = {3: 10, 4: 24, 5: 14}  # sign-ups by month; then the evening
-LATE = 12
-GROUPS = 4
-REMOTE = 40
-NOBODY = -1
-ROUNDS = 0.1  # the worker's minutes in which something happens here
+GROUPS = 4  # that live here; the last is closed to visitors
+REMOTE_GROUPS = 6
+PEERS = 7
 KEYS = ("public_key", "ed25519")
 
 
@@ -70,6 +61,7 @@ class Resident:
     """A member with what the test knows and the thief does not."""
 
     prepared: Prepared
+    login: str
     signed_up: datetime
     session_until: datetime
     cookies: list[str]
@@ -81,13 +73,16 @@ class Resident:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The stolen dump and the truth about it, by number of the member and of the persona."""
+    """A stolen dump and the truth about it, by number of the member and of the persona."""
 
+    name: str
+    moment: datetime
     dump: Dump
     residents: Sequence[Resident]
     personas: Sequence[Persona]
     sessions: Mapping[bytes, int]  # by row id: whose
     opened: Mapping[bytes, datetime]  # by row id: when
+    log: Sequence[str]
 
     @property
     def owners(self) -> list[int]:
@@ -102,34 +97,80 @@ def key_pool() -> Sequence[KeyPair]:
 
 @dataclass
 class Town:
-    """Lets things happen, one after the other."""
+    """Lets things happen, one after the other.
 
-    engine: AsyncEngine
-    here: Here
-    wall: Wall
+    Passwords are stretched cheaply: it is what takes longest, and leaves bytes of the same kind.
+    """
+
+    stage: Stage
     dice: random.Random
     called_for: set[str] = field(default_factory=set)
     residents: list[Resident] = field(default_factory=list)
     personas: list[Persona] = field(default_factory=list)
     sessions: dict[bytes, int] = field(default_factory=dict)
     opened: dict[bytes, datetime] = field(default_factory=dict)
-    group_ids: list[UUID] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    elsewhere: list[Group] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
     left: set[int] = field(default_factory=set)
+    down: set[str] = field(default_factory=set)  # peers that take nothing just now
+    _looked: date = date.min
+    _strangers: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    async def lay_out(self) -> None:
-        """What the worker does when it is called: no table needs the rest that real time brings."""
-        async with self.engine.connect() as conn:
-            await conn.execute(sa.select(1))  # whatever was notified is heard by now
+    @property
+    def engine(self) -> AsyncEngine:
+        return self.stage.engine
+
+    @property
+    def here(self) -> Here:
+        return self.stage.here
+
+    @property
+    def now(self) -> datetime:
+        return self.stage.wall.now
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Note which tables the worker is called for."""
+        connection = await asyncpg.connect(self.stage.url.replace("+asyncpg", ""))
+
+        def heard(_: object, __: int, ___: str, payload: str) -> None:
+            self.called_for.add(payload)
+
+        await connection.add_listener(order.CHANNEL, heard)
+        try:
+            yield
+        finally:
+            await connection.close()
+
+    async def work(self) -> None:
+        """What the worker does when it is called: peers that are up take what waits for them.
+
+        A new keeper each time: no table needs the rest that real time brings.
+        """
+        async with self.engine.begin() as conn:
+            await conn.execute(sa.delete(deliveries).where(deliveries.c.host.not_in(self.down)))
         called = [metadata.tables[name] for name in sorted(self.called_for)]
         self.called_for.clear()
-        await order.Keeper(self.engine).restore(called)
+        await self.lay_out(called)
+
+    async def lay_out(self, tables: Sequence[sa.Table]) -> None:
+        await order.Keeper(self.engine).restore(tables)
+
+    async def round(self) -> None:
+        """What passes every minute. It looks at every table then; here once a day is enough."""
+        await tidy(self.engine, self.here)
+        if self.now.date() != self._looked:
+            self._looked = self.now.date()
+            await self.lay_out(order.SENSITIVE)
 
     def keys(self) -> KeyPair:
         return self.dice.choice(key_pool())
 
     async def found(self) -> None:
+        """The groups that live here, and those that are known elsewhere."""
         for number in range(GROUPS):
+            closed = number == GROUPS - 1
             async with self.engine.begin() as conn:
                 group = await group_store.create(
                     conn,
@@ -138,20 +179,39 @@ class Town:
                     name=f"Group {number}",
                     about="For all who want to talk.",
                     rules="Be kind.",
-                    settings=GroupSettings(),
+                    settings=GroupSettings(sees=Sees.NODE) if closed else GroupSettings(),
                     founder=None,
                     keys=self.keys(),
                     desk_keys=self.keys(),
                 )
-            self.group_ids.append(group.id)
+            self.groups.append(group)
+        for number in range(REMOTE_GROUPS):
+            async with self.engine.begin() as conn:
+                actor = await self._meet(conn, number, ActorKind.GROUP)
+                self.elsewhere.append(await group_store.get(conn, actor.id))
+
+    async def found_group(self, persona: Persona) -> None:
+        """Somebody begins a group of their own."""
+        async with self.engine.begin() as conn:
+            await group_store.create(
+                conn,
+                self.here,
+                handle=suggest_handle(),
+                name="A small group",
+                about="For a few.",
+                rules="",
+                settings=GroupSettings(),
+                founder=persona.actor,
+                keys=self.keys(),
+                desk_keys=self.keys(),
+            )
 
     async def sign_up(self, number: int) -> None:
-        prepared = await accounts.prepare(
-            self.here, login=f"login-{number:03}", password=PASSWORD, cost=CHEAP
-        )
+        login = f"login-{number:03}"
+        prepared = await accounts.prepare(self.here, login=login, password=PASSWORD, cost=CHEAP)
         async with self.engine.begin() as conn:
             await accounts.insert(conn, self.here, prepared)
-        self.residents.append(Resident(prepared, self.wall.now, self.wall.now, []))
+        self.residents.append(Resident(prepared, login, self.now, self.now, []))
         assert len(self.residents) == number + 1
         await self.log_in(number)
 
@@ -160,13 +220,14 @@ class Town:
         cookie = await sessions.open(self.engine, self.here, resident.member)
         session = await sessions.read(self.engine, self.here, cookie)
         assert session is not None
-        self.sessions[session.id], self.opened[session.id] = number, self.wall.now
-        resident.session_until = self.wall.now + sessions.LASTS
+        self.sessions[session.id], self.opened[session.id] = number, self.now
+        resident.session_until = self.now + sessions.LASTS
         resident.cookies.append(cookie)
+        await self.stage.visit("/", cookie)
 
-    async def make_persona(self, number: int) -> None:
+    async def make_persona(self, number: int) -> Persona:
         resident = self.residents[number]
-        if resident.session_until < self.wall.now:
+        if resident.session_until < self.now:
             await self.log_in(number)
         handle = suggest_handle()
         await accounts.handle_is_login(self.engine, self.here, resident.member, handle)
@@ -174,35 +235,79 @@ class Town:
             actor = await personas.create(
                 conn, self.here, resident.member, handle=handle, name="", keys=self.keys()
             )
-        self.personas.append(Persona(actor, number, self.wall.now))
+        persona = Persona(actor, number, self.now)
+        self.personas.append(persona)
+        return persona
 
     async def speaker(self, conn: AsyncConnection, persona: Persona) -> Speaker:
         return await personas.speaker(conn, self.residents[persona.member].member, persona.actor.id)
 
     async def join(self, persona: Persona) -> None:
+        """A group here."""
         number = self.dice.randrange(GROUPS)
         async with self.engine.begin() as conn:
-            group = await group_store.get(conn, self.group_ids[number])
+            group = await group_store.get(conn, self.groups[number].id)
             speaker = await self.speaker(conn, persona)
             await membership.join(
                 conn, self.here, speaker, group, guidelines=group.guidelines_version
             )
         persona.groups.append(number)
 
+    async def join_elsewhere(self, persona: Persona) -> None:
+        """A group on another server, which says yes at once if it is up."""
+        group = self.dice.choice(self.elsewhere)
+        async with self.engine.begin() as conn:
+            await membership.join(conn, self.here, await self.speaker(conn, persona), group)
+        if group.actor.host not in self.down:
+            await self._arrive(group.actor)
+            async with self.engine.begin() as conn:
+                await follows.accepted(conn, persona.actor, group.actor)
+
+    async def leave_group(self, persona: Persona) -> None:
+        """Stop following one elsewhere, if any."""
+        async with self.engine.begin() as conn:
+            for group in self.elsewhere:
+                await follows.end(conn, self.here, persona.actor, group.actor)
+
     async def write(self, persona: Persona) -> None:
         number = self.dice.choice(persona.groups)
         words = " ".join(suggest_handle() for _ in range(self.dice.randint(3, 40)))
         async with self.engine.begin() as conn:
-            group = await group_store.get(conn, self.group_ids[number])
+            group = await group_store.get(conn, self.groups[number].id)
             speaker = await self.speaker(conn, persona)
-            there = [post for post in self.posts if post.group_id == group.id]
-            parent = await post_store.get(conn, self.dice.choice(there).id) if there else None
-            if parent is not None and parent.shown and self.dice.random() < 0.6:
+            parent = await self._some_post(conn, group)
+            if parent is not None and self.dice.random() < 0.6:
                 draft = Draft(source=words, language="en")
-                self.posts.append(await threads.reply(conn, self.here, speaker, parent, draft))
+                post = await threads.reply(conn, self.here, speaker, parent, draft)
             else:
                 draft = Draft(title=words[:40], source=words, language="en")
-                self.posts.append(await threads.start(conn, self.here, speaker, group, draft))
+                post = await threads.start(conn, self.here, speaker, group, draft)
+        self.posts.append(post)
+
+    async def like(self, persona: Persona) -> None:
+        async with self.engine.begin() as conn:
+            post = await self._some_post(conn, self.groups[self.dice.choice(persona.groups)])
+            if post is not None:
+                await reactions.like(conn, self.here, await self.speaker(conn, persona), post)
+
+    async def edit(self, persona: Persona) -> None:
+        """Write the newest own words anew; or take them back."""
+        mine = [post for post in self.posts if post.author_id == persona.actor.id]
+        async with self.engine.begin() as conn:
+            post = await post_store.get(conn, mine[-1].id) if mine else None
+            if post is None or not post.shown:
+                return
+            speaker = await self.speaker(conn, persona)
+            if self.dice.random() < 0.5:
+                await threads.delete(conn, self.here, speaker, post)
+            else:
+                draft = Draft(title=post.title, source=suggest_handle(), language="en")
+                await threads.edit(conn, self.here, speaker, post, draft)
+
+    async def _some_post(self, conn: AsyncConnection, group: Group) -> Post | None:
+        there = [post for post in self.posts if post.group_id == group.id]
+        found = await post_store.get(conn, self.dice.choice(there).id) if there else None
+        return found if found is not None and found.shown else None
 
     async def like_dark(self, number: int) -> None:
         async with self.engine.begin() as conn:
@@ -225,162 +330,57 @@ class Town:
 
     async def ban(self, persona: Persona) -> None:
         async with self.engine.begin() as conn:
-            group = await group_store.get(conn, self.group_ids[persona.groups[0]])
+            group = await group_store.get(conn, self.groups[self.dice.choice(persona.groups)].id)
             await desk.ban(conn, self.here, group, group.actor, persona.actor, "Enough for now.")
 
-    async def meet(self, number: int) -> None:
+    async def meet(self) -> None:
         """Somebody elsewhere becomes known here; some follow a group."""
-        base = f"https://peer{number % 7}.example/u/{suggest_handle()}"
-        keys = self.keys()
+        number = next(self._strangers)
         async with self.engine.begin() as conn:
-            stranger = await remote.store(
-                conn,
-                self.here,
-                ActorDocument(
-                    id=base,
-                    kind=ActorKind.PERSON,
-                    handle=base.rpartition("/")[2],
-                    name="Somebody",
-                    summary="",
-                    url=base,
-                    inbox=f"{base}/inbox",
-                    shared_inbox=None,
-                    followers=None,
-                    moderators=None,
-                    locked=False,
-                    key_id=f"{base}#main-key",
-                    public_key=keys.public_pem,
-                    ed25519=None,
-                    wrapped=False,
-                ),
-            )
+            stranger = await self._meet(conn, number, ActorKind.PERSON)
             if number % 3 == 0:
-                group = await group_store.get(conn, self.dice.choice(self.group_ids))
-                await follows.receive(
-                    conn, self.here, stranger, group.actor, f"{base}/follows/{number}"
-                )
+                group = self.dice.choice(self.groups[:-1]).actor
+                uri = f"{stranger.uri}/follows/{number}"
+                await follows.receive(conn, self.here, stranger, group, uri)
+        await self._arrive(stranger)
 
+    async def _meet(self, conn: AsyncConnection, number: int, kind: ActorKind) -> Actor:
+        uri = f"https://peer{number % PEERS}.example/{kind.lower()}/{suggest_handle()}"
+        return await meet(conn, self.here, uri, kind, self.keys())
 
-Act = Callable[[], Awaitable[None]]
-
-
-class Story:
-    """What happens when, drawn before anything happens; later acts may be added on the way."""
-
-    def __init__(self, town: Town) -> None:
-        self.town, self.dice = town, town.dice
-        self.acts: list[tuple[datetime, int, int, Act]] = []
-        self._count = itertools.count()
-
-    def at(self, moment: datetime, number: int, act: Act) -> None:
-        """Let member `number` do something at that time, unless they have left by then."""
-        self.acts.append((moment, next(self._count), number, act))
-
-    def between(self, first: datetime, last: datetime) -> datetime:
-        return first + self.dice.random() * (last - first)
-
-    def sign_up(self, number: int, moment: datetime) -> None:
-        """Sign up, make one to four names, join a group with each soon after."""
-        self.at(moment, number, lambda: self.town.sign_up(number))
-        when = moment
-        for nth in range(self.dice.choices((1, 2, 3, 4), (20, 20, 12, 8))[0]):
-            soon = nth == 0 or self.dice.random() < 0.75
-            step = timedelta(minutes=self.dice.uniform(1, 5))
-            made = when + step if soon else self.between(moment, EVENING + timedelta(hours=3))
-            when = made if soon else when
-            self.at(made, number, partial(self._make, number, made))
-
-    async def _make(self, number: int, made: datetime) -> None:
-        town = self.town
-        await town.make_persona(number)
-        persona = town.personas[-1]
-        self.at(
-            made + timedelta(minutes=self.dice.uniform(0.2, 2)), number, lambda: town.join(persona)
+    async def _arrive(self, sender: Actor) -> None:
+        """Something came from elsewhere and was dealt with."""
+        uri = f"https://{sender.host}/activities/{self.dice.getrandbits(64):x}"
+        await Intake(self.engine).keep(
+            Row(activity_uri=uri, signer=sender, body=b"{}", at=self.now)
         )
-        if made < TALK:
-            for _ in range(self.dice.choice((0, 0, 1, 2))):
-                self.at(self.between(TALK, EVENING), number, lambda: town.join(persona))
-            for _ in range(min(4, int(self.dice.expovariate(1 / 2)))):
-                self.at(self.between(TALK, EVENING), number, lambda: town.write(persona))
-
-    async def play(self, end: datetime) -> None:
-        """Everything up to `end`; the worker has not come yet for the last act."""
-        town = self.town
-        while True:
-            self.acts.sort()
-            if not self.acts or self.acts[0][0] > end:
-                return
-            await town.lay_out()
-            moment, _, number, act = self.acts.pop(0)
-            if number in town.left:
-                continue
-            if moment - town.wall.now > timedelta(minutes=1) and self.dice.random() < ROUNDS:
-                await tidy(town.engine, town.here)
-            town.wall.now = max(moment, town.wall.now)
-            await act()
+        async with self.engine.begin() as conn:
+            await conn.execute(
+                sa.update(received)
+                .where(received.c.activity_uri == uri)
+                .values(state=ReceivedState.DONE, body=None)
+            )
 
 
-async def build(engine: AsyncEngine, here: Here, wall: Wall, url: str, *, seed: int) -> World:
-    """Let four months pass, then steal the database at a random moment of the evening."""
-    dice = random.Random(seed)
-    wall.now = START
-    town = Town(engine, here, wall, dice)
-    async with _listening(url, town.called_for):
-        return await _live(town, url)
-
-
-@asynccontextmanager
-async def _listening(url: str, called_for: set[str]) -> AsyncIterator[None]:
-    """Note which tables the worker is called for."""
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-
-    def heard(_: object, __: int, ___: str, payload: str) -> None:
-        called_for.add(payload)
-
-    await connection.add_listener(order.CHANNEL, heard)
-    try:
-        yield
-    finally:
-        await connection.close()
-
-
-async def _live(town: Town, url: str) -> World:
-    dice = town.dice
-    await town.found()
-    story = Story(town)
-    arrivals = sorted(
-        datetime(
-            2026, month, dice.randint(2, 28), dice.randint(9, 22), dice.randint(0, 59), tzinfo=UTC
-        )
-        for month, count in ARRIVALS.items()
-        for _ in range(count)
+async def meet(
+    conn: AsyncConnection, here: Here, uri: str, kind: ActorKind, keys: KeyPair
+) -> Actor:
+    """Somebody elsewhere, as their server's document would make them known."""
+    document = ActorDocument(
+        id=uri,
+        kind=kind,
+        handle=uri.rpartition("/")[2],
+        name="Somebody",
+        summary="",
+        url=uri,
+        inbox=f"{uri}/inbox",
+        shared_inbox=None,
+        followers=None,
+        moderators=None,
+        locked=False,
+        key_id=f"{uri}#main-key",
+        public_key=keys.public_pem,
+        ed25519=None,
+        wrapped=False,
     )
-    arrivals += sorted(story.between(EVENING, EVENING + timedelta(hours=1)) for _ in range(LATE))
-    for number, moment in enumerate(arrivals):
-        story.sign_up(number, moment)
-    early = [number for number, moment in enumerate(arrivals) if moment < TALK]
-    leaving = dice.sample(early, 2)
-    for number in leaving:
-        story.at(story.between(TALK, TALK + timedelta(days=9)), number, partial(town.leave, number))
-    staying = [number for number in early if number not in leaving]
-    for number in dice.sample(staying, 35):
-        story.at(story.between(TALK, EVENING), number, partial(town.log_in, number))
-    for number in dice.sample(staying, 10):
-        story.at(story.between(TALK, EVENING), number, partial(town.like_dark, number))
-    for number in dice.sample(staying, 3):
-        story.at(story.between(TALK, EVENING), number, partial(town.change_password, number))
-    for number in range(REMOTE):
-        story.at(
-            story.between(START, EVENING + timedelta(hours=1)),
-            NOBODY,
-            partial(town.meet, number),
-        )
-    story.at(EVENING, NOBODY, lambda: town.ban(town.personas[7]))
-    await story.play(
-        story.between(EVENING + timedelta(minutes=40), EVENING + timedelta(minutes=70))
-    )
-    dump = await steal(url)
-    actors = dump.tables["actors"].without(*KEYS)
-    return World(
-        dump.replace(actors=actors), town.residents, town.personas, town.sessions, town.opened
-    )
+    return await remote.store(conn, here, document)

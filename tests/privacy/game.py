@@ -1,0 +1,278 @@
+"""The game of DESIGN-V1: every attack on a stolen dump, and what may come of it.
+
+Two lists of pairs are guessed at: account and persona, persona and persona. An attack leaks where
+it tells true pairs from false ones better than chance (p by permuting members, corrected for all
+attacks of all thefts); the dump leaks, too, where a trained attacker who has it beats one who has
+the public pages alone by more than `ADDED` of AUC, and by more than chance, on members that neither
+has seen.
+"""
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from kernel.schema.base import Side
+from kernel.schema.tables import metadata
+from tests.privacy import attacks, odds, trained
+from tests.privacy.attacks import Attack
+from tests.privacy.dump import Dump, Value
+from tests.privacy.odds import Floats, Game, Places, Verdict
+from tests.privacy.traces import Owned, People, owned_rows
+from tests.privacy.world import Persona, World
+
+SURE = 0.001
+ADDED = 0.03
+SEED = 20260619
+FALSE_PAIRS = 8  # shown to the trained attacker for each true one
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the pairs: where they stand among all, and a game on them alone."""
+
+    places: Places
+    game: Game
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """All attacks on one list of pairs, which pairs are true, and the game on part of them."""
+
+    name: str
+    attacks: Sequence[Attack]
+    game: Game
+    part: Callable[[set[int]], Part]  # by the members who take part
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one attack came to."""
+
+    attack: str
+    pairs: int
+    verdict: Verdict
+    public: bool = False  # it had the public pages alone
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """AUC of the trained attacker on one list of pairs, over all halves and thefts.
+
+    `spread` is how far chance alone takes the mean; `slack` how many of them are forgiven.
+    """
+
+    public: float
+    whole: float
+    spread: float
+    slack: float
+
+    @property
+    def leaks(self) -> bool:
+        return self.whole - self.public > ADDED + self.slack * self.spread
+
+
+@dataclass(frozen=True)
+class Report:
+    """What all attacks came to, together."""
+
+    results: Sequence[Result]
+    trained: Mapping[str, Added] = field(default_factory=dict)
+
+    @property
+    def corrected(self) -> dict[str, float]:
+        return odds.holm({each.attack: each.verdict.p for each in self.results if not each.public})
+
+    @property
+    def leaks(self) -> list[str]:
+        """Attacks that are surely no luck, and lists of pairs to which the dump adds too much."""
+        sure = [name for name, p in self.corrected.items() if p < SURE]
+        return [*sure, *(name for name, added in self.trained.items() if added.leaks)]
+
+
+def people_of_accounts(world: World) -> People:
+    """By what a row or a line may name a member; sessions are known to the test alone."""
+    found: dict[Value, int] = {}
+    for number, resident in enumerate(world.residents):
+        account_id = resident.member.account_id
+        names = (account_id.bytes, str(account_id), account_id.hex)
+        found |= dict.fromkeys([*names, resident.login, *resident.cookies], number)
+    for session, number in world.sessions.items():
+        found |= dict.fromkeys([session, session.hex()], number)
+    return found
+
+
+def people_of(personas: Iterable[Persona]) -> People:
+    """By what a row or a line may name a persona: its id, its address, its handle."""
+    found: dict[Value, int] = {}
+    for number, persona in enumerate(personas):
+        actor = persona.actor
+        names = (actor.id.bytes, str(actor.id), actor.id.hex, actor.uri, actor.handle)
+        found |= dict.fromkeys(names, number)
+    return found
+
+
+def of_accounts(name: str) -> bool:
+    """Whether rows may name an account: those of the account side, and those on no side."""
+    return name not in metadata.tables or metadata.tables[name].info["side"] is not Side.PERSONA
+
+
+def of_personas(name: str) -> bool:
+    return name not in metadata.tables or metadata.tables[name].info["side"] is not Side.ACCOUNT
+
+
+def account_sides(world: World, dump: Dump) -> dict[str, Owned]:
+    """The tables that say something of members, each for itself.
+
+    No thief can tell which account a session is of, so each table is a list of people of its own.
+    """
+    return owned_rows(dump, people_of_accounts(world), of_accounts)
+
+
+def against_accounts(world: World, dump: Dump, label: str) -> Tried:
+    """People of one account-side table, and personas; only those who stand in both count."""
+    sides = account_sides(world, dump)
+    staying = sorted({who for who, _, _ in sides[label]})
+    place = {number: at for at, number in enumerate(staying)}
+    personas = [persona for persona in world.personas if persona.member in place]
+    owners = [place[persona.member] for persona in personas]
+    rows = [(place[who], at, row) for who, at, row in sides[label]]
+    found = attacks.account_attacks(
+        dump,
+        {label: rows},
+        owned_rows(dump, people_of(personas), of_personas),
+        members=len(staying),
+        count=len(personas),
+    )
+
+    def part(members: set[int]) -> Part:
+        rows = [at for at, number in enumerate(staying) if number in members]
+        columns = [at for at, owner in enumerate(owners) if staying[owner] in members]
+        places = np.array(rows)[:, None] * len(owners) + np.array(columns)
+        again = {row: at for at, row in enumerate(rows)}
+        game = odds.account_game([again[owners[at]] for at in columns], len(rows), dice())
+        return Part(places.ravel(), game)
+
+    game = odds.account_game(owners, len(staying), dice())
+    return Tried(f"{label} and personas", found, game, part)
+
+
+def against_siblings(world: World, dump: Dump) -> Tried:
+    """Persona and persona, given what anybody can read: when each was made, and if it is closed."""
+    count = len(world.personas)
+    actors = world.dump.tables["actors"]
+    shown = dict(
+        zip(
+            actors.column("id"),
+            zip(actors.column("since"), actors.column("state"), strict=True),
+            strict=True,
+        )
+    )
+    strata = [shown[persona.actor.id.bytes] for persona in world.personas]
+    owners = world.owners
+    personas = owned_rows(dump, people_of(world.personas), of_personas)
+
+    def part(members: set[int]) -> Part:
+        rows = [at for at, owner in enumerate(owners) if owner in members]
+        first, second = np.triu_indices(len(rows), 1)
+        places = odds.pair_place(np.array(rows)[first], np.array(rows)[second], count)
+        game = odds.sibling_game([owners[at] for at in rows], [strata[at] for at in rows], dice())
+        return Part(places, game)
+
+    return Tried(
+        "siblings",
+        attacks.sibling_attacks(dump, personas, count),
+        odds.sibling_game(owners, strata, dice()),
+        part,
+    )
+
+
+def dice() -> random.Random:
+    return random.Random(SEED)
+
+
+def lists(world: World, dump: Dump) -> Iterator[Tried]:
+    """Every list of pairs a thief may guess at."""
+    for label in account_sides(world, dump):
+        yield against_accounts(world, dump, label)
+    yield against_siblings(world, dump)
+
+
+def play(worlds: Sequence[World], *, slack: float = 2.0) -> Report:
+    """The whole game on every theft; `slack`: see `Added`."""
+    results: list[Result] = []
+    guessed: dict[str, list[tuple[Verdict, Verdict]]] = defaultdict(list)
+    for world in worlds:
+        for tried in lists(world, world.dump):
+            found, folds = attack(tried, len(world.residents))
+            results += (replace(each, attack=f"{world.name}: {each.attack}") for each in found)
+            guessed[tried.name] += folds
+    return Report(results, {pairs: _added(folds, slack) for pairs, folds in guessed.items()})
+
+
+def _added(folds: Sequence[tuple[Verdict, Verdict]], slack: float) -> Added:
+    public, whole = (float(np.mean([each[at].auc for each in folds])) for at in (0, 1))
+    spread = math.sqrt(sum(each.spread**2 for _, each in folds)) / len(folds)
+    return Added(public, whole, spread, slack)
+
+
+def attack(tried: Tried, members: int) -> tuple[list[Result], list[tuple[Verdict, Verdict]]]:
+    """Every simple attack, and the trained one: taught on either half, tried on the other.
+
+    Second: what the trained one came to with the public pages alone, and with everything.
+    """
+    order = dice().sample(range(members), members)
+    halves = [tried.part(set(order[: members // 2])), tried.part(set(order[members // 2 :]))]
+    lessons = [_lesson(half) for half in halves]
+    truth = [
+        np.isin(lesson, half.places[half.game.true])
+        for lesson, half in zip(lessons, halves, strict=True)
+    ]
+    features = np.empty((len(tried.attacks), sum(map(len, lessons))), np.uint8)
+    results = []
+    for number, each in enumerate(tried.attacks):
+        ranks = odds.mid_ranks(each.scores())
+        verdict = odds.judge(ranks, tried.game)
+        results.append(
+            Result(f"{tried.name}: {each.name}", tried.game.pairs, verdict, each.is_public)
+        )
+        features[number] = trained.binned(ranks)[np.concatenate(lessons)]
+    folds = []
+    for half in (0, 1):
+        begin = half * len(lessons[0])
+        seen = features[:, begin : begin + len(lessons[half])]
+        other = halves[1 - half]
+        both = []
+        for only, what in ((True, "public pages"), (False, "public pages and dump")):
+            chosen = [n for n, each in enumerate(tried.attacks) if each.is_public or not only]
+            verdict = _learn(tried, chosen, seen, truth[half], other)
+            name = f"{tried.name}: trained on half {half + 1}, {what}"
+            results.append(Result(name, other.game.pairs, verdict, public=only))
+            both.append(verdict)
+        folds.append((both[0], both[1]))
+    return results, folds
+
+
+def _lesson(half: Part) -> Places:
+    """Places of all true pairs of a half, and of some false ones."""
+    false = np.setdiff1d(np.arange(half.game.pairs), half.game.true)
+    some = np.random.default_rng(SEED).permutation(false)[: FALSE_PAIRS * len(half.game.true)]
+    chosen: Places = half.places[np.concatenate([half.game.true, some])]
+    return chosen
+
+
+def _learn(
+    tried: Tried, chosen: list[int], seen: trained.Bins, truth: trained.Truth, other: Part
+) -> Verdict:
+    """How well somebody taught on one half, with the attacks `chosen`, guesses at the other."""
+    if not chosen:
+        return Verdict(0.5, 1.0, 0.0)
+    stumps = trained.train(seen[chosen], truth)
+    score: Floats = np.zeros(other.game.pairs)
+    for feature in {stump.feature for stump in stumps}:
+        bins = trained.binned(odds.mid_ranks(tried.attacks[chosen[feature]].scores()))
+        score += trained.guess(stumps, feature, bins[other.places])
+    return odds.judge(odds.mid_ranks(score), other.game)
