@@ -25,7 +25,7 @@ from activitypub.signatures import CONTENT_TYPE
 from activitypub.vocab import AS2
 from kernel.addresses import Network
 from kernel.clock import Clock
-from kernel.errors import Gone, Malformed, NotFound, TooMany
+from kernel.errors import Gone, Malformed, NotFound
 from kernel.throttle import Throttle
 from kernel.urls import Url, parse, same_origin
 
@@ -96,9 +96,13 @@ class Budget:
         return budget
 
     def spend(self, origin: str) -> None:
-        """Count one fetch for `origin`. Raises TooMany: there is nothing left to spend."""
+        """Count one request to `origin`.
+
+        Raises Malformed: the activity has nothing left, and trying again would cost as much.
+        Raises TooMany: its origin has nothing left; within the hour it will.
+        """
         if self._left <= 0:
-            raise TooMany("That would take too many look-ups.")
+            raise Malformed("That would take too many look-ups.")
         self._hourly.check(origin)
         self._left -= 1
 
@@ -136,24 +140,30 @@ class Client:
         accept: str = AP_ACCEPT,
         signer: Signer | None = None,
         limit: int = MAX_DOCUMENT,
+        budget: Budget | None = None,
     ) -> Answer:
         """What is at `url`, whatever its status, after at most three redirects.
 
         A redirect is a new request: checked like the first and signed afresh for where it goes.
         Raises Malformed: the URL, a redirect or the answer's form is not acceptable, or the body is
-        longer than `limit` bytes. Raises Unreachable.
+        longer than `limit` bytes. Raises Unreachable. Each request is counted on the `budget`, the
+        redirected ones for where they go (SEC-D6); see there for what it raises.
         """
         asked = parse(url, allow_http=self._allow_http, allow_fragment=True)
         headers = {"Accept": accept, "Accept-Encoding": "gzip, deflate"}
         async with self._limits():
             for _ in range(1 + MAX_HOPS):
+                if budget is not None:
+                    budget.spend(asked.origin)
                 answer = await self._ask("GET", asked, headers, signer, None, limit)
                 if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                     return answer
                 asked = self._redirected(asked, answer.headers["Location"])
         raise Malformed("That address sends us on too often.")
 
-    async def fetch_document(self, uri: str, *, signer: Signer | None = None) -> dict[str, Json]:
+    async def fetch_document(
+        self, uri: str, *, signer: Signer | None = None, budget: Budget | None = None
+    ) -> dict[str, Json]:
         """The ActivityPub document at `uri`, which its own server vouches for (WIRE 4.9).
 
         Its id is `uri` or where that led; a document that names another id on its server is asked
@@ -161,10 +171,10 @@ class Client:
         type or context (SEC-S2, SEC-S3, SEC-S4; WIRE-B1). Raises NotFound, Gone: 404, 410.
         Raises Unreachable.
         """
-        document, found, at = await self._document(uri, signer)
+        document, found, at = await self._document(uri, signer, budget)
         if found in (uri, uri.partition("#")[0], at):
             return document
-        again, found_again, _ = await self._document(found, signer)
+        again, found_again, _ = await self._document(found, signer, budget)
         if found_again != found:
             raise Malformed("That document does not keep to one id.")
         return again
@@ -195,9 +205,11 @@ class Client:
         if isinstance(self._resolver, SystemResolver):
             self._resolver.close()
 
-    async def _document(self, uri: str, signer: Signer | None) -> tuple[dict[str, Json], str, str]:
+    async def _document(
+        self, uri: str, signer: Signer | None, budget: Budget | None
+    ) -> tuple[dict[str, Json], str, str]:
         """A document, its id, and the URL it came from, both on one origin."""
-        answer = await self.get(uri, signer=signer)
+        answer = await self.get(uri, signer=signer, budget=budget)
         if answer.status == 404:
             raise NotFound
         if answer.status == 410:

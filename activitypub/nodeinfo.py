@@ -12,7 +12,7 @@ from activitypub.vocab import text_of
 from kernel.errors import Problem
 from kernel.here import Here
 from kernel.schema.tables import peers
-from kernel.urls import origin_of, same_origin
+from kernel.urls import same_origin
 
 SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2."
 READS_WRAPPED = frozenset(
@@ -58,6 +58,7 @@ async def _ask(remote: Remote, origin: str) -> str:
 
 
 async def _get(remote: Remote, url: str) -> dict[str, Json]:
-    remote.budget.spend(origin_of(url))
-    answer = await remote.client.get(url, accept="application/json", limit=64 * 1024)
+    answer = await remote.client.get(
+        url, accept="application/json", limit=64 * 1024, budget=remote.budget
+    )
     return jsontext.read(answer.body) if answer.status == 200 else {}

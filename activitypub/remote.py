@@ -7,8 +7,9 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -27,7 +28,7 @@ from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.tables import actors, follows, peers
-from kernel.urls import host_of, origin_of
+from kernel.urls import host_of
 
 FRESH = timedelta(days=1)
 KEY_RETRY = timedelta(minutes=10)
@@ -57,7 +58,7 @@ class Remote:
     here: Here
     budget: Budget
     replays: Replays = field(default_factory=Replays)
-    _signer: Signer | None = None
+    _signer: list[Signer] = field(default_factory=list)  # one, once it is known
     _flights: dict[str, asyncio.Task[Actor]] = field(default_factory=dict)
     _failed: dict[str, datetime] = field(default_factory=dict)
     _owners: OrderedDict[str, Actor] = field(default_factory=OrderedDict)
@@ -67,18 +68,22 @@ class Remote:
 
         Raises Gone, NotFound, Malformed, Unreachable, TooMany.
         """
-        self.budget.spend(origin_of(uri))
-        return await self.client.fetch_document(uri, signer=await self._sign())
+        signer = await self._sign()
+        return await self.client.fetch_document(uri, signer=signer, budget=self.budget)
+
+    def for_activity(self) -> Self:
+        """The same, with what one activity may cause to be fetched; all it knows is shared."""
+        return replace(self, budget=self.budget.for_activity())
 
     async def _sign(self) -> Signer:
-        if self._signer is None:
+        if not self._signer:
             async with self.engine.connect() as conn:
                 node = await actor_store.by_uri(conn, f"{self.here.origin}/")
                 if node is None:
                     raise NotFound
                 pair = await actor_store.signing_keys(conn, self.here, node.id)
-            self._signer = instance_signer(self.here, node.uri, pair)
-        return self._signer
+            self._signer.append(instance_signer(self.here, node.uri, pair))
+        return self._signer[0]
 
     async def actor(self, uri: str, *, max_age: timedelta = FRESH) -> Actor:
         """The actor `uri`, fetched where unknown or older than `max_age`; one fetch at a time.

@@ -46,11 +46,11 @@ async def _self_link(here: Here, remote: Remote, name: str, host: str) -> str:
     """The one `self` link of a name, from the server that the name is on."""
     scheme = here.origin.partition("://")[0]
     resource = quote(f"acct:{name}@{host}", safe="")
-    remote.budget.spend(f"{scheme}://{host}")
     answer = await remote.client.get(
         f"{scheme}://{host}/.well-known/webfinger?resource={resource}",
         accept="application/jrd+json, application/json",
         limit=MAX_JRD,
+        budget=remote.budget,
     )
     if answer.status != 200:
         raise NotFound

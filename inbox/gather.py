@@ -15,13 +15,12 @@ from groups import posts as post_store
 from groups.groups import Group
 from inbox.arrival import Gathered
 from inbox.said import own_note
-from kernel.errors import Gone, Malformed, NotAllowed, NotFound, Problem
+from kernel.errors import Gone, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.urls import host_of, same_origin
 from moderation import domains
 
-MAX_FETCHES = 40  # caused by one activity (SECURITY 12)
 MAX_CLIMB = 50  # WIRE-G45
 
 _AT_ONCE = timedelta(0)
@@ -40,19 +39,12 @@ class Chain:
 
 @dataclass(slots=True)
 class Gatherer:
-    """Reads for one activity, within its budget."""
+    """Reads for one activity; `remote` has its budget."""
 
     engine: AsyncEngine
     here: Here
     remote: Remote
-    fetches: int = 0
     people: dict[str, Actor] = field(default_factory=dict)
-
-    def _spend(self) -> None:
-        """Raises Malformed: trying again would cost as much, so it is given up for good."""
-        self.fetches += 1
-        if self.fetches > MAX_FETCHES:
-            raise Malformed("That would take too many look-ups.")
 
     async def person(self, uri: str) -> Actor:
         """An actor, fetched where unknown. Raises NotAllowed: its domain is blocked."""
@@ -64,7 +56,6 @@ class Gatherer:
             if known is None:
                 if self.here.is_local(uri):
                     raise NotFound
-                self._spend()
                 known = await self.remote.actor(uri)
             self.people[uri] = known
         return self.people[uri]
@@ -76,7 +67,6 @@ class Gatherer:
         async with self.engine.connect() as conn:
             if await domains.is_blocked(conn, host_of(uri)):
                 raise NotAllowed("This node does not talk with that domain.")
-        self._spend()
         note = await self.remote.note(uri)
         await self.person(note.author)
         return note
@@ -110,7 +100,6 @@ class Gatherer:
             return True
         if group.actor.moderators_uri is None:
             return False
-        self._spend()
         document = await self.remote.document(group.actor.moderators_uri)
         return actor_uri in uris_of(document.get("orderedItems"))
 
@@ -191,7 +180,6 @@ async def _renewed(it: Gatherer, uri: str) -> Actor:
     """An actor's own new document, from its own server (SEC-S18)."""
     if it.here.is_local(uri):
         raise NotAllowed("That actor lives here.")
-    it._spend()
     return await it.remote.actor(uri, max_age=_AT_ONCE)
 
 
@@ -200,5 +188,4 @@ async def _is_gone(it: Gatherer, activity: Activity) -> bool:
     uri = activity.object_uri
     if it.here.is_local(uri) or not same_origin(activity.actor, uri):
         return False
-    it._spend()
     return await it.remote.is_gone(uri)

@@ -89,7 +89,7 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
 
 
 async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) -> None:
-    outer = Activity.parse(jsontext.read(row.body))
+    outer, remote = Activity.parse(jsontext.read(row.body)), remote.for_activity()
     async with engine.connect() as conn:
         signer = await actor_store.by_uri(conn, row.signer_uri)
         if signer is None:

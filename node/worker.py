@@ -21,7 +21,7 @@ from inbox.process import process_one
 from inbox.together import process_many
 from kernel.db import describe
 from members import order
-from node import tidy
+from node import strangers, tidy
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +104,11 @@ async def _wait(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> Non
 
 
 async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
+    walk = strangers.Walk()
     while not stop.is_set():
         try:
             await tidy.tidy(app[ENGINE], app[HERE])
+            await strangers.forget(app[ENGINE], app[HERE], walk)
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))
         with suppress(TimeoutError):

@@ -72,6 +72,7 @@ class Peer:
     answers: list[int] = field(default_factory=list)  # statuses for the next posts; then 202
     headers: dict[str, str] = field(default_factory=dict)  # sent with every answer to a post
     nodeinfo_status: int = 200
+    nodeinfo_links: Document | None = None  # what stands there instead of what is true
     _runner: web.AppRunner | None = None
     _session: aiohttp.ClientSession | None = None
 
@@ -102,6 +103,8 @@ class Peer:
     async def _nodeinfo_links(self, request: web.Request) -> web.Response:
         if self.nodeinfo_status != 200:
             return web.Response(status=self.nodeinfo_status)
+        if self.nodeinfo_links is not None:
+            return web.json_response(self.nodeinfo_links)
         rel = "http://nodeinfo.diaspora.software/ns/schema/2.0"
         return web.json_response({"links": [{"rel": rel, "href": f"{self.origin}/nodeinfo/2.0"}]})
 

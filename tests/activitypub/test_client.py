@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import gzip
 import json
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -760,7 +761,7 @@ def test_sec_S29_fetches_are_budgeted_by_origin_and_by_activity() -> None:
     one = budget.for_activity()
     for number in range(40):
         one.spend(f"https://{number}.example")
-    with pytest.raises(TooMany):
+    with pytest.raises(Malformed):  # given up for good
         one.spend("https://more.example")
     for _ in range(299):
         budget.spend("https://0.example")
@@ -770,3 +771,84 @@ def test_sec_S29_fetches_are_budgeted_by_origin_and_by_activity() -> None:
     budget.for_activity().spend("https://1.example")
     now[0] += datetime.timedelta(hours=1)
     budget.spend("https://0.example")
+
+
+async def test_sec_D6_a_redirect_is_counted_for_where_it_goes(made: Made) -> None:
+    budget = Budget(clock=utcnow)
+    async with (
+        serve(lambda _: moved("http://victim.test/")) as evil,
+        serve(lambda _: answer()) as victim,
+    ):
+        made.name("victim.test", victim)
+        for number in range(400):
+            made.name(f"evil{number}.test", evil)
+        client, one = made.client(), budget.for_activity()
+        for number in range(20):
+            await client.get(f"http://evil{number}.test/", budget=one)
+        with pytest.raises(Malformed):
+            await client.get("http://evil20.test/", budget=one)
+        assert (evil.connections, len(victim.heard)) == (20, 20)
+        for number in range(20, 300):
+            await client.get(f"http://evil{number}.test/", budget=budget)
+        with pytest.raises(TooMany):
+            await client.get("http://evil300.test/", budget=budget)
+        assert len(victim.heard) == 300
+
+
+async def test_sec_D6_an_id_that_leads_to_another_is_two_requests(made: Made) -> None:
+    async with serve(lambda _: document("http://good.test/real")) as server:
+        made.name("good.test", server)
+        one = Budget(clock=utcnow).for_activity()
+        for _ in range(20):
+            await made.client().fetch_document("http://good.test/x", budget=one)
+        with pytest.raises(Malformed):
+            await made.client().fetch_document("http://good.test/x", budget=one)
+    assert len(server.heard) == 40
+
+
+async def test_sec_D7_invented_hosts_fill_no_memory() -> None:
+    budget = Budget(clock=utcnow)
+    for number in range(100_000):
+        budget.spend(f"https://{number}.example")
+    assert len(budget._hourly) == 10_000
+    names = Names()
+    gate = Gate(names, LOOPBACK)
+    for number in range(20_000):
+        names.add(f"{number}.test", ("127.0.0.1", 1))
+        await gate.resolve(f"{number}.test", 80)
+    assert len(gate._pinned) == 5_000
+
+
+async def test_sec_R11_a_bomb_in_answer_to_a_post_is_cut(made: Made) -> None:
+    bomb = gzip.compress(b"\0" * (64 * 1024 * 1024), 1)
+    packed = [("Content-Encoding", "gzip")]
+    async with serve(lambda _: answer(bomb, headers=packed)) as server:
+        made.name("evil.test", server)
+        got = await made.client().post("http://evil.test/inbox", b"{}", signer=sign)
+    assert len(got.body) == 16 * 1024
+
+
+INSIDE_OUT = ("http://[::1]:{port}/", "http://inside.test/", "http://moved.test/")
+
+
+@pytest.mark.parametrize("url", INSIDE_OUT)
+async def test_sec_R4_nothing_inside_is_asked_or_told(made: Made, url: str) -> None:
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6, which is what is inside here")
+    async with (
+        serve(lambda _: answer(), host="::1") as inside,
+        serve(lambda _: moved(f"http://[::1]:{inside.port}/")) as sending,
+    ):
+        made.names.add("inside.test", ("::1", inside.port))
+        made.name("moved.test", sending)
+        client, at = made.client(), url.format(port=inside.port)
+        with pytest.raises((Malformed, Unreachable)):
+            await client.get(at, signer=sign)
+        with pytest.raises((Malformed, Unreachable)):
+            await client.fetch_document(at, signer=sign)
+        if url == INSIDE_OUT[2]:
+            assert (await client.post(at, b"{}", signer=sign)).status == 302
+        else:
+            with pytest.raises(Unreachable):
+                await client.post(at, b"{}", signer=sign)
+    assert inside.connections == 0

@@ -54,6 +54,49 @@ async def test_sec_S1_an_activity_signed_by_somebody_else_is_refused_before_any_
     assert await good.send(alder, follow, ann) == 202  # the same, signed by its actor
 
 
+async def test_sec_S9_an_unsigned_activity_that_looks_like_a_genuine_one_is_dropped(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    """Nothing is fetched to put it right: neither what came nor what is there has an effect."""
+    ann, mallory = good.person("ann"), evil.person("mallory")
+    group = await alder.group("sleep")
+    note = good.note(ann, "what Ann wrote", to=[PUBLIC, group.actor.uri])
+    genuine = good.show(good.create(ann, note))
+    good.fetched.clear()
+    bent = {**genuine, "object": {**note, "content": "<p>bent</p>"}}
+
+    assert await good.send(alder, bent, None) == 401
+    assert await evil.send(alder, bent, mallory) == 401
+    assert await evil.send(alder, bent, mallory, key_id=ann.key_id) == 401
+    await settle(alder)
+    assert await _count(alder, received) == 0
+    assert await alder.post(note["id"]) is None
+    assert genuine["id"].removeprefix(good.origin) not in good.fetched
+    assert note["id"].removeprefix(good.origin) not in good.fetched
+
+
+async def test_sec_S9_what_a_group_passes_on_by_id_is_read_and_nothing_else(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    """Only the copy from its own server acts, whatever came along with the id."""
+    ann = good.person("ann")
+    group = evil.person("club", kind="Group", path="c")
+    kay = await alder.persona("kay")
+    await alder.join(kay, group.uri)
+    await settle(alder)
+    await evil.send(alder, evil.activity("Accept", group, evil.got("Follow")[0]), group)
+    note = good.note(ann, "what Ann wrote", to=[PUBLIC, group.uri])
+    genuine = good.show(good.create(ann, note))
+    bent = {**genuine, "object": {**note, "content": "<p>bent</p>", "name": "bent"}}
+
+    await evil.send(alder, evil.activity("Announce", group, bent), group)
+    await settle(alder)
+    post = await alder.post(note["id"])
+    assert post is not None
+    assert "what Ann wrote" in post.content
+    assert await alder.mentions("bent") == []
+
+
 async def test_sec_S5_an_update_from_another_server_changes_nothing(
     alder: Node, good: Peer, evil: Peer
 ) -> None:

@@ -165,6 +165,8 @@ ODD_NOTES: list[Document] = [
     {"replies": "x", "likes": 7, "source": 7},
     {"language": {"identifier": "%' OR 1=1;--\\"}},
     {"__proto__": {"x": 1}, "constructor": 1, "__class__": "x", "$where": "1"},
+    {"__proto__": None, "prototype": {"isAdmin": True}, "__init__": 7, "__dict__": {"a": 1}},
+    {"hasOwnProperty": 1, "toString": 1, "$ne": None, "self": 1, "cls": 1, "k" * 200_000: 1},
     {"content": "<p>" * 20_000},
 ]
 
@@ -186,6 +188,54 @@ async def test_sec_J7_J9_J10_odd_members_of_a_post_do_no_harm(
     }
     await said(alder, good, ann, {**good.note(ann, "hello", to=[PUBLIC]), **too_many})
     assert await last_received(alder) == ("refused", "Malformed")
+
+
+async def test_sec_J9_special_keys_reach_no_object_of_ours(
+    alder: Node, sleep: Group, good: Peer, ann: Person
+) -> None:
+    keys = ("__proto__", "constructor", "__class__", "__init__", "$where", "id_", "actor\u200b")
+    for key in keys:
+        body = json.dumps({**_like(good, ann), key: {"actor": "http://evil.test/u/x"}}).encode()
+        assert (await post(alder, body, ann)).status == 202, key
+    endless = {**_like(good, ann), "k" * (1024 * 1024 - 1024): 1}
+    assert (await post(alder, json.dumps(endless).encode(), ann)).status == 400
+    await settle(alder)
+    async with alder.engine.connect() as conn:
+        owners = set((await conn.execute(sa.select(received.c.signer_uri))).scalars())
+    assert owners == {ann.uri}
+
+
+IDS: list[Any] = [
+    "http://good.test/" + "a" * 10_240, "http://good.test/\u0000", "http://good.test/a b",
+    "HTTP://good.test/1", "http://good.test:80/1", "http://good.test./1", "//good.test/1", "/1",
+    "urn:uuid:6ba7b810-9dad-11d1-80b4-00c04fd430c8", "", [], {}, 0, True, "http://good.test/\u202e",
+]  # fmt: skip
+TYPES: list[Any] = [
+    None, 7, True, [], {}, ["Create"], [["Create"]], {"@value": "Create"}, "", "create",
+    "as:Create", "https://www.w3.org/ns/activitystreams#Create", "Create\u0000", "C" * 10_000,
+]  # fmt: skip
+
+
+async def test_sec_J7_no_odd_id_or_type_stops_the_next_one(
+    alder: Node, sleep: Group, good: Peer, ann: Person
+) -> None:
+    for member, values in (("id", IDS), ("type", TYPES)):
+        for value in values:
+            for where in ("activity", "object"):
+                note = good.note(ann, "hello", to=[PUBLIC, sleep.actor.uri])
+                inner = {**note, member: value} if where == "object" else note
+                create = good.create(ann, inner)
+                if where == "activity":
+                    create[member] = value
+                status = (await post(alder, json.dumps(create).encode(), ann)).status
+                assert status in (202, 400), (where, value)
+    await settle(alder)
+    async with alder.engine.connect() as conn:
+        rows = await conn.execute(sa.select(received.c.state, received.c.reason))
+        assert {state for state, _ in rows} <= {"refused", "done"}
+    note = good.note(ann, "the next one", to=[PUBLIC, sleep.actor.uri])
+    await said(alder, good, ann, note)
+    assert await alder.post(note["id"]) is not None
 
 
 async def test_sec_D2_a_body_that_is_too_long_is_not_read_to_its_end(
