@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import actors as actor_store
@@ -22,7 +21,7 @@ from activitypub.client import Answer, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
 from activitypub.queue import Claim, Outcome, Queue, Row, Setback
 from activitypub.remote import Remote
-from kernel.db import describe
+from kernel.db import AWAY, describe
 from kernel.errors import NotFound
 from kernel.faults import Point, reached
 from kernel.here import Here
@@ -188,7 +187,7 @@ class Deliverer:
             if outcome.setback is None:
                 reached(Point.AFTER_ACCEPTED)
                 outcome.done.append(row.id)
-        except (DBAPIError, OSError):
+        except AWAY:
             raise
         except Exception as error:
             log.error("delivery=%s parked %s", row.id, type(error).__name__)

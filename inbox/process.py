@@ -20,7 +20,7 @@ from inbox.arrival import Arrival, Gathered, Handler, NotYet
 from inbox.claim import Lost, Row
 from inbox.gather import gather
 from inbox.unwrap import Inner, unwrap
-from kernel.db import describe
+from kernel.db import describe, is_away
 from kernel.errors import NotFound, Problem, TooMany
 from kernel.faults import Point, reached
 from kernel.here import Here
@@ -81,6 +81,8 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
     except Problem as error:
         await claim.finish(engine, row, ReceivedState.REFUSED, type(error).__name__)
     except Exception as error:
+        if is_away(error):
+            raise
         log.error("received id=%s attempt=%s %s", row.id, row.attempts, describe(error))
         if row.attempts >= CRASHES:
             await claim.finish(engine, row, ReceivedState.PARKED, describe(error))

@@ -4,14 +4,28 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import AdaptedConnection, Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from kernel.errors import Misconfigured
+
+AWAY = (
+    DBAPIError,
+    PoolTimeout,
+    OSError,  # with TimeoutError: no server listens, or it does not answer
+    asyncpg.PostgresError,  # while it starts or ends it lets nobody connect
+    asyncpg.InterfaceError,
+)
+"""What is raised where the database does not do its part; the same may work a little later."""
+
+_AWAY_CLASSES = frozenset({"08", "53", "57"})  # connection, resources, operator intervention
+_FULL = frozenset({"53100", "53000"})  # disk_full, insufficient_resources
 
 _MIGRATION_LOCK = 0x4EA47401
 _REFUSALS = {  # SQLSTATEs of a server that answers and does not let us in
@@ -119,9 +133,27 @@ def _upgrade(connection: Connection) -> None:
 def describe(error: BaseException) -> str:
     """A database error by type and SQLSTATE only: its text may quote a row (DESIGN decision 2)."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    state = _state(error)
     name = type(cause).__name__
     return f"{name} {state}" if state else name
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database ended, restarts, or cannot take us now: nothing is wrong with a row."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, AWAY)
+    return error.connection_invalidated or (_state(error) or "")[:2] in _AWAY_CLASSES
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the database refused because its disk has no room left."""
+    return _state(error) in _FULL
+
+
+def _state(error: BaseException) -> str | None:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return str(state) if state else None
 
 
 async def rewrite_in_key_order(engine: AsyncEngine, table: sa.Table) -> bool:

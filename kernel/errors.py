@@ -69,5 +69,11 @@ class Busy(Problem):
     status, title = 503, "We need a moment"
 
 
+class NoRoom(Problem):
+    """Nothing more can be kept: the disk is full. `retry_after` says when to try again (s)."""
+
+    status, title = 507, "There is no room left here"
+
+
 class Misconfigured(Exception):
     """The operator has to act before the node can run; the text says what to do, in one line."""

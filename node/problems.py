@@ -3,16 +3,15 @@
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from activitypub import jsontext
 from inbox.routes import wants_document
-from kernel.db import describe
-from kernel.errors import Busy, NotFound, Problem, TooLarge
-from node.pages import errors
+from kernel.db import AWAY, describe, is_full
+from kernel.errors import Busy, NoRoom, NotFound, Problem, TooLarge
+from node.pages import errors, forms
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +37,30 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return await _answer(request, _plain(exception))
     except ConnectionResetError:
         raise
-    except (DBAPIError, PoolTimeout, OSError, TimeoutError) as error:
+    except AWAY as error:
         log.error("request %s database away: %s", request.method, describe(error))
-        away = Busy("This place cannot reach its memory right now. Try again soon.", retry_after=30)
-        return await _answer(request, away)
+        await _read_form(request)
+        return await _answer(request, _away(error))
     except Exception as error:
         log.error("request %s %s at %s", request.method, describe(error), _where(error))
         return await _answer(request, Problem("Your words were not lost on the way. Try again."))
+
+
+def _away(error: BaseException) -> Problem:
+    if is_full(error):
+        return NoRoom(
+            "This place has no room to keep anything new right now. Reading still works. "
+            "Please try again later.",
+            retry_after=300,
+        )
+    return Busy("This place cannot reach its memory right now. Try again soon.", retry_after=30)
+
+
+async def _read_form(request: web.Request) -> None:
+    """What somebody typed comes back to them, though the page that reads it was never reached."""
+    if request.method == "POST" and not wants_document(request):
+        with suppress(Problem, OSError):
+            await forms.read(request)
 
 
 def _where(error: BaseException) -> str:

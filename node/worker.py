@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import asyncpg
-import sqlalchemy as sa
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,7 +18,7 @@ from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE
 from inbox import claim
 from inbox.process import process_one
 from inbox.together import process_many
-from kernel.db import describe
+from kernel.db import AWAY, describe
 from members import order
 from node import strangers, tidy
 
@@ -122,7 +121,7 @@ async def _keep_order(app: web.Application, stop: asyncio.Event, wake: asyncio.E
         wake.clear()
         try:
             pause = min(pause, await keeper.restore())
-        except (sa.exc.DBAPIError, OSError) as error:
+        except AWAY as error:
             log.warning("order: database away (%s)", describe(error))
         await _wait(stop, wake, pause)
 
@@ -149,7 +148,7 @@ async def _listen(
                 if not raw.is_closed():
                     for channel in wakes:
                         await raw.remove_listener(channel, heard)
-        except (sa.exc.DBAPIError, asyncpg.PostgresError, OSError) as error:
+        except AWAY as error:
             log.warning("listen: database away (%s)", describe(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), SWEEP)

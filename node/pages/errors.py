@@ -18,6 +18,7 @@ _NEXT: Mapping[int, str] = {
     410: "Its author or a moderator took it away. The rest of the place is still here.",
     413: "You could send it in two or more parts.",
     429: "Please wait a few minutes. Nothing else is needed.",
+    507: "Please copy your words and try again later. The people who run this place can help.",
     503: "Please wait a moment, then load this page again.",
 }
 _OTHERWISE = "You could go back one page and try again, or start from the first page."

@@ -6,7 +6,7 @@ import pytest
 
 from kernel.faults import Point
 from tests.faults.victim import victim
-from tests.faults.world import World
+from tests.faults.world import World, rest
 
 RUNS = 100
 OFTEN = 3  # it dies the first, second or third time it gets there
@@ -21,6 +21,7 @@ async def test_sec_I9_killed_a_hundred_times_at_a_point_the_node_loses_nothing(
     for run in range(RUNS):
         await _killed_once(world, point, Random(f"{point} {run}"))
     everything = await world.check()
+    await world.check_words(10)
     assert sum(len(thread) for thread in everything.values()) > RUNS
 
 
@@ -36,7 +37,7 @@ async def _killed_once(world: World, point: Point, rng: Random) -> None:
     async with victim(world.alder, point, front=world.front, times=times) as process:
         for _ in range(PATIENCE):
             await world.talk(rng, rng.choice(["ana", "ben", "ben", "cleo", "cleo"]))
-            if rng.random() < 0.4:
+            if rng.random() < 0.8:
                 await world.work_until(lambda: not process.alive, *others)
             if not process.alive:
                 break
@@ -44,5 +45,5 @@ async def _killed_once(world: World, point: Point, rng: Random) -> None:
         await process.end()
         assert process.died_by_itself
     world.nodes.clock.forward(minutes=3)  # the dead one's leases end
-    await world.rest()
-    await world.check()
+    await rest(*world.all)
+    await world.check(newest=3)

@@ -18,7 +18,7 @@ from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import actors, follows, moderators
 from moderation.standing import Speaker
 from tests.faults import invariants, views
-from tests.faults.world import waiting
+from tests.faults.world import rest
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import PUBLIC, Document, Peer, PeerFactory, Person
 from tests.wire.world import followers, reacted
@@ -71,9 +71,7 @@ async def play(
             for move in script[step : step + 1]:
                 assert await move.peer.send(node, move.document, move.signer) == 202
         await settle(node, *others)
-    while await waiting(node):
-        node.clock.forward(minutes=1)
-        await settle(node, *others)
+    await rest(node, *others)
     for one, script in scripts:
         names = [move.name for move in script]
         try:

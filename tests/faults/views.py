@@ -31,8 +31,11 @@ View = Mapping[str, Mapping[str, Seen | None]]
 """By root, by post: what is shown, or None where a place is kept for what is gone."""
 
 
-async def view(node: Node, group_uri: str) -> View:
-    """Everything that a signed-in member reads in the group, thread by thread."""
+async def view(node: Node, group_uri: str, *, newest: int | None = None) -> View:
+    """Everything that a signed-in member reads in the group, thread by thread.
+
+    With `newest` only as many threads, by when they were started.
+    """
     reader = Viewer((), signed_in=True)
     shown: dict[str, dict[str, Seen | None]] = {}
     async with node.engine.connect() as conn:
@@ -40,7 +43,10 @@ async def view(node: Node, group_uri: str) -> View:
         if group is None:
             return {}
         ids = await conn.execute(
-            sa.select(threads.c.id).where(threads.c.group_id == group.id, threads.c.shown)
+            sa.select(threads.c.id)
+            .where(threads.c.group_id == group.id, threads.c.shown)
+            .order_by(sa.func.split_part(threads.c.uri, "/t/", 2).desc())
+            .limit(newest)
         )
         for thread_id in ids.scalars().all():
             found: list[Post] = []
@@ -88,12 +94,12 @@ async def count(node: Node) -> int:
         return await conn.scalar(sa.select(sa.func.count()).select_from(posts)) or 0
 
 
-async def agree(group_uri: str, *nodes: Node) -> View:
+async def agree(group_uri: str, *nodes: Node, newest: int | None = None) -> View:
     """What they all show. Raises AssertionError: they differ; it says who, and at which post."""
     first, *others = nodes
-    expected = await view(first, group_uri)
+    expected = await view(first, group_uri, newest=newest)
     for other in others:
-        found = await view(other, group_uri)
+        found = await view(other, group_uri, newest=newest)
         differences = [
             f"{uri}\n  {first.name}: {ours}\n  {other.name}: {theirs}"
             for root in sorted(expected.keys() | found.keys())

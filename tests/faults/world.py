@@ -108,35 +108,52 @@ class World:
             if not any(busy):
                 return
 
-    async def rest(self, *nodes: Node) -> None:
-        """Everything goes where it must; waits and leases pass. Raises AssertionError: never."""
-        chosen = nodes or self.all
-        for _ in range(ROUNDS):
-            await settle(*chosen)
-            if not any([await waiting(node) for node in chosen]):
-                return
-            self.nodes.clock.forward(minutes=3)
-        raise AssertionError([(node.name, await waiting(node)) for node in chosen])
-
-    async def check(self) -> views.View:
+    async def check(self, *, newest: int | None = None) -> views.View:
         """At rest: every invariant holds, nothing was lost, all nodes show the same.
 
-        Words that were taken back are nowhere. Returns what everybody shows.
+        Returns what everybody shows, in all threads or the `newest`.
         """
         await invariants.hold(*self.all)
         for sender in self.all:
             for receiver in self.all:
                 if sender is not receiver and self.alder in (sender, receiver):
                     await invariants.kept_once(sender, receiver)
-        for words in self.gone[-5:]:
+        return await views.agree(self.group.actor.uri, *self.all, newest=newest)
+
+    async def check_words(self, count: int) -> None:
+        """Words that were taken back are nowhere: looked for in every column of every table."""
+        for words in self.gone[-count:]:
             for node in self.all:
                 assert await node.mentions(words) == [], (node.name, words)
-        return await views.agree(self.group.actor.uri, *self.all)
+
+
+async def rest(*nodes: Node) -> None:
+    """Everything goes where it must; waits and leases pass. Raises AssertionError: what never does.
+
+    All of them share a clock.
+    """
+    for _ in range(ROUNDS):
+        await settle(*nodes)
+        if not any([await waiting(node) for node in nodes]):
+            return
+        nodes[0].clock.forward(minutes=3)
+    raise AssertionError([await _what_waits(node) for node in nodes])
 
 
 async def waiting(node: Node) -> int:
-    """What came and is not dealt with, and what has to go and did not."""
+    """How much came and is not dealt with, and has to go and did not."""
+    return len(await _what_waits(node))
+
+
+async def _what_waits(node: Node) -> list[str]:
+    came = sa.select(
+        received.c.activity_uri.concat(" ")
+        .concat(sa.cast(received.c.attempts, sa.Text))
+        .concat(" ")
+        .concat(received.c.reason)
+    ).where(received.c.state == "new")
+    to_go = sa.select(
+        deliveries.c.activity_uri.concat(" ").concat(sa.cast(deliveries.c.attempts, sa.Text))
+    ).where(deliveries.c.parked.is_(None))
     async with node.engine.connect() as conn:
-        came = sa.select(sa.func.count()).where(received.c.state == "new").scalar_subquery()
-        to_go = sa.select(sa.func.count()).where(deliveries.c.parked.is_(None)).scalar_subquery()
-        return await conn.scalar(sa.select(came + to_go)) or 0
+        return list(await conn.scalars(came.union_all(to_go)))

@@ -1,0 +1,55 @@
+"""Servers that go on sending while a node is in trouble, and what they were answered."""
+
+# ruff: noqa: ASYNC110  (other servers wait a little, too)
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+from groups.groups import Group
+from tests.nodes import Node
+from tests.peer import PUBLIC, Peer, Person
+from tests.wire.world import post
+
+SENDERS = 6
+PAUSE = 0.2  # seconds until a refused activity is sent again
+
+
+@dataclass
+class Load:
+    """New threads for a group, sent as other servers do: each until it is accepted."""
+
+    node: Node
+    group: Group
+    peer: Peer
+    authors: list[Person]
+    accepted: list[str] = field(default_factory=list)  # ids of posts
+    answers: Counter[int] = field(default_factory=Counter)
+    odd: list[str] = field(default_factory=list)  # answers that no sender could make sense of
+
+    async def run(self, over: asyncio.Event) -> None:
+        """Send until `over`; what is under way is then sent to its end."""
+        async with asyncio.TaskGroup() as senders:
+            for number in range(SENDERS):
+                author = self.authors[number % len(self.authors)]
+                senders.create_task(self._send_all(author, over))
+
+    async def _send_all(self, author: Person, over: asyncio.Event) -> None:
+        while not over.is_set():
+            note = self.peer.note(
+                author, "Are you there?", to=[PUBLIC, self.group.actor.uri], name="A thread"
+            )
+            body = json.dumps(self.peer.create(author, note)).encode()
+            while not await self._taken(body, author):
+                await asyncio.sleep(PAUSE)
+            self.accepted.append(note["id"])
+
+    async def _taken(self, body: bytes, author: Person) -> bool:
+        answer = await post(self.node, body, author)
+        self.answers[answer.status] += 1
+        if answer.status == 202:
+            return True
+        if answer.status not in (503, 507) or not answer.headers.get("Retry-After"):
+            self.odd.append(f"{answer.status} {answer.body[:200].decode(errors='replace')}")
+        return False
