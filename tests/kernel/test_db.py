@@ -9,7 +9,7 @@ from kernel import db
 
 
 async def test_reading_needs_no_transaction_and_leaves_none_to_others(engine: AsyncEngine) -> None:
-    reading = db.reading(engine)
+    reading = db.at_once(engine)
     async with reading.connect() as conn:
         first = await conn.scalar(sa.select(sa.func.pg_current_xact_id()))
         assert await conn.scalar(sa.select(sa.func.pg_current_xact_id())) != first

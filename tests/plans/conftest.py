@@ -147,7 +147,7 @@ def seeded(postgres: Server) -> Iterator[Seeded]:
 async def reading(seeded: Seeded) -> AsyncIterator[AsyncEngine]:
     """An engine as pages have it."""
     engine = db.connect(seeded.url)
-    yield db.reading(engine)
+    yield db.at_once(engine)
     await engine.dispose()
 
 
