@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,6 +20,8 @@ from groups.posts import Post, select_posts
 from groups.writing import count_in
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
+from kernel.ids import LAST_ID
+from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, audit, bans, follows, moderators, posts
@@ -177,17 +180,22 @@ async def held(
     conn: AsyncConnection, group: Group, *, after: int = 0, limit: int = 20
 ) -> Sequence[Post]:
     """Posts that wait for a moderator, oldest first."""
-    rows = await conn.execute(
+    rows = await conn.execute(_held(limit), {"group_id": group.id, "after": after})
+    return [Post.of(row) for row in rows]
+
+
+@cache
+def _held(limit: int) -> AnySelect:
+    return (
         select_posts()
         .where(
-            posts.c.group_id == group.id,
-            posts.c.state == PostState.HELD,
-            posts.c.id > after,
+            posts.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
+            posts.c.state == constant(PostState.HELD),
+            posts.c.id > sa.bindparam("after", type_=sa.BigInteger),
         )
         .order_by(posts.c.id)
-        .limit(limit)
+        .limit(at_most(limit))
     )
-    return [Post.of(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,17 +213,7 @@ async def banned(
     conn: AsyncConnection, group: Group, *, after: UUID | None = None, limit: int = 50
 ) -> Sequence[Banned]:
     """Who is kept out of the group, in no order that tells anything."""
-    query = (
-        sa.select(
-            actors.c.id, actors.c.name, actors.c.handle, actors.c.host, bans.c.reason, bans.c.until
-        )
-        .join(bans, bans.c.actor_id == actors.c.id)
-        .where(bans.c.group_id == group.id)
-        .order_by(actors.c.id)
-        .limit(limit)
-    )
-    if after is not None:
-        query = query.where(actors.c.id > after)
+    rows = await conn.execute(_banned(limit), {"group_id": group.id, "after": after or UUID(int=0)})
     return [
         Banned(
             id=row.id,
@@ -224,8 +222,24 @@ async def banned(
             reason=row.reason,
             until=row.until,
         )
-        for row in await conn.execute(query)
+        for row in rows
     ]
+
+
+@cache
+def _banned(limit: int) -> AnySelect:
+    return (
+        sa.select(
+            actors.c.id, actors.c.name, actors.c.handle, actors.c.host, bans.c.reason, bans.c.until
+        )
+        .join(bans, bans.c.actor_id == actors.c.id)
+        .where(
+            bans.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
+            bans.c.actor_id > sa.bindparam("after", type_=sa.Uuid),
+        )
+        .order_by(bans.c.actor_id)
+        .limit(at_most(limit))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,15 +257,24 @@ async def log(
     conn: AsyncConnection, group: Group, *, before: int | None = None, limit: int = 50
 ) -> Sequence[Entry]:
     """What was decided in the group, newest first."""
-    query = (
-        sa.select(audit.c.id, audit.c.verb, audit.c.object_uri, audit.c.reason, audit.c.day)
-        .where(audit.c.group_id == group.id)
-        .order_by(audit.c.id.desc())
-        .limit(limit)
+    rows = await conn.execute(
+        _entries(limit),
+        {"group_id": group.id, "before": LAST_ID if before is None else before},
     )
-    if before is not None:
-        query = query.where(audit.c.id < before)
-    return [Entry(**row._mapping) for row in await conn.execute(query)]
+    return [Entry(**row._mapping) for row in rows]
+
+
+@cache
+def _entries(limit: int) -> AnySelect:
+    return (
+        sa.select(audit.c.id, audit.c.verb, audit.c.object_uri, audit.c.reason, audit.c.day)
+        .where(
+            audit.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
+            audit.c.id < sa.bindparam("before", type_=sa.BigInteger),
+        )
+        .order_by(audit.c.id.desc())
+        .limit(at_most(limit))
+    )
 
 
 async def _log(

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from groups.groups import Group, Membership, is_moderator, membership_columns
 from kernel.arrays import any_of
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
+from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining
 from kernel.schema.tables import actors, follows, group_invitations
@@ -140,15 +142,9 @@ async def people(
     limit: int = 50,
 ) -> Sequence[Person]:
     """Members, or people who wait to join, in no order that tells anything; for moderators."""
-    query = (
-        sa.select(actors.c.id, actors.c.name, actors.c.handle, actors.c.host, follows.c.approved)
-        .join(follows, follows.c.follower_id == actors.c.id)
-        .where(follows.c.followed_id == group.id, follows.c.state == state)
-        .order_by(actors.c.id)
-        .limit(limit)
+    rows = await conn.execute(
+        _people(state, limit), {"group_id": group.id, "after": after or UUID(int=0)}
     )
-    if after is not None:
-        query = query.where(actors.c.id > after)
     return [
         Person(
             id=row.id,
@@ -156,8 +152,23 @@ async def people(
             address=f"@{row.handle}@{row.host}",
             approved=row.approved,
         )
-        for row in await conn.execute(query)
+        for row in rows
     ]
+
+
+@cache
+def _people(state: FollowState, limit: int) -> AnySelect:
+    return (
+        sa.select(actors.c.id, actors.c.name, actors.c.handle, actors.c.host, follows.c.approved)
+        .join(follows, follows.c.follower_id == actors.c.id)
+        .where(
+            follows.c.followed_id == sa.bindparam("group_id", type_=sa.Uuid),
+            follows.c.state == constant(state),
+            follows.c.follower_id > sa.bindparam("after", type_=sa.Uuid),
+        )
+        .order_by(follows.c.follower_id)
+        .limit(at_most(limit))
+    )
 
 
 async def admit(conn: AsyncConnection, here: Here, group: Group, follower: Actor) -> None:

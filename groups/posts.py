@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -15,7 +16,8 @@ from activitypub.documents import FIRST_REPLIES, NoteSource
 from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
-from kernel.rows import AnyRow, AnySelect, constant
+from kernel.ids import LAST_ID
+from kernel.rows import AnyRow, AnySelect, at_most, constant
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import actors, posts, reactions, threads
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group, moderates
@@ -120,7 +122,7 @@ _BY_URI: Final = select_posts().where(posts.c.uri == sa.bindparam("post_uri"))
 
 async def get(conn: AsyncConnection, post_id: int, viewer: Viewer | None = None) -> Post:
     """Raises NotFound: there is no such post, or the viewer may not see it."""
-    if not 0 <= post_id < 2**63:
+    if not 0 <= post_id <= LAST_ID:
         raise NotFound
     if viewer is None:
         found = await conn.execute(_BY_ID, {"post_id": post_id})
@@ -181,14 +183,8 @@ async def reply_uris(
     conn: AsyncConnection, post_id: int, *, after: int = 0, limit: int = 100
 ) -> tuple[Sequence[tuple[int, str]], int]:
     """A page of (id, URI) of shown replies to a post, oldest first, and how many there are."""
-    shown = sa.and_(posts.c.parent_id == post_id, counted())
-    total = await conn.scalar(sa.select(sa.func.count()).select_from(posts).where(shown)) or 0
-    rows = await conn.execute(
-        sa.select(posts.c.id, posts.c.uri)
-        .where(shown, posts.c.id > after)
-        .order_by(posts.c.id)
-        .limit(limit)
-    )
+    total = await conn.scalar(_REPLIES, {"post_id": post_id}) or 0
+    rows = await conn.execute(_reply_uris(limit), {"post_id": post_id, "after": after})
     return [(reply_id, uri) for reply_id, uri in rows], total
 
 
@@ -196,6 +192,20 @@ def counted() -> sa.ColumnElement[bool]:
     """SQL: a post that documents list: shown, and not from a blocked domain (SEC-L14)."""
     unwelcome = sa.exists().where(actors.c.id == posts.c.author_id, ~host_is_welcome(actors))
     return sa.and_(posts.c.state == constant(PostState.SHOWN), ~unwelcome.correlate_except(actors))
+
+
+_IS_REPLY: Final = sa.and_(posts.c.parent_id == sa.bindparam("post_id"), counted())
+_REPLIES: Final = sa.select(sa.func.count()).select_from(posts).where(_IS_REPLY)
+
+
+@cache
+def _reply_uris(limit: int) -> AnySelect:
+    return (
+        sa.select(posts.c.id, posts.c.uri)
+        .where(_IS_REPLY, posts.c.id > sa.bindparam("after"))
+        .order_by(posts.c.id)
+        .limit(at_most(limit))
+    )
 
 
 def local_uri(here: Here, post_id: int) -> str:

@@ -21,6 +21,7 @@ from groups.writing import New, Words, insert
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
+from kernel.ids import LAST_ID
 from kernel.rows import AnySelect, at_most
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, posts, reactions, threads
@@ -29,7 +30,6 @@ from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
 
 PAGE: Final = 50
-_LAST_ID: Final = 2**63 - 1
 
 
 async def start(
@@ -240,7 +240,7 @@ async def latest(
     limit: int = 20,
 ) -> Sequence[ThreadLine]:
     """Threads by newest answer: of one group, or of every group the viewer belongs to."""
-    values = {"before": _LAST_ID if before is None else before, **viewer.values}
+    values = {"before": LAST_ID if before is None else before, **viewer.values}
     if group_id is None:
         found = await conn.execute(_latest_in_mine(limit), values)
     else:
@@ -279,7 +279,7 @@ async def show(
     conn: AsyncConnection, thread_id: int, viewer: Viewer, *, after: int = 0, limit: int = PAGE
 ) -> ThreadPage:
     """A page of a thread. Raises NotFound: there is none, or the viewer may not see it."""
-    if max(thread_id, after) > _LAST_ID:
+    if max(thread_id, after) > LAST_ID:
         raise NotFound
     rows = await conn.execute(
         _root_and_page(limit + 1), {"thread_id": thread_id, "after": after, **viewer.values}
@@ -299,29 +299,29 @@ async def shown_uris(
     conn: AsyncConnection, thread_id: int, *, after: int = 0, limit: int = 100
 ) -> Sequence[tuple[int, str]]:
     """(id, URI) of shown posts of a thread in order of time (WIRE-G42)."""
-    rows = await conn.execute(
-        sa.select(posts.c.id, posts.c.uri)
-        .where(
-            posts.c.thread_id == thread_id,
-            post_store.counted(),
-            posts.c.id > after,
-        )
-        .order_by(posts.c.id)
-        .limit(limit)
-    )
+    rows = await conn.execute(_shown_uris(limit), {"thread_id": thread_id, "after": after})
     return [(post_id, uri) for post_id, uri in rows]
+
+
+_IS_LISTED: Final = sa.and_(
+    posts.c.thread_id == sa.bindparam("thread_id", type_=sa.BigInteger), post_store.counted()
+)
+_LISTED: Final = sa.select(sa.func.count()).select_from(posts).where(_IS_LISTED)
+
+
+@cache
+def _shown_uris(limit: int) -> AnySelect:
+    return (
+        sa.select(posts.c.id, posts.c.uri)
+        .where(_IS_LISTED, posts.c.id > sa.bindparam("after", type_=sa.BigInteger))
+        .order_by(posts.c.id)
+        .limit(at_most(limit))
+    )
 
 
 async def count_shown(conn: AsyncConnection, thread_id: int) -> int:
     """How many posts of a thread are shown."""
-    return (
-        await conn.scalar(
-            sa.select(sa.func.count())
-            .select_from(posts)
-            .where(posts.c.thread_id == thread_id, post_store.counted())
-        )
-        or 0
-    )
+    return await conn.scalar(_LISTED, {"thread_id": thread_id}) or 0
 
 
 async def settle_context(conn: AsyncConnection, thread_id: int, uri: str) -> None:

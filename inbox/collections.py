@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import jsontext
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
+from kernel.rows import constant
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, follows, posts
+from kernel.schema.tables import activities, follows, posts, threads
 
 NEWEST = 50  # Lemmy reads no more
 
@@ -50,17 +51,17 @@ async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
 
 
 async def posts_of(conn: AsyncConnection, actor: Actor) -> int:
-    """How many shown posts an actor wrote, or a group carries."""
-    mine = (
-        posts.c.group_id == actor.id
-        if actor.kind is ActorKind.GROUP
-        else posts.c.author_id == actor.id
-    )
-    return (
-        await conn.scalar(
-            sa.select(sa.func.count())
-            .select_from(posts)
-            .where(mine, posts.c.state == PostState.SHOWN)
+    """How many shown posts an actor wrote, or a group carries.
+
+    A group's threads know how many answers they have. A first post that is gone counts for as long
+    as it has answers.
+    """
+    if actor.kind is ActorKind.GROUP:
+        total = sa.select(sa.func.sum(threads.c.replies + 1)).where(
+            threads.c.group_id == actor.id, threads.c.shown
         )
-        or 0
-    )
+    else:
+        total = sa.select(sa.func.count()).where(
+            posts.c.author_id == actor.id, posts.c.state == constant(PostState.SHOWN)
+        )
+    return await conn.scalar(total) or 0

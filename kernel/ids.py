@@ -4,6 +4,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +13,7 @@ from kernel.arrays import Rows
 from kernel.clock import to_minute
 from kernel.schema.tables import posts
 
+LAST_ID: Final = 2**63 - 1  # what comes before it is every id
 _RANDOM_BITS = 16  # as Mastodon's: milliseconds above, 16 bits below
 
 

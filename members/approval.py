@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kernel.arrays import any_of
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.schema.accounts import AccountState
@@ -54,15 +55,36 @@ def read_state(here: Here, account_id: UUID, sealed: bytes) -> AccountState:
     return AccountState(unseal(key, sealed, f"account {account_id} state").decode())
 
 
-async def waiting(conn: AsyncConnection, here: Here) -> Sequence[Waiting]:
-    """Everybody who waits, in no order that says who came first."""
-    rows = await conn.execute(sa.select(accounts.c.id, accounts.c.state))
-    ids = [row.id for row in rows if _waits(here, row.id, row.state)]
-    asked = await conn.execute(
-        sa.select(accounts.c.id, accounts.c.request)
-        .where(accounts.c.id.in_(ids))
-        .order_by(accounts.c.id)
-    )
+_BATCH: Final = 500
+_STATES: Final = (
+    sa.select(accounts.c.id, accounts.c.state)
+    .where(accounts.c.id > sa.bindparam("after", type_=sa.Uuid))
+    .order_by(accounts.c.id)
+    .limit(_BATCH)
+)
+_REQUESTS: Final = (
+    sa.select(accounts.c.id, accounts.c.request)
+    .where(any_of(accounts.c.id, "ids"))
+    .order_by(accounts.c.id)
+)
+
+
+async def waiting(
+    conn: AsyncConnection, here: Here, *, after: UUID | None = None, limit: int = 50
+) -> Sequence[Waiting]:
+    """People who wait, in no order that says who came first.
+
+    Who waits is sealed, so accounts are opened some at a time until there are enough.
+    """
+    ids: list[UUID] = []
+    last = after or UUID(int=0)
+    while len(ids) < limit:
+        rows = (await conn.execute(_STATES, {"after": last})).all()
+        ids += [row.id for row in rows if _waits(here, row.id, row.state)]
+        if len(rows) < _BATCH:
+            break
+        last = rows[-1].id
+    asked = await conn.execute(_REQUESTS, {"ids": ids[:limit]})
     key = here.node_key.derive("requests")
     return [
         Waiting(id=row.id, request=unseal(key, row.request, f"account {row.id} request").decode())

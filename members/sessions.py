@@ -35,7 +35,7 @@ class Session:
 _SEALED: Final = sa.select(sessions.c.id, sessions.c.sealed, sessions.c.ends).where(
     sessions.c.id == sa.bindparam("session_id")
 )
-_BLOB: Final = sa.select(accounts.c.blob).where(accounts.c.id == sa.bindparam("account_id"))
+BLOB: Final = sa.select(accounts.c.blob).where(accounts.c.id == sa.bindparam("account_id"))
 
 
 async def open(engine: AsyncEngine, here: Here, member: Member) -> str:
@@ -68,7 +68,7 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
             account_id, root = _unseal(here, secret, row.sealed)
         except Unsealable:  # the node has another key now: everybody signs in again
             return None
-        kept: bytes | None = await conn.scalar(_BLOB, {"account_id": account_id})
+        kept: bytes | None = await conn.scalar(BLOB, {"account_id": account_id})
     if kept is None:
         return None
     blob = Blob.open(here, account_id, root, kept)

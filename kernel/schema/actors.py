@@ -63,6 +63,12 @@ actors = table(
     ),
     sa.Index("ix_actors_host_handle", "host", sa.text("lower(handle)")),
     sa.Index("ix_actors_key_id", "key_id"),
+    sa.Index(
+        "ix_actors_groups",
+        sa.text("lower(name)"),
+        "id",
+        postgresql_where=sa.text("kind = 'Group' AND state = 'active'"),
+    ),
     sa.Index("ix_actors_closes_on", "closes_on", postgresql_where=sa.text("closes_on IS NOT NULL")),
 )
 
@@ -96,6 +102,6 @@ follows = table(
     sa.Column("guidelines", sa.Integer, nullable=False, server_default="0"),  # version accepted
     sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),  # may post
     one_of("state", "state", FollowState),
-    sa.Index("ix_follows_followed_id", "followed_id", "state"),
+    sa.Index("ix_follows_followed_id", "followed_id", "state", "follower_id"),
     sa.Index("ix_follows_uri", "uri"),
 )

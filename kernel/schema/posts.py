@@ -59,7 +59,7 @@ posts = table(
     one_of("state", "state", PostState),
     sa.Index("ix_posts_thread_id_id", "thread_id", "id"),
     sa.Index("ix_posts_author_id_id", "author_id", "id"),
-    sa.Index("ix_posts_parent_id", "parent_id"),
+    sa.Index("ix_posts_parent_id_id", "parent_id", "id"),
     sa.Index("ix_posts_held", "group_id", "id", postgresql_where=sa.text("state = 'held'")),
 )
 

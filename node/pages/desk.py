@@ -24,8 +24,10 @@ from moderation.standing import Speaker
 from node.pages import forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find, read_settings
-from node.pages.home import number
+from node.pages.paging import number, uuid
 from node.pages.render import render, see_other
+
+PAGE: Final = 50  # lines of each list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +77,14 @@ async def _page(
     async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         await moderating(conn, request, group)
-        held = await desk.held(conn, group)
-        waiting = await membership.people(conn, group, FollowState.PENDING)
-        after = request.query.get("members", "")
-        members = await membership.people(
-            conn, group, FollowState.ACCEPTED, after=UUID(after) if _is_uuid(after) else None
-        )
-        banned = await desk.banned(conn, group)
-        log = await desk.log(conn, group, before=number(request.query.get("log")))
+        after = request.query.get
+        held = await desk.held(conn, group, after=number(after("held")) or 0, limit=PAGE)
+        waiting, members = [
+            await membership.people(conn, group, state, after=uuid(after(name)), limit=PAGE)
+            for state, name in ((FollowState.PENDING, "waiting"), (FollowState.ACCEPTED, "members"))
+        ]
+        banned = await desk.banned(conn, group, after=uuid(after("out")), limit=PAGE)
+        log = await desk.log(conn, group, before=number(after("log")), limit=PAGE)
     return render(
         request,
         "groups/desk.html",
@@ -94,17 +96,10 @@ async def _page(
         members=members,
         banned=banned,
         log=log,
+        page=PAGE,
         invitation=invitation,
         origin=request.app[HERE].origin,
     )
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 async def _admit(task: Task) -> None:

@@ -14,6 +14,7 @@ from kernel.errors import (
     Conflict,
     Malformed,
     NotAllowed,
+    NotFound,
     TooLarge,
     TooMany,
     UnsupportedMedia,
@@ -120,6 +121,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             "This came from another website, so nothing was changed. "
             "Please open the page here and send it again."
         )
+    if "%00" in request.raw_path:  # PostgreSQL has no such character, so nothing is called so
+        raise NotFound
     return await handler(request)
 
 

@@ -18,8 +18,8 @@ from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.sealing import derive
 from node.pages import forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
-from node.pages.home import number
 from node.pages.memory import MEMORY
+from node.pages.paging import number, uuid
 from node.pages.render import render, see_other
 
 PAGE: Final = 20
@@ -61,12 +61,8 @@ async def show_all(request: web.Request) -> web.Response:
 
 
 def _after(request: web.Request) -> tuple[str, UUID] | None:
-    if "after" not in request.query:
-        return None
-    try:
-        return request.query.get("name", ""), UUID(request.query["after"])
-    except ValueError as error:
-        raise NotFound from error
+    after = uuid(request.query.get("after"))
+    return None if after is None else (request.query.get("name", ""), after)
 
 
 async def show(request: web.Request) -> web.Response:

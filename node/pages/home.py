@@ -4,23 +4,14 @@ from aiohttp import web
 
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory, threads
-from kernel.errors import NotFound
 from moderation.visibility import VISITOR
 from node.pages import session, voices
 from node.pages.memory import MEMORY, site
+from node.pages.paging import number
 from node.pages.render import render
 
 THREADS = 20
 GROUPS = 6
-
-
-def number(text: str | None) -> int | None:
-    """An id from an address; nothing where there is none. Raises NotFound: it is no number."""
-    if not text:
-        return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 20):
-        raise NotFound
-    return int(text)
 
 
 async def show(request: web.Request) -> web.Response:

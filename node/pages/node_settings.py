@@ -17,9 +17,12 @@ from moderation import domains
 from node.pages import account, forms, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, forget_site
+from node.pages.paging import uuid
 from node.pages.render import render, see_other
 from node.pages.session import ADMINISTRATOR
 from resources.countries import NAMES
+
+PAGE = 50  # lines of each list
 
 _GONE = "This link was used already, or it is an old one. Starting the node again shows a new one."
 
@@ -120,11 +123,12 @@ async def _page(
     invitation: str = "",
 ) -> web.Response:
     session.administrator(request)
+    after = uuid(request.query.get("waiting"))
     async with request.app[READING].connect() as conn:
         node = await node_store.read(conn)
-        blocks = await domains.blocked(conn)
+        blocks = await domains.blocked(conn, after=request.query.get("blocks", ""), limit=PAGE)
     async with request.app[READING].connect() as conn:
-        waiting = await approval.waiting(conn, request.app[HERE])
+        waiting = await approval.waiting(conn, request.app[HERE], after=after, limit=PAGE)
     return render(
         request,
         "node/settings.html",
@@ -134,6 +138,7 @@ async def _page(
         countries=NAMES,
         waiting=waiting,
         blocks=blocks,
+        page=PAGE,
         invitation=invitation,
     )
 

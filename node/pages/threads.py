@@ -23,7 +23,7 @@ from node.pages import forms, group_words, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
-from node.pages.home import number
+from node.pages.paging import number
 from node.pages.render import render, see_other
 from node.pages.voices import Choice, Place
 

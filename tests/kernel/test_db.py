@@ -8,6 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from kernel import db
 
 
+async def test_reading_needs_no_transaction_and_leaves_none_to_others(engine: AsyncEngine) -> None:
+    reading = db.at_once(engine)
+    async with reading.connect() as conn:
+        first = await conn.scalar(sa.select(sa.func.pg_current_xact_id()))
+        assert await conn.scalar(sa.select(sa.func.pg_current_xact_id())) != first
+        reader = await conn.scalar(sa.select(sa.func.pg_backend_pid()))
+    async with engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.pg_backend_pid())) == reader
+        first = await conn.scalar(sa.select(sa.func.pg_current_xact_id()))
+        assert await conn.scalar(sa.select(sa.func.pg_current_xact_id())) == first
+
+
 async def _backend(engine: AsyncEngine) -> int:
     async with engine.connect() as conn:
         found: int = await conn.scalar(sa.select(sa.func.pg_backend_pid())) or 0

@@ -94,6 +94,28 @@ def test_cleaning_twice_is_cleaning_once(typed: str) -> None:
     assert text.clean(once) == once
 
 
+_INSIDE_PROSE = st.one_of(
+    st.text(max_size=20), st.sampled_from(["<br>", "&amp;", "&lt;", "&gt;", "\n", "<b>", "&nbsp;"])
+)
+
+
+@given(st.lists(st.lists(_INSIDE_PROSE, max_size=4).map("".join), max_size=4), st.booleans())
+def test_prose_is_what_the_allow_list_would_give_back(paragraphs: list[str], apart: bool) -> None:
+    typed = ("\n" if apart else "").join(f"<p>{words}</p>" for words in paragraphs)
+    if text.is_prose(typed):
+        assert text._allow(typed) == typed
+
+
+def test_every_character_of_prose_stays_and_what_members_write_is_prose() -> None:
+    letters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    prose = "".join(letter for letter in letters if text.is_prose(f"<p>{letter}</p>"))
+    assert len(prose) > 1_000_000
+    assert text._allow(f"<p>{prose}</p>") == f"<p>{prose}</p>"
+    assert text.is_prose(text.render('I\'d say "yes" & more: 2 < 3.\nA line.\n\nSecond, ä 漢 🌧.'))
+    for other in ("<p>a", "a</p>", "<p><p>a</p></p>", "<p>&#60;</p>", "<p>\xa0</p>", "<p a>b</p>"):
+        assert not text.is_prose(other)
+
+
 def test_what_the_network_uses_is_kept() -> None:
     html = (
         '<p><span class="h-card"><a href="https://m.example/@a" class="u-url mention">@<span>a'

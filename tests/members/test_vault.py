@@ -13,7 +13,7 @@ from kernel.clock import utcnow
 from kernel.errors import Busy, Malformed
 from kernel.here import Here
 from kernel.ids import random_uuid
-from kernel.sealing import NodeKey, Unsealable
+from kernel.sealing import NodeKey, Unsealable, derive, derive_many
 from members import vault
 from members.vault import Wrapper, check_password, new_code, persona_id, read_code, stretch
 from tests.members.people import CHEAP
@@ -104,6 +104,12 @@ def test_persona_ids_are_stable_distinct_and_look_random() -> None:
     assert len(set(found)) == 100
     assert found[50] == persona_id(root, 0, one_time=False)
     assert {each.version for each in found} == {4}
+
+
+def test_deriving_many_keys_is_deriving_each() -> None:
+    root, labels = b"r" * 32, [f"persona/{n}" for n in range(40)]
+    assert derive_many(root, labels, 16) == [derive(root, label, 16) for label in labels]
+    assert derive_many(root, labels) == [derive(root, label) for label in labels]
 
 
 async def test_many_at_once_wait_and_too_many_are_told_to_come_back() -> None:

@@ -1,0 +1,156 @@
+"""A seeded database that has been looked at by ANALYZE, and the plans of what is asked of it."""
+
+import asyncio
+import re
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kernel import db
+from kernel.clock import utcnow
+from kernel.here import Here
+from kernel.postgres import Server
+from kernel.sealing import NodeKey
+from node import seeding
+from node.seeding import Size
+from tests.conftest import TEMPLATE
+
+SIZE: Final = Size(posts=6_000, personas=600, groups=60)
+LARGE: Final = frozenset(
+    {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
+     "sessions", "accounts"}
+)  # fmt: skip
+"""Tables that grow with a community: no page and no document reads one from end to end."""
+
+_PARAMETER = re.compile(r"\$(\d+)")
+_BESIDE = (  # what a seeded node has none of, since nobody was told and nobody can log in
+    """INSERT INTO activities (uri, actor_uri, kind, object_uri, thread_id, body, public, day)
+       SELECT 'http://alder.test/a/' || verb || posts.id, actors.uri, verb,
+              CASE verb WHEN 'Announce' THEN 'http://alder.test/a/Create' || posts.id
+                        ELSE posts.uri END,
+              posts.thread_id, '{}', true, '2026-01-01'
+       FROM posts, (VALUES ('Create'), ('Announce')) AS verbs (verb), actors
+       WHERE actors.id = CASE verb WHEN 'Create' THEN posts.author_id ELSE posts.group_id END""",
+    """INSERT INTO accounts
+       SELECT gen_random_uuid(), sha256(n::text::bytea), '', '', '', '', '', '',
+       '', '' FROM generate_series(1, 3000) AS n""",
+    """INSERT INTO sessions SELECT sha256(n::text::bytea), '', '', '2026-12-31'
+       FROM generate_series(1, 3000) AS n""",
+    """INSERT INTO bans SELECT group_id, author_id, '' FROM posts GROUP BY group_id, author_id""",
+    """INSERT INTO audit (group_id, actor_id, verb, object_uri, reason, day)
+       SELECT group_id, author_id, 'remove', uri, '', '2026-01-01' FROM posts""",
+    "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",
+    "ANALYZE",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How PostgreSQL would run a statement, whatever its parameters are."""
+
+    statement: str
+    nodes: tuple[dict[str, Any], ...]
+
+    @property
+    def indexes(self) -> set[str]:
+        """The indexes it uses."""
+        return {node["Index Name"] for node in self.nodes if "Index Name" in node}
+
+    @property
+    def scanned(self) -> set[str]:
+        """Tables that are read from end to end."""
+        return {
+            node["Relation Name"] for node in self.nodes if node["Node Type"].endswith("Seq Scan")
+        }
+
+    @property
+    def sorted(self) -> bool:
+        """Whether rows are put in order before the first one comes."""
+        return any("Sort" in node["Node Type"] for node in self.nodes)
+
+
+class Asking:
+    """Runs a function and gives the plans of what it asked, in order."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self.statements: list[str] = []
+        sa.event.listen(engine.sync_engine, "before_cursor_execute", self._heard)
+
+    def _heard(self, _conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        self.statements.append(statement)
+
+    async def plans(self, work: Callable[[AsyncConnection], Awaitable[object]]) -> list[Plan]:
+        """The plans that serve every value of the parameters, as after some executions."""
+        async with self._engine.connect() as conn:
+            self.statements.clear()
+            await work(conn)
+            raw = (await conn.get_raw_connection()).driver_connection
+            assert raw is not None
+            await raw.execute("SET plan_cache_mode = force_generic_plan")
+            return [await _plan(raw, statement) for statement in list(self.statements)]
+
+
+async def _plan(raw: Any, statement: str) -> Plan:
+    count = max((int(number) for number in _PARAMETER.findall(statement)), default=0)
+    values = f"({', '.join(['NULL'] * count)})" if count else ""
+    await raw.execute(f"PREPARE asked AS {statement}")
+    try:
+        found = await raw.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE asked{values}")
+    finally:
+        await raw.execute("DEALLOCATE asked")
+    return Plan(statement, tuple(_nodes(found[0]["Plan"])))
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", ()):
+        yield from _nodes(below)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """A database with a community in it, shared by the tests of a module, which only read."""
+
+    url: str
+    here: Here
+
+
+@pytest.fixture(scope="module")
+def seeded(postgres: Server) -> Iterator[Seeded]:
+    async def fill(here: Here) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        await postgres.create_database(name, template=TEMPLATE)
+        engine = db.connect(postgres.url(name))
+        try:
+            await seeding.seed(engine, here, SIZE, seed=11)
+            async with engine.begin() as conn:
+                for statement in _BESIDE:
+                    await conn.execute(sa.text(statement.replace(":", "\\:")))
+        finally:
+            await engine.dispose()
+        return postgres.url(name)
+
+    with tempfile.TemporaryDirectory() as directory:
+        here = Here("http://alder.test", NodeKey.load(Path(directory) / "node.key"), utcnow)
+        yield Seeded(asyncio.run(fill(here)), here)
+
+
+@pytest.fixture
+async def reading(seeded: Seeded) -> AsyncIterator[AsyncEngine]:
+    """An engine as pages have it."""
+    engine = db.connect(seeded.url)
+    yield db.at_once(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+def asking(reading: AsyncEngine) -> Asking:
+    return Asking(reading)

@@ -1,0 +1,214 @@
+"""Every hot query is answered from an index made for it, whatever is asked and however long it is.
+
+What is looked at is the plan that serves all parameters: PostgreSQL changes to it after five
+executions, and a plan that is right for a small group only would be wrong for the largest.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from activitypub import actors as actor_store
+from groups import desk, directory, membership, threads
+from groups import groups as group_store
+from groups import posts as post_store
+from inbox import collections
+from kernel.here import Here
+from kernel.ids import LAST_ID, random_uuid
+from kernel.schema.actors import FollowState
+from kernel.schema.tables import follows, moderators, posts
+from kernel.schema.tables import threads as thread_table
+from members import personas, sessions
+from members.member import Member
+from moderation.visibility import VISITOR, Viewer
+from tests.plans.conftest import LARGE, Asking, Plan, Seeded
+
+pytestmark = pytest.mark.slow
+
+Work = Callable[[AsyncConnection], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Town:
+    """The longest thread, the largest group, and one of its moderators."""
+
+    thread_id: int
+    deep: int
+    post_uri: str
+    group: group_store.Group
+    viewer: Viewer
+    here: Here
+
+
+@pytest.fixture
+async def town(seeded: Seeded, reading: AsyncEngine) -> Town:
+    async with reading.connect() as conn:
+        thread_id = await conn.scalar(
+            sa.select(thread_table.c.id).order_by(thread_table.c.replies.desc()).limit(1)
+        )
+        ids = (
+            await conn.scalars(
+                sa.select(posts.c.id).where(posts.c.thread_id == thread_id).order_by(posts.c.id)
+            )
+        ).all()
+        post = await post_store.get(conn, ids[-1])
+        group = await group_store.get(conn, post.group_id)
+        voice = await conn.scalar(
+            sa.select(moderators.c.actor_id)
+            .join(follows, follows.c.follower_id == moderators.c.actor_id)
+            .where(moderators.c.group_id == group.id)
+        )
+    assert voice is not None
+    return Town(
+        thread_id=ids[0],
+        deep=ids[len(ids) // 2],
+        post_uri=post.uri,
+        group=group,
+        viewer=Viewer((voice, random_uuid()), signed_in=True),
+        here=seeded.here,
+    )
+
+
+def check(plans: Sequence[Plan], *indexes: str) -> None:
+    """Each plan uses the index named for it, and reads no large table from end to end."""
+    assert len(plans) == len(indexes), [plan.statement for plan in plans]
+    for plan, index in zip(plans, indexes, strict=True):
+        assert index in plan.indexes, (plan.statement, plan.indexes)
+        assert not plan.scanned & LARGE, (plan.statement, plan.scanned)
+
+
+@pytest.mark.parametrize("who", ["visitor", "member"])
+@pytest.mark.parametrize("page", [1, 2])
+async def test_a_page_of_a_thread(asking: Asking, town: Town, who: str, page: int) -> None:
+    viewer, after = VISITOR if who == "visitor" else town.viewer, 0 if page == 1 else town.deep
+
+    plans = await asking.plans(lambda conn: threads.show(conn, town.thread_id, viewer, after=after))
+
+    check(plans, "ix_posts_thread_id_id")
+    assert not plans[0].sorted or who == "member"
+
+
+async def test_a_post_by_its_id_and_by_its_uri(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await post_store.get(conn, town.thread_id, VISITOR)
+        await post_store.by_uri(conn, town.post_uri)
+        await post_store.by_uris(conn, [town.post_uri])
+
+    check(await asking.plans(work), "pk_posts", "uq_posts_uri", "uq_posts_uri")
+
+
+async def test_a_group_and_a_page_of_its_threads(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        name = town.group.actor.handle
+        group = await group_store.by_name(conn, name, town.viewer)
+        await threads.latest(conn, town.viewer, group_id=group.id, limit=21)
+        await threads.latest(conn, town.viewer, group_id=group.id, before=town.deep, limit=21)
+        await membership.of(conn, group, town.viewer.voices)
+
+    plans = await asking.plans(work)
+
+    latest = "ix_threads_group_id_latest_id"
+    check(plans, "uq_actors_local_handle", latest, latest, "pk_follows")
+    for plan in plans[1:3]:
+        (walk,) = [node for node in plan.nodes if node.get("Index Name") == latest]
+        assert (walk["Node Type"], walk["Scan Direction"]) == ("Index Scan", "Backward")
+
+
+async def test_a_members_own_page(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await threads.latest(conn, town.viewer, limit=21)
+        await threads.latest(conn, town.viewer, before=town.deep, limit=21)
+        await directory.page(conn, town.viewer, mine=True, limit=50)
+
+    plans = await asking.plans(work)
+
+    latest = "ix_threads_group_id_latest_id"
+    check(plans, latest, latest, "pk_follows")
+    for plan in plans[:2]:
+        (walk,) = [node for node in plan.nodes if node.get("Index Name") == latest]
+        assert (walk["Node Type"], walk["Scan Direction"]) == ("Index Scan", "Backward")
+
+
+async def test_the_list_of_all_groups(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        first = await directory.page(conn, VISITOR, limit=21)
+        await directory.page(conn, town.viewer, after=(first[-1].sorts_as, first[-1].id), limit=21)
+
+    check(await asking.plans(work), "ix_actors_groups", "ix_actors_groups")
+
+
+async def test_who_is_asking(asking: Asking, town: Town, reading: AsyncEngine) -> None:
+    cookie = secrets.token_urlsafe(32)
+    nobody = Member(account_id=random_uuid(), root=secrets.token_bytes(32))
+
+    async def work(conn: AsyncConnection) -> None:
+        assert await sessions.read(reading, town.here, cookie) is None
+        await conn.execute(sessions.BLOB, {"account_id": nobody.account_id})
+        await personas.voices(conn, nobody)
+
+    check(await asking.plans(work), "pk_sessions", "pk_accounts", "pk_actors")
+
+
+async def test_answers_to_a_post_and_the_posts_of_a_thread(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await post_store.reply_uris(conn, town.thread_id, after=town.deep)
+        await threads.shown_uris(conn, town.thread_id, after=town.deep)
+        await threads.count_shown(conn, town.thread_id)
+
+    answers, thread = "ix_posts_parent_id_id", "ix_posts_thread_id_id"
+    plans = await asking.plans(work)
+
+    check(plans, answers, answers, thread, thread)
+    assert not any(plans[each].sorted for each in (1, 2))
+
+
+async def test_outboxes(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await collections.announced(conn, town.group.actor)
+        await collections.posts_of(conn, town.group.actor)
+        person = await actor_store.get(conn, town.viewer.voices[0])
+        await collections.posts_of(conn, person)
+        await collections.count_followers(conn, town.group.id)
+
+    check(
+        await asking.plans(work),
+        "ix_activities_actor_uri",
+        "ix_threads_group_id_latest_id",
+        "pk_actors",
+        "ix_posts_author_id_id",
+        "ix_follows_followed_id",
+    )
+
+
+async def test_the_lists_of_a_desk(asking: Asking, town: Town) -> None:
+    some = UUID(int=2**127)
+
+    async def work(conn: AsyncConnection) -> None:
+        await desk.held(conn, town.group, after=town.deep, limit=50)
+        await membership.people(conn, town.group, FollowState.PENDING, after=some)
+        await membership.people(conn, town.group, FollowState.ACCEPTED, after=some)
+        await desk.banned(conn, town.group, after=some)
+        await desk.log(conn, town.group, before=LAST_ID)
+
+    plans = await asking.plans(work)
+
+    people = "ix_follows_followed_id"
+    check(plans, "ix_posts_held", people, people, "pk_bans", "ix_audit_group_id_id")
+    assert not any(plan.sorted for plan in plans[:3])
+
+
+async def test_a_table_that_is_read_from_end_to_end_is_noticed(asking: Asking) -> None:
+    plans = await asking.plans(
+        lambda conn: conn.execute(
+            sa.select(posts.c.id).where(posts.c.content == sa.bindparam("words")), {"words": "x"}
+        )
+    )
+
+    with pytest.raises(AssertionError):
+        check(plans, "pk_posts")
+    assert plans[0].scanned == {"posts"}
