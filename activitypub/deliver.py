@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -75,24 +76,32 @@ class Deliverer:
     ) -> None:
         """Serve peers that took the last delivery, or those that did not, until `stop` is set.
 
-        Looks for some whenever `wake` is set or a peer was served, and every `sweep` seconds. At
-        the end no further row is begun; what is under way is finished.
+        Looks for some whenever `wake` is set, every `sweep` seconds, and after a peer for which
+        something new may have come meanwhile. At the end no further row is begun; what is under
+        way is finished.
         """
         slots = FAILING_PEERS if failing else PEERS - FAILING_PEERS
-        under_way: set[asyncio.Task[None]] = set()
+        under_way: set[asyncio.Task[bool]] = set()
+        again, news = asyncio.Event(), 0
+        full = False
 
-        def served(task: asyncio.Task[None]) -> None:
+        def ended(task: asyncio.Task[bool], known: int) -> None:
             under_way.discard(task)
-            wake.set()
+            if full or task.result() or news != known:
+                again.set()
 
         while not stop.is_set():
+            news += wake.is_set()
             wake.clear()
+            again.clear()
             if free := slots - len(under_way):
-                for work in await self._claim_quietly(free, failing):
+                works = await self._claim_quietly(free, failing)
+                for work in works:
                     task = asyncio.create_task(self._serve_quietly(work, stop))
                     under_way.add(task)
-                    task.add_done_callback(served)
-            await _first_of(stop, wake, seconds=sweep)
+                    task.add_done_callback(partial(ended, known=news))
+                full = len(works) == free
+            await _first_of(stop, wake, again, seconds=sweep)
         if under_way:
             await asyncio.wait(under_way)
 
@@ -127,14 +136,15 @@ class Deliverer:
             log.error("deliveries: no claim (%s)", describe(error))
             return []
 
-    async def _serve_quietly(self, work: Work, stop: asyncio.Event) -> None:
+    async def _serve_quietly(self, work: Work, stop: asyncio.Event) -> bool:
         try:
-            await self._serve(work, stop)
+            return await self._serve(work, stop)
         except Exception as error:  # nor one bad peer
             log.error("deliveries: a peer given up (%s)", describe(error))
+            return False
 
-    async def _serve(self, work: Work, stop: asyncio.Event) -> None:
-        """Send a claim's rows and note what came of it."""
+    async def _serve(self, work: Work, stop: asyncio.Event) -> bool:
+        """Send a claim's rows and note what came of it. True: there may be more to send."""
         claim = work.claim
         outcome = Outcome(claim)
         try:
@@ -145,6 +155,7 @@ class Deliverer:
                 outcome.spared = [row.id for row in rows if row.id not in dealt_with]
             if not await self.queue.note(outcome):
                 log.warning("deliveries: a lease had run out, nothing noted")
+            return claim.cut or claim.careful or len(outcome.done) < len(rows)
         finally:
             self.queue.drop(claim)
 
@@ -266,9 +277,9 @@ def _lanes(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
     return list(lanes.values())
 
 
-async def _first_of(stop: asyncio.Event, wake: asyncio.Event, *, seconds: float) -> None:
+async def _first_of(*events: asyncio.Event, seconds: float) -> None:
     """Until one of them is set, or the time is over."""
-    waiters = [asyncio.ensure_future(event.wait()) for event in (stop, wake)]
+    waiters = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -30,7 +30,7 @@ ROWS_AT_ONCE = 2_000  # of all peers claimed together, so that memory is bounded
 FEWEST = 8  # but so many each
 LEASE = timedelta(seconds=35)  # a claim, one slow request, and the note of what came of it
 CRASHES = 5
-GATHER = 0.025  # seconds a note waits for others while more claims are under way
+GATHER = 0.1  # seconds a note waits for others while more claims are under way
 NOTES = 200  # in one commit
 AGAIN = 0.5  # seconds until a note that the database did not take is tried again
 
@@ -74,6 +74,7 @@ class Claim:
     failures: int
     broken: bool
     rows: Sequence[Row]
+    cut: bool  # there may be more rows
     since: float
 
     @property
@@ -112,10 +113,14 @@ class Queue:
 
     engine: AsyncEngine
     here: Here
+    _at_once: AsyncEngine = field(init=False)  # single statements: no BEGIN, no COMMIT to wait for
     _held: int = 0  # claims under way here
     _waiting: list[tuple[Outcome, asyncio.Future[bool]]] = field(default_factory=list)
     _all_here: asyncio.Event = field(default_factory=asyncio.Event)
     _writer: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self._at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def claim(self, limit: int, *, failing: bool | None = None) -> list[Claim]:
         """Up to `limit` peers that are due, each with its next rows; `drop` every one at its end.
@@ -135,7 +140,7 @@ class Queue:
             "fewest": FEWEST,
             "rows_at_once": ROWS_AT_ONCE,
         }
-        async with _at_once(self.engine).connect() as conn:
+        async with self._at_once.connect() as conn:
             found = (await conn.execute(_CLAIM, values)).all()
         parcels: dict[str, Parcel] = {}
         rows: dict[str, list[Row]] = {}
@@ -158,6 +163,7 @@ class Queue:
                 )
             )
         self._held += len(heads)
+        share = min(ROWS, max(FEWEST, ROWS_AT_ONCE // max(1, len(heads))))
         return [
             Claim(
                 host=host,
@@ -165,6 +171,7 @@ class Queue:
                 failures=failures,
                 broken=broken,
                 rows=rows.get(host, []) if broken else _alike(rows.get(host, [])),
+                cut=len(rows.get(host, [])) >= share,
                 since=since,
             )
             for host, (failures, broken) in heads.items()
@@ -294,7 +301,7 @@ class Queue:
             "parked": [id_ for id_, _ in parked],
             "reasons": [reason for _, reason in parked],
         }
-        async with _at_once(self.engine).connect() as conn:
+        async with self._at_once.connect() as conn:
             rows = (await conn.execute(_NOTE, values)).all()
         return {(row.host, row.lease) for row in rows}
 
@@ -309,11 +316,6 @@ def _failed(outcome: Outcome) -> bool | None:
     if outcome.setback is not None:
         return True
     return False if outcome.done or outcome.parked else None
-
-
-def _at_once(engine: AsyncEngine) -> AsyncEngine:
-    """For single statements, each a transaction of its own: no BEGIN, no COMMIT to wait for."""
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 # These two run for every delivery there is, so they are written out, prepared once, and take arrays

@@ -26,6 +26,8 @@ class Blocklist:
             async with self._reading:
                 if self._is_old():
                     await self._read()
+        if not self._domains:
+            return False
         labels = host.partition(":")[0].split(".")
         return any(".".join(labels[first:]) in self._domains for first in range(len(labels)))
 
