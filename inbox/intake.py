@@ -166,9 +166,15 @@ def _keep() -> sa.Executable:
         .on_conflict_do_nothing()
         .cte("stored")
     )
+    resting = (
+        sa.select(peers.c.host)
+        .where(any_of(peers.c.host, "hosts"), peers.c.failures > 0)
+        .with_for_update(skip_locked=True, key_share=True)  # an arrival waits for no delivery
+        .cte("resting")
+    )
     alive = (
         sa.update(peers)
-        .where(any_of(peers.c.host, "hosts"), peers.c.failures > 0)
+        .where(peers.c.host == resting.c.host)
         .values(failures=0, next_attempt=at)
         .cte("alive")
     )
