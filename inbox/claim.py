@@ -20,6 +20,7 @@ from kernel.schema.tables import received
 CHANNEL = "hearthold_received"
 PLAIN_CHANNEL = "hearthold_answers"
 LEASE = timedelta(minutes=1)
+PLAIN_LEASE = timedelta(seconds=15)  # where nobody waits for the network
 WAITS = 8  # then what a row waits for is given up
 FIRST_WAIT = timedelta(seconds=30)
 _AHEAD = 200  # due rows that are looked at for one claim
@@ -50,11 +51,12 @@ async def claim(engine: AsyncEngine, here: Here, *, plain: bool, limit: int = 1)
     other lane, or under way. What waits for something else to come holds nobody up.
     """
     now = here.now()
+    until = now + (PLAIN_LEASE if plain else LEASE)
     values = {
         "now": now,
         "is_plain": plain,
         "limit": limit,
-        "until": now + LEASE,
+        "until": until,
         "holder": uuid4(),
     }
     async with engine.begin() as conn:
