@@ -25,7 +25,7 @@ _FILL = (
     SELECT 'peer' || n || '.test', :now FROM generate_series(1, CAST(:peers AS int)) AS n
     """,
     """
-    INSERT INTO activities (uri, actor_uri, kind, object_uri, body, public, day)
+    INSERT INTO activities (uri, actor_uri, kind, object_uri, body, public, month)
     SELECT 'http://alder.test/a/' || n, '', 'Create', '', repeat('x', 2000), true, :day
     FROM generate_series(1, 10000) AS n
     """,
