@@ -56,8 +56,8 @@ async def run(report: Report, *, seconds: float, hosts: int = HOSTS) -> None:
     async with stage(hosts) as on, AsyncExitStack() as stack:
         limit = await stack.enter_async_context(bare(on))
         for _ in range(WARM):
-            await _bare_turn(on, limit, Side())
             await _node_turn(on, Side())
+            await _bare_turn(on, limit, Side())
         for name, delay, bar in (("at once", 0.0, RATE), (f"after {SLOW} s", SLOW, SLOW_RATE)):
             on.world.delay = delay
             node_side, bare_side = Side(), Side()
@@ -65,8 +65,8 @@ async def run(report: Report, *, seconds: float, hosts: int = HOSTS) -> None:
             for turn in range(TURNS):
                 if turn and perf_counter() > until:
                     break
-                await _bare_turn(on, limit, bare_side)
                 await _node_turn(on, node_side)
+                await _bare_turn(on, limit, bare_side)
             _report(report, name, node_side, bare_side, bar=bar)
         report.add("arrived twice", on.world.repeats, at_most=0)
         report.add("node: most memory", machine.peak_mib(on.place.node.pid), "MiB")
@@ -110,8 +110,9 @@ async def _node_turn(on: Stage, side: Side) -> None:
 
 
 async def _bare_turn(on: Stage, limit: Child, side: Side) -> None:
+    """The same bytes once more, from the bare publisher."""
     connection = await Connection.open(limit.port)
-    document = b'{"id": "http://bare/%d", "type": "Announce"}' % len(side.seconds)
+    document = on.world.last_body
     on.world.forget()
     before, begun = machine.cpu_seconds(limit.pid), perf_counter()
     async with asyncio.timeout(SECONDS):

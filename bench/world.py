@@ -112,6 +112,7 @@ class World:
     repeats: int = 0
     last_arrival: float = 0.0  # on the clock of `perf_counter`
     delay: float = 0.0
+    last_body: bytes = b""
     _wanted: int = 0
     _enough: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -151,7 +152,7 @@ class World:
         return web.Response(body=json.dumps(person.document()).encode(), content_type=ACTIVITY)
 
     async def take(self, request: web.Request) -> web.Response:
-        body = await request.read()
+        body = self.last_body = await request.read()
         if self.delay:
             await asyncio.sleep(self.delay)
         arrival = (request.host, str(json.loads(body)["id"]))

@@ -73,6 +73,7 @@ class Peer:
     headers: dict[str, str] = field(default_factory=dict)  # sent with every answer to a post
     nodeinfo_status: int = 200
     nodeinfo_links: Document | None = None  # what stands there instead of what is true
+    at_post: Callable[[], Awaitable[None]] | None = None  # awaited before a post is answered
     _runner: web.AppRunner | None = None
     _session: aiohttp.ClientSession | None = None
 
@@ -123,6 +124,8 @@ class Peer:
         )
 
     async def _take(self, request: web.Request) -> web.Response:
+        if self.at_post is not None:
+            await self.at_post()
         status = self.answers.pop(0) if self.answers else 202
         if status == 202:
             body = await request.read()
