@@ -1,6 +1,8 @@
 """From `received` to effect: claim, read what is needed, handle in one transaction (DESIGN 3)."""
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 import sqlalchemy as sa
@@ -33,6 +35,7 @@ from moderation import domains
 log = logging.getLogger(__name__)
 
 CRASHES = 5  # then the row is parked and waits for a person
+READING = 30  # seconds for all that is read elsewhere for one activity: half of its claim's time
 PATIENCE = 2  # attempts before an answer to an unknown post may stand alone (WIRE-Q3)
 
 HANDLERS: dict[ActivityKind, Handler] = {
@@ -101,22 +104,11 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
             raise NotFound
     if outer.kind not in set(ActivityKind):
         raise NotFound
-    if group is None:
-        inners = [Inner(activity=outer)]
-    else:
-        inners = [
-            inner
-            for inner in await unwrap(engine, remote, outer)
-            if inner.activity.kind in PASSED_ON
-        ]
-    if not inners:
-        raise NotFound
-    gathered = []
-    for inner in inners:
-        if group is None and outer.kind == ActivityKind.ANNOUNCE:
-            gathered.append(Gathered())
-        else:
-            gathered.append(await gather(engine, here, remote, inner.activity, group, inner.note))
+    try:
+        async with asyncio.timeout(READING):
+            inners, gathered = await _read(engine, here, remote, outer, group)
+    except TimeoutError as error:  # many slow answers, none of them too slow (SEC-R10)
+        raise Unreachable("too slow") from error
     async with engine.begin() as conn:
         if group is not None and isinstance(outer.document.get("object"), dict | list):
             await remotes.speaks_wrapped(conn, signer.host)
@@ -135,6 +127,27 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
             await _handle(arrival, alone=len(inners) == 1)
         await claim.mark(conn, [row], ReceivedState.DONE)
         reached(Point.BEFORE_COMMIT)
+
+
+async def _read(
+    engine: AsyncEngine, here: Here, remote: Remote, outer: Activity, group: Group | None
+) -> tuple[Sequence[Inner], Sequence[Gathered]]:
+    """What is inside, and what each of it needs from elsewhere. Raises NotFound: nothing is."""
+    if group is None:
+        inners = [Inner(activity=outer)]
+    else:
+        inners = [
+            inner
+            for inner in await unwrap(engine, remote, outer)
+            if inner.activity.kind in PASSED_ON
+        ]
+    if not inners:
+        raise NotFound
+    if group is None and outer.kind == ActivityKind.ANNOUNCE:
+        return inners, [Gathered()]
+    return inners, [
+        await gather(engine, here, remote, inner.activity, group, inner.note) for inner in inners
+    ]
 
 
 async def _handle(arrival: Arrival, *, alone: bool) -> None:

@@ -152,8 +152,10 @@ class Door(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer. What came behind an early answer or an upgrade is never read as HTTP."""
-        if resp is not None and _is_last(request):
-            resp.force_close()
+        if resp is not None and not resp.prepared:
+            resp.headers.setdefault(hdrs.SERVER, "Hearthold")  # and not what it is made of
+            if _is_last(request):
+                resp.force_close()
         self._enter(Phase.ANSWER, self._house.patience.answer)
         try:
             return await super().finish_response(request, resp, start_time)

@@ -262,6 +262,7 @@ async def test_sec_F7_a_refusal_quotes_nothing(direct: Way) -> None:
         assert said.statuses == [400]
         assert b"mark" not in said.whole
         assert said.answers[0].body == b"This request cannot be read.\n"
+        assert said.answers[0].headers["server"] == "Hearthold"
 
 
 async def test_sec_F8_later_http_is_not_written_in_text(way: Way) -> None:

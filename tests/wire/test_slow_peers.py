@@ -1,0 +1,146 @@
+"""Servers that take their time, all of them at once, and a node that goes on (SEC-R10)."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from activitypub import actors as actor_store
+from activitypub import remote
+from activitypub.state import CLIENT
+from activitypub.vocab import ActorDocument
+from groups.groups import Group
+from inbox import process
+from kernel.schema.actors import FollowState
+from kernel.schema.tables import follows
+from moderation.standing import Speaker
+from node import worker
+from tests.activitypub import hostile
+from tests.activitypub.hostile import Server, answer
+from tests.nodes import Node, settle
+from tests.peer import PUBLIC, Peer
+from tests.wire.world import last_received, said
+
+SLOW_PEERS = 100
+PATIENT = 40.0  # generous: until what must come has come
+CUT = 10 * PATIENT  # seconds until a slow peer is cut off here: none is, while this looks
+
+pytestmark = pytest.mark.slow
+
+
+async def drip(_: str) -> AsyncIterator[bytes]:
+    yield b"HTTP/1.1 202 Accepted\r\nX-Slow: "
+    while True:
+        await asyncio.sleep(0.5)
+        yield b"a"
+
+
+@asynccontextmanager
+async def dripping(node: Node) -> AsyncIterator[Server]:
+    """A hundred servers whose headers never end."""
+    async with hostile.serve(drip) as server:
+        for number in range(SLOW_PEERS):
+            node.names.ports[f"slow{number}.test"] = server.port
+        yield server
+
+
+@asynccontextmanager
+async def working(app: web.Application) -> AsyncIterator[None]:
+    """The worker as it runs in a node."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(worker.run(app, stop))
+    yield
+    stop.set()
+    await task
+
+
+async def follow(node: Node, good: Peer, group: Group) -> None:
+    """Somebody on each of the slow servers follows the group."""
+    ann = good.person("model")
+    async with node.engine.begin() as conn:
+        for number in range(SLOW_PEERS):
+            origin = f"http://slow{number}.test"
+            text = json.dumps(ann.document()).replace(good.origin, origin)
+            found = ActorDocument.parse(json.loads(text))
+            actor = await remote.store(conn, node.here, found)
+            await conn.execute(
+                follows.insert().values(
+                    follower_id=actor.id,
+                    followed_id=group.actor.id,
+                    state=FollowState.ACCEPTED,
+                    uri=f"{origin}/follow",
+                )
+            )
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what the worker does on its own."""
+    end = time.monotonic() + PATIENT
+    while not await true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+async def test_sec_R10_a_hundred_slow_peers_hold_no_delivery_up(
+    alder: Node, sleep: Group, ana: Speaker, good: Peer
+) -> None:
+    await follow(alder, good, sleep)
+    await good.follow(alder, good.person("zoe"), sleep.actor.uri)
+    await settle(alder)
+    good.inbox.clear()
+    client = alder.app[CLIENT]
+    client._total_seconds = CUT
+    async with working(alder.app), dripping(alder) as slow:
+
+        async def heard(number: int) -> bool:
+            return len(good.got("Announce", "")) >= number
+
+        await alder.start(ana, sleep.actor.uri, "One", "Hello.")
+        await until(lambda: heard(1))
+        assert slow.heard  # they were asked, and none has answered
+        await alder.start(ana, sleep.actor.uri, "Two", "Hello again.")
+        await until(lambda: heard(2))
+
+
+async def test_sec_R10_many_slow_answers_to_one_activity_end(
+    alder: Node,
+    sleep: Group,
+    good: Peer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """None is too slow for a request of its own, but together they would outlast the claim."""
+    monkeypatch.setattr(process, "READING", 1)
+    ann = good.person("ann")
+    chain = [good.note(ann, str(n), to=[PUBLIC, sleep.actor.uri]) for n in range(40)]
+    notes = {
+        f"/notes/{n}": {
+            **note,
+            "id": f"http://slow0.test/notes/{n}",
+            "attributedTo": "http://slow0.test/u/ann",
+            "inReplyTo": f"http://slow0.test/notes/{n + 1}",
+        }
+        for n, note in enumerate(chain)
+    }
+
+    async def slowly(target: str) -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.2)
+        if target in notes:
+            yield answer(json.dumps(notes[target]).encode())
+        else:
+            text = json.dumps(ann.document()).replace(good.origin, "http://slow0.test")
+            yield answer(text.encode())
+
+    async with hostile.serve(slowly) as server:
+        alder.names.ports["slow0.test"] = server.port
+        leaf = good.note(
+            ann, "leaf", to=[PUBLIC, sleep.actor.uri], inReplyTo="http://slow0.test/notes/0"
+        )
+        await said(alder, good, ann, leaf)
+        assert await last_received(alder) == ("new", "Unreachable")
+        assert len(server.heard) < 15
+        async with alder.engine.connect() as conn:
+            assert await actor_store.by_uri(conn, ann.uri) is not None
