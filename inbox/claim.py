@@ -41,6 +41,7 @@ class Row:
     body: bytes = field(repr=False)
     attempts: int
     lease: UUID
+    broken: bool  # whoever held it last never said how it ended
 
 
 async def claim(engine: AsyncEngine, here: Here, *, plain: bool, limit: int = 1) -> Sequence[Row]:
@@ -87,7 +88,7 @@ def _claim() -> sa.Executable:
         sa.or_(under_way, due),
     )
     mine = (
-        sa.select(received.c.id)
+        sa.select(received.c.id, received.c.lease.is_not(None).label("broken"))
         .where(
             received.c.id.in_(sa.select(next_in_line.c.id).where(~held_up)),
             received.c.state == _NEW,
@@ -113,6 +114,7 @@ def _claim() -> sa.Executable:
             received.c.body,
             received.c.attempts,
             received.c.lease,
+            mine.c.broken,
         )
     )
 
