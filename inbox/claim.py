@@ -7,11 +7,12 @@ one took over changes nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import chance
 from kernel.arrays import any_of
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
@@ -56,7 +57,7 @@ async def claim(engine: AsyncEngine, here: Here, *, plain: bool, limit: int = 1)
         "is_plain": plain,
         "limit": limit,
         "until": now + LEASE,
-        "holder": uuid4(),
+        "holder": chance.new_uuid(),
     }
     async with engine.begin() as conn:
         rows = [Row(**row._mapping) for row in await conn.execute(_CLAIM, values)]
