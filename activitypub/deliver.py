@@ -6,7 +6,6 @@ and then the peer is free again. A peer can slow only itself.
 
 import asyncio
 import logging
-import secrets
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from activitypub.client import Answer, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
 from activitypub.queue import Claim, Outcome, Queue, Row, Setback
 from activitypub.remote import Remote
+from kernel import chance
 from kernel.db import AWAY, describe
 from kernel.errors import NotFound
 from kernel.faults import Point, reached
@@ -290,7 +290,7 @@ async def _first_of(*events: asyncio.Event, seconds: float) -> None:
 def backoff(failures: int, retry_after: int | None) -> timedelta:
     """How long a peer rests: 1 min doubling to 12 h, a fifth of jitter, Retry-After obeyed."""
     pause: timedelta = min(FIRST_BACKOFF * 2 ** min(failures, 20), LONGEST_BACKOFF)
-    pause *= 0.8 + secrets.randbelow(400) / 1000
+    pause *= 0.8 + 0.4 * chance.share()
     if retry_after is None:
         return pause
     return max(pause, min(timedelta(seconds=retry_after), LONGEST_BACKOFF))

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import takewhile
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.signatures import digest_of
+from kernel import chance
 from kernel.db import describe
 from kernel.here import Here
 from kernel.schema.tables import deliveries, peers
@@ -128,7 +129,7 @@ class Queue:
         `failing` chooses among peers that took the last delivery (False) or did not (True).
         The claim is written before the work: a lease that ran out is a crash that counts.
         """
-        now, lease = self.here.now(), uuid4()
+        now, lease = self.here.now(), chance.new_uuid()
         since = asyncio.get_running_loop().time()
         values = {
             "now": now,

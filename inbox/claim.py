@@ -7,11 +7,12 @@ one took over changes nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import chance, db
 from kernel.arrays import any_of
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
@@ -42,6 +43,7 @@ class Row:
     body: bytes = field(repr=False)
     attempts: int
     lease: UUID
+    broken: bool  # whoever held it last never said how it ended
 
 
 async def claim(engine: AsyncEngine, here: Here, *, plain: bool, limit: int = 1) -> Sequence[Row]:
@@ -57,9 +59,9 @@ async def claim(engine: AsyncEngine, here: Here, *, plain: bool, limit: int = 1)
         "is_plain": plain,
         "limit": limit,
         "until": until,
-        "holder": uuid4(),
+        "holder": chance.new_uuid(),
     }
-    async with engine.begin() as conn:
+    async with db.at_once(engine).connect() as conn:
         rows = [Row(**row._mapping) for row in await conn.execute(_CLAIM, values)]
     return sorted(rows, key=lambda row: row.id)
 
@@ -89,7 +91,7 @@ def _claim() -> sa.Executable:
         sa.or_(under_way, due),
     )
     mine = (
-        sa.select(received.c.id)
+        sa.select(received.c.id, received.c.lease.is_not(None).label("broken"))
         .where(
             received.c.id.in_(sa.select(next_in_line.c.id).where(~held_up)),
             received.c.state == _NEW,
@@ -115,6 +117,7 @@ def _claim() -> sa.Executable:
             received.c.body,
             received.c.attempts,
             received.c.lease,
+            mine.c.broken,
         )
     )
 

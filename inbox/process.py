@@ -70,6 +70,9 @@ async def process_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
         return False
     (row,) = rows
     with suppress(Lost):
+        if row.broken and row.attempts > CRASHES:
+            await claim.finish(engine, row, ReceivedState.PARKED, "broke the worker")
+            return True
         await _deal_with(engine, here, remote, row)
     return True
 

@@ -78,9 +78,15 @@ async def process_many(engine: AsyncEngine, here: Here) -> bool:
     rows = await claim.claim(engine, here, plain=True, limit=MOST)
     if not rows:
         return False
+    broken = [row for row in rows if row.broken]  # one of them may have ended its worker
+    rows = [row for row in rows if not row.broken]
     try:
-        async with engine.begin() as conn:
-            await _process(conn, here, rows)
+        if broken:
+            async with engine.begin() as conn:
+                await claim.give_back(conn, here, broken)
+        if rows:
+            async with engine.begin() as conn:
+                await _process(conn, here, rows)
     except Lost:
         log.warning("received: a claim of %s ran out", len(rows))
     except Exception as error:  # whichever row it is, it stops only itself

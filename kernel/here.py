@@ -1,9 +1,9 @@
 """What an action may know of the node it runs on."""
 
-import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from kernel import chance
 from kernel.clock import Clock
 from kernel.sealing import NodeKey
 
@@ -31,4 +31,4 @@ class Here:
 
     def new_activity_uri(self) -> str:
         """A fresh id for an activity of ours; it dereferences once the activity is published."""
-        return f"{self.origin}/a/{uuid.uuid4()}"
+        return f"{self.origin}/a/{chance.new_uuid()}"

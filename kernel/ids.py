@@ -1,6 +1,5 @@
 """Ids that tell nothing: random, or as coarse as the time they may show."""
 
-import secrets
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kernel import chance
 from kernel.arrays import Rows
 from kernel.clock import to_minute
 from kernel.schema.tables import posts
@@ -30,7 +30,7 @@ async def next_post_ids(conn: AsyncConnection, released: Sequence[datetime]) -> 
     for first in minutes:
         last = newest[first]
         position = first if last is None else ((last >> _RANDOM_BITS) + 1) << _RANDOM_BITS
-        made.append(position | secrets.randbits(_RANDOM_BITS))
+        made.append(position | chance.bits(_RANDOM_BITS))
         newest[first] = made[-1]
     return made
 
@@ -51,4 +51,4 @@ _NEWEST = sa.select(
 
 def random_uuid(seed: bytes | None = None) -> uuid.UUID:
     """A version 4 UUID, random or, from 16 bytes of `seed`, derived: nobody can tell which."""
-    return uuid.UUID(bytes=seed, version=4) if seed is not None else uuid.uuid4()
+    return uuid.UUID(bytes=seed, version=4) if seed is not None else chance.new_uuid()

@@ -256,7 +256,8 @@ class Nodes:
         self.names, self.clock = Names(), Wall()
         self.nodes: list[Node] = []
 
-    async def start(self, name: str) -> Node:
+    async def start(self, name: str, *, cancels: bool = False) -> Node:
+        """A new node; with `cancels` a request ends where it is when its client goes away."""
         database = f"test_{uuid.uuid4().hex}"
         await self.postgres.create_database(database, template=self.template)
         data_dir = self.directory / name
@@ -268,7 +269,7 @@ class Nodes:
             resolver=self.names,
             clock=self.clock,
         )
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, handler_cancellation=cancels)
         await runner.setup()
         site = door.site(runner, bind("127.0.0.1", 0), house=House())
         await site.start()

@@ -183,12 +183,15 @@ async def broken(conn: AsyncConnection, now: datetime, *, at_rest: bool) -> list
     return list(await conn.scalars(query.bindparams(latest=now + LONGEST_LEASE)))
 
 
-async def hold(*nodes: Node, at_rest: bool = True) -> None:
-    """Raises AssertionError: some sentence is not true of some node; it says which and of what."""
+async def hold(*nodes: Node, at_rest: bool = True, latest: datetime | None = None) -> None:
+    """Raises AssertionError: some sentence is not true of some node; it says which and of what.
+
+    `latest` is the latest time a clock that went back ever showed: a lease may be as old as that.
+    """
     found = []
     for node in nodes:
         async with node.engine.connect() as conn:
-            findings = await broken(conn, node.clock(), at_rest=at_rest)
+            findings = await broken(conn, latest or node.clock(), at_rest=at_rest)
             found += [f"{node.name}: {finding}" for finding in findings]
     assert not found, "\n".join(found)
 

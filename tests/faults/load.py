@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from groups.groups import Group
 from tests.nodes import Node
-from tests.peer import PUBLIC, Peer, Person
+from tests.peer import PUBLIC, Document, Peer, Person
 from tests.wire.world import post
 
 SENDERS = 6
@@ -35,21 +35,26 @@ class Load:
                 author = self.authors[number % len(self.authors)]
                 senders.create_task(self._send_all(author, over))
 
+    async def send_one(self) -> int:
+        """A new thread by the first author, sent once; the answer's status."""
+        return await self._send(self._thread(self.authors[0]), self.authors[0])
+
     async def _send_all(self, author: Person, over: asyncio.Event) -> None:
         while not over.is_set():
-            note = self.peer.note(
-                author, "Are you there?", to=[PUBLIC, self.group.actor.uri], name="A thread"
-            )
-            body = json.dumps(self.peer.create(author, note)).encode()
-            while not await self._taken(body, author):
+            note = self._thread(author)
+            while await self._send(note, author) != 202:
                 await asyncio.sleep(PAUSE)
-            self.accepted.append(note["id"])
 
-    async def _taken(self, body: bytes, author: Person) -> bool:
-        answer = await post(self.node, body, author)
+    def _thread(self, author: Person) -> Document:
+        to = [PUBLIC, self.group.actor.uri]
+        note = self.peer.note(author, "Are you there?", to=to, name="A thread")
+        return self.peer.create(author, note)
+
+    async def _send(self, create: Document, author: Person) -> int:
+        answer = await post(self.node, json.dumps(create).encode(), author)
         self.answers[answer.status] += 1
         if answer.status == 202:
-            return True
-        if answer.status not in (503, 507) or not answer.headers.get("Retry-After"):
+            self.accepted.append(create["object"]["id"])
+        elif answer.status not in (503, 507) or not answer.headers.get("Retry-After"):
             self.odd.append(f"{answer.status} {answer.body[:200].decode(errors='replace')}")
-        return False
+        return answer.status

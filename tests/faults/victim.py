@@ -26,8 +26,10 @@ from activitypub.state import SETTINGS
 from kernel import faults
 from kernel.faults import Point
 from kernel.settings import Settings
-from node import worker
+from node import door, worker
 from node.app import create_app
+from node.door import House
+from node.serve import bind
 from tests.faults.front import Front
 from tests.nodes import LOOPBACK, Names, Node, Wall
 
@@ -153,9 +155,9 @@ async def _run(plan: Plan, parent: Connection) -> None:
         resolver=Names(ports=plan.ports),
         clock=Wall(plan.now),
     )
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
+    runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await door.site(runner, bind("127.0.0.1", 0), house=House()).start()
     stop = asyncio.Event()
     work = asyncio.create_task(worker.run(app, stop)) if plan.works else None
     parent.send(runner.addresses[0][1])
