@@ -188,8 +188,8 @@ async def _sequences(conn: AsyncConnection, tables: Columns) -> list[tuple[str, 
 async def _driver(conn: AsyncConnection) -> asyncpg.Connection:
     """The driver's connection, inside the transaction of `conn`, which a statement has begun."""
     raw = (await conn.get_raw_connection()).driver_connection
-    assert isinstance(raw, asyncpg.Connection)
-    assert raw.is_in_transaction()
+    if not isinstance(raw, asyncpg.Connection) or not raw.is_in_transaction():
+        raise RuntimeError("a table is copied inside a transaction only")
     return raw
 
 

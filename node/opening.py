@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from kernel import db, postgres
+from kernel import db, postgres, tombstone_log
 from kernel.clock import utcnow
 from kernel.errors import Misconfigured
 from kernel.here import Here
@@ -22,6 +22,7 @@ Say = Callable[[str], None]
 
 DATABASE = "hearthold"
 KEY = "node.key"
+MOVED = "moved"  # there once the node lives on another server than its own
 
 
 def prepare_directory(path: Path, say: Say) -> None:
@@ -48,19 +49,32 @@ def prepare_directory(path: Path, say: Say) -> None:
 
 
 @asynccontextmanager
-async def database(settings: Settings, say: Say, *, own: bool) -> AsyncIterator[str]:
+async def database(
+    settings: Settings, say: Say, *, own: bool, start: bool = True
+) -> AsyncIterator[str]:
     """The URL of the node's database, its own PostgreSQL running meanwhile if there is no other.
 
-    With `own` the embedded server must be ours to run; otherwise one that runs is used as it is.
-    Raises Misconfigured: the server cannot start, or another process runs it.
+    With `own` the embedded server must be ours to run; otherwise one that runs is used as it is,
+    and without `start` none is started.
+    Raises Misconfigured: the server cannot start, or another process runs it, or none does.
     """
     if settings.database_url is not None:
         yield db.normalise(settings.database_url)
         return
+    if (settings.data_dir / MOVED).exists():
+        raise Misconfigured(
+            "This node was moved to another server: set DATABASE_URL to that one. What lies in "
+            f"{settings.data_dir / 'postgres'} is the node as it was before."
+        )
     if not own and (server := await postgres.attach(settings.data_dir)) is not None:
         await server.create_database(DATABASE)
         yield server.url(DATABASE)
         return
+    if not start:
+        raise Misconfigured(
+            "The node's own database does not run: start `hearthold serve` first, or set "
+            "DATABASE_URL."
+        )
     async with postgres.running(settings.data_dir, say=say) as server:
         await server.create_database(DATABASE)
         yield server.url(DATABASE)
@@ -109,5 +123,6 @@ async def opened(settings: Settings, say: Say) -> AsyncIterator[Opened]:
                 "This node has not run yet. Start it once with `hearthold serve`, "
                 "then run this again."
             )
+        tombstone_log.keep(engine, settings.tombstones)
         key = NodeKey.load(settings.data_dir / KEY)
         yield Opened(engine, Here(origin, key, utcnow))

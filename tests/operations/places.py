@@ -1,0 +1,123 @@
+"""Nodes as their operator sees them: settings, a new place to bring one back to, servers."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from activitypub.state import SETTINGS
+from kernel.postgres import Server
+from kernel.settings import Settings
+from node import key_file
+from node.opening import KEY
+from tests.nodes import LOOPBACK, Node
+
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+PASSPHRASE = "seven quiet rivers under snow"
+
+
+def nothing(*_: object) -> None:
+    """Nobody listens."""
+
+
+def settings_of(node: Node) -> Settings:
+    """The settings with which commands reach a running node."""
+    url = node.engine.url.render_as_string(hide_password=False)
+    return replace(node.app[SETTINGS], database_url=url)
+
+
+async def empty_database(postgres: Server) -> str:
+    """The address of a database with nothing in it."""
+    name = f"test_{uuid.uuid4().hex}"
+    await postgres.create_database(name)
+    return postgres.url(name)
+
+
+def new_place(directory: Path, database_url: str, key: Path | None) -> Settings:
+    """An empty data directory, with the exported node key in it, and an empty database."""
+    directory.mkdir(mode=0o700)
+    if key is not None:
+        key_file.put_in_place(key_file.read(key), directory / KEY)
+    return Settings(data_dir=directory, database_url=database_url, allow_networks=LOOPBACK)
+
+
+@dataclass(frozen=True)
+class DebianServer:
+    """PostgreSQL 15 as Debian packages it, on a socket of its own."""
+
+    socket: Path
+
+    def url(self, database: str) -> str:
+        return f"postgresql://hearthold@/{database}?host={self.socket}"
+
+    async def create_database(self) -> str:
+        """The address of a new, empty one."""
+        name = f"test_{uuid.uuid4().hex}"
+        connection = await asyncpg.connect(
+            host=str(self.socket), user="hearthold", database="postgres"
+        )
+        try:
+            await connection.execute(f'CREATE DATABASE "{name}"')
+        finally:
+            await connection.close()
+        return self.url(name)
+
+
+@asynccontextmanager
+async def debian_server(*settings: str) -> AsyncIterator[DebianServer]:
+    """A throw-away cluster from Debian's binaries; the test is skipped where there are none."""
+    if not (DEBIAN / "postgres").exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"Debian's PostgreSQL 15 is missing: there is no {DEBIAN}")
+        pytest.skip(f"needs Debian's PostgreSQL 15 in {DEBIAN} (apt-get install postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="pg15-"))
+    user = None
+    if os.geteuid() == 0:
+        user = pwd.getpwnam("nobody").pw_uid  # PostgreSQL does not run as root
+        os.chown(folder, user, -1)
+    process = None
+    try:
+        await _run(user, DEBIAN / "initdb", "-D", folder / "data", "-U", "hearthold", "-A", "trust",
+                   "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            *(DEBIAN / "postgres", "-D", folder / "data", "-k", folder),
+            *("-c", "listen_addresses=", "-c", "fsync=off"),
+            *(part for setting in settings for part in ("-c", setting)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            user=user,
+            cwd="/",
+        )
+        for _ in range(600):
+            try:
+                connection = await asyncpg.connect(
+                    host=str(folder), user="hearthold", database="postgres"
+                )
+                break
+            except (OSError, asyncpg.CannotConnectNowError):
+                await asyncio.sleep(0.05)  # its start has no event of its own
+        else:
+            pytest.fail("Debian's PostgreSQL 15 did not start")
+        await connection.close()
+        yield DebianServer(folder)
+    finally:
+        if process is not None and process.returncode is None:
+            process.terminate()
+            await process.wait()
+        shutil.rmtree(folder)
+
+
+async def _run(user: int | None, *command: object) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command), stdout=asyncio.subprocess.DEVNULL, user=user, cwd="/"
+    )
+    assert await process.wait() == 0, command
