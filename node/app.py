@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
+from activitypub import actors as actor_store
 from activitypub.client import Budget, Client, Resolver
 from activitypub.deliver import Deliverer
 from activitypub.keys import Pool
@@ -13,15 +14,15 @@ from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, READING, RE
 from inbox import discovery
 from inbox import routes as federation
 from inbox.intake import Intake
-from kernel import db
+from kernel import db, tombstone_log
 from kernel.clock import Clock, utcnow
 from kernel.errors import Misconfigured
 from kernel.here import Here
-from kernel.sealing import NodeKey
+from kernel.sealing import NodeKey, Unsealable
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, problems
+from node import door, health, logs, metrics, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -43,8 +44,11 @@ def create_app(
     """
     if settings.origin is None:
         raise Misconfigured("Say where this node lives: --origin https://your.domain")
+    counting = [metrics.middleware] if settings.metrics_listen is not None else []
     app = web.Application(
         middlewares=[
+            logs.middleware,
+            *counting,
             headers.middleware,
             door.middleware,
             problems.middleware,
@@ -56,6 +60,7 @@ def create_app(
         origin=settings.origin, node_key=NodeKey.load(settings.data_dir / "node.key"), clock=clock
     )
     engine = db.connect(db.normalise(database_url))
+    tombstone_log.keep(engine, settings.tombstones)
     client = Client(
         user_agent=f"Hearthold/{discovery.VERSION} (+{settings.origin}/)",
         allowed_networks=settings.allow_networks,
@@ -69,6 +74,8 @@ def create_app(
     app[KEYS] = Pool()
     app[federation.INTAKE] = Intake(engine)
     pages.prepare(app, clock)
+    health.prepare(app)
+    app[metrics.METRICS] = metrics.Metrics.new()
     app.cleanup_ctx.append(_running)
     _route(app)
     return app
@@ -84,11 +91,27 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
             await node_store.found(
                 conn, app[HERE], instance_keys=instance_keys, desk_keys=desk_keys
             )
+        await _see_that_the_key_fits(app)
         yield
     finally:
         await app[KEYS].close()
         await app[CLIENT].close()
         await app[ENGINE].dispose()
+
+
+async def _see_that_the_key_fits(app: web.Application) -> None:
+    """Raises Misconfigured: another key sealed what is in the database; nobody could log in."""
+    here = app[HERE]
+    async with app[ENGINE].connect() as conn:
+        ourselves = await actor_store.by_uri(conn, f"{here.origin}/")
+        try:
+            if ourselves is not None:
+                await actor_store.signing_keys(conn, here, ourselves.id)
+        except Unsealable as error:
+            raise Misconfigured(
+                f"{app[SETTINGS].data_dir / 'node.key'} is not the key of this database: put the "
+                "right one there (`hearthold key import FILE`)."
+            ) from error
 
 
 def _route(app: web.Application) -> None:
@@ -101,7 +124,7 @@ def _route(app: web.Application) -> None:
             app.router.add_routes([route])
     for path, handler in both.items():
         app.router.add_get(path, handler)
-    app.router.add_routes([*federation.routes(), *discovery.routes()])
+    app.router.add_routes([*federation.routes(), *discovery.routes(), *health.routes()])
 
 
 def _either(document: Handler, page: Handler) -> Handler:
