@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from activitypub import actors as actor_store
 from activitypub.client import Budget, Client, Resolver
 from activitypub.deliver import Deliverer
 from activitypub.keys import Pool
@@ -18,11 +17,11 @@ from kernel import db, tombstone_log
 from kernel.clock import Clock, utcnow
 from kernel.errors import Misconfigured
 from kernel.here import Here
-from kernel.sealing import NodeKey, Unsealable
+from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, health, logs, metrics, problems
+from node import door, health, logs, metrics, opening, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -91,27 +90,13 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
             await node_store.found(
                 conn, app[HERE], instance_keys=instance_keys, desk_keys=desk_keys
             )
-        await _see_that_the_key_fits(app)
+        async with app[ENGINE].connect() as conn:
+            await opening.check_key(conn, app[HERE], app[SETTINGS].data_dir)
         yield
     finally:
         await app[KEYS].close()
         await app[CLIENT].close()
         await app[ENGINE].dispose()
-
-
-async def _see_that_the_key_fits(app: web.Application) -> None:
-    """Raises Misconfigured: another key sealed what is in the database; nobody could log in."""
-    here = app[HERE]
-    async with app[ENGINE].connect() as conn:
-        ourselves = await actor_store.by_uri(conn, f"{here.origin}/")
-        try:
-            if ourselves is not None:
-                await actor_store.signing_keys(conn, here, ourselves.id)
-        except Unsealable as error:
-            raise Misconfigured(
-                f"{app[SETTINGS].data_dir / 'node.key'} is not the key of this database: put the "
-                "right one there (`hearthold key import FILE`)."
-            ) from error
 
 
 def _route(app: web.Application) -> None:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import actors as actor_store
 from activitypub.client import Client, Resolver, Unreachable
 from inbox.discovery import VERSION
 from kernel import db, revisions
@@ -23,11 +22,11 @@ from kernel.here import Here
 from kernel.postgres_files import Record, find_keep
 from kernel.rows import AnySelect
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import actor_keys, deliveries, node, peers, received
-from kernel.sealing import NodeKey, Unsealable
+from kernel.schema.tables import deliveries, node, peers, received
+from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings, is_loopback
-from node.opening import KEY, database
+from node.opening import KEY, check_key, database
 
 LEAST_FREE: Final = 1024**3  # bytes
 CLOCKS_APART: Final = timedelta(seconds=30)
@@ -238,15 +237,9 @@ async def _node(
             "start a new node at an address with https.",
         )
     try:
-        actor_id = await conn.scalar(sa.select(actor_keys.c.actor_id).limit(1))
-        if actor_id is not None:
-            await actor_store.signing_keys(conn, Here(row.origin, key, clock), actor_id)
-    except Unsealable:
-        yield Finding(
-            "key",
-            f"{settings.data_dir / KEY} is not the key of this database, so nobody can log in: "
-            "move it away, and put the right one there with `hearthold key import FILE`.",
-        )
+        await check_key(conn, Here(row.origin, key, clock), settings.data_dir)
+    except Misconfigured as error:
+        yield Finding("key", str(error))
     if row.counted is not None and row.counted < clock().date() - timedelta(days=1):
         yield Finding(
             "tidy",

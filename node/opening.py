@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub import actors as actor_store
 from kernel import db, postgres, tombstone_log
 from kernel.clock import utcnow
 from kernel.errors import Misconfigured
 from kernel.here import Here
-from kernel.schema.tables import node
-from kernel.sealing import NodeKey
+from kernel.schema.tables import actor_keys, node
+from kernel.sealing import NodeKey, Unsealable
 from kernel.settings import Settings
 
 Say = Callable[[str], None]
@@ -96,6 +97,19 @@ async def known_origin(engine: AsyncEngine, wanted: str | None) -> str | None:
     return kept or wanted
 
 
+async def check_key(conn: AsyncConnection, here: Here, data_dir: Path) -> None:
+    """Raises Misconfigured: another key sealed what is in the database, so nobody could log in."""
+    actor_id = await conn.scalar(sa.select(actor_keys.c.actor_id).limit(1))
+    try:
+        if actor_id is not None:
+            await actor_store.signing_keys(conn, here, actor_id)
+    except Unsealable as error:
+        raise Misconfigured(
+            f"{data_dir / KEY} is not the key of this database, so nobody could log in: move it "
+            "away, and put the right one there with `hearthold key import FILE`."
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A node's database and what actions may know of the node, for one command."""
@@ -124,5 +138,7 @@ async def opened(settings: Settings, say: Say) -> AsyncIterator[Opened]:
                 "then run this again."
             )
         tombstone_log.keep(engine, settings.tombstones)
-        key = NodeKey.load(settings.data_dir / KEY)
-        yield Opened(engine, Here(origin, key, utcnow))
+        here = Here(origin, NodeKey.load(settings.data_dir / KEY), utcnow)
+        async with engine.connect() as conn:
+            await check_key(conn, here, settings.data_dir)
+        yield Opened(engine, here)

@@ -1,6 +1,8 @@
 """What a backup file withstands, what a restore refuses, and that neither leaves half a thing."""
 
+import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -275,6 +277,29 @@ def test_a_full_disk_leaves_no_half_file(alder: Node, tmp_path: Path) -> None:
     assert "The disk is full, so there is no backup" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert [path.name for path in tmp_path.iterdir() if "file" in path.name] == []
+
+
+async def test_a_command_that_is_stopped_leaves_nothing(
+    alder: Node, postgres: Server, tmp_path: Path
+) -> None:
+    def stop(*_: object) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    file = tmp_path / "file"
+    work = backup.backup(settings_of(alder), file, PASSPHRASE, say=nothing, show=stop)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(work)
+    assert [name for name in os.listdir(tmp_path) if "file" in name] == []
+
+    await backed_up(alder, file)
+    place = await place_for(alder, postgres, tmp_path)
+    back = restore.restore(place, file, PASSPHRASE, say=nothing, show=stop)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(back)
+    assert await is_empty(place)
+    await bring_back(place, file)
 
 
 def test_the_key_travels_apart_and_a_slip_of_the_pen_is_noticed(tmp_path: Path) -> None:

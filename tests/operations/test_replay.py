@@ -13,6 +13,7 @@ from kernel import db, tombstone_log
 from kernel.postgres import Server
 from kernel.schema.posts import PostState
 from kernel.schema.tables import accounts, actors, bans, departures, domain_blocks
+from kernel.schema.tables import sessions as table_of_sessions
 from kernel.tombstone_log import Act
 from members import accounts as account_store
 from members import sessions
@@ -49,8 +50,8 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
     }
     member = (await sign_up(alder.engine, alder.here)).member
     leaving = await persona(alder.engine, alder.here, member, "leaving")
-    await sign_up(alder.engine, alder.here, "somebody-else")
-    await sessions.open(alder.engine, alder.here, member)
+    other = (await sign_up(alder.engine, alder.here, "somebody-else")).member
+    await sessions.open(alder.engine, alder.here, other)
     async with alder.engine.begin() as conn:
         await desk.ban(conn, alder.here, group, group.actor, people["dee"].actor, "before")
         await domains.block(conn, alder.here, "forgiven.example", "")
@@ -106,4 +107,5 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         assert list(await conn.scalars(sa.select(domain_blocks.c.domain))) == ["spam.example"]
         assert await conn.scalar(sa.select(sa.func.count()).select_from(accounts)) == 1
         assert await conn.scalar(sa.select(sa.func.count()).select_from(departures)) == 1
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(table_of_sessions)) == 0
     assert tombstone_log.read(place.tombstones.read_text()) == tombstone_log.read(log)
