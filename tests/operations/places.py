@@ -16,6 +16,7 @@ import pytest
 
 from activitypub.state import SETTINGS
 from kernel.postgres import Server
+from kernel.postgres_files import Record, find_keep
 from kernel.settings import Settings
 from node import key_file
 from node.opening import KEY
@@ -48,6 +49,13 @@ def new_place(directory: Path, database_url: str, key: Path | None) -> Settings:
     if key is not None:
         key_file.put_in_place(key_file.read(key), directory / KEY)
     return Settings(data_dir=directory, database_url=database_url, allow_networks=LOOPBACK)
+
+
+def remove_what_lies_elsewhere(data_dir: Path) -> None:
+    """Under root the cluster may lie outside a data directory that its user cannot reach."""
+    base = Record.read(find_keep(data_dir)).base
+    if not base.is_relative_to(data_dir):
+        shutil.rmtree(base)
 
 
 @dataclass(frozen=True)

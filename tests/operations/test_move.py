@@ -1,7 +1,6 @@
 """A node goes from its own PostgreSQL to Debian's, and everybody goes on talking."""
 
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +12,18 @@ from kernel import copying, db
 from kernel.errors import Conflict, Misconfigured
 from kernel.postgres import Server
 from kernel.postgres import running as own_server
-from kernel.postgres_files import Record, find_keep
 from kernel.schema.tables import audit
 from kernel.settings import Settings
 from node.move import move
 from node.opening import DATABASE, MOVED, database
 from tests.nodes import Nodes, settle, words
-from tests.operations.places import debian_server, empty_database, nothing, settings_of
+from tests.operations.places import (
+    debian_server,
+    empty_database,
+    nothing,
+    remove_what_lies_elsewhere,
+    settings_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -96,13 +100,6 @@ async def test_a_move_that_fails_leaves_the_new_database_empty(
         assert await copying.is_empty(conn)
     with pytest.raises(Misconfigured, match="The new server: The database does not answer"):
         await move(settings, "postgresql://127.0.0.1:1/x", say=nothing, show=nothing)
-
-
-def remove_what_lies_elsewhere(data_dir: Path) -> None:
-    """Under root the cluster may lie outside a data directory that its user cannot reach."""
-    base = Record.read(find_keep(data_dir)).base
-    if not base.is_relative_to(data_dir):
-        shutil.rmtree(base)
 
 
 async def test_a_node_that_moved_from_its_own_server_is_not_started_on_it_by_mistake(
