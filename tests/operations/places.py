@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from activitypub.state import SETTINGS
+from kernel.db import OLDEST
 from kernel.postgres import Server
 from kernel.postgres_files import Record, find_keep
 from kernel.settings import Settings
@@ -22,7 +23,7 @@ from node import key_file
 from node.opening import KEY
 from tests.nodes import LOOPBACK, Node
 
-DEBIAN = Path("/usr/lib/postgresql/15/bin")
+DEBIAN = Path("/usr/lib/postgresql")  # a folder for each version
 PASSPHRASE = "seven quiet rivers under snow"
 
 
@@ -60,8 +61,9 @@ def remove_what_lies_elsewhere(data_dir: Path) -> None:
 
 @dataclass(frozen=True)
 class DebianServer:
-    """PostgreSQL 15 as Debian packages it, on a socket of its own."""
+    """PostgreSQL as Debian packages it (15 in Debian 12), on a socket of its own."""
 
+    version: int
     socket: Path
 
     def url(self, database: str) -> str:
@@ -80,13 +82,21 @@ class DebianServer:
         return self.url(name)
 
 
+def find_debians() -> tuple[int, Path]:
+    """The oldest PostgreSQL of Debian's that is here; the test is skipped where there is none."""
+    found = [(int(each.parts[-3]), each.parent) for each in DEBIAN.glob("[0-9]*/bin/postgres")]
+    usable = [each for each in sorted(found) if each[0] >= OLDEST]
+    if usable:
+        return usable[0]
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"Debian's PostgreSQL is missing: there is none in {DEBIAN}")
+    pytest.skip("needs Debian's PostgreSQL (apt-get install postgresql)")
+
+
 @asynccontextmanager
 async def debian_server(*settings: str) -> AsyncIterator[DebianServer]:
     """A throw-away cluster from Debian's binaries; the test is skipped where there are none."""
-    if not (DEBIAN / "postgres").exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"Debian's PostgreSQL 15 is missing: there is no {DEBIAN}")
-        pytest.skip(f"needs Debian's PostgreSQL 15 in {DEBIAN} (apt-get install postgresql)")
+    version, binaries = find_debians()
     folder = Path(tempfile.mkdtemp(prefix="pg15-"))
     user = None
     if os.geteuid() == 0:
@@ -94,10 +104,10 @@ async def debian_server(*settings: str) -> AsyncIterator[DebianServer]:
         os.chown(folder, user, -1)
     process = None
     try:
-        await _run(user, DEBIAN / "initdb", "-D", folder / "data", "-U", "hearthold", "-A", "trust",
+        await _run(user, binaries / "initdb", "-D", folder / "data", "-U", "hearthold", "-A", "trust",
                    "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")  # fmt: skip
         process = await asyncio.create_subprocess_exec(
-            *(DEBIAN / "postgres", "-D", folder / "data", "-k", folder),
+            *(binaries / "postgres", "-D", folder / "data", "-k", folder),
             *("-c", "listen_addresses=", "-c", "fsync=off"),
             *(part for setting in settings for part in ("-c", setting)),
             stdout=asyncio.subprocess.DEVNULL,
@@ -114,9 +124,9 @@ async def debian_server(*settings: str) -> AsyncIterator[DebianServer]:
             except (OSError, asyncpg.CannotConnectNowError):
                 await asyncio.sleep(0.05)  # its start has no event of its own
         else:
-            pytest.fail("Debian's PostgreSQL 15 did not start")
+            pytest.fail("Debian's PostgreSQL did not start")
         await connection.close()
-        yield DebianServer(folder)
+        yield DebianServer(version, folder)
     finally:
         if process is not None and process.returncode is None:
             process.terminate()

@@ -205,7 +205,7 @@ async def test_an_older_server_and_a_newer_program_are_refused(alder: Node, tmp_
     key_file.export(key_file.existing(alder.app[SETTINGS].data_dir / KEY), key)
     async with debian_server() as old:
         place = new_place(tmp_path / "new", await old.create_database(), key)
-        with pytest.raises(Misconfigured, match="PostgreSQL 18, and this server is 15"):
+        with pytest.raises(Misconfigured, match=f"PostgreSQL 18, and this server is {old.version}"):
             await bring_back(place, file, None)
         assert await is_empty(place)
 

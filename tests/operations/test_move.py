@@ -59,7 +59,7 @@ async def test_a_node_moves_to_debians_postgresql_and_goes_on(nodes: Nodes, tmp_
             port=alder.port,
         )
         async with moved.engine.begin() as conn:
-            assert await db.server_version(conn) == 15
+            assert await db.server_version(conn) == debian.version
             number = await conn.scalar(
                 audit.insert()
                 .values(actor_id=ana.id, verb="x", object_uri="", reason="", day=moved.here.now())
