@@ -8,10 +8,12 @@ from activitypub.actors import Actor, columns
 from activitypub.vocab import PUBLIC
 from groups import threads
 from groups.posts import Post, select_posts
+from kernel import tombstone_log
 from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, moderators, posts
+from kernel.tombstone_log import Act
 
 _BATCH = 1000
 
@@ -64,6 +66,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
             last = post.id
         if len(rows) < _BATCH:
             break
+    tombstone_log.note(conn, Act.CLOSED, persona.uri)
     document = documents.activity(
         here.new_activity_uri(),
         "Delete",

@@ -18,6 +18,7 @@ from groups import telling, threads
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
 from groups.writing import count_in
+from kernel import tombstone_log
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID
@@ -26,6 +27,7 @@ from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, audit, bans, follows, moderators, posts
 from kernel.schema.tables import threads as thread_table
+from kernel.tombstone_log import Act
 from members import follows as follow_store
 from moderation.standing import Speaker
 
@@ -55,6 +57,7 @@ async def remove(
     )
     if post.shown:
         await threads.count_out(conn, post)
+    tombstone_log.note(conn, Act.REMOVED, post.uri)
     await _log(conn, here, group, actor, "remove", post.uri, reason)
     await outbox.forget(conn, post.uri)
     if post.shown and actor.local:
@@ -119,6 +122,8 @@ async def ban(
             index_elements=["group_id", "actor_id"], set_={"reason": reason, "until": until}
         )
     )
+    last = until.isoformat() if until else ""
+    tombstone_log.note(conn, Act.BANNED, group.actor.uri, person.uri, last)
     await _log(conn, here, group, actor, "ban", person.uri, reason)
     await follow_store.reject(conn, here, person, group.actor)
     if actor.local:
@@ -144,6 +149,7 @@ async def unban(
     await conn.execute(
         sa.delete(bans).where(bans.c.group_id == group.id, bans.c.actor_id == person.id)
     )
+    tombstone_log.note(conn, Act.UNBANNED, group.actor.uri, person.uri)
     await _log(conn, here, group, actor, "unban", person.uri, "")
     if actor.local:
         await telling.undone_by_desk(

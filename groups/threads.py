@@ -18,6 +18,7 @@ from groups.admission import Draft, admit
 from groups.groups import Group
 from groups.posts import Post, select_posts, visible
 from groups.writing import New, Words, insert
+from kernel import tombstone_log
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
@@ -25,6 +26,7 @@ from kernel.ids import LAST_ID
 from kernel.rows import AnySelect, at_most
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, posts, reactions, threads
+from kernel.tombstone_log import Act
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
@@ -115,6 +117,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
         .where(posts.c.id == post.id)
         .values(title="", source="", content="", note="", sensitive=False, state=state, url=None)
     )
+    tombstone_log.note(conn, Act.DELETED, post.uri)
     await conn.execute(sa.delete(reactions).where(reactions.c.post_id == post.id))
     if post.shown:
         await count_out(conn, post)

@@ -7,9 +7,11 @@ from groups import posts as post_store
 from groups.posts import Post
 from inbox import burials
 from inbox.arrival import Arrival, NotYet
+from kernel import tombstone_log
 from kernel.errors import NotAllowed
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
+from kernel.tombstone_log import Act
 
 
 async def receive(arrival: Arrival) -> None:
@@ -93,3 +95,4 @@ async def _close(arrival: Arrival) -> None:
         await threads.erase(arrival.conn, post)
         await outbox.forget(arrival.conn, post.uri)
     await remote.close(arrival.conn, actor_id)
+    tombstone_log.note(arrival.conn, Act.CLOSED, arrival.actor.uri)

@@ -27,6 +27,8 @@ AWAY = (
 _AWAY_CLASSES = frozenset({"08", "53", "57"})  # connection, resources, operator intervention
 _FULL = frozenset({"53100", "53000"})  # disk_full, insufficient_resources
 
+OLDEST = 15  # the first PostgreSQL that serves
+
 _MIGRATION_LOCK = 0x4EA47401
 _REFUSALS = {  # SQLSTATEs of a server that answers and does not let us in
     "28P01": "does not take this user name and password",
@@ -101,7 +103,7 @@ async def check(engine: AsyncEngine) -> None:
     """Raises Misconfigured: the server does not answer, refuses us, or is too old."""
     try:
         async with engine.connect() as conn:
-            version = int(await conn.scalar(sa.text("SHOW server_version_num")) or 0)
+            version = await server_version(conn)
     except (OSError, TimeoutError, DBAPIError, asyncio.CancelledError) as error:
         if isinstance(error, asyncio.CancelledError):
             raise
@@ -112,22 +114,32 @@ async def check(engine: AsyncEngine) -> None:
             f"The database does not answer ({describe(error)}). "
             "Check DATABASE_URL and that the server runs, then start again: nothing is lost."
         ) from error
-    if version < 150000:
+    if version < OLDEST:
         raise Misconfigured("The database is too old: PostgreSQL 15 or newer is needed.")
+
+
+async def server_version(conn: AsyncConnection) -> int:
+    """The major version of the database's server: 18."""
+    return int(await conn.scalar(sa.text("SHOW server_version_num")) or 0) // 10_000
 
 
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the database to the newest schema; several processes may ask at once."""
     async with engine.begin() as conn:
-        await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        await conn.run_sync(_upgrade)
+        await upgrade(conn)
 
 
-def _upgrade(connection: Connection) -> None:
+async def upgrade(conn: AsyncConnection, revision: str = "head") -> None:
+    """Bring the database to the schema `revision`, in the transaction of `conn`."""
+    await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    await conn.run_sync(_upgrade, revision)
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", "kernel:migrations")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def describe(error: BaseException) -> str:
@@ -182,12 +194,18 @@ async def _is_in_key_order(conn: AsyncConnection, table: sa.Table) -> bool:
 
 
 @asynccontextmanager
-async def engine_for(url: str) -> AsyncIterator[AsyncEngine]:
-    """An engine that is checked, migrated, and disposed of at the end."""
-    engine = connect(url)
+async def disposed(engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """An engine whose connections are closed at the end of the block."""
     try:
-        await check(engine)
-        await migrate(engine)
         yield engine
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def engine_for(url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine that is checked, migrated, and disposed of at the end."""
+    async with disposed(connect(url)) as engine:
+        await check(engine)
+        await migrate(engine)
+        yield engine

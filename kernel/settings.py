@@ -43,8 +43,19 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     allow_networks: tuple[Network, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
+    metrics_listen: tuple[str, int] | None = None
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
+
+    @property
+    def since(self) -> Path:
+        """The folder that says what happened since any backup; a restore wants a copy of it."""
+        return self.data_dir / "since"
+
+    @property
+    def tombstones(self) -> Path:
+        """The log of what must stay gone."""
+        return self.since / "tombstones.log"
 
     @classmethod
     def load(
@@ -205,6 +216,13 @@ def _port(value: object) -> int:
     return int(text)
 
 
+def _host_and_port(value: object) -> tuple[str, int]:
+    host, separator, port = _word(value).rpartition(":")
+    if not separator:
+        raise ValueError("write HOST:PORT, for example 127.0.0.1:9464.")
+    return _listen_host(host), _port(port)
+
+
 def _database_url(value: object) -> str:
     url = _word(value)
     if not url.startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
@@ -252,6 +270,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "database_url": _database_url,
     "allow_networks": _networks,
     "trusted_proxies": _networks,
+    "metrics_listen": _host_and_port,
     "leave_url": _leave_url,
     "log_level": _level,
 }

@@ -196,6 +196,7 @@ async def close(
         await sessions.end_all(conn, member)
         await conn.execute(sa.delete(accounts).where(accounts.c.id == row.id))
         await stir(conn, accounts)
+        departures.note(conn, here, member.account_id, leaving)
 
 
 async def preferences(conn: AsyncConnection, here: Here, member: Member) -> Preferences:

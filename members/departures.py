@@ -4,6 +4,7 @@ Who is about to close, and when, is sealed under the node key: a date beside eac
 show which of them belong together (DESIGN-V1).
 """
 
+import base64
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,15 +14,22 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import tombstone_log
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorState
 from kernel.schema.tables import actors, departures
 from kernel.sealing import seal, unseal
+from kernel.tombstone_log import Act
 from members.order import stir
 
 FIRST: Final = timedelta(days=1)
 LAST: Final = timedelta(days=14)
+
+_NOTED: Final = 50  # personas in one line of the tombstone log
+_NOTE: Final = 1024  # bytes: every such line is as long
+_UUID: Final = 16
+_LEFT: Final = "left 1"
 
 _dice = random.SystemRandom()
 
@@ -55,6 +63,22 @@ async def fall_due(engine: AsyncEngine, here: Here) -> int:
                 .values(closes_on=here.now().date())
             )
     return len(due)
+
+
+def note(conn: AsyncConnection, here: Here, account_id: UUID, leaving: Sequence[UUID]) -> None:
+    """Let a restored backup know that a member left with these personas, and nobody else."""
+    for at in range(0, len(leaving) or 1, _NOTED):
+        ids = (account_id, *leaving[at : at + _NOTED])
+        plain = b"".join(each.bytes for each in ids)
+        sealed = seal(_key(here), plain, _LEFT, padded_to=_NOTE)
+        tombstone_log.note(conn, Act.LEFT, base64.b64encode(sealed).decode())
+
+
+def read_note(here: Here, text: str) -> tuple[UUID, Sequence[UUID]]:
+    """The account that `note` wrote of, and its personas. Raises Unsealable."""
+    plain = unseal(_key(here), base64.b64decode(text), _LEFT)
+    ids = [UUID(bytes=plain[at : at + _UUID]) for at in range(0, len(plain), _UUID)]
+    return ids[0], ids[1:]
 
 
 def _key(here: Here) -> bytes:

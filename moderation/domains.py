@@ -8,9 +8,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.outbox import blocks_host
+from kernel import tombstone_log
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
 from kernel.schema.tables import deliveries, domain_blocks
+from kernel.tombstone_log import Act
 from kernel.urls import host_of
 
 
@@ -45,6 +47,7 @@ async def block(conn: AsyncConnection, here: Here, domain: str, reason: str) -> 
         .values(domain=domain, reason=reason[:500])
         .on_conflict_do_update(index_elements=["domain"], set_={"reason": reason[:500]})
     )
+    tombstone_log.note(conn, Act.BLOCKED, domain)
     await conn.execute(
         sa.delete(deliveries).where(
             blocks_host(deliveries.c.host), domain_blocks.c.domain == domain
@@ -55,6 +58,7 @@ async def block(conn: AsyncConnection, here: Here, domain: str, reason: str) -> 
 async def unblock(conn: AsyncConnection, domain: str) -> None:
     """Hear and tell `domain` again."""
     await conn.execute(sa.delete(domain_blocks).where(domain_blocks.c.domain == domain))
+    tombstone_log.note(conn, Act.UNBLOCKED, domain)
 
 
 async def is_blocked(conn: AsyncConnection, host: str) -> bool:

@@ -13,7 +13,7 @@ from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, READING, RE
 from inbox import discovery
 from inbox import routes as federation
 from inbox.intake import Intake
-from kernel import db
+from kernel import db, tombstone_log
 from kernel.clock import Clock, utcnow
 from kernel.errors import Misconfigured
 from kernel.here import Here
@@ -21,7 +21,7 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, problems
+from node import door, health, logs, metrics, opening, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -43,8 +43,11 @@ def create_app(
     """
     if settings.origin is None:
         raise Misconfigured("Say where this node lives: --origin https://your.domain")
+    counting = [metrics.middleware] if settings.metrics_listen is not None else []
     app = web.Application(
         middlewares=[
+            logs.middleware,
+            *counting,
             headers.middleware,
             door.middleware,
             problems.middleware,
@@ -56,6 +59,7 @@ def create_app(
         origin=settings.origin, node_key=NodeKey.load(settings.data_dir / "node.key"), clock=clock
     )
     engine = db.connect(db.normalise(database_url))
+    tombstone_log.keep(engine, settings.tombstones)
     client = Client(
         user_agent=f"Hearthold/{discovery.VERSION} (+{settings.origin}/)",
         allowed_networks=settings.allow_networks,
@@ -69,6 +73,8 @@ def create_app(
     app[KEYS] = Pool()
     app[federation.INTAKE] = Intake(engine)
     pages.prepare(app, clock)
+    health.prepare(app)
+    app[metrics.METRICS] = metrics.Metrics.new()
     app.cleanup_ctx.append(_running)
     _route(app)
     return app
@@ -84,6 +90,8 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
             await node_store.found(
                 conn, app[HERE], instance_keys=instance_keys, desk_keys=desk_keys
             )
+        async with app[ENGINE].connect() as conn:
+            await opening.check_key(conn, app[HERE], app[SETTINGS].data_dir)
         yield
     finally:
         await app[KEYS].close()
@@ -101,7 +109,7 @@ def _route(app: web.Application) -> None:
             app.router.add_routes([route])
     for path, handler in both.items():
         app.router.add_get(path, handler)
-    app.router.add_routes([*federation.routes(), *discovery.routes()])
+    app.router.add_routes([*federation.routes(), *discovery.routes(), *health.routes()])
 
 
 def _either(document: Handler, page: Handler) -> Handler:

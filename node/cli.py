@@ -1,26 +1,22 @@
 """`hearthold`: everything an operator types. `docs/reference/cli.md` shows each command."""
 
-import asyncio
-import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from inbox.discovery import VERSION
-from kernel.db import describe
-from kernel.errors import Misconfigured, Problem
-from kernel.settings import Settings, default_directory, read_origin
-from node import commands, logs, seeding
+from kernel.settings import read_origin
+from node import cli_keeping, commands, logs, seeding
+from node.console import REFUSED, DataDir, end, note, run, say, settings_of
 from node.demo import show
 from node.opening import Opened, opened
 from node.serve import serve as serve_node
+from node.serve import work as work_on
 from node.signals import stoppable
 
-REFUSED: Final = 1  # what was asked for is not possible
-MISCONFIGURED: Final = 2  # the operator has to act before it is
 MAX_SEEDED: Final = 10_000_000
 
 app = typer.Typer(
@@ -37,60 +33,21 @@ app.add_typer(account, name="account")
 app.add_typer(group, name="group")
 app.add_typer(domain, name="domain")
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        help="Where its data lies: else $HEARTHOLD_DATA, or ~/.local/share/hearthold.",
-        show_default=False,
-    ),
-]
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _end(line: str, code: int) -> None:
-    print(f"hearthold: {line}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _run(work: Coroutine[None, None, None]) -> None:
-    """Run a command to its end: one clear line on standard error, never a traceback."""
-    try:
-        asyncio.run(work)
-    except Misconfigured as error:
-        _end(str(error), MISCONFIGURED)
-    except Problem as error:
-        _end(error.detail, REFUSED)
-    except (typer.Abort, typer.Exit, KeyboardInterrupt):
-        raise
-    except Exception as error:  # a bug; its text may quote a row, so its type and place are shown
-        _end(f"Something broke here: {describe(error)} at {logs.place_of(error)}.", REFUSED)
+cli_keeping.add_to(app)
 
 
 def _on_node(data_dir: Path | None, command: Callable[[Opened], Awaitable[Sequence[str]]]) -> None:
     """Open the node for one command and print what it answers."""
 
     async def work() -> None:
-        settings = _settings(data_dir)
-        async with stoppable() as stop, opened(settings, _note) as node:
+        settings = settings_of(data_dir)
+        async with stoppable() as stop, opened(settings, note) as node:
             for line in await command(node):
-                _say(line)
+                say(line)
         if stop.asked is not None:
             raise typer.Exit(128 + stop.asked)
 
-    _run(work())
-
-
-def _note(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _settings(data_dir: Path | None, **options: str | None) -> Settings:
-    directory = data_dir or default_directory(os.environ)
-    return Settings.load(directory.expanduser().absolute(), os.environ, options)
+    run(work())
 
 
 @app.command(epilog="Example: hearthold serve --origin https://alder.example")
@@ -108,6 +65,12 @@ def serve(
         str | None,
         typer.Option(help="HOST:PORT to listen on: else 127.0.0.1:8080.", show_default=False),
     ] = None,
+    no_worker: Annotated[
+        bool,
+        typer.Option(
+            "--no-worker", help="Answer only: `hearthold worker` sends and receives beside it."
+        ),
+    ] = False,
 ) -> None:
     """Run the node until it is told to stop (Ctrl-C, SIGTERM).
 
@@ -117,20 +80,37 @@ def serve(
     """
 
     async def work() -> None:
-        settings = _settings(data_dir, origin=origin, listen=listen)
+        settings = settings_of(data_dir, origin=origin, listen=listen)
         logs.set_up(settings.log_level)
-        await serve_node(settings, _say, ask=_ask_origin if sys.stdin.isatty() else None)
+        ask = _ask_origin if sys.stdin.isatty() else None
+        await serve_node(settings, say, ask=ask, with_worker=not no_worker)
 
-    _run(work())
+    run(work())
 
 
 def _ask_origin() -> str:
-    _say("Which address will people type? It is for ever: everything here lives under it.")
+    say("Which address will people type? It is for ever: everything here lives under it.")
     while True:
         try:
             return read_origin(typer.prompt("Address", default="https://", show_default=False))
         except ValueError as error:
-            _say(f"Please try again: {error}")
+            say(f"Please try again: {error}")
+
+
+@app.command(epilog="Example: hearthold worker")
+def worker(data_dir: DataDir = None) -> None:
+    """Deal with what arrived and send what waits, until told to stop; it answers no pages.
+
+    Any number of them, and of `hearthold serve`, share one database (DATABASE_URL) and one data
+    directory. A node of one process needs none: `hearthold serve` has a worker of its own.
+    """
+
+    async def work() -> None:
+        settings = settings_of(data_dir)
+        logs.set_up(settings.log_level)
+        await work_on(settings, say)
+
+    run(work())
 
 
 @account.command("create", epilog="Example: hearthold account create --administrator")
@@ -160,7 +140,7 @@ def _ask_secrets() -> tuple[str, str]:
         return login, typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True)
     login, passphrase = (sys.stdin.readline().rstrip("\r\n") for _ in range(2))
     if not login or not passphrase:
-        _end("Give the login name and the passphrase on standard input, a line each.", REFUSED)
+        end("Give the login name and the passphrase on standard input, a line each.", REFUSED)
     return login, passphrase
 
 
@@ -263,13 +243,13 @@ def demo(
     async def work() -> None:
         raise typer.Exit(await show.demonstrate(check=check))
 
-    _run(work())
+    run(work())
 
 
 @app.command(epilog="Example: hearthold version")
 def version() -> None:
     """Print the version of this program."""
-    _say(VERSION)
+    say(VERSION)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ type and place: both may quote a row, an address or a post (SEC-I10, DESIGN deci
 
 import asyncio
 import logging
+import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from traceback import walk_tb
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
@@ -22,6 +24,10 @@ _OURS = frozenset(
     {"activitypub", "groups", "inbox", "kernel", "members", "moderation", "node", "resources"}
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+_NUMBER: Final = ContextVar("number of the request under way", default="")
+_KEPT: Final = web.RequestKey("number", str)
 
 log = logging.getLogger("node.logs")
 
@@ -53,6 +59,8 @@ def _pairs(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
     yield "event", record.getMessage() if ours else record.msg
     if ours:
         yield from ((k, v) for k, v in vars(record).items() if k not in _STANDARD)
+        if "request" not in vars(record) and (number := _NUMBER.get()):
+            yield "request", number
     elif hasattr(record, "left_out"):
         yield "left_out", record.left_out
     if record.exc_info and record.exc_info[1] is not None:
@@ -104,6 +112,24 @@ def on_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
     )
 
 
+@web.middleware
+async def middleware(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Give a request a random number, which stands in every line about it and nowhere else."""
+    number = secrets.token_hex(6)
+    request[_KEPT] = number
+    _NUMBER.set(number)
+    return await handler(request)
+
+
+def route_of(request: web.BaseRequest) -> str:
+    """The template of the address that was asked for, `/u/{name}`; `-` where there is none."""
+    match = getattr(request, "_match_info", None)  # None where the request could not be read
+    resource = match.route.resource if match is not None else None
+    return resource.canonical if resource is not None else "-"
+
+
 class RequestLog(AbstractAccessLogger):
     """A line per answer: method, route, status, milliseconds. No path, no address, no agent."""
 
@@ -112,14 +138,13 @@ class RequestLog(AbstractAccessLogger):
         return self.logger.isEnabledFor(logging.INFO)
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        match = getattr(request, "_match_info", None)  # None where the request could not be read
-        resource = match.route.resource if match is not None else None
         self.logger.info(
             "answered",
             extra={
-                "method": request.method,
-                "route": resource.canonical if resource is not None else "-",
+                "method": request.method if request.method in _METHODS else "other",
+                "route": route_of(request),
                 "status": response.status,
                 "ms": round(time * 1000),
+                "request": request.get(_KEPT, "-"),
             },
         )

@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kernel import db, postgres
+from activitypub import actors as actor_store
+from kernel import db, postgres, tombstone_log
 from kernel.clock import utcnow
 from kernel.errors import Misconfigured
 from kernel.here import Here
-from kernel.schema.tables import node
-from kernel.sealing import NodeKey
+from kernel.schema.tables import actor_keys, node
+from kernel.sealing import NodeKey, Unsealable
 from kernel.settings import Settings
 
 Say = Callable[[str], None]
 
 DATABASE = "hearthold"
 KEY = "node.key"
+MOVED = "moved"  # there once the node lives on another server than its own
 
 
 def prepare_directory(path: Path, say: Say) -> None:
@@ -48,19 +50,32 @@ def prepare_directory(path: Path, say: Say) -> None:
 
 
 @asynccontextmanager
-async def database(settings: Settings, say: Say, *, own: bool) -> AsyncIterator[str]:
+async def database(
+    settings: Settings, say: Say, *, own: bool, start: bool = True
+) -> AsyncIterator[str]:
     """The URL of the node's database, its own PostgreSQL running meanwhile if there is no other.
 
-    With `own` the embedded server must be ours to run; otherwise one that runs is used as it is.
-    Raises Misconfigured: the server cannot start, or another process runs it.
+    With `own` the embedded server must be ours to run; otherwise one that runs is used as it is,
+    and without `start` none is started.
+    Raises Misconfigured: the server cannot start, or another process runs it, or none does.
     """
     if settings.database_url is not None:
         yield db.normalise(settings.database_url)
         return
+    if (settings.data_dir / MOVED).exists():
+        raise Misconfigured(
+            "This node was moved to another server: set DATABASE_URL to that one. What lies in "
+            f"{settings.data_dir / 'postgres'} is the node as it was before."
+        )
     if not own and (server := await postgres.attach(settings.data_dir)) is not None:
         await server.create_database(DATABASE)
         yield server.url(DATABASE)
         return
+    if not start:
+        raise Misconfigured(
+            "The node's own database does not run: start `hearthold serve` first, or set "
+            "DATABASE_URL."
+        )
     async with postgres.running(settings.data_dir, say=say) as server:
         await server.create_database(DATABASE)
         yield server.url(DATABASE)
@@ -80,6 +95,19 @@ async def known_origin(engine: AsyncEngine, wanted: str | None) -> str | None:
             f"Start with --origin {kept} or without it, or name a new data directory."
         )
     return kept or wanted
+
+
+async def check_key(conn: AsyncConnection, here: Here, data_dir: Path) -> None:
+    """Raises Misconfigured: another key sealed what is in the database, so nobody could log in."""
+    actor_id = await conn.scalar(sa.select(actor_keys.c.actor_id).limit(1))
+    try:
+        if actor_id is not None:
+            await actor_store.signing_keys(conn, here, actor_id)
+    except Unsealable as error:
+        raise Misconfigured(
+            f"{data_dir / KEY} is not the key of this database, so nobody could log in: move it "
+            "away, and put the right one there with `hearthold key import FILE`."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +137,8 @@ async def opened(settings: Settings, say: Say) -> AsyncIterator[Opened]:
                 "This node has not run yet. Start it once with `hearthold serve`, "
                 "then run this again."
             )
-        key = NodeKey.load(settings.data_dir / KEY)
-        yield Opened(engine, Here(origin, key, utcnow))
+        tombstone_log.keep(engine, settings.tombstones)
+        here = Here(origin, NodeKey.load(settings.data_dir / KEY), utcnow)
+        async with engine.connect() as conn:
+            await check_key(conn, here, settings.data_dir)
+        yield Opened(engine, here)

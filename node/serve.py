@@ -1,7 +1,9 @@
-"""`hearthold serve`: a whole community node in one process, web and worker side by side."""
+"""`hearthold serve`: a whole community node in one process, web and worker side by side.
+
+`hearthold worker` is the worker alone. Any number of both share one database.
+"""
 
 import asyncio
-import errno
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -18,8 +20,9 @@ from kernel.errors import Misconfigured
 from kernel.schema.tables import invitations, node
 from kernel.settings import Settings, is_loopback
 from members import invitations as invitation_store
-from node import door, worker
+from node import door, floors, metrics, worker
 from node.app import create_app
+from node.listening import bind
 from node.logs import on_loop_error
 from node.opening import Say, database, known_origin, prepare_directory
 from node.signals import interruptibly, stoppable
@@ -32,54 +35,67 @@ WORKER = web.AppKey("worker", asyncio.Task[None])
 log = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, say: Say, *, ask: Callable[[], str] | None = None) -> None:
+async def serve(
+    settings: Settings,
+    say: Say,
+    *,
+    ask: Callable[[], str] | None = None,
+    with_worker: bool = True,
+) -> None:
     """Run the node until SIGTERM or SIGINT, then stop it in order.
 
     `ask` is called for an origin where the node needs one; without it that is a refusal.
     Raises Misconfigured: the node cannot start, and what to do.
     """
-    asyncio.get_running_loop().set_exception_handler(on_loop_error)
+    _prepare()
     async with stoppable():
         prepare_directory(settings.data_dir, say)
         with bind(settings.listen_host, settings.listen_port) as listener:
             async with database(settings, say, own=True) as url:
                 async with db.engine_for(url) as engine:
                     settings = await _with_origin(engine, settings, listener, ask)
-                async with _answering(settings, url, listener) as app:
+                async with _running(settings, url, listener, with_worker) as app:
                     await _greet(app, listener, say)
-                    await asyncio.wait([app[WORKER]])
-                    app[WORKER].result()
-                    raise Misconfigured("The node's worker ended, so the node stops as well.")
+                    await _until_the_worker_ends(app)
     log.info("stopped")
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens already: whoever comes while the node starts is answered after.
+async def work(settings: Settings, say: Say) -> None:
+    """Run a worker alone until SIGTERM or SIGINT, beside whatever serves the node's pages.
 
-    Raises Misconfigured: the port is taken, or not for us.
+    Raises Misconfigured: the node has not run yet, or its database does not answer.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise Misconfigured(_why_not(error, host, port)) from error
-    return listener
+    _prepare()
+    async with stoppable():
+        prepare_directory(settings.data_dir, say)
+        async with database(settings, say, own=False, start=False) as url:
+            async with db.engine_for(url) as engine:
+                origin = await known_origin(engine, settings.origin)
+            if origin is None:
+                raise Misconfigured("This node has not run yet: start `hearthold serve` first.")
+            settings = settings.with_origin(origin)
+            async with _running(settings, url, None, with_worker=True) as app:
+                say(f"A worker for {origin} is ready.")
+                log.info("started", extra={"origin": origin})
+                await _until_the_worker_ends(app)
+    log.info("stopped")
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"Port {port} is in use: another program listens there, perhaps this node already. "
-            f"Stop that one, or choose another port: --listen {host}:{port + 1}."
-        )
-    if error.errno == errno.EACCES:
-        return f"Port {port} is not for this account. Choose one above 1023: --listen {host}:8080."
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"This computer does not have the address {host}. Choose another with --listen."
-    return f"The node cannot listen on {host}, port {port}: {error.strerror}."
+def _prepare() -> None:
+    """Raises Misconfigured: a library is too old to be safe (SEC-O1)."""
+    floors.check()
+    loop = asyncio.get_running_loop()
+    loop.set_debug(False)  # or aiohttp would show a stack to whoever meets a fault (SEC-O5)
+    loop.set_exception_handler(on_loop_error)
+
+
+async def _until_the_worker_ends(app: web.Application) -> None:
+    """For ever. Raises Misconfigured: there is a worker, and it ended."""
+    if WORKER not in app:
+        await asyncio.Event().wait()
+    await asyncio.wait([app[WORKER]])
+    app[WORKER].result()
+    raise Misconfigured("The node's worker ended, so the node stops as well.")
 
 
 async def _with_origin(
@@ -102,19 +118,22 @@ async def _with_origin(
 
 
 @asynccontextmanager
-async def _answering(
-    settings: Settings, url: str, listener: socket.socket
+async def _running(
+    settings: Settings, url: str, listener: socket.socket | None, with_worker: bool
 ) -> AsyncIterator[web.Application]:
-    """The node answering on `listener`, its worker beside it.
+    """The node answering on `listener`, where there is one, its worker beside it.
 
     At the end: no new connections, requests under way finish, the worker stops, pools close.
     """
     app = create_app(settings, database_url=url)
-    app.cleanup_ctx.append(_worker)
+    app.cleanup_ctx.append(metrics.answering)
+    if with_worker:
+        app.cleanup_ctx.append(_worker)
     runner = web.AppRunner(app, handler_cancellation=False, shutdown_timeout=FINISH_SECONDS)
     try:
         await runner.setup()
-        await door.site(runner, listener).start()
+        if listener is not None:
+            await door.site(runner, listener).start()
         yield app
     finally:
         await runner.cleanup()

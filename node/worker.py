@@ -14,13 +14,13 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import outbox
-from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE
+from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE, SETTINGS
 from inbox import claim
 from inbox.process import process_one
 from inbox.together import process_many
 from kernel.db import AWAY, describe
 from members import order
-from node import strangers, tidy
+from node import sent, strangers, tidy
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +104,10 @@ async def _wait(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> Non
 
 async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
     walk = strangers.Walk()
+    keeper = sent.Keeper(app[ENGINE], app[SETTINGS].since / sent.FILE)
     while not stop.is_set():
         try:
+            await keeper.note()
             await tidy.tidy(app[ENGINE], app[HERE])
             await strangers.forget(app[ENGINE], app[HERE], walk)
         except Exception as error:

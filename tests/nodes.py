@@ -35,7 +35,7 @@ from moderation.visibility import Viewer
 from node import door, worker
 from node.app import create_app
 from node.door import House
-from node.serve import bind
+from node.listening import bind
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
@@ -241,6 +241,7 @@ class Node:
             return await threads.show(conn, post.thread_id, Viewer(voices, signed_in=True))
 
     async def stop(self) -> None:
+        """End the node; a second time changes nothing."""
         await self.session.close()
         await self.runner.cleanup()
 
@@ -256,22 +257,35 @@ class Nodes:
         self.names, self.clock = Names(), Wall()
         self.nodes: list[Node] = []
 
-    async def start(self, name: str, *, cancels: bool = False) -> Node:
-        """A new node; with `cancels` a request ends where it is when its client goes away."""
-        database = f"test_{uuid.uuid4().hex}"
-        await self.postgres.create_database(database, template=self.template)
-        data_dir = self.directory / name
+    async def start(
+        self,
+        name: str,
+        *,
+        database_url: str | None = None,
+        data_dir: Path | None = None,
+        port: int = 0,
+        cancels: bool = False,
+    ) -> Node:
+        """A node on a fresh database and directory, unless it is told where it lives already.
+
+        With `cancels` a request ends where it is when its client goes away.
+        """
+        if database_url is None:
+            database = f"test_{uuid.uuid4().hex}"
+            await self.postgres.create_database(database, template=self.template)
+            database_url = self.postgres.url(database)
+        data_dir = data_dir or self.directory / name
         data_dir.mkdir(mode=0o700, exist_ok=True)
         settings = Settings(data_dir=data_dir, origin=f"http://{name}", allow_networks=LOOPBACK)
         app = create_app(
             settings,
-            database_url=self.postgres.url(database),
+            database_url=database_url,
             resolver=self.names,
             clock=self.clock,
         )
         runner = web.AppRunner(app, handler_cancellation=cancels)
         await runner.setup()
-        site = door.site(runner, bind("127.0.0.1", 0), house=House())
+        site = door.site(runner, bind("127.0.0.1", port), house=House())
         await site.start()
         port = runner.addresses[0][1]
         self.names.ports[name] = port

@@ -19,7 +19,7 @@ class Guest:
     person: Person
     node: str
     visitor: Visitor
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
 
     @property
     def login(self) -> str:

@@ -56,7 +56,9 @@ class Memory:
 MEMORY = web.AppKey("pages", Memory)
 
 
-NO_DATABASE: Final = ("/help", "/leave", "/static/", "/.well-known/", "/nodeinfo", "/inbox")
+NO_DATABASE: Final = (
+    "/help", "/leave", "/static/", "/.well-known/", "/nodeinfo", "/inbox", "/healthz", "/readyz",
+)  # fmt: skip
 """Addresses that ask the database nothing for a page's sake: no session, no name of the node."""
 
 

@@ -92,7 +92,9 @@ class Simulation:
     rng: Random
     banned: set[str] = field(default_factory=set)  # who ever was, by name
     trace: list[str] = field(default_factory=list)
-    latest: datetime = datetime.min.replace(tzinfo=UTC)  # that the clock ever showed
+    latest: datetime = field(
+        default_factory=lambda: datetime.min.replace(tzinfo=UTC)
+    )  # that the clock ever showed
 
     @classmethod
     def of(cls, world: World, seed: int, patch: pytest.MonkeyPatch) -> "Simulation":

@@ -29,7 +29,7 @@ from kernel.settings import Settings
 from node import door, worker
 from node.app import create_app
 from node.door import House
-from node.serve import bind
+from node.listening import bind
 from tests.faults.front import Front
 from tests.nodes import LOOPBACK, Names, Node, Wall
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from node import door
 from node.door import Door, House, Patience, Phase
-from node.serve import bind
+from node.listening import bind
 from tests.framing.raw import Way, last, request
 
 SHORT = Patience(head=0.3, body=0.3, rate=1024 * 1024, answer=0.3, idle=0.6, look=0.05)

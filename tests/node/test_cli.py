@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 COMMANDS = [
     "serve",
+    "worker",
     "account create",
     "group create",
     "invite",
@@ -29,6 +30,12 @@ COMMANDS = [
     "domain unblock",
     "domain list",
     "seed",
+    "backup",
+    "restore",
+    "move",
+    "key export",
+    "key import",
+    "doctor",
     "demo",
     "version",
 ]

@@ -22,8 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from kernel.here import Here
 from kernel.schema.tables import node as node_table
 from members import invitations
+from node import logs
+from node.listening import bind
 from node.logs import LineFormatter, RequestLog, escaped, on_loop_error
-from node.serve import bind, invite_administrator
+from node.serve import invite_administrator
 from node.signals import interruptibly, stoppable
 from tests.node.processes import Ended, free_port, hearthold, serving
 
@@ -368,9 +370,10 @@ async def test_what_no_task_caught_is_logged_without_its_words(lines: io.StringI
 
 async def test_an_answer_is_logged_by_route_without_path_or_address(lines: io.StringIO) -> None:
     async def show(_: web.Request) -> web.Response:
+        logging.getLogger("node.test").info("under way")
         return web.Response()
 
-    app = web.Application()
+    app = web.Application(middlewares=[logs.middleware])
     app.router.add_get("/u/{name}", show)
     server = TestServer(app)
     await server.start_server(
@@ -381,7 +384,11 @@ async def test_an_answer_is_logged_by_route_without_path_or_address(lines: io.St
         await client.get("/nowhere/ana")
 
     written = lines.getvalue()
-    assert re.search(r"event=answered method=GET route=/u/\{name\} status=200 ms=\d+\n", written)
+    shape = r"answered method=GET route=/u/\{name\} status=200 ms=\d+ request=([0-9a-f]{12})\n"
+    answered = re.search(shape, written)
+    assert answered is not None
+    assert f'event="under way" request={answered[1]}\n' in written
+    assert written.count(f"request={answered[1]}") == 2
     assert "route=- status=404" in written
     for secret in ("ana", "secret", "127.0.0.1", "Agent"):
         assert secret not in written

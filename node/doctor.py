@@ -1,0 +1,365 @@
+"""`hearthold doctor`: what is not as it should be, in lines that say what to do."""
+
+import json
+import shutil
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub.client import Client, Resolver, Unreachable
+from inbox.discovery import VERSION
+from kernel import db, revisions
+from kernel.clock import utcnow
+from kernel.errors import Misconfigured, Problem
+from kernel.here import Here
+from kernel.postgres_files import Record, find_keep
+from kernel.rows import AnySelect
+from kernel.schema.federation import ReceivedState
+from kernel.schema.tables import deliveries, node, peers, received
+from kernel.sealing import NodeKey
+from kernel.settings import FILE as SETTINGS_FILE
+from kernel.settings import Settings, is_loopback
+from node.opening import KEY, check_key, database
+
+LEAST_FREE: Final = 1024**3  # bytes
+CLOCKS_APART: Final = timedelta(seconds=30)
+WAITED: Final = timedelta(minutes=5)
+FAILURES: Final = 10  # in a row: a peer rests half a day by then
+
+_NAMED: Final = 5  # hosts in one line
+_QUIET: Final = {  # settings with which a server logs nothing that people wrote
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
+    "auto_explain.log_min_duration": "-1",
+    "pgaudit.log": "none",
+}
+_NO_ERRORS: Final = frozenset({"log", "fatal", "panic"})  # levels at which no statement's error is
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to see to: `check` names where, `says` is one line."""
+
+    check: str
+    says: str
+
+
+@dataclass(slots=True)
+class Queues:
+    """How many rows wait, by what for; of deliveries also since when."""
+
+    received_waiting: int = 0
+    received_parked: int = 0
+    deliveries_today: int = 0
+    deliveries_this_week: int = 0
+    deliveries_older: int = 0
+    deliveries_parked: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that was found; nothing: all is well."""
+
+    findings: list[Finding] = field(default_factory=list)
+    queues: Queues = field(default_factory=Queues)
+
+    @property
+    def well(self) -> bool:
+        return not self.findings
+
+    def lines(self, *, as_json: bool) -> Sequence[str]:
+        """A line per finding; for programs one JSON object, whose names stay as they are."""
+        if as_json:
+            return [json.dumps({"ok": self.well, **asdict(self)})]
+        return [f"{found.check}: {found.says}" for found in self.findings] or ["All is well."]
+
+
+async def examine(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = utcnow,
+    resolver: Resolver | None = None,
+) -> Report:
+    """Look at everything that can be looked at, beside a running node or without one."""
+    report = Report()
+    if not (settings.data_dir / KEY).exists():
+        says = f"There is no node in {settings.data_dir}: start it with `hearthold serve`, or name"
+        report.findings.append(Finding("node", f"{says} its directory with --data-dir."))
+        return report
+    report.findings += [*_disk(settings), *_modes(settings)]
+    try:
+        key = NodeKey.load(settings.data_dir / KEY)
+    except Misconfigured as error:
+        report.findings.append(Finding("key", str(error)))
+        return report
+    try:
+        async with database(settings, lambda _: None, own=False) as url:
+            engine = db.connect(url)
+            try:
+                await db.check(engine)
+                async with engine.connect() as conn:
+                    async for finding in _database(conn, settings, key, clock, report.queues):
+                        report.findings.append(finding)
+                    origin = await _origin(conn)
+                if origin is not None:
+                    async for finding in _outside(settings, origin, resolver):
+                        report.findings.append(finding)
+            finally:
+                await engine.dispose()
+    except Misconfigured as error:
+        report.findings.append(Finding("database", str(error)))
+    return report
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    places = {settings.data_dir}
+    if settings.database_url is None:
+        places.add(Record.read(find_keep(settings.data_dir)).base)
+    for place in sorted(places):
+        free = shutil.disk_usage(place).free if place.exists() else LEAST_FREE
+        if free < LEAST_FREE:
+            mebibytes = free // 1024**2
+            yield Finding("disk", f"{place} has {mebibytes} MiB left: make room on its disk.")
+            return
+
+
+def _modes(settings: Settings) -> Iterator[Finding]:
+    directory = settings.data_dir
+    if _mode(directory) & 0o066:
+        yield Finding("modes", f"Others can look into {directory}: `chmod go-rw '{directory}'`.")
+    postgres = find_keep(directory)
+    private = [directory / KEY, settings.tombstones]
+    private += [postgres / name for name in ("owner.lock", "password", "place.json")]
+    if "database_url" in _text(directory / SETTINGS_FILE):
+        private.append(directory / SETTINGS_FILE)
+    for path in private:
+        if path.exists() and _mode(path) & 0o077:
+            yield Finding("modes", f"Others can read or change {path}: `chmod 600 '{path}'`.")
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+async def _database(
+    conn: AsyncConnection,
+    settings: Settings,
+    key: NodeKey,
+    clock: Callable[[], datetime],
+    queues: Queues,
+) -> AsyncIterator[Finding]:
+    async for finding in _server(conn, clock):
+        yield finding
+    schema = await revisions.current(conn)
+    if schema is None:
+        yield Finding("schema", "The database is empty: start the node with `hearthold serve`.")
+        return
+    if schema != revisions.head():
+        todo = (
+            "start `hearthold serve` anew, which brings it up to date"
+            if revisions.known(schema)
+            else "it is of a newer hearthold, so use that one"
+        )
+        yield Finding("schema", f"The database has the schema {schema}: {todo}.")
+        return
+    async for finding in _node(conn, settings, key, clock):
+        yield finding
+    async for finding in _received(conn, clock(), queues):
+        yield finding
+    async for finding in _deliveries(conn, clock(), queues):
+        yield finding
+
+
+async def _server(conn: AsyncConnection, clock: Callable[[], datetime]) -> AsyncIterator[Finding]:
+    before = clock()
+    theirs: datetime = (await conn.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    ours = before + (clock() - before) / 2
+    if abs(theirs - ours) > CLOCKS_APART:
+        seconds = abs(theirs - ours).total_seconds()
+        yield Finding(
+            "clock",
+            f"The clocks of this computer and of the database are {seconds:.0f} s apart: "
+            "let both follow a time server (`timedatectl set-ntp true`).",
+        )
+    async for finding in _logging(conn):
+        yield finding
+
+
+async def _logging(conn: AsyncConnection) -> AsyncIterator[Finding]:
+    """Whether the server's own log would hold what people wrote (DESIGN decision 2)."""
+    rows = await conn.execute(
+        sa.text("SELECT name, setting FROM pg_settings WHERE name = ANY (:names)"),
+        {"names": [*_QUIET, "log_min_messages"]},
+    )
+    found = {row.name: row.setting for row in rows}
+    if found.get("log_min_messages") in _NO_ERRORS:
+        found.pop("log_error_verbosity", None)
+    for name, quiet in _QUIET.items():
+        if found.get(name, quiet) != quiet:
+            yield Finding(
+                "logging",
+                f"The database's log may hold what people wrote, because {name} is {found[name]}: "
+                f"as its superuser, ALTER DATABASE … SET {name} = '{quiet}', then start anew.",
+            )
+
+
+async def _node(
+    conn: AsyncConnection, settings: Settings, key: NodeKey, clock: Callable[[], datetime]
+) -> AsyncIterator[Finding]:
+    row = (await conn.execute(sa.select(node.c.origin, node.c.counted))).first()
+    if row is None:
+        yield Finding("node", "This node has not run yet: start it with `hearthold serve`.")
+        return
+    if settings.origin not in (None, row.origin):
+        yield Finding(
+            "origin", f"This node is {row.origin} for ever: set origin to that, or leave it out."
+        )
+    parts = urlsplit(row.origin)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        yield Finding(
+            "origin",
+            f"{row.origin} is plain http, so others on the way can read along: for real use, "
+            "start a new node at an address with https.",
+        )
+    try:
+        await check_key(conn, Here(row.origin, key, clock), settings.data_dir)
+    except Misconfigured as error:
+        yield Finding("key", str(error))
+    if row.counted is not None and row.counted < clock().date() - timedelta(days=1):
+        yield Finding(
+            "tidy",
+            f"Nothing was tidied since {row.counted}: see that `hearthold serve` runs, and its "
+            "log.",
+        )
+
+
+async def _origin(conn: AsyncConnection) -> str | None:
+    """Where the node lives; None where the database has none, or not of our schema."""
+    if await revisions.current(conn) != revisions.head():
+        return None
+    origin: str | None = await conn.scalar(sa.select(node.c.origin))
+    return origin
+
+
+async def _outside(
+    settings: Settings, origin: str, resolver: Resolver | None
+) -> AsyncIterator[Finding]:
+    """Whether the node answers at its own address, as other servers ask it."""
+    try:
+        allowed = settings.with_origin(origin).allow_networks
+    except Misconfigured as error:
+        yield Finding("origin", str(error))
+        return
+    client = Client(
+        user_agent=f"Hearthold/{VERSION} (doctor)", allowed_networks=allowed, resolver=resolver
+    )
+    try:
+        document = await client.fetch_document(f"{origin}/")
+        if document.get("id") == f"{origin}/":
+            return
+        reason = "something else answers"
+    except Unreachable as error:
+        reason = error.reason
+    except Problem as error:
+        reason = error.detail
+    finally:
+        await client.close()
+    yield Finding(
+        "origin",
+        f"The node does not answer at {origin} ({reason}): see that `hearthold serve` runs, that "
+        "the name leads here, and that the proxy passes on the name it was asked for (Host).",
+    )
+
+
+async def _received(conn: AsyncConnection, now: datetime, queues: Queues) -> AsyncIterator[Finding]:
+    new = received.c.state == ReceivedState.NEW
+    parked = received.c.state == ReceivedState.PARKED
+    late = sa.and_(new, received.c.next_attempt < now - WAITED)
+    counts = await _count(conn, received, new, late, parked)
+    queues.received_waiting, queues.received_parked = counts[0], counts[2]
+    if counts[1]:
+        yield Finding(
+            "received",
+            f"{counts[1]} activities wait for more than {WAITED.seconds // 60} minutes to be dealt "
+            "with: see that `hearthold serve` runs, and its log.",
+        )
+    if counts[2]:
+        reasons = await _some(conn, sa.select(received.c.reason).where(parked))
+        yield Finding(
+            "received",
+            f"{counts[2]} activities broke the program and are parked ({reasons}): update "
+            "hearthold, or report it with these words.",
+        )
+
+
+async def _deliveries(
+    conn: AsyncConnection, now: datetime, queues: Queues
+) -> AsyncIterator[Finding]:
+    today = now.date()
+    day, waiting = deliveries.c.day, deliveries.c.parked.is_(None)
+    counts = await _count(
+        conn,
+        deliveries,
+        sa.and_(waiting, day >= today),
+        sa.and_(waiting, day < today, day >= today - timedelta(days=7)),
+        sa.and_(waiting, day < today - timedelta(days=7)),
+        ~waiting,
+    )
+    queues.deliveries_today, queues.deliveries_this_week = counts[0], counts[1]
+    queues.deliveries_older, queues.deliveries_parked = counts[2], counts[3]
+    if counts[3]:
+        reasons = await _some(conn, sa.select(deliveries.c.parked).where(~waiting))
+        yield Finding(
+            "deliveries",
+            f"{counts[3]} deliveries broke the program and are parked ({reasons}): update "
+            "hearthold, or report it with these words.",
+        )
+    behind = await _some(
+        conn,
+        sa.select(deliveries.c.host)
+        .join(peers, peers.c.host == deliveries.c.host)
+        .where(waiting, day < today - timedelta(days=1), peers.c.failures == 0, ~peers.c.paused),
+    )
+    if behind:
+        yield Finding(
+            "deliveries",
+            f"Deliveries to servers that answer wait since before yesterday ({behind}): see that "
+            "`hearthold serve` runs, and its log.",
+        )
+    failing = await _some(conn, sa.select(peers.c.host).where(peers.c.failures >= FAILURES))
+    if failing:
+        yield Finding(
+            "peers",
+            f"These servers did not answer for long ({failing}): where one is gone for good, "
+            "`hearthold domain block` ends the trying; otherwise it ends after 30 days.",
+        )
+
+
+async def _count(
+    conn: AsyncConnection, table: sa.Table, *wheres: sa.ColumnElement[bool]
+) -> list[int]:
+    """How many rows fit each of `wheres`."""
+    counts = [sa.func.count().filter(where) for where in wheres]
+    return list((await conn.execute(sa.select(*counts).select_from(table))).one())
+
+
+async def _some(conn: AsyncConnection, query: AnySelect) -> str:
+    """Up to five different values, of which none was written by a person."""
+    rows = await conn.execute(query.distinct().order_by(sa.text("1")).limit(_NAMED + 1))
+    found = [str(row[0]) for row in rows]
+    return ", ".join([*found[:_NAMED], *(["…"] if len(found) > _NAMED else [])])

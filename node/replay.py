@@ -1,0 +1,199 @@
+"""What was decided after a backup holds after its restore too (SEC-L16, DESIGN-V3).
+
+Deletes are told to other servers once more: those that were waiting to be sent when the node was
+lost never left, and a server that knows already loses nothing by hearing it again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub import outbox, remote
+from activitypub.actors import Actor
+from groups import closing, telling, threads
+from groups import groups as group_store
+from groups.posts import Post, select_posts
+from inbox.burials import BURIED
+from kernel.here import Here
+from kernel.schema.actors import ActorState
+from kernel.schema.posts import PostState
+from kernel.schema.tables import accounts, actors, bans, domain_blocks, posts, tombstones
+from kernel.sealing import Unsealable
+from kernel.tombstone_log import Act, Line
+from members import departures, follows
+from moderation import domains
+
+_BATCH: Final = 1000
+
+
+@dataclass(slots=True)
+class Replayed:
+    """How much a restored backup still had that was decided otherwise since."""
+
+    posts: int = 0
+    actors: int = 0
+    accounts: int = 0
+    bans: int = 0
+    domains: int = 0
+
+
+async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Replayed:
+    """Do again what the lines of a tombstone log say; what is so already stays as it is."""
+    done = Replayed()
+    for uris in _batches(_of(lines, Act.DELETED)):
+        await _delete(conn, here, uris, done)
+    for uris in _batches(_of(lines, Act.REMOVED)):
+        await _remove(conn, uris, done)
+    for uri in _of(lines, Act.CLOSED):
+        await _close(conn, here, uri, done)
+    for sealed in _of(lines, Act.LEFT):
+        await _leave(conn, here, sealed, done)
+    await _suspend(conn, lines, done)
+    await _ban(conn, here, lines, done)
+    await _block(conn, here, lines, done)
+    return done
+
+
+def _of(lines: Sequence[Line], act: Act) -> list[str]:
+    return list(dict.fromkeys(ids[0] for kind, *ids in lines if kind == act))
+
+
+def _batches(uris: Sequence[str]) -> Iterator[list[str]]:
+    rest = iter(uris)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+async def _posts(conn: AsyncConnection, uris: Sequence[str], *states: PostState) -> list[Post]:
+    query = select_posts().where(posts.c.uri.in_(uris), posts.c.state.in_(states))
+    return [Post.of(row) for row in await conn.execute(query.order_by(posts.c.id))]
+
+
+async def _delete(conn: AsyncConnection, here: Here, uris: Sequence[str], done: Replayed) -> None:
+    for post in await _posts(conn, uris, PostState.SHOWN, PostState.HELD, PostState.REMOVED):
+        await threads.erase(conn, post)
+        if post.author_local:
+            group = await group_store.get(conn, post.group_id)
+            await telling.deleted(conn, here, group, post)
+        else:
+            await outbox.forget(conn, post.uri)
+        done.posts += 1
+    until = here.now().date() + BURIED
+    if buried := [{"uri": uri, "until": until} for uri in uris if not here.is_local(uri)]:
+        await conn.execute(insert(tombstones).on_conflict_do_nothing(), buried)
+
+
+async def _remove(conn: AsyncConnection, uris: Sequence[str], done: Replayed) -> None:
+    for post in await _posts(conn, uris, PostState.SHOWN, PostState.HELD):
+        await conn.execute(
+            sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED)
+        )
+        if post.shown:
+            await threads.count_out(conn, post)
+        await outbox.forget(conn, post.uri)
+        done.posts += 1
+
+
+async def _close(conn: AsyncConnection, here: Here, uri: str, done: Replayed) -> None:
+    actor = await actor_store.by_uri(conn, uri)
+    if actor is None or actor.state is ActorState.CLOSED:
+        return
+    if actor.local:
+        await closing.close(conn, here, actor)
+    else:
+        await remote.close(conn, actor.id)
+    done.actors += 1
+
+
+async def _leave(conn: AsyncConnection, here: Here, sealed: str, done: Replayed) -> None:
+    """An account that left is gone again; its personas close each on a new day of its own."""
+    try:
+        account_id, leaving = departures.read_note(here, sealed)
+    except (Unsealable, ValueError):
+        return  # of another node key, or no whole line
+    gone = await conn.execute(sa.delete(accounts).where(accounts.c.id == account_id))
+    done.accounts += gone.rowcount
+    waiting = {persona for _, persona, _ in await departures.waiting(conn, here)}
+    still_here = await conn.scalars(
+        sa.select(actors.c.id).where(
+            actors.c.id.in_(leaving),
+            actors.c.state != ActorState.CLOSED,
+            actors.c.closes_on.is_(None),
+        )
+    )
+    for persona_id in sorted(set(still_here) - waiting):
+        await departures.schedule(conn, here, persona_id)
+
+
+async def _suspend(conn: AsyncConnection, lines: Sequence[Line], done: Replayed) -> None:
+    last = {ids[0]: kind for kind, *ids in lines if kind in (Act.SUSPENDED, Act.UNSUSPENDED)}
+    for uri, kind in last.items():
+        before, after = ActorState.ACTIVE, ActorState.SUSPENDED
+        if kind == Act.UNSUSPENDED:
+            before, after = after, before
+        changed = await conn.execute(
+            sa.update(actors)
+            .where(actors.c.uri == uri, actors.c.local, actors.c.state == before)
+            .values(state=after)
+        )
+        done.actors += changed.rowcount
+
+
+async def _ban(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: Replayed) -> None:
+    last = {
+        (ids[0], ids[1]): ids[2] if kind == Act.BANNED else None
+        for kind, *ids in lines
+        if kind in (Act.BANNED, Act.UNBANNED)
+    }
+    for (group_uri, person_uri), until in last.items():
+        group = await actor_store.by_uri(conn, group_uri)
+        person = await actor_store.by_uri(conn, person_uri)
+        if group is None or person is None:
+            continue  # it came after the backup, and is gone with it
+        if until is None:
+            changed = await conn.execute(sa.delete(bans).where(_is_about(group, person)))
+            done.bans += changed.rowcount
+        else:
+            done.bans += await _ban_one(conn, here, group, person, until)
+
+
+async def _ban_one(
+    conn: AsyncConnection, here: Here, group: Actor, person: Actor, until: str
+) -> int:
+    """1 where the ban was not there; its reason, which is no id, is not in the log."""
+    last = date.fromisoformat(until) if until else None
+    if last is not None and last < here.now().date():
+        return 0
+    known = await conn.execute(sa.update(bans).where(_is_about(group, person)).values(until=last))
+    if known.rowcount:
+        return 0
+    await conn.execute(
+        bans.insert().values(group_id=group.id, actor_id=person.id, reason="", until=last)
+    )
+    await follows.reject(conn, here, person, group)
+    return 1
+
+
+async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: Replayed) -> None:
+    """Domains blocked or not, as it was last; the reason of a block is not in the log."""
+    last = {ids[0]: kind for kind, *ids in lines if kind in (Act.BLOCKED, Act.UNBLOCKED)}
+    known = set(await conn.scalars(sa.select(domain_blocks.c.domain)))
+    for domain, kind in last.items():
+        if kind == Act.BLOCKED and domain not in known:
+            await domains.block(conn, here, domain, "")
+        elif kind == Act.UNBLOCKED and domain in known:
+            await domains.unblock(conn, domain)
+        else:
+            continue
+        done.domains += 1
+
+
+def _is_about(group: Actor, person: Actor) -> sa.ColumnElement[bool]:
+    return sa.and_(bans.c.group_id == group.id, bans.c.actor_id == person.id)

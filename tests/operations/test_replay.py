@@ -1,0 +1,111 @@
+"""Every decision after a backup holds after its restore, and nothing else changes."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from activitypub import actors as actor_store
+from activitypub.state import SETTINGS
+from groups import closing, desk
+from groups import posts as post_store
+from kernel import db, tombstone_log
+from kernel.postgres import Server
+from kernel.schema.posts import PostState
+from kernel.schema.tables import accounts, actors, bans, departures, domain_blocks
+from kernel.schema.tables import sessions as table_of_sessions
+from kernel.tombstone_log import Act
+from members import accounts as account_store
+from members import sessions
+from moderation import domains
+from node import key_file
+from node.backup import backup
+from node.opening import KEY
+from node.replay import Replayed
+from node.restore import restore
+from tests.members.people import CHEAP, PASSWORD, persona, sign_up
+from tests.nodes import Nodes
+from tests.operations.places import (
+    PASSPHRASE,
+    empty_database,
+    new_place,
+    nothing,
+    settings_of,
+)
+
+pytestmark = pytest.mark.slow
+
+
+async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
+    nodes: Nodes, postgres: Server, tmp_path: Path
+) -> None:
+    alder = await nodes.start("alder.test")
+    people = {name: await alder.persona(name) for name in ("ana", "ben", "cem", "dee", "eve")}
+    group = await alder.group("sleep", people["ana"])
+    for name in ("ben", "cem", "dee", "eve"):
+        await alder.join(people[name], group.actor.uri)
+    said = {
+        name: await alder.start(speaker, group.actor.uri, "Awake", f"{name} speaks")
+        for name, speaker in people.items()
+    }
+    member = (await sign_up(alder.engine, alder.here)).member
+    leaving = await persona(alder.engine, alder.here, member, "leaving")
+    other = (await sign_up(alder.engine, alder.here, "somebody-else")).member
+    await sessions.open(alder.engine, alder.here, other)
+    async with alder.engine.begin() as conn:
+        await desk.ban(conn, alder.here, group, group.actor, people["dee"].actor, "before")
+        await domains.block(conn, alder.here, "forgiven.example", "")
+    file = tmp_path / "file"
+    await backup(settings_of(alder), file, PASSPHRASE, say=nothing, show=nothing)
+
+    async with alder.engine.begin() as conn:
+        removed = await post_store.by_uri(conn, said["ben"].uri)
+        assert removed is not None
+        await desk.remove(conn, alder.here, group, group.actor, removed, "a private reason")
+    async with alder.engine.begin() as conn:
+        await desk.ban(conn, alder.here, group, group.actor, people["ben"].actor, "after")
+        await desk.unban(conn, alder.here, group, group.actor, people["dee"].actor)
+        await domains.block(conn, alder.here, "spam.example", "a private reason")
+        await domains.unblock(conn, "forgiven.example")
+    async with alder.engine.begin() as conn:
+        await closing.close(conn, alder.here, people["cem"].actor)
+        tombstone_log.note(conn, Act.SUSPENDED, people["eve"].actor.uri)
+    await account_store.close(alder.engine, alder.here, member, PASSWORD, cost=CHEAP)
+    log = alder.app[SETTINGS].tombstones.read_text()
+    for secret in ("private reason", str(member.account_id), str(leaving.id), "speaks"):
+        assert secret not in log
+
+    key = tmp_path / "key"
+    key_file.export(key_file.existing(alder.app[SETTINGS].data_dir / KEY), key)
+    url = await empty_database(postgres)
+    place = new_place(tmp_path / "new", url, key)
+    restored = await restore(
+        place, file, PASSPHRASE, since=alder.app[SETTINGS].since, say=nothing, show=nothing
+    )
+
+    assert restored.replayed == Replayed(posts=2, actors=2, accounts=1, bans=2, domains=2)
+    async with db.disposed(db.connect(url)) as engine, engine.connect() as conn:
+        states = {}
+        for name, post in said.items():
+            found = await post_store.by_uri(conn, post.uri)
+            assert found is not None
+            states[name] = found.state
+        assert states == {
+            "ana": PostState.SHOWN,
+            "ben": PostState.REMOVED,
+            "cem": PostState.DELETED,
+            "dee": PostState.SHOWN,
+            "eve": PostState.SHOWN,
+        }
+        banned = await conn.scalars(
+            sa.select(actors.c.handle).join(bans, bans.c.actor_id == actors.c.id)
+        )
+        assert list(banned) == ["ben"]
+        eve = await actor_store.by_uri(conn, people["eve"].actor.uri)
+        assert eve is not None
+        assert eve.state == "suspended"
+        assert list(await conn.scalars(sa.select(domain_blocks.c.domain))) == ["spam.example"]
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(accounts)) == 1
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(departures)) == 1
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(table_of_sessions)) == 0
+    assert tombstone_log.read(place.tombstones.read_text()) == tombstone_log.read(log)
