@@ -51,7 +51,8 @@ def own_server(*, durable: bool) -> Iterator[Server]:
     try:
         yield asyncio.run_coroutine_threadsafe(start(stack), loop).result(120)
     finally:
-        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(60)
+        # A thousand databases of tests are many files to take away.
+        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(300)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
