@@ -5,15 +5,18 @@ servers answer at once, and then after a fifth of a second.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 from bench import machine
 from bench.inbox import Stage, bare, deliver, report_statements, stage, watched
 from bench.load import Connection, request
 from bench.machine import Child
 from bench.report import Report, median
+from bench.statements import explain
 
 HOSTS = 300
 SLOW = 0.2  # seconds until a slow server answers
@@ -51,7 +54,7 @@ class Side:
         return 1000 * self.postgres_cpu / max(1, self.deliveries)
 
 
-async def run(report: Report, *, seconds: float, hosts: int = HOSTS) -> None:
+async def run(report: Report, *, seconds: float, hosts: int = HOSTS, plans: bool = False) -> None:
     """Measure the way out; `seconds` bounds how many turns there are, at least one of each."""
     async with stage(hosts) as on, AsyncExitStack() as stack:
         limit = await stack.enter_async_context(bare(on))
@@ -75,7 +78,23 @@ async def run(report: Report, *, seconds: float, hosts: int = HOSTS) -> None:
         async with watched(on) as (app, _, seen):
             await on.place.reply(on.founder, on.threads[0], "Once more, to be watched.")
             await deliver(app)
+            asked = dict(seen.asked)
             report_statements(report, seen, "deliver", hosts, "delivery")
+            if plans:
+                await on.place.reply(on.founder, on.threads[0], "And once more, to be explained.")
+                await _explain(report, on, asked)
+
+
+async def _explain(report: Report, on: Stage, asked: Mapping[str, tuple[Any, ...]]) -> None:
+    """How PostgreSQL claims what waits and notes what went; nothing of it stays."""
+    async with on.place.engine.connect() as conn:
+        raw = (await conn.get_raw_connection()).driver_connection
+        assert raw is not None
+        for statement, values in asked.items():
+            if "deliveries" in statement:
+                async with conn.begin_nested():
+                    report.notes.append(f"{statement}\n{await explain(raw, statement, values)}")
+        await conn.rollback()
 
 
 def _report(report: Report, name: str, node: Side, limit: Side, *, bar: float) -> None:

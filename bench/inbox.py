@@ -7,7 +7,7 @@ on so many servers that read FEP-1b12, and an activity is complete once each of 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -232,7 +232,13 @@ async def turn(
     side.others.update(a.status for a in poured.answers.values() if a.status != 202)
 
 
-async def run(report: Report, *, seconds: float, hosts: int = 0, kill: bool = False) -> None:
+More = Callable[[Report, Stage, Child, Side], Awaitable[None]]
+"""What else to measure on the same stage: the limit still runs, and the node's side is known."""
+
+
+async def run(
+    report: Report, *, seconds: float, hosts: int = 0, kill: bool = False, more: More | None = None
+) -> None:
     """Measure the way in; with `hosts` and on to the followers' servers."""
     async with stage(hosts) as on, AsyncExitStack() as stack:
         limit = await stack.enter_async_context(bare(on))
@@ -254,6 +260,8 @@ async def run(report: Report, *, seconds: float, hosts: int = 0, kill: bool = Fa
                 port=on.place.port, pid=on.place.node.pid, seconds=seconds / ROUNDS, queued=True,
             )  # fmt: skip
         _report_sides(report, on, node_side, bare_side)
+        if more is not None:
+            await more(report, on, limit, node_side)
         report.add("node: most memory", machine.peak_mib(on.place.node.pid), "MiB")
         report.add("bare: most memory", machine.peak_mib(limit.pid), "MiB")
         await limit.stop()

@@ -115,9 +115,18 @@ def _stats() -> Mapping[int, tuple[int, float]]:
 
 def peak_mib(pid: int | None) -> float:
     """The most memory the process ever held, in MiB."""
+    return _mib(pid, "VmHWM:")
+
+
+def resident_mib(pid: int | None) -> float:
+    """The memory the process holds now, in MiB."""
+    return _mib(pid, "VmRSS:")
+
+
+def _mib(pid: int | None, name: str) -> float:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(name):
                 return int(line.split()[1]) / 1024
     return 0.0
 

@@ -98,6 +98,7 @@ def test_processor_time_and_memory_of_a_process_are_found() -> None:
 
     assert machine.cpu_seconds(os.getpid()) > before
     assert machine.peak_mib(os.getpid()) > 10
+    assert 10 < machine.resident_mib(os.getpid()) <= machine.peak_mib(os.getpid())
     assert machine.cpu_seconds(None) == machine.peak_mib(None) == 0
 
 
@@ -107,7 +108,8 @@ def test_processor_time_and_memory_of_a_process_are_found() -> None:
     [
         (("inbox",), {"accepted, not readable", "readable twice", "first contact: 401s"}),
         (("relay",), {"accepted, not readable", "arrived twice", "refused or parked"}),
-        (("fanout", "--hosts", "12"), {"arrived twice"}),
+        (("fanout", "--hosts", "12", "--plans"), {"arrived twice"}),
+        (("memory", "--activities", "200"), {"node: most memory", "arrived twice"}),
         (("pages", "--posts", "300", "--plans"), set[str]()),
     ],
 )
@@ -127,5 +129,5 @@ def test_a_run_ends_by_itself_and_what_must_hold_holds(
     report = json.loads(done.stdout)
     met = {figure["name"]: figure["met"] for figure in report["figures"]}
     assert all(met[name] for name in figures), met
-    assert any("statements" in name for name in met)
+    assert any("statements" in name or "memory after" in name for name in met)
     assert not done.stderr
