@@ -78,6 +78,6 @@ def short(statement: str) -> str:
 
 
 async def explain(connection: asyncpg.Connection, statement: str, values: tuple[Any, ...]) -> str:
-    """How PostgreSQL runs a statement, with time and pages. What that changes, the caller undoes."""
+    """How PostgreSQL runs a statement, with time and pages. Undo what it changes yourself."""
     rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {statement}", *values)
     return "\n".join(row[0] for row in rows)
