@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from activitypub import jsontext
-from activitypub.gate import Gate, SystemResolver
+from activitypub.gate import KEPT_SECONDS, Connector, Gate, SystemResolver
 from activitypub.gate import Resolver as Resolver
 from activitypub.gate import Unreachable as Unreachable
 from activitypub.jsontext import Json
@@ -273,11 +273,12 @@ class Client:
     def _session(self, method: str) -> aiohttp.ClientSession:
         """Posts have connections of their own, and so cannot be crowded."""
         if method not in self._sessions:
-            connector = aiohttp.TCPConnector(
+            connector = Connector(
                 resolver=self._gate,
                 use_dns_cache=False,
                 limit=_SOCKETS[method],
                 limit_per_host=_SOCKETS_PER_HOST[method],
+                keepalive_timeout=KEPT_SECONDS,
                 socket_factory=self._gate.open_socket,
                 ssl=self._tls or True,
             )

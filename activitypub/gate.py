@@ -7,14 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import Protocol
 
-from aiohttp import AddrInfoType
+from aiohttp import AddrInfoType, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 
 from kernel.addresses import Network, is_public, is_within
 from kernel.urls import Url
 
 _PIN_SECONDS = 60.0
 _PINS = 5_000
+
+
+KEPT_SECONDS = 60.0  # a connection that nobody uses stays open; servers mostly close after 75
 
 
 class Unreachable(Exception):
@@ -127,3 +132,16 @@ class Gate(AbstractResolver):
 
     async def close(self) -> None:
         self._pinned.clear()
+
+
+class Connector(TCPConnector):
+    """Connects through a gate; its `limit` bounds connections that rest as well as those in use.
+
+    aiohttp 3.14 counts the latter alone, and would keep one to every server told in a minute.
+    """
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        too_many = len(self._acquired) + len(self._conns) > self.limit
+        super()._release(key, protocol, should_close=should_close or too_many)

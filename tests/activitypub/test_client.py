@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from activitypub import client as client_module
 from activitypub import keys, signatures
 from activitypub.client import Budget, Client, Unreachable, is_activity_type
 from activitypub.gate import Gate, SystemResolver
@@ -600,6 +601,21 @@ async def test_posts_share_at_most_two_connections(made: Made) -> None:
     assert len(server.heard) == 12
     assert server.connections == 2
     assert made.names.asked == ["alder.test"]
+
+
+async def test_connections_that_rest_are_bounded_too(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(client_module._SOCKETS, "POST", 3)
+    client = made.client()
+    async with serve(lambda _: answer(status="202 Accepted")) as server:
+        for number in range(8):
+            made.name(f"peer{number}.test", server)
+        for _ in range(2):
+            for number in range(8):
+                url = f"http://peer{number}.test/inbox"
+                assert (await client.post(url, b"{}", signer=sign)).status == 202
+    assert server.connections == 3 + 2 * 5  # three are kept and used again
 
 
 async def test_a_kept_connection_the_peer_gave_up_is_replaced_once(made: Made) -> None:
