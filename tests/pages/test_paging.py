@@ -23,6 +23,7 @@ from tests.members import people
 from tests.nodes import Node, NodeFactory
 from tests.pages.conftest import House
 from tests.pages.people import Browser, Person, person, settle
+from tests.privacy.recorder import Recorder, violations
 
 ONE_SELF = 3  # the session, the account's blob, the member's names
 STATEMENTS = {"thread": 2, "group": 2, "groups": 1, "home": 2}  # a visitor's; home has only members
@@ -195,3 +196,17 @@ async def test_the_lists_of_a_desk_go_on_where_they_end(
         shown = [{line for line in lines if line in page.html} for page in (first, second)]
         assert all(len(each) == 1 for each in shown), (name, shown)
         assert shown[0] | shown[1] == lines
+
+
+async def test_no_page_of_a_member_touches_both_sides_in_one_transaction(house: House) -> None:
+    with Recorder.listening(house.node.engine) as recorder:
+        for path in ("/", "/groups", "/g/open", "/g/open/join", f"/t/{house.thread.id}",
+                     f"/p/{house.answer.id}", f"/p/{house.thread.id}/reply", "/personas",
+                     "/settings", "/g/careful/desk", "/settings/node"):  # fmt: skip
+            answer = await house.ana.open(path)
+            assert answer.status in (200, 303), path
+
+    assert violations(recorder.transactions) == []
+    named = [name for each in recorder.transactions for s in each.statements for name in s.tables]
+    assert {"sessions", "accounts", "actors", "posts"} <= set(named)
+    assert not any(" OFFSET " in s.sql for each in recorder.transactions for s in each.statements)

@@ -31,7 +31,7 @@ LARGE: Final = frozenset(
 
 _PARAMETER = re.compile(r"\$(\d+)")
 _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody can log in
-    """INSERT INTO activities (uri, actor_uri, kind, object_uri, thread_id, body, public, day)
+    """INSERT INTO activities (uri, actor_uri, kind, object_uri, thread_id, body, public, month)
        SELECT 'http://alder.test/a/' || verb || posts.id, actors.uri, verb,
               CASE verb WHEN 'Announce' THEN 'http://alder.test/a/Create' || posts.id
                         ELSE posts.uri END,
@@ -41,7 +41,7 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO accounts
        SELECT gen_random_uuid(), sha256(n::text::bytea), '', '', '', '', '', '',
        '', '' FROM generate_series(1, 3000) AS n""",
-    """INSERT INTO sessions SELECT sha256(n::text::bytea), '', '', '2026-12-31'
+    """INSERT INTO sessions SELECT sha256(n::text::bytea), '', '', ''
        FROM generate_series(1, 3000) AS n""",
     """INSERT INTO bans SELECT group_id, author_id, '' FROM posts GROUP BY group_id, author_id""",
     """INSERT INTO audit (group_id, actor_id, verb, object_uri, reason, day)
