@@ -202,6 +202,7 @@ class Client:
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+        await self._gate.close()
         if isinstance(self._resolver, SystemResolver):
             self._resolver.close()
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -16,7 +17,9 @@ from kernel.addresses import Network, is_public, is_within
 from kernel.urls import Url
 
 _PIN_SECONDS = 60.0
+_STALE_SECONDS = 3600.0
 _PINS = 5_000
+_THREADS = 32  # names looked up at once: one whose server is slow keeps its thread for a while
 
 
 KEPT_SECONDS = 60.0  # a connection that nobody uses stays open; servers mostly close after 75
@@ -42,7 +45,7 @@ class SystemResolver:
     """The computer's own resolver, in threads of its own; `*.localhost` never leaves the house."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
+        self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="resolve")
 
     async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
         """Raises OSError: no such name."""
@@ -58,6 +61,14 @@ class SystemResolver:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pin:
+    """What a name was found to be, and when."""
+
+    since: float
+    results: list[ResolveResult]
+
+
 class Gate(AbstractResolver):
     """Resolves a name once, lets through only addresses that may be reached, and pins them.
 
@@ -68,9 +79,8 @@ class Gate(AbstractResolver):
     def __init__(self, resolver: Resolver, allowed: tuple[Network, ...]) -> None:
         self._resolver = resolver
         self._allowed = allowed
-        self._pinned: OrderedDict[tuple[str, int], tuple[float, list[ResolveResult]]] = (
-            OrderedDict()
-        )
+        self._pinned: OrderedDict[tuple[str, int], _Pin] = OrderedDict()
+        self._renewals: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     async def admit(self, url: Url) -> None:
         """Raises Unreachable: `url` has no address, or none that may be reached."""
@@ -79,16 +89,32 @@ class Gate(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses to connect to, for a minute the same; aiohttp asks here as it connects."""
-        now = asyncio.get_running_loop().time()
-        until, results = self._pinned.pop((host, port), (now, []))
-        if until <= now:
-            results = await self._look_up(host, port)
-            until = now + _PIN_SECONDS
-        self._pinned[host, port] = (until, results)
+        """The addresses to connect to; aiohttp asks here as it connects.
+
+        They are the same for a minute. For an hour after that they still serve while the name is
+        looked up anew beside it: names that take long to find, of which anybody can have many, do
+        not hold up what goes to servers that are known (SEC-R10).
+        """
+        now, key = asyncio.get_running_loop().time(), (host, port)
+        pin = self._pinned.pop(key, None)
+        if pin is None or now - pin.since >= _STALE_SECONDS:
+            pin = _Pin(now, await self._look_up(host, port))
+        elif now - pin.since >= _PIN_SECONDS and key not in self._renewals:
+            self._renewals[key] = asyncio.ensure_future(self._renew(host, port))
+            self._renewals[key].add_done_callback(lambda _: self._renewals.pop(key, None))
+        self._pinned[key] = pin
         while len(self._pinned) > _PINS:
             self._pinned.popitem(last=False)
-        return results
+        return pin.results
+
+    async def _renew(self, host: str, port: int) -> None:
+        """What may not be reached any more is forgotten: whoever asks next is told why."""
+        try:
+            results = await self._look_up(host, port)
+        except Unreachable:
+            self._pinned.pop((host, port), None)
+        else:
+            self._pinned[host, port] = _Pin(asyncio.get_running_loop().time(), results)
 
     async def _look_up(self, host: str, port: int) -> list[ResolveResult]:
         if host.replace(".", "").isdigit():
@@ -131,6 +157,9 @@ class Gate(AbstractResolver):
         return opened
 
     async def close(self) -> None:
+        """Look nothing up any more."""
+        for task in list(self._renewals.values()):
+            task.cancel()
         self._pinned.clear()
 
 

@@ -20,10 +20,11 @@ from groups import posts as post_store
 from groups import threads
 from groups.groups import Group
 from groups.posts import Post
+from inbox import bodies
 from inbox.collections import announced, count_followers, posts_of
 from inbox.intake import Intake
 from inbox.receive import Request, receive
-from kernel.errors import Gone, Malformed, NotFound, TooLarge, UnsupportedMedia
+from kernel.errors import Gone, Malformed, NotFound, UnsupportedMedia
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.groups import Posts
 from kernel.schema.posts import PostState
@@ -67,13 +68,7 @@ async def post_inbox(request: web.Request) -> web.Response:
         raise UnsupportedMedia("Please send the activity as it is, not compressed.")  # SEC-D1
     if request.content_type not in _ACTIVITY_TYPES:
         raise UnsupportedMedia("Please send application/activity+json.")
-    if (request.content_length or 0) > MAX_BODY:
-        raise TooLarge("An activity can have up to 1 MiB.")
-    body = await request.content.read(MAX_BODY + 1)
-    while len(body) <= MAX_BODY and (more := await request.content.read(MAX_BODY + 1)):
-        body += more
-    if len(body) > MAX_BODY:
-        raise TooLarge("An activity can have up to 1 MiB.")
+    body = await bodies.read(request, MAX_BODY, "An activity can have up to 1 MiB.")
     await receive(
         request.app[INTAKE],
         request.app[HERE],

@@ -21,6 +21,7 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from node.logs import RequestLog
 
 MAX_CONNECTIONS: Final = 4096
+MAX_HELD: Final = 32 * 1024 * 1024  # bytes of all requests coming in, and answers going out
 MAX_WRAPPING: Final = 64 * 1024  # bytes of a body's chunk sizes, extensions and trailers
 OPEN_FILES: Final = 16_384  # asked of the system at the start, where it allows as many
 _LINGER: Final = 3.0  # seconds for the rest of a body whose answer went out early
@@ -67,35 +68,51 @@ class House:
 
     patience: Patience = PATIENCE
     places: int = MAX_CONNECTIONS
+    room: int = MAX_HELD
+    coming: int = 0  # bytes that came of requests that are not answered yet
     doors: set["Door"] = field(default_factory=set)
 
     def enter(self, door: "Door") -> None:
         """A new connection; room is made for it."""
-        if len(self.doors) >= self.places:
-            waiting = [each for each in self.doors if each.waits_for_client]
-            leaves = min(waiting, key=lambda each: each.since, default=door)
-            leaves.cut()
-            log.warning("all places were taken, so the slowest connection was closed")
-            if leaves is door:
-                return
         self.doors.add(door)
+        if len(self.doors) > self.places:
+            waiting = [each for each in self.doors if each.waits_for_client and each is not door]
+            min(waiting, key=lambda each: each.since, default=door).cut()
+            log.warning("all places were taken, so the slowest connection was closed")
 
     def look(self, now: float) -> None:
-        """Close the connections whose time is up."""
+        """Close the connections whose time is up, and then those that hold too much."""
         for door in [each for each in self.doors if each.until < now and each.waits_for_client]:
             door.cut()
+        self.relieve()
+
+    def relieve(self) -> None:
+        """Where more is held than there is room for, the slowest that hold something leave.
+
+        A quarter of the room is free then, so that this is not looked at for every piece.
+        """
+        held = sum(door.held for door in self.doors)
+        if held <= self.room:
+            return
+        log.warning("more was under way than there is room for, so slow connections were closed")
+        holding = [door for door in self.doors if door.held and door.waits_for_client]
+        for door in sorted(holding, key=lambda each: each.since):
+            held -= door.held
+            door.cut()
+            if held <= self.room * 3 / 4:
+                return
 
 
 class Door(web.RequestHandler):
     """One connection, as aiohttp keeps it, and what it is waiting for."""
 
-    __slots__ = ("_came", "_house", "_request", "_unreadable", "phase", "since", "until")
+    __slots__ = ("_came", "_head", "_house", "_request", "_unreadable", "phase", "since", "until")
 
     def __init__(
         self, house: House, manager: web.Server, *, loop: AbstractEventLoop, **settings: Any
     ) -> None:
         super().__init__(manager, loop=loop, **settings)
-        self._house, self._came, self._unreadable = house, 0, False
+        self._house, self._came, self._head, self._unreadable = house, 0, 0, False
         self._request: web.BaseRequest | None = None
         self.phase, self.since, self.until = Phase.IDLE, loop.time(), 0.0
 
@@ -110,9 +127,14 @@ class Door(web.RequestHandler):
             return self._request is not None and not self._request.content.is_eof()
         return True
 
+    @property
+    def held(self) -> int:
+        """How many bytes it keeps in memory: a request that comes in, an answer that goes out."""
+        return self._came + (self.transport.get_write_buffer_size() if self.transport else 0)
+
     def cut(self) -> None:
         """End the connection at once; what was not sent is not sent any more."""
-        self._house.doors.discard(self)
+        self._leave()
         if self.transport is not None:
             self.transport.abort()
 
@@ -121,31 +143,43 @@ class Door(web.RequestHandler):
         self._enter(Phase.HEAD, self._house.patience.head)
         self._house.enter(self)
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def _leave(self) -> None:
         self._house.doors.discard(self)
+        self._count(0)
+
+    def _count(self, came: int) -> None:
+        """So much came of the request that is under way."""
+        self._house.coming += came - self._came
+        self._came = came
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if data and self.phase is Phase.IDLE:
             self._enter(Phase.HEAD, self._house.patience.head)
-        self._came += len(data)
+        if self.phase in (Phase.HEAD, Phase.WORK):
+            self._count(self._came + len(data))
         super().data_received(data)
-        if self.phase is Phase.WORK and self._wrapping() > MAX_WRAPPING:
+        if self._wrapping() > MAX_WRAPPING:
             self.cut()
+        elif self._house.coming > self._house.room:
+            self._house.relieve()
 
     def _wrapping(self) -> int:
         """How many bytes of the body's came without being the body; 0 while some are not read."""
         reading = self.transport is not None and self.transport.is_reading()
         if self._request is None or not reading or self._request.content.is_eof():
             return 0
-        return self._came - self._request.content.total_bytes
+        return self._came - self._head - self._request.content.total_bytes
 
     def take(self, request: web.BaseRequest) -> None:
         """A head has ended: its body is awaited, and then our work."""
         patience, length = self._house.patience, request.content_length
         size = request.client_max_size if length is None else length
         allowed = min(size, request.client_max_size) / patience.rate
-        self._request, self._came = request, request.content.total_bytes
+        self._request, self._head = request, self._came - request.content.total_bytes
         self._enter(Phase.WORK, patience.body + allowed)
 
     async def finish_response(
@@ -161,6 +195,7 @@ class Door(web.RequestHandler):
             return await super().finish_response(request, resp, start_time)
         finally:
             self._request = None
+            self._count(0)
             self._enter(Phase.IDLE, self._house.patience.idle)
 
     def handle_error(
@@ -172,7 +207,10 @@ class Door(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to what is no HTTP, and the last one: it quotes nothing (SEC-F7)."""
         self._unreadable = True
-        log.warning("a request could not be read", extra={"why": type(exc).__name__})
+        if isinstance(exc, ConnectionError):  # the client left, and its body waits in a circle:
+            exc.with_traceback(None)  # an error, the places it passed, and what those hold
+        else:
+            log.warning("a request could not be read", extra={"why": type(exc).__name__})
         if request.writer.output_size > 0:
             raise ConnectionError("an answer was under way")
         return _refusal(status)

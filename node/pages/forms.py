@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from aiohttp import hdrs, web
 
 from activitypub.state import HERE, SETTINGS
+from inbox import bodies
 from kernel.errors import (
     Busy,
     Conflict,
@@ -26,6 +27,7 @@ MAX_FIELDS: Final = 200
 REFUSED: Final = (Busy, Conflict, Malformed, NotAllowed, TooLarge, TooMany)
 """What a form can be refused with: it is shown again, with what was typed and the reason."""
 
+_TOO_LARGE: Final = "That is more than one form can carry. Please send it in parts."
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECRET: Final = ("password", "old_password", "code", "as")  # never put back into a page
 
@@ -85,17 +87,10 @@ async def read(request: web.Request) -> Form:
         raise UnsupportedMedia("Please send the form as it is, not compressed.")  # SEC-D1
     if request.content_type != "application/x-www-form-urlencoded":
         raise UnsupportedMedia("Please send this from the form on the page.")
-    too_large = TooLarge("That is more than one form can carry. Please send it in parts.")
-    if (request.content_length or 0) > MAX_BYTES:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise too_large
+    body = await bodies.read(request, MAX_BYTES, _TOO_LARGE)
     try:
         pairs = parse_qsl(
-            bytes(body).decode("utf-8", "replace"),
+            body.decode("utf-8", "replace"),
             keep_blank_values=True,
             max_num_fields=MAX_FIELDS,
         )

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from activitypub import client as client_module
+from activitypub import gate as gate_module
 from activitypub import keys, signatures
 from activitypub.client import Budget, Client, Unreachable, is_activity_type
-from activitypub.gate import Gate, SystemResolver
+from activitypub.gate import Gate, Resolver, SystemResolver
 from activitypub.jsontext import Json
 from activitypub.vocab import AS2
 from kernel.addresses import Network, parse_networks
@@ -43,7 +44,7 @@ class Made:
         seconds: float = 5,
         tls: ssl.SSLContext | None = None,
         blocked: str = "",
-        resolver: SystemResolver | None = None,
+        resolver: Resolver | None = None,
     ) -> Client:
         async def is_blocked(host: str) -> bool:
             return host == blocked
@@ -223,6 +224,68 @@ async def test_sec_R2_the_first_answer_is_pinned(made: Made) -> None:
             await made.client(good_only).get("http://evil.test/")
     assert made.names.asked == ["evil.test"] * 2
     assert (good.connections, inside.connections) == (2, 0)
+
+
+class Slow(Names):
+    """Names that are found once, and then take until `found` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = asyncio.Event()
+        self.slowly = False
+
+    async def resolve(self, host: str, port: int) -> list[tuple[str, int]]:
+        if self.slowly:
+            await self.found.wait()
+        return await super().resolve(host, port)
+
+
+async def test_sec_R10_a_known_name_is_looked_up_anew_beside_what_goes_there(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_module, "_PIN_SECONDS", 0.0)
+    names = Slow()
+    async with serve(lambda _: answer(b"old")) as old, serve(lambda _: answer(b"new")) as new:
+        names.add("alder.test", ("127.0.0.1", old.port))
+        client = made.client(resolver=names)
+        assert (await client.get("http://alder.test/")).body == b"old"
+        names.add("alder.test", ("127.0.0.1", new.port))
+        names.slowly = True
+        for _ in range(3):
+            assert (await client.get("http://alder.test/")).body == b"old"
+        assert len(client._gate._renewals) == 1
+        names.found.set()
+        await asyncio.gather(*client._gate._renewals.values())
+        results = await client._gate.resolve("alder.test", 80)
+        assert [each["port"] for each in results] == [new.port]
+
+
+async def test_sec_R2_a_name_that_leads_inside_later_is_let_go(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_module, "_PIN_SECONDS", 0.0)
+    async with serve(lambda _: answer(b"old")) as server:
+        made.name("alder.test", server)
+        client = made.client()
+        await client.get("http://alder.test/")
+        made.names.add("alder.test", ("10.0.0.1", 80))
+        await client._gate.resolve("alder.test", 80)
+        await asyncio.gather(*client._gate._renewals.values())
+        with pytest.raises(Unreachable, match="not allowed"):
+            await client.get("http://alder.test/")
+
+
+async def test_sec_R2_an_address_is_used_for_an_hour_at_most(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(lambda _: answer(b"old")) as server:
+        made.name("alder.test", server)
+        client = made.client()
+        await client.get("http://alder.test/")
+        monkeypatch.setattr(gate_module, "_STALE_SECONDS", 0.0)
+        made.names.add("alder.test", ("10.0.0.1", 80))
+        with pytest.raises(Unreachable, match="not allowed"):
+            await client.get("http://alder.test/")
 
 
 async def test_sec_R2_of_mixed_answers_only_the_checked_ones_are_used(made: Made) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from node import door
 from node.door import Door, House, Patience, Phase
@@ -208,6 +209,55 @@ async def test_sec_D2_a_body_may_be_chunked_but_not_mostly_wrapping() -> None:
         assert len(said.answers[0].body) == 1024 * 1024
         said = await node.way.pour([head, *[b"1\r\nx\r\n" * 1000] * 100, b"0\r\n\r\n"])
         assert said.answers == []
+
+
+async def test_sec_D2_whoever_leaves_leaves_nothing_behind() -> None:
+    async with echo(House(patience=Patience())) as node:
+        gc.collect()
+        gc.disable()  # what is only freed by this could pile up for a long time
+        try:
+            _, writer = await node.way.open()
+            writer.write(BODY + b"x" * 999)
+            await until(lambda: node.phases == [Phase.WORK])
+            node.only().cut()
+            await until(lambda: not readers())
+        finally:
+            gc.enable()
+        writer.transport.abort()
+
+
+def readers() -> list[StreamReader]:
+    return [each for each in gc.get_objects() if type(each) is StreamReader]
+
+
+async def test_sec_D2_bodies_together_have_so_much_room() -> None:
+    async with echo(House(patience=Patience(), room=1024 * 1024)) as node:
+        slow = []
+        for _ in range(30):
+            slow.append(await node.way.open())
+            slow[-1][1].write(BODY.replace(b"9999", b"999999") + b"x" * 100_000)
+            await until(lambda: {*node.phases} == {Phase.WORK})
+        await until(lambda: len(node.house.doors) < 15)
+        assert sum(each.held for each in node.house.doors) <= 1024 * 1024
+        assert node.house.coming <= 1024 * 1024
+        await asyncio.wait_for(slow[0][0].read(), PATIENT)  # who came first had to leave first
+        assert (await node.way.say(last("/"))).statuses == [200]
+        for _, writer in slow:
+            writer.transport.abort()
+        await until(lambda: not node.house.doors)
+        assert node.house.coming == 0
+
+
+async def test_sec_D2_answers_together_have_so_much_room() -> None:
+    short = Patience(look=0.05)
+    async with echo(House(patience=short, room=70 * 1024 * 1024)) as node:
+        slow = [await node.way.open() for _ in range(6)]  # each asks for 32 MiB and reads nothing
+        for _, writer in slow:
+            writer.write(request("/much"))
+        await until(lambda: 0 < len(node.house.doors) <= 3)
+        assert sum(each.held for each in node.house.doors) <= 70 * 1024 * 1024
+        for _, writer in slow:
+            writer.transport.abort()
 
 
 def test_places_are_at_most_half_of_the_open_files() -> None:
