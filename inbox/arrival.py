@@ -28,6 +28,7 @@ class Gathered:
     gone: bool = False
     moderates: bool = False  # the actor moderates the group that passed the activity on
     ancestor: str | None = None  # nearest ancestor that is known here
+    coming: bool = False  # an ancestor between that one and the post is on its way here
     lost: str | None = None  # or an ancestor that its own server no longer has
 
 
@@ -47,6 +48,7 @@ class Arrival:
     group: Group | None = None
     context: str | None = None
     patient: bool = False  # it came just now: what it depends on may be on its way
+    last: bool = False  # after this attempt it is given up
 
 
 class Handler(Protocol):

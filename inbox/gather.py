@@ -15,7 +15,7 @@ from groups import posts as post_store
 from groups.groups import Group
 from inbox.arrival import Gathered
 from inbox.said import own_note
-from kernel.errors import Gone, NotAllowed, NotFound, Problem
+from kernel.errors import Gone, NotAllowed, NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.urls import host_of, same_origin
@@ -103,12 +103,20 @@ class Gatherer:
         document = await self.remote.document(group.actor.moderators_uri)
         return actor_uri in uris_of(document.get("orderedItems"))
 
-    async def nearest_known(self, note: Note) -> str | None:
-        """The nearest ancestor known here; unreadable ancestors end the climb."""
+    async def above(self, note: Note) -> tuple[str | None, bool]:
+        """The nearest ancestor known here, and whether one between is on its way here.
+
+        That is one that says that it is for somebody of ours, or whose server does not answer.
+        Other unreadable ancestors end the climb.
+        """
         try:
-            return (await self.chain(note)).known
-        except (Problem, Unreachable):
-            return None
+            chain = await self.chain(note)
+        except (Unreachable, TooMany):
+            return None, True
+        except Problem:
+            return None, False
+        between = chain.notes[:-1]
+        return chain.known, any(self.here.is_local(uri) for n in between for uri in n.recipients)
 
 
 async def gather(
@@ -172,8 +180,8 @@ async def _gather_said(
     if by_group:
         chain = await it.chain(note)
         return Gathered(notes=chain.notes, people=it.people, ancestor=chain.known, lost=chain.lost)
-    ancestor = await it.nearest_known(note) if note.parent else None
-    return Gathered(notes=(note,), people=it.people, ancestor=ancestor)
+    ancestor, coming = await it.above(note) if note.parent else (None, False)
+    return Gathered(notes=(note,), people=it.people, ancestor=ancestor, coming=coming)
 
 
 async def _renewed(it: Gatherer, uri: str) -> Actor:

@@ -126,6 +126,7 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
                 group=group,
                 context=_thread_name(outer, group),
                 patient=row.attempts <= PATIENCE and len(inners) == 1,
+                last=row.attempts >= claim.WAITS,
             )
             await _handle(arrival, alone=len(inners) == 1)
         await claim.mark(conn, [row], ReceivedState.DONE)

@@ -56,8 +56,11 @@ async def receive_create(arrival: Arrival) -> None:
     if await post_store.by_uri(arrival.conn, note.id) is not None:
         return
     parent = await _parent(arrival, note)
-    if parent is None and note.parent is not None and arrival.patient:
-        raise NotYet
+    if note.parent is not None and (parent is None or parent.uri != note.parent):
+        if arrival.gathered.coming and not arrival.last:
+            raise NotYet
+        if parent is None and arrival.patient:
+            raise NotYet
     group = await _group_for(arrival, note, parent)
     check_open(arrival.activity, note, parent)
     new = New(

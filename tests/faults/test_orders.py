@@ -71,6 +71,7 @@ async def play(
             for move in script[step : step + 1]:
                 assert await move.peer.send(node, move.document, move.signer) == 202
         await settle(node, *others)
+        node.clock.forward(seconds=1)  # a repeat is signed anew
     await rest(node, *others)
     for one, script in scripts:
         names = [move.name for move in script]

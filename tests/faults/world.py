@@ -75,11 +75,12 @@ class World:
         """One thing that this person may do now: say, change, or take back."""
         node, speaker = self.people[name]
         mine = await self._posts(node, posts.c.author_id == speaker.id)
+        there = await self._posts(node, sa.true())
         act = rng.choice(["start", "reply", "reply", "reply", "edit", "delete"])
-        if act == "start":
+        if act == "start" or not there:
             await self.start(name, self._words(rng))
         elif act == "reply" or not mine:
-            uri, _ = rng.choice((await self._posts(node, sa.true()))[:5])
+            uri, _ = rng.choice(there[:5])
             await node.reply(speaker, uri, self._words(rng))
         elif act == "edit":
             uri, source = rng.choice(mine[:5])
