@@ -151,6 +151,10 @@ async def test_sec_L16_a_backup_under_load_comes_back_without_what_was_deleted_s
     alder, birch, cedar = await town.see()
     assert alder >= {said for said in known if "to be deleted" not in said}
     assert await town.alder.mentions("to be deleted") == []
+    for post in doomed:
+        path = post.uri.removeprefix(town.alder.origin)
+        if town.alder.here.is_local(post.uri):
+            assert (await town.alder.get(path)).status == 410
     assert (birch, cedar) == (birch_before, cedar_before)
     assert alder <= birch
     storm = town.peer.raw[heard:]

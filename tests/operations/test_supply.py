@@ -33,6 +33,7 @@ from tests.node.processes import CODE, free_port, hearthold, serving
 from tests.nodes import Nodes
 
 PACKAGES = (activitypub, groups, inbox, kernel, members, moderation, node, resources)
+PROJECT = tomllib.loads((CODE / "pyproject.toml").read_text())["project"]
 SECRET = re.compile(r"secret|password|passphrase|private|root|node_key|cookie|database_url|^key$")
 
 
@@ -40,9 +41,8 @@ SECRET = re.compile(r"secret|password|passphrase|private|root|node_key|cookie|da
 
 
 def test_sec_O1_the_floors_at_the_start_are_those_that_the_package_asks_for() -> None:
-    project = tomllib.loads((CODE / "pyproject.toml").read_text())["project"]
     asked = dict(re.match(r"([\w-]+)>=([\d.]+)", each).groups()  # type: ignore[union-attr, misc]
-                 for each in project["dependencies"] if re.match(r"[\w-]+>=", each))  # fmt: skip
+                 for each in PROJECT["dependencies"] if re.match(r"[\w-]+>=", each))  # fmt: skip
 
     for name, floor in floors.FLOORS.items():
         assert asked[name] == ".".join(map(str, floor)), name
@@ -59,6 +59,9 @@ def test_sec_O1_every_library_is_locked_by_hash_and_none_is_below_its_floor() ->
         locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.M))
         for name, floor in floors.FLOORS.items():
             assert floors.numbers(locked[name]) >= floor, name
+        for dependency in PROJECT["dependencies"]:
+            name = re.split(r"[^\w-]", dependency)[0].lower()
+            assert name in locked, name
 
 
 def test_sec_O1_a_library_below_its_floor_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ from node.listening import bind
 from tests.node.processes import free_port
 from tests.nodes import LOOPBACK, Node, Nodes
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "monitoring.md"
 
 
