@@ -26,25 +26,14 @@ from kernel.schema.tables import deliveries, node, peers, received
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings, is_loopback
+from node import server_checks
 from node.opening import KEY, check_key, database
 
 LEAST_FREE: Final = 1024**3  # bytes
-CLOCKS_APART: Final = timedelta(seconds=30)
 WAITED: Final = timedelta(minutes=5)
 FAILURES: Final = 10  # in a row: a peer rests half a day by then
 
 _NAMED: Final = 5  # hosts in one line
-_QUIET: Final = {  # settings with which a server logs nothing that people wrote
-    "log_statement": "none",
-    "log_min_duration_statement": "-1",
-    "log_min_duration_sample": "-1",
-    "log_transaction_sample_rate": "0",
-    "log_parameter_max_length_on_error": "0",
-    "log_error_verbosity": "terse",
-    "auto_explain.log_min_duration": "-1",
-    "pgaudit.log": "none",
-}
-_NO_ERRORS: Final = frozenset({"log", "fatal", "panic"})  # levels at which no statement's error is
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +152,8 @@ async def _database(
     clock: Callable[[], datetime],
     queues: Queues,
 ) -> AsyncIterator[Finding]:
-    async for finding in _server(conn, clock):
-        yield finding
+    async for check, says in server_checks.look(conn, clock):
+        yield Finding(check, says)
     schema = await revisions.current(conn)
     if schema is None:
         yield Finding("schema", "The database is empty: start the node with `hearthold serve`.")
@@ -183,39 +172,6 @@ async def _database(
         yield finding
     async for finding in _deliveries(conn, clock(), queues):
         yield finding
-
-
-async def _server(conn: AsyncConnection, clock: Callable[[], datetime]) -> AsyncIterator[Finding]:
-    before = clock()
-    theirs: datetime = (await conn.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
-    ours = before + (clock() - before) / 2
-    if abs(theirs - ours) > CLOCKS_APART:
-        seconds = abs(theirs - ours).total_seconds()
-        yield Finding(
-            "clock",
-            f"The clocks of this computer and of the database are {seconds:.0f} s apart: "
-            "let both follow a time server (`timedatectl set-ntp true`).",
-        )
-    async for finding in _logging(conn):
-        yield finding
-
-
-async def _logging(conn: AsyncConnection) -> AsyncIterator[Finding]:
-    """Whether the server's own log would hold what people wrote (DESIGN decision 2)."""
-    rows = await conn.execute(
-        sa.text("SELECT name, setting FROM pg_settings WHERE name = ANY (:names)"),
-        {"names": [*_QUIET, "log_min_messages"]},
-    )
-    found = {row.name: row.setting for row in rows}
-    if found.get("log_min_messages") in _NO_ERRORS:
-        found.pop("log_error_verbosity", None)
-    for name, quiet in _QUIET.items():
-        if found.get(name, quiet) != quiet:
-            yield Finding(
-                "logging",
-                f"The database's log may hold what people wrote, because {name} is {found[name]}: "
-                f"as its superuser, ALTER DATABASE … SET {name} = '{quiet}', then start anew.",
-            )
 
 
 async def _node(

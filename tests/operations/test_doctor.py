@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from activitypub.state import SETTINGS
 from kernel.clock import utcnow
+from kernel.postgres import Server
 from kernel.settings import Settings
 from node import doctor
 from node.doctor import Report, examine
@@ -33,7 +34,8 @@ async def look(node: Node, settings: Settings | None = None) -> dict[str, str]:
     return {
         found.check: found.says
         for found in report.findings
-        if not found.says.startswith("http://alder.test is plain http") and found.check != "logging"
+        if not found.says.startswith("http://alder.test is plain http")
+        and found.check != "durability"
     }
 
 
@@ -108,6 +110,20 @@ async def test_an_address_at_which_nobody_or_somebody_else_answers_is_said(
     assert "that the name leads here" in (await look(alder))["origin"]
 
 
+async def test_a_database_in_a_narrow_alphabet_is_said(alder: Node, postgres: Server) -> None:
+    connection = await postgres.connect()
+    try:
+        await connection.execute(
+            "CREATE DATABASE narrow ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'"
+            " TEMPLATE template0"
+        )
+    finally:
+        await connection.close()
+    narrow = Settings(data_dir=alder.app[SETTINGS].data_dir, database_url=postgres.url("narrow"))
+
+    assert "keeps text as LATIN1" in (await look(alder, narrow))["database"]
+
+
 async def test_clocks_that_differ_are_said(alder: Node) -> None:
     report = await examine(
         settings_of(alder), clock=lambda: utcnow() + timedelta(hours=1), resolver=alder.names
@@ -155,4 +171,6 @@ async def test_a_server_that_logs_what_people_write_is_said(nodes: Nodes, alder:
     assert any("because log_statement is all" in line for line in says)
     assert any("because log_min_duration_statement is 0" in line for line in says)
     assert all("ALTER DATABASE … SET" in line for line in says)
+    durability = [found.says for found in report.findings if found.check == "durability"]
+    assert ["because fsync is off" in line for line in durability] == [True]
     assert any(found.check == "schema" for found in report.findings)

@@ -1,5 +1,6 @@
 """Several processes share one node: who answers and who works need not be the same."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.node.processes import CODE, PATIENCE, environment, free_port, hearthold, serving
+from tests.operations.places import remove_what_lies_elsewhere
 
 pytestmark = pytest.mark.slow
 
@@ -110,8 +112,18 @@ async def test_a_process_with_another_key_does_not_start(
         assert serve.get("/") == 200
 
 
-def test_a_worker_does_not_start_the_nodes_own_database(tmp_path: Path) -> None:
-    ended = hearthold("worker", "--data-dir", str(tmp_path))
-
-    assert ended.code == 2
-    assert "The node's own database does not run" in ended.err
+def test_a_worker_uses_the_nodes_own_database_and_does_not_start_it(tmp_path: Path) -> None:
+    os.chmod(tmp_path, 0o711)  # under root the database has a user of its own
+    data = tmp_path / "data"
+    try:
+        ended = hearthold("worker", "--data-dir", str(data))
+        assert ended.code == 2
+        assert "The node's own database does not run" in ended.err
+        with (
+            serving(data, "--origin", ORIGIN, "--no-worker", port=free_port()) as serve,
+            working(data) as worker,
+        ):
+            assert serve.stop().code == 0
+            assert worker.poll() is None  # it waits for the database to come back
+    finally:
+        remove_what_lies_elsewhere(data)
