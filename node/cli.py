@@ -9,10 +9,11 @@ import typer
 
 from inbox.discovery import VERSION
 from kernel.settings import read_origin
-from node import cli_keeping, commands, logs, seeding
+from node import commands, logs, seeding
 from node.console import REFUSED, DataDir, end, note, run, say, settings_of
 from node.demo import show
 from node.opening import Opened, opened
+from node.safekeeping import cli as safekeeping
 from node.serve import serve as serve_node
 from node.serve import work as work_on
 from node.signals import stoppable
@@ -33,7 +34,7 @@ app.add_typer(account, name="account")
 app.add_typer(group, name="group")
 app.add_typer(domain, name="domain")
 
-cli_keeping.add_to(app)
+safekeeping.add_to(app)
 
 
 def _on_node(data_dir: Path | None, command: Callable[[Opened], Awaitable[Sequence[str]]]) -> None:

@@ -20,7 +20,8 @@ from inbox.process import process_one
 from inbox.together import process_many
 from kernel.db import AWAY, describe
 from members import order
-from node import sent, strangers, tidy
+from node import strangers, tidy
+from node.safekeeping import sent
 
 log = logging.getLogger(__name__)
 

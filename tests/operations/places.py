@@ -19,8 +19,8 @@ from kernel.db import OLDEST
 from kernel.postgres import Server
 from kernel.postgres_files import Record, find_keep
 from kernel.settings import Settings
-from node import key_file
 from node.opening import KEY
+from node.safekeeping import key_file
 from tests.nodes import LOOPBACK, Node
 
 DEBIAN = Path("/usr/lib/postgresql")  # a folder for each version

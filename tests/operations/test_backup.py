@@ -13,10 +13,10 @@ from groups.posts import Post
 from kernel.postgres import Server
 from kernel.schema.tables import sessions
 from moderation.standing import Speaker
-from node import key_file, sent
-from node.backup import backup
 from node.opening import KEY
-from node.restore import Restored, restore
+from node.safekeeping import key_file, sent
+from node.safekeeping.backup import backup
+from node.safekeeping.restore import Restored, restore
 from tests.nodes import Node, Nodes, settle, words
 from tests.operations.places import PASSPHRASE, empty_database, new_place, nothing, settings_of
 from tests.peer import Peer

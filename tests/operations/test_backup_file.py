@@ -19,9 +19,9 @@ from kernel import copying, db
 from kernel.errors import Conflict, Malformed, Misconfigured, NotAllowed
 from kernel.postgres import Server
 from kernel.settings import Settings
-from node import archive, backup, key_file, restore
-from node.archive import About
 from node.opening import KEY
+from node.safekeeping import archive, backup, key_file, restore
+from node.safekeeping.archive import About
 from tests.node.processes import CODE, environment
 from tests.nodes import Node, Nodes
 from tests.operations.places import (

@@ -14,8 +14,8 @@ from kernel.postgres import Server
 from kernel.postgres import running as own_server
 from kernel.schema.tables import audit
 from kernel.settings import Settings
-from node.move import move
 from node.opening import DATABASE, MOVED, database
+from node.safekeeping.move import move
 from tests.nodes import Nodes, settle, words
 from tests.operations.places import (
     debian_server,

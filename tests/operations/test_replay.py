@@ -18,11 +18,11 @@ from kernel.tombstone_log import Act
 from members import accounts as account_store
 from members import sessions
 from moderation import domains
-from node import key_file
-from node.backup import backup
 from node.opening import KEY
-from node.replay import Replayed
-from node.restore import restore
+from node.safekeeping import key_file
+from node.safekeeping.backup import backup
+from node.safekeeping.replay import Replayed
+from node.safekeeping.restore import restore
 from tests.members.people import CHEAP, PASSWORD, persona, sign_up
 from tests.nodes import Nodes
 from tests.operations.places import (

@@ -11,11 +11,11 @@ from kernel import db
 from kernel.clock import utcnow
 from kernel.postgres import Server
 from kernel.schema.tables import activities, deliveries, peers
-from node import key_file
-from node.backup import backup
 from node.opening import KEY
-from node.restore import SPREAD, restore
-from node.sent import FILE, Keeper, Sent, drop_sent
+from node.safekeeping import key_file
+from node.safekeeping.backup import backup
+from node.safekeeping.restore import SPREAD, restore
+from node.safekeeping.sent import FILE, Keeper, Sent, drop_sent
 from tests.nodes import Node, Nodes
 from tests.operations.places import (
     PASSPHRASE,

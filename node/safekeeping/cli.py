@@ -8,8 +8,9 @@ import typer
 
 from kernel import sealed_file
 from kernel.settings import Settings
-from node import archive, doctor, keeping
+from node import doctor
 from node.console import REFUSED, DataDir, ask_secret, end, run, say, settings_of
+from node.safekeeping import archive, commands
 from node.signals import interruptibly, stoppable
 
 key = typer.Typer(help="The node's own key, apart from its backups.", no_args_is_help=True)
@@ -51,7 +52,7 @@ def backup(
         passphrase = sealed_file.new_key() if new_key else ask_secret(_PASSPHRASE, twice=True)
 
     async def work() -> None:
-        await keeping.back_up(settings_of(data_dir), file, passphrase, tell=new_key)
+        await commands.back_up(settings_of(data_dir), file, passphrase, tell=new_key)
 
     run(work())
 
@@ -82,7 +83,7 @@ def restore(
         passphrase = None
         if archive.needs_passphrase(file):
             passphrase = interruptibly(lambda: ask_secret(_PASSPHRASE))
-        await keeping.bring_back(settings, file, passphrase, since=since, check_only=check)
+        await commands.bring_back(settings, file, passphrase, since=since, check_only=check)
 
     run(work())
 
@@ -98,7 +99,7 @@ def move(data_dir: DataDir = None) -> None:
     async def work() -> None:
         settings = settings_of(data_dir)
         target = interruptibly(lambda: ask_secret("Address of the new database"))
-        await keeping.carry_over(settings, target)
+        await commands.carry_over(settings, target)
 
     run(work())
 
@@ -109,7 +110,7 @@ def key_export(
     data_dir: DataDir = None,
 ) -> None:
     """Write the node key into a file of its own, which can also be printed."""
-    _at_once(lambda settings: keeping.export_key(settings, file), data_dir)
+    _at_once(lambda settings: commands.export_key(settings, file), data_dir)
 
 
 @key.command("import", epilog="Example: hearthold key import /mnt/elsewhere/alder.key")
@@ -118,7 +119,7 @@ def key_import(
     data_dir: DataDir = None,
 ) -> None:
     """Put an exported key into the data directory, before a restore."""
-    _at_once(lambda settings: keeping.import_key(settings, file), data_dir)
+    _at_once(lambda settings: commands.import_key(settings, file), data_dir)
 
 
 def _at_once(command: Callable[[Settings], Sequence[str]], data_dir: Path | None) -> None:

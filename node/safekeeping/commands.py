@@ -7,17 +7,17 @@ from rich.filesize import decimal
 
 from kernel.settings import Settings
 from members.vault import check_password
-from node import key_file
-from node.backup import backup
 from node.console import note, say, watched
 from node.logs import escaped
-from node.move import move
 from node.opening import KEY, prepare_directory
-from node.restore import Restored, check, restore
+from node.safekeeping import key_file
+from node.safekeeping.backup import backup
+from node.safekeeping.move import move
+from node.safekeeping.restore import Restored, check, restore
 
 
 async def back_up(settings: Settings, path: Path, passphrase: str | None, *, tell: bool) -> None:
-    """A new backup; with `tell` its passphrase is printed first. Raises: as `node.backup`."""
+    """A new backup; with `tell` its passphrase is printed first. Raises: as `backup`."""
     if passphrase is not None:
         check_password(passphrase)
         if tell:
@@ -38,7 +38,7 @@ async def back_up(settings: Settings, path: Path, passphrase: str | None, *, tel
 async def bring_back(
     settings: Settings, path: Path, passphrase: str | None, *, since: Path | None, check_only: bool
 ) -> None:
-    """The node out of a backup, or only whether that is whole. Raises: as `node.restore`."""
+    """The node out of a backup, or only whether that is whole. Raises: as `restore`."""
     restored: Restored | None = None
     async with watched() as show:
         if check_only:
@@ -67,7 +67,7 @@ async def bring_back(
 
 
 async def carry_over(settings: Settings, target: str) -> None:
-    """The node on another server. Raises: as `node.move`."""
+    """The node on another server. Raises: as `move`."""
     async with watched() as show:
         rows = await move(settings, target, say=note, show=show)
     say(f"The node is there: {rows} rows, each table counted on both sides.")
@@ -78,7 +78,7 @@ async def carry_over(settings: Settings, target: str) -> None:
 
 
 def export_key(settings: Settings, path: Path) -> Sequence[str]:
-    """The node key in a file of its own. Raises: as `node.key_file`."""
+    """The node key in a file of its own. Raises: as `key_file`."""
     key_file.export(key_file.existing(settings.data_dir / KEY), path)
     return [
         f"The node key is in {path}.",
@@ -88,7 +88,7 @@ def export_key(settings: Settings, path: Path) -> Sequence[str]:
 
 
 def import_key(settings: Settings, path: Path) -> Sequence[str]:
-    """An exported key becomes the node's own. Raises: as `node.key_file`."""
+    """An exported key becomes the node's own. Raises: as `key_file`."""
     key = key_file.read(path)
     prepare_directory(settings.data_dir, note)
     key_file.put_in_place(key, settings.data_dir / KEY)

@@ -14,8 +14,8 @@ from kernel.copying import Columns
 from kernel.errors import Conflict, Misconfigured
 from kernel.postgres_files import write_private
 from kernel.settings import Settings
-from node.backup import Show, see_that_it_is_ours
 from node.opening import MOVED, Say, database
+from node.safekeeping.backup import Show, see_that_it_is_ours
 
 
 async def move(settings: Settings, target: str, *, say: Say, show: Show) -> int:

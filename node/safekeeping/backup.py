@@ -1,6 +1,7 @@
 """`hearthold backup`: the node as it is at one moment, in one file, while it goes on running.
 
-The node key is not in it (`node.key_file`), and neither are sessions: a restore ends them all.
+The node key is not in it (`node.safekeeping.key_file`), and neither are sessions: a restore ends
+them all.
 """
 
 import asyncio
@@ -24,9 +25,9 @@ from kernel.schema.tables import node, sessions
 from kernel.sealed_file import CHUNK
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings
-from node import archive, key_file
-from node.archive import About, Numbers, Writer
 from node.opening import KEY, Say, database
+from node.safekeeping import archive, key_file
+from node.safekeeping.archive import About, Numbers, Writer
 
 MEDIA: Final = "media"
 WITHOUT: Final = (sessions.name,)

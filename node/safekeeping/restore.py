@@ -2,7 +2,7 @@
 
 Everything happens in one transaction: the schema of the backup, its rows, the newest schema, and
 what was decided since. Arrivals that waited to be dealt with are kept; so are deliveries, but for
-those that left since (`node.sent`).
+those that left since (`node.safekeeping.sent`).
 """
 
 import shutil
@@ -24,13 +24,13 @@ from kernel.schema.tables import deliveries, peers, received
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings
-from node import archive, key_file
-from node.archive import About, Numbers, Piece
-from node.backup import MEDIA, WITHOUT, Show, in_thread
 from node.opening import KEY, Say, database, prepare_directory
-from node.replay import Replayed, replay
-from node.sent import FILE as SENT
-from node.sent import Sent, drop_sent
+from node.safekeeping import archive, key_file
+from node.safekeeping.archive import About, Numbers, Piece
+from node.safekeeping.backup import MEDIA, WITHOUT, Show, in_thread
+from node.safekeeping.replay import Replayed, replay
+from node.safekeeping.sent import FILE as SENT
+from node.safekeeping.sent import Sent, drop_sent
 
 SPREAD: Final = 3600  # seconds over which peers are served anew where nothing says what has left
 
