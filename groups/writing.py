@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
@@ -96,6 +97,14 @@ class New:
 
 async def insert(conn: AsyncConnection, here: Here, several: Sequence[New]) -> list[Post]:
     """Write posts, and the threads of roots; shown answers move their threads up."""
+    try:
+        async with conn.begin_nested():
+            return await _write(conn, here, several)
+    except IntegrityError:  # somebody else drew the same id in the same minute: draw again
+        return await _write(conn, here, several)
+
+
+async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> list[Post]:
     ids = await next_post_ids(conn, [new.after for new in several])
     made = [new.post(here, post_id) for new, post_id in zip(several, ids, strict=True)]
     if roots := [post for post in made if post.is_root]:
