@@ -70,6 +70,10 @@ class Stage:
     hosts: int
     made: int = 0
 
+    async def signed(self, count: int) -> list[tuple[int, bytes]]:
+        """As `sign`, in a thread: the servers around the node must go on answering meanwhile."""
+        return await asyncio.to_thread(self.sign, count)
+
     def sign(self, count: int, authors: Sequence[Person] = ()) -> list[tuple[int, bytes]]:
         """So many signed answers, numbered on from the last; authors and threads take turns."""
         people, found = authors or self.authors, []
@@ -243,12 +247,12 @@ async def run(
     async with stage(hosts) as on, AsyncExitStack() as stack:
         limit = await stack.enter_async_context(bare(on))
         for port, queued in ((limit.port, False), (on.place.port, True)):
-            warm = iter(on.sign(WARM))
+            warm = iter(await on.signed(WARM))
             await turn(on, Side(), warm, port=port, pid=None, seconds=60, queued=queued)
         part = min(MOST, int(seconds * PER_SECOND)) // ROUNDS + 1
         node_side, bare_side = Side(), Side()
         for _ in range(ROUNDS):
-            requests = on.sign(part)
+            requests = await on.signed(part)
             # A stored row is a stored row: the bare inbox takes the same ones again and again.
             again = iter(enumerate(data for _, data in cycle(requests)))
             await turn(

@@ -20,7 +20,7 @@ async def run(report: Report, *, activities: int = ACTIVITIES) -> None:
         node, side, held = on.place.node.pid, Side(), list[float]()
         for _ in range(STEPS):
             await turn(
-                on, side, iter(on.sign(part)),
+                on, side, iter(await on.signed(part)),
                 port=on.place.port, pid=node, seconds=SECONDS, queued=True,
             )  # fmt: skip
             held.append(machine.resident_mib(node))
