@@ -14,7 +14,7 @@ from activitypub import remote
 from activitypub.state import CLIENT
 from activitypub.vocab import ActorDocument
 from groups.groups import Group
-from inbox import process
+from inbox import claim, process
 from kernel.schema.actors import FollowState
 from kernel.schema.tables import follows
 from moderation.standing import Speaker
@@ -22,7 +22,7 @@ from node import worker
 from tests.activitypub import hostile
 from tests.activitypub.hostile import Server, answer
 from tests.nodes import Node, settle
-from tests.peer import PUBLIC, Peer
+from tests.peer import PUBLIC, Peer, PeerFactory
 from tests.wire.world import last_received, said
 
 SLOW_PEERS = 100
@@ -53,9 +53,11 @@ async def working(app: web.Application) -> AsyncIterator[None]:
     """The worker as it runs in a node."""
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(app, stop))
-    yield
-    stop.set()
-    await task
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
 
 
 async def follow(node: Node, good: Peer, group: Group) -> None:
@@ -144,3 +146,35 @@ async def test_sec_R10_many_slow_answers_to_one_activity_end(
         assert len(server.heard) < 15
         async with alder.engine.connect() as conn:
             assert await actor_store.by_uri(conn, ann.uri) is not None
+
+
+async def test_sec_R10_what_waits_for_a_slow_server_holds_up_no_other_server(
+    alder: Node, sleep: Group, good: Peer, peer: PeerFactory
+) -> None:
+    """Many actors of one server send answers to posts that drip in; another server's goes on."""
+    evil = await peer("evil.test", alder)
+    crowd = [evil.person(f"mal{number}") for number in range(6)]
+    zoe = good.person("zoe")
+    alder.app[CLIENT]._total_seconds = CUT
+    async with dripping(alder) as slow:
+        for person in crowd:
+            for number in range(45):  # more than are looked at for one claim
+                parent = f"http://slow{number}.test/1"
+                note = evil.note(person, "hello", to=[PUBLIC, sleep.actor.uri], inReplyTo=parent)
+                assert await evil.send(alder, evil.create(person, note), person) == 202
+        async with working(alder.app):
+            await until(lambda: _came(slow))
+            await good.follow(alder, zoe, sleep.actor.uri)
+
+            async def accepted() -> bool:
+                return bool(good.got("Accept"))
+
+            await until(accepted)
+            assert len(slow.heard) <= claim.ORIGIN_AT_ONCE
+            for number in range(SLOW_PEERS):
+                del alder.names.ports[f"slow{number}.test"]
+            await slow.stop()
+
+
+async def _came(server: Server) -> bool:
+    return bool(server.heard)
