@@ -4,6 +4,8 @@ Every later write carries the lease of its claim, so a worker that was away so l
 one took over changes nothing.
 """
 
+import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +26,7 @@ LEASE = timedelta(minutes=1)
 PLAIN_LEASE = timedelta(seconds=15)  # where nobody waits for the network
 WAITS = 8  # then what a row waits for is given up
 FIRST_WAIT = timedelta(seconds=30)
+ORIGIN_AT_ONCE = 2  # activities of one server that one process deals with one by one
 _AHEAD = 200  # due rows that are looked at for one claim
 _NEW: sa.ColumnElement[str] = sa.literal_column(
     f"'{ReceivedState.NEW}'"
@@ -39,6 +42,7 @@ class Row:
     """A claimed row of `received`."""
 
     id: int
+    origin: str
     signer_uri: str
     body: bytes = field(repr=False)
     attempts: int
@@ -46,11 +50,41 @@ class Row:
     broken: bool  # whoever held it last never said how it ended
 
 
-async def claim(engine: AsyncEngine, here: Here, *, plain: bool, limit: int = 1) -> Sequence[Row]:
+@dataclass(slots=True)
+class Floor:
+    """Whose activities one process deals with one by one.
+
+    Each of them may wait for the network, so no server has all the places (SEC-R10).
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while one is claimed
+    at_work: Counter[str] = field(default_factory=Counter)  # by the signer's origin
+
+    @property
+    def full(self) -> Sequence[str]:
+        """The servers that have to wait."""
+        return [origin for origin, number in self.at_work.items() if number >= ORIGIN_AT_ONCE]
+
+    def leave(self, origin: str) -> None:
+        """One of a server's is done."""
+        self.at_work[origin] -= 1
+        if not self.at_work[origin]:
+            del self.at_work[origin]
+
+
+async def claim(
+    engine: AsyncEngine,
+    here: Here,
+    *,
+    plain: bool,
+    limit: int = 1,
+    without: Sequence[str] = (),
+) -> Sequence[Row]:
     """The next due rows, in order; the attempt is counted before the work, so a crash counts too.
 
     A signer's rows are begun in the order they came: one waits while an earlier one is due in the
-    other lane, or under way. What waits for something else to come holds nobody up.
+    other lane, or under way. What waits for something else to come holds nobody up. Servers
+    `without` a turn are passed over.
     """
     now = here.now()
     until = now + (PLAIN_LEASE if plain else LEASE)
@@ -60,6 +94,7 @@ async def claim(engine: AsyncEngine, here: Here, *, plain: bool, limit: int = 1)
         "limit": limit,
         "until": until,
         "holder": chance.new_uuid(),
+        "without": list(without),
     }
     async with db.at_once(engine).connect() as conn:
         rows = [Row(**row._mapping) for row in await conn.execute(_CLAIM, values)]
@@ -76,6 +111,7 @@ def _claim() -> sa.Executable:
             received.c.plain == plain,
             received.c.next_attempt <= now,
             _free(received, now),
+            sa.not_(any_of(received.c.origin, "without")),
         )
         .order_by(received.c.next_attempt, received.c.id)
         .limit(_AHEAD)
@@ -113,6 +149,7 @@ def _claim() -> sa.Executable:
         )
         .returning(
             received.c.id,
+            received.c.origin,
             received.c.signer_uri,
             received.c.body,
             received.c.attempts,

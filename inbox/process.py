@@ -19,7 +19,7 @@ from groups import groups as group_store
 from groups.groups import Group
 from inbox import claim, delete, follow, moderate, react, said, undo
 from inbox.arrival import Arrival, Gathered, Handler, NotYet
-from inbox.claim import Lost, Row
+from inbox.claim import Floor, Lost, Row
 from inbox.gather import gather
 from inbox.unwrap import Inner, unwrap
 from kernel.db import describe, is_away
@@ -63,17 +63,28 @@ PASSED_ON = frozenset(HANDLERS) - {
 }
 
 
-async def process_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
-    """Deal with the next activity that is due and needs its own time. False: there is none."""
-    rows = await claim.claim(engine, here, plain=False)
-    if not rows:
-        return False
-    (row,) = rows
-    with suppress(Lost):
-        if row.broken and row.attempts > CRASHES:
-            await claim.finish(engine, row, ReceivedState.PARKED, "broke the worker")
-            return True
-        await _deal_with(engine, here, remote, row)
+async def process_one(
+    engine: AsyncEngine, here: Here, remote: Remote, floor: Floor | None = None
+) -> bool:
+    """Deal with the next activity that is due and needs its own time. False: there is none.
+
+    Whoever does this side by side shares a `floor`.
+    """
+    floor = floor or Floor()
+    async with floor.lock:
+        rows = await claim.claim(engine, here, plain=False, without=floor.full)
+        if not rows:
+            return False
+        (row,) = rows
+        floor.at_work[row.origin] += 1
+    try:
+        with suppress(Lost):
+            if row.broken and row.attempts > CRASHES:
+                await claim.finish(engine, row, ReceivedState.PARKED, "broke the worker")
+            else:
+                await _deal_with(engine, here, remote, row)
+    finally:
+        floor.leave(row.origin)
     return True
 
 

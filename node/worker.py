@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activitypub import outbox
 from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE, SETTINGS
 from inbox import claim
+from inbox.claim import Floor
 from inbox.process import process_one
 from inbox.together import process_many
 from kernel.db import AWAY, describe
@@ -26,7 +27,7 @@ from node.safekeeping import sent
 log = logging.getLogger(__name__)
 
 SWEEP = 5.0
-PROCESSORS = 4  # of what goes one by one; one more deals with many at once
+PROCESSORS = 8  # of what goes one by one; one more deals with many at once
 TIDY = 60.0
 BREATH = 0.02  # seconds between two rounds of answers: what comes meanwhile shares the next one
 
@@ -35,10 +36,10 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
     """Work until `stop` is set; what is under way then is finished."""
     wake_inbox, wake_outbox, wake_order = asyncio.Event(), asyncio.Event(), asyncio.Event()
     wake_answers = asyncio.Event()
-    deliverer = app[DELIVERER]
+    deliverer, floor = app[DELIVERER], Floor()
     loops = [
         *(
-            _loop(stop, wake_inbox, lambda: process_one(app[ENGINE], app[HERE], app[REMOTE]))
+            _loop(stop, wake_inbox, lambda: process_one(app[ENGINE], app[HERE], app[REMOTE], floor))
             for _ in range(PROCESSORS)
         ),
         _loop(stop, wake_answers, lambda: process_many(app[ENGINE], app[HERE]), breath=BREATH),

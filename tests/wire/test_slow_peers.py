@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 
 from activitypub import actors as actor_store
@@ -14,15 +15,16 @@ from activitypub import remote
 from activitypub.state import CLIENT
 from activitypub.vocab import ActorDocument
 from groups.groups import Group
-from inbox import process
+from inbox import claim, process
 from kernel.schema.actors import FollowState
-from kernel.schema.tables import follows
+from kernel.schema.federation import ReceivedState
+from kernel.schema.tables import follows, received
 from moderation.standing import Speaker
 from node import worker
 from tests.activitypub import hostile
 from tests.activitypub.hostile import Server, answer
 from tests.nodes import Node, settle
-from tests.peer import PUBLIC, Peer
+from tests.peer import PUBLIC, Peer, PeerFactory
 from tests.wire.world import last_received, said
 
 SLOW_PEERS = 100
@@ -53,9 +55,11 @@ async def working(app: web.Application) -> AsyncIterator[None]:
     """The worker as it runs in a node."""
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(app, stop))
-    yield
-    stop.set()
-    await task
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
 
 
 async def follow(node: Node, good: Peer, group: Group) -> None:
@@ -144,3 +148,59 @@ async def test_sec_R10_many_slow_answers_to_one_activity_end(
         assert len(server.heard) < 15
         async with alder.engine.connect() as conn:
             assert await actor_store.by_uri(conn, ann.uri) is not None
+
+
+async def test_sec_R10_what_waits_for_a_slow_server_holds_up_no_other_server(
+    alder: Node,
+    sleep: Group,
+    good: Peer,
+    peer: PeerFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many actors of one server send answers to posts that drip in; another server's goes on."""
+    monkeypatch.setattr(process, "READING", 5)
+    evil = await peer("evil.test", alder)
+    crowd = [evil.person(f"mal{number}") for number in range(6)]
+    zoe = good.person("zoe")
+    alder.app[CLIENT]._total_seconds = CUT
+    async with dripping(alder) as slow:
+        for person in crowd:  # together more than are looked at for one claim
+            notes = [
+                evil.note(
+                    person,
+                    "hello",
+                    to=[PUBLIC, sleep.actor.uri],
+                    inReplyTo=f"http://slow{number}.test/1",
+                )
+                for number in range(35)
+            ]
+            sent = [evil.send(alder, evil.create(person, note), person) for note in notes]
+            assert set(await asyncio.gather(*sent)) == {202}
+        async with working(alder.app):
+            await until(lambda: _came(slow))
+            assert await under_way(alder, evil) <= claim.ORIGIN_AT_ONCE
+            await good.follow(alder, zoe, sleep.actor.uri)
+
+            async def accepted() -> bool:
+                return bool(good.got("Accept"))
+
+            await until(accepted)
+            assert await under_way(alder, evil) <= claim.ORIGIN_AT_ONCE
+            assert len(slow.heard) < len(crowd) * 35  # the rest of theirs still waits
+
+
+async def under_way(node: Node, peer: Peer) -> int:
+    """How many activities of a server are being dealt with."""
+    async with node.engine.connect() as conn:
+        found = await conn.scalar(
+            sa.select(sa.func.count()).where(
+                received.c.origin == peer.origin,
+                received.c.state == ReceivedState.NEW,
+                received.c.leased_until > node.clock(),
+            )
+        )
+    return found or 0
+
+
+async def _came(server: Server) -> bool:
+    return bool(server.heard)
