@@ -1,6 +1,6 @@
 """The database restarts, drops connections, forgets to wake: nothing acknowledged is lost."""
 
-# ruff: noqa: ASYNC110, ASYNC240  (a test may wait for its disk, and for a server of its own)
+# ruff: noqa: ASYNC110  (a test may wait for its disk, and for a server of its own)
 
 import asyncio
 import signal
@@ -77,14 +77,13 @@ async def _under(load: Load, trouble: Callable[[], Awaitable[None]]) -> None:
 
 @pytest.mark.slow
 async def test_sec_I9_a_database_that_restarts_every_five_seconds_for_a_minute(
-    tmp_path: Path, quick_keys: None
+    folder: Path, quick_keys: None
 ) -> None:
     """Fast, immediate and by `kill -9`: the server is started again and the node finds it."""
-    tmp_path.chmod(0o711)
     said: list[str] = []
-    async with running(tmp_path, say=said.append) as server:
+    async with running(folder, say=said.append) as server:
         await _migrated(server)
-        nodes = Nodes(server, TEMPLATE, tmp_path)
+        nodes = Nodes(server, TEMPLATE, folder)
         alder = await nodes.start("alder.test")
         peer = await Peer("good.test", alder.names).start()
         load = await _load(alder, peer)
