@@ -14,13 +14,13 @@ import sqlalchemy as sa
 
 from groups.groups import Group, GroupSettings
 from kernel import db
-from kernel.postgres import Server, running
+from kernel.postgres import running
 from kernel.schema.groups import Posts
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts, received
 from moderation.standing import Speaker
 from node import worker
-from tests.conftest import TEMPLATE
+from tests.conftest import TEMPLATE, migrated
 from tests.faults import invariants
 from tests.faults.load import Load
 from tests.faults.world import rest
@@ -82,7 +82,7 @@ async def test_sec_I9_a_database_that_restarts_every_five_seconds_for_a_minute(
     """Fast, immediate and by `kill -9`: the server is started again and the node finds it."""
     said: list[str] = []
     async with running(folder, say=said.append) as server:
-        await _migrated(server)
+        await migrated(server)
         nodes = Nodes(server, TEMPLATE, folder)
         alder = await nodes.start("alder.test")
         peer = await Peer("good.test", alder.names).start()
@@ -107,13 +107,6 @@ async def test_sec_I9_a_database_that_restarts_every_five_seconds_for_a_minute(
         finally:
             await peer.stop()
             await nodes.stop()
-
-
-async def _migrated(server: Server) -> None:
-    await server.create_database(TEMPLATE)
-    engine = db.connect(server.url(TEMPLATE))
-    await db.migrate(engine)
-    await engine.dispose()
 
 
 @pytest.mark.slow
