@@ -1,5 +1,7 @@
 """A full disk refuses what is new, says so, and everything goes on once there is room."""
 
+# ruff: noqa: ASYNC110  (a test may wait for its disk, and for a server of its own)
+
 import asyncio
 import os
 import subprocess
