@@ -29,6 +29,14 @@ TEMPLATE = "hearthold_template"
 KEY_PAIRS = 24
 
 
+async def migrated(server: Server) -> None:
+    """Make the template that databases of nodes are copied from."""
+    await server.create_database(TEMPLATE)
+    engine = db.connect(server.url(TEMPLATE))
+    await db.migrate(engine)
+    await engine.dispose()
+
+
 @contextmanager
 def own_server(*, durable: bool) -> Iterator[Server]:
     """A server with a migrated template, in a loop of its own so that tests may have fresh ones."""
@@ -41,10 +49,7 @@ def own_server(*, durable: bool) -> Iterator[Server]:
         # Under root the database has a user of its own, who must be able to pass through.
         os.chmod(directory, 0o711)
         server = await stack.enter_async_context(running(Path(directory), durable=durable))
-        await server.create_database(TEMPLATE)
-        engine = db.connect(server.url(TEMPLATE))
-        await db.migrate(engine)
-        await engine.dispose()
+        await migrated(server)
         return server
 
     stack = AsyncExitStack()

@@ -1,5 +1,7 @@
 """Nodes on a database server that keeps what it acknowledged, as an operator's does."""
 
+import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,6 +11,14 @@ from kernel.postgres import Server
 from tests.conftest import TEMPLATE, own_server
 from tests.faults.world import World
 from tests.nodes import Nodes
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the database server's user can pass through, whatever else runs here."""
+    with tempfile.TemporaryDirectory(prefix="hearthold-tests-") as made:
+        os.chmod(made, 0o711)
+        yield Path(made)
 
 
 @pytest.fixture(scope="session")

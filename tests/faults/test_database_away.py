@@ -1,6 +1,6 @@
 """The database restarts, drops connections, forgets to wake: nothing acknowledged is lost."""
 
-# ruff: noqa: ASYNC110, ASYNC240  (a test may wait for its disk, and for a server of its own)
+# ruff: noqa: ASYNC110  (a test may wait for its disk, and for a server of its own)
 
 import asyncio
 import signal
@@ -14,13 +14,13 @@ import sqlalchemy as sa
 
 from groups.groups import Group, GroupSettings
 from kernel import db
-from kernel.postgres import Server, running
+from kernel.postgres import running
 from kernel.schema.groups import Posts
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts, received
 from moderation.standing import Speaker
 from node import worker
-from tests.conftest import TEMPLATE
+from tests.conftest import TEMPLATE, migrated
 from tests.faults import invariants
 from tests.faults.load import Load
 from tests.faults.world import rest
@@ -77,14 +77,13 @@ async def _under(load: Load, trouble: Callable[[], Awaitable[None]]) -> None:
 
 @pytest.mark.slow
 async def test_sec_I9_a_database_that_restarts_every_five_seconds_for_a_minute(
-    tmp_path: Path, quick_keys: None
+    folder: Path, quick_keys: None
 ) -> None:
     """Fast, immediate and by `kill -9`: the server is started again and the node finds it."""
-    tmp_path.chmod(0o711)
     said: list[str] = []
-    async with running(tmp_path, say=said.append) as server:
-        await _migrated(server)
-        nodes = Nodes(server, TEMPLATE, tmp_path)
+    async with running(folder, say=said.append) as server:
+        await migrated(server)
+        nodes = Nodes(server, TEMPLATE, folder)
         alder = await nodes.start("alder.test")
         peer = await Peer("good.test", alder.names).start()
         load = await _load(alder, peer)
@@ -108,13 +107,6 @@ async def test_sec_I9_a_database_that_restarts_every_five_seconds_for_a_minute(
         finally:
             await peer.stop()
             await nodes.stop()
-
-
-async def _migrated(server: Server) -> None:
-    await server.create_database(TEMPLATE)
-    engine = db.connect(server.url(TEMPLATE))
-    await db.migrate(engine)
-    await engine.dispose()
 
 
 @pytest.mark.slow

@@ -1,31 +1,36 @@
 """A full disk refuses what is new, says so, and everything goes on once there is room."""
 
+# ruff: noqa: ASYNC110  (a test may wait for its disk, and for a server of its own)
+
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from groups.groups import GroupSettings
-from kernel.postgres import Server
+from kernel.postgres import Server, running
 from kernel.schema.groups import Posts
+from tests.conftest import TEMPLATE, migrated
 from tests.faults import invariants
 from tests.faults.load import Load
 from tests.faults.world import rest
-from tests.nodes import Node, NodeFactory
+from tests.nodes import Node, NodeFactory, Nodes
 from tests.pages.people import person, settle
-from tests.peer import PeerFactory
+from tests.peer import Peer, PeerFactory
 
-ROOM = "48m"
+ROOM = "160m"
 MANY = 400  # a full disk still has room inside pages that are half full
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path, postgres: Server) -> Iterator[Path]:
+def small_disk(folder: Path) -> Iterator[Path]:
     """A file system with little room, where the database server may write."""
-    place = tmp_path / "small"
+    place = folder / "small"
     place.mkdir()
     mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={ROOM},mode=0711", "tmpfs", str(place)],
@@ -49,11 +54,6 @@ async def _move(node: Node, server: Server, place: Path) -> None:
     data.mkdir(mode=0o700)
     owner = server.socket_dir.stat()
     os.chown(data, owner.st_uid, owner.st_gid)
-    for folder in (place, *place.parents):
-        with suppress(PermissionError):
-            folder.chmod(folder.stat().st_mode | 0o011)
-        if folder == Path("/tmp"):
-            break
     await node.engine.dispose()
     connection = await server.connect()
     try:
@@ -119,3 +119,45 @@ async def test_a_full_disk_refuses_clearly_and_the_node_goes_on_when_there_is_ro
         assert await alder.post(uri) is not None
     await invariants.hold(alder)
     await _drop(alder, postgres)
+
+
+@pytest.mark.slow
+async def test_a_server_that_ends_of_a_full_disk_is_back_when_there_is_room(
+    small_disk: Path, tmp_path: Path, quick_keys: None
+) -> None:
+    """Not even its own log of changes has room: the server cannot go on, nor start again."""
+    said: list[str] = []
+    async with running(small_disk, say=said.append) as server:
+        await migrated(server)
+        nodes = Nodes(server, TEMPLATE, tmp_path)
+        alder = await nodes.start("alder.test")
+        good = await Peer("good.test", alder.names).start()
+        ana = await alder.persona("ana")
+        group = await alder.group("open", ana, settings=GroupSettings(posts=Posts.ANYONE))
+        load = Load(alder, group, good, [good.person("kim")])
+        try:
+            assert await load.send_one() == 202
+            filler, first = _fill(small_disk), server.process
+            connection = await server.connect()
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await connection.execute("SELECT pg_switch_wal()")
+                await connection.execute("CREATE TABLE more AS SELECT 1")
+            connection.terminate()
+            assert first is not None
+            async with asyncio.timeout(60):
+                await first.wait()
+            assert await load.send_one() in (503, 507)
+            assert load.odd == []
+
+            filler.unlink()
+            async with asyncio.timeout(60):
+                while await load.send_one() != 202:
+                    await asyncio.sleep(0.2)
+            await rest(alder)
+            for uri in load.accepted:
+                assert await alder.post(uri) is not None
+            await invariants.hold(alder)
+        finally:
+            await good.stop()
+            await nodes.stop()
+    assert any("started again" in line for line in said)

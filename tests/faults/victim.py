@@ -19,11 +19,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import activitypub.keys
 from activitypub.keys import KeyPair, generate
 from activitypub.state import SETTINGS
-from kernel import faults
+from kernel import db, faults
 from kernel.faults import Point
 from kernel.settings import Settings
 from node import door, worker
@@ -126,6 +127,7 @@ async def victim(
 
 def _main(plan: Plan, parent: Connection) -> None:
     activitypub.keys.generate = _taken
+    db.migrate = _up_to_date
     if plan.point is not None:
         faults.install(_dying(plan.point, plan.times))
     asyncio.run(_run(plan, parent))
@@ -133,6 +135,10 @@ def _main(plan: Plan, parent: Connection) -> None:
 
 def _taken() -> KeyPair:
     return _KEYS
+
+
+async def _up_to_date(engine: AsyncEngine) -> None:
+    """The node beside this process saw to that."""
 
 
 def _dying(point: Point, times: int) -> "faults.At":
