@@ -87,14 +87,14 @@ class House:
         self.relieve()
 
     def relieve(self) -> None:
-        """Where more is held than there is room for, the slowest that hold something leave.
+        """Where more is held than there is room for, the oldest requests that hold some leave.
 
         A quarter of the room is free then, so that this is not looked at for every piece.
         """
         held = sum(door.held for door in self.doors)
         if held <= self.room:
             return
-        log.warning("more was under way than there is room for, so slow connections were closed")
+        log.warning("more was under way than there is room for, so the oldest were closed")
         holding = [door for door in self.doors if door.held and door.waits_for_client]
         for door in sorted(holding, key=lambda each: each.since):
             held -= door.held
@@ -117,6 +117,7 @@ class Door(web.RequestHandler):
         self.phase, self.since, self.until = Phase.IDLE, loop.time(), 0.0
 
     def _enter(self, phase: Phase, seconds: float) -> None:
+        """A wait begins; a body's goes on from its head's."""
         self.phase, self.since = phase, self._loop.time()
         self.until = self.since + seconds
 
@@ -180,7 +181,7 @@ class Door(web.RequestHandler):
         size = request.client_max_size if length is None else length
         allowed = min(size, request.client_max_size) / patience.rate
         self._request, self._head = request, self._came - request.content.total_bytes
-        self._enter(Phase.WORK, patience.body + allowed)
+        self.phase, self.until = Phase.WORK, self._loop.time() + patience.body + allowed
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
