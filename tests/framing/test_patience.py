@@ -91,11 +91,12 @@ async def until_closed(way: Way, first: bytes, dripped: bytes = b"") -> bytes:
     writer.write(first)
     dripping = asyncio.ensure_future(drip(writer, dripped) if dripped else asyncio.sleep(0))
     try:
+        got = b""
         async with asyncio.timeout(PATIENT):
-            try:
-                return await reader.read()
-            except ConnectionError:
-                return b""
+            with contextlib.suppress(ConnectionError):
+                while part := await reader.read(1 << 16):
+                    got += part
+        return got
     finally:
         dripping.cancel()
         await asyncio.gather(dripping, return_exceptions=True)
