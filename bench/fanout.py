@@ -26,7 +26,7 @@ SECONDS = 90.0  # one post may take
 
 RATE = 0.65  # bars: of the bare publisher's rate,
 SLOW_RATE = 0.80  # with slow servers,
-CPU = 2.0  # and times its processor time per delivery
+CPU = 4.0  # and times its processor time per delivery
 
 
 @dataclass(slots=True)

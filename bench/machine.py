@@ -72,6 +72,7 @@ async def child(*words: str, port: int, stdin: bytes = b"") -> AsyncIterator[Chi
         cwd=CODE,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # as the node: Linux shares the processor out by session
     )
     made = Child(process=process, port=port)
     try:
