@@ -11,6 +11,7 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import activitypub.keys
@@ -24,6 +25,10 @@ from kernel.postgres import Server, running
 from kernel.sealing import NodeKey
 from tests.nodes import Node, NodeFactory, Nodes
 from tests.peer import Peer, PeerFactory
+
+# A busy machine makes documents slowly; that says nothing about what reads them.
+settings.register_profile("steady", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("steady")
 
 TEMPLATE = "hearthold_template"
 KEY_PAIRS = 24

@@ -13,7 +13,7 @@ BREAKS = {
     "deleted posts have no words": "UPDATE posts SET state = 'deleted' WHERE id <> thread_id",
     "a group of ours announces a thing once": """
         INSERT INTO activities SELECT uri || '#2', actor_uri, kind, object_uri, thread_id, body,
-            public, day FROM activities WHERE kind = 'Announce'
+            public, month FROM activities WHERE kind = 'Announce'
     """,
     "each shown root of such a group": "UPDATE activities SET body = '' WHERE kind = 'Announce'",
     "nobody follows who is closed": "UPDATE actors SET state = 'closed' WHERE handle = 'ben'",
