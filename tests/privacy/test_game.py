@@ -23,7 +23,6 @@ from tests.privacy.world import Town, World
 
 pytestmark = pytest.mark.slow
 
-SLACK = 3.0  # few people: so many spreads of chance beside the bar
 # Nothing in these says anything of one persona: groups' own rows, and what only the node can open.
 NOBODYS = {"groups", "guidelines", "departures"}
 
@@ -44,7 +43,7 @@ def world(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def report(world: World) -> Report:
-    return game.play([world], slack=SLACK)
+    return game.play([world])
 
 
 def test_the_whole_game_finds_nothing(world: World, report: Report) -> None:
@@ -65,7 +64,7 @@ def test_a_leaky_application_fails_the_game(
     postgres: Server, tmp_path: Path, town: type[Town]
 ) -> None:
     leaking = live(postgres, tmp_path, Plan(members=30), town)
-    assert game.play([leaking], slack=SLACK).leaks != []
+    assert game.play([leaking]).leaks != []
 
 
 def test_every_table_of_either_side_is_attacked_or_says_why_not(world: World) -> None:
