@@ -19,7 +19,6 @@ from tests.privacy.stage import TEMPLATE, set_up
 from tests.privacy.story import Plan
 from tests.privacy.world import World
 
-
 WHOLE = 200  # members; a smaller town leaves more to chance, which is then allowed for
 
 
