@@ -415,6 +415,15 @@ _ITEM = Rows(
 )
 
 
+def _one_of(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """SQL: there is such a row, asked for one item after the other.
+
+    EXISTS may be planned as one join for all items, which reads whatever the table holds.
+    """
+    found = sa.select(sa.literal(1)).select_from(table).where(*where).limit(1)
+    return found.correlate(_ITEM.table).scalar_subquery().is_not(None)
+
+
 def _news() -> sa.Select[tuple[int, bool]]:
     """SQL: which items were not announced yet and are kept, and whether anybody hears them.
 
@@ -432,13 +441,15 @@ def _news() -> sa.Select[tuple[int, bool]]:
         )
         .label("heard"),
     ).cte("audience")
-    announced = sa.exists().where(
+    announced = _one_of(
+        activities,
         activities.c.object_uri == _ITEM.c.inner_uri,
         activities.c.kind == "Announce",
         activities.c.actor_uri == _ITEM.c.group_uri,
         activities.c.body != "",
     )
-    author = sa.exists().where(
+    author = _one_of(
+        actors,
         actors.c.uri == _ITEM.c.author_uri,
         _reachable(actors),
         sa.or_(~_ITEM.c.wrapped, ~misreads_wrapped()),
