@@ -25,7 +25,7 @@ from tests.conftest import TEMPLATE
 SIZE: Final = Size(posts=6_000, personas=600, groups=60)
 LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
-     "sessions", "accounts"}
+     "sessions", "accounts", "received"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -46,6 +46,11 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO bans SELECT group_id, author_id, '' FROM posts GROUP BY group_id, author_id""",
     """INSERT INTO audit (group_id, actor_id, verb, object_uri, reason, day)
        SELECT group_id, author_id, 'remove', uri, '', '2026-01-01' FROM posts""",
+    """INSERT INTO received
+       (origin, activity_uri, signer_uri, body, state, next_attempt, plain, day)
+       SELECT 'https://a.test', 'https://a.test/' || n, 'https://a.test/u/' || n % 50, NULL,
+       CASE WHEN n % 40 = 0 THEN 'new' ELSE 'done' END, '2026-01-01', n % 80 = 0, '2026-01-01'
+       FROM generate_series(1, 20000) AS n""",
     "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",
     "ANALYZE",
 )

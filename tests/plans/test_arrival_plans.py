@@ -1,0 +1,86 @@
+"""What comes in is dealt with along indexes, however much came before."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import outbox
+from groups import admission, writing
+from groups import groups as group_store
+from groups import posts as post_store
+from inbox import claim, intake, together
+from tests.plans.conftest import LARGE, Asking, Plan, Seeded
+
+pytestmark = pytest.mark.slow
+
+
+def _read_nothing_whole(plans: list[Plan], count: int) -> None:
+    assert len(plans) == count
+    for plan in plans:
+        assert not plan.scanned & LARGE, (plan.statement, plan.scanned)
+
+
+async def test_a_claim_looks_at_what_waits_and_at_nothing_else(
+    asking: Asking, seeded: Seeded
+) -> None:
+    now = seeded.here.now()
+    values = {
+        "now": now,
+        "until": now + timedelta(seconds=1),
+        "holder": uuid4(),
+        "limit": 0,
+        "without": [],
+    }
+
+    async def work(conn: AsyncConnection) -> None:
+        await conn.execute(claim._CLAIM, {**values, "is_plain": True})
+
+    plans = await asking.plans(work)
+    _read_nothing_whole(plans, 1)
+    assert {"ix_received_due", "ix_received_signer"} <= plans[0].indexes
+
+
+async def test_what_an_arrival_is_held_against(asking: Asking, seeded: Seeded) -> None:
+    now = seeded.here.now()
+    values = {"hosts": [], "channels": [], "at": now, "day": now.date()}
+
+    async def work(conn: AsyncConnection) -> None:
+        await conn.execute(intake._KEEP, {**intake._KEPT.values([]), **values})
+
+    plans = await asking.plans(work)
+    _read_nothing_whole(plans, 1)
+    assert "uq_actors_uri" in plans[0].indexes
+
+
+async def test_what_is_looked_up_for_many_answers(asking: Asking, seeded: Seeded) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await conn.execute(together._PEOPLE, {"uris": []})
+        await conn.execute(together._BURIED, {"uris": []})
+        await post_store.by_uris(conn, [])
+        await group_store.several(conn, [])
+        await admission.facts(conn, seeded.here, [])
+
+    _read_nothing_whole(await asking.plans(work), 5)
+
+
+async def test_whether_it_was_announced_and_who_hears_it(asking: Asking, seeded: Seeded) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await conn.execute(outbox._NEWS, outbox._ITEM.values([]))
+        queued = outbox._queue_values(seeded.here)
+        await conn.execute(outbox._TELL, {**outbox._TOLD.values([]), **queued})
+
+    news, told = await asking.plans(work)
+    _read_nothing_whole([news], 1)
+    assert "ix_activities_object_uri" in news.indexes
+    assert told.scanned & LARGE <= {"actors"}  # in a small node most of them are followers
+
+
+async def test_threads_that_move_up(asking: Asking) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await conn.execute(writing._COUNT_IN, writing._COUNT.values([]))
+
+    plans = await asking.plans(work)
+    _read_nothing_whole(plans, 1)
+    assert "pk_threads" in plans[0].indexes
