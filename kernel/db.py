@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import AdaptedConnection, Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -21,6 +21,8 @@ AWAY = (
     OSError,  # with TimeoutError: no server listens, or it does not answer
     asyncpg.PostgresError,  # while it starts or ends it lets nobody connect
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection ended in the middle of a word
+    PendingRollbackError,  # its transaction went with it
 )
 """What is raised where the database does not do its part; the same may work a little later."""
 
