@@ -14,6 +14,7 @@ from tests.wire.world import post
 
 SENDERS = 6
 PAUSE = 0.2  # seconds until a refused activity is sent again
+PACE = 0.2  # and until the next one: a new thread takes the node longer than an answer
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Load:
             note = self._thread(author)
             while await self._send(note, author) != 202:
                 await asyncio.sleep(PAUSE)
+            await asyncio.sleep(PACE)
 
     def _thread(self, author: Person) -> Document:
         to = [PUBLIC, self.group.actor.uri]
