@@ -415,19 +415,22 @@ _ITEM = Rows(
 )
 
 
-def _one_of(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """SQL: there is such a row, asked for one item after the other.
+def _one_of(
+    of: sa.FromClause, table: sa.Table, *where: sa.ColumnElement[bool]
+) -> sa.ColumnElement[bool]:
+    """SQL: there is such a row, asked for one row of `of` after the other.
 
-    EXISTS may be planned as one join for all items, which reads whatever the table holds.
+    EXISTS may be planned as one join for all of them, which reads whatever the table holds.
     """
     found = sa.select(sa.literal(1)).select_from(table).where(*where).limit(1)
-    return found.correlate(_ITEM.table).scalar_subquery().is_not(None)
+    return found.correlate(of).scalar_subquery().is_not(None)
 
 
 def _news() -> sa.Select[tuple[int, bool]]:
     """SQL: which items were not announced yet and are kept, and whether anybody hears them.
 
-    Followers are looked through once for each group, however many items it has.
+    Followers are looked through once for each group, and an author's server is looked up once,
+    however many items there are of them.
     """
     group = sa.select(_ITEM.c.group_id, _ITEM.c.wrapped).distinct().cte("of_group")
     audience = sa.select(
@@ -441,27 +444,45 @@ def _news() -> sa.Select[tuple[int, bool]]:
         )
         .label("heard"),
     ).cte("audience")
+    author = sa.select(_ITEM.c.author_uri, _ITEM.c.wrapped).distinct().cte("of_author")
+    listener = (
+        sa.select(
+            author.c.author_uri,
+            author.c.wrapped,
+            _one_of(
+                author,
+                actors,
+                actors.c.uri == author.c.author_uri,
+                _reachable(actors),
+                sa.or_(~author.c.wrapped, ~misreads_wrapped()),
+            ).label("heard"),
+        )
+        .cte("listener")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
     announced = _one_of(
+        _ITEM.table,
         activities,
         activities.c.object_uri == _ITEM.c.inner_uri,
         activities.c.kind == "Announce",
         activities.c.actor_uri == _ITEM.c.group_uri,
         activities.c.body != "",
     )
-    author = _one_of(
-        actors,
-        actors.c.uri == _ITEM.c.author_uri,
-        _reachable(actors),
-        sa.or_(~_ITEM.c.wrapped, ~misreads_wrapped()),
-    )
-    heard = sa.or_(audience.c.heard, author)
+    heard = sa.or_(audience.c.heard, listener.c.heard)
     return (
         sa.select(_ITEM.c.number, heard.label("heard"))
         .join(
             audience,
             sa.and_(audience.c.group_id == _ITEM.c.group_id, audience.c.wrapped == _ITEM.c.wrapped),
         )
-        .where(~announced, sa.or_(_ITEM.c.listed, heard))
+        .join(
+            listener,
+            sa.and_(
+                listener.c.author_uri == _ITEM.c.author_uri,
+                listener.c.wrapped == _ITEM.c.wrapped,
+            ),
+        )
+        .where(sa.or_(_ITEM.c.listed, heard), ~announced)
         .order_by(_ITEM.c.number)
     )
 

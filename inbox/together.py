@@ -38,7 +38,7 @@ from moderation.standing import Speaker
 
 log = logging.getLogger(__name__)
 
-MOST = 100  # answers in one transaction
+MOST = 200  # answers in one transaction
 
 
 class Alone(Exception):
@@ -73,11 +73,11 @@ class Known:
     facts: dict[tuple[UUID, UUID], Facts] = field(default_factory=dict)
 
 
-async def process_many(engine: AsyncEngine, here: Here) -> bool:
-    """Deal with the answers that are due. False: there are none."""
+async def process_many(engine: AsyncEngine, here: Here) -> int:
+    """Deal with the answers that are due, up to `MOST`; how many there were."""
     rows = await claim.claim(engine, here, plain=True, limit=MOST)
-    if not rows:
-        return False
+    if not (count := len(rows)):
+        return 0
     broken = [row for row in rows if row.broken]  # one of them may have ended its worker
     rows = [row for row in rows if not row.broken]
     try:
@@ -93,7 +93,7 @@ async def process_many(engine: AsyncEngine, here: Here) -> bool:
         log.error("received: %s together, %s", len(rows), describe(error))
         async with engine.begin() as conn:
             await claim.give_back(conn, here, rows)
-    return True
+    return count
 
 
 async def _process(conn: AsyncConnection, here: Here, rows: Sequence[Row]) -> None:

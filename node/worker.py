@@ -18,7 +18,7 @@ from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE, SETTINGS
 from inbox import claim
 from inbox.claim import Floor
 from inbox.process import process_one
-from inbox.together import process_many
+from inbox.together import MOST, process_many
 from kernel.db import AWAY, describe
 from members import order
 from node import strangers, tidy
@@ -42,7 +42,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             _loop(stop, wake_inbox, lambda: process_one(app[ENGINE], app[HERE], app[REMOTE], floor))
             for _ in range(PROCESSORS)
         ),
-        _loop(stop, wake_answers, lambda: process_many(app[ENGINE], app[HERE]), breath=BREATH),
+        _loop(stop, wake_answers, lambda: _answers(app)),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
@@ -71,9 +71,17 @@ async def settle(app: web.Application) -> bool:
     return busy
 
 
+async def _answers(app: web.Application) -> bool:
+    """A round of answers, and a breath in which more of them may come for the next one."""
+    count = await process_many(app[ENGINE], app[HERE])
+    if 0 < count < MOST:
+        await asyncio.sleep(BREATH)
+    return count > 0
+
+
 async def process(app: web.Application) -> bool:
     """Deal with some of what came. False: nothing is due."""
-    many = await process_many(app[ENGINE], app[HERE])
+    many = await process_many(app[ENGINE], app[HERE]) > 0
     return await process_one(app[ENGINE], app[HERE], app[REMOTE]) or many
 
 
@@ -81,14 +89,12 @@ async def _loop(
     stop: asyncio.Event,
     wake: asyncio.Event,
     work: Callable[[], Awaitable[bool]],
-    *,
-    breath: float = 0.0,
 ) -> None:
     while not stop.is_set():
         wake.clear()
         try:
-            while not stop.is_set() and await work():  # noqa: ASYNC110  (nobody tells when
-                await asyncio.sleep(breath)  # enough came)
+            while not stop.is_set() and await work():
+                pass
         except Exception as error:  # one bad round must not end the work
             log.error("worker: round given up (%s)", describe(error))
         await _wait(stop, wake, SWEEP)
