@@ -31,7 +31,25 @@ settings.register_profile("steady", suppress_health_check=[HealthCheck.too_slow]
 settings.load_profile("steady")
 
 TEMPLATE = "hearthold_template"
+SLOW = (  # places whose tests start servers and wait for them: a second each, and there are many
+    "faults/",
+    "framing/",
+    "operations/",
+    "wire/test_amplification",
+    "wire/test_dialects",
+    "wire/test_inside",
+    "wire/test_odd_pages",
+    "wire/test_sending",
+)
 KEY_PAIRS = 24
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what takes long out of the quick tests."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 async def migrated(server: Server) -> None:
