@@ -39,6 +39,8 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "wire/test_dialects",
     "wire/test_inside",
     "wire/test_odd_pages",
+    "wire/test_outages",
+    "wire/test_queue",
     "wire/test_sending",
 )
 KEY_PAIRS = 24
