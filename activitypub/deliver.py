@@ -220,7 +220,7 @@ class Deliverer:
             outcome.setback = self._setback(outcome.claim, str(answer.status), _retry_after(answer))
         elif answer.status >= 300:  # final for this activity (WIRE-Q10)
             log.info("delivery=%s refused status=%s", row.id, answer.status)
-            outcome.refusal = f"{answer.status} {_text(answer)}"
+            outcome.refusal = str(answer.status)  # its words may quote the post, and would stay
 
     async def _elsewhere(self, row: Row, signer: Signer) -> Answer | None:
         """The answer of the inbox that took the place of the row's, where there is one."""
@@ -299,8 +299,3 @@ def backoff(failures: int, retry_after: int | None) -> timedelta:
 def _retry_after(answer: Answer) -> int | None:
     value = answer.headers.get("Retry-After", "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
-
-
-def _text(answer: Answer) -> str:
-    """The beginning of what the peer said, as the database can keep it."""
-    return answer.body[:500].decode(errors="replace").replace("\0", "")

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.signatures import digest_of
-from kernel import chance
+from kernel import chance, db
 from kernel.db import describe
 from kernel.here import Here
 from kernel.schema.tables import deliveries, peers
@@ -121,7 +121,7 @@ class Queue:
     _writer: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self._at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._at_once = db.at_once(self.engine)
 
     async def claim(self, limit: int, *, failing: bool | None = None) -> list[Claim]:
         """Up to `limit` peers that are due, each with its next rows; `drop` every one at its end.

@@ -127,10 +127,11 @@ class Peer:
         if self.at_post is not None:
             await self.at_post()
         status = self.answers.pop(0) if self.answers else 202
-        if status == 202:
-            body = await request.read()
-            self.raw.append(body)
-            self.inbox.append(json.loads(body))
+        body = await request.read()
+        if status != 202:  # as some servers do, it quotes what it refuses
+            return web.Response(status=status, headers=self.headers, body=body)
+        self.raw.append(body)
+        self.inbox.append(json.loads(body))
         return web.Response(status=status, headers=self.headers)
 
     def person(self, handle: str, *, kind: str = "Person", path: str = "u", **extra: Any) -> Person:

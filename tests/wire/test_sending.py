@@ -275,3 +275,13 @@ async def test_a_note_that_fails_is_written_later_and_holds_no_other_up(
     await settle(alder)
     assert len(mastodon.peer.inbox) == 1
     assert len(lemmy.peer.inbox) == 2
+
+
+async def test_wire_Q10_what_a_peer_says_of_a_post_it_refuses_is_not_kept(
+    alder: Node, ana: Speaker, sleep: Group, lemmy: Follower
+) -> None:
+    lemmy.peer.answers = [400] * 10
+    await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
+    await settle(alder)
+    assert await waiting(alder, "lemmy.test") == 0
+    assert (await _peer(alder, "lemmy.test")).refusal == "400"
