@@ -90,21 +90,26 @@ class Remote:
 
         A known actor whose server is away is served from what we have. Raises: as `document`.
         """
-        async with self.engine.connect() as conn:
-            known = await actor_store.by_uri(conn, uri)
+        known = await self._known(uri)
         if known is not None and (known.local or self._is_fresh(known, max_age)):
             return known
         try:
-            return await self._single_flight(uri, lambda: self._fetch_actor(uri))
+            return await self._single_flight(uri, lambda: self._fetch_actor(uri, max_age))
         except (Unreachable, TooMany):
             if known is None:
                 raise
             return known
 
+    async def _known(self, uri: str) -> Actor | None:
+        async with self.engine.connect() as conn:
+            return await actor_store.by_uri(conn, uri)
+
     def _is_fresh(self, actor: Actor, max_age: timedelta) -> bool:
         return actor.fetched_at is not None and self.here.now() - actor.fetched_at < max_age
 
     async def _single_flight(self, key: str, fetch: Callable[[], Awaitable[Actor]]) -> Actor:
+        """One `fetch` at a time of the same. It looks again at what is known before it asks:
+        whoever looked earlier may come here only after another's flight has landed."""
         task = self._flights.get(key)
         if task is None:
             task = asyncio.ensure_future(fetch())
@@ -112,7 +117,10 @@ class Remote:
             task.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _fetch_actor(self, uri: str) -> Actor:
+    async def _fetch_actor(self, uri: str, max_age: timedelta) -> Actor:
+        known = await self._known(uri)
+        if known is not None and self._is_fresh(known, max_age):
+            return known
         found = ActorDocument.parse(await self.document(uri))
         if found.id != uri:
             raise Malformed("That address shows another actor.")
@@ -143,8 +151,7 @@ class Remote:
         Raises Unproven: nobody shows that key. Raises Gone: its owner is gone.
         Raises Unreachable: the key's server does not answer; a while later it may.
         """
-        async with self.engine.connect() as conn:
-            known = await actor_store.by_key_id(conn, key_id)
+        known = await self._known_owner(key_id)
         if known is not None and not refresh:
             return known
         if self._failed_lately(key_id):
@@ -155,14 +162,21 @@ class Remote:
             self._remember_failure(key_id)
         try:
             async with asyncio.timeout(KEY_SECONDS):
-                return await self._single_flight(key_id, lambda: self._fetch_key(key_id))
+                return await self._single_flight(key_id, lambda: self._fetch_key(key_id, refresh))
         except TimeoutError as error:
             raise Unreachable("timeout") from error
         except (Malformed, NotFound, Unproven) as error:
             self._remember_failure(key_id)
             raise Unproven("Nobody shows that key as their own.") from error
 
-    async def _fetch_key(self, key_id: str) -> Actor:
+    async def _known_owner(self, key_id: str) -> Actor | None:
+        async with self.engine.connect() as conn:
+            return await actor_store.by_key_id(conn, key_id)
+
+    async def _fetch_key(self, key_id: str, refresh: bool) -> Actor:
+        known = None if refresh else await self._known_owner(key_id)
+        if known is not None:
+            return known
         owner_uri = key_id.partition("#")[0]
         document = await self.document(owner_uri)
         owner = document.get("owner")
