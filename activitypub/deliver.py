@@ -30,7 +30,8 @@ from kernel.here import Here
 log = logging.getLogger(__name__)
 
 PEERS = 400  # served side by side: waiting costs nothing, so that slow peers do not add up;
-FAILING_PEERS = 100  # those that failed last time share a quarter of these
+FAILING_PEERS = 100  # those that failed last time share a quarter of these;
+CLAIMED = 100  # in one statement: the first are sent to while the next are looked up
 SOCKETS = 300  # requests under way at once,
 FAILING_SOCKETS = 100  # and to peers that failed last time
 CLAIM_SECONDS = 20  # no row is begun later than this after its claim,
@@ -95,12 +96,14 @@ class Deliverer:
             wake.clear()
             again.clear()
             if free := slots - len(under_way):
-                works = await self._claim_quietly(free, failing)
+                works = await self._claim_quietly(min(free, CLAIMED), failing)
                 for work in works:
                     task = asyncio.create_task(self._serve_quietly(work, stop))
                     under_way.add(task)
                     task.add_done_callback(partial(ended, known=news))
-                full = len(works) == free
+                full = len(works) == min(free, CLAIMED)
+                if full and free > CLAIMED:
+                    continue
             await _first_of(stop, wake, again, seconds=sweep)
         if under_way:
             await asyncio.wait(under_way)

@@ -20,7 +20,7 @@ from bench.statements import explain
 
 HOSTS = 300
 SLOW = 0.2  # seconds until a slow server answers
-TURNS = 7
+TURNS = 25
 WARM = 3  # turns of each that do not count: connections open, statements are prepared
 SECONDS = 90.0  # one post may take
 

@@ -64,6 +64,7 @@ class Url:
         return self.without_fragment + fragment
 
 
+@lru_cache(maxsize=4096)  # an inbox is read as it is signed for and as it is connected to
 def parse(text: str, *, allow_http: bool, allow_fragment: bool = False) -> Url:
     """Read an absolute address.
 
