@@ -248,6 +248,7 @@ async def test_a_group_is_seen_by_whom_it_says(
 
 
 async def test_what_is_too_long_or_empty_is_told_and_nothing_is_stored(alder: Node) -> None:
+    """WIRE-P13."""
     group = await alder.group("sleep", settings=GroupSettings(posts=Posts.ANYONE))
     kay = await alder.persona("kay")
     for draft, said in (

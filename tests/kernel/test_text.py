@@ -73,6 +73,7 @@ def is_safe(shown: str) -> bool:
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_sec_X1_only_the_allow_list_is_left(hostile: str) -> None:
+    """WIRE-P2."""
     for shown in (
         text.clean(hostile),
         text.clean(text.render(hostile)),
@@ -176,6 +177,7 @@ def test_sec_X3_a_plain_link_is_left_alone(link: str) -> None:
     ],
 )
 def test_markdown_becomes_little_html(typed: str, shown: str) -> None:
+    """WIRE-P1."""
     assert text.render(typed) == shown
 
 

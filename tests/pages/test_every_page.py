@@ -98,7 +98,7 @@ def check_headers(path: str, answer: Answer, *, signed_in: bool) -> None:
         assert answer.headers["Cache-Control"] == ("no-store" if signed_in else "no-cache"), path
         assert answer.headers["Vary"] == "Cookie, Accept", path
     if path.startswith(("/t/", "/p/", "/u/")):
-        assert answer.headers["X-Robots-Tag"] == "noindex", path
+        assert answer.headers["X-Robots-Tag"] == "noindex", path  # WIRE-D15
     assert "Server" not in answer.headers or "alder" not in answer.headers["Server"]
 
 

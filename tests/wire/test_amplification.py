@@ -129,6 +129,7 @@ async def test_sec_D5_a_chain_that_bites_its_tail_ends(
 async def test_sec_D5_a_climb_spends_from_the_activitys_and_the_servers_budget(
     alder: Node, sleep: Group, good: Peer
 ) -> None:
+    """WIRE-B14."""
     ann = good.person("ann")
     notes = [good.note(ann, str(n), to=[PUBLIC, sleep.actor.uri]) for n in range(60)]
     for note, parent in pairwise(notes):

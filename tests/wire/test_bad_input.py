@@ -293,6 +293,7 @@ async def test_sec_J3_no_context_is_ever_fetched(
 async def test_sec_J1_nothing_hides_in_a_graph(
     alder: Node, sleep: Group, good: Peer, ann: Person
 ) -> None:
+    """WIRE-B9."""
     note = good.note(ann, "hello", to=[PUBLIC, sleep.actor.uri])
     create = good.create(ann, note)
     for member in ("@graph", "@included", "@reverse", "g"):

@@ -171,6 +171,7 @@ async def test_wire_G33_a_ban_names_the_group_and_why(
 async def test_wire_G26_what_a_moderator_elsewhere_decides_is_passed_on(
     alder: Node, ana: Speaker, sleep: Group, lemmy: Follower, good: Peer
 ) -> None:
+    """WIRE-in-7."""
     mo = good.person("mo")
     actor = await alder.meet(mo.uri)
     async with alder.engine.begin() as conn:

@@ -93,6 +93,7 @@ async def _sent(alder: Node, club: Club, lemmy: Follower, good: Peer) -> list[Do
 async def test_wire_B1_to_B12_T13_everything_we_send_and_serve_reads_strictly(
     alder: Node, ana: Speaker, sleep: Group, lemmy: Follower, good: Peer, club: Club
 ) -> None:
+    """WIRE-B1, WIRE-B2, WIRE-B3, WIRE-B4, WIRE-B5, WIRE-B11, WIRE-B12."""
     said_at = await _a_busy_week(alder, ana, sleep, good)
     sent = await _sent(alder, club, lemmy, good)
     kinds = {each["type"] for each in sent} | {

@@ -261,6 +261,7 @@ async def test_wire_G41_a_mirrored_thread_keeps_the_name_its_group_gave_it(
 async def test_wire_G45_missing_ancestors_are_read_and_a_circle_is_left(
     alder: Node, club: Club, good: Peer
 ) -> None:
+    """WIRE-in-4."""
     ann = good.person("ann")
     root = good.note(ann, "root", to=[PUBLIC, club.group.uri])
     middle = good.note(ann, "middle", inReplyTo=root["id"])
