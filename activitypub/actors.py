@@ -12,9 +12,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import keys
-from activitypub.keys import KeyPair
+from activitypub.keys import KeyPair, PublicKey, ed25519_id
 from kernel.clock import to_month
-from kernel.errors import Conflict, Malformed, NotFound
+from kernel.errors import Conflict, Malformed, NotFound, Unproven
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.rows import AnyRow
@@ -49,6 +49,7 @@ class Actor:
     key_id: str
     public_key: str
     ed25519: str | None
+    ed25519_id: str | None
     state: ActorState
     since: date | None
     closes_on: date | None
@@ -63,6 +64,22 @@ class Actor:
     def delivery_inbox(self) -> str:
         """Where public things go: the shared inbox where there is one (WIRE-Q1)."""
         return self.shared_inbox or self.inbox
+
+    def key(self, key_id: str) -> PublicKey:
+        """The public key that the actor lists under an id. Raises Unproven: none that is safe."""
+        try:
+            if key_id == self.key_id:
+                return keys.load_public_key(self.public_key)
+            if self.ed25519 is not None and key_id == self.ed25519_id:
+                return keys.load_multibase(self.ed25519)
+        except Malformed as error:
+            raise Unproven("That key is not one to believe.") from error
+        raise Unproven("The actor does not list that key.")
+
+    @property
+    def key_ids(self) -> Sequence[str]:
+        """The ids that the actor lists its keys under."""
+        return [each for each in (self.key_id, self.ed25519_id) if each is not None]
 
     @classmethod
     def of(cls, row: AnyRow) -> Self:
@@ -95,8 +112,8 @@ async def by_uri(conn: AsyncConnection, uri: str) -> Actor | None:
 
 
 async def by_key_id(conn: AsyncConnection, key_id: str) -> Actor | None:
-    """The actor whose key this is."""
-    return await _first(conn, actors.c.key_id == key_id)
+    """The actor who lists a key under this id, of either kind."""
+    return await _first(conn, sa.or_(actors.c.key_id == key_id, actors.c.ed25519_id == key_id))
 
 
 async def behind_inbox(conn: AsyncConnection, inbox: str, *, limit: int) -> Sequence[Actor]:
@@ -168,6 +185,7 @@ async def create_local(
         "key_id": f"{base}#main-key",
         "public_key": keys.public_pem,
         "ed25519": keys.ed25519_multibase,
+        "ed25519_id": ed25519_id(base),
         "since": to_month(here.now()),
     }
     made = (
@@ -181,12 +199,34 @@ async def create_local(
     await conn.execute(
         actor_keys.insert().values(
             actor_id=actor.id,
-            sealed=seal(
-                here.node_key.derive("actor keys"), keys.to_bytes(), f"actor key {actor.id}"
-            ),
+            sealed=seal_keys(here, actor.id, keys),
         )
     )
     return actor
+
+
+def seal_keys(here: Here, actor_id: UUID, pair: KeyPair) -> bytes:
+    """Private keys as they are stored: readable with the node key only, and for this actor."""
+    return seal(here.node_key.derive("actor keys"), pair.to_bytes(), f"actor key {actor_id}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKeys:
+    """What an actor of ours signs with: what it signs now, and `earlier` up to a delivery `until`.
+
+    `multibase` is the public half of its present Ed25519 key, by which one knows that they changed.
+    """
+
+    now: KeyPair
+    multibase: str
+    earlier: KeyPair | None = None
+    until: int | None = None
+
+    def told_with(self, delivery: int) -> KeyPair:
+        """The keys that others know when they get this delivery (WIRE-S22)."""
+        if self.earlier is not None and self.until is not None and delivery <= self.until:
+            return self.earlier
+        return self.now
 
 
 async def signing_keys(conn: AsyncConnection, here: Here, actor_id: UUID) -> KeyPair:
@@ -194,20 +234,29 @@ async def signing_keys(conn: AsyncConnection, here: Here, actor_id: UUID) -> Key
     found = await several_signing_keys(conn, here, [actor_id])
     if not found:
         raise NotFound
-    return found[actor_id]
+    return found[actor_id].now
 
 
 async def several_signing_keys(
     conn: AsyncConnection, here: Here, actor_ids: Collection[UUID]
-) -> dict[UUID, KeyPair]:
+) -> dict[UUID, SigningKeys]:
     """The private keys of those of `actor_ids` that have some."""
     rows = await conn.execute(
-        sa.select(actor_keys.c.actor_id, actor_keys.c.sealed).where(
+        sa.select(
+            actor_keys.c.actor_id, actor_keys.c.sealed, actor_keys.c.earlier, actor_keys.c.until
+        ).where(
             actor_keys.c.actor_id == sa.any_(sa.bindparam("ids", list(actor_ids), ARRAY(sa.Uuid)))
         )
     )
     key = here.node_key.derive("actor keys")
-    return {
-        actor_id: keys.KeyPair.from_bytes(unseal(key, sealed, f"actor key {actor_id}"))
-        for actor_id, sealed in rows
-    }
+    found = {}
+    for actor_id, sealed, earlier, until in rows:
+        context = f"actor key {actor_id}"
+        now = KeyPair.from_bytes(unseal(key, sealed, context))
+        found[actor_id] = SigningKeys(
+            now=now,
+            multibase=now.ed25519_multibase,
+            earlier=KeyPair.from_bytes(unseal(key, earlier, context)) if earlier else None,
+            until=until,
+        )
+    return found

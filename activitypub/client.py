@@ -7,7 +7,7 @@ go through the same gate. Nothing is taken from the environment, and no cookie o
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ import aiohttp
 from yarl import URL
 
 from activitypub import jsontext
+from activitypub.claims import CONTENT_TYPE
 from activitypub.gate import KEPT_SECONDS, Connector, Gate, SystemResolver
 from activitypub.gate import Resolver as Resolver
 from activitypub.gate import Unreachable as Unreachable
 from activitypub.jsontext import Json
-from activitypub.signatures import CONTENT_TYPE
 from activitypub.vocab import AS2
 from kernel.addresses import Network
 from kernel.clock import Clock
@@ -30,6 +30,13 @@ from kernel.throttle import Throttle
 from kernel.urls import Url, parse, same_origin
 
 AP_ACCEPT = f'application/activity+json, application/ld+json; profile="{AS2}"'
+
+KEY_CONTEXTS = (  # of documents that are a key and no more (WIRE-S18)
+    AS2,
+    "https://w3id.org/security/v1",
+    "https://w3id.org/security/multikey/v1",
+    "https://www.w3.org/ns/cid/v1",
+)
 
 MAX_DOCUMENT = 1024 * 1024  # bytes, after decompression
 MAX_ANSWER = 16 * 1024  # bytes kept of the answer to a POST
@@ -75,6 +82,12 @@ def is_activity_type(content_type: str) -> bool:
         return True
     parameters = dict(_parameter(part) for part in rest.split(";"))
     return kind == "application/ld+json" and AS2 in parameters.get("profile", "").split()
+
+
+def has_context(document: dict[str, Json], contexts: Collection[str]) -> bool:
+    """Whether a document names one of the contexts (WIRE-B1)."""
+    given = document.get("@context")
+    return any(each in contexts for each in (given if isinstance(given, list) else [given]))
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -162,19 +175,24 @@ class Client:
         raise Malformed("That address sends us on too often.")
 
     async def fetch_document(
-        self, uri: str, *, signer: Signer | None = None, budget: Budget | None = None
+        self,
+        uri: str,
+        *,
+        signer: Signer | None = None,
+        budget: Budget | None = None,
+        contexts: Collection[str] = (AS2,),
     ) -> dict[str, Json]:
         """The ActivityPub document at `uri`, which its own server vouches for (WIRE 4.9).
 
         Its id is `uri` or where that led; a document that names another id on its server is asked
-        for once more by that id (WIRE-B2). Raises Malformed: it is not that, or of another media
-        type or context (SEC-S2, SEC-S3, SEC-S4; WIRE-B1). Raises NotFound, Gone: 404, 410.
-        Raises Unreachable.
+        for once more by that id (WIRE-B2). Its context is, or has, one of `contexts`.
+        Raises Malformed: it is not that, or of another media type or context (SEC-S2, SEC-S3,
+        SEC-S4; WIRE-B1). Raises NotFound, Gone: 404, 410. Raises Unreachable.
         """
-        document, found, at = await self._document(uri, signer, budget)
+        document, found, at = await self._document(uri, signer, budget, contexts)
         if found in (uri, uri.partition("#")[0], at):
             return document
-        again, found_again, _ = await self._document(found, signer, budget)
+        again, found_again, _ = await self._document(found, signer, budget, contexts)
         if found_again != found:
             raise Malformed("That document does not keep to one id.")
         return again
@@ -207,7 +225,7 @@ class Client:
             self._resolver.close()
 
     async def _document(
-        self, uri: str, signer: Signer | None, budget: Budget | None
+        self, uri: str, signer: Signer | None, budget: Budget | None, contexts: Collection[str]
     ) -> tuple[dict[str, Json], str, str]:
         """A document, its id, and the URL it came from, both on one origin."""
         answer = await self.get(uri, signer=signer, budget=budget)
@@ -220,8 +238,7 @@ class Client:
         if not answer.is_activity:
             raise Malformed("That is not an ActivityPub document.")
         document = jsontext.read(answer.body)
-        context = document.get("@context")
-        if AS2 not in (context if isinstance(context, list) else [context]):
+        if not has_context(document, contexts):
             raise Malformed("That document has no context we know.")
         found = document.get("id")
         if not isinstance(found, str) or not same_origin(found, answer.url):

@@ -7,7 +7,7 @@ and then the peer is free again. A peer can slow only itself.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub import signatures
+from activitypub import schemes
+from activitypub.actors import SigningKeys
 from activitypub.client import Answer, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
 from activitypub.queue import Claim, Outcome, Queue, Row, Setback
@@ -26,6 +27,7 @@ from kernel.db import AWAY, describe
 from kernel.errors import NotFound
 from kernel.faults import Point, reached
 from kernel.here import Here
+from kernel.schema.federation import Scheme
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class Work:
     """A claimed peer, and the keys that its rows are signed with."""
 
     claim: Claim
-    keys: Mapping[UUID, KeyPair]
+    keys: Mapping[UUID, SigningKeys]
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Deliverer:
     client: Client
     remote: Remote
     queue: Queue = field(init=False)
-    _keys: OrderedDict[UUID, KeyPair] = field(default_factory=OrderedDict)
+    _keys: OrderedDict[UUID, SigningKeys] = field(default_factory=OrderedDict)
     _sockets: dict[bool, asyncio.Semaphore] = field(init=False)  # by whether the peer failed
 
     def __post_init__(self) -> None:
@@ -124,7 +126,7 @@ class Deliverer:
     async def _claim(self, limit: int, failing: bool | None) -> Sequence[Work]:
         claims = await self.queue.claim(limit, failing=failing)
         try:
-            signers = {row.signer_id for claim in claims for row in claim.rows}
+            signers = {row.signer_id: row.signer_ed25519 for claim in claims for row in claim.rows}
             keys = await self._keys_of(signers)
         except BaseException:
             for claim in claims:
@@ -197,7 +199,7 @@ class Deliverer:
         """The row is done once it is accepted, refused for good, or emptied by a delete."""
         try:
             if row.parcel.body:
-                await self._post(row, self._signer(row, work), outcome)
+                await self._post(row, work, outcome)
             if outcome.setback is None:
                 reached(Point.AFTER_ACCEPTED)
                 outcome.done.append(row.id)
@@ -207,12 +209,21 @@ class Deliverer:
             log.error("delivery=%s parked %s", row.id, type(error).__name__)
             outcome.parked[row.id] = type(error).__name__
 
-    async def _post(self, row: Row, signer: Signer, outcome: Outcome) -> None:
+    async def _post(self, row: Row, work: Work, outcome: Outcome) -> None:
+        if row.signer_id not in work.keys:
+            raise NotFound  # the signer has no keys any more
+        remembered = None if outcome.unlearned else outcome.claim.scheme
+        scheme = outcome.learned or remembered or Scheme.CAVAGE
+        told_with = work.keys[row.signer_id].told_with(row.id)
+        signer = self._signer(row, scheme, told_with)
         try:
             answer = await self.client.post(row.inbox, row.parcel.body, signer=signer)
-            if answer.status in _ELSEWHERE:
+            if answer.status in schemes.REFUSED | _ELSEWHERE:
                 async with asyncio.timeout_at(outcome.claim.since + CLAIM_SECONDS + GRACE):
-                    answer = await self._elsewhere(row, signer) or answer
+                    if answer.status in _ELSEWHERE:
+                        answer = await self._elsewhere(row, signer) or answer
+                    else:
+                        answer = await self._knock_again(row, work, outcome, scheme, answer)
         except Unreachable as error:
             outcome.setback = self._setback(outcome.claim, error.reason)
             return
@@ -221,9 +232,31 @@ class Deliverer:
             return
         if answer.status in _LATER:
             outcome.setback = self._setback(outcome.claim, str(answer.status), _retry_after(answer))
-        elif answer.status >= 300:  # final for this activity (WIRE-Q10)
+        elif answer.status < 300:
+            if scheme is Scheme.CAVAGE and "Accept-Signature" in answer.headers:
+                outcome.learned = Scheme.RFC9421  # it says so itself (WIRE-S32)
+        else:  # final for this activity (WIRE-Q10)
             log.info("delivery=%s refused status=%s", row.id, answer.status)
             outcome.refusal = str(answer.status)  # its words may quote the post, and would stay
+
+    async def _knock_again(
+        self, row: Row, work: Work, outcome: Outcome, scheme: Scheme, refused: Answer
+    ) -> Answer:
+        """What came of signing once more in the other way, or as before with newer keys (WIRE-S32).
+
+        Where that is not taken either, the first refusal says more than the second.
+        """
+        keys = work.keys[row.signer_id]
+        anew = scheme if keys.told_with(row.id) is not keys.now else schemes.other(scheme)
+        signer = self._signer(row, anew, keys.now)
+        answer = await self.client.post(row.inbox, row.parcel.body, signer=signer)
+        taken = answer.status < 300
+        if anew is not scheme:
+            if taken:
+                outcome.learned, outcome.unlearned = anew, False
+            elif outcome.claim.scheme is not None and outcome.learned is None:
+                outcome.unlearned = refused.status == 401
+        return answer if taken else refused
 
     async def _elsewhere(self, row: Row, signer: Signer) -> Answer | None:
         """The answer of the inbox that took the place of the row's, where there is one."""
@@ -239,10 +272,17 @@ class Deliverer:
             pause_anew=backoff(0, retry_after),
         )
 
-    async def _keys_of(self, signers: Collection[UUID]) -> Mapping[UUID, KeyPair]:
-        """The keys of those of `signers` that have some; what is not known yet in one query."""
-        found = {signer: self._keys[signer] for signer in signers if signer in self._keys}
-        if missing := set(signers) - found.keys():
+    async def _keys_of(self, signers: Mapping[UUID, str | None]) -> Mapping[UUID, SigningKeys]:
+        """The keys of those of `signers` that have some; what is not known yet in one query.
+
+        With each comes its public Ed25519 key: where that is another, its keys were changed.
+        """
+        found = {
+            signer: self._keys[signer]
+            for signer, multibase in signers.items()
+            if signer in self._keys and multibase in (None, self._keys[signer].multibase)
+        }
+        if missing := signers.keys() - found.keys():
             async with self.engine.connect() as conn:
                 found |= await actor_store.several_signing_keys(conn, self.here, missing)
         for signer, keys in found.items():
@@ -252,24 +292,8 @@ class Deliverer:
             self._keys.popitem(last=False)
         return found
 
-    def _signer(self, row: Row, work: Work) -> Signer:
-        """Raises NotFound: the signer has no keys any more."""
-        if row.signer_id not in work.keys:
-            raise NotFound
-        private = work.keys[row.signer_id].rsa
-
-        def sign(method: str, url: str, body: bytes | None) -> dict[str, str]:
-            return signatures.sign(
-                private,
-                row.signer_key,
-                method,
-                url,
-                self.here.now(),
-                body,
-                digest=row.parcel.digest,
-            )
-
-        return sign
+    def _signer(self, row: Row, scheme: Scheme, pair: KeyPair) -> Signer:
+        return schemes.signer(scheme, pair, row.signer_uri, self.here.now, digest=row.parcel.digest)
 
 
 def _lanes(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:

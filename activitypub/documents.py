@@ -10,13 +10,18 @@ from html import escape
 
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
-from activitypub.vocab import AS2, PUBLIC, Document
+from activitypub.vocab import AS2, PUBLIC, RFC_9421, RFC_9421_ED25519, Document
 from kernel import languages
 from kernel.clock import iso
 from kernel.schema.actors import ActorKind
 
 SECURITY = "https://w3id.org/security/v1"
 FEP_1B12 = "https://w3id.org/fep/1b12"
+IMPLEMENTED: list[Json] = [  # FEP-844e; the last two say how we may be written to (WIRE-S32)
+    {"name": "FEP-1b12: federated groups", "href": FEP_1B12},
+    {"name": "RFC-9421: HTTP Message Signatures", "href": RFC_9421},
+    {"name": "RFC-9421 signatures using the Ed25519 algorithm", "href": RFC_9421_ED25519},
+]
 ACTIVITY_JSON = "application/activity+json"
 FIRST_REPLIES = 5  # embedded in a post's document (WIRE-G40)
 
@@ -102,17 +107,17 @@ def actor(subject: Actor, *, desk_closed_posting: bool = False) -> Document:
         "generator": {
             "type": "Application",
             "name": "Hearthold",
-            "implements": [{"name": "FEP-1b12: federated groups", "href": FEP_1B12}],
+            "implements": IMPLEMENTED,
         },
     }
     if subject.since:
         found["published"] = f"{subject.since.isoformat()}T00:00:00Z"
     if subject.source:
         found["source"] = {"content": subject.source, "mediaType": "text/markdown"}
-    if subject.ed25519:
+    if subject.ed25519 and subject.ed25519_id:
         found["assertionMethod"] = [
             {
-                "id": f"{subject.uri}#ed25519-key",
+                "id": subject.ed25519_id,
                 "type": "Multikey",
                 "controller": subject.uri,
                 "publicKeyMultibase": subject.ed25519,
@@ -125,6 +130,19 @@ def actor(subject: Actor, *, desk_closed_posting: bool = False) -> Document:
         found["postingRestrictedToMods"] = desk_closed_posting
         found["sensitive"] = False
     return found
+
+
+_STUB = frozenset(
+    {
+        "@context", "id", "type", "preferredUsername", "inbox", "endpoints", "publicKey",
+        "assertionMethod",
+    }
+)  # fmt: skip
+
+
+def stub(subject: Document) -> Document:
+    """What everybody may read of an actor: enough to check its signatures (WIRE-A21)."""
+    return {name: value for name, value in subject.items() if name in _STUB}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

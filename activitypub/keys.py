@@ -118,11 +118,17 @@ def weakness_of(key: PublicKey) -> str | None:
     return "published" if hashlib.sha256(spki).hexdigest() in _PUBLISHED else None
 
 
+def ed25519_id(actor_uri: str) -> str:
+    """The id under which an actor of ours lists its Ed25519 key; a new key takes its place."""
+    return f"{actor_uri}#ed25519-key"
+
+
 def multibase(key: Ed25519PublicKey) -> str:
     """The key as a Multikey: `z` and base58btc of its codec and bytes (FEP-521a)."""
     return "z" + _to_base58(_MULTICODEC_ED25519 + key.public_bytes_raw())
 
 
+@lru_cache(maxsize=4096)
 def load_multibase(text: str) -> Ed25519PublicKey:
     """Read somebody's `publicKeyMultibase`. Raises Malformed: it holds no Ed25519 key."""
     data = _from_base58(text[1:]) if text.startswith("z") and len(text) <= 64 else b""

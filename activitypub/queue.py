@@ -18,10 +18,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activitypub.signatures import digest_of
+from activitypub import schemes
+from activitypub.claims import digest_of
 from kernel import chance, db
 from kernel.db import describe
 from kernel.here import Here
+from kernel.schema.federation import Scheme
 from kernel.schema.tables import deliveries, peers
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,8 @@ class Row:
     inbox: str
     lane: str
     signer_id: UUID
-    signer_key: str
+    signer_uri: str
+    signer_ed25519: str | None  # changes when its keys do
     parcel: Parcel
     attempts: int  # that ended with the sender
 
@@ -74,6 +77,7 @@ class Claim:
     lease: UUID
     failures: int
     broken: bool
+    scheme: Scheme | None  # which signatures it reads, where that is known (WIRE-S32)
     rows: Sequence[Row]
     cut: bool  # there may be more rows
     since: float
@@ -106,6 +110,8 @@ class Outcome:
     spared: list[int] = field(default_factory=list)  # tried alone, and the sender lives
     setback: Setback | None = None
     refusal: str | None = None  # for the administrator (WIRE-Q10)
+    learned: Scheme | None = None  # which signatures it reads, where that is news;
+    unlearned: bool = False  # or that it does not read what was known
 
 
 @dataclass(slots=True)
@@ -145,9 +151,10 @@ class Queue:
             found = (await conn.execute(_CLAIM, values)).all()
         parcels: dict[str, Parcel] = {}
         rows: dict[str, list[Row]] = {}
-        heads: dict[str, tuple[int, bool]] = {}
+        heads: dict[str, tuple[int, bool, Scheme | None]] = {}
         for each in found:
-            heads[each.host] = each.failures, each.broken
+            scheme = schemes.known(each.scheme, each.scheme_day, now.date())
+            heads[each.host] = each.failures, each.broken, scheme
             if each.id is None:
                 continue
             if each.body is not None:
@@ -158,7 +165,8 @@ class Queue:
                     inbox=each.inbox,
                     lane=each.lane,
                     signer_id=each.signer_id,
-                    signer_key=each.signer_key,
+                    signer_uri=each.signer_uri,
+                    signer_ed25519=each.signer_ed25519,
                     parcel=parcels[each.activity_uri],
                     attempts=each.attempts,
                 )
@@ -171,11 +179,12 @@ class Queue:
                 lease=lease,
                 failures=failures,
                 broken=broken,
+                scheme=scheme,
                 rows=rows.get(host, []) if broken else _alike(rows.get(host, [])),
                 cut=len(rows.get(host, [])) >= share,
                 since=since,
             )
-            for host, (failures, broken) in heads.items()
+            for host, (failures, broken, scheme) in heads.items()
         ]
 
     def drop(self, claim: Claim) -> None:
@@ -297,6 +306,8 @@ class Queue:
             "next_attempts": [now + each.pause if each else now for each in setbacks],
             "anew": [now + each.pause_anew if each else now for each in setbacks],
             "refusals": [o.setback.reason if o.setback else o.refusal for o in outcomes],
+            "schemes": [_scheme(outcome) for outcome in outcomes],
+            "today": now.date(),
             "done": [id_ for outcome in outcomes for id_ in outcome.done],
             "spared": [id_ for outcome in outcomes for id_ in outcome.spared],
             "parked": [id_ for id_, _ in parked],
@@ -317,6 +328,11 @@ def _failed(outcome: Outcome) -> bool | None:
     if outcome.setback is not None:
         return True
     return False if outcome.done or outcome.parked else None
+
+
+def _scheme(outcome: Outcome) -> str | None:
+    """What to remember of the peer's signatures: nothing new (None), or nothing at all ('')."""
+    return "" if outcome.unlearned else outcome.learned
 
 
 # These two run for every delivery there is, so they are written out, prepared once, and take arrays
@@ -352,12 +368,12 @@ _CLAIM = sa.text(
     ), claimed AS (
         UPDATE peers SET lease = :lease, leased_until = :until
         FROM due WHERE peers.host = due.host
-        RETURNING peers.host, peers.failures, due.broken
+        RETURNING peers.host, peers.failures, due.broken, peers.scheme, peers.scheme_day
     )
     SELECT
-        claimed.host, claimed.failures, claimed.broken,
+        claimed.host, claimed.failures, claimed.broken, claimed.scheme, claimed.scheme_day,
         row.id, row.inbox, row.lane, row.signer_id, row.activity_uri, row.attempts,
-        actors.key_id AS signer_key,
+        actors.uri AS signer_uri, actors.ed25519 AS signer_ed25519,
         CASE WHEN row_number() OVER (PARTITION BY row.activity_uri ORDER BY row.id) = 1
             THEN activities.body END AS body
     FROM claimed
@@ -386,8 +402,8 @@ _NOTE = sa.text(
     """
     WITH told AS (
         SELECT * FROM unnest(
-            :hosts, :leases, :claimed_failures, :failed, :next_attempts, :anew, :refusals
-        ) AS told (host, lease, claimed_failures, failed, next_attempt, anew, refusal)
+            :hosts, :leases, :claimed_failures, :failed, :next_attempts, :anew, :refusals, :schemes
+        ) AS told (host, lease, claimed_failures, failed, next_attempt, anew, refusal, scheme)
     ), ours AS (
         SELECT peers.host FROM told
         JOIN peers ON peers.host = told.host AND peers.lease = told.lease
@@ -404,7 +420,11 @@ _NOTE = sa.text(
             next_attempt = CASE
                 WHEN peers.failures < told.claimed_failures THEN told.anew
                 ELSE told.next_attempt END,
-            refusal = coalesce(told.refusal, peers.refusal)
+            refusal = coalesce(told.refusal, peers.refusal),
+            scheme = CASE WHEN told.scheme IS NULL THEN peers.scheme
+                ELSE nullif(told.scheme, '') END,
+            scheme_day = CASE WHEN told.scheme IS NULL THEN peers.scheme_day
+                WHEN told.scheme <> '' THEN :today END
         FROM told JOIN ours ON ours.host = told.host
         WHERE peers.host = told.host AND peers.lease = told.lease
         RETURNING peers.host, peers.lease, told.lease AS ended
@@ -431,6 +451,8 @@ _NOTE = sa.text(
     sa.bindparam("next_attempts", type_=ARRAY(sa.DateTime(timezone=True))),
     sa.bindparam("anew", type_=ARRAY(sa.DateTime(timezone=True))),
     sa.bindparam("refusals", type_=ARRAY(sa.Text)),
+    sa.bindparam("schemes", type_=ARRAY(sa.Text)),
+    sa.bindparam("today", type_=sa.Date),
     sa.bindparam("done", type_=ARRAY(sa.BigInteger)),
     sa.bindparam("spared", type_=ARRAY(sa.BigInteger)),
     sa.bindparam("parked", type_=ARRAY(sa.BigInteger)),

@@ -6,9 +6,10 @@ The fetching functions open short connections of their own and never one around 
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Self
 from uuid import UUID
 
@@ -17,36 +18,32 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub import keys, signatures
+from activitypub import keys, schemes
 from activitypub.actors import Actor, columns
-from activitypub.client import Budget, Client, Signer, Unreachable
+from activitypub.client import KEY_CONTEXTS, Budget, Client, Unreachable, has_context
 from activitypub.keys import KeyPair
+from activitypub.lately import Lately
+from activitypub.schemes import Schemes
 from activitypub.signatures import Replays
-from activitypub.vocab import ActorDocument, Document, Note
+from activitypub.vocab import AS2, ActorDocument, Document, Note
 from kernel.errors import Gone, Malformed, NotFound, TooMany, Unproven
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, follows, peers
-from kernel.urls import host_of
+from kernel.urls import host_of, parse, same_origin
 
 FRESH = timedelta(days=1)
 KEY_RETRY = timedelta(minutes=10)
+KEY_LONGEST = timedelta(days=1)
 KEY_SECONDS = 4
-_REMEMBERED = 10_000
+OWN_KEYS = timedelta(minutes=1)
+_OF_STUBS = ("inbox", "shared_inbox", "key_id", "public_key", "ed25519", "ed25519_id")
 _OWNERS = 2_000  # about 2 KiB each
 _ASKED_AGAIN = 5
 
 log = logging.getLogger(__name__)
-
-
-def instance_signer(here: Here, uri: str, pair: KeyPair) -> Signer:
-    """Signs fetches as the node itself (WIRE-S24)."""
-
-    def sign(method: str, url: str, body: bytes | None) -> dict[str, str]:
-        return signatures.sign(pair.rsa, f"{uri}#main-key", method, url, here.now(), body)
-
-    return sign
 
 
 @dataclass(slots=True)
@@ -58,9 +55,11 @@ class Remote:
     here: Here
     budget: Budget
     replays: Replays = field(default_factory=Replays)
-    _signer: list[Signer] = field(default_factory=list)  # one, once it is known
+    schemes: Schemes = field(default_factory=Schemes)
+    _own_keys: list[tuple[datetime, KeyPair]] = field(default_factory=list)  # one, once known
     _flights: dict[str, asyncio.Task[Actor]] = field(default_factory=dict)
-    _failed: dict[str, datetime] = field(default_factory=dict)
+    _failed: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_LONGEST))
+    _renewed: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_RETRY))
     _owners: OrderedDict[str, Actor] = field(default_factory=OrderedDict)
 
     async def document(self, uri: str) -> Document:
@@ -68,22 +67,69 @@ class Remote:
 
         Raises Gone, NotFound, Malformed, Unreachable, TooMany.
         """
-        signer = await self._sign()
-        return await self.client.fetch_document(uri, signer=signer, budget=self.budget)
+        return await self._document(uri, (AS2,))
+
+    async def _document(self, uri: str, contexts: Collection[str]) -> Document:
+        """Signed by the node itself (WIRE-S24); where that is refused, in the other way once more.
+
+        Raises: as `document`.
+        """
+        host, today = (
+            parse(uri, allow_http=True, allow_fragment=True).netloc,
+            self.here.now().date(),
+        )
+        first = self.schemes.of(host, today) or Scheme.CAVAGE
+        try:
+            return await self._ask(uri, first, contexts)
+        except Unreachable as error:
+            if error.status not in schemes.REFUSED:
+                raise
+            self._own_keys.clear()  # they may have changed
+            refused = error
+        try:
+            found = await self._ask(uri, schemes.other(first), contexts)
+        except Unreachable as error:
+            if error.status not in schemes.REFUSED:
+                raise
+            self.schemes.forget(host)
+            raise refused from error
+        self.schemes.note(host, schemes.other(first), today)
+        return found
+
+    async def _ask(self, uri: str, scheme: Scheme, contexts: Collection[str]) -> Document:
+        signer = schemes.signer(scheme, await self._keys(), f"{self.here.origin}/", self.here.now)
+        return await self.client.fetch_document(
+            uri, signer=signer, budget=self.budget, contexts=contexts
+        )
+
+    async def _key_document(self, uri: str, contexts: Collection[str]) -> Document:
+        """As `document`; where no signature is taken, once without (WIRE-S20).
+
+        Servers that ask for signatures show their keys to everybody, or two of them could never
+        meet (WIRE-A21).
+        """
+        try:
+            return await self._document(uri, contexts)
+        except Unreachable as error:
+            if error.status != 401:
+                raise
+        return await self.client.fetch_document(uri, budget=self.budget, contexts=contexts)
 
     def for_activity(self) -> Self:
         """The same, with what one activity may cause to be fetched; all it knows is shared."""
         return replace(self, budget=self.budget.for_activity())
 
-    async def _sign(self) -> Signer:
-        if not self._signer:
+    async def _keys(self) -> KeyPair:
+        """The node's own keys, read again every minute: they may be changed beside us."""
+        now = self.here.now()
+        if not self._own_keys or now - self._own_keys[0][0] > OWN_KEYS:
             async with self.engine.connect() as conn:
                 node = await actor_store.by_uri(conn, f"{self.here.origin}/")
                 if node is None:
                     raise NotFound
                 pair = await actor_store.signing_keys(conn, self.here, node.id)
-            self._signer.append(instance_signer(self.here, node.uri, pair))
-        return self._signer[0]
+            self._own_keys[:] = [(now, pair)]
+        return self._own_keys[0][1]
 
     async def actor(self, uri: str, *, max_age: timedelta = FRESH) -> Actor:
         """The actor `uri`, fetched where unknown or older than `max_age`; one fetch at a time.
@@ -124,9 +170,34 @@ class Remote:
         found = ActorDocument.parse(await self.document(uri))
         if found.id != uri:
             raise Malformed("That address shows another actor.")
+        return await self._keep(found)
+
+    async def _keep(self, found: ActorDocument) -> Actor:
+        """Store an actor whose RSA key can be believed (SEC-S28), and what its server reads."""
         keys.load_public_key(found.public_key)
+        if found.reads is not None:
+            self._hint(host_of(found.id), found.reads)
         async with self.engine.begin() as conn:
             return await store(conn, self.here, found)
+
+    async def reads_rfc9421(self, host: str) -> None:
+        """A host has signed something that way, so it may be answered that way (WIRE-S32)."""
+        if self._hint(host, Scheme.RFC9421):
+            today = self.here.now().date()
+            async with self.engine.begin() as conn:
+                await conn.execute(
+                    sa.update(peers)
+                    .where(peers.c.host == host, _open_to_hints(Scheme.RFC9421, today))
+                    .values(scheme=Scheme.RFC9421, scheme_day=today)
+                )
+
+    def _hint(self, host: str, scheme: Scheme) -> bool:
+        """Remember what a host reads, where nothing was known of it."""
+        today = self.here.now().date()
+        if self.schemes.of(host, today) is not None:
+            return False
+        self.schemes.note(host, scheme, today)
+        return True
 
     def remembered_owner(self, key_id: str) -> Actor | None:
         """Whom the key belonged to when it was last looked up here.
@@ -136,14 +207,15 @@ class Remote:
         return self._owners.get(key_id)
 
     def remember_owner(self, owner: Actor) -> None:
-        """Spare the next look-up of this actor's key."""
-        self._owners[owner.key_id] = owner
+        """Spare the next look-up of this actor's keys."""
+        self._owners.update(dict.fromkeys(owner.key_ids, owner))
         while len(self._owners) > _OWNERS:
             self._owners.popitem(last=False)
 
     def forget_owner(self, owner: Actor) -> None:
         """It is not so any more."""
-        self._owners.pop(owner.key_id, None)
+        for key_id in owner.key_ids:
+            self._owners.pop(key_id, None)
 
     async def key_owner(self, key_id: str, *, refresh: bool = False) -> Actor:
         """The owner of `key_id`, who lists it (WIRE-S18, WIRE-S20, WIRE-S21; SEC-S16, SEC-S17).
@@ -154,20 +226,23 @@ class Remote:
         known = await self._known_owner(key_id)
         if known is not None and not refresh:
             return known
-        if self._failed_lately(key_id):
-            if known is not None:
-                return known
+        now = self.here.now()
+        if known is not None and self._renewed.rests(key_id, now):
+            return known
+        if known is None and self._failed.rests(key_id, now):
             raise Unproven("That key could not be found a moment ago.")
         if refresh:
-            self._remember_failure(key_id)
+            self._renewed.note(key_id, now)
         try:
             async with asyncio.timeout(KEY_SECONDS):
-                return await self._single_flight(key_id, lambda: self._fetch_key(key_id, refresh))
+                owner = await self._single_flight(key_id, lambda: self._fetch_key(key_id, refresh))
         except TimeoutError as error:
             raise Unreachable("timeout") from error
         except (Malformed, NotFound, Unproven) as error:
             self._remember_failure(key_id)
             raise Unproven("Nobody shows that key as their own.") from error
+        self._failed.forget(key_id)
+        return owner
 
     async def _known_owner(self, key_id: str) -> Actor | None:
         async with self.engine.connect() as conn:
@@ -177,28 +252,18 @@ class Remote:
         known = None if refresh else await self._known_owner(key_id)
         if known is not None:
             return known
-        owner_uri = key_id.partition("#")[0]
-        document = await self.document(owner_uri)
-        owner = document.get("owner")
-        if isinstance(owner, str) and "publicKeyPem" in document:  # a bare key document
-            if document.get("id") != key_id:
-                raise Unproven("That address shows another key.")
-            document = await self.document(owner)
+        document = await self._key_document(key_id.partition("#")[0], KEY_CONTEXTS)
+        if (owner := _owner_of_bare_key(document, key_id)) is not None:
+            document = await self._key_document(owner, (AS2,))
+        elif not has_context(document, (AS2,)):
+            raise Malformed("That document has no context we know.")
         found = ActorDocument.parse(document)
-        if found.key_id != key_id:
+        if key_id not in (found.key_id, found.ed25519_id):
             raise Unproven("The owner does not list that key.")
-        keys.load_public_key(found.public_key)
-        async with self.engine.begin() as conn:
-            return await store(conn, self.here, found)
-
-    def _failed_lately(self, key_id: str) -> bool:
-        failed = self._failed.get(key_id)
-        return failed is not None and self.here.now() - failed < KEY_RETRY
+        return await self._keep(found)
 
     def _remember_failure(self, key_id: str) -> None:
-        while len(self._failed) >= _REMEMBERED:
-            self._failed.pop(next(iter(self._failed)))
-        self._failed[key_id] = self.here.now()
+        self._failed.note(key_id, self.here.now())
 
     async def new_inbox(self, inbox: str) -> str | None:
         """Where to send now what an inbox does not take any more, or None (WIRE-Q10).
@@ -240,12 +305,37 @@ class Remote:
         return document.get("type") == "Tombstone"
 
 
+def _owner_of_bare_key(document: Document, key_id: str) -> str | None:
+    """Whose a key says that it is, where the document is a key and no actor (WIRE-S18).
+
+    Raises Unproven: it is another key than the one that was asked for (SEC-S17), or somebody's on
+    another server.
+    """
+    for owner_name, key_name in (("owner", "publicKeyPem"), ("controller", "publicKeyMultibase")):
+        owner = document.get(owner_name)
+        if isinstance(owner, str) and key_name in document:
+            if document.get("id") != key_id or not same_origin(owner, key_id):
+                raise Unproven("That address shows another key.")
+            return owner
+    return None
+
+
+def _open_to_hints(scheme: Scheme, today: date) -> sa.ColumnElement[bool]:
+    """SQL: of a peer nothing else is known that it took itself, and lately (WIRE-S32)."""
+    return sa.or_(
+        peers.c.scheme.is_(None),
+        peers.c.scheme == scheme,
+        peers.c.scheme_day < today - schemes.KEPT,
+    )
+
+
 async def store(conn: AsyncConnection, here: Here, found: ActorDocument) -> Actor:
-    """Keep what an actor's own server says about it.
+    """Keep what an actor's own server says about it; of a stub, the key (WIRE-A21).
 
     Raises Malformed: it claims to be one of ours (SEC-S6, SEC-S19), or its key id is another's.
     """
-    if here.is_local(found.id) or here.is_local(found.key_id):
+    ids = [found.id, found.key_id, *([found.ed25519_id] if found.ed25519_id else [])]
+    if any(here.is_local(each) for each in ids):
         raise Malformed("That actor claims to live here.")
     values = {
         "uri": found.id,
@@ -264,36 +354,48 @@ async def store(conn: AsyncConnection, here: Here, found: ActorDocument) -> Acto
         "key_id": found.key_id,
         "public_key": found.public_key,
         "ed25519": found.ed25519,
-        "fetched_at": here.now(),
+        "ed25519_id": found.ed25519_id,
+        "fetched_at": here.now() if found.whole else None,
     }
-    other = await actor_store.by_key_id(conn, found.key_id)
-    if other is not None and other.uri != found.id:
-        raise Malformed("That key belongs to somebody else.")
+    changes = values if found.whole else {name: values[name] for name in _OF_STUBS}
+    for key_id in ids[1:]:
+        other = await actor_store.by_key_id(conn, key_id)
+        if other is not None and other.uri != found.id:
+            raise Malformed("That key belongs to somebody else.")
     row = (
         await conn.execute(
             insert(actors)
             .values(id=random_uuid(), **values)
-            .on_conflict_do_update(index_elements=["uri"], set_=values, where=~actors.c.local)
+            .on_conflict_do_update(index_elements=["uri"], set_=changes, where=~actors.c.local)
             .returning(*columns())
         )
     ).first()
     if row is None:
         raise Malformed("That actor claims to live here.")
+    await _note_peer(conn, here, found)
+    return Actor.of(row)
+
+
+async def _note_peer(conn: AsyncConnection, here: Here, found: ActorDocument) -> None:
+    """What an actor says that its server reads: wrapped Announces, signatures (FEP-844e)."""
+    today = here.now().date()
+    wrapped = sa.literal(True if found.wrapped else None, sa.Boolean)
+    changes: dict[str, object] = {"wrapped": sa.func.coalesce(wrapped, peers.c.wrapped)}
+    if found.reads is not None:
+        hinted = _open_to_hints(found.reads, today)
+        changes["scheme"] = sa.case((hinted, found.reads), else_=peers.c.scheme)
+        changes["scheme_day"] = sa.case((hinted, today), else_=peers.c.scheme_day)
     await conn.execute(
         insert(peers)
         .values(
-            host=values["host"], next_attempt=here.now(), wrapped=True if found.wrapped else None
+            host=host_of(found.id),
+            next_attempt=here.now(),
+            wrapped=True if found.wrapped else None,
+            scheme=found.reads,
+            scheme_day=today if found.reads else None,
         )
-        .on_conflict_do_update(
-            index_elements=["host"],
-            set_={
-                "wrapped": sa.func.coalesce(
-                    sa.literal(True if found.wrapped else None, sa.Boolean), peers.c.wrapped
-                )
-            },
-        )
+        .on_conflict_do_update(index_elements=["host"], set_=changes)
     )
-    return Actor.of(row)
 
 
 async def close(conn: AsyncConnection, actor_id: UUID) -> None:

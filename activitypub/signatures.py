@@ -1,8 +1,9 @@
-"""HTTP signatures as the fediverse signs (draft-cavage, WIRE 4.1 and 4.2).
+"""HTTP signatures as the fediverse signs (draft-cavage, WIRE 4.1), and what is believed of any.
 
 httpsig lays out the text to sign and nothing more: it would take the algorithm from the header,
 where `hmac-sha256` turns a public key into a password. Which algorithm counts is decided here, by
-the kind of key, and the arithmetic is `cryptography`'s (DESIGN decision 6).
+the kind of key, and the arithmetic is `cryptography`'s (DESIGN decision 6). Signatures of RFC 9421
+are laid out in `message_signatures` and held to the same rules.
 """
 
 import base64
@@ -11,8 +12,7 @@ import hashlib
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
@@ -23,6 +23,19 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512, HashAlgorithm
 
+from activitypub import message_signatures
+from activitypub.claims import (
+    CONTENT_TYPE,
+    MAX_HEADER,
+    Claim,
+    Headers,
+    covered,
+    digest_of,
+    key_id_of,
+    signed_names,
+    to_base64,
+    values,
+)
 from activitypub.keys import PublicKey, weakness_of
 from activitypub.keys import load_public_key as load_public_key
 from kernel import urls
@@ -32,16 +45,10 @@ with warnings.catch_warnings():  # httpsig 1.3.0 asks pkg_resources for its own 
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
     from httpsig.utils import generate_message
 
-Headers = Sequence[tuple[str, str]]  # as they came, in order, unfolded, names in any case
-
-CONTENT_TYPE = "application/activity+json"
 WINDOW = timedelta(minutes=60)  # WIRE-S13
 REPLAY_WINDOW = 2 * WINDOW
 
-_MAX_HEADER = 8 * 1024
-_MAX_SIGNED = 32
 _TARGET, _CREATED, _EXPIRES = "(request-target)", "(created)", "(expires)"
-_ONCE = frozenset({"host", "date", "digest", "content-digest", "content-type", "content-length"})
 _PARAMETER = re.compile(
     r'\s*(?P<name>[A-Za-z]+)\s*=\s*(?:"(?P<quoted>[^"\\]*)"|(?P<bare>[^\s,"]+))\s*(?:,|\Z)'
 )
@@ -50,26 +57,13 @@ _HASHES: Mapping[str, tuple[HashAlgorithm, ...]] = {
     "rsa-sha512": (SHA512(),),
     "hs2019": (SHA256(), SHA512()),
     "ed25519": (),
+    message_signatures.RSA: (SHA256(),),
+    "": (SHA256(),),  # RFC 9421 that names none
 }
+_CAVAGE = frozenset({"rsa-sha256", "rsa-sha512", "hs2019", "ed25519"})
 _BY_KEY = "hs2019"  # the key decides (WIRE-S10)
+_OF_ED25519 = frozenset({"ed25519", _BY_KEY, ""})
 _DIGESTS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a Signature header says, before any of it is believed."""
-
-    key_id: str
-    algorithm: str
-    headers: tuple[str, ...]  # lower-case names, in the order signed
-    signature: bytes
-    created: int | None = None  # seconds since 1970
-    expires: int | None = None
-
-
-def digest_of(body: bytes) -> str:
-    """What the Digest header says of a body (WIRE-S4)."""
-    return f"SHA-256={_base64(hashlib.sha256(body).digest())}"
 
 
 def sign(
@@ -97,14 +91,14 @@ def sign(
     if body is not None:
         headers["Digest"] = digest or digest_of(body)
         signed.append("digest")
-    covered = dict(headers)
+    known = dict(headers)
     if method.upper() == "POST":
-        covered["Content-Type"] = CONTENT_TYPE
+        known["Content-Type"] = CONTENT_TYPE
         signed.append("content-type")
     message = generate_message(
-        signed, covered, host=asked.netloc, method=method, path=asked.path_and_query
+        signed, known, host=asked.netloc, method=method, path=asked.path_and_query
     )
-    signature = _base64(key.sign(message, PKCS1v15(), SHA256()))
+    signature = to_base64(key.sign(message, PKCS1v15(), SHA256()))
     headers["Signature"] = (
         f'keyId="{key_id}",algorithm="rsa-sha256",headers="{" ".join(signed)}",'
         f'signature="{signature}"'
@@ -113,27 +107,23 @@ def sign(
 
 
 def parse(headers: Headers) -> Claim:
-    """Read the one Signature header, leniently as to form (WIRE-S10).
+    """Read the one signature of a request; draft-cavage is read leniently as to form (WIRE-S10).
 
+    Which of the two kinds it is says the Signature-Input header, so one request cannot carry both.
     Raises Unproven: there is none, or two (SEC-S11), or it leaves out or repeats something.
     """
-    found = _values(headers, "signature")
+    if values(headers, "signature-input"):
+        return message_signatures.parse(headers)
+    found = values(headers, "signature")
     if len(found) != 1:
         raise Unproven("There must be exactly one signature.")
-    if _values(headers, "signature-input"):
-        raise Unproven("This kind of signature is not read here yet.")
     given = _parameters(found[0])
     algorithm = given.get("algorithm", _BY_KEY).lower()
-    if algorithm not in _HASHES:
+    if algorithm not in _CAVAGE:
         raise Unproven("That signature algorithm is not read here.")
-    key_id = given.get("keyid", "")
-    if not 0 < len(key_id) <= urls.MAX_LENGTH or not key_id.isascii() or not key_id.isprintable():
-        raise Unproven("The signature names no key.")
-    names = tuple(
+    names = signed_names(
         given.get("headers", _CREATED if algorithm == _BY_KEY else "date").lower().split()
     )
-    if not 0 < len(names) <= _MAX_SIGNED or len(set(names)) != len(names):
-        raise Unproven("The list of what is signed cannot be read.")
     try:
         signature = base64.b64decode(given.get("signature", ""), validate=True)
     except (binascii.Error, ValueError) as error:
@@ -141,7 +131,7 @@ def parse(headers: Headers) -> Claim:
     if not signature:
         raise Unproven("The signature is empty.")
     return Claim(
-        key_id=key_id,
+        key_id=key_id_of(given.get("keyid")),
         algorithm=algorithm,
         headers=names,
         signature=signature,
@@ -159,43 +149,72 @@ def verify(
     headers: Headers,
     body: bytes,
     now: datetime,
-    hosts: Collection[str],
+    origin: str,
 ) -> None:
     """Returns if the key's owner sent exactly this, to us, within the hour (WIRE-S11 to WIRE-S15).
 
-    `path` is the request target as it came, with its query. `hosts` are our names, with a port
-    where it is not the default.
+    `path` is the request target as it came, with its query. `origin` is ours: whom a request was
+    signed for is held against it, and never against what the request says of itself (WIRE-S33).
 
     Raises Unproven: something needed is not signed, stale, meant for others, or does not match.
     """
     if weakness := weakness_of(public_key):
         raise Unproven(f"That key is not safe to believe: {weakness}.")
-    _check_coverage(claim, needs_digest=bool(body) or method.upper() not in ("GET", "HEAD"))
-    covered = {_CREATED: str(claim.created), _EXPIRES: str(claim.expires)}
-    for name in claim.headers:
-        if not name.startswith("("):
-            covered[name] = _covered(headers, name)
-    host = covered["host"]
-    if host.lower() not in hosts:
+    needs_digest = bool(body) or method.upper() not in ("GET", "HEAD")
+    if needs_digest and not {"digest", "content-digest"} & set(claim.headers):
+        raise Unproven("The digest of the body must be signed.")
+    if claim.is_rfc9421:
+        _check_components(claim, path)
+    else:
+        _check_coverage(claim)
+    named = {name: covered(headers, name) for name in claim.headers if name[0] not in "(@"}
+    if "host" in named and named["host"].lower() != origin.partition("://")[2]:
         raise Unproven("That was signed for another server.")
-    _check_clock(claim, covered.get("date"), now)
+    _check_clock(claim, named.get("date"), now)
     _check_digests(headers, body)
-    for target in dict.fromkeys((path, path.partition("?")[0])):  # WIRE-S12
-        try:
-            message: bytes = generate_message(
-                claim.headers, covered, host=host, method=method, path=target
-            )
-        except UnicodeEncodeError as error:
-            raise Unproven("What is signed is not plain text.") from error
-        if _holds(public_key, claim, message):
-            return
-    raise Unproven("The signature does not match.")
+    if claim.is_rfc9421:
+        texts = [
+            message_signatures.base(claim, method=method, origin=origin, path=path, headers=headers)
+        ]
+    else:
+        targets = dict.fromkeys((path, path.partition("?")[0]))  # WIRE-S12
+        texts = [_text(claim, named, method, target) for target in targets]
+    if not any(_holds(public_key, claim, text) for text in texts):
+        raise Unproven("The signature does not match.")
 
 
-def _check_coverage(claim: Claim, *, needs_digest: bool) -> None:
+def _text(claim: Claim, named: Mapping[str, str], method: str, target: str) -> bytes:
+    """The bytes that a draft-cavage signature signs."""
+    known = {**named, _CREATED: str(claim.created), _EXPIRES: str(claim.expires)}
+    try:
+        made: bytes = generate_message(
+            claim.headers, known, host=named["host"], method=method, path=target
+        )
+    except UnicodeEncodeError as error:
+        raise Unproven("What is signed is not plain text.") from error
+    return made
+
+
+def _check_components(claim: Claim, path: str) -> None:
+    """What a signature of RFC 9421 must cover: method, whole target, time (WIRE-S33)."""
+    signed = set(claim.headers)
+    whole = message_signatures.TARGET in signed
+    by_parts = message_signatures.PATH in signed and (
+        message_signatures.QUERY in signed or "?" not in path
+    )
+    if message_signatures.METHOD not in signed or not (whole or by_parts):
+        raise Unproven("The method and the whole target must be signed.")
+    if not whole and not {message_signatures.AUTHORITY, "host"} & signed:
+        raise Unproven("The server it is for must be signed.")
+    if claim.created is None:
+        raise Unproven("The time of sending must be signed.")
+
+
+def _check_coverage(claim: Claim) -> None:
+    """What a signature of draft-cavage must cover (WIRE-S11)."""
     signed = set(claim.headers)
     pseudo = {name for name in signed if name.startswith("(")}
-    if not pseudo <= {_TARGET, _CREATED, _EXPIRES}:
+    if not pseudo <= {_TARGET, _CREATED, _EXPIRES} or any(name[0] == "@" for name in signed):
         raise Unproven("Something is signed that is not known here.")
     if not {_TARGET, "host"} <= signed:
         raise Unproven("The request target and the host must be signed.")
@@ -207,8 +226,6 @@ def _check_coverage(claim: Claim, *, needs_digest: bool) -> None:
         raise Unproven("A time is signed that is not given.")
     if not {"date", _CREATED} & signed:
         raise Unproven("The time of sending must be signed.")
-    if needs_digest and not {"digest", "content-digest"} & signed:
-        raise Unproven("The digest of the body must be signed.")
 
 
 def _check_clock(claim: Claim, date: str | None, now: datetime) -> None:
@@ -217,7 +234,7 @@ def _check_clock(claim: Claim, date: str | None, now: datetime) -> None:
         if date is not None:
             sent = parsedate_to_datetime(date)
             moments.append(sent if sent.tzinfo else sent.replace(tzinfo=UTC))
-        if _CREATED in claim.headers and claim.created is not None:
+        if claim.created is not None and (claim.is_rfc9421 or _CREATED in claim.headers):
             moments.append(datetime.fromtimestamp(claim.created, UTC))
         expired = claim.expires is not None and datetime.fromtimestamp(claim.expires, UTC) < now
         if any(abs(now - moment) > WINDOW for moment in moments):
@@ -231,18 +248,18 @@ def _check_clock(claim: Claim, date: str | None, now: datetime) -> None:
 def _check_digests(headers: Headers, body: bytes) -> None:
     """Every digest given must be right, and SHA-256 among them (SEC-S14)."""
     for name in ("digest", "content-digest"):
-        if not (values := _values(headers, name)):
+        if not (given := values(headers, name)):
             continue
-        if len(values) > 1:
+        if len(given) > 1:
             raise Unproven("There are two digests.")
-        listed = [part.strip().partition("=") for part in values[0].split(",")]
+        listed = [part.strip().partition("=") for part in given[0].split(",")]
         kinds = [kind.lower() for kind, _, _ in listed]
         if "sha-256" not in kinds:
             raise Unproven("There must be a SHA-256 digest.")
         for kind, (_, _, value) in zip(kinds, listed, strict=True):
             if kind not in _DIGESTS:
                 raise Unproven("That kind of digest is not read here.")
-            expected = _base64(_DIGESTS[kind](body).digest())
+            expected = to_base64(_DIGESTS[kind](body).digest())
             if value != (expected if name == "digest" else f":{expected}:"):
                 raise Unproven("The digest does not match the body.")
 
@@ -250,7 +267,7 @@ def _check_digests(headers: Headers, body: bytes) -> None:
 def _holds(key: PublicKey, claim: Claim, message: bytes) -> bool:
     """Whether the signature holds by an algorithm that the key and the claim agree on."""
     if isinstance(key, Ed25519PublicKey):
-        return claim.algorithm in ("ed25519", _BY_KEY) and _passes(
+        return claim.algorithm in _OF_ED25519 and _passes(
             lambda: key.verify(claim.signature, message)
         )
     return any(
@@ -270,7 +287,7 @@ def _passes(check: Callable[[], None]) -> bool:
 def _parameters(text: str) -> dict[str, str]:
     given: dict[str, str] = {}
     position = 0
-    while position < len(text) <= _MAX_HEADER:
+    while position < len(text) <= MAX_HEADER:
         match = _PARAMETER.match(text, position)
         if match is None or (name := match["name"].lower()) in given:
             break
@@ -287,24 +304,6 @@ def _seconds(text: str | None) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise Unproven("A time in the signature is no number.")
     return int(text)
-
-
-def _values(headers: Headers, name: str) -> list[str]:
-    return [value.strip(" \t") for given, value in headers if given.lower() == name]
-
-
-def _covered(headers: Headers, name: str) -> str:
-    values = _values(headers, name)
-    if not values or (len(values) > 1 and name in _ONCE):
-        raise Unproven("A signed header is missing, or there twice.")
-    value = ", ".join(values)
-    if "\n" in value or "\r" in value:
-        raise Unproven("A signed header is broken.")
-    return value
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 class Replays:

@@ -12,10 +12,13 @@ from typing import Self
 from activitypub.jsontext import Json
 from kernel.errors import Malformed
 from kernel.schema.actors import ActorKind
+from kernel.schema.federation import Scheme
 from kernel.urls import host_of, same_origin
 
 AS2 = "https://www.w3.org/ns/activitystreams"
 PUBLIC = f"{AS2}#Public"
+RFC_9421 = "https://datatracker.ietf.org/doc/html/rfc9421"
+RFC_9421_ED25519 = f"{RFC_9421}#name-eddsa-using-curve-edwards25"  # as FEP-844e lists them
 _PUBLIC_SPELLINGS = {PUBLIC, "as:Public", "Public"}  # WIRE-B3
 
 MAX_RECIPIENTS = 1000
@@ -267,7 +270,10 @@ class ActorDocument:
     key_id: str
     public_key: str
     ed25519: str | None
+    ed25519_id: str | None = None
     wrapped: bool  # says that it reads FEP-1b12 Announces (FEP-844e)
+    reads: Scheme | None = None  # the best signatures that it says its server reads (WIRE-S32)
+    whole: bool = True  # not only what is needed for its key (WIRE-A21)
 
     @classmethod
     def parse(cls, document: Document) -> Self:
@@ -295,6 +301,7 @@ class ActorDocument:
         url = _link(document.get("url"))
         moderators = id_of(document.get("attributedTo")) or id_of(document.get("moderators"))
         followers = id_of(document.get("followers"))
+        ed25519_id, ed25519 = _ed25519(document, actor_id)
         return cls(
             id=actor_id,
             kind=kind,
@@ -311,26 +318,37 @@ class ActorDocument:
             locked=document.get("manuallyApprovesFollowers") is True,
             key_id=key_id,
             public_key=text_of(key.get("publicKeyPem"), 16 * 1024),
-            ed25519=_ed25519(document, actor_id),
-            wrapped=_implements(document, "1b12"),
+            ed25519=ed25519,
+            ed25519_id=ed25519_id,
+            wrapped=_implements(document, "/1b12"),
+            reads=_reads(document, has_ed25519=ed25519 is not None),
+            whole="outbox" in document,
         )
 
 
-def _ed25519(document: Document, actor_id: str) -> str | None:
-    """The first Multikey the actor lists as its own (FEP-521a)."""
+def _ed25519(document: Document, actor_id: str) -> tuple[str | None, str | None]:
+    """Id and text of the first Ed25519 Multikey that the actor lists as its own (FEP-521a)."""
     methods = document.get("assertionMethod")
     for method in methods if isinstance(methods, list) else [methods]:
         if isinstance(method, dict) and method.get("controller") == actor_id:
-            found = text_of(method.get("publicKeyMultibase"), 200)
-            if found.startswith("z6Mk"):
-                return found
-    return None
+            key_id, found = id_of(method), text_of(method.get("publicKeyMultibase"), 200)
+            if found.startswith("z6Mk") and key_id and same_origin(key_id, actor_id):
+                return key_id, found
+    return None, None
 
 
-def _implements(document: Document, fep: str) -> bool:
+def _reads(document: Document, *, has_ed25519: bool) -> Scheme | None:
+    if not _implements(document, RFC_9421):
+        return None
+    if has_ed25519 and _implements(document, RFC_9421_ED25519):
+        return Scheme.ED25519
+    return Scheme.RFC9421
+
+
+def _implements(document: Document, end: str) -> bool:
     generator = document.get("generator")
     features = generator.get("implements") if isinstance(generator, dict) else None
     return any(
-        isinstance(feature, dict) and text_of(feature.get("href"), MAX_URI).endswith(f"/{fep}")
+        isinstance(feature, dict) and text_of(feature.get("href"), MAX_URI).endswith(end)
         for feature in (features if isinstance(features, list) else [])
     )

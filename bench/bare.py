@@ -27,6 +27,7 @@ from jinja2 import DictLoader, Environment
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from activitypub import signatures
+from activitypub.claims import CONTENT_TYPE
 from kernel.clock import utcnow
 from kernel.schema.tables import actors, posts, threads
 
@@ -111,7 +112,7 @@ class Sender:
     async def _post(self, target: str, body: bytes) -> None:
         assert self._key is not None
         headers = signatures.sign(self._key, "http://bare/#key", "POST", target, utcnow(), body)
-        headers["Content-Type"] = signatures.CONTENT_TYPE
+        headers["Content-Type"] = CONTENT_TYPE
         async with self._session.post(target, data=body, headers=headers) as response:
             await response.read()
 

@@ -57,6 +57,7 @@ class Row:
             "activity_uri": self.activity_uri,
             "signer_uri": self.signer.uri,
             "public_key": self.signer.public_key,
+            "ed25519": self.signer.ed25519 or "",
             "body": self.body,
             "plain": self.plain,
         }
@@ -131,6 +132,7 @@ _KEPT = Rows(
     activity_uri=sa.Text,
     signer_uri=sa.Text,
     public_key=sa.Text,
+    ed25519=sa.Text,
     body=sa.LargeBinary,
     plain=sa.Boolean,
 )
@@ -149,6 +151,7 @@ def _keep() -> sa.Executable:
         .join(actors, actors.c.uri == _KEPT.c.signer_uri)
         .where(
             actors.c.public_key == _KEPT.c.public_key,
+            sa.func.coalesce(actors.c.ed25519, "") == _KEPT.c.ed25519,
             actors.c.state != ActorState.SUSPENDED,
             ~blocked,
         )

@@ -6,8 +6,9 @@ Nothing is fetched here but the key, at most once and for at most four seconds.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from activitypub import jsontext, keys, signatures
+from activitypub import jsontext, signatures
 from activitypub.actors import Actor
+from activitypub.claims import Claim
 from activitypub.client import Unreachable
 from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
@@ -56,7 +57,7 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
             return
         await _refuse_blocked(intake, signer_host)
     try:
-        signer = await _prove(here, remote, claim, request)
+        signer = await prove(here, remote, claim, request)
     except Gone:
         if activity.kind == "Delete" and activity.object == activity.actor:
             return  # WIRE-S16: nothing of theirs can be here
@@ -71,6 +72,8 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
     except Stale as error:
         raise Busy("The key has just changed. Try again.", retry_after=1) from error
     remote.remember_owner(signer)
+    if claim.is_rfc9421:
+        await remote.reads_rfc9421(signer.host)
 
 
 async def _kept_at_once(
@@ -78,7 +81,7 @@ async def _kept_at_once(
     here: Here,
     remote: Remote,
     owner: Actor,
-    claim: signatures.Claim,
+    claim: Claim,
     activity: Activity,
     request: Request,
 ) -> bool:
@@ -133,29 +136,32 @@ def _is_plain(here: Here, activity: Activity) -> bool:
     return parent is not None and here.is_local(parent)
 
 
-async def _prove(here: Here, remote: Remote, claim: signatures.Claim, request: Request) -> Actor:
-    """The owner of the key that signed. On a mismatch the key is read anew once (WIRE-S20)."""
+async def prove(here: Here, remote: Remote, claim: Claim, request: Request) -> Actor:
+    """The owner of the key that signed. On a mismatch the key is read anew once (WIRE-S20).
+
+    Raises Unproven. Raises Gone: the owner is. Raises Unreachable, TooMany: the key cannot be had.
+    """
     owner = await remote.key_owner(claim.key_id)
     try:
         _verify(here, claim, owner, request)
     except Unproven:
         remote.forget_owner(owner)
         renewed = await remote.key_owner(claim.key_id, refresh=True)
-        if renewed.public_key == owner.public_key:
+        if (renewed.public_key, renewed.ed25519) == (owner.public_key, owner.ed25519):
             raise
         _verify(here, claim, renewed, request)
         return renewed
     return owner
 
 
-def _verify(here: Here, claim: signatures.Claim, owner: Actor, request: Request) -> None:
+def _verify(here: Here, claim: Claim, owner: Actor, request: Request) -> None:
     signatures.verify(
         claim,
-        keys.load_public_key(owner.public_key),
+        owner.key(claim.key_id),
         method=request.method,
         path=request.path,
         headers=request.headers,
         body=request.body,
         now=here.now(),
-        hosts=(here.host,),
+        origin=here.origin,
     )

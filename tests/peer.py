@@ -10,9 +10,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from activitypub import signatures
-from activitypub.keys import KeyPair, generate
+from activitypub import message_signatures, signatures
+from activitypub.keys import KeyPair, ed25519_id, generate
 from kernel.clock import utcnow
+from kernel.schema.federation import Scheme
 from tests.nodes import Names, Node
 
 AS2 = "https://www.w3.org/ns/activitystreams"
@@ -56,6 +57,32 @@ class Person:
             **self.extra,
         }
 
+    def multikey(self, key_id: str | None = None) -> Document:
+        """Its Ed25519 key, as an actor lists it."""
+        return {
+            "id": key_id or ed25519_id(self.uri),
+            "type": "Multikey",
+            "controller": self.uri,
+            "publicKeyMultibase": self.keys.ed25519_multibase,
+        }
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A POST as it came to a peer, and how it was signed."""
+
+    kind: str
+    path: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def kind_of_signature(headers: Mapping[str, str]) -> str:
+    """How a request is signed: a word of `Scheme`, or nothing."""
+    if "Signature-Input" in headers:
+        return "ed25519" if 'alg="ed25519"' in headers["Signature-Input"] else "rfc9421"
+    return "cavage" if "Signature" in headers else ""
+
 
 @dataclass
 class Peer:
@@ -73,6 +100,11 @@ class Peer:
     headers: dict[str, str] = field(default_factory=dict)  # sent with every answer to a post
     nodeinfo_status: int = 200
     nodeinfo_links: Document | None = None  # what stands there instead of what is true
+    reads: set[str] | None = None  # how a POST may be signed, where it looks
+    shows_to: set[str] | None = None  # and a GET
+    refuses_with: int = 401
+    posted: list[Posted] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)  # how each GET of a document was signed
     at_post: Callable[[], Awaitable[None]] | None = None  # awaited before a post is answered
     _runner: web.AppRunner | None = None
     _session: aiohttp.ClientSession | None = None
@@ -114,7 +146,10 @@ class Peer:
 
     async def _show(self, request: web.Request) -> web.Response:
         self.fetched.append(request.path)
-        shown = self.shown.get(request.path)
+        self.asked.append(kind := kind_of_signature(request.headers))
+        if self.shows_to is not None and kind not in self.shows_to:
+            return web.Response(status=self.refuses_with)
+        shown = self.shown.get(request.path_qs, self.shown.get(request.path))
         if shown is None:
             return web.Response(status=404)
         if isinstance(shown, int):
@@ -128,6 +163,10 @@ class Peer:
             await self.at_post()
         status = self.answers.pop(0) if self.answers else 202
         body = await request.read()
+        kind = kind_of_signature(request.headers)
+        self.posted.append(Posted(kind, request.path, list(request.headers.items()), body))
+        if self.reads is not None and kind not in self.reads:
+            return web.Response(status=self.refuses_with, headers=self.headers)
         if status != 202:  # as some servers do, it quotes what it refuses
             return web.Response(status=status, headers=self.headers, body=body)
         self.raw.append(body)
@@ -190,19 +229,24 @@ class Peer:
         date: datetime | None = None,
         headers: Mapping[str, str] | None = None,
         key_id: str | None = None,
+        scheme: Scheme = Scheme.CAVAGE,
     ) -> int:
         """POST to a node, signed as `signer`; the status comes back."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         sent = {"Content-Type": AP, "Host": node.name}
         if signer is not None:
-            sent |= signatures.sign(
-                signer.keys.rsa,
-                key_id or signer.key_id,
-                "POST",
-                f"{node.origin}{path}",
-                date or node.clock() or utcnow(),
-                body,
-            )
+            at, url = date or node.clock() or utcnow(), f"{node.origin}{path}"
+            if scheme is Scheme.CAVAGE:
+                sent |= signatures.sign(
+                    signer.keys.rsa, key_id or signer.key_id, "POST", url, at, body
+                )
+            elif scheme is Scheme.RFC9421:
+                sent |= message_signatures.sign(
+                    signer.keys.rsa, key_id or signer.key_id, "POST", url, at, body
+                )
+            else:
+                key_id = key_id or ed25519_id(signer.uri)
+                sent |= message_signatures.sign(signer.keys.ed25519, key_id, "POST", url, at, body)
         sent |= headers or {}
         assert self._session is not None
         async with self._session.post(

@@ -49,6 +49,7 @@ actors = table(
     sa.Column("key_id", sa.Text, nullable=False),
     sa.Column("public_key", sa.Text, nullable=False),  # SPKI PEM
     sa.Column("ed25519", sa.Text),  # Multikey, FEP-521a
+    sa.Column("ed25519_id", sa.Text),  # the id it is listed under
     sa.Column("state", sa.Text, nullable=False, server_default=ActorState.ACTIVE.value),
     sa.Column("since", sa.Date),  # ours: the month
     sa.Column("closes_on", sa.Date),  # ours: drawn at random when the member leaves
@@ -63,6 +64,11 @@ actors = table(
     ),
     sa.Index("ix_actors_host_handle", "host", sa.text("lower(handle)")),
     sa.Index("ix_actors_key_id", "key_id"),
+    sa.Index(
+        "ix_actors_ed25519_id",
+        "ed25519_id",
+        postgresql_where=sa.text("ed25519_id IS NOT NULL"),
+    ),
     sa.Index(
         "ix_actors_groups",
         sa.text("lower(name)"),
@@ -79,6 +85,9 @@ actor_keys = table(
         "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
     ),
     sa.Column("sealed", sa.LargeBinary, nullable=False),  # both private halves, by the node key
+    sa.Column("earlier", sa.LargeBinary),  # those before, until others know the new ones;
+    sa.Column("until", sa.BigInteger),  # the last delivery they sign (WIRE-S22)
+    sa.Index("ix_actor_keys_until", "until", postgresql_where=sa.text("until IS NOT NULL")),
 )
 
 departures = table(

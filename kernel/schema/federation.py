@@ -15,6 +15,14 @@ class ReceivedState(StrEnum):
     PARKED = "parked"  # broke the handler too often; waits for a person
 
 
+class Scheme(StrEnum):
+    """How a request is signed; the last two are both RFC 9421."""
+
+    CAVAGE = "cavage"  # draft-cavage, with RSA: what everybody reads
+    RFC9421 = "rfc9421"  # with RSA
+    ED25519 = "ed25519"
+
+
 activities = table(
     "activities",
     Side.PERSONA,
@@ -73,6 +81,9 @@ peers = table(
     sa.Column("lease", sa.Uuid),
     sa.Column("refusal", sa.Text, nullable=False, server_default=""),  # the last one, for the admin
     sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("scheme", sa.Text),  # which signatures it reads; null: not known
+    sa.Column("scheme_day", sa.Date),  # and since when (WIRE-S32)
+    one_of("scheme", "scheme", Scheme),
 )
 
 deliveries = table(

@@ -103,7 +103,7 @@ async def test_a_name_leads_to_its_port_and_the_host_header_stays(made: Made) ->
         headers=heard.headers,
         body=b"",
         now=utcnow(),
-        hosts=("alder.test",),
+        origin="http://alder.test",
     )
 
 
@@ -125,7 +125,7 @@ async def test_a_post_is_what_was_signed(made: Made) -> None:
         headers=heard.headers,
         body=heard.body,
         now=utcnow(),
-        hosts=(f"alder.test:{server.port}",),
+        origin=f"http://alder.test:{server.port}",
     )
 
 

@@ -19,7 +19,8 @@ from httpsig.verify import HeaderVerifier
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activitypub import keys, signatures
+from activitypub import claims, keys, signatures
+from activitypub.claims import Claim
 from activitypub.keys import PublicKey
 from activitypub.signatures import Replays
 from kernel.errors import Malformed, Unproven
@@ -80,7 +81,7 @@ def check(
     path: str | None = None,
     headers: list[tuple[str, str]] | None = None,
     now: datetime = NOW,
-) -> signatures.Claim:
+) -> Claim:
     """What the inbox does with `post`."""
     headers = post.headers() if headers is None else headers
     claim = signatures.parse(headers)
@@ -92,7 +93,7 @@ def check(
         headers=headers,
         body=post.body if body is None else body,
         now=now,
-        hosts=("birch.example",),
+        origin="https://birch.example",
     )
     return claim
 
@@ -108,7 +109,7 @@ def ours(method: str, url: str, body: bytes | None) -> quirks.Request:
     """A request signed by us, as a peer gets it."""
     headers = signatures.sign(PAIR.rsa, KEY_ID, method, url, NOW, body)
     if method == "POST":
-        headers["Content-Type"] = signatures.CONTENT_TYPE
+        headers["Content-Type"] = claims.CONTENT_TYPE
     return quirks.Request(
         method=method,
         path=url.partition("birch.example")[2],
@@ -175,7 +176,7 @@ def test_httpsig_reads_what_we_sign() -> None:
 
 def test_what_we_sign_we_believe() -> None:
     made = signatures.sign(PAIR.rsa, KEY_ID, "POST", "https://birch.example/inbox?x=1", NOW, BODY)
-    headers = [*made.items(), ("Content-Type", signatures.CONTENT_TYPE)]
+    headers = [*made.items(), ("Content-Type", claims.CONTENT_TYPE)]
     claim = check(Post(path="/inbox?x=1"), headers=headers)
     assert (claim.key_id, claim.algorithm) == (KEY_ID, "rsa-sha256")
     assert refused(Post(), headers=[*made.items(), ("Content-Type", "text/plain")])
@@ -194,7 +195,7 @@ def test_a_fetch_needs_no_digest() -> None:
         headers=headers,
         body=b"",
         now=NOW,
-        hosts=("birch.test:81",),
+        origin="http://birch.test:81",
     )
 
 
