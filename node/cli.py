@@ -30,9 +30,11 @@ app = typer.Typer(
 account = typer.Typer(help="Ways to log in.", no_args_is_help=True)
 group = typer.Typer(help="Support groups.", no_args_is_help=True)
 domain = typer.Typer(help="Other servers this node does not talk with.", no_args_is_help=True)
+keys = typer.Typer(help="What people and groups here sign with.", no_args_is_help=True)
 app.add_typer(account, name="account")
 app.add_typer(group, name="group")
 app.add_typer(domain, name="domain")
+app.add_typer(keys, name="keys")
 
 safekeeping.add_to(app)
 
@@ -205,6 +207,25 @@ def domain_unblock(
 def domain_list(data_dir: DataDir = None) -> None:
     """Print the blocked domains, a line each."""
     _on_node(data_dir, commands.list_domains)
+
+
+@keys.command("rotate", epilog="Example: hearthold keys rotate --actor sleep")
+def keys_rotate(
+    actor: Annotated[
+        str, typer.Option(help="The name of a person, group or desk.", show_default=False)
+    ] = "",
+    everyone: Annotated[
+        bool, typer.Option("--all", help="Everybody who speaks here, and the node itself.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Give somebody new keys, after a leak for example, and tell other servers.
+
+    They are told under the old keys, which are kept until all of them know.
+    """
+    if bool(actor) is everyone:
+        end("Say for whom: --actor NAME, or --all.", REFUSED)
+    _on_node(data_dir, lambda node: commands.rotate_keys(node, actor=actor))
 
 
 @app.command(epilog="Example: hearthold seed --posts 50000 --personas 5000 --groups 200")

@@ -14,7 +14,7 @@ from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
 from members import accounts, invitations
 from moderation import domains
-from node import seeding
+from node import rotation, seeding
 from node.logs import escaped
 from node.opening import Opened
 from node.serve import ADMINISTRATOR
@@ -115,11 +115,31 @@ async def list_domains(node: Opened) -> Sequence[str]:
     return lines or ["No domain is blocked."]
 
 
-async def seed(node: Opened, size: seeding.Size, *, seed: int, more: bool) -> Sequence[str]:
-    """A made-up community, with a bar on standard error where that is a terminal.
+async def rotate_keys(node: Opened, *, actor: str) -> Sequence[str]:
+    """New keys for one of those who speak here, or for all where none is named.
 
-    Raises Conflict: the node has posts already, and `more` was not asked for.
+    Raises NotFound: nobody of that name speaks here.
     """
+    pool = Pool()
+    try:
+        if actor:
+            handle = actor.removeprefix("@").partition("@")[0]
+            address = await rotation.rotate_one(node.engine, node.here, pool, handle)
+            return [f"{address} has new keys."]
+        with _bars() as bars:
+            task = bars.add_task("keys", total=None)
+
+            def show(done: int, total: int) -> None:
+                bars.update(task, completed=done, total=total)
+
+            count = await rotation.rotate_all(node.engine, node.here, pool, show)
+    finally:
+        await pool.close()
+    return [f"{count} have new keys."]
+
+
+def _bars() -> Progress:
+    """Bars on standard error, where that is a terminal."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:>12}"),
@@ -127,7 +147,15 @@ async def seed(node: Opened, size: seeding.Size, *, seed: int, more: bool) -> Se
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+async def seed(node: Opened, size: seeding.Size, *, seed: int, more: bool) -> Sequence[str]:
+    """A made-up community, with a bar on standard error where that is a terminal.
+
+    Raises Conflict: the node has posts already, and `more` was not asked for.
+    """
+    with _bars() as bars:
         tasks = {}
 
         def show(what: str, done: int, total: int) -> None:

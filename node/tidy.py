@@ -5,12 +5,13 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activitypub import rotation
 from groups import closing
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import activities, deliveries, posts, received, tombstones
+from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import node
+from members import node, order
 from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
@@ -50,6 +51,9 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         )
     while await _drop_old_deliveries(engine, today):
         pass
+    async with engine.begin() as conn:
+        if await rotation.forget_earlier(conn):
+            await order.call(conn, actor_keys)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:
