@@ -23,6 +23,7 @@ from groups.posts import Post
 from inbox import bodies
 from inbox.collections import announced, count_followers, posts_of
 from inbox.intake import Intake
+from inbox.readers import headers_of, may_read_all, response_to, signed_only
 from inbox.receive import Request, receive
 from kernel.errors import Gone, Malformed, NotFound, UnsupportedMedia
 from kernel.schema.actors import ActorKind, ActorState
@@ -76,10 +77,7 @@ async def post_inbox(request: web.Request) -> web.Response:
         Request(
             method=request.method,
             path=request.raw_path,
-            headers=[
-                (name.decode("latin-1"), value.decode("latin-1"))
-                for name, value in request.raw_headers
-            ],
+            headers=headers_of(request),
             body=body,
         ),
     )
@@ -121,12 +119,20 @@ async def get_person(request: web.Request) -> web.Response:
     except Gone:
         uri = f"{request.app[HERE].origin}{_base(request)}"
         return document_response(documents.tombstone(uri, "Person"), status=410)
-    return document_response(documents.actor(found))
+    return await _actor_response(request, documents.actor(found))
+
+
+async def _actor_response(request: web.Request, document: dict[str, Json]) -> web.Response:
+    """An actor, or its key and no more where only servers that sign may read (WIRE-A21)."""
+    whole = await may_read_all(request)
+    response = document_response(document if whole else documents.stub(document))
+    return response_to(request, response)
 
 
 async def get_desk(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as conn:
-        return document_response(documents.actor(await _desk(conn, request)))
+        found = await _desk(conn, request)
+    return await _actor_response(request, documents.actor(found))
 
 
 async def _desk(conn: AsyncConnection, request: web.Request) -> Actor:
@@ -152,7 +158,7 @@ async def get_group(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as conn:
         group = await _group(conn, request)
     closed = group.settings is not None and group.settings.posts is Posts.APPROVED
-    return document_response(documents.actor(group.actor, desk_closed_posting=closed))
+    return await _actor_response(request, documents.actor(group.actor, desk_closed_posting=closed))
 
 
 async def get_moderators(request: web.Request) -> web.Response:
@@ -294,22 +300,25 @@ DOCUMENTS = {
     "/": get_instance,
     "/u/{name}": get_person,
     "/g/{name}": get_group,
-    "/p/{id}": get_post,
-    "/t/{id}": get_thread,
+    "/p/{id}": signed_only(get_post),
+    "/t/{id}": signed_only(get_thread),
 }
 """Addresses that are a page for a browser and a document for a server."""
 
 
 def routes() -> list[web.RouteDef]:
     """Addresses that only servers use."""
+    collections = [
+        ("/g/{name}/moderators", get_moderators),
+        *((f"{path}/followers", get_followers) for path in _ACTORS),
+        *((f"{path}/outbox", get_outbox) for path in _ACTORS),
+        ("/g/{name}/featured", get_empty),
+        ("/g/{name}/following", get_empty),
+        ("/p/{id}/replies", get_replies),
+        ("/a/{id}", get_activity),
+    ]
     return [
         *(web.post(f"{path}/inbox", post_inbox) for path in _ACTORS),
         web.get("/desk/{name}", get_desk),
-        web.get("/g/{name}/moderators", get_moderators),
-        *(web.get(f"{path}/followers", get_followers) for path in _ACTORS),
-        *(web.get(f"{path}/outbox", get_outbox) for path in _ACTORS),
-        web.get("/g/{name}/featured", get_empty),
-        web.get("/g/{name}/following", get_empty),
-        web.get("/p/{id}/replies", get_replies),
-        web.get("/a/{id}", get_activity),
+        *(web.get(path, signed_only(handler)) for path, handler in collections),
     ]

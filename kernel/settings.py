@@ -44,6 +44,7 @@ class Settings:
     allow_networks: tuple[Network, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     metrics_listen: tuple[str, int] | None = None
+    signed_fetch: bool = False
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -246,6 +247,15 @@ def _networks(value: object) -> tuple[Network, ...]:
     return tuple(ranges)
 
 
+def _yes_or_no(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    answers = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if (word := str(value).strip().lower()) not in answers:
+        raise ValueError("write true or false.")
+    return answers[word]
+
+
 def _leave_url(value: object) -> str:
     url = _word(value)
     try:
@@ -271,6 +281,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "allow_networks": _networks,
     "trusted_proxies": _networks,
     "metrics_listen": _host_and_port,
+    "signed_fetch": _yes_or_no,
     "leave_url": _leave_url,
     "log_level": _level,
 }

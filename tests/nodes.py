@@ -265,6 +265,7 @@ class Nodes:
         data_dir: Path | None = None,
         port: int = 0,
         cancels: bool = False,
+        signed_fetch: bool = False,
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
 
@@ -276,7 +277,12 @@ class Nodes:
             database_url = self.postgres.url(database)
         data_dir = data_dir or self.directory / name
         data_dir.mkdir(mode=0o700, exist_ok=True)
-        settings = Settings(data_dir=data_dir, origin=f"http://{name}", allow_networks=LOOPBACK)
+        settings = Settings(
+            data_dir=data_dir,
+            origin=f"http://{name}",
+            allow_networks=LOOPBACK,
+            signed_fetch=signed_fetch,
+        )
         app = create_app(
             settings,
             database_url=database_url,

@@ -1,0 +1,88 @@
+"""Who may read documents: everybody, or, where the node says so, servers that sign (WIRE-S25).
+
+A page for people is not a document. The node's own actor is never asked for a signature, and of
+all others everybody may read the key, or two such nodes would wait for each other for ever
+(WIRE-A21, WIRE-S24).
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+
+from aiohttp import web
+
+from activitypub import signatures
+from activitypub.client import Unreachable
+from activitypub.state import ENGINE, HERE, REMOTE, SETTINGS
+from inbox.receive import Request, prove
+from kernel.errors import Busy, Gone, Malformed, NotAllowed, TooMany, Unproven
+from kernel.schema.actors import ActorState
+from kernel.urls import host_of
+from moderation import domains
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def headers_of(request: web.Request) -> list[tuple[str, str]]:
+    """The headers as they came, for a signature that covers them."""
+    return [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers
+    ]
+
+
+def signed_only(handler: Handler) -> Handler:
+    """Before it is known what there is to read: who asks (SEC-I4)."""
+
+    @wraps(handler)
+    async def guarded(request: web.Request) -> web.Response:
+        if not request.app[SETTINGS].signed_fetch:
+            return await handler(request)
+        await _check(request)
+        return _unshared(await handler(request))
+
+    return guarded
+
+
+async def may_read_all(request: web.Request) -> bool:
+    """Whether who asks may read more of an actor than its key. Raises NotAllowed: a blocked one."""
+    if not request.app[SETTINGS].signed_fetch:
+        return True
+    try:
+        await _check(request)
+    except (Unproven, Busy, TooMany):
+        return False
+    return True
+
+
+def response_to(request: web.Request, response: web.Response) -> web.Response:
+    """What is told of an actor: to be kept by nobody where it depends on who asks."""
+    return _unshared(response) if request.app[SETTINGS].signed_fetch else response
+
+
+def _unshared(response: web.Response) -> web.Response:
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+async def _check(request: web.Request) -> None:
+    """Raises Unproven (401): nobody we can name signed this. Raises NotAllowed (403): a blocked or
+    suspended one did. Raises Busy, TooMany: the key cannot be had now.
+    """
+    remote, here = request.app[REMOTE], request.app[HERE]
+    headers = headers_of(request)
+    claim = signatures.parse(headers)
+    try:
+        host = host_of(claim.key_id)
+    except Malformed as error:
+        raise Unproven("The signature names no key we can look up.") from error
+    async with request.app[ENGINE].connect() as conn:
+        if await domains.is_blocked(conn, host):
+            raise NotAllowed("This node does not talk with yours.")
+    asked = Request(method=request.method, path=request.raw_path, headers=headers, body=b"")
+    try:
+        reader = await prove(here, remote, claim, asked)
+    except Gone:
+        raise Unproven("The owner of that key is gone.") from None
+    except Unreachable as error:
+        raise Busy("Your key's server did not answer. Try again later.", retry_after=60) from error
+    if reader.state is ActorState.SUSPENDED:
+        raise NotAllowed("This node does not listen to that actor.")
