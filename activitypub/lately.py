@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+MAX_KEYS = 10_000
+
 
 class Lately:
     """Rests after failures: `first` long, then twice as long each time, up to `longest`.
@@ -9,7 +11,7 @@ class Lately:
     Remembers at most `capacity` keys: a flood of new ones pushes out the oldest, never grows.
     """
 
-    def __init__(self, first: timedelta, longest: timedelta, *, capacity: int = 10_000) -> None:
+    def __init__(self, first: timedelta, longest: timedelta, *, capacity: int = MAX_KEYS) -> None:
         self._first, self._longest, self._capacity = first, longest, capacity
         self._failed: dict[str, tuple[datetime, timedelta]] = {}  # when, and how long it rests
 

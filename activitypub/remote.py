@@ -40,7 +40,7 @@ KEY_LONGEST = timedelta(days=1)
 KEY_SECONDS = 4
 OWN_KEYS = timedelta(minutes=1)
 _OF_STUBS = ("inbox", "shared_inbox", "key_id", "public_key", "ed25519", "ed25519_id")
-_OWNERS = 2_000  # about 2 KiB each
+_OWNERS = 4_000  # key ids, of two for most; about 2 KiB for each of their owners
 _ASKED_AGAIN = 5
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from activitypub.keys import KeyPair
+from activitypub.keys import KeyPair, ed25519_id
 from groups.groups import GroupSettings
 from kernel import text
 from kernel.clock import to_month
@@ -184,6 +184,7 @@ class Maker:
             "key_id": f"{uri}#main-key",
             "public_key": public_key,
             "ed25519": ed25519,
+            "ed25519_id": ed25519_id(uri),
             "since": to_month(moment_of(joined)),
             **more,
         }

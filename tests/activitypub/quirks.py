@@ -1,4 +1,4 @@
-"""How seven peers check a signed request, each with its own quirks (WIRE 4.3, WIRE-T3).
+"""How eight peers check a signed request, each with its own quirks (WIRE 4.3, WIRE-T3).
 
 Every function returns whether that peer would take the request as signed by `pem`. They share only
 the RSA; how each reads the header is told in its own way on purpose.
@@ -182,4 +182,51 @@ def fedify(request: Request, pem: str) -> bool:
     return _rsa_holds(pem, _text(request, names, request.path), fields["signature"])
 
 
-PEERS: tuple[Peer, ...] = (piefed, lemmy, nodebb, mastodon, gotosocial, mbin, fedify)
+def friendica(request: Request, pem: str) -> bool:
+    """Looks for each field wherever it stands; other algorithms than SHA-256 and -512 are none."""
+    header = request.headers["signature"]
+    fields = {}
+    for name in ("keyId", "algorithm", "headers", "signature"):
+        found = re.search(rf'{name}="(.*?)"', header)
+        if found is None:
+            return False
+        fields[name] = found[1]
+    if fields["algorithm"] not in ("rsa-sha256", "rsa-sha512"):
+        return False
+    names = fields["headers"].split(" ")
+    if "(request-target)" not in names or not _near(request, 12):
+        return False
+    if "digest" in names and request.headers["digest"].split("=", 1)[1] != request.digest:
+        return False
+    text = _text(request, names, request.path)
+    return _rsa_holds(pem, text, fields["signature"])
+
+
+def mastodon_rfc9421(request: Request, pem: str) -> bool:
+    """One signature, made lately, of the method and the target, and of the body where there is one.
+
+    `path` is the whole address here: that is what the signature names.
+    """
+    listed = re.fullmatch(r"(\w+)=\(([^)]*)\)(.*)", request.headers["signature-input"])
+    made = re.fullmatch(r"(\w+)=:([^:]+):", request.headers["signature"])
+    if listed is None or made is None or listed[1] != made[1]:
+        return False
+    names = re.findall(r'"([^"]+)"', listed[2])
+    parameters = dict(re.findall(r';(\w+)="?([^";]+)"?', listed[3]))
+    wanted = {"@method", "@target-uri"} | ({"content-digest"} if request.body else set())
+    if not wanted <= set(names) or parameters.get("alg", "rsa-v1_5-sha256") != "rsa-v1_5-sha256":
+        return False
+    created = datetime.fromtimestamp(int(parameters["created"]), UTC)
+    if abs(request.now - created) > timedelta(hours=1):
+        return False
+    if request.body and f"sha-256=:{request.digest}:" not in request.headers["content-digest"]:
+        return False
+    known = {"@method": request.method, "@target-uri": request.path, **request.headers}
+    lines = [f'"{name}": {known[name]}' for name in names]
+    lines.append(f'"@signature-params": ({listed[2]}){listed[3]}')
+    return _rsa_holds(pem, "\n".join(lines), made[2])
+
+
+PEERS: tuple[Peer, ...] = (
+    piefed, lemmy, nodebb, mastodon, gotosocial, mbin, fedify, friendica,
+)  # fmt: skip

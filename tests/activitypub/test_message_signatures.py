@@ -9,10 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from http_message_signatures import (
+    HTTPMessageVerifier,
+    HTTPSignatureKeyResolver,
+    InvalidSignature,
+    algorithms,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +26,7 @@ from activitypub import claims, keys, message_signatures, signatures
 from activitypub.claims import Claim
 from activitypub.keys import PublicKey
 from kernel.errors import Unproven
+from tests.activitypub import quirks
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 THEN = int(NOW.timestamp())
@@ -145,6 +152,63 @@ def test_what_we_sign_we_believe(kind: str) -> None:
     assert refused(asked, headers=headers, key=key.public_key(), method="PUT")
     assert refused(asked, headers=headers, key=keys.generate().rsa.public_key())
     assert refused(asked, headers=[*made.items(), ("Content-Type", "text/plain")])
+
+
+class Keys(HTTPSignatureKeyResolver):
+    """The key of whoever is named, as the library asks for it."""
+
+    def __init__(self, key: PublicKey) -> None:
+        self.key = key
+
+    def resolve_public_key(self, key_id: str) -> PublicKey:
+        return self.key
+
+    def resolve_private_key(self, key_id: str) -> bytes:
+        raise NotImplementedError
+
+
+@dataclass
+class Asked:
+    """A request as the library reads it."""
+
+    headers: dict[str, str]
+    method: str = "POST"
+    url: str = "https://birch.example/inbox?x=1"
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [(PAIR.rsa, algorithms.RSA_V1_5_SHA256), (PAIR.ed25519, algorithms.ED25519)],
+    ids=["rsa", "ed25519"],
+)
+def test_another_reader_of_the_standard_reads_what_we_sign(
+    key: RSAPrivateKey | Ed25519PrivateKey, algorithm: type[algorithms.HTTPSignatureAlgorithm]
+) -> None:
+    made = message_signatures.sign(key, KEY_ID, "POST", Asked.url, NOW, BODY)
+    asked = Asked({**made, "Content-Type": claims.CONTENT_TYPE})
+    reader = HTTPMessageVerifier(signature_algorithm=algorithm, key_resolver=Keys(key.public_key()))
+    (read,) = reader.verify(asked, max_age=None, body=BODY)
+    assert read.parameters["keyid"] == KEY_ID
+    asked.url = "https://birch.example/inbox?x=2"
+    with pytest.raises(InvalidSignature):
+        reader.verify(asked, max_age=None, body=BODY)
+
+
+@pytest.mark.parametrize(("method", "body"), [("POST", BODY), ("GET", None)])
+def test_wire_T3_mastodon_takes_what_we_sign(method: str, body: bytes | None) -> None:
+    made = message_signatures.sign(PAIR.rsa, KEY_ID, method, Asked.url, NOW, body)
+    headers = {name.lower(): value for name, value in made.items()}
+    request = quirks.Request(
+        method=method,
+        path=Asked.url,
+        headers={**headers, "content-type": claims.CONTENT_TYPE},
+        body=body or b"",
+        now=NOW,
+    )
+    assert quirks.mastodon_rfc9421(request, PAIR.public_pem)
+    assert not quirks.mastodon_rfc9421(request, keys.generate().public_pem)
+    assert not quirks.mastodon_rfc9421(replace(request, path="https://x.test/"), PAIR.public_pem)
+    assert not quirks.mastodon_rfc9421(replace(request, body=b"x"), PAIR.public_pem)
 
 
 # Examples of the standard, appendix B.2

@@ -133,7 +133,7 @@ def test_the_header_is_spelled_as_the_strictest_peers_want() -> None:
 
 
 @pytest.mark.parametrize("peer", quirks.PEERS, ids=lambda peer: peer.__name__)
-def test_wire_T3_seven_peers_take_our_post_and_no_altered_one(peer: quirks.Peer) -> None:
+def test_wire_T3_eight_peers_take_our_post_and_no_altered_one(peer: quirks.Peer) -> None:
     request = ours("POST", "https://birch.example/inbox", BODY)
     assert peer(request, PAIR.public_pem)
     assert not peer(request, keys.generate().public_pem)
@@ -142,7 +142,7 @@ def test_wire_T3_seven_peers_take_our_post_and_no_altered_one(peer: quirks.Peer)
 
 
 @pytest.mark.parametrize("peer", quirks.PEERS, ids=lambda peer: peer.__name__)
-def test_wire_T3_seven_peers_take_our_fetch(peer: quirks.Peer) -> None:
+def test_wire_T3_eight_peers_take_our_fetch(peer: quirks.Peer) -> None:
     """Lemmy wants the digest of nothing signed, which none of the others minds."""
     assert peer(ours("GET", "https://birch.example/g/sleep", b""), PAIR.public_pem)
 

@@ -29,6 +29,7 @@ COMMANDS = [
     "domain block",
     "domain unblock",
     "domain list",
+    "keys rotate",
     "seed",
     "backup",
     "restore",
@@ -73,6 +74,37 @@ async def test_an_account_made_here_logs_in_and_its_passphrase_is_not_printed(
         alder.engine, alder.here, "robin", "correct horse battery staple"
     )
     assert member.roles == {"administrator"}
+
+
+async def test_keys_are_changed_for_one_or_for_all(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    await alder.persona("kay")
+
+    async def public(handle: str) -> str:
+        async with alder.engine.connect() as conn:
+            found = await actor_store.by_handle(conn, handle)
+        assert found is not None
+        return found.public_key
+
+    first = await public("kay")
+    one = hearthold("keys", "rotate", "--actor", "@kay", **variables(alder))
+    assert one.code == 0, one
+    assert "@kay@alder.test has new keys." in one.out
+    second = await public("kay")
+    desk = await public("node_desk")
+    assert first != second
+
+    everyone = hearthold("keys", "rotate", "--all", **variables(alder))
+    assert everyone.code == 0, everyone
+    assert "3 have new keys." in everyone.out
+    assert second != await public("kay")
+    assert desk != await public("node_desk")
+
+    for options in ((), ("--actor", "kay", "--all")):
+        neither = hearthold("keys", "rotate", *options, **variables(alder))
+        assert_refused(neither, "--actor NAME, or --all", code=1)
+    nobody = hearthold("keys", "rotate", "--actor", "lee", **variables(alder))
+    assert_refused(nobody, "nobody of that name", code=1)
 
 
 async def test_an_account_that_cannot_be_made_is_refused_with_what_to_do(

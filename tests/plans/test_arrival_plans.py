@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import outbox
+from activitypub import actors as actor_store
+from activitypub import outbox, rotation
 from groups import admission, writing
 from groups import groups as group_store
 from groups import posts as post_store
@@ -52,6 +53,17 @@ async def test_what_an_arrival_is_held_against(asking: Asking, seeded: Seeded) -
     plans = await asking.plans(work)
     _read_nothing_whole(plans, 1)
     assert "uq_actors_uri" in plans[0].indexes
+
+
+async def test_whose_key_it_is_and_which_old_keys_may_go(asking: Asking) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await actor_store.by_key_id(conn, "https://a.test/u/x#ed25519-key")
+        await rotation.forget_earlier(conn)
+
+    plans = await asking.plans(work)
+    _read_nothing_whole(plans, 2)
+    assert {"ix_actors_key_id", "ix_actors_ed25519_id"} <= plans[0].indexes
+    assert "ix_actor_keys_until" in plans[1].indexes
 
 
 async def test_what_is_looked_up_for_many_answers(asking: Asking, seeded: Seeded) -> None:

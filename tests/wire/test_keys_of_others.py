@@ -1,17 +1,20 @@
 """Keys of others: where they are found, whose they are, how often they are asked for (WIRE 4.5)."""
 
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from activitypub.keys import generate
+from activitypub.client import FETCHES_PER_ORIGIN, Unreachable
+from activitypub.keys import generate, multibase
 from activitypub.lately import Lately
 from activitypub.remote import KEY_LONGEST, KEY_RETRY
 from activitypub.state import REMOTE
 from kernel.clock import utcnow
-from kernel.errors import Unproven
+from kernel.errors import TooMany, Unproven
 from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, received
 from moderation import domains
@@ -144,8 +147,10 @@ def _elsewhere(ann: Person, bo: Person) -> list[Document]:
 
 
 def _weak(ann: Person, bo: Person) -> list[Document]:
-    published = "z6MkhLQY6KD1GjQNoK3SiKgpwcYRhHfpFSyzs38N7MGfeLV4"
-    key = {**ann.multikey(), "publicKeyMultibase": published}
+    in_print = Ed25519PublicKey.from_public_bytes(
+        urlsafe_b64decode("JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs=")  # RFC 9421 B.1.4
+    )
+    key = {**ann.multikey(), "publicKeyMultibase": multibase(in_print)}
     return [{**ann.document(), "assertionMethod": [key]}]
 
 
@@ -231,6 +236,19 @@ async def test_wire_S20_S29_a_key_that_is_not_there_is_asked_for_ever_more_rarel
                 await remote.key_owner(key_id)
         assert len(good.fetched) == before + 1, rest
         alder.clock.forward(minutes=1)
+
+
+async def test_sec_S29_a_flood_of_invented_keys_asks_their_server_so_often_and_no_oftener(
+    alder: Node, good: Peer
+) -> None:
+    remote = alder.app[REMOTE]
+    good.shows_to = set()  # each is asked for in three ways
+    for number in range(1_000):
+        with pytest.raises((Unproven, TooMany, Unreachable)):
+            await remote.key_owner(f"{good.origin}/u/{number}#main-key")
+    assert 297 <= len(good.fetched) <= FETCHES_PER_ORIGIN
+    assert len(remote._failed) <= 1_000
+    assert not remote._flights
 
 
 def test_sec_S29_rests_grow_and_end_and_are_remembered_in_bounded_memory() -> None:
