@@ -43,6 +43,16 @@ def test_networks_are_lists_in_the_file_and_commas_in_the_environment(tmp_path: 
 
 
 @pytest.mark.parametrize(
+    ("given", "read"),
+    [("true", True), ("Yes", True), ("1", True), ("false", False), ("no", False), ("0", False)],
+)
+def test_yes_and_no_may_be_said_in_several_ways(tmp_path: Path, given: str, read: bool) -> None:
+    assert Settings.load(tmp_path, {"HEARTHOLD_SIGNED_FETCH": given}).signed_fetch is read
+    write(tmp_path, f"signed_fetch = {str(read).lower()}\n")
+    assert Settings.load(tmp_path, {}).signed_fetch is read
+
+
+@pytest.mark.parametrize(
     ("text", "line", "says"),
     [
         ('log_level = "info"\n\norign = "x"\n', 3, "Did you mean origin?"),
@@ -57,6 +67,8 @@ def test_networks_are_lists_in_the_file_and_commas_in_the_environment(tmp_path: 
         ("allow_networks = ['0.0.0.0/0']\n", 1, "every address there is"),
         ("trusted_proxies = 4\n", 1, "a list of address ranges"),
         ('leave_url = "http://weather.example/"\n', 1, "begins with https://"),
+        ('signed_fetch = "perhaps"\n', 1, "write true or false"),
+        ("signed_fetch = 2\n", 1, "write true or false"),
         ('database_url = "mysql://root:secret@db/x"\n', 1, "address of a PostgreSQL"),
         ('log_level = "info"\norigin =\n', 2, "not TOML"),
     ],
