@@ -74,10 +74,8 @@ class Remote:
 
         Raises: as `document`.
         """
-        host, today = (
-            parse(uri, allow_http=True, allow_fragment=True).netloc,
-            self.here.now().date(),
-        )
+        host = parse(uri, allow_http=True, allow_fragment=True).netloc
+        today = self.here.now().date()
         first = self.schemes.of(host, today) or Scheme.CAVAGE
         try:
             return await self._ask(uri, first, contexts)

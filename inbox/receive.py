@@ -54,6 +54,8 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
         raise Unproven("Actors of this node do not write to it.")
     if remembered is not None:
         if await _kept_at_once(intake, here, remote, remembered, claim, activity, request):
+            if claim.is_rfc9421:
+                await remote.reads_rfc9421(remembered.host)
             return
         await _refuse_blocked(intake, signer_host)
     try:
