@@ -45,6 +45,8 @@ _KEYS = 500
 
 _ELSEWHERE = frozenset({301, 308, 404, 410})  # the inbox may have moved, or its owner be gone
 _LATER = frozenset({408, 425, 429}) | frozenset(range(500, 600))
+_BUSY = frozenset({408, 425, 429, 503})  # says nothing of the request
+_ASKED_TWICE = schemes.REFUSED | _ELSEWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,7 @@ class Deliverer:
         signer = self._signer(row, scheme, told_with)
         try:
             answer = await self.client.post(row.inbox, row.parcel.body, signer=signer)
-            if answer.status in schemes.REFUSED | _ELSEWHERE:
+            if answer.status in _ASKED_TWICE:
                 async with asyncio.timeout_at(outcome.claim.since + CLAIM_SECONDS + GRACE):
                     if answer.status in _ELSEWHERE:
                         answer = await self._elsewhere(row, signer) or answer
@@ -244,7 +246,8 @@ class Deliverer:
     ) -> Answer:
         """What came of signing once more in the other way, or as before with newer keys (WIRE-S32).
 
-        Where that is not taken either, the first refusal says more than the second.
+        Where that is not taken either, the first refusal says more than the second, unless the
+        peer has no time now.
         """
         keys = work.keys[row.signer_id]
         anew = scheme if keys.told_with(row.id) is not keys.now else schemes.other(scheme)
@@ -256,7 +259,7 @@ class Deliverer:
                 outcome.learned, outcome.unlearned = anew, False
             elif outcome.claim.scheme is not None and outcome.learned is None:
                 outcome.unlearned = refused.status == 401
-        return answer if taken else refused
+        return answer if taken or answer.status in _BUSY else refused
 
     async def _elsewhere(self, row: Row, signer: Signer) -> Answer | None:
         """The answer of the inbox that took the place of the row's, where there is one."""

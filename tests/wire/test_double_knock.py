@@ -101,6 +101,17 @@ async def test_wire_S32_a_second_answer_that_is_no_yes_leaves_the_first_one_stan
     assert await refusal(alder, "mastodon.test") == "401"
 
 
+async def test_wire_S32_who_has_no_time_for_the_second_knock_is_tried_again_later(
+    alder: Node, ana: Speaker, sleep: Group, mastodon: Follower
+) -> None:
+    mastodon.peer.answers = [401, 503]
+    assert await told(alder, ana, sleep, mastodon.peer) == ["cavage", "rfc9421"]
+    assert await waiting(alder, "mastodon.test") == 1
+    alder.clock.forward(minutes=2)
+    await settle(alder)
+    assert len(mastodon.peer.inbox) == 1
+
+
 async def test_wire_S32_what_is_remembered_ends_after_thirty_days_or_with_a_401(
     alder: Node, ana: Speaker, sleep: Group, mastodon: Follower
 ) -> None:
