@@ -45,6 +45,7 @@ class Actor:
     shared_inbox: str | None
     followers_uri: str | None
     moderators_uri: str | None
+    featured_uri: str | None
     locked: bool
     key_id: str
     public_key: str
@@ -181,6 +182,7 @@ async def create_local(
         "shared_inbox": f"{here.origin}/inbox",
         "followers_uri": f"{root}/followers",
         "moderators_uri": f"{root}/moderators" if kind is ActorKind.GROUP else None,
+        "featured_uri": f"{root}/featured" if kind is ActorKind.GROUP else None,
         "locked": locked,
         "key_id": f"{base}#main-key",
         "public_key": keys.public_pem,

@@ -11,9 +11,10 @@ from html import escape
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.vocab import AS2, PUBLIC, RFC_9421, RFC_9421_ED25519, Document
-from kernel import languages
+from kernel import languages as names
+from kernel import text
 from kernel.clock import iso
-from kernel.schema.actors import ActorKind
+from kernel.schema.actors import ActorKind, ActorState
 
 SECURITY = "https://w3id.org/security/v1"
 FEP_1B12 = "https://w3id.org/fep/1b12"
@@ -23,6 +24,7 @@ IMPLEMENTED: list[Json] = [  # FEP-844e; the last two say how we may be written 
     {"name": "RFC-9421 signatures using the Ed25519 algorithm", "href": RFC_9421_ED25519},
 ]
 ACTIVITY_JSON = "application/activity+json"
+ONE_LINE = 150  # characters of a group's shortest description; Lemmy takes no more
 FIRST_REPLIES = 5  # embedded in a post's document (WIRE-G40)
 
 _LEMMY: dict[str, Json] = {"lemmy": "https://join-lemmy.org/ns#"}
@@ -37,6 +39,13 @@ def _reference(term: str) -> Json:
     return {"@id": term, "@type": "@id"}
 
 
+_POLICY: dict[str, Json] = {
+    "gts": "https://gotosocial.org/ns#",
+    "interactionPolicy": _reference("gts:interactionPolicy"),
+    "automaticApproval": _reference("gts:automaticApproval"),
+    "manualApproval": _reference("gts:manualApproval"),
+}
+
 ACTOR_CONTEXT: list[Json] = [
     AS2,
     SECURITY,
@@ -48,10 +57,15 @@ ACTOR_CONTEXT: list[Json] = [
         "featured": _reference("toot:featured"),
         "discoverable": "toot:discoverable",
         "indexable": "toot:indexable",
+        "suspended": "toot:suspended",
         **_LEMMY,
         "moderators": _reference("lemmy:moderators"),
         "postingRestrictedToMods": "lemmy:postingRestrictedToMods",
         **_LANGUAGE,
+        "description": "sc:description",
+        **_POLICY,
+        "hidesToPublicFromUnauthedWeb": "gts:hidesToPublicFromUnauthedWeb",
+        "canFeature": _reference("https://w3id.org/fep/7aa9#canFeature"),
         "webfinger": "https://purl.archive.org/socialweb/webfinger#webfinger",
         "implements": {
             "@id": "https://w3id.org/fep/844e/implements",
@@ -70,16 +84,15 @@ POST_CONTEXT: list[Json] = [
         "Lock": "lemmy:Lock",
         "commentsEnabled": "https://joinpeertube.org/ns#commentsEnabled",
         **_LANGUAGE,
-        "gts": "https://gotosocial.org/ns#",
-        "interactionPolicy": _reference("gts:interactionPolicy"),
+        **_POLICY,
         "canQuote": _reference("gts:canQuote"),
-        "automaticApproval": _reference("gts:automaticApproval"),
-        "manualApproval": _reference("gts:manualApproval"),
     },
 ]
 
 
-def actor(subject: Actor, *, desk_closed_posting: bool = False) -> Document:
+def actor(
+    subject: Actor, *, desk_closed_posting: bool = False, languages: Sequence[str] = ()
+) -> Document:
     """The whole document of an actor of ours (WIRE 2.1-2.3)."""
     root = subject.uri.rstrip("/")
     found: Document = {
@@ -99,6 +112,11 @@ def actor(subject: Actor, *, desk_closed_posting: bool = False) -> Document:
         "manuallyApprovesFollowers": subject.locked and subject.kind is not ActorKind.GROUP,
         "discoverable": subject.kind is ActorKind.GROUP,
         "indexable": False,
+        "alsoKnownAs": [],  # no persona says what else it is called (WIRE-A15)
+        # WIRE-A16: nobody but itself puts it into a collection that others see
+        "interactionPolicy": {
+            "canFeature": {"automaticApproval": [subject.uri], "manualApproval": []}
+        },
         "publicKey": {
             "id": subject.key_id,
             "owner": subject.uri,
@@ -123,12 +141,19 @@ def actor(subject: Actor, *, desk_closed_posting: bool = False) -> Document:
                 "publicKeyMultibase": subject.ed25519,
             }
         ]
+    if subject.state is ActorState.SUSPENDED:
+        found["suspended"] = True
+    if subject.kind is ActorKind.PERSON:
+        found["hidesToPublicFromUnauthedWeb"] = True
     if subject.kind is ActorKind.GROUP:
         found["following"] = f"{root}/following"
-        found["featured"] = f"{root}/featured"
+        found["featured"] = subject.featured_uri
         found["attributedTo"] = found["moderators"] = subject.moderators_uri
         found["postingRestrictedToMods"] = desk_closed_posting
         found["sensitive"] = False
+        found["language"] = [_language(tag) for tag in languages]
+        if about := text.plain(subject.summary, ONE_LINE, first_line=True):
+            found["description"] = about
     return found
 
 
@@ -165,7 +190,7 @@ class NoteSource:
     edited: datetime | None
     locked: bool
     replies: Sequence[tuple[int, str]] = ()  # the first of them: (id here, URI)
-    replies_total: int = 0
+    replies_total: int | None = 0  # None: nothing is said of them
 
 
 def note(post: NoteSource) -> Document:
@@ -177,14 +202,15 @@ def note(post: NoteSource) -> Document:
         source = f"::: spoiler {post.note}\n{post.source}\n:::"  # WIRE-P4
         name = f"[CW: {post.note}] {post.title}"[:200] if post.title else ""
     cc = [post.group.followers_uri, post.parent_author.uri if post.parent_author else None]
-    mentions = [post.group, *([post.parent_author] if post.parent_author else [])]
+    group = [post.group] if post.group.uri != post.author.uri else []  # nobody mentions themselves
+    mentions = [*group, *([post.parent_author] if post.parent_author else [])]
     return {
         "@context": POST_CONTEXT,
         "id": post.uri,
         "type": "Note",
         **({"name": name} if name else {}),
         "attributedTo": post.author.uri,
-        "to": [PUBLIC, post.group.uri],
+        "to": [PUBLIC, *(each.uri for each in group)],
         "cc": [uri for uri in cc if uri],
         "audience": post.group.uri,
         "context": post.context,
@@ -195,7 +221,7 @@ def note(post: NoteSource) -> Document:
         "mediaType": "text/html",
         **({"contentMap": {post.language: content}} if post.language else {}),
         **({"language": _language(post.language)} if post.language else {}),
-        "source": {"content": source, "mediaType": "text/markdown"},
+        **({"source": {"content": source, "mediaType": "text/markdown"}} if post.source else {}),
         "published": iso(post.published),
         **({"updated": iso(post.edited)} if post.edited else {}),
         "url": post.uri,
@@ -204,9 +230,7 @@ def note(post: NoteSource) -> Document:
             {"type": "Mention", "href": each.uri, "name": each.address}
             for each in {each.uri: each for each in mentions}.values()
         ],
-        "replies": replies(
-            f"{post.uri}/replies", post.replies_total, post.replies, page=FIRST_REPLIES
-        ),
+        **_replies(post),
         "commentsEnabled": not post.locked,
         "interactionPolicy": {
             "canQuote": {"automaticApproval": [post.author.uri], "manualApproval": []}
@@ -214,9 +238,16 @@ def note(post: NoteSource) -> Document:
     }
 
 
+def _replies(post: NoteSource) -> Document:
+    if post.replies_total is None:
+        return {}
+    uri = f"{post.uri}/replies"
+    return {"replies": replies(uri, post.replies_total, post.replies, page=FIRST_REPLIES)}
+
+
 def _language(tag: str) -> Document:
     """Both members, or Lemmy cannot read the post (WIRE-P6)."""
-    return {"identifier": tag, "name": languages.name_of(tag)}
+    return {"identifier": tag, "name": names.name_of(tag)}
 
 
 def heading(title: str) -> str:

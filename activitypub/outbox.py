@@ -63,13 +63,17 @@ async def publish_to_followers(
     signer: Actor,
     also: Sequence[str] = (),
     thread_id: int | None = None,
+    plain_only: bool = False,
 ) -> None:
     """Keep an activity of ours and send it to the servers of the signer's followers.
 
-    Actors with the URIs `also` are sent it too.
+    Actors with the URIs `also` are sent it too. `plain_only` leaves out servers that read FEP-1b12.
     """
     await record(conn, here, document, thread_id=thread_id)
-    who = sa.or_(followers_of(signer.id), actors.c.uri.in_(also))
+    followers = followers_of(signer.id)
+    if plain_only:
+        followers = sa.and_(followers, ~reads_wrapped())
+    who = sa.or_(followers, actors.c.uri.in_(also))
     await _enqueue(conn, here, who, str(document["id"]), signer, thread_id)
 
 

@@ -31,7 +31,7 @@ from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.federation import Scheme
-from kernel.schema.tables import actors, follows, peers
+from kernel.schema.tables import actors, follows, moderators, peers
 from kernel.urls import host_of, parse, same_origin
 
 FRESH = timedelta(days=1)
@@ -143,6 +143,18 @@ class Remote:
             if known is None:
                 raise
             return known
+
+    async def actor_now(self, uri: str) -> tuple[Actor, tuple[str, ...]]:
+        """The actor as its own server shows it at this moment, and whom it says it also is.
+
+        Raises: as `document`; what is known already does not help (SEC-S27).
+        """
+        found = ActorDocument.parse(await self.document(uri))
+        if found.id != uri:
+            raise Malformed("That address shows another actor.")
+        keys.load_public_key(found.public_key)
+        async with self.engine.begin() as conn:
+            return await store(conn, self.here, found), found.also_known_as
 
     async def _known(self, uri: str) -> Actor | None:
         async with self.engine.connect() as conn:
@@ -348,6 +360,7 @@ async def store(conn: AsyncConnection, here: Here, found: ActorDocument) -> Acto
         "shared_inbox": found.shared_inbox,
         "followers_uri": found.followers,
         "moderators_uri": found.moderators,
+        "featured_uri": found.featured,
         "locked": found.locked,
         "key_id": found.key_id,
         "public_key": found.public_key,
@@ -397,12 +410,16 @@ async def _note_peer(conn: AsyncConnection, here: Here, found: ActorDocument) ->
 
 
 async def close(conn: AsyncConnection, actor_id: UUID) -> None:
-    """An actor elsewhere is gone: it follows nobody, and its name stays beside what it said."""
+    """An actor elsewhere is gone: it follows nobody and looks after no group.
+
+    Its name stays beside what it said.
+    """
     await conn.execute(
         sa.delete(follows).where(
             sa.or_(follows.c.follower_id == actor_id, follows.c.followed_id == actor_id)
         )
     )
+    await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == actor_id))
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == actor_id, ~actors.c.local)

@@ -23,6 +23,7 @@ _PUBLIC_SPELLINGS = {PUBLIC, "as:Public", "Public"}  # WIRE-B3
 
 MAX_RECIPIENTS = 1000
 MAX_TAGS = 100
+MAX_ALIASES = 256
 MAX_URI = 2048
 MAX_NAME = 512
 MAX_SUMMARY = 20 * 1024
@@ -46,6 +47,7 @@ class ActivityKind(StrEnum):
     FOLLOW = "Follow"
     LIKE = "Like"
     LOCK = "Lock"
+    MOVE = "Move"
     REJECT = "Reject"
     REMOVE = "Remove"
     UNDO = "Undo"
@@ -274,6 +276,8 @@ class ActorDocument:
     wrapped: bool  # says that it reads FEP-1b12 Announces (FEP-844e)
     reads: Scheme | None = None  # the best signatures that it says its server reads (WIRE-S32)
     whole: bool = True  # not only what is needed for its key (WIRE-A21)
+    featured: str | None = None
+    also_known_as: tuple[str, ...] = ()  # actors that it says it was, or is as well (WIRE-A15)
 
     @classmethod
     def parse(cls, document: Document) -> Self:
@@ -302,6 +306,7 @@ class ActorDocument:
         moderators = id_of(document.get("attributedTo")) or id_of(document.get("moderators"))
         followers = id_of(document.get("followers"))
         ed25519_id, ed25519 = _ed25519(document, actor_id)
+        featured = id_of(document.get("featured"))
         return cls(
             id=actor_id,
             kind=kind,
@@ -323,7 +328,19 @@ class ActorDocument:
             wrapped=_implements(document, "/1b12"),
             reads=_reads(document, has_ed25519=ed25519 is not None),
             whole="outbox" in document,
+            featured=featured
+            if kind is ActorKind.GROUP and featured and same_origin(featured, actor_id)
+            else None,
+            also_known_as=_aliases(document.get("alsoKnownAs")),
         )
+
+
+def _aliases(value: Json) -> tuple[str, ...]:
+    """What an actor is also known as; one of too many names is nobody's (SECURITY 12)."""
+    values = value if isinstance(value, list) else [value]
+    if len(values) > MAX_ALIASES:
+        return ()
+    return tuple(uri for each in values if (uri := id_of(each)) is not None)
 
 
 def _ed25519(document: Document, actor_id: str) -> tuple[str | None, str | None]:

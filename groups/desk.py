@@ -23,9 +23,8 @@ from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID
 from kernel.rows import AnySelect, at_most, constant
-from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, audit, bans, follows, moderators, posts
+from kernel.schema.tables import actors, audit, bans, posts
 from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
@@ -48,7 +47,10 @@ async def remove(
 
     `actor` is the desk, or a moderator of the group on another server. The words stay stored for
     an appeal and are shown to nobody else; nothing unsent that carries them leaves any more.
+    Raises NotAllowed: the group said it itself; its moderators change that in its settings.
     """
+    if post.by_group:
+        raise NotAllowed("This is the group's own welcome. You can change it in its settings.")
     if post.state not in (PostState.SHOWN, PostState.HELD):
         return
     reason = reason.strip()[:MAX_REASON]
@@ -58,7 +60,7 @@ async def remove(
     if post.shown:
         await threads.count_out(conn, post)
     tombstone_log.note(conn, Act.REMOVED, post.uri)
-    await _log(conn, here, group, actor, "remove", post.uri, reason)
+    await note(conn, here, group, actor, "remove", post.uri, reason)
     await outbox.forget(conn, post.uri)
     if post.shown and actor.local:
         await telling.by_desk(
@@ -74,11 +76,16 @@ async def remove(
 
 
 async def lock(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, root: Post, reason: str
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    root: Post,
+    reason: str = "",
 ) -> None:
     """Close a thread to answers (WIRE-G30)."""
     await _set_lock(conn, root, True)
-    await _log(conn, here, group, actor, "lock", root.uri, reason)
+    await note(conn, here, group, actor, "lock", root.uri, reason)
     if actor.local:
         await telling.by_desk(
             conn, here, group, actor, "Lock", root.uri, post=root, summary=reason or None
@@ -88,7 +95,7 @@ async def lock(
 async def unlock(conn: AsyncConnection, here: Here, group: Group, actor: Actor, root: Post) -> None:
     """Open a thread to answers again."""
     await _set_lock(conn, root, False)
-    await _log(conn, here, group, actor, "unlock", root.uri, "")
+    await note(conn, here, group, actor, "unlock", root.uri, "")
     if actor.local:
         await telling.undone_by_desk(conn, here, group, actor, "Lock", root.uri, post=root)
 
@@ -124,7 +131,7 @@ async def ban(
     )
     last = until.isoformat() if until else ""
     tombstone_log.note(conn, Act.BANNED, group.actor.uri, person.uri, last)
-    await _log(conn, here, group, actor, "ban", person.uri, reason)
+    await note(conn, here, group, actor, "ban", person.uri, reason)
     await follow_store.reject(conn, here, person, group.actor)
     if actor.local:
         await telling.by_desk(
@@ -150,7 +157,7 @@ async def unban(
         sa.delete(bans).where(bans.c.group_id == group.id, bans.c.actor_id == person.id)
     )
     tombstone_log.note(conn, Act.UNBANNED, group.actor.uri, person.uri)
-    await _log(conn, here, group, actor, "unban", person.uri, "")
+    await note(conn, here, group, actor, "unban", person.uri, "")
     if actor.local:
         await telling.undone_by_desk(
             conn,
@@ -172,7 +179,7 @@ async def release(
         raise NotFound
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN))
     await count_in(conn, post.thread_id, post.id)
-    await _log(conn, here, group, actor, "release", post.uri, "")
+    await note(conn, here, group, actor, "release", post.uri, "")
     shown = await post_store.get(conn, post.id)
     if shown.author_local:
         await telling.created(conn, here, group, shown)
@@ -283,15 +290,16 @@ def _entries(limit: int) -> AnySelect:
     )
 
 
-async def _log(
+async def note(
     conn: AsyncConnection,
     here: Here,
     group: Group,
     actor: Actor,
     verb: str,
     object_uri: str,
-    reason: str,
+    reason: str = "",
 ) -> None:
+    """Write a line into the desk's log: each decision has one (SEC-S23)."""
     await conn.execute(
         audit.insert().values(
             group_id=group.id,
@@ -301,18 +309,4 @@ async def _log(
             reason=reason.strip()[:MAX_REASON],
             day=here.now().date(),
         )
-    )
-
-
-async def appoint(conn: AsyncConnection, group: Group, person: Actor) -> None:
-    """Make a member a moderator. Raises NotFound: not a member."""
-    member = await conn.scalar(
-        sa.select(follows.c.follower_id).where(
-            follows.c.follower_id == person.id, follows.c.followed_id == group.id
-        )
-    )
-    if member is None or person.kind is not ActorKind.PERSON:
-        raise NotFound
-    await conn.execute(
-        insert(moderators).values(group_id=group.id, actor_id=person.id).on_conflict_do_nothing()
     )

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
-from activitypub import documents, outbox
+from activitypub import documents, jsontext, outbox
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair
-from activitypub.vocab import PUBLIC
+from activitypub.outbox import Announcement
+from activitypub.vocab import PUBLIC, Document
 from kernel import text
 from kernel.arrays import any_of
 from kernel.errors import Malformed, NotAllowed, NotFound
@@ -277,15 +278,23 @@ async def create(
         )
     await conn.execute(moderators.insert().values(group_id=actor.id, actor_id=desk.id))
     if founder is not None:
-        await add_moderator(conn, here, actor, founder, version)
+        await add_moderator(conn, here, actor, founder, version, founder=True)
     return await get(conn, actor.id)
 
 
 async def add_moderator(
-    conn: AsyncConnection, here: Here, group: Actor, persona: Actor, version: int
+    conn: AsyncConnection,
+    here: Here,
+    group: Actor,
+    persona: Actor,
+    version: int,
+    *,
+    founder: bool = False,
 ) -> None:
     """Make a persona a member and a moderator; the desk speaks for it on the wire."""
-    await conn.execute(moderators.insert().values(group_id=group.id, actor_id=persona.id))
+    await conn.execute(
+        moderators.insert().values(group_id=group.id, actor_id=persona.id, founder=founder)
+    )
     await conn.execute(
         follows.insert().values(
             follower_id=persona.id,
@@ -336,17 +345,48 @@ async def update(
     return changed
 
 
+def document(group: Group) -> Document:
+    """What other servers read of a group of ours (WIRE 2.1). Raises NotAllowed: it is not ours."""
+    if group.settings is None:
+        raise NotAllowed("That group lives on another node.")
+    return documents.actor(
+        group.actor,
+        desk_closed_posting=group.settings.posts is Posts.APPROVED,
+        languages=group.settings.languages,
+    )
+
+
 async def _tell_update(conn: AsyncConnection, here: Here, group: Group) -> None:
-    document = documents.activity(
+    """The group says it to all its followers, and its desk to those who read FEP-1b12."""
+    about = document(group)
+    update = documents.activity(
         here.new_activity_uri(),
         "Update",
         group.actor.uri,
-        documents.actor(group.actor),
+        about,
         to=[PUBLIC],
         cc=[group.actor.followers_uri or group.actor.uri],
         audience=group.actor.uri,
     )
-    await outbox.publish_to_followers(conn, here, document, signer=group.actor)
+    await outbox.publish_to_followers(conn, here, update, signer=group.actor)
+    desk = await actor_store.get(conn, group.desk_id) if group.desk_id is not None else None
+    if desk is None:
+        return
+    decided = documents.activity(
+        here.new_activity_uri(),
+        "Update",
+        desk.uri,
+        about,
+        to=[PUBLIC],
+        cc=[group.actor.uri],
+        audience=group.actor.uri,
+    )
+    body = jsontext.dump(decided).decode()
+    await outbox.record(conn, here, decided, body=body)
+    wrapped = Announcement(
+        group=group.actor, inner=str(decided["id"]), wrapped=True, thread_id=None, body=body
+    )
+    await outbox.announce(conn, here, [wrapped])
 
 
 async def guidelines_text(conn: AsyncConnection, group: Group) -> str:

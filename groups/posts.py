@@ -1,6 +1,6 @@
 """Posts as stored, and as they are told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -42,6 +42,7 @@ class Post:
     thread_id: int
     thread_uri: str
     locked: bool
+    pinned: bool
     group_id: UUID
     parent_id: int | None
     title: str
@@ -65,6 +66,16 @@ class Post:
     def shown(self) -> bool:
         return self.state is PostState.SHOWN
 
+    @property
+    def by_group(self) -> bool:
+        """Whether the group itself said it, such as its welcome (WIRE-A8)."""
+        return self.author_id == self.group_id
+
+    @property
+    def author_path(self) -> str:
+        """The page of an author who lives here."""
+        return f"/{'g' if self.by_group else 'u'}/{self.author_handle}"
+
     @classmethod
     def of(cls, row: AnyRow) -> Self:
         """From a row of `select_posts()`."""
@@ -86,6 +97,7 @@ _BESIDE: Final[Mapping[str, sa.ColumnElement[Any]]] = {
     "author_local": actors.c.local,
     "thread_uri": threads.c.uri,
     "locked": threads.c.locked,
+    "pinned": threads.c.pinned,
     "likes": _LIKES,
 }
 _SELECT: Final[AnySelect] = sa.select(
@@ -152,12 +164,32 @@ _BY_URIS: Final = select_posts().where(any_of(posts.c.uri, "uris"))
 async def note_source(conn: AsyncConnection, post: Post) -> NoteSource:
     """Everything a post's document says (WIRE 8.1)."""
     parent = await get(conn, post.parent_id) if post.parent_id is not None else None
-    people: dict[UUID, Actor] = {}
     wanted = {post.author_id, post.group_id, *([parent.author_id] if parent else [])}
-    rows = await conn.execute(sa.select(*actor_store.columns()).where(actors.c.id.in_(wanted)))
-    for row in rows:
-        people[row.id] = Actor.of(row)
+    people = await _people(conn, wanted)
     replies, total = await reply_uris(conn, post.id, limit=FIRST_REPLIES)
+    return _source(post, parent, people, replies, total)
+
+
+async def root_sources(conn: AsyncConnection, roots: Sequence[Post]) -> list[NoteSource]:
+    """As `note_source`, of several first posts at once; of their replies nothing is said."""
+    people = await _people(
+        conn, {each for root in roots for each in (root.author_id, root.group_id)}
+    )
+    return [_source(root, None, people, (), None) for root in roots]
+
+
+async def _people(conn: AsyncConnection, wanted: Collection[UUID]) -> dict[UUID, Actor]:
+    rows = await conn.execute(sa.select(*actor_store.columns()).where(actors.c.id.in_(wanted)))
+    return {row.id: Actor.of(row) for row in rows}
+
+
+def _source(
+    post: Post,
+    parent: Post | None,
+    people: Mapping[UUID, Actor],
+    replies: Sequence[tuple[int, str]],
+    total: int | None,
+) -> NoteSource:
     return NoteSource(
         uri=post.uri,
         author=people[post.author_id],

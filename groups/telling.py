@@ -44,11 +44,33 @@ async def _by_author(
         kind,
         source.author.uri,
         documents.note(source),
-        to=[PUBLIC, group.actor.uri],
+        to=_readers(group, post),
         cc=_copies(group, source),
         audience=group.actor.uri,
         published=when,
     )
+    await _publish(conn, here, group, post, source, document)
+    if group.settings is not None:
+        await carried(conn, here, group, post, document, jsontext.dump(document).decode())
+
+
+async def _publish(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post,
+    source: NoteSource,
+    document: Document,
+) -> None:
+    """Send what an author of ours did to those who hear it from the author's own server.
+
+    What a group says itself goes to all its followers: those who read wrapped Announces get one.
+    """
+    if post.by_group:
+        await outbox.publish_to_followers(
+            conn, here, document, signer=group.actor, thread_id=post.thread_id, plain_only=True
+        )
+        return
     await outbox.publish(
         conn,
         here,
@@ -57,8 +79,10 @@ async def _by_author(
         to=_direct(group, source),
         thread_id=post.thread_id,
     )
-    if group.settings is not None:
-        await carried(conn, here, group, post, document, jsontext.dump(document).decode())
+
+
+def _readers(group: Group, post: Post) -> list[str]:
+    return [PUBLIC] if post.by_group else [PUBLIC, group.actor.uri]
 
 
 def _copies(group: Group, source: NoteSource) -> list[str]:
@@ -128,8 +152,8 @@ async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) 
 
 
 def _announcements(passed: Passed) -> Iterator[Announcement]:
-    post = passed.post
-    if post is not None and post.is_root and passed.inner.kind in ("Create", "Update"):
+    post, boosted = passed.post, passed.inner.kind in ("Create", "Update")
+    if post is not None and post.is_root and boosted and not post.by_group:
         yield Announcement(
             group=passed.group.actor,
             inner=post.uri,
@@ -162,18 +186,11 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
         "Delete",
         source.author.uri,
         documents.tombstone(post.uri),
-        to=[PUBLIC, group.actor.uri],
+        to=_readers(group, post),
         cc=_copies(group, source),
         audience=group.actor.uri,
     )
-    await outbox.publish(
-        conn,
-        here,
-        document,
-        signer=source.author,
-        to=_direct(group, source),
-        thread_id=post.thread_id,
-    )
+    await _publish(conn, here, group, post, source, document)
     if group.settings is not None:
         await retracted(conn, here, group, post, document, jsontext.dump(document).decode())
 
@@ -247,6 +264,31 @@ async def by_desk(
         await _undo_boost(conn, here, group, post)
 
 
+async def featured(
+    conn: AsyncConnection, here: Here, group: Group, desk: Actor, kind: str, root: Post
+) -> None:
+    """The desk pins a thread (`Add`) or lets it go (`Remove`); see WIRE-G26, WIRE-G32.
+
+    Mastodon shows what an actor pinned of its own words, so of these it hears from the group.
+    """
+    target = group.actor.featured_uri
+    await by_desk(conn, here, group, desk, kind, root.uri, post=root, target=target)
+    if not group.federates or not root.by_group:
+        return
+    document = documents.activity(
+        here.new_activity_uri(),
+        kind,
+        group.actor.uri,
+        root.uri,
+        to=[PUBLIC],
+        cc=[group.actor.followers_uri] if group.actor.followers_uri else [],
+        target=target,
+    )
+    await outbox.publish_to_followers(
+        conn, here, document, signer=group.actor, thread_id=root.thread_id, plain_only=True
+    )
+
+
 async def undone_by_desk(
     conn: AsyncConnection,
     here: Here,
@@ -274,6 +316,16 @@ async def undone_by_desk(
     await by_desk(conn, here, group, desk, "Undo", inner, post=post, person=person)
     if sent is not None:
         await outbox.blank(conn, sent)
+
+
+async def refused(
+    conn: AsyncConnection, here: Here, group: Group, reply: str, author: Actor
+) -> None:
+    """A group does not take an answer that came: its author's server is told (WIRE-G30)."""
+    document = documents.activity(
+        here.new_activity_uri(), "Reject", group.actor.uri, reply, to=[author.uri]
+    )
+    await outbox.publish(conn, here, document, signer=group.actor, to=[author.uri])
 
 
 async def created_elsewhere(conn: AsyncConnection, post: Post) -> tuple[Document, str] | None:

@@ -32,6 +32,7 @@ from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
 
 PAGE: Final = 50
+MAX_PINNED: Final = 10  # threads of one group; Lemmy reads some tens
 
 
 async def start(
@@ -124,14 +125,19 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
 
 
 async def count_out(conn: AsyncConnection, post: Post) -> None:
-    """A post is no longer shown: it is counted off; with its last one a thread leaves the lists."""
+    """A post is no longer shown: it is counted off; with its last one a thread leaves the lists.
+
+    A thread without its first post is not pinned either.
+    """
     await conn.execute(
         sa.select(threads.c.id).where(threads.c.id == post.thread_id).with_for_update()
     )  # what is counted in beside this is seen below
     left = sa.exists().where(posts.c.thread_id == post.thread_id, posts.c.state == PostState.SHOWN)
-    fewer = {} if post.is_root else {"replies": sa.func.greatest(threads.c.replies - 1, 0)}
+    changed: dict[str, object] = {"pinned": False}
+    if not post.is_root:
+        changed = {"replies": sa.func.greatest(threads.c.replies - 1, 0)}
     await conn.execute(
-        sa.update(threads).where(threads.c.id == post.thread_id).values(shown=left, **fewer)
+        sa.update(threads).where(threads.c.id == post.thread_id).values(shown=left, **changed)
     )
 
 
@@ -153,6 +159,7 @@ class ThreadLine:
     published: datetime
     replies: int
     locked: bool
+    pinned: bool
     state: PostState
 
 
@@ -179,6 +186,7 @@ _LINE: Final[AnySelect] = sa.select(
     posts.c.published,
     threads.c.replies,
     threads.c.locked,
+    threads.c.pinned,
     posts.c.state,
 ).order_by(threads.c.latest_id.desc())
 _ROOT: Final = threads.join(posts, posts.c.id == threads.c.id).join(
@@ -187,21 +195,29 @@ _ROOT: Final = threads.join(posts, posts.c.id == threads.c.id).join(
 _older: Final = threads.c.latest_id < sa.bindparam("before", type_=sa.BigInteger)
 
 
+_IN_ONE: Final[AnySelect] = _LINE.select_from(
+    _ROOT.join(_group_actor, _group_actor.c.id == threads.c.group_id)
+).where(
+    threads.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
+    threads.c.shown,
+    may_see_group(_group_actor.c.id),
+    host_is_welcome(_group_actor),
+    host_is_welcome(actors),
+)
+
+
 @cache
 def _latest_in_one(limit: int) -> AnySelect:
     """Lines of one group, by the index that has its threads in this order."""
-    return (
-        _LINE.select_from(_ROOT.join(_group_actor, _group_actor.c.id == threads.c.group_id))
-        .where(
-            threads.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
-            threads.c.shown,
-            _older,
-            may_see_group(_group_actor.c.id),
-            host_is_welcome(_group_actor),
-            host_is_welcome(actors),
-        )
-        .limit(at_most(limit))
-    )
+    return _IN_ONE.where(_older, ~threads.c.pinned).limit(at_most(limit))
+
+
+@cache
+def _first_in_one(limit: int) -> sa.CompoundSelect[*tuple[Any, ...]]:
+    """The same for a first page, and before it the group's pinned threads (WIRE-A8)."""
+    pinned = _IN_ONE.where(threads.c.pinned).limit(at_most(MAX_PINNED)).subquery("pins")
+    page = _latest_in_one(limit).subquery("page")
+    return sa.union_all(sa.select(pinned), sa.select(page))
 
 
 @cache
@@ -242,13 +258,20 @@ async def latest(
     before: int | None = None,
     limit: int = 20,
 ) -> Sequence[ThreadLine]:
-    """Threads by newest answer: of one group, or of every group the viewer belongs to."""
+    """Threads by newest answer: of one group, or of every group the viewer belongs to.
+
+    What a group has pinned comes first on its first page, and does not count towards `limit`.
+    """
     values = {"before": LAST_ID if before is None else before, **viewer.values}
     if group_id is None:
         found = await conn.execute(_latest_in_mine(limit), values)
     else:
-        found = await conn.execute(_latest_in_one(limit), {"group_id": group_id, **values})
-    return [ThreadLine(**{**row._mapping, "state": PostState(row.state)}) for row in found]
+        query = _first_in_one(limit) if before is None else _latest_in_one(limit)
+        found = await conn.execute(query, {"group_id": group_id, **values})
+    lines = [ThreadLine(**{**row._mapping, "state": PostState(row.state)}) for row in found]
+    if group_id is not None:
+        lines.sort(key=lambda line: (not line.pinned, -line.latest_id))
+    return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

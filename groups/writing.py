@@ -86,6 +86,7 @@ class New:
             thread_id=parent.thread_id if parent else post_id,
             thread_uri=parent.thread_uri if parent else f"{here.origin}/t/{post_id}",
             locked=parent.locked if parent else False,
+            pinned=parent.pinned if parent else False,
             group_id=self.group.id,
             parent_id=parent.id if parent else None,
             state=self.state,

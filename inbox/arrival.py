@@ -26,6 +26,7 @@ class Gathered:
     notes: tuple[Note, ...] = ()
     people: dict[str, Actor] = field(default_factory=dict)
     gone: bool = False
+    moved: bool = False  # the actor's new address says that it was this actor (WIRE-A15)
     moderates: bool = False  # the actor moderates the group that passed the activity on
     ancestor: str | None = None  # nearest ancestor that is known here
     coming: bool = False  # an ancestor between that one and the post is on its way here

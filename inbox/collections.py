@@ -12,7 +12,7 @@ from activitypub.jsontext import Json
 from kernel.rows import constant
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, follows, posts, threads
+from kernel.schema.tables import activities, actors, follows, posts, threads
 
 NEWEST = 50  # Lemmy reads no more
 
@@ -27,6 +27,20 @@ async def count_followers(conn: AsyncConnection, actor_id: UUID) -> int:
         )
         or 0
     )
+
+
+async def follows_group(conn: AsyncConnection, uri: str, group_id: UUID) -> bool:
+    """Whether the actor `uri` follows, accepted."""
+    found = await conn.scalar(
+        sa.select(follows.c.follower_id)
+        .join(actors, actors.c.id == follows.c.follower_id)
+        .where(
+            actors.c.uri == uri,
+            follows.c.followed_id == group_id,
+            follows.c.state == FollowState.ACCEPTED,
+        )
+    )
+    return found is not None
 
 
 async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:

@@ -9,7 +9,7 @@ from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.groups import Joining
-from members import follows
+from members import follows, reader
 from moderation import standing
 from moderation.standing import Speaker
 
@@ -54,9 +54,15 @@ async def receive_accept(arrival: Arrival) -> None:
 
 
 async def receive_reject(arrival: Arrival) -> None:
-    """Somebody elsewhere turned one of ours away, now or later (WIRE-G3)."""
+    """Somebody elsewhere turned one of ours away, now or later (WIRE-G3).
+
+    The node's reader would ask again at once, so what it asked stays as if unanswered (WIRE-G6).
+    """
     follower, followed = await _pair(arrival)
-    await follows.forget(arrival.conn, follower, followed)
+    if follower.uri == reader.uri(arrival.here):
+        await follows.still_waiting(arrival.conn, follower, followed)
+    else:
+        await follows.forget(arrival.conn, follower, followed)
 
 
 async def _pair(arrival: Arrival) -> tuple[Actor, Actor]:

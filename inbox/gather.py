@@ -25,7 +25,9 @@ MAX_CLIMB = 50  # WIRE-G45
 
 _AT_ONCE = timedelta(0)
 _ACTORS = {kind.value for kind in ActorKind}
-_DECISIONS = frozenset({ActivityKind.BLOCK, ActivityKind.LOCK, ActivityKind.REMOVE})
+_DECISIONS = frozenset(
+    {ActivityKind.ADD, ActivityKind.BLOCK, ActivityKind.LOCK, ActivityKind.REMOVE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ async def gather(
         await nodeinfo.learn(engine, here, remote, host_of(activity.actor))
     if kind in (ActivityKind.CREATE, ActivityKind.UPDATE):
         return await _gather_said(it, activity, note, by_group=group is not None)
+    if kind == ActivityKind.MOVE and group is None:
+        return await _gather_move(it, activity)
     if kind == ActivityKind.BLOCK and activity.object and not here.is_local(activity.object):
         await it.person(activity.object)
     if group is None:
@@ -182,6 +186,19 @@ async def _gather_said(
         return Gathered(notes=chain.notes, people=it.people, ancestor=chain.known, lost=chain.lost)
     ancestor, coming = await it.above(note) if note.parent else (None, False)
     return Gathered(notes=(note,), people=it.people, ancestor=ancestor, coming=coming)
+
+
+async def _gather_move(it: Gatherer, activity: Activity) -> Gathered:
+    """The new address, as its own server shows it now: an older copy proves nothing (SEC-S27)."""
+    target = activity.target
+    if target is None or activity.object != activity.actor or it.here.is_local(target):
+        raise NotAllowed("Actors move themselves, and to another server than this one.")
+    async with it.engine.connect() as conn:
+        if await domains.is_blocked(conn, host_of(target)):
+            raise NotAllowed("This node does not talk with that domain.")
+    found, also_known_as = await it.remote.actor_now(target)
+    it.people[target] = found
+    return Gathered(people=it.people, moved=activity.actor in also_known_as)
 
 
 async def _renewed(it: Gatherer, uri: str) -> Actor:

@@ -2,10 +2,11 @@
 
 from activitypub import actors as actor_store
 from activitypub.vocab import Activity, ActivityKind, time_of
-from groups import desk, telling
+from groups import appointing, desk, pins, telling
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
+from groups.posts import Post
 from inbox import burials
 from inbox.arrival import Arrival, NotYet
 from kernel.errors import NotAllowed, NotFound
@@ -30,10 +31,10 @@ async def act(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
         await _block(arrival, decision, undo=undo)
     elif decision.kind == ActivityKind.LOCK:
         await _lock(arrival, decision.object_uri, undo=undo)
-    elif decision.kind == ActivityKind.REMOVE:
-        await _remove(arrival, decision.object_uri)
+    elif decision.kind in (ActivityKind.ADD, ActivityKind.REMOVE):
+        await _list(arrival, decision)
     else:
-        raise NotFound  # Add and the rest change nothing here
+        raise NotFound
 
 
 async def _authorised(arrival: Arrival, group: Group) -> None:
@@ -63,19 +64,88 @@ async def _lock(arrival: Arrival, uri: str, *, undo: bool) -> None:
         await desk.lock(
             arrival.conn, arrival.here, group, arrival.actor, post, arrival.activity.summary
         )
-    if group.settings is not None:
-        await telling.carried(
-            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
-        )
+    await _pass_on(arrival, group, post)
 
 
-async def _remove(arrival: Arrival, uri: str) -> None:
-    """`Remove` of a post from its group is a removal like any other (WIRE 7.2)."""
-    post = await post_store.by_uri(arrival.conn, uri)
+async def _list(arrival: Arrival, decision: Activity) -> None:
+    """Add and Remove: of a moderator, of a pinned thread, or of a post from its group.
+
+    Which is meant is said by `target`, exactly as the group's own document spells it (WIRE-G31).
+    """
+    moderated = await _with_moderators(arrival, decision.target)
+    if moderated is not None:
+        await _moderator(arrival, moderated, decision)
+        return
+    post = await post_store.by_uri(arrival.conn, decision.object_uri)
     if post is None:
         raise NotYet if arrival.patient else NotFound
     group = await group_store.get(arrival.conn, post.group_id)
     await _authorised(arrival, group)
+    if decision.target is not None and decision.target == group.actor.featured_uri:
+        await _feature(arrival, group, post, decision)
+    elif decision.kind == ActivityKind.REMOVE and _is_of(group, decision.target):
+        await _remove(arrival, group, post)
+    else:
+        raise NotFound
+
+
+def _is_of(group: Group, target: str | None) -> bool:
+    """Whether `target` is what a post is in when it is in the group."""
+    return target in (None, group.actor.uri) or str(target).endswith("/outbox")
+
+
+async def _with_moderators(arrival: Arrival, target: str | None) -> Group | None:
+    """The group, ours or the one that passes this on, whose list of moderators `target` is."""
+    if target is None:
+        return None
+    if arrival.group is not None:
+        return arrival.group if arrival.group.actor.moderators_uri == target else None
+    found = await actor_store.by_uri(arrival.conn, target.removesuffix("/moderators"))
+    if found is None or not found.local or found.moderators_uri != target:
+        return None
+    return await group_store.get(arrival.conn, found.id)
+
+
+async def _moderator(arrival: Arrival, group: Group, decision: Activity) -> None:
+    """A moderator elsewhere asks another one in, or steps back.
+
+    They put nobody out: who founded the group does (SEC-S23). Nobody who lives here is named on
+    the wire (WIRE-T15). The list of a group elsewhere is read whenever it is needed.
+    """
+    await _authorised(arrival, group)
+    if group.settings is None:
+        return
+    uri = decision.object_uri
+    if arrival.here.is_local(uri):
+        raise NotAllowed("Who lives here is asked here.")
+    if decision.kind == ActivityKind.REMOVE and uri != arrival.actor.uri:
+        raise NotAllowed("Only those who founded the group take the task from a moderator.")
+    person = await actor_store.by_uri(arrival.conn, uri)
+    if person is None:
+        raise NotFound
+    change = appointing.appoint if decision.kind == ActivityKind.ADD else appointing.dismiss
+    await change(arrival.conn, arrival.here, group, arrival.actor, person)
+    await _pass_on(arrival, group, None, person=uri)
+
+
+async def _feature(arrival: Arrival, group: Group, post: Post, decision: Activity) -> None:
+    change = pins.pin if decision.kind == ActivityKind.ADD else pins.unpin
+    await change(arrival.conn, arrival.here, group, arrival.actor, post)
+    await _pass_on(arrival, group, post)
+
+
+async def _pass_on(
+    arrival: Arrival, group: Group, post: Post | None, *, person: str | None = None
+) -> None:
+    """Our group tells its followers what a moderator of it did elsewhere, as it came."""
+    if group.settings is None:
+        return
+    document, body = arrival.activity.document, arrival.body
+    await telling.carried(arrival.conn, arrival.here, group, post, document, body, person=person)
+
+
+async def _remove(arrival: Arrival, group: Group, post: Post) -> None:
+    """`Remove` of a post from its group is a removal like any other (WIRE 7.2)."""
     await desk.remove(
         arrival.conn, arrival.here, group, arrival.actor, post, arrival.activity.summary
     )
@@ -112,13 +182,4 @@ async def _block(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
             arrival.activity.summary,
             until.date() if until else None,
         )
-    if group.settings is not None:
-        await telling.carried(
-            arrival.conn,
-            arrival.here,
-            group,
-            None,
-            arrival.activity.document,
-            arrival.body,
-            person=uri,
-        )
+    await _pass_on(arrival, group, None, person=uri)

@@ -17,7 +17,7 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
 from groups.groups import Group
-from inbox import claim, delete, follow, moderate, react, said, undo
+from inbox import claim, delete, follow, moderate, move, react, said, undo
 from inbox.arrival import Arrival, Gathered, Handler, NotYet
 from inbox.claim import Floor, Lost, Row
 from inbox.gather import gather
@@ -49,6 +49,7 @@ HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.FOLLOW: follow.receive,
     ActivityKind.LIKE: react.receive,
     ActivityKind.LOCK: moderate.receive,
+    ActivityKind.MOVE: move.receive,
     ActivityKind.REJECT: follow.receive_reject,
     ActivityKind.REMOVE: moderate.receive,
     ActivityKind.UNDO: undo.receive,
@@ -59,6 +60,7 @@ HANDLERS: dict[ActivityKind, Handler] = {
 PASSED_ON = frozenset(HANDLERS) - {
     ActivityKind.FOLLOW,
     ActivityKind.ACCEPT,
+    ActivityKind.MOVE,
     ActivityKind.REJECT,
 }
 

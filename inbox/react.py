@@ -12,10 +12,12 @@ from activitypub.vocab import ActivityKind
 from groups import groups as group_store
 from groups import posts as post_store
 from groups import telling
+from groups.groups import Group
 from groups.posts import Post
 from inbox import burials
 from inbox.arrival import Arrival, NotYet
 from kernel.errors import NotFound
+from kernel.schema.actors import ActorKind
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
 
@@ -37,7 +39,7 @@ async def receive(arrival: Arrival) -> None:
     if post is None or not post.shown or not _is_theirs(arrival, post):
         raise NotFound
     group = await group_store.get(arrival.conn, post.group_id)
-    if not group.federates:
+    if not group.federates or not _may_boost(arrival, group, post):
         raise NotFound
     if await burials.is_buried(arrival.conn, arrival.activity.id):
         return
@@ -59,8 +61,17 @@ async def receive(arrival: Arrival) -> None:
 
 
 def _is_theirs(arrival: Arrival, post: Post) -> bool:
-    """A group speaks for its own posts only."""
-    return arrival.group is None or post.group_id == arrival.group.id
+    """A group speaks for its own posts only, and for nobody who lives here (WIRE-G16)."""
+    if arrival.group is None:
+        return True
+    return post.group_id == arrival.group.id and not arrival.here.is_local(arrival.activity.actor)
+
+
+def _may_boost(arrival: Arrival, group: Group, post: Post) -> bool:
+    """Of groups that nobody here follows, what they announce counts if it is ours (WIRE-G18)."""
+    if arrival.activity.kind != ActivityKind.ANNOUNCE or arrival.actor.kind is not ActorKind.GROUP:
+        return True
+    return post.author_local or group.settings is not None
 
 
 async def undo(arrival: Arrival, uri: str, kind: str | None, object_uri: str | None) -> bool:

@@ -11,6 +11,7 @@ from functools import wraps
 from aiohttp import web
 
 from activitypub import signatures
+from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, REMOTE, SETTINGS
 from inbox.receive import Request, prove
@@ -63,9 +64,19 @@ def _unshared(response: web.Response) -> web.Response:
     return response
 
 
-async def _check(request: web.Request) -> None:
-    """Raises Unproven (401): nobody we can name signed this. Raises NotAllowed (403): a blocked or
-    suspended one did. Raises Busy, TooMany: the key cannot be had now.
+async def who_asks(request: web.Request) -> Actor | None:
+    """Whose key signed the request; None where nobody's did who may read, or it is not known now."""
+    try:
+        return await _check(request)
+    except (Busy, NotAllowed, TooMany, Unproven):
+        return None
+
+
+async def _check(request: web.Request) -> Actor:
+    """Whose key signed the request.
+
+    Raises Unproven (401): nobody's whom we can name. Raises NotAllowed (403): one who is blocked or
+    suspended. Raises Busy, TooMany: the key cannot be had now.
     """
     remote, here = request.app[REMOTE], request.app[HERE]
     headers = headers_of(request)
@@ -86,3 +97,4 @@ async def _check(request: web.Request) -> None:
         raise Busy("Your key's server did not answer. Try again later.", retry_after=60) from error
     if reader.state is ActorState.SUSPENDED:
         raise NotAllowed("This node does not listen to that actor.")
+    return reader

@@ -5,6 +5,7 @@ a browser is asking.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,19 +17,20 @@ from activitypub.jsontext import Json
 from activitypub.state import ENGINE, HERE, REMOTE
 from activitypub.vocab import AS2
 from groups import groups as group_store
+from groups import pins, threads
 from groups import posts as post_store
-from groups import threads
 from groups.groups import Group
 from groups.posts import Post
 from inbox import bodies
-from inbox.collections import announced, count_followers, posts_of
+from inbox.collections import announced, count_followers, follows_group, posts_of
 from inbox.intake import Intake
-from inbox.readers import headers_of, may_read_all, response_to, signed_only
+from inbox.readers import headers_of, may_read_all, response_to, signed_only, who_asks
 from inbox.receive import Request, receive
+from kernel import text
 from kernel.errors import Gone, Malformed, NotFound, UnsupportedMedia
 from kernel.schema.actors import ActorKind, ActorState
-from kernel.schema.groups import Posts
 from kernel.schema.posts import PostState
+from kernel.urls import same_origin
 from moderation.visibility import VISITOR
 
 INTAKE = web.AppKey("intake", Intake)
@@ -157,8 +159,7 @@ async def _group(conn: AsyncConnection, request: web.Request) -> Group:
 async def get_group(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as conn:
         group = await _group(conn, request)
-    closed = group.settings is not None and group.settings.posts is Posts.APPROVED
-    return await _actor_response(request, documents.actor(group.actor, desk_closed_posting=closed))
+    return await _actor_response(request, group_store.document(group))
 
 
 async def get_moderators(request: web.Request) -> web.Response:
@@ -172,11 +173,29 @@ async def get_moderators(request: web.Request) -> web.Response:
 
 async def get_followers(request: web.Request) -> web.Response:
     """A rounded count and no names: who belongs is health data (WIRE-A6, DOM finding 9)."""
+    if "is_follower" in request.query:
+        return await _is_follower(request, request.query["is_follower"])
     async with request.app[ENGINE].connect() as conn:
         actor = await _any_actor(conn, request)
         total = await count_followers(conn, actor.id)
     uri = f"{request.app[HERE].origin}{request.path}"
     return document_response(documents.hidden_collection(uri, round(total, -1)))
+
+
+async def _is_follower(request: web.Request, uri: str) -> web.Response:
+    """200 where one of the asker's own people belongs to the group (WIRE-G38).
+
+    Raises NotFound: they do not; or nobody, or somebody of another server, asks.
+    """
+    async with request.app[ENGINE].connect() as conn:
+        actor = await _any_actor(conn, request)
+    asker = await who_asks(request) if actor.kind is ActorKind.GROUP else None
+    if asker is None or not same_origin(asker.uri, uri):
+        raise NotFound
+    async with request.app[ENGINE].connect() as conn:
+        if not await follows_group(conn, uri, actor.id):
+            raise NotFound
+    return web.Response(headers={"Vary": "Accept, Signature", "Cache-Control": "private, no-store"})
 
 
 async def get_outbox(request: web.Request) -> web.Response:
@@ -191,10 +210,27 @@ async def get_outbox(request: web.Request) -> web.Response:
     return document_response(documents.collection(uri, items, total=total))
 
 
-async def get_empty(request: web.Request) -> web.Response:
-    """`featured` and `following`: collections that have nothing in them yet."""
+async def get_featured(request: web.Request) -> web.Response:
+    """The pinned threads' first posts, whole and as strict readers parse them (WIRE-A8, WIRE-A24).
+
+    One that Lemmy could not parse would void the list, so posts from elsewhere are told in our
+    own form, too.
+    """
     async with request.app[ENGINE].connect() as conn:
-        await _any_actor(conn, request)
+        group = await _group(conn, request)
+        roots = await pins.pinned(conn, group)
+        sources = await post_store.root_sources(conn, roots)
+    items: list[Json] = [
+        documents.embed(documents.note(replace(each, content=str(text.clean(each.content)))))
+        for each in sources
+    ]
+    return document_response(documents.collection(f"{group.actor.uri}/featured", items))
+
+
+async def get_following(request: web.Request) -> web.Response:
+    """Whom a group follows is not listed."""
+    async with request.app[ENGINE].connect() as conn:
+        await _group(conn, request)
     uri = f"{request.app[HERE].origin}{request.path}"
     return document_response(documents.collection(uri, []))
 
@@ -212,12 +248,12 @@ async def _any_actor(conn: AsyncConnection, request: web.Request) -> Actor:
 
 
 def _number(request: web.Request, name: str, *, query: bool = False) -> int:
-    text = request.query.get(name, "0") if query else request.match_info[name]
-    if not text.isascii() or not text.isdigit() or len(text) > 19:
+    digits = request.query.get(name, "0") if query else request.match_info[name]
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 19:
         if query:
             raise Malformed("That page does not exist.")
         raise NotFound
-    return int(text)
+    return int(digits)
 
 
 async def _own_post(conn: AsyncConnection, request: web.Request) -> Post:
@@ -312,8 +348,8 @@ def routes() -> list[web.RouteDef]:
         ("/g/{name}/moderators", get_moderators),
         *((f"{path}/followers", get_followers) for path in _ACTORS),
         *((f"{path}/outbox", get_outbox) for path in _ACTORS),
-        ("/g/{name}/featured", get_empty),
-        ("/g/{name}/following", get_empty),
+        ("/g/{name}/featured", get_featured),
+        ("/g/{name}/following", get_following),
         ("/p/{id}/replies", get_replies),
         ("/a/{id}", get_activity),
     ]

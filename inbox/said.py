@@ -62,6 +62,9 @@ async def receive_create(arrival: Arrival) -> None:
         if parent is None and arrival.patient:
             raise NotYet
     group = await _group_for(arrival, note, parent)
+    if parent is not None and parent.locked and note.public:
+        await telling.refused(arrival.conn, arrival.here, group, note.id, arrival.actor)
+        return
     check_open(arrival.activity, note, parent)
     new = New(
         author=arrival.actor,

@@ -147,6 +147,8 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         raise NotFound
     if group.settings.slow_minutes:
         raise Alone  # what enters beside it counts
+    if parent.locked:
+        raise Alone  # its author's server is told
     said.check_open(answer.activity, note, parent)
     facts = known.facts[author.id, group.id]
     try:

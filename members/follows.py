@@ -123,6 +123,14 @@ async def accepted(conn: AsyncConnection, follower: Actor, followed: Actor) -> N
     await stir(conn, follows)
 
 
+async def still_waiting(conn: AsyncConnection, follower: Actor, followed: Actor) -> None:
+    """Somebody elsewhere said no to one of ours, who asks no more and stays as if unanswered."""
+    await conn.execute(
+        sa.update(follows).where(_between(follower, followed)).values(state=FollowState.PENDING)
+    )
+    await stir(conn, follows)
+
+
 async def forget(conn: AsyncConnection, follower: Actor, followed: Actor) -> None:
     """The follow is over; nobody is told."""
     await conn.execute(sa.delete(follows).where(_between(follower, followed)))

@@ -114,7 +114,11 @@ class _Writer:
         )
         await self._write(tables.guidelines, rules, len(circles))
         moderators = (
-            {"group_id": circle.actor.id, "actor_id": moderator.id}
+            {
+                "group_id": circle.actor.id,
+                "actor_id": moderator.id,
+                "founder": moderator is circle.founder,
+            }
             for circle in circles
             for moderator in (circle.desk, circle.founder)
         )

@@ -180,6 +180,7 @@ class Maker:
             "shared_inbox": f"{origin}/inbox",
             "followers_uri": f"{uri}/followers",
             "moderators_uri": f"{uri}/moderators" if kind is ActorKind.GROUP else None,
+            "featured_uri": f"{uri}/featured" if kind is ActorKind.GROUP else None,
             "locked": False,
             "key_id": f"{uri}#main-key",
             "public_key": public_key,

@@ -14,13 +14,13 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import outbox
-from activitypub.state import DELIVERER, ENGINE, HERE, REMOTE, SETTINGS
+from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
 from inbox import claim
 from inbox.claim import Floor
 from inbox.process import process_one
 from inbox.together import MOST, process_many
 from kernel.db import AWAY, describe
-from members import order
+from members import moves, order, reader
 from node import strangers, tidy
 from node.safekeeping import sent
 
@@ -117,6 +117,8 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
         try:
             await keeper.note()
             await tidy.tidy(app[ENGINE], app[HERE])
+            await moves.carry_over(app[ENGINE], app[HERE])
+            await reader.keep_up(app[ENGINE], app[HERE], app[KEYS].take)
             await strangers.forget(app[ENGINE], app[HERE], walk)
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))

@@ -255,6 +255,12 @@ class Peer:
             await response.read()
             return response.status
 
+    def signed_get(self, node: Node, signer: Person, path: str) -> dict[str, str]:
+        """The headers of a GET that `signer` signs."""
+        return signatures.sign(
+            signer.keys.rsa, signer.key_id, "GET", f"{node.origin}{path}", node.clock(), None
+        )
+
     async def follow(self, node: Node, follower: Person, target: str) -> Document:
         """Ask to follow somebody of the node's."""
         document = self.activity("Follow", follower, target, to=[target])

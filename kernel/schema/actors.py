@@ -45,6 +45,7 @@ actors = table(
     sa.Column("shared_inbox", sa.Text),
     sa.Column("followers_uri", sa.Text),
     sa.Column("moderators_uri", sa.Text),
+    sa.Column("featured_uri", sa.Text),
     sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("key_id", sa.Text, nullable=False),
     sa.Column("public_key", sa.Text, nullable=False),  # SPKI PEM
@@ -54,6 +55,8 @@ actors = table(
     sa.Column("since", sa.Date),  # ours: the month
     sa.Column("closes_on", sa.Date),  # ours: drawn at random when the member leaves
     sa.Column("fetched_at", sa.DateTime(timezone=True)),  # theirs: when the document was read
+    sa.Column("moved_to", sa.Text),  # theirs: who they are now
+    sa.Column("moved_on", sa.Date),
     one_of("kind", "kind", ActorKind),
     one_of("state", "state", ActorState),
     sa.Index(
@@ -76,6 +79,7 @@ actors = table(
         postgresql_where=sa.text("kind = 'Group' AND state = 'active'"),
     ),
     sa.Index("ix_actors_closes_on", "closes_on", postgresql_where=sa.text("closes_on IS NOT NULL")),
+    sa.Index("ix_actors_moved_to", "moved_to", postgresql_where=sa.text("moved_to IS NOT NULL")),
 )
 
 actor_keys = table(

@@ -73,6 +73,7 @@ moderators = table(
     sa.Column(
         "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
     ),
+    sa.Column("founder", sa.Boolean, nullable=False, server_default=sa.false()),  # may appoint
     sa.Index("ix_moderators_actor_id", "actor_id"),
 )
 

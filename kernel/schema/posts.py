@@ -28,12 +28,14 @@ threads = table(
     sa.Column("uri", sa.Text, nullable=False, unique=True),  # the `context` (WIRE-G41)
     sa.Column("group_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False),
     sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("shown", sa.Boolean, nullable=False),  # false while the root is held or gone
     sa.Column("latest_id", sa.BigInteger, nullable=False),  # newest shown post: orders lists
     sa.Column("replies", sa.Integer, nullable=False, server_default="0"),  # shown ones
     sa.Index(
         "ix_threads_group_id_latest_id", "group_id", "latest_id", postgresql_where=sa.text("shown")
     ),
+    sa.Index("ix_threads_pinned", "group_id", "latest_id", postgresql_where=sa.text("pinned")),
 )
 
 posts = table(

@@ -1,6 +1,6 @@
 """The moderators' desk of a group: its settings, who waits, what is held, what was decided."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -9,14 +9,16 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
+from activitypub import webfinger
 from activitypub.actors import Actor
-from activitypub.state import ENGINE, HERE, READING
-from groups import desk, membership
+from activitypub.client import Unreachable
+from activitypub.state import ENGINE, HERE, READING, REMOTE
+from groups import appointing, desk, membership, welcome
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post
-from kernel.errors import Malformed, NotFound, Problem
+from kernel.errors import Busy, Gone, Malformed, NotFound, Problem
 from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
@@ -39,6 +41,11 @@ class Task:
     group: Group
     desk: Actor
     form: Form
+    voices: Sequence[UUID]
+
+    async def founder(self) -> None:
+        """Raises NotAllowed: this is for those who founded the group."""
+        await appointing.require_founder(self.conn, self.group, self.voices)
 
     async def person(self) -> Actor:
         """Who it is about. Raises NotFound."""
@@ -71,12 +78,17 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def _page(
-    request: web.Request, problem: Problem | None = None, *, invitation: str = ""
+    request: web.Request,
+    problem: Problem | None = None,
+    *,
+    invitation: str = "",
+    form: Form | None = None,
 ) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         await moderating(conn, request, group)
+        moderators = await appointing.everyone(conn, group)
         after = request.query.get
         held = await desk.held(conn, group, after=number(after("held")) or 0, limit=PAGE)
         waiting, members = [
@@ -89,8 +101,10 @@ async def _page(
         request,
         "groups/desk.html",
         problem=problem,
+        form=form or Form(),
         group=group,
         path=group_words.path(group),
+        moderators=moderators,
         held=held,
         waiting=waiting,
         members=members,
@@ -119,7 +133,15 @@ async def _withdraw(task: Task) -> None:
 
 
 async def _appoint(task: Task) -> None:
-    await desk.appoint(task.conn, task.group, await task.person())
+    await task.founder()
+    await appointing.appoint(task.conn, task.here, task.group, task.desk, await task.person())
+
+
+async def _dismiss(task: Task) -> None:
+    person = await task.person()
+    if person.id not in task.voices:  # everybody may step back themselves
+        await task.founder()
+    await appointing.dismiss(task.conn, task.here, task.group, task.desk, person)
 
 
 async def _ban(task: Task) -> None:
@@ -148,6 +170,7 @@ _TASKS: Final[Mapping[str, Callable[[Task], Awaitable[None]]]] = {
     "approve": _approve,
     "withdraw": _withdraw,
     "appoint": _appoint,
+    "dismiss": _dismiss,
     "ban": _ban,
     "unban": _unban,
     "release": _release,
@@ -167,10 +190,52 @@ async def decide(request: web.Request) -> web.Response:
             group = await find(conn, request)
             speaker, *_ = await moderating(conn, request, group)
             actor = await desk.require(conn, group, speaker)
-            await work(Task(conn=conn, here=request.app[HERE], group=group, desk=actor, form=form))
+            task = Task(
+                conn=conn,
+                here=request.app[HERE],
+                group=group,
+                desk=actor,
+                form=form,
+                voices=speaker.voices,
+            )
+            await work(task)
+            place = await membership.of(conn, group, speaker.voices)
     except REFUSED as problem:
         return await _page(request, problem)
+    still = any(each.moderator for each in place)
+    return see_other(f"{group_words.path(group)}{'/desk' if still else ''}")
+
+
+async def ask(request: web.Request) -> web.Response:
+    """POST /g/{name}/desk/ask: somebody on another server looks after the group, too."""
+    session.of(request)
+    form = await forms.read(request)
+    here = request.app[HERE]
+    try:
+        async with request.app[READING].connect() as conn:
+            group = await find(conn, request)
+            speaker, *_ = await moderating(conn, request, group)
+            await appointing.require_founder(conn, group, speaker.voices)
+        person = await _look_up(request, form.text("address"))
+        async with request.app[ENGINE].begin() as conn:
+            actor = await desk.require(conn, group, speaker)
+            await appointing.appoint(conn, here, group, actor, person)
+    except REFUSED as problem:
+        return await _page(request, problem, form=form)
     return see_other(f"{group_words.path(group)}/desk")
+
+
+async def _look_up(request: web.Request, address: str) -> Actor:
+    """Raises Malformed, Busy: nobody on another server was found by that address, or not now."""
+    try:
+        found = await webfinger.find(request.app[HERE], request.app[REMOTE], address)
+    except (NotFound, Gone) as error:
+        raise Malformed("Nobody answers to that address.") from error
+    except Unreachable as error:
+        raise Busy("That place does not answer right now. Try it later.") from error
+    if found.local:
+        raise Malformed("That is somebody here. Choose them among the members.")
+    return found
 
 
 async def invite(request: web.Request) -> web.Response:
@@ -199,10 +264,11 @@ async def _settings_page(
     async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         await moderating(conn, request, group)
+        said = await welcome.current(conn, group)
     return render(
         request,
         "groups/settings.html",
-        form=form or _filled(group),
+        form=form or _filled(group, said.source if said else ""),
         problem=problem,
         group=group,
         path=group_words.path(group),
@@ -211,7 +277,7 @@ async def _settings_page(
     )
 
 
-def _filled(group: Group) -> Form:
+def _filled(group: Group, said: str) -> Form:
     settings = group.settings
     if settings is None:
         raise NotFound
@@ -221,6 +287,7 @@ def _filled(group: Group) -> Form:
         {
             "name": [group.actor.name],
             "about": [group.actor.source],
+            "welcome": [said],
             "sees": [settings.sees],
             "posts": [settings.posts],
             "joining": [settings.joining],
@@ -239,8 +306,9 @@ async def save_settings(request: web.Request) -> web.Response:
         settings = read_settings(form)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
-            await moderating(conn, request, group)
-            await group_store.update(
+            speaker, *_ = await moderating(conn, request, group)
+            actor = await desk.require(conn, group, speaker)
+            changed = await group_store.update(
                 conn,
                 request.app[HERE],
                 group,
@@ -248,6 +316,7 @@ async def save_settings(request: web.Request) -> web.Response:
                 about=form.text("about"),
                 settings=settings,
             )
+            await welcome.say(conn, request.app[HERE], changed, actor, form.text("welcome"))
     except REFUSED as problem:
         return await _settings_page(request, form, problem)
     return see_other(group_words.path(group))
@@ -297,6 +366,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/g/{name}/desk", show),
         web.post("/g/{name}/desk/invite", invite),
+        web.post("/g/{name}/desk/ask", ask),
         web.post("/g/{name}/desk/{task}", decide),
         web.get("/g/{name}/settings", show_settings),
         web.post("/g/{name}/settings", save_settings),

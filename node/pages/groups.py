@@ -1,5 +1,6 @@
 """Support groups: finding, reading, founding, joining and leaving them."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from activitypub.state import ENGINE, HERE, KEYS, READING
 from groups import directory, membership, threads
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
+from groups.threads import ThreadLine
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import ActorKind, FollowState
@@ -73,6 +75,7 @@ async def show(request: web.Request) -> web.Response:
         group = await group_store.by_name(conn, request.match_info["name"], viewer)
         found = await threads.latest(conn, viewer, group_id=group.id, before=before, limit=PAGE + 1)
         place = await voices.place(conn, request, group)
+    pinned, found = _apart(found) if before is None else ([], found)
     return render(
         request,
         "groups/show.html",
@@ -80,12 +83,19 @@ async def show(request: web.Request) -> web.Response:
         path=group_words.path(group),
         how=group_words.how_it_works(group),
         place=place,
+        pinned=pinned,
         threads=found[:PAGE],
         older=found[PAGE - 1].latest_id if len(found) > PAGE else None,
         first=before is None,
         asked="asked" in request.query,
         alternate=group.actor.uri if group.actor.local and group.federates else "",
     )
+
+
+def _apart(lines: Sequence[ThreadLine]) -> tuple[Sequence[ThreadLine], Sequence[ThreadLine]]:
+    """The pinned threads, which come first, and the others."""
+    count = sum(line.pinned for line in lines)
+    return lines[:count], lines[count:]
 
 
 async def show_new(request: web.Request) -> web.Response:

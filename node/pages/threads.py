@@ -1,20 +1,22 @@
 """Threads: starting one, reading one, closing and opening one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub.actors import Actor
 from activitypub.state import ENGINE, HERE, READING
-from groups import desk, membership, threads
+from groups import desk, membership, pins, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
 from groups.groups import Group
 from groups.posts import Post
 from kernel.errors import NotFound, Problem
+from kernel.here import Here
 from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
 from moderation.standing import Speaker
@@ -191,32 +193,27 @@ async def agree(conn: AsyncConnection, form: Form, speaker: Speaker, group: Grou
         await membership.accept_guidelines(conn, speaker, group, version)
 
 
-async def lock(request: web.Request) -> web.Response:
-    """POST /t/{id}/lock: the thread can be read and not answered."""
-    return await _set_lock(request, True)
+Decision = Callable[[AsyncConnection, Here, Group, Actor, Post], Awaitable[None]]
 
 
-async def unlock(request: web.Request) -> web.Response:
-    return await _set_lock(request, False)
+def _decide(decision: Decision) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """POST /t/{id}/…: the desk decides something about a whole thread."""
 
+    async def handle(request: web.Request) -> web.Response:
+        session.of(request)
+        await forms.read(request)
+        async with request.app[ENGINE].begin() as conn:
+            viewer = await session.viewer(conn, request)
+            root = await post_store.get(conn, identity(request), viewer)
+            if not root.is_root:
+                raise NotFound
+            group = await group_store.get(conn, root.group_id, viewer)
+            speaker, *_ = await moderating(conn, request, group)
+            actor = await desk.require(conn, group, speaker)
+            await decision(conn, request.app[HERE], group, actor, root)
+        return see_other(f"/t/{root.id}")
 
-async def _set_lock(request: web.Request, locked: bool) -> web.Response:
-    session.of(request)
-    form = await forms.read(request)
-    async with request.app[ENGINE].begin() as conn:
-        viewer = await session.viewer(conn, request)
-        root = await post_store.get(conn, identity(request), viewer)
-        if not root.is_root:
-            raise NotFound
-        group = await group_store.get(conn, root.group_id, viewer)
-        speaker, *_ = await moderating(conn, request, group)
-        actor = await desk.require(conn, group, speaker)
-        here = request.app[HERE]
-        if locked:
-            await desk.lock(conn, here, group, actor, root, form.text("reason"))
-        else:
-            await desk.unlock(conn, here, group, actor, root)
-    return see_other(f"/t/{root.id}")
+    return handle
 
 
 def routes() -> list[web.RouteDef]:
@@ -224,6 +221,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/g/{name}/new", show_new),
         web.post("/g/{name}/new", start),
         web.get("/t/{id}", show),
-        web.post("/t/{id}/lock", lock),
-        web.post("/t/{id}/unlock", unlock),
+        web.post("/t/{id}/lock", _decide(desk.lock)),
+        web.post("/t/{id}/unlock", _decide(desk.unlock)),
+        web.post("/t/{id}/pin", _decide(pins.pin)),
+        web.post("/t/{id}/unpin", _decide(pins.unpin)),
     ]

@@ -1,0 +1,93 @@
+"""A group's welcome: a pinned thread that the group itself begins, in its moderators' words.
+
+Mastodon shows of what a group pins only what the group wrote (WIRE-A8).
+"""
+
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import outbox
+from activitypub.actors import Actor
+from groups import desk, pins, telling, threads
+from groups import posts as post_store
+from groups.admission import MAX_POST, Draft
+from groups.groups import Group
+from groups.posts import Post, select_posts
+from groups.writing import New, Words, insert
+from kernel.clock import to_minute
+from kernel.errors import Malformed, NotAllowed
+from kernel.here import Here
+from kernel.schema.posts import PostState
+from kernel.schema.tables import posts
+
+MAX_WELCOME: Final = MAX_POST
+
+
+async def current(conn: AsyncConnection, group: Group) -> Post | None:
+    """The welcome as it is shown now; None where the group says nothing itself."""
+    row = (
+        await conn.execute(
+            select_posts()
+            .where(
+                posts.c.author_id == group.id,
+                posts.c.state == PostState.SHOWN,
+                posts.c.id == posts.c.thread_id,
+            )
+            .order_by(posts.c.id.desc())
+            .limit(1)
+        )
+    ).first()
+    return Post.of(row) if row else None
+
+
+async def say(conn: AsyncConnection, here: Here, group: Group, actor: Actor, source: str) -> None:
+    """Let the group welcome people with the Markdown `source`; with none, it takes it back.
+
+    `actor` is the desk. Raises NotAllowed: the group lives on another node.
+    Raises Malformed: it is too long.
+    """
+    if group.settings is None:
+        raise NotAllowed("That group lives on another node.")
+    source = source.strip()
+    if len(source) > MAX_WELCOME:
+        raise Malformed(
+            f"The welcome can have up to {MAX_WELCOME} letters. Yours has {len(source)}."
+        )
+    before = await current(conn, group)
+    if source == (before.source if before else ""):
+        return
+    if before is None:
+        await _begin(conn, here, group, actor, source)
+    elif not source:
+        await threads.erase(conn, before)
+        await telling.deleted(conn, here, group, before)
+    else:
+        words = _words(here, group, source)
+        await threads.rewrite(conn, before, words, to_minute(here.now()))
+        await outbox.forget(conn, before.uri)
+        await telling.edited(conn, here, group, await post_store.get(conn, before.id))
+    await desk.note(conn, here, group, actor, "welcome", group.actor.uri)
+
+
+async def _begin(
+    conn: AsyncConnection, here: Here, group: Group, actor: Actor, source: str
+) -> None:
+    new = New(
+        author=group.actor,
+        group=group,
+        parent=None,
+        words=_words(here, group, source),
+        state=PostState.SHOWN,
+    )
+    (post,) = await insert(conn, here, [new])
+    await telling.created(conn, here, group, post)
+    await pins.pin(conn, here, group, actor, post)
+
+
+def _words(here: Here, group: Group, source: str) -> Words:
+    languages = group.settings.languages if group.settings is not None else ()
+    draft = Draft(
+        title="Welcome", source=source, language=languages[0] if len(languages) == 1 else ""
+    )
+    return Words.of(draft, here.now())

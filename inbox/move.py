@@ -1,0 +1,21 @@
+"""Move: an actor elsewhere has a new address (WIRE 2.4, WIRE-A15, SEC-S27)."""
+
+from inbox.arrival import Arrival
+from kernel.errors import NotAllowed
+from kernel.schema.actors import ActorKind
+from members import moves
+
+
+async def receive(arrival: Arrival) -> None:
+    """Followers and memberships go along to the new address.
+
+    Raises NotAllowed: the new address does not say that it was this actor, is none of the same
+    kind, or the actor has moved this week.
+    """
+    target = arrival.gathered.people.get(arrival.activity.target or "")
+    if arrival.group is not None or target is None or not arrival.gathered.moved:
+        raise NotAllowed("The new address does not know the old one.")
+    old_is_group, new_is_group = (each.kind is ActorKind.GROUP for each in (arrival.actor, target))
+    if old_is_group is not new_is_group:
+        raise NotAllowed("A person cannot become a group, or a group a person.")
+    await moves.note(arrival.conn, arrival.here, arrival.actor, target)

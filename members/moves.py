@@ -1,0 +1,119 @@
+"""Somebody elsewhere has a new address, and takes along who follows them (WIRE 2.4, SEC-S27).
+
+Personas of ours never move: two addresses of one person would be tied together for everybody.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from activitypub import actors as actor_store
+from activitypub.actors import Actor
+from kernel import tombstone_log
+from kernel.errors import NotAllowed
+from kernel.here import Here
+from kernel.schema.actors import ActorState
+from kernel.schema.tables import actors, bans, follows
+from kernel.tombstone_log import Act
+from members import follows as follow_store
+from members.order import stir
+
+COOL_DOWN: Final = timedelta(days=7)
+STEP: Final = 100  # followers of ours in one round
+
+
+async def note(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> None:
+    """Keep that `old` is now `new`, both of other servers and each known to say so.
+
+    Memberships and bans here go along; the task of a moderator does not. Followers of ours follow
+    in `carry_over`. A repeat changes nothing. Raises NotAllowed: `old` has moved this week.
+    """
+    today = here.now().date()
+    moved_to = await conn.scalar(
+        sa.select(actors.c.moved_to)
+        .where(actors.c.id == old.id, actors.c.moved_on > today - COOL_DOWN)
+        .with_for_update()
+    )
+    if moved_to == new.uri:
+        return
+    if moved_to is not None:
+        raise NotAllowed("That actor has moved a short while ago.")
+    await conn.execute(
+        sa.update(actors)
+        .where(actors.c.id == old.id, ~actors.c.local)
+        .values(moved_to=new.uri, moved_on=today)
+    )
+    await _ban_too(conn, old, new)
+    await _belong_too(conn, old, new)
+
+
+async def _ban_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:
+    """Who is kept out of a group is kept out under the new address, too (DESIGN-V3)."""
+    group = actors.alias("banning_group")
+    rows = (
+        await conn.execute(
+            sa.select(bans.c.group_id, bans.c.reason, bans.c.until, group.c.uri)
+            .join(group, group.c.id == bans.c.group_id)
+            .where(bans.c.actor_id == old.id)
+        )
+    ).all()
+    for row in rows:
+        tombstone_log.note(
+            conn, Act.BANNED, row.uri, new.uri, row.until.isoformat() if row.until else ""
+        )
+    if rows:
+        await conn.execute(
+            insert(bans).on_conflict_do_nothing(),
+            [
+                {"group_id": r.group_id, "actor_id": new.id, "reason": r.reason, "until": r.until}
+                for r in rows
+            ],
+        )
+
+
+async def _belong_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:
+    """What `old` follows here, `new` follows instead; not where `new` is banned."""
+    banned = sa.exists().where(bans.c.actor_id == new.id, bans.c.group_id == follows.c.followed_id)
+    kept = sa.select(
+        sa.literal(new.id, sa.Uuid),
+        follows.c.followed_id,
+        follows.c.state,
+        follows.c.uri,
+        follows.c.guidelines,
+        follows.c.approved,
+    ).where(follows.c.follower_id == old.id, ~banned)
+    names = ["follower_id", "followed_id", "state", "uri", "guidelines", "approved"]
+    await conn.execute(insert(follows).from_select(names, kept).on_conflict_do_nothing())
+    await conn.execute(sa.delete(follows).where(follows.c.follower_id == old.id))
+    await stir(conn, follows)
+
+
+async def carry_over(engine: AsyncEngine, here: Here) -> int:
+    """Let followers of ours follow the new address; each in a transaction of its own.
+
+    How many did: up to `STEP` of them in one round.
+    """
+    old, new, mine = actors.alias("old"), actors.alias("new"), actors.alias("mine")
+    async with engine.connect() as conn:
+        found = (
+            await conn.execute(
+                sa.select(follows.c.follower_id, old.c.id, new.c.id)
+                .select_from(
+                    old.join(new, new.c.uri == old.c.moved_to)
+                    .join(follows, follows.c.followed_id == old.c.id)
+                    .join(mine, mine.c.id == follows.c.follower_id)
+                )
+                .where(old.c.moved_to.is_not(None), mine.c.local, new.c.state == ActorState.ACTIVE)
+                .order_by(follows.c.follower_id)
+                .limit(STEP)
+            )
+        ).all()
+    for follower_id, old_id, new_id in found:
+        async with engine.begin() as conn:
+            follower = await actor_store.get(conn, follower_id)
+            await follow_store.end(conn, here, follower, await actor_store.get(conn, old_id))
+            await follow_store.request(conn, here, follower, await actor_store.get(conn, new_id))
+    return len(found)

@@ -1,0 +1,151 @@
+"""Actors of other servers that have a new address (WIRE 2.4, WIRE-A15, SEC-S27)."""
+
+import sqlalchemy as sa
+
+from groups import desk
+from groups import groups as group_store
+from groups.groups import Group
+from kernel.schema.actors import FollowState
+from kernel.schema.tables import actors, bans, follows
+from members import moves
+from moderation import domains
+from moderation.standing import Speaker
+from tests.nodes import Node, settle
+from tests.peer import Document, Peer, PeerFactory, Person
+from tests.wire.world import Club, Follower, followers, last_received
+
+
+def _move(peer: Peer, old: Person, target: str, **extra: object) -> Document:
+    return peer.activity(
+        "Move", old, old.uri, **{"target": target, "to": [f"{old.uri}/followers"], **extra}
+    )
+
+
+async def _send(alder: Node, peer: Peer, document: Document, actor: Person) -> str:
+    assert await peer.send(alder, document, actor) == 202
+    await settle(alder)
+    return (await last_received(alder))[0]
+
+
+async def test_wire_A15_a_membership_goes_along_with_who_moved(
+    alder: Node, sleep: Group, mastodon: Follower, good: Peer
+) -> None:
+    old = mastodon.person
+    new = good.person("new", alsoKnownAs=[old.uri])
+    move = _move(mastodon.peer, old, new.uri)
+    assert await _send(alder, mastodon.peer, move, old) == "done"
+    found = await followers(alder, sleep.actor.uri)
+    assert new.uri in found
+    assert old.uri not in found
+    assert await _send(alder, mastodon.peer, {**move, "id": f"{move['id']}/2"}, old) == "done"
+
+
+async def test_sec_S27_a_move_needs_the_word_of_the_new_address_as_it_is_now(
+    alder: Node, sleep: Group, mastodon: Follower, good: Peer, peer: PeerFactory
+) -> None:
+    """Somebody who stole a key, or who wants another's followers, gets nowhere."""
+    old, peer_of_old = mastodon.person, mastodon.peer
+    bad = await peer("bad.test", alder)
+    stale = good.person("stale", alsoKnownAs=[old.uri])
+    await alder.meet(stale.uri)
+    stale.extra.pop("alsoKnownAs")
+    good.show(stale.document())  # what is kept here still lists it
+    unreachable = good.person("unreachable", alsoKnownAs=[old.uri])
+    await alder.meet(unreachable.uri)
+    good.shown["/u/unreachable"] = 503
+    group = good.person("group", kind="Group", alsoKnownAs=[old.uri])
+    liar = bad.person("liar", alsoKnownAs=[f"{old.uri}/", f"{old.uri}#x"])
+    many = bad.person("many", alsoKnownAs=[old.uri] * 257)
+    posing = {**bad.person("posing").document(), "id": f"{good.origin}/u/posing"}
+    bad.shown["/u/posing"] = {**posing, "alsoKnownAs": [old.uri]}
+    for target in (
+        good.person("silent").uri,
+        stale.uri,
+        unreachable.uri,
+        group.uri,
+        liar.uri,
+        many.uri,
+        f"{bad.origin}/u/posing",
+        f"{bad.origin}/u/nobody",
+        f"{alder.origin}/u/ana",
+        old.uri,
+    ):
+        assert await _send(alder, peer_of_old, _move(peer_of_old, old, target), old) != "done"
+        assert old.uri in await followers(alder, sleep.actor.uri), target
+    ben = good.person("ben", alsoKnownAs=[old.uri])
+    theft = good.activity("Move", ben, old.uri, target=ben.uri)
+    assert await _send(alder, good, theft, ben) == "refused"
+    assert old.uri in await followers(alder, sleep.actor.uri)
+    async with alder.engine.begin() as conn:
+        await domains.block(conn, alder.here, "good.test", "")
+    blocked = _move(peer_of_old, old, ben.uri)
+    assert await _send(alder, peer_of_old, blocked, old) == "refused"
+    assert old.uri in await followers(alder, sleep.actor.uri)
+    async with alder.engine.connect() as conn:
+        moved = sa.select(sa.func.count()).where(actors.c.moved_to.is_not(None))
+        assert await conn.scalar(moved) == 0
+
+
+async def test_sec_S27_an_actor_moves_once_in_seven_days(
+    alder: Node, sleep: Group, mastodon: Follower, good: Peer
+) -> None:
+    old = mastodon.person
+    one, two = [good.person(name, alsoKnownAs=[old.uri]) for name in ("one", "two")]
+    assert await _send(alder, mastodon.peer, _move(mastodon.peer, old, one.uri), old) == "done"
+    alder.clock.forward(days=6)
+    assert await _send(alder, mastodon.peer, _move(mastodon.peer, old, two.uri), old) == "refused"
+    alder.clock.forward(days=1)
+    assert await _send(alder, mastodon.peer, _move(mastodon.peer, old, two.uri), old) == "done"
+    assert one.uri in await followers(alder, sleep.actor.uri)  # where the membership went
+
+
+async def test_wire_A15_a_ban_goes_along_and_the_task_of_a_moderator_does_not(
+    alder: Node, ana: Speaker, sleep: Group, mastodon: Follower, good: Peer
+) -> None:
+    old = mastodon.person
+    new = good.person("new", alsoKnownAs=[old.uri])
+    other = await alder.group("other", ana)
+    actor = await alder.meet(old.uri)
+    async with alder.engine.begin() as conn:
+        await group_store.add_moderator(conn, alder.here, other.actor, actor, 0)
+        acting = await desk.require(conn, sleep, ana)
+        await desk.ban(conn, alder.here, sleep, acting, actor, "a reason")
+    assert await _send(alder, mastodon.peer, _move(mastodon.peer, old, new.uri), old) == "done"
+    moved = await alder.meet(new.uri)
+    async with alder.engine.connect() as conn:
+        banned = await conn.scalars(sa.select(bans.c.actor_id).where(bans.c.group_id == sleep.id))
+        assert set(banned) == {actor.id, moved.id}
+        assert await group_store.is_moderator(conn, other.id, [actor.id])
+        assert not await group_store.is_moderator(conn, other.id, [moved.id])
+    await good.follow(alder, new, sleep.actor.uri)
+    await settle(alder)
+    assert [each["type"] for each in good.inbox][-1] == "Reject"
+
+
+async def test_wire_A15_followers_of_ours_follow_a_group_to_its_new_address(
+    alder: Node, club: Club, good: Peer
+) -> None:
+    new = good.person("club", kind="Group", path="c", alsoKnownAs=[club.group.uri])
+    move = _move(club.peer, club.group, new.uri)
+    assert await _send(alder, club.peer, move, club.group) == "done"
+    assert await moves.carry_over(alder.engine, alder.here) == 1
+    assert await moves.carry_over(alder.engine, alder.here) == 0
+    await settle(alder)
+    (undo,) = club.peer.got("Undo")
+    assert undo["actor"] == club.member.actor.uri
+    (follow,) = good.got("Follow")
+    assert (follow["actor"], follow["object"]) == (club.member.actor.uri, new.uri)
+    assert await good.send(alder, good.activity("Accept", new, follow), new) == 202
+    await settle(alder)
+    assert await followers(alder, club.group.uri) == set()
+    async with alder.engine.connect() as conn:
+        states = await conn.scalars(sa.select(follows.c.state))
+        assert set(states) == {FollowState.ACCEPTED}
+    assert await followers(alder, new.uri) == {club.member.actor.uri}
+
+
+async def test_wire_G12_a_group_moves_nobody_else(alder: Node, club: Club, good: Peer) -> None:
+    ann = good.person("ann")
+    new = club.peer.person("new", alsoKnownAs=[ann.uri])
+    await club.announce(alder, _move(good, ann, new.uri))
+    assert (await last_received(alder))[0] == "refused"
