@@ -75,6 +75,33 @@ async def remove(
         )
 
 
+async def restore(
+    conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post
+) -> None:
+    """Show a removed post again (WIRE-G34). Raises NotFound: it is not removed."""
+    if post.state is not PostState.REMOVED:
+        raise NotFound
+    await conn.execute(
+        sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN, reason="")
+    )
+    await count_in(conn, post.thread_id, post.id)
+    tombstone_log.note(conn, Act.RESTORED, post.uri)
+    await note(conn, here, group, actor, "restore", post.uri)
+    shown = await post_store.get(conn, post.id)
+    if actor.local:
+        await telling.undone_by_desk(
+            conn,
+            here,
+            group,
+            actor,
+            "Delete",
+            post.uri,
+            post=shown,
+            summary=post.reason or "Removed by the moderators",
+        )
+    await telling.shown_again(conn, here, group, shown)
+
+
 async def lock(
     conn: AsyncConnection,
     here: Here,

@@ -129,6 +129,9 @@ def visible() -> sa.ColumnElement[bool]:
 
 _BY_ID: Final = select_posts().where(posts.c.id == sa.bindparam("post_id"))
 _BY_ID_VISIBLE: Final = _BY_ID.where(visible())
+_ROOT_OF: Final = select_posts().where(
+    threads.c.uri == sa.bindparam("thread_uri"), posts.c.id == threads.c.id
+)
 _BY_URI: Final = select_posts().where(posts.c.uri == sa.bindparam("post_uri"))
 
 
@@ -149,6 +152,12 @@ async def get(conn: AsyncConnection, post_id: int, viewer: Viewer | None = None)
 async def by_uri(conn: AsyncConnection, uri: str) -> Post | None:
     """The post with exactly this id, whatever its state."""
     row = (await conn.execute(_BY_URI, {"post_uri": uri})).first()
+    return Post.of(row) if row else None
+
+
+async def root_of(conn: AsyncConnection, thread_uri: str) -> Post | None:
+    """The first post of the thread with exactly this name, whatever its state."""
+    row = (await conn.execute(_ROOT_OF, {"thread_uri": thread_uri})).first()
     return Post.of(row) if row else None
 
 

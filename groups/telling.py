@@ -154,15 +154,7 @@ async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) 
 def _announcements(passed: Passed) -> Iterator[Announcement]:
     post, boosted = passed.post, passed.inner.kind in ("Create", "Update")
     if post is not None and post.is_root and boosted and not post.by_group:
-        yield Announcement(
-            group=passed.group.actor,
-            inner=post.uri,
-            wrapped=False,
-            thread_id=post.thread_id,
-            context=post.thread_uri,
-            author_uri=post.author_uri,
-            listed=True,
-        )
+        yield _boost(passed.group, post)
     yield Announcement(
         group=passed.group.actor,
         inner=passed.inner.id,
@@ -227,6 +219,31 @@ async def _undo_boost(conn: AsyncConnection, here: Here, group: Group, post: Pos
         conn, here, document, signer=group.actor, also=[post.author_uri], thread_id=post.thread_id
     )
     await outbox.blank(conn, announce)
+
+
+async def shown_again(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+    """A removed post is back, for servers that know no Undo of a Delete (WIRE-G34).
+
+    They are sent what they would see of it had it just changed.
+    """
+    if not group.federates or group.settings is None:
+        return
+    if post.author_local:
+        await edited(conn, here, group, post)
+    elif post.is_root:
+        await outbox.announce(conn, here, [_boost(group, post)])
+
+
+def _boost(group: Group, root: Post) -> Announcement:
+    return Announcement(
+        group=group.actor,
+        inner=root.uri,
+        wrapped=False,
+        thread_id=root.thread_id,
+        context=root.thread_uri,
+        author_uri=root.author_uri,
+        listed=True,
+    )
 
 
 async def by_desk(

@@ -61,6 +61,8 @@ async def _by_moderator(arrival: Arrival, post: Post) -> None:
         allowed = await group_store.is_moderator(arrival.conn, group.id, [arrival.actor.id])
     if not allowed:
         raise NotAllowed("Only its author or the group's moderators can take a post away.")
+    if await burials.is_buried(arrival.conn, arrival.activity.id):
+        return  # its Undo came first
     await desk.remove(
         arrival.conn, arrival.here, group, arrival.actor, post, arrival.activity.summary
     )

@@ -11,6 +11,7 @@ from inbox import burials
 from inbox.arrival import Arrival, NotYet
 from kernel.errors import NotAllowed, NotFound
 from kernel.schema.actors import ActorKind
+from kernel.schema.posts import PostState
 
 
 async def receive(arrival: Arrival) -> None:
@@ -31,7 +32,9 @@ async def act(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
         await _block(arrival, decision, undo=undo)
     elif decision.kind == ActivityKind.LOCK:
         await _lock(arrival, decision.object_uri, undo=undo)
-    elif decision.kind in (ActivityKind.ADD, ActivityKind.REMOVE):
+    elif decision.kind == ActivityKind.DELETE and undo:
+        await _restore(arrival, decision.object_uri)
+    elif decision.kind in (ActivityKind.ADD, ActivityKind.REMOVE) and not undo:
         await _list(arrival, decision)
     else:
         raise NotFound
@@ -77,6 +80,8 @@ async def _list(arrival: Arrival, decision: Activity) -> None:
         await _moderator(arrival, moderated, decision)
         return
     post = await post_store.by_uri(arrival.conn, decision.object_uri)
+    if post is None and decision.kind == ActivityKind.REMOVE:  # of a whole thread (WIRE-G36)
+        post = await post_store.root_of(arrival.conn, decision.object_uri)
     if post is None:
         raise NotYet if arrival.patient else NotFound
     group = await group_store.get(arrival.conn, post.group_id)
@@ -142,6 +147,19 @@ async def _pass_on(
         return
     document, body = arrival.activity.document, arrival.body
     await telling.carried(arrival.conn, arrival.here, group, post, document, body, person=person)
+
+
+async def _restore(arrival: Arrival, uri: str) -> None:
+    """A removed post is shown again; what its author took back stays away (WIRE-G34)."""
+    post = await post_store.by_uri(arrival.conn, uri)
+    if post is None:
+        raise NotFound
+    group = await group_store.get(arrival.conn, post.group_id)
+    await _authorised(arrival, group)
+    if post.state in (PostState.SHOWN, PostState.HELD):
+        return  # the removal may still come, and is void then
+    await desk.restore(arrival.conn, arrival.here, group, arrival.actor, post)
+    await _pass_on(arrival, group, await post_store.get(arrival.conn, post.id))
 
 
 async def _remove(arrival: Arrival, group: Group, post: Post) -> None:

@@ -5,7 +5,7 @@ from inbox import follow, moderate, react
 from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound
 
-_DECISIONS = frozenset({ActivityKind.BLOCK, ActivityKind.LOCK})
+_DECISIONS = frozenset({ActivityKind.BLOCK, ActivityKind.DELETE, ActivityKind.LOCK})
 
 
 async def receive(arrival: Arrival) -> None:

@@ -4,7 +4,7 @@ A line is a JSON list, an act and the ids it is about, never a word, a name or a
 transaction reach the disk just before it commits. Should the commit itself then break, a line too
 many is there; a restore that acts on it errs towards what somebody asked for.
 
-    ["deleted", post]  ["removed", post]  ["closed", actor]  ["left", sealed]
+    ["deleted", post]  ["removed", post]  ["restored", post]  ["closed", actor]  ["left", sealed]
     ["banned", group, actor, last day or ""]  ["unbanned", group, actor]
     ["suspended", actor]  ["unsuspended", actor]
     ["blocked", domain]  ["unblocked", domain]
@@ -39,6 +39,7 @@ class Act(StrEnum):
 
     DELETED = "deleted"
     REMOVED = "removed"
+    RESTORED = "restored"
     CLOSED = "closed"
     BANNED = "banned"
     UNBANNED = "unbanned"

@@ -231,6 +231,18 @@ async def remove(request: web.Request) -> web.Response:
     return see_other(f"/t/{found.post.thread_id}")
 
 
+async def restore(request: web.Request) -> web.Response:
+    """POST /p/{id}/restore: the desk thought again."""
+    session.of(request)
+    await forms.read(request)
+    async with request.app[ENGINE].begin() as conn:
+        found = await _find(conn, request)
+        speaker, *_ = await moderating(conn, request, found.group)
+        actor = await desk.require(conn, found.group, speaker)
+        await desk.restore(conn, request.app[HERE], found.group, actor, found.post)
+    return see_other(f"/p/{found.post.id}")
+
+
 async def show_heard(request: web.Request) -> web.Response:
     return await _heard_page(request, Form())
 
@@ -281,4 +293,5 @@ def routes() -> list[web.RouteDef]:
         web.post("/p/{id}/delete", delete),
         web.get("/p/{id}/remove", show_remove),
         web.post("/p/{id}/remove", remove),
+        web.post("/p/{id}/restore", restore),
     ]

@@ -49,7 +49,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     done = Replayed()
     for uris in _batches(_of(lines, Act.DELETED)):
         await _delete(conn, here, uris, done)
-    for uris in _batches(_of(lines, Act.REMOVED)):
+    for uris in _batches(_still_removed(lines)):
         await _remove(conn, uris, done)
     for uri in _of(lines, Act.CLOSED):
         await _close(conn, here, uri, done)
@@ -63,6 +63,12 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
 
 def _of(lines: Sequence[Line], act: Act) -> list[str]:
     return list(dict.fromkeys(ids[0] for kind, *ids in lines if kind == act))
+
+
+def _still_removed(lines: Sequence[Line]) -> list[str]:
+    """What moderators removed and did not show again."""
+    last = {ids[0]: kind for kind, *ids in lines if kind in (Act.REMOVED, Act.RESTORED)}
+    return [uri for uri, kind in last.items() if kind == Act.REMOVED]
 
 
 def _batches(uris: Sequence[str]) -> Iterator[list[str]]:

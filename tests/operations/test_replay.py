@@ -1,5 +1,6 @@
 """Every decision after a backup holds after its restore, and nothing else changes."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,11 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         removed = await post_store.by_uri(conn, said["ben"].uri)
         assert removed is not None
         await desk.remove(conn, alder.here, group, group.actor, removed, "a private reason")
+    async with alder.engine.begin() as conn:
+        for decide in (partial(desk.remove, reason="a private reason"), desk.restore):
+            kept = await post_store.by_uri(conn, said["ana"].uri)
+            assert kept is not None
+            await decide(conn, alder.here, group, group.actor, kept)
     async with alder.engine.begin() as conn:
         await desk.ban(conn, alder.here, group, group.actor, people["ben"].actor, "after")
         await desk.unban(conn, alder.here, group, group.actor, people["dee"].actor)

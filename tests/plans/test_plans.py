@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from groups import desk, directory, membership, threads
+from groups import desk, directory, membership, pins, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from inbox import collections
@@ -114,6 +114,7 @@ async def test_a_group_and_a_page_of_its_threads(asking: Asking, town: Town) -> 
 
     latest = "ix_threads_group_id_latest_id"
     check(plans, "uq_actors_local_handle", latest, latest, "pk_follows")
+    assert "ix_threads_pinned" in plans[1].indexes
     for plan in plans[1:3]:
         (walk,) = [node for node in plan.nodes if node.get("Index Name") == latest]
         assert (walk["Node Type"], walk["Scan Direction"]) == ("Index Scan", "Backward")
@@ -165,6 +166,15 @@ async def test_answers_to_a_post_and_the_posts_of_a_thread(asking: Asking, town:
 
     check(plans, answers, answers, thread, thread)
     assert not any(plans[each].sorted for each in (1, 2))
+
+
+async def test_what_is_pinned(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await pins.pinned(conn, town.group)
+        await post_store.root_of(conn, town.post_uri)
+        await collections.follows_group(conn, town.post_uri, town.group.id)
+
+    check(await asking.plans(work), "ix_threads_pinned", "uq_threads_uri", "uq_actors_uri")
 
 
 async def test_outboxes(asking: Asking, town: Town) -> None:

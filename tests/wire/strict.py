@@ -42,7 +42,9 @@ def _check_member(part: Document, name: str, value: Any) -> None:
     elif name == "source":
         assert set(value) == {"content", "mediaType"}, what  # WIRE-P3
     elif name == "language":
-        assert set(value) == {"identifier", "name"}, what  # WIRE-P6
+        languages = value if part["type"] == "Group" else [value]
+        assert isinstance(languages, list), what  # WIRE-A19
+        assert all(set(each) == {"identifier", "name"} for each in languages), what  # WIRE-P6
     elif name == "contentMap":
         assert list(value.values()) == [part["content"]], what
     elif name == "publicKey":
