@@ -22,6 +22,7 @@ from kernel.rows import AnyRow, AnySelect, constant
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.tables import actors, follows, groups, guidelines, moderators
+from members import follows as follow_store
 from members.order import stir
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
@@ -342,7 +343,20 @@ async def update(
     changed = await get(conn, group.id)
     if changed.federates:
         await _tell_update(conn, here, changed)
+    else:
+        await _follow_nobody(conn, here, changed)
     return changed
+
+
+async def _follow_nobody(conn: AsyncConnection, here: Here, group: Group) -> None:
+    """A group that stays on this node asks nothing of others any more (WIRE-T12)."""
+    rows = await conn.execute(
+        sa.select(*actor_store.columns())
+        .join(follows, follows.c.followed_id == actors.c.id)
+        .where(follows.c.follower_id == group.id)
+    )
+    for row in rows.all():
+        await follow_store.end(conn, here, group.actor, Actor.of(row))
 
 
 def document(group: Group) -> Document:

@@ -23,15 +23,17 @@ from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID
-from kernel.rows import AnySelect, at_most
+from kernel.rows import AnySelect, at_most, constant
+from kernel.schema.actors import FollowState
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, posts, reactions, threads
+from kernel.schema.tables import actors, follows, posts, reactions, threads
 from kernel.tombstone_log import Act
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
 
 PAGE: Final = 50
+FROM_FOLLOWED: Final = 5  # threads of groups that a group follows, on its page
 MAX_PINNED: Final = 10  # threads of one group; Lemmy reads some tens
 
 
@@ -214,10 +216,48 @@ def _latest_in_one(limit: int) -> AnySelect:
 
 @cache
 def _first_in_one(limit: int) -> sa.CompoundSelect[*tuple[Any, ...]]:
-    """The same for a first page, and before it the group's pinned threads (WIRE-A8)."""
+    """The same for a first page, with what is pinned, and what is new in followed groups.
+
+    WIRE-A8, WIRE-G37.
+    """
     pinned = _IN_ONE.where(threads.c.pinned).limit(at_most(MAX_PINNED)).subquery("pins")
     page = _latest_in_one(limit).subquery("page")
-    return sa.union_all(sa.select(pinned), sa.select(page))
+    others = _latest_in_followed().subquery("others")
+    return sa.union_all(sa.select(pinned), sa.select(page), sa.select(others))
+
+
+def _latest_in_followed() -> AnySelect:
+    """Lines of groups elsewhere that a group follows: some of the newest of each of them."""
+    followed = (
+        sa.select(follows.c.followed_id)
+        .where(
+            follows.c.follower_id == sa.bindparam("group_id", type_=sa.Uuid),
+            follows.c.state == constant(FollowState.ACCEPTED),
+        )
+        .subquery("followed")
+    )
+    newest = (
+        sa.select(threads.c.id, threads.c.latest_id)
+        .where(threads.c.group_id == followed.c.followed_id, threads.c.shown)
+        .order_by(threads.c.latest_id.desc())
+        .limit(at_most(FROM_FOLLOWED))
+        .lateral("newest_there")
+    )
+    page = sa.select(newest.c.id).select_from(followed.join(newest, sa.true())).subquery("there")
+    return (
+        _LINE.select_from(
+            page.join(_ROOT, threads.c.id == page.c.id).join(
+                _group_actor, _group_actor.c.id == threads.c.group_id
+            )
+        )
+        .where(
+            ~_group_actor.c.local,
+            may_see_group(_group_actor.c.id),
+            host_is_welcome(_group_actor),
+            host_is_welcome(actors),
+        )
+        .limit(at_most(FROM_FOLLOWED))
+    )
 
 
 @cache
@@ -260,7 +300,8 @@ async def latest(
 ) -> Sequence[ThreadLine]:
     """Threads by newest answer: of one group, or of every group the viewer belongs to.
 
-    What a group has pinned comes first on its first page, and does not count towards `limit`.
+    What a group has pinned comes first on its first page, and the newest of groups that it follows
+    comes last; neither counts towards `limit`.
     """
     values = {"before": LAST_ID if before is None else before, **viewer.values}
     if group_id is None:
@@ -270,8 +311,14 @@ async def latest(
         found = await conn.execute(query, {"group_id": group_id, **values})
     lines = [ThreadLine(**{**row._mapping, "state": PostState(row.state)}) for row in found]
     if group_id is not None:
-        lines.sort(key=lambda line: (not line.pinned, -line.latest_id))
+        lines.sort(key=lambda line: _place(group_id, line))
     return lines
+
+
+def _place(group_id: UUID, line: ThreadLine) -> tuple[bool, bool, int]:
+    """Where a line stands on a group's page."""
+    theirs = line.group_id != group_id
+    return theirs, not theirs and not line.pinned, -line.latest_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

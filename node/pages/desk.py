@@ -13,7 +13,7 @@ from activitypub import webfinger
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import appointing, desk, membership, welcome
+from groups import appointing, desk, following, membership, welcome
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
@@ -89,6 +89,7 @@ async def _page(
         group = await find(conn, request)
         await moderating(conn, request, group)
         moderators = await appointing.everyone(conn, group)
+        followed = await following.followed(conn, group)
         after = request.query.get
         held = await desk.held(conn, group, after=number(after("held")) or 0, limit=PAGE)
         waiting, members = [
@@ -105,6 +106,7 @@ async def _page(
         group=group,
         path=group_words.path(group),
         moderators=moderators,
+        followed=followed,
         held=held,
         waiting=waiting,
         members=members,
@@ -144,6 +146,11 @@ async def _dismiss(task: Task) -> None:
     await appointing.dismiss(task.conn, task.here, task.group, task.desk, person)
 
 
+async def _unfollow(task: Task) -> None:
+    await task.founder()
+    await following.unfollow(task.conn, task.here, task.group, task.desk, await task.person())
+
+
 async def _ban(task: Task) -> None:
     await desk.ban(
         task.conn, task.here, task.group, task.desk, await task.person(), task.form.text("reason")
@@ -171,6 +178,7 @@ _TASKS: Final[Mapping[str, Callable[[Task], Awaitable[None]]]] = {
     "withdraw": _withdraw,
     "appoint": _appoint,
     "dismiss": _dismiss,
+    "unfollow": _unfollow,
     "ban": _ban,
     "unban": _unban,
     "release": _release,
@@ -206,23 +214,29 @@ async def decide(request: web.Request) -> web.Response:
     return see_other(f"{group_words.path(group)}{'/desk' if still else ''}")
 
 
-async def ask(request: web.Request) -> web.Response:
-    """POST /g/{name}/desk/ask: somebody on another server looks after the group, too."""
-    session.of(request)
-    form = await forms.read(request)
-    here = request.app[HERE]
-    try:
-        async with request.app[READING].connect() as conn:
-            group = await find(conn, request)
-            speaker, *_ = await moderating(conn, request, group)
-            await appointing.require_founder(conn, group, speaker.voices)
-        person = await _look_up(request, form.text("address"))
-        async with request.app[ENGINE].begin() as conn:
-            actor = await desk.require(conn, group, speaker)
-            await appointing.appoint(conn, here, group, actor, person)
-    except REFUSED as problem:
-        return await _page(request, problem, form=form)
-    return see_other(f"{group_words.path(group)}/desk")
+Asked = Callable[[AsyncConnection, Here, Group, Actor, Actor], Awaitable[None]]
+
+
+def _ask(field: str, act: Asked) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """POST /g/{name}/desk/…: founders decide about somebody elsewhere, named by an address."""
+
+    async def handle(request: web.Request) -> web.Response:
+        session.of(request)
+        form = await forms.read(request)
+        try:
+            async with request.app[READING].connect() as conn:
+                group = await find(conn, request)
+                speaker, *_ = await moderating(conn, request, group)
+                await appointing.require_founder(conn, group, speaker.voices)
+            other = await _look_up(request, form.text(field))
+            async with request.app[ENGINE].begin() as conn:
+                actor = await desk.require(conn, group, speaker)
+                await act(conn, request.app[HERE], group, actor, other)
+        except REFUSED as problem:
+            return await _page(request, problem, form=form)
+        return see_other(f"{group_words.path(group)}/desk")
+
+    return handle
 
 
 async def _look_up(request: web.Request, address: str) -> Actor:
@@ -234,7 +248,7 @@ async def _look_up(request: web.Request, address: str) -> Actor:
     except Unreachable as error:
         raise Busy("That place does not answer right now. Try it later.") from error
     if found.local:
-        raise Malformed("That is somebody here. Choose them among the members.")
+        raise Malformed("That address is on this server.")
     return found
 
 
@@ -366,7 +380,8 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/g/{name}/desk", show),
         web.post("/g/{name}/desk/invite", invite),
-        web.post("/g/{name}/desk/ask", ask),
+        web.post("/g/{name}/desk/ask", _ask("address", appointing.appoint)),
+        web.post("/g/{name}/desk/follow", _ask("group_address", following.follow)),
         web.post("/g/{name}/desk/{task}", decide),
         web.get("/g/{name}/settings", show_settings),
         web.post("/g/{name}/settings", save_settings),

@@ -75,7 +75,7 @@ async def show(request: web.Request) -> web.Response:
         group = await group_store.by_name(conn, request.match_info["name"], viewer)
         found = await threads.latest(conn, viewer, group_id=group.id, before=before, limit=PAGE + 1)
         place = await voices.place(conn, request, group)
-    pinned, found = _apart(found) if before is None else ([], found)
+    pinned, found, others = _apart(group, found)
     return render(
         request,
         "groups/show.html",
@@ -84,6 +84,7 @@ async def show(request: web.Request) -> web.Response:
         how=group_words.how_it_works(group),
         place=place,
         pinned=pinned,
+        others=others,
         threads=found[:PAGE],
         older=found[PAGE - 1].latest_id if len(found) > PAGE else None,
         first=before is None,
@@ -92,10 +93,16 @@ async def show(request: web.Request) -> web.Response:
     )
 
 
-def _apart(lines: Sequence[ThreadLine]) -> tuple[Sequence[ThreadLine], Sequence[ThreadLine]]:
-    """The pinned threads, which come first, and the others."""
-    count = sum(line.pinned for line in lines)
-    return lines[:count], lines[count:]
+def _apart(
+    group: Group, lines: Sequence[ThreadLine]
+) -> tuple[Sequence[ThreadLine], Sequence[ThreadLine], Sequence[ThreadLine]]:
+    """The pinned threads, the others, and those of groups that this one follows."""
+    own = [line for line in lines if line.group_id == group.id]
+    return (
+        [line for line in own if line.pinned],
+        [line for line in own if not line.pinned],
+        [line for line in lines if line.group_id != group.id],
+    )
 
 
 async def show_new(request: web.Request) -> web.Response:

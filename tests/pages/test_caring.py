@@ -102,6 +102,40 @@ async def test_only_founders_share_the_task(house: House, peer: PeerFactory) -> 
     await settle(house.node)
 
 
+async def test_a_group_follows_one_on_another_server(house: House, peer: PeerFactory) -> None:
+    good = await peer("good.test", house.node)
+    other = good.person("rest", kind="Group", path="c")
+    show_finger(good, other)
+    person = await house.ana.fill("/g/open/desk", "/desk/follow", group_address=house.ben.actor.uri)
+    assert person.status == 400
+    asked = await house.ana.fill("/g/open/desk", "/desk/follow", group_address="@rest@good.test")
+    assert asked.status == 303
+    await settle(house.node)
+    (follow,) = good.got("Follow")
+    assert follow["actor"] == house.open.actor.uri
+    desk = await house.ana.open("/g/open/desk")
+    assert "@rest@good.test" in desk.text
+    refused = await house.ben.send("POST", "/g/open/desk/follow", {"group_address": other.uri})
+    assert refused.status == 404
+    form = desk.page.form("person", action="/desk/unfollow")
+    assert (await house.ana.submit(desk, form)).status == 303
+    assert "@rest@good.test" not in (await house.ana.open("/g/open/desk")).text
+    assert "Follow a group" not in (await house.ana.open("/g/private/desk")).text
+
+
+async def test_a_removed_post_is_shown_again(house: House) -> None:
+    await house.ana.fill(f"/p/{house.answer.id}/remove", "remove", reason="Too much.")
+    path = f"/t/{house.thread.id}"
+    assert "Hello back." not in (await house.cleo.open(path)).text
+    assert "Show it again" not in (await house.ben.open(path)).text
+    refused = await house.ben.send("POST", f"/p/{house.answer.id}/restore", {})
+    assert refused.status == 404
+    assert (await house.ana.fill(path, "/restore")).status == 303
+    assert "Hello back." in (await house.cleo.open(path)).text
+    again = await house.ana.send("POST", f"/p/{house.answer.id}/restore", {})
+    assert again.status == 404
+
+
 async def _document(house: House, path: str) -> str:
     answer = await house.visitor.send("GET", path, headers={"Accept": "application/activity+json"})
     assert json.loads(answer.body)

@@ -127,13 +127,13 @@ async def test_sec_L10_a_blocked_domains_words_come_back_by_no_way(
     assert await lemmy.peer.send(alder, lemmy.peer.create(eve, new), eve) == 403
     await settle(alder)
     assert await alder.mentions("late words") == []
-    group = await group_store_of(alder, club)
+    group = await _group_of(alder, club)
     assert await _lines(alder, group, club.member) == []
     assert await _lines(alder, sleep, ana) == []
     assert json.loads((await ask(alder, "/g/sleep/featured")).body)["orderedItems"] == []
 
 
-async def group_store_of(alder: Node, club: Club) -> Group:
+async def _group_of(alder: Node, club: Club) -> Group:
     actor = await alder.meet(club.group.uri)
     async with alder.engine.connect() as conn:
         return await group_store.get(conn, actor.id)
