@@ -94,12 +94,16 @@ async def test_each_ends_as_it_would_alone(
     ends = await _ends(alder)
     for _, create in good:
         assert ends[create["id"]] == (ReceivedState.DONE, "")
-    for _, create in (into_closed, banned, private):
+    for _, create in (banned, private):
         assert ends[create["id"]] == (ReceivedState.REFUSED, "NotAllowed")
     assert ends[early[1]["id"]][0] == ReceivedState.NEW  # its parent may be on its way
+    assert ends[into_closed[1]["id"]][0] == ReceivedState.NEW  # its author is to be told
 
     await settle(alder)
-    assert (await _ends(alder))[again["id"]] == (ReceivedState.DONE, "")
+    ends = await _ends(alder)
+    for create in (again, into_closed[1]):
+        assert ends[create["id"]] == (ReceivedState.DONE, "")
+    assert [each["object"] for each in away.got("Reject")] == [into_closed[1]["object"]["id"]]
     thread = await alder.thread(root.uri)
     answers = [create["object"]["id"] for _, create in (*good, on_answer)]
     assert [post.uri for post in thread.posts if post.uri in answers] == answers
