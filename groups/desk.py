@@ -47,9 +47,9 @@ async def remove(
 
     `actor` is the desk, or a moderator of the group on another server. The words stay stored for
     an appeal and are shown to nobody else; nothing unsent that carries them leaves any more.
-    Raises NotAllowed: the group said it itself; its moderators change that in its settings.
+    Raises NotAllowed: a group of ours said it itself; that is changed in its settings.
     """
-    if post.by_group:
+    if post.by_group and group.settings is not None:
         raise NotAllowed("This is the group's own welcome. You can change it in its settings.")
     if post.state not in (PostState.SHOWN, PostState.HELD):
         return

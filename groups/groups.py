@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
-from activitypub import documents, jsontext, outbox
+from activitypub import documents
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair
-from activitypub.outbox import Announcement
-from activitypub.vocab import PUBLIC, Document
+from activitypub.vocab import Document
+from groups import changes
 from kernel import text
 from kernel.arrays import any_of
 from kernel.errors import Malformed, NotAllowed, NotFound
@@ -22,7 +22,6 @@ from kernel.rows import AnyRow, AnySelect, constant
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.tables import actors, follows, groups, guidelines, moderators
-from members import follows as follow_store
 from members.order import stir
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
@@ -341,22 +340,12 @@ async def update(
         sa.update(groups).where(groups.c.actor_id == group.id).values(**_row(settings))
     )
     changed = await get(conn, group.id)
-    if changed.federates:
-        await _tell_update(conn, here, changed)
+    if changed.federates and changed.desk_id is not None:
+        desk = await actor_store.get(conn, changed.desk_id)
+        await changes.tell(conn, here, changed.actor, desk, document(changed))
     else:
-        await _follow_nobody(conn, here, changed)
+        await changes.follow_nobody(conn, here, changed.actor)
     return changed
-
-
-async def _follow_nobody(conn: AsyncConnection, here: Here, group: Group) -> None:
-    """A group that stays on this node asks nothing of others any more (WIRE-T12)."""
-    rows = await conn.execute(
-        sa.select(*actor_store.columns())
-        .join(follows, follows.c.followed_id == actors.c.id)
-        .where(follows.c.follower_id == group.id)
-    )
-    for row in rows.all():
-        await follow_store.end(conn, here, group.actor, Actor.of(row))
 
 
 def document(group: Group) -> Document:
@@ -368,39 +357,6 @@ def document(group: Group) -> Document:
         desk_closed_posting=group.settings.posts is Posts.APPROVED,
         languages=group.settings.languages,
     )
-
-
-async def _tell_update(conn: AsyncConnection, here: Here, group: Group) -> None:
-    """The group says it to all its followers, and its desk to those who read FEP-1b12."""
-    about = document(group)
-    update = documents.activity(
-        here.new_activity_uri(),
-        "Update",
-        group.actor.uri,
-        about,
-        to=[PUBLIC],
-        cc=[group.actor.followers_uri or group.actor.uri],
-        audience=group.actor.uri,
-    )
-    await outbox.publish_to_followers(conn, here, update, signer=group.actor)
-    desk = await actor_store.get(conn, group.desk_id) if group.desk_id is not None else None
-    if desk is None:
-        return
-    decided = documents.activity(
-        here.new_activity_uri(),
-        "Update",
-        desk.uri,
-        about,
-        to=[PUBLIC],
-        cc=[group.actor.uri],
-        audience=group.actor.uri,
-    )
-    body = jsontext.dump(decided).decode()
-    await outbox.record(conn, here, decided, body=body)
-    wrapped = Announcement(
-        group=group.actor, inner=str(decided["id"]), wrapped=True, thread_id=None, body=body
-    )
-    await outbox.announce(conn, here, [wrapped])
 
 
 async def guidelines_text(conn: AsyncConnection, group: Group) -> str:

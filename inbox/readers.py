@@ -65,7 +65,7 @@ def _unshared(response: web.Response) -> web.Response:
 
 
 async def who_asks(request: web.Request) -> Actor | None:
-    """Whose key signed the request; None where nobody's did who may read, or it is not known now."""
+    """Whose key signed the request; None where it was nobody who may read, or is not known now."""
     try:
         return await _check(request)
     except (Busy, NotAllowed, TooMany, Unproven):

@@ -288,3 +288,8 @@ async def test_wire_A8_a_groups_welcome_arrives_on_other_nodes(
     assert post is not None
     assert post.by_group
     assert post.shown
+    mo = club.peer.person("mo")
+    await club.announce(alder, club.peer.activity("Delete", mo, note["id"], summary="old"))
+    removed = await alder.post(note["id"])
+    assert removed is not None
+    assert not removed.shown
