@@ -44,6 +44,7 @@ MAX_HOPS = 3
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
 FETCHES_PER_ACTIVITY = 40
+FETCHES_PER_REFRESH = 60  # of a thread: its pages, its posts and who wrote them
 FETCHES_PER_ORIGIN = 300  # an hour
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
@@ -95,6 +96,10 @@ def _parameter(text: str) -> tuple[str, str]:
     return name.strip().lower(), value.strip().strip('"')
 
 
+class Unchanged(Exception):
+    """The server still shows what we have (RFC 9110 §13.1.2)."""
+
+
 class Budget:
     """Bounds the fetches that others can cause (DESIGN, Limits; SEC-S29), in bounded memory."""
 
@@ -104,9 +109,21 @@ class Budget:
 
     def for_activity(self) -> "Budget":
         """What one activity may spend: 40, out of the same hourly 300."""
+        return self._of(FETCHES_PER_ACTIVITY)
+
+    def for_refresh(self) -> "Budget":
+        """What reading a thread anew may spend: 60, out of the same hourly 300."""
+        return self._of(FETCHES_PER_REFRESH)
+
+    def _of(self, count: int) -> "Budget":
         budget = copy(self)
-        budget._left = FETCHES_PER_ACTIVITY
+        budget._left = count
         return budget
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self._left <= 0
 
     def spend(self, origin: str) -> None:
         """Count one request to `origin`.
@@ -154,24 +171,34 @@ class Client:
         signer: Signer | None = None,
         limit: int = MAX_DOCUMENT,
         budget: Budget | None = None,
+        hops: int = MAX_HOPS,
+        at_home: bool = False,
+        digest: str = "",
     ) -> Answer:
-        """What is at `url`, whatever its status, after at most three redirects.
+        """What is at `url`, whatever its status, after at most `hops` redirects.
 
         A redirect is a new request: checked like the first and signed afresh for where it goes.
+        `at_home`: none may lead to another server. With a `digest` a server may say that it still
+        shows that (status 304).
         Raises Malformed: the URL, a redirect or the answer's form is not acceptable, or the body is
         longer than `limit` bytes. Raises Unreachable. Each request is counted on the `budget`, the
         redirected ones for where they go (SEC-D6); see there for what it raises.
         """
         asked = parse(url, allow_http=self._allow_http, allow_fragment=True)
         headers = {"Accept": accept, "Accept-Encoding": "gzip, deflate"}
+        if digest:
+            headers["If-None-Match"] = f'"{digest}"'
+        home = asked.origin
         async with self._limits():
-            for _ in range(1 + MAX_HOPS):
+            for _ in range(1 + hops):
                 if budget is not None:
                     budget.spend(asked.origin)
                 answer = await self._ask("GET", asked, headers, signer, None, limit)
                 if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                     return answer
                 asked = self._redirected(asked, answer.headers["Location"])
+                if at_home and asked.origin != home:
+                    raise Malformed("That address sends us on to another server.")
         raise Malformed("That address sends us on too often.")
 
     async def fetch_document(
@@ -181,6 +208,7 @@ class Client:
         signer: Signer | None = None,
         budget: Budget | None = None,
         contexts: Collection[str] = (AS2,),
+        digest: str = "",
     ) -> dict[str, Json]:
         """The ActivityPub document at `uri`, which its own server vouches for (WIRE 4.9).
 
@@ -188,11 +216,31 @@ class Client:
         for once more by that id (WIRE-B2). Its context is, or has, one of `contexts`.
         Raises Malformed: it is not that, or of another media type or context (SEC-S2, SEC-S3,
         SEC-S4; WIRE-B1). Raises NotFound, Gone: 404, 410. Raises Unreachable.
+        Raises Unchanged: the collection still has the members of `digest` (WIRE-G43).
         """
-        document, found, at = await self._document(uri, signer, budget, contexts)
-        if found in (uri, uri.partition("#")[0], at):
+        answer = await self.get(uri, signer=signer, budget=budget, digest=digest)
+        if digest and answer.status == 304:
+            raise Unchanged
+        return await self.confirmed(uri, answer, signer=signer, budget=budget, contexts=contexts)
+
+    async def confirmed(
+        self,
+        uri: str,
+        answer: Answer,
+        *,
+        signer: Signer | None = None,
+        budget: Budget | None = None,
+        contexts: Collection[str] = (AS2,),
+    ) -> dict[str, Json]:
+        """The document that came for `uri`; where it names another id, the one under that id.
+
+        Raises: as `fetch_document`.
+        """
+        document, found = _document(answer, contexts)
+        if found in (uri, uri.partition("#")[0], answer.url):
             return document
-        again, found_again, _ = await self._document(found, signer, budget, contexts)
+        answer = await self.get(found, signer=signer, budget=budget)
+        again, found_again = _document(answer, contexts)
         if found_again != found:
             raise Malformed("That document does not keep to one id.")
         return again
@@ -223,27 +271,6 @@ class Client:
         await self._gate.close()
         if isinstance(self._resolver, SystemResolver):
             self._resolver.close()
-
-    async def _document(
-        self, uri: str, signer: Signer | None, budget: Budget | None, contexts: Collection[str]
-    ) -> tuple[dict[str, Json], str, str]:
-        """A document, its id, and the URL it came from, both on one origin."""
-        answer = await self.get(uri, signer=signer, budget=budget)
-        if answer.status == 404:
-            raise NotFound
-        if answer.status == 410:
-            raise Gone
-        if answer.status != 200:
-            raise Unreachable(f"status {answer.status}", status=answer.status)
-        if not answer.is_activity:
-            raise Malformed("That is not an ActivityPub document.")
-        document = jsontext.read(answer.body)
-        if not has_context(document, contexts):
-            raise Malformed("That document has no context we know.")
-        found = document.get("id")
-        if not isinstance(found, str) or not same_origin(found, answer.url):
-            raise Malformed("That document's id is not on the server it came from.")
-        return document, found, answer.url
 
     def _redirected(self, asked: Url, location: str) -> Url:
         if not location.isascii() or not location.isprintable() or " " in location:
@@ -322,6 +349,25 @@ class Client:
             raise Unreachable("no connection") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable("broken answer") from error
+
+
+def _document(answer: Answer, contexts: Collection[str]) -> tuple[dict[str, Json], str]:
+    """A document and its id, which is on the server that it came from."""
+    if answer.status == 404:
+        raise NotFound
+    if answer.status == 410:
+        raise Gone
+    if answer.status != 200:
+        raise Unreachable(f"status {answer.status}", status=answer.status)
+    if not answer.is_activity:
+        raise Malformed("That is not an ActivityPub document.")
+    document = jsontext.read(answer.body)
+    if not has_context(document, contexts):
+        raise Malformed("That document has no context we know.")
+    found = document.get("id")
+    if not isinstance(found, str) or not same_origin(found, answer.url):
+        raise Malformed("That document's id is not on the server it came from.")
+    return document, found
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int, *, whole: bool) -> bytes:

@@ -15,6 +15,7 @@ from kernel import languages as names
 from kernel import text
 from kernel.clock import iso
 from kernel.schema.actors import ActorKind, ActorState
+from kernel.urls import same_origin
 
 SECURITY = "https://w3id.org/security/v1"
 FEP_1B12 = "https://w3id.org/fep/1b12"
@@ -239,10 +240,24 @@ def note(post: NoteSource) -> Document:
 
 
 def _replies(post: NoteSource) -> Document:
+    """The replies inside their post: in the first page those on its own server (WIRE-G40).
+
+    Mastodon takes such ids from it without asking. Where that leaves some out, the page is one
+    that has no address, and all replies are behind its `next`.
+    """
     if post.replies_total is None:
         return {}
     uri = f"{post.uri}/replies"
-    return {"replies": replies(uri, post.replies_total, post.replies, page=FIRST_REPLIES)}
+    near = [each for each in post.replies if same_origin(each[1], post.uri)]
+    found = replies(uri, post.replies_total, near, page=FIRST_REPLIES)
+    if len(near) < len(post.replies):
+        found["first"] = {
+            "type": "CollectionPage",
+            "partOf": uri,
+            "next": f"{uri}?after=0",
+            "items": [reply for _, reply in near],
+        }
+    return {"replies": found}
 
 
 def _language(tag: str) -> Document:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,7 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activitypub import actors as actor_store
 from activitypub import keys, schemes
 from activitypub.actors import Actor, columns
-from activitypub.client import KEY_CONTEXTS, Budget, Client, Unreachable, has_context
+from activitypub.client import (
+    KEY_CONTEXTS,
+    Answer,
+    Budget,
+    Client,
+    Signer,
+    Unreachable,
+    has_context,
+)
 from activitypub.keys import KeyPair
 from activitypub.lately import Lately
 from activitypub.schemes import Schemes
@@ -45,6 +53,8 @@ _ASKED_AGAIN = 5
 
 log = logging.getLogger(__name__)
 
+_Found = TypeVar("_Found")
+
 
 @dataclass(slots=True)
 class Remote:
@@ -57,19 +67,47 @@ class Remote:
     replays: Replays = field(default_factory=Replays)
     schemes: Schemes = field(default_factory=Schemes)
     _own_keys: list[tuple[datetime, KeyPair]] = field(default_factory=list)  # one, once known
+    unfound: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_RETRY))  # names
     _flights: dict[str, asyncio.Task[Actor]] = field(default_factory=dict)
     _failed: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_LONGEST))
     _renewed: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_RETRY))
     _owners: OrderedDict[str, Actor] = field(default_factory=OrderedDict)
 
-    async def document(self, uri: str) -> Document:
+    async def document(self, uri: str, *, digest: str = "") -> Document:
         """The document at `uri`, believed because its own server gave it (WIRE 4.9).
 
-        Raises Gone, NotFound, Malformed, Unreachable, TooMany.
+        Raises Gone, NotFound, Malformed, Unreachable, TooMany. Raises Unchanged: it is a collection
+        that still has the members of `digest`.
         """
-        return await self._document(uri, (AS2,))
+        return await self._document(uri, (AS2,), digest)
 
-    async def _document(self, uri: str, contexts: Collection[str]) -> Document:
+    async def answer(self, url: str, *, accept: str) -> Answer:
+        """Whatever is at `url`, asked for as `document` asks. Raises Malformed, Unreachable."""
+
+        async def ask(signer: Signer) -> Answer:
+            found = await self.client.get(url, accept=accept, signer=signer, budget=self.budget)
+            if found.status in schemes.REFUSED:
+                raise Unreachable(f"status {found.status}", status=found.status)
+            return found
+
+        return await self._knock(url, ask)
+
+    async def confirmed(self, uri: str, answer: Answer) -> Document:
+        """The document that came as `answer`. Raises: as `document`."""
+        return await self._knock(
+            uri,
+            lambda signer: self.client.confirmed(uri, answer, signer=signer, budget=self.budget),
+        )
+
+    async def _document(self, uri: str, contexts: Collection[str], digest: str = "") -> Document:
+        return await self._knock(
+            uri,
+            lambda signer: self.client.fetch_document(
+                uri, signer=signer, budget=self.budget, contexts=contexts, digest=digest
+            ),
+        )
+
+    async def _knock(self, uri: str, ask: Callable[[Signer], Awaitable[_Found]]) -> _Found:
         """Signed by the node itself (WIRE-S24); where that is refused, in the other way once more.
 
         Raises: as `document`.
@@ -78,14 +116,14 @@ class Remote:
         today = self.here.now().date()
         first = self.schemes.of(host, today) or Scheme.CAVAGE
         try:
-            return await self._ask(uri, first, contexts)
+            return await ask(await self._signer(first))
         except Unreachable as error:
             if error.status not in schemes.REFUSED:
                 raise
             self._own_keys.clear()  # they may have changed
             refused = error
         try:
-            found = await self._ask(uri, schemes.other(first), contexts)
+            found = await ask(await self._signer(schemes.other(first)))
         except Unreachable as error:
             if error.status not in schemes.REFUSED:
                 raise
@@ -94,11 +132,8 @@ class Remote:
         self.schemes.note(host, schemes.other(first), today)
         return found
 
-    async def _ask(self, uri: str, scheme: Scheme, contexts: Collection[str]) -> Document:
-        signer = schemes.signer(scheme, await self._keys(), f"{self.here.origin}/", self.here.now)
-        return await self.client.fetch_document(
-            uri, signer=signer, budget=self.budget, contexts=contexts
-        )
+    async def _signer(self, scheme: Scheme) -> Signer:
+        return schemes.signer(scheme, await self._keys(), f"{self.here.origin}/", self.here.now)
 
     async def _key_document(self, uri: str, contexts: Collection[str]) -> Document:
         """As `document`; where no signature is taken, once without (WIRE-S20).
@@ -116,6 +151,10 @@ class Remote:
     def for_activity(self) -> Self:
         """The same, with what one activity may cause to be fetched; all it knows is shared."""
         return replace(self, budget=self.budget.for_activity())
+
+    def for_refresh(self) -> Self:
+        """The same, with what reading a thread anew may cause to be fetched."""
+        return replace(self, budget=self.budget.for_refresh())
 
     async def _keys(self) -> KeyPair:
         """The node's own keys, read again every minute: they may be changed beside us."""
@@ -180,10 +219,13 @@ class Remote:
         found = ActorDocument.parse(await self.document(uri))
         if found.id != uri:
             raise Malformed("That address shows another actor.")
-        return await self._keep(found)
+        return await self.keep(found)
 
-    async def _keep(self, found: ActorDocument) -> Actor:
-        """Store an actor whose RSA key can be believed (SEC-S28), and what its server reads."""
+    async def keep(self, found: ActorDocument) -> Actor:
+        """Store an actor whose RSA key can be believed (SEC-S28), and what its server reads.
+
+        Its document came from its own server. Raises Malformed: as `store`.
+        """
         keys.load_public_key(found.public_key)
         if found.reads is not None:
             self._hint(host_of(found.id), found.reads)
@@ -270,7 +312,7 @@ class Remote:
         found = ActorDocument.parse(document)
         if key_id not in (found.key_id, found.ed25519_id):
             raise Unproven("The owner does not list that key.")
-        return await self._keep(found)
+        return await self.keep(found)
 
     def _remember_failure(self, key_id: str) -> None:
         self._failed.note(key_id, self.here.now())

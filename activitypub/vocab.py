@@ -184,6 +184,7 @@ class Note:
     updated: datetime | None
     url: str | None
     mentions: tuple[str, ...]
+    replies: str | None = None  # the collection of its answers, on its own server
 
     @classmethod
     def parse(cls, document: Document) -> Self:
@@ -197,6 +198,7 @@ class Note:
         url = _link(document.get("url"))
         parent = document.get("inReplyTo")
         summary = text_of(document.get("summary"), MAX_SUMMARY)
+        replies = id_of(document.get("replies"))
         return cls(
             id=note_id,
             author=author,
@@ -212,6 +214,7 @@ class Note:
             updated=time_of(document.get("updated")),
             url=url if url and same_origin(url, note_id) else None,  # SEC-S10
             mentions=_mentions(document.get("tag")),
+            replies=replies if replies and same_origin(replies, note_id) else None,
         )
 
     @property

@@ -76,6 +76,11 @@ class Post:
         """The page of an author who lives here."""
         return f"/{'g' if self.by_group else 'u'}/{self.author_handle}"
 
+    @property
+    def stands_in(self) -> bool:
+        """Whether it only keeps a place: what was there could not be read when it was needed."""
+        return self.state is PostState.DELETED and self.author_id == self.group_id
+
     @classmethod
     def of(cls, row: AnyRow) -> Self:
         """From a row of `select_posts()`."""

@@ -10,14 +10,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import outbox
+from activitypub import digests, outbox
 from groups import groups as group_store
 from groups import posts as post_store
 from groups import telling
 from groups.admission import Draft, admit
 from groups.groups import Group
 from groups.posts import Post, select_posts, visible
-from groups.writing import New, Words, insert
+from groups.writing import New, Words, count_in, insert
 from kernel import tombstone_log
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
@@ -35,6 +35,7 @@ from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_gro
 PAGE: Final = 50
 FROM_FOLLOWED: Final = 5  # threads of groups that a group follows, on its page
 MAX_PINNED: Final = 10  # threads of one group; Lemmy reads some tens
+DIGESTED: Final = 10_000  # posts of a thread whose digest is made: 20 ms
 
 
 async def start(
@@ -102,6 +103,17 @@ async def rewrite(conn: AsyncConnection, post: Post, words: Words, edited: datet
             edited=edited,
         )
     )
+
+
+async def fill_in(conn: AsyncConnection, post: Post, author_id: UUID, words: Words) -> None:
+    """A place that was kept for a post gets its author and its words."""
+    values = {name: getattr(words, name) for name in Words.__slots__}
+    await conn.execute(
+        sa.update(posts)
+        .where(posts.c.id == post.id)
+        .values(author_id=author_id, state=PostState.SHOWN, **values)
+    )
+    await count_in(conn, post.thread_id, post.id)
 
 
 async def delete(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) -> None:
@@ -380,6 +392,7 @@ _IS_LISTED: Final = sa.and_(
     posts.c.thread_id == sa.bindparam("thread_id", type_=sa.BigInteger), post_store.counted()
 )
 _LISTED: Final = sa.select(sa.func.count()).select_from(posts).where(_IS_LISTED)
+_DIGEST: Final = sa.select(digests.sql(posts.c.uri)).select_from(posts).where(_IS_LISTED)
 
 
 @cache
@@ -392,9 +405,21 @@ def _shown_uris(limit: int) -> AnySelect:
     )
 
 
-async def count_shown(conn: AsyncConnection, thread_id: int) -> int:
-    """How many posts of a thread are shown."""
-    return await conn.scalar(_LISTED, {"thread_id": thread_id}) or 0
+async def sum_up(conn: AsyncConnection, thread_id: int) -> tuple[int, str]:
+    """How many posts of a thread are shown, and the digest of their ids (WIRE-G43).
+
+    The digest is empty where there are so many that it would take long.
+    """
+    total = await conn.scalar(_LISTED, {"thread_id": thread_id}) or 0
+    if total > DIGESTED:
+        return total, ""
+    return total, digests.read(await conn.scalar(_DIGEST, {"thread_id": thread_id}))
+
+
+async def is_known(conn: AsyncConnection, uri: str) -> bool:
+    """Whether there is a thread with this name."""
+    found = sa.select(threads.c.id).where(threads.c.uri == uri)
+    return await conn.scalar(found) is not None
 
 
 async def settle_context(conn: AsyncConnection, thread_id: int, uri: str) -> None:

@@ -31,6 +31,7 @@ class Gathered:
     ancestor: str | None = None  # nearest ancestor that is known here
     coming: bool = False  # an ancestor between that one and the post is on its way here
     lost: str | None = None  # or an ancestor that its own server no longer has
+    beginning: Note | None = None  # and then the thread's first post, where the group names it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

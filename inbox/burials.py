@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.arrival import Arrival
+from kernel.here import Here
 from kernel.schema.tables import tombstones
 from kernel.urls import same_origin
 
@@ -22,9 +23,14 @@ async def bury(arrival: Arrival, uri: str) -> None:
     actor = arrival.activity.actor
     if uri in ("", actor) or not same_origin(uri, actor) or arrival.here.is_local(uri):
         return
-    await arrival.conn.execute(
+    await keep(arrival.conn, arrival.here, uri)
+
+
+async def keep(conn: AsyncConnection, here: Here, uri: str) -> None:
+    """Remember for a month what its own server does not show any more."""
+    await conn.execute(
         insert(tombstones)
-        .values(uri=uri, until=arrival.here.now().date() + BURIED)
+        .values(uri=uri, until=here.now().date() + BURIED)
         .on_conflict_do_nothing()
     )
 

@@ -1,4 +1,4 @@
-"""How others find us: WebFinger, host-meta, NodeInfo (WIRE 5)."""
+"""How others find us, or are asked to look away: WebFinger, host-meta, NodeInfo (WIRE 5)."""
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,7 @@ from moderation.visibility import VISITOR
 
 VERSION = "0.1.0"
 _OPEN = {"Access-Control-Allow-Origin": "*"}
+_INTENT = "https://w3id.org/fep/3b86"
 _NODEINFO = "http://nodeinfo.diaspora.software/ns/schema"
 
 
@@ -26,7 +27,10 @@ def _json(document: dict[str, Json], content_type: str) -> web.Response:
 
 
 async def webfinger(request: web.Request) -> web.Response:
-    """Raises Malformed: nothing is asked for. Raises NotFound, Gone (WIRE-D1, WIRE-D2)."""
+    """Where a name leads, and what people can begin here (WIRE-D1, WIRE-D2, WIRE-D5).
+
+    Raises Malformed: nothing is asked for. Raises NotFound, Gone.
+    """
     resource = request.query.get("resource", "")
     if not resource:
         raise Malformed("Please say whom you look for: ?resource=acct:name@host")
@@ -51,6 +55,8 @@ async def webfinger(request: web.Request) -> web.Response:
             "rel": "http://ostatus.org/schema/1.0/subscribe",
             "template": f"{here.origin}/interact?uri={{uri}}",
         },
+        {"rel": f"{_INTENT}/Follow", "template": f"{here.origin}/interact?follow={{object}}"},
+        {"rel": f"{_INTENT}/Object", "template": f"{here.origin}/interact?uri={{object}}"},
     ]
     if found.kind is ActorKind.APPLICATION:
         links.append(
@@ -98,16 +104,23 @@ async def _find(conn: AsyncConnection, here: Here, resource: str) -> Actor:
     return found
 
 
+def _finger(request: web.Request) -> str:
+    return f"{request.app[HERE].origin}/.well-known/webfinger?resource={{uri}}"
+
+
 async def host_meta(request: web.Request) -> web.Response:
-    """Where WebFinger is, in XRD (WIRE-D4)."""
-    origin = request.app[HERE].origin
+    """Where WebFinger is, in XRD, or in JSON for who asks for that alone (WIRE-D4, RFC 6415)."""
+    asked = request.headers.get("Accept", "")
+    if request.path.endswith(".json") or asked.startswith(("application/json", "application/jrd")):
+        link: dict[str, Json] = {"rel": "lrdd", "template": _finger(request)}
+        return _json({"links": [link]}, "application/json")
     return web.Response(
         text='<?xml version="1.0" encoding="UTF-8"?>\n'
         '<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">\n'
-        f'  <Link rel="lrdd" template="{origin}/.well-known/webfinger?resource={{uri}}"/>\n'
+        f'  <Link rel="lrdd" template="{_finger(request)}"/>\n'
         "</XRD>\n",
         content_type="application/xrd+xml",
-        headers=_OPEN,
+        headers={**_OPEN, "Vary": "Accept"},
     )
 
 
@@ -148,6 +161,7 @@ async def nodeinfo(request: web.Request) -> web.Response:
             "metadata": {
                 "nodeName": about.name,
                 "nodeDescription": about.about,
+                "staffAccounts": [f"{request.app[HERE].origin}/desk/node"],
                 "langs": list(about.languages),
                 "federation": {"enabled": True},
             },
@@ -156,10 +170,25 @@ async def nodeinfo(request: web.Request) -> web.Response:
     )
 
 
+_ROBOTS = """\
+# What people say here is for people: those pages carry X-Robots-Tag, so please do not keep them.
+User-agent: *
+Disallow: /interact
+Disallow: /search
+"""
+
+
+async def robots(request: web.Request) -> web.Response:
+    """What crawlers are asked to leave alone (WIRE-D15); the rest is told by a header."""
+    return web.Response(text=_ROBOTS, content_type="text/plain")
+
+
 def routes() -> list[web.RouteDef]:
     return [
+        web.get("/robots.txt", robots),
         web.get("/.well-known/webfinger", webfinger),
         web.get("/.well-known/host-meta", host_meta),
+        web.get("/.well-known/host-meta.json", host_meta),
         web.get("/.well-known/nodeinfo", nodeinfo_links),
         web.get("/nodeinfo/{version:2\\.[01]}", nodeinfo),
     ]

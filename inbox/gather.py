@@ -1,5 +1,6 @@
 """Before a handler runs: read what it will need, with no transaction open (STYLE, step 2)."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -12,8 +13,10 @@ from activitypub.client import Unreachable
 from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, Note, kind_of, uris_of
 from groups import posts as post_store
+from groups import threads
 from groups.groups import Group
 from inbox.arrival import Gathered
+from inbox.listing import Lister
 from inbox.said import own_note
 from kernel.errors import Gone, NotAllowed, NotFound, Problem, TooMany
 from kernel.here import Here
@@ -37,6 +40,11 @@ class Chain:
     notes: tuple[Note, ...]
     known: str | None = None  # an ancestor that is here
     lost: str | None = None  # or one that its own server no longer has
+
+    @property
+    def is_circle(self) -> bool:
+        """Whether the topmost answers one below it."""
+        return self.notes[0].parent in {note.id for note in self.notes}
 
 
 @dataclass(slots=True)
@@ -77,6 +85,12 @@ class Gatherer:
         async with self.engine.connect() as conn:
             return await post_store.by_uri(conn, uri) is not None
 
+    async def is_missing(self, uri: str) -> bool:
+        """Whether a post is not here, or only its place."""
+        async with self.engine.connect() as conn:
+            post = await post_store.by_uri(conn, uri)
+        return post is None or post.stands_in
+
     async def chain(self, note: Note) -> Chain:
         """`note` and its ancestors up to one that is known here, or lost.
 
@@ -96,6 +110,21 @@ class Gatherer:
             parent = found.parent
         return Chain(tuple(reversed(notes)))
 
+    async def beginning(self, context: str) -> Note | None:
+        """The first post of a thread elsewhere that is new here, as its group lists it.
+
+        None: the thread is known, or that post cannot be read.
+        """
+        async with self.engine.connect() as conn:
+            if await threads.is_known(conn, context):
+                return None
+        with suppress(Problem, Unreachable):
+            listed = await Lister(self.remote, pages=1).members(await self.remote.document(context))
+            for uri in list(listed)[:1]:
+                note = await self.note(uri)
+                return note if note.parent is None else None
+        return None
+
     async def moderates(self, actor_uri: str, group: Group) -> bool:
         """Whether a group elsewhere lists the actor, or the actor is on its server (WIRE-G17)."""
         if same_origin(actor_uri, group.actor.uri):
@@ -105,20 +134,22 @@ class Gatherer:
         document = await self.remote.document(group.actor.moderators_uri)
         return actor_uri in uris_of(document.get("orderedItems"))
 
-    async def above(self, note: Note) -> tuple[str | None, bool]:
-        """The nearest ancestor known here, and whether one between is on its way here.
+    async def above(self, note: Note) -> tuple[Chain, bool]:
+        """`note` and its ancestors up to one known here, and whether one between is coming here.
 
         That is one that says that it is for somebody of ours, or whose server does not answer.
-        Other unreadable ancestors end the climb.
+        Other unreadable ancestors end the climb. Raises NotAllowed: they are a circle.
         """
         try:
             chain = await self.chain(note)
         except (Unreachable, TooMany):
-            return None, True
+            return Chain((note,)), True
         except Problem:
-            return None, False
+            return Chain((note,)), False
+        if chain.is_circle:
+            raise NotAllowed("It hangs on posts in a circle.")
         between = chain.notes[:-1]
-        return chain.known, any(self.here.is_local(uri) for n in between for uri in n.recipients)
+        return chain, any(self.here.is_local(uri) for n in between for uri in n.recipients)
 
 
 async def gather(
@@ -128,11 +159,13 @@ async def gather(
     activity: Activity,
     group: Group | None,
     note: Note | None = None,
+    context: str | None = None,
 ) -> Gathered:
     """Everything the handler of `activity` needs from other servers.
 
     With a `group` the activity came inside its Announce: nothing in it is believed, and posts are
     read from their own server (WIRE-G14, WIRE-G17; SEC-S26), unless `note` was read there already.
+    `context` is what the group calls the thread.
     Raises Problem, Unreachable: it could not be had.
     """
     it = Gatherer(engine, here, remote)
@@ -140,17 +173,16 @@ async def gather(
     if group is None and kind in (ActivityKind.FOLLOW, ActivityKind.CREATE):
         await nodeinfo.learn(engine, here, remote, host_of(activity.actor))
     if kind in (ActivityKind.CREATE, ActivityKind.UPDATE):
-        return await _gather_said(it, activity, note, by_group=group is not None)
+        return await _gather_said(it, activity, note, context, by_group=group is not None)
     if kind == ActivityKind.MOVE and group is None:
         return await _gather_move(it, activity)
     if kind == ActivityKind.BLOCK and activity.object and not here.is_local(activity.object):
         await it.person(activity.object)
     if group is None:
         return Gathered(people=it.people)
-    if kind == ActivityKind.DELETE and await _is_gone(it, activity):
-        return Gathered(people=it.people, gone=True)
+    gone = kind == ActivityKind.DELETE and await _is_gone(it, activity)
     moderates = _decides(activity) and await it.moderates(activity.actor, group)
-    return Gathered(people=it.people, moderates=moderates)
+    return Gathered(people=it.people, gone=gone, moderates=moderates)
 
 
 def _decides(activity: Activity) -> bool:
@@ -164,7 +196,12 @@ def _decides(activity: Activity) -> bool:
 
 
 async def _gather_said(
-    it: Gatherer, activity: Activity, note: Note | None, *, by_group: bool
+    it: Gatherer,
+    activity: Activity,
+    note: Note | None,
+    context: str | None,
+    *,
+    by_group: bool,
 ) -> Gathered:
     uri = activity.object_uri
     if activity.embedded is not None and kind_of(activity.embedded) in _ACTORS:
@@ -176,7 +213,7 @@ async def _gather_said(
         await it.person(note.author)
     elif not by_group and activity.embedded is not None:
         note = own_note(activity)
-    elif not by_group or activity.kind == ActivityKind.UPDATE or not await it.is_known(uri):
+    elif not by_group or activity.kind == ActivityKind.UPDATE or await it.is_missing(uri):
         note = await it.note(uri)
         if note.author != activity.actor:
             raise NotAllowed("Only its author can send a post.")
@@ -184,9 +221,15 @@ async def _gather_said(
         return Gathered(people=it.people)
     if by_group:
         chain = await it.chain(note)
-        return Gathered(notes=chain.notes, people=it.people, ancestor=chain.known, lost=chain.lost)
-    ancestor, coming = await it.above(note) if note.parent else (None, False)
-    return Gathered(notes=(note,), people=it.people, ancestor=ancestor, coming=coming)
+        return Gathered(
+            notes=chain.notes,
+            people=it.people,
+            ancestor=chain.known,
+            lost=chain.lost,
+            beginning=await it.beginning(context) if chain.lost and context else None,
+        )
+    chain, coming = await it.above(note) if note.parent else (Chain((note,)), False)
+    return Gathered(notes=chain.notes, people=it.people, ancestor=chain.known, coming=coming)
 
 
 async def _gather_move(it: Gatherer, activity: Activity) -> Gathered:

@@ -162,8 +162,10 @@ async def _read(
         raise NotFound
     if group is None and outer.kind == ActivityKind.ANNOUNCE:
         return inners, [Gathered()]
+    context = _thread_name(outer, group)
     return inners, [
-        await gather(engine, here, remote, inner.activity, group, inner.note) for inner in inners
+        await gather(engine, here, remote, inner.activity, group, inner.note, context)
+        for inner in inners
     ]
 
 

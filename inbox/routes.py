@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
-from activitypub import documents, jsontext, outbox
+from activitypub import digests, documents, jsontext, outbox
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.state import ENGINE, HERE, REMOTE
@@ -62,6 +62,21 @@ def document_response(document: dict[str, Json], *, status: int = 200) -> web.Re
         url = document.get("url")
         if isinstance(url, str):
             response.headers["Link"] = f'<{url}>; rel="alternate"; type="text/html"'
+    return response
+
+
+def digested(request: web.Request, document: dict[str, Json], digest: str) -> web.Response:
+    """A collection under the digest of its members; 304 to whoever has the same (WIRE-G43).
+
+    An empty digest is none.
+    """
+    response = document_response(document)
+    if not digest:
+        return response
+    if digest in {tag.value for tag in request.if_none_match or ()}:
+        headers = {name: response.headers[name] for name in ("Vary", "Cache-Control")}
+        response = web.Response(status=304, headers=headers)
+    response.etag = digest
     return response
 
 
@@ -166,9 +181,8 @@ async def get_moderators(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as conn:
         group = await _group(conn, request)
         uris = await group_store.moderator_uris(conn, group)
-    return document_response(
-        documents.collection(f"{group.actor.uri}/moderators", list[Json](uris))
-    )
+    document = documents.collection(f"{group.actor.uri}/moderators", list[Json](uris))
+    return digested(request, document, digests.of(uris))
 
 
 async def get_followers(request: web.Request) -> web.Response:
@@ -224,7 +238,8 @@ async def get_featured(request: web.Request) -> web.Response:
         documents.embed(documents.note(replace(each, content=str(text.clean(each.content)))))
         for each in sources
     ]
-    return document_response(documents.collection(f"{group.actor.uri}/featured", items))
+    document = documents.collection(f"{group.actor.uri}/featured", items)
+    return digested(request, document, digests.of(each.uri for each in sources))
 
 
 async def get_following(request: web.Request) -> web.Response:
@@ -304,7 +319,7 @@ async def get_thread(request: web.Request) -> web.Response:
             raise NotFound
         group = await group_store.get(conn, root.group_id)
         found = await threads.shown_uris(conn, root.id, after=after, limit=_CONTEXT_PAGE)
-        total = await threads.count_shown(conn, root.id)
+        total, digest = await threads.sum_up(conn, root.id)
     more = f"{uri}?after={found[-1][0]}" if len(found) == _CONTEXT_PAGE else None
     items: list[Json] = [post_uri for _, post_uri in found]
     if "after" in request.query:
@@ -313,8 +328,10 @@ async def get_thread(request: web.Request) -> web.Response:
     if more is not None:
         del document["orderedItems"]
         document["first"] = documents.page(f"{uri}?after=0", uri, items, next_uri=more)
-    return document_response(
-        {**document, "attributedTo": group.actor.uri, "audience": group.actor.uri}
+    return digested(
+        request,
+        {**document, "attributedTo": group.actor.uri, "audience": group.actor.uri},
+        digest,
     )
 
 

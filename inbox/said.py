@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import documents, outbox
+from activitypub.actors import Actor
 from activitypub.outbox import Kept
 from activitypub.vocab import Activity, Note
 from groups import groups as group_store
@@ -19,11 +21,11 @@ from groups.groups import Group
 from groups.posts import Post
 from groups.telling import Passed
 from groups.writing import New, Words, insert
-from inbox import burials
-from inbox.arrival import Arrival, NotYet
+from inbox import burials, refreshes
+from inbox.arrival import Arrival, Gathered, NotYet
 from kernel import text
 from kernel.clock import to_minute
-from kernel.errors import NotAllowed, NotFound
+from kernel.errors import NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
@@ -34,6 +36,7 @@ from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR
 
+YOUNG = timedelta(minutes=10)  # so old, a thread was heard from its start
 _ANSWERED = frozenset({PostState.SHOWN, PostState.DELETED})  # a Delete and an answer may cross
 TITLE_FROM_TEXT = 100  # letters of a first line that make a title (WIRE-in-1)
 _MENTIONS = re.compile(r"^(?:@[\w.-]+(?:@[\w.:-]+)?[\s:,]*)+")
@@ -65,6 +68,7 @@ async def receive_create(arrival: Arrival) -> None:
     if parent is not None and parent.locked and note.public:
         await telling.refused(arrival.conn, arrival.here, group, note.id, arrival.actor)
         return
+    parent = await _bring_in(arrival, group, parent)
     check_open(arrival.activity, note, parent)
     new = New(
         author=arrival.actor,
@@ -120,6 +124,64 @@ async def _parent(arrival: Arrival, note: Note) -> Post | None:
     if parent is None and arrival.here.is_local(note.parent):
         raise NotFound
     return parent
+
+
+async def _bring_in(arrival: Arrival, group: Group, parent: Post | None) -> Post | None:
+    """Let the posts between `parent` and what arrived in, as far as they may; the lowest of them.
+
+    They were read from their own servers. Without a `parent` they begin with a thread of the
+    group's own. Nobody is told of them (WIRE-G46), and what they lack is looked for later.
+    """
+    between = arrival.gathered.notes[:-1]
+    if not between or (parent is None and not _begins(between[0], group)):
+        return parent
+    with suppress(Problem):
+        for note in between:
+            author = arrival.gathered.people[note.author]
+            parent = await let_in(arrival.conn, arrival.here, group, author, note, parent)
+    if parent is not None:
+        await refreshes.ask(arrival.conn, arrival.here, parent.thread_id, after=refreshes.LATER)
+    return parent
+
+
+def _begins(note: Note, group: Group) -> bool:
+    """Whether a post begins a thread in the group, by what it says itself."""
+    return note.parent is None and group.actor.uri in (*note.recipients, *note.mentions)
+
+
+async def let_in(
+    conn: AsyncConnection, here: Here, group: Group, author: Actor, note: Note, parent: Post | None
+) -> Post:
+    """A post that was read elsewhere enters a group of ours under the rules of one that comes.
+
+    Raises NotAllowed: it may not, or a moderator would have to read it first.
+    """
+    if (known := await post_store.by_uri(conn, note.id)) is not None:
+        return known
+    closed = parent is not None and (parent.locked or parent.state not in _ANSWERED)
+    if closed or not note.public or await burials.is_buried(conn, note.id):
+        raise NotAllowed("It cannot be part of that thread.")
+    speaker = Speaker.alone(author)
+    if await admit(conn, here, speaker, group, note=note.summary, guidelines=0) is PostState.HELD:
+        raise NotAllowed("A moderator reads posts there first.")
+    return await _insert(conn, here, group, author, note, parent)
+
+
+async def _insert(
+    conn: AsyncConnection, here: Here, group: Group, author: Actor, note: Note, parent: Post | None
+) -> Post:
+    new = New(
+        author=author,
+        group=group,
+        parent=parent,
+        words=words_of(here, note, root=parent is None),
+        state=PostState.SHOWN,
+        uri=note.id,
+    )
+    if await burials.is_buried(conn, note.id):
+        new = _emptied(new)
+    (post,) = await insert(conn, here, [new])
+    return post
 
 
 async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group:
@@ -204,67 +266,96 @@ def _title(note: Note, summary: str) -> str:
 
 
 async def _mirror(arrival: Arrival, group: Group) -> None:
-    """Keep what a followed group passed on, ancestors first, so that the thread is whole."""
-    above = arrival.gathered.ancestor or arrival.gathered.lost
-    if arrival.gathered.notes[0].parent is not None and above is None:
+    """Keep what a followed group passed on; what else its thread holds is read later."""
+    kept = await mirror(arrival.conn, arrival.here, group, arrival.gathered, arrival.context)
+    await _confirm(arrival)
+    gaps = len(arrival.gathered.notes) > 1 or arrival.gathered.lost is not None
+    old = arrival.here.now() - kept.published > YOUNG
+    if gaps or (kept.is_root and old):
+        await refreshes.ask(arrival.conn, arrival.here, kept.thread_id, after=refreshes.LATER)
+
+
+async def mirror(
+    conn: AsyncConnection, here: Here, group: Group, found: Gathered, context: str | None
+) -> Post:
+    """Keep posts of a group elsewhere, ancestors first, so that the thread is whole; the last one.
+
+    `context` is the name that the group gave the thread. Raises NotAllowed: they belong nowhere
+    there, or are not public.
+    """
+    above = found.ancestor or found.lost
+    if found.notes[0].parent is not None and above is None:
         raise NotAllowed("It hangs on posts in a circle, or on too many of them.")  # WIRE-G45
-    parent = await post_store.by_uri(arrival.conn, above) if above else None
-    if parent is None and arrival.gathered.lost is not None:
-        parent = await _stand_in(arrival, group, arrival.gathered.lost)
+    parent = await post_store.by_uri(conn, above) if above else None
+    if (first := found.beginning) is not None and await post_store.by_uri(conn, first.id) is None:
+        kept = await _keep_mirrored(conn, here, group, found.people[first.author], first, None)
+        if context is not None:
+            await threads.settle_context(conn, kept.thread_id, context)
+    if parent is None and found.lost is not None:
+        parent = await _stand_in(conn, here, group, found, context)
     if parent is not None and parent.group_id != group.id:
         raise NotAllowed("That thread belongs to another group.")
-    for note in arrival.gathered.notes:
-        known = await post_store.by_uri(arrival.conn, note.id)
+    for note in found.notes:
+        known = await post_store.by_uri(conn, note.id)
+        author = found.people[note.author]
         if known is None:
-            known = await _keep_mirrored(arrival, group, note, parent)
+            known = await _keep_mirrored(conn, here, group, author, note, parent)
+        elif known.stands_in:
+            known = await _fill_in(conn, here, known, author, note)
         parent = known
-    await _confirm(arrival)
+    assert parent is not None
+    return parent
 
 
-async def _stand_in(arrival: Arrival, group: Group, uri: str) -> Post:
+async def _stand_in(
+    conn: AsyncConnection, here: Here, group: Group, found: Gathered, context: str | None
+) -> Post:
     """A place for a post that is gone, under the thread's name, so that its answers can be shown.
 
     Nobody says any more who wrote it; nothing of it is ever shown.
     """
-    root = await arrival.conn.scalar(
+    root = await conn.scalar(
         sa.select(thread_table.c.id).where(
-            thread_table.c.uri == arrival.context, thread_table.c.group_id == group.id
+            thread_table.c.uri == context, thread_table.c.group_id == group.id
         )
     )
-    parent = await post_store.get(arrival.conn, root) if root is not None else None
-    words = words_of(arrival.here, arrival.gathered.notes[0], root=False)
+    parent = await post_store.get(conn, root) if root is not None else None
+    words = words_of(here, found.notes[0], root=False)
     new = New(
         author=group.actor,
         group=group,
         parent=parent,
         words=words,
         state=PostState.DELETED,
-        uri=uri,
+        uri=found.lost,
     )
-    (kept,) = await insert(arrival.conn, arrival.here, [_emptied(new)])
-    if parent is None and arrival.context is not None:
-        await threads.settle_context(arrival.conn, kept.thread_id, arrival.context)
+    (kept,) = await insert(conn, here, [_emptied(new)])
+    if parent is None and context is not None:
+        await threads.settle_context(conn, kept.thread_id, context)
     return kept
 
 
-async def _keep_mirrored(arrival: Arrival, group: Group, note: Note, parent: Post | None) -> Post:
+async def _keep_mirrored(
+    conn: AsyncConnection, here: Here, group: Group, author: Actor, note: Note, parent: Post | None
+) -> Post:
     if not note.public:
         raise NotAllowed("It is not public.")
-    new = New(
-        author=arrival.gathered.people[note.author],
-        group=group,
-        parent=parent,
-        words=words_of(arrival.here, note, root=parent is None),
-        state=PostState.SHOWN,
-        uri=note.id,
-    )
-    if await burials.is_buried(arrival.conn, note.id):
-        new = _emptied(new)
-    (post,) = await insert(arrival.conn, arrival.here, [new])
+    post = await _insert(conn, here, group, author, note, parent)
     context = note.context
     if parent is None and context is not None and same_origin(context, group.actor.uri):
-        await threads.settle_context(arrival.conn, post.thread_id, context)
+        await threads.settle_context(conn, post.thread_id, context)
     return post
+
+
+async def _fill_in(
+    conn: AsyncConnection, here: Here, stand_in: Post, author: Actor, note: Note
+) -> Post:
+    """What a place was kept for is there after all."""
+    if not note.public or await burials.is_buried(conn, note.id):
+        return stand_in
+    words = words_of(here, note, root=stand_in.is_root)
+    await threads.fill_in(conn, stand_in, author.id, words)
+    return await post_store.get(conn, stand_in.id)
 
 
 async def _confirm(arrival: Arrival) -> None:

@@ -103,7 +103,7 @@ async def _process(conn: AsyncConnection, here: Here, rows: Sequence[Row]) -> No
             answers.append(Answer.read(row))
         except Problem as error:
             refused.setdefault(type(error).__name__, []).append(row)
-    await _one_at_a_time(conn, [answer.note.id for answer in answers])
+    await one_at_a_time(conn, [answer.note.id for answer in answers])
     known = await _look_up(conn, here, answers)
     entering: list[tuple[New, Activity, str]] = []
     done, begun = list[Row](), set[str]()
@@ -194,7 +194,7 @@ _PEOPLE = (
 _BURIED = sa.select(tombstones.c.uri).where(any_of(tombstones.c.uri, "uris"))
 
 
-async def _one_at_a_time(conn: AsyncConnection, uris: Sequence[str]) -> None:
+async def one_at_a_time(conn: AsyncConnection, uris: Sequence[str]) -> None:
     """Hold back whatever else is about these, such as a Delete, until this commits."""
     await conn.execute(_LOCK, {"uris": sorted(uris)})
 

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import outbox
 from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
-from inbox import claim
+from inbox import claim, refreshes
+from inbox.backfill import refresh_one
 from inbox.claim import Floor
 from inbox.process import process_one
 from inbox.together import MOST, process_many
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 SWEEP = 5.0
 PROCESSORS = 8  # of what goes one by one; one more deals with many at once
+REFRESHERS = 2  # threads that are read where they live, at once by one process
 TIDY = 60.0
 BREATH = 0.02  # seconds between two rounds of answers: what comes meanwhile shares the next one
 
@@ -35,7 +37,7 @@ BREATH = 0.02  # seconds between two rounds of answers: what comes meanwhile sha
 async def run(app: web.Application, stop: asyncio.Event) -> None:
     """Work until `stop` is set; what is under way then is finished."""
     wake_inbox, wake_outbox, wake_order = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    wake_answers = asyncio.Event()
+    wake_answers, wake_threads = asyncio.Event(), asyncio.Event()
     deliverer, floor = app[DELIVERER], Floor()
     loops = [
         *(
@@ -43,6 +45,10 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             for _ in range(PROCESSORS)
         ),
         _loop(stop, wake_answers, lambda: _answers(app)),
+        *(
+            _loop(stop, wake_threads, lambda: refresh_one(app[ENGINE], app[HERE], app[REMOTE]))
+            for _ in range(REFRESHERS)
+        ),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
@@ -53,6 +59,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             {
                 claim.CHANNEL: wake_inbox,
                 claim.PLAIN_CHANNEL: wake_answers,
+                refreshes.CHANNEL: wake_threads,
                 outbox.CHANNEL: wake_outbox,
                 order.CHANNEL: wake_order,
             },
@@ -65,6 +72,8 @@ async def settle(app: web.Application) -> bool:
     """Run the queues dry once, without waiting. False: there was nothing to do."""
     busy = False
     while await process(app):
+        busy = True
+    while await refresh_one(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
     while await app[DELIVERER].deliver():
         busy = True

@@ -96,6 +96,10 @@ class Peer:
     inbox: list[Document] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)  # HTML by path
+    moved: dict[str, str] = field(default_factory=dict)  # redirects by path
+    digests: dict[str, str] = field(default_factory=dict)  # ETags by path
+    heard: list[dict[str, str]] = field(default_factory=list)  # the headers of each fetch
     answers: list[int] = field(default_factory=list)  # statuses for the next posts; then 202
     headers: dict[str, str] = field(default_factory=dict)  # sent with every answer to a post
     nodeinfo_status: int = 200
@@ -146,9 +150,16 @@ class Peer:
 
     async def _show(self, request: web.Request) -> web.Response:
         self.fetched.append(request.path)
+        self.heard.append(dict(request.headers))
         self.asked.append(kind := kind_of_signature(request.headers))
         if self.shows_to is not None and kind not in self.shows_to:
             return web.Response(status=self.refuses_with)
+        if request.path in self.pages:
+            return web.Response(text=self.pages[request.path], content_type="text/html")
+        if request.path in self.moved:
+            return web.Response(status=302, headers={"Location": self.moved[request.path]})
+        if f'"{self.digests.get(request.path)}"' == request.headers.get("If-None-Match"):
+            return web.Response(status=304)
         shown = self.shown.get(request.path_qs, self.shown.get(request.path))
         if shown is None:
             return web.Response(status=404)
@@ -183,6 +194,18 @@ class Peer:
         """Serve a document under its id."""
         self.shown[document["id"].removeprefix(self.origin)] = document
         return document
+
+    def collection(self, path: str, items: list[str], **extra: Any) -> Document:
+        """An ordered collection of ids that this server shows."""
+        document = {
+            "@context": [AS2],
+            "id": f"{self.origin}{path}",
+            "type": "OrderedCollection",
+            "totalItems": len(items),
+            "orderedItems": items,
+            **extra,
+        }
+        return self.show(document)
 
     def note(self, author: Person, words: str, **extra: Any) -> Document:
         """A public Note that this server shows."""

@@ -65,6 +65,22 @@ posts = table(
     sa.Index("ix_posts_held", "group_id", "id", postgresql_where=sa.text("state = 'held'")),
 )
 
+refreshes = table(
+    "refreshes",
+    Side.PERSONA,
+    sa.Column(
+        "thread_id",
+        sa.BigInteger,
+        sa.ForeignKey(threads.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("due", sa.DateTime(timezone=True)),  # to the minute; null: nobody asked
+    sa.Column("done", sa.DateTime(timezone=True)),  # to the minute: when it was last read elsewhere
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),  # that brought nothing
+    sa.Index("ix_refreshes_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
+)
+
 reactions = table(
     "reactions",
     Side.PERSONA,

@@ -7,7 +7,7 @@ from kernel.schema.federation import activities, deliveries, peers, received, to
 from kernel.schema.groups import group_invitations, groups, guidelines, moderators
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
-from kernel.schema.posts import posts, reactions, threads
+from kernel.schema.posts import posts, reactions, refreshes, threads
 
 __all__ = [
     "accounts",
@@ -31,6 +31,7 @@ __all__ = [
     "posts",
     "reactions",
     "received",
+    "refreshes",
     "sessions",
     "threads",
     "tombstones",

@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from activitypub.state import ENGINE
+from activitypub.state import ENGINE, HERE
+from node.pages.forms import Form
 from node.pages.memory import MEMORY, site
 from node.pages.render import render
 
@@ -22,9 +23,20 @@ async def show_privacy(request: web.Request) -> web.Response:
 
 
 async def interact(request: web.Request) -> web.Response:
-    """GET /interact?uri=: an address to paste into one's own server; it is not opened here."""
+    """GET /interact?uri= or ?follow=: how to go on with something seen elsewhere (WIRE-D5).
+
+    Members can open it here, others paste it into the search of their own server. Nothing is asked
+    of anybody before they press a button.
+    """
+    given = request.query.get("follow") or request.query.get("uri") or ""
+    uri = given[:_MAX_ADDRESS].strip()
     return render(
-        request, "about/interact.html", uri=request.query.get("uri", "")[:_MAX_ADDRESS].strip()
+        request,
+        "about/interact.html",
+        uri=uri,
+        follow="follow" in request.query,
+        ours=request.app[HERE].is_local(uri),
+        form=Form.of(q=uri),
     )
 
 

@@ -19,7 +19,8 @@ ALWAYS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-_OF_PEOPLE: Final = ("/t/", "/p/", "/u/")  # no search engine keeps what people say
+_OF_PEOPLE: Final = ("/t/", "/p/", "/u/", "/g/")  # no search engine keeps what people say
+_FOR_ALL: Final = ("/.well-known/", "/nodeinfo")  # read by programs in any website's pages
 
 
 @web.middleware
@@ -40,6 +41,8 @@ def _add(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
     if response.status >= 400 or request.path.startswith(_OF_PEOPLE):
         response.headers["X-Robots-Tag"] = "noindex"
+    if request.path.startswith(_FOR_ALL):
+        response.headers["Access-Control-Allow-Origin"] = "*"  # refusals too (WIRE-D1)
     if response.content_type != "text/html" and not 300 <= response.status < 400:
         return
     signed_in = request.get(SESSION) is not None

@@ -35,6 +35,8 @@ class Memory:
     posts: Throttle
     founding: Throttle
     one_time: Throttle
+    searches: Throttle
+    opened: Throttle  # threads of other nodes that somebody reads, by thread
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
     site: Node | None = None
     read_at: float = 0.0
@@ -50,6 +52,8 @@ class Memory:
             posts=Throttle(60, 10 * minute, clock),
             founding=Throttle(5, day, clock),
             one_time=personas.one_time_throttle(clock),
+            searches=Throttle(30, 10 * minute, clock),
+            opened=Throttle(1, 15 * minute, clock),
         )
 
 

@@ -20,7 +20,7 @@ from moderation.visibility import Viewer
 from node.pages import forms, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
-from node.pages.render import render, see_other
+from node.pages.render import alternate_link, render, see_other
 from node.pages.threads import agree, as_seen, compose, draft, identity
 from node.pages.voices import Place
 
@@ -58,9 +58,14 @@ async def show(request: web.Request) -> web.Response:
         viewer = await session.viewer(conn, request)
         post = await post_store.get(conn, identity(request), viewer)
         page = await threads.show(conn, post.thread_id, viewer)
+        told = post.author_local and post.shown
+        told = told and (await group_store.get(conn, post.group_id)).federates
     near = any(each.id == post.id for each in page.posts)
     after = "" if near else f"?after={post.id - 1}"
-    return see_other(f"/t/{post.thread_id}{after}#p{post.id}")
+    answer = see_other(f"/t/{post.thread_id}{after}#p{post.id}")
+    if told:
+        answer.headers["Link"] = alternate_link(post.uri)  # WIRE-B8
+    return answer
 
 
 async def show_reply(request: web.Request) -> web.Response:

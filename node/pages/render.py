@@ -68,7 +68,7 @@ def render(
         if problem.retry_after is not None:
             sent["Retry-After"] = str(problem.retry_after)
     if alternate:
-        sent["Link"] = f'<{alternate}>; rel="alternate"; type="application/activity+json"'
+        sent["Link"] = alternate_link(alternate)
     preferences = request.get(PREFERENCES)
     shown = (
         environment()
@@ -89,6 +89,11 @@ def render(
     return web.Response(
         text=shown, status=status, content_type="text/html", charset="utf-8", headers=sent
     )
+
+
+def alternate_link(uri: str) -> str:
+    """The `Link` header that names the same thing as an ActivityPub document (WIRE-B8)."""
+    return f'<{uri}>; rel="alternate"; type="application/activity+json"'
 
 
 def see_other(path: str) -> web.Response:

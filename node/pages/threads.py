@@ -15,7 +15,8 @@ from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
 from groups.groups import Group
 from groups.posts import Post
-from kernel.errors import NotFound, Problem
+from inbox import refreshes
+from kernel.errors import NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
@@ -25,6 +26,7 @@ from node.pages import forms, group_words, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
+from node.pages.memory import MEMORY
 from node.pages.paging import number
 from node.pages.render import render, see_other
 from node.pages.voices import Choice, Place
@@ -75,6 +77,8 @@ async def show(request: web.Request) -> web.Response:
         page = await threads.show(conn, thread_id, viewer, after=after)
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
+    if group.settings is None:
+        await _have_read_again(request, thread_id)
     used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
     speaks = place.may_post(group, used)
     latest = next((p.author_id for p in reversed(page.posts) if p.author_id in used), None)
@@ -93,6 +97,20 @@ async def show(request: web.Request) -> web.Response:
         first=not after,
         composer=compose(request, group, place, choices),
     )
+
+
+async def _have_read_again(request: web.Request, thread_id: int) -> None:
+    """A thread of another server that somebody reads is read there too, some minutes later.
+
+    Nobody waits for it, and one process asks for it once in a while (WIRE-G45, SEC-R14).
+    """
+    try:
+        request.app[MEMORY].opened.check(thread_id)
+    except TooMany:
+        return
+    async with request.app[READING].connect() as conn:
+        soon = refreshes.some_time_soon()
+        await refreshes.ask(conn, request.app[HERE], thread_id, after=soon)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

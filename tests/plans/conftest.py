@@ -25,7 +25,7 @@ from tests.conftest import TEMPLATE
 SIZE: Final = Size(posts=6_000, personas=600, groups=60)
 LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
-     "sessions", "accounts", "received"}
+     "sessions", "accounts", "received", "refreshes"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -51,6 +51,9 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
        SELECT 'https://a.test', 'https://a.test/' || n, 'https://a.test/u/' || n % 50, NULL,
        CASE WHEN n % 40 = 0 THEN 'new' ELSE 'done' END, '2026-01-01', n % 80 = 0, '2026-01-01'
        FROM generate_series(1, 20000) AS n""",
+    """INSERT INTO refreshes (thread_id, due, done)
+       SELECT id, CASE WHEN row_number() OVER () % 40 = 0 THEN timestamp '2026-01-01' END,
+       '2026-01-01' FROM threads""",
     "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",
     "ANALYZE",
 )

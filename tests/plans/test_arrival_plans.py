@@ -4,14 +4,16 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub import outbox, rotation
 from groups import admission, writing
 from groups import groups as group_store
 from groups import posts as post_store
-from inbox import claim, intake, together
+from inbox import backfill, claim, intake, refreshes, together
+from kernel.schema.tables import threads
 from tests.plans.conftest import LARGE, Asking, Plan, Seeded
 
 pytestmark = pytest.mark.slow
@@ -96,3 +98,21 @@ async def test_threads_that_move_up(asking: Asking) -> None:
     plans = await asking.plans(work)
     _read_nothing_whole(plans, 1)
     assert "pk_threads" in plans[0].indexes
+
+
+async def test_which_thread_is_read_anew_and_what_it_lacks(
+    asking: Asking, seeded: Seeded, reading: AsyncEngine
+) -> None:
+    now = seeded.here.now()
+    async with reading.connect() as conn:
+        thread_id = await conn.scalar(sa.select(threads.c.id).limit(1))
+
+    async def work(conn: AsyncConnection) -> None:
+        await conn.execute(refreshes._CLAIM, {"now": now, "until": now})
+        await conn.execute(refreshes._ASK, {"thread_id": thread_id, "due": now, "rested": now})
+        await conn.execute(backfill._KNOWN, {"uris": []})
+
+    claim, ask, known = await asking.plans(work)
+    _read_nothing_whole([claim, ask, known], 3)
+    assert {"ix_refreshes_due", "pk_refreshes"} <= claim.indexes
+    assert "uq_posts_uri" in known.indexes

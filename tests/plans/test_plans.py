@@ -161,12 +161,12 @@ async def test_answers_to_a_post_and_the_posts_of_a_thread(asking: Asking, town:
     async def work(conn: AsyncConnection) -> None:
         await post_store.reply_uris(conn, town.thread_id, after=town.deep)
         await threads.shown_uris(conn, town.thread_id, after=town.deep)
-        await threads.count_shown(conn, town.thread_id)
+        await threads.sum_up(conn, town.thread_id)
 
     answers, thread = "ix_posts_parent_id_id", "ix_posts_thread_id_id"
     plans = await asking.plans(work)
 
-    check(plans, answers, answers, thread, thread)
+    check(plans, answers, answers, thread, thread, thread)
     assert not any(plans[each].sorted for each in (1, 2))
 
 

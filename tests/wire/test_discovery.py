@@ -4,8 +4,9 @@ import json
 import re
 from typing import Any
 
-from groups.groups import Group
+from groups.groups import Group, GroupSettings
 from kernel.schema.actors import ActorState
+from kernel.schema.groups import Posts, Sees
 from kernel.schema.tables import actors
 from members import node as node_store
 from moderation.standing import Speaker
@@ -102,6 +103,108 @@ async def test_wire_D4_host_meta_points_at_webfinger(alder: Node) -> None:
     assert b'template="http://alder.test/.well-known/webfinger?resource={uri}"' in answer.body
 
 
+async def test_wire_D4_host_meta_is_there_in_json_too(alder: Node) -> None:
+    expected = {
+        "links": [
+            {
+                "rel": "lrdd",
+                "template": "http://alder.test/.well-known/webfinger?resource={uri}",
+            }
+        ]
+    }
+    for path, accept in (("host-meta.json", "*/*"), ("host-meta", "application/json")):
+        answer = await ask(alder, f"/.well-known/{path}", Accept=accept)
+        assert answer.headers["Content-Type"].startswith("application/json")
+        assert json.loads(answer.body) == expected
+
+
+async def test_wire_D5_people_can_begin_here_what_they_saw_elsewhere(
+    alder: Node, ana: Speaker, sleep: Group
+) -> None:
+    for name in ("ana", "sleep"):
+        found = await _finger(alder, f"acct:{name}@alder.test")
+        offered = {link["rel"]: link["template"] for link in found["links"] if "template" in link}
+        assert offered == {
+            "http://ostatus.org/schema/1.0/subscribe": f"{alder.origin}/interact?uri={{uri}}",
+            "https://w3id.org/fep/3b86/Follow": f"{alder.origin}/interact?follow={{object}}",
+            "https://w3id.org/fep/3b86/Object": f"{alder.origin}/interact?uri={{object}}",
+        }
+    page = await ask(alder, "/interact?follow=https%3A%2F%2Fbirch.test%2Fg%2Fx", Accept="text/html")
+    assert page.status == 200
+
+
+async def test_wire_D1_any_website_may_ask_and_may_read_the_refusal(alder: Node) -> None:
+    for path in (
+        FINGER,
+        f"{FINGER}?resource=acct:nobody@alder.test",
+        "/.well-known/host-meta",
+        "/.well-known/nodeinfo",
+        "/nodeinfo/2.1",
+    ):
+        assert (await ask(alder, path)).headers["Access-Control-Allow-Origin"] == "*", path
+    assert "Access-Control-Allow-Origin" not in (await ask(alder, "/g/nobody")).headers
+
+
+async def test_wire_B8_a_head_request_names_the_document(
+    alder: Node, ana: Speaker, sleep: Group
+) -> None:
+    """NodeBB asks so when somebody pastes an address."""
+    root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
+    reply = await alder.reply(ana, root.uri, "More words.")
+    for path, uri, status in (
+        ("/g/sleep", sleep.actor.uri, 200),
+        (f"/t/{root.id}", root.thread_uri, 200),
+        (f"/p/{reply.id}", reply.uri, 303),
+        ("/u/ana", ana.actor.uri, 200),
+        ("/", f"{alder.origin}/", 200),
+    ):
+        expected = f'<{uri}>; rel="alternate"; type="application/activity+json"'
+        for method in ("HEAD", "GET"):
+            async with alder.session.request(
+                method,
+                f"http://127.0.0.1:{alder.port}{path}",
+                headers={"Host": alder.name, "Accept": "text/html"},
+                allow_redirects=False,
+            ) as response:
+                assert response.status == status, path
+                assert response.headers["Link"] == expected, path
+                body = await response.text()
+            if method == "HEAD":
+                assert body == ""
+            elif status == 200:
+                assert (
+                    f'<link rel="alternate" type="application/activity+json" href="{uri}">' in body
+                )
+        document = await ask(alder, path)
+        assert 'rel="alternate"; type="text/html"' in document.headers.get("Link", "") or (
+            path.startswith("/t/")
+        )
+
+
+async def test_wire_B8_what_does_not_federate_names_no_document(alder: Node, ana: Speaker) -> None:
+    inside = GroupSettings(sees=Sees.NODE, posts=Posts.ANYONE)
+    group = await alder.group("inside", ana, settings=inside)
+    root = await alder.start(ana, group.actor.uri, "A title", "Some words.")
+    for path in ("/g/inside", f"/t/{root.id}", f"/p/{root.id}"):
+        answer = await ask(alder, path, Accept="text/html")
+        assert answer.status == 404
+        assert "Link" not in answer.headers
+
+
+async def test_wire_D15_what_people_say_is_for_people(
+    alder: Node, ana: Speaker, sleep: Group
+) -> None:
+    root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
+    for path in (f"/t/{root.id}", f"/p/{root.id}", "/u/ana", "/g/sleep", "/g/sleep/guidelines"):
+        for accept in ("text/html", "application/activity+json"):
+            answer = await ask(alder, path, Accept=accept)
+            assert answer.headers["X-Robots-Tag"] == "noindex", path
+    assert "X-Robots-Tag" not in (await ask(alder, "/about", Accept="text/html")).headers
+    robots = await ask(alder, "/robots.txt", Accept="*/*")
+    assert robots.headers["Content-Type"].startswith("text/plain")
+    assert b"Disallow: /search" in robots.body
+
+
 async def test_wire_D10_D11_D13_nodeinfo_in_both_versions_counts_in_tens(alder: Node) -> None:
     for number in range(14):
         await alder.persona(f"person{number}")
@@ -126,7 +229,12 @@ async def test_wire_D10_D11_D13_nodeinfo_in_both_versions_counts_in_tens(alder: 
         assert found["services"] == {"inbound": [], "outbound": []}
         assert found["usage"]["users"]["total"] == 10
         assert isinstance(found["openRegistrations"], bool)
-        assert isinstance(found["metadata"], dict)
+        about = found["metadata"]
+        assert about["staffAccounts"] == [f"{alder.origin}/desk/node"]
+        assert about["federation"] == {"enabled": True}
+        assert set(about) == {
+            "nodeName", "nodeDescription", "staffAccounts", "langs", "federation",
+        }  # fmt: skip
     assert (await ask(alder, "/nodeinfo/2.2")).status == 404
 
 

@@ -1,6 +1,9 @@
 """Every document we serve and send, read by the strictest reader (WIRE 1, 2; T2, T13)."""
 
 import json
+from functools import reduce
+from hashlib import sha256
+from operator import xor
 from typing import Any
 
 import pytest
@@ -249,6 +252,80 @@ async def test_wire_G40_G42_replies_and_threads_are_paged_by_addresses_that_work
     assert page["orderedItems"] == uris[5:]
     first = await read(f"{root.thread_uri}?after=0")
     assert first["type"] == "OrderedCollectionPage"
+
+
+async def test_wire_G40_mastodon_finds_this_servers_replies_inside_and_all_of_them_behind(
+    alder: Node, ana: Speaker, sleep: Group, good: Peer
+) -> None:
+    root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
+    ann = good.person("ann")
+    theirs = [good.note(ann, f"{n}", inReplyTo=root.uri) for n in range(3)]
+    for note in theirs:
+        await said(alder, good, ann, note)
+    mine = [await alder.reply(ana, root.uri, f"Thought {n}.") for n in range(4)]
+    path = root.uri.removeprefix(alder.origin)
+    embedded = json.loads((await ask(alder, path)).body)["replies"]
+    found = embedded["first"]["items"]
+    assert 0 < len(found) <= 5
+    assert set(found) <= {reply.uri for reply in mine}
+    behind = json.loads(
+        (await ask(alder, embedded["first"]["next"].removeprefix(alder.origin))).body
+    )
+    assert set(behind["items"]) == {each["id"] for each in theirs} | {each.uri for each in mine}
+    assert embedded["totalItems"] == 7
+
+
+async def test_wire_G42_a_long_thread_comes_in_pages_of_a_hundred(
+    alder: Node, ana: Speaker, sleep: Group
+) -> None:
+    root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
+    replies = [await alder.reply(ana, root.uri, f"Thought {n}.") for n in range(210)]
+    await alder.delete(ana, replies[5].uri)
+    document = json.loads((await ask(alder, f"/t/{root.id}")).body)
+    assert document["totalItems"] == 210
+    assert "orderedItems" not in document
+    page, found = document["first"], list[str]()
+    while True:
+        assert len(page["orderedItems"]) <= 100
+        found += page["orderedItems"]
+        if "next" not in page:
+            break
+        page = json.loads((await ask(alder, page["next"].removeprefix(alder.origin))).body)
+    expected = [root.uri, *(each.uri for each in replies)]
+    assert found == [uri for uri in expected if uri != replies[5].uri]
+
+
+async def test_wire_G43_a_collection_has_the_digest_of_its_members(
+    alder: Node, ana: Speaker, sleep: Group
+) -> None:
+    root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
+    reply = await alder.reply(ana, root.uri, "And another thing.")
+    gone = await alder.reply(ana, root.uri, "And one more.")
+
+    def expected(*uris: str) -> str:
+        numbers = [int(sha256(uri.encode()).hexdigest(), 16) for uri in uris]
+        return f'"{reduce(xor, numbers, 0):064x}"'
+
+    thread = f"/t/{root.id}"
+    for path, members in (
+        (thread, (root.uri, reply.uri, gone.uri)),
+        ("/g/sleep/moderators", (f"{alder.origin}/desk/sleep",)),
+        ("/g/sleep/featured", ()),
+    ):
+        answer = await ask(alder, path)
+        assert answer.headers["Etag"] == expected(*members), path
+        same = await ask(alder, path, **{"If-None-Match": f'"x", {expected(*members)}'})
+        assert (same.status, same.body) == (304, b""), path
+        assert same.headers["Etag"] == expected(*members)
+        assert "Vary" in same.headers
+        other = await ask(alder, path, **{"If-None-Match": expected("https://x.test/")})
+        assert other.status == 200, path
+    before = (await ask(alder, thread)).headers["Etag"]
+    await alder.delete(ana, gone.uri)
+    changed = await ask(alder, thread, **{"If-None-Match": before})
+    assert changed.status == 200
+    assert changed.headers["Etag"] == expected(root.uri, reply.uri)
+    assert "Etag" not in (await ask(alder, "/g/sleep/followers")).headers
 
 
 async def test_wire_P4_P9_a_note_survives_every_dialect(

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from activitypub import digests
 from activitypub.documents import ACTOR_CONTEXT, POST_CONTEXT
 from activitypub.vocab import NOTE_TYPES, ActivityKind
 from inbox.process import HANDLERS
@@ -61,12 +62,18 @@ def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     examples = _examples()
     assert [each["type"] for each in examples] == [
         "Group", "Create", "Announce", "Announce", "Accept", "Delete", "Undo", "Block",
+        "OrderedCollection",
     ]  # fmt: skip
     for example in examples:
         strict.check(example)
         assert strict.unmapped(example) == set(), example["type"]
     assert examples[0]["@context"] == ACTOR_CONTEXT
     assert examples[1]["@context"] == POST_CONTEXT
+
+
+def test_wire_G43_the_digest_that_is_shown_is_that_of_the_thread_beside_it() -> None:
+    thread = _examples()[-1]
+    assert f'`"{digests.of(thread["orderedItems"])}"`' in PAGE
 
 
 def test_every_status_of_an_inbox_is_one_that_the_code_answers() -> None:
