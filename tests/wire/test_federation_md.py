@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from activitypub.documents import ACTOR_CONTEXT, POST_CONTEXT
-from activitypub.vocab import NOTE_TYPES, ActivityKind
+from activitypub.notes import NOTE_TYPES
+from activitypub.vocab import ActivityKind
 from inbox.process import HANDLERS
 from tests.peer import Document
 from tests.wire import strict
@@ -60,7 +61,8 @@ def _examples() -> list[Document]:
 def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     examples = _examples()
     assert [each["type"] for each in examples] == [
-        "Group", "Create", "Announce", "Announce", "Accept", "Delete", "Undo", "Block",
+        "Group", "Create", "Announce", "Announce", "Accept", "Delete", "Undo", "Block", "Question",
+        "Create", "Reject",
     ]  # fmt: skip
     for example in examples:
         strict.check(example)
