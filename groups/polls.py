@@ -25,6 +25,7 @@ from kernel.arrays import any_of
 from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
+from kernel.rows import at_most
 from kernel.schema.posts import PostState
 from kernel.schema.tables import poll_options, poll_votes, polls, posts
 from members import order
@@ -228,28 +229,34 @@ _VOTED: Final = (
 async def sweep(engine: AsyncEngine, here: Here) -> bool:
     """Close one poll that is over, or tell one's counts. False: nothing is due."""
     async with engine.begin() as conn:
-        now = here.now()
-        over = sa.and_(polls.c.ends <= now, ~polls.c.closed)
-        row = (
-            await conn.execute(
-                sa.select(polls.c.post_id, over.label("over"))
-                .where(sa.or_(over, polls.c.due <= now))
-                .order_by(polls.c.post_id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-        ).first()
-        if row is None:
+        now = {"now": here.now()}
+        over = await conn.scalar(_OVER_NOW, now)
+        post_id = over if over is not None else await conn.scalar(_DUE_NOW, now)
+        if post_id is None:
             return False
+        closed = {"closed": True} if over is not None else {}
         await conn.execute(
-            sa.update(polls)
-            .where(polls.c.post_id == row.post_id)
-            .values(due=None, closed=sa.or_(polls.c.closed, sa.literal(bool(row.over))))
+            sa.update(polls).where(polls.c.post_id == post_id).values(due=None, **closed)
         )
-        await _tell(conn, here, row.post_id)
-        if row.over:
-            await _forget_votes(conn, row.post_id)
+        await _tell(conn, here, post_id)
+        if over is not None:
+            await _forget_votes(conn, post_id)
     return True
+
+
+def _first(key: sa.Column[datetime], *where: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
+    """SQL: the poll whose time came first, unless another worker holds it."""
+    return (
+        sa.select(polls.c.post_id)
+        .where(key <= sa.bindparam("now", type_=sa.DateTime(timezone=True)), *where)
+        .order_by(key)
+        .limit(at_most(1))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_OVER_NOW: Final = _first(polls.c.ends, ~polls.c.closed)
+_DUE_NOW: Final = _first(polls.c.due)
 
 
 async def _tell(conn: AsyncConnection, here: Here, post_id: int) -> None:
