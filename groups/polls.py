@@ -244,7 +244,7 @@ async def sweep(engine: AsyncEngine, here: Here) -> bool:
     return True
 
 
-def _first(key: sa.Column[datetime], *where: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
+def _first(key: sa.Column[datetime], *where: sa.ColumnElement[bool]) -> sa.Select[int]:
     """SQL: the poll whose time came first, unless another worker holds it."""
     return (
         sa.select(polls.c.post_id)

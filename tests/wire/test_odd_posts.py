@@ -16,7 +16,7 @@ from activitypub.parts import (
     MAX_OPTIONS_SHOWN,
     MAX_TAGS,
 )
-from activitypub.vocab import MAX_RECIPIENTS, MAX_SUMMARY
+from activitypub.vocab import MAX_NAME, MAX_RECIPIENTS, MAX_SUMMARY
 from groups.groups import Group
 from groups.posts import Post
 from kernel import text
@@ -281,3 +281,23 @@ async def test_sec_J6_a_post_with_all_of_it_at_once_enters_within_its_limits(
     post = await _answer(alder, note["id"])
     assert len(post.content) == MAX_HTML
     assert post.attached == MAX_ATTACHMENTS
+
+
+@pytest.mark.parametrize("count", [50, 51, 500, 3_000])
+async def test_sec_J6_an_actor_with_too_much_of_everything_is_kept_small(
+    alder: Node, sleep: Group, good: Peer, count: int
+) -> None:
+    field = {"type": "PropertyValue", "name": "x", "value": "y"}
+    ann = good.person(
+        "ann",
+        name="n" * 200_000,
+        summary="s" * 200_000,
+        attachment=[field] * count,
+        alsoKnownAs=[f"https://a.example/{n}" for n in range(count)],
+    )
+    await good.follow(alder, ann, sleep.actor.uri)
+    await settle(alder)
+    kept = await alder.meet(ann.uri)
+    assert (len(kept.name), len(kept.summary)) == (MAX_NAME, MAX_SUMMARY)
+    assert await alder.mentions("PropertyValue") == []
+    assert await alder.mentions("https://a.example/") == []

@@ -109,7 +109,7 @@ async def test_votes_count_once_and_are_told_to_nobody(
     for document in (*lemmy.peer.inbox, *good.inbox):
         assert ann.uri not in str(document)
     kept = {place.partition(".")[0] for place in await alder.mentions(ann.uri)}
-    assert kept == {"actors", "poll_votes"}
+    assert kept == {"actors", "poll_votes", "received"}  # of what came, its id and signer
 
 
 async def test_a_vote_for_nothing_of_the_poll_changes_nothing(
