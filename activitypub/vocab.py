@@ -19,6 +19,7 @@ AS2 = "https://www.w3.org/ns/activitystreams"
 PUBLIC = f"{AS2}#Public"
 RFC_9421 = "https://datatracker.ietf.org/doc/html/rfc9421"
 RFC_9421_ED25519 = f"{RFC_9421}#name-eddsa-using-curve-edwards25"  # as FEP-844e lists them
+_YEARS = range(1900, 9000)
 _PUBLIC_SPELLINGS = {PUBLIC, "as:Public", "Public"}  # WIRE-B3
 
 MAX_RECIPIENTS = 1000
@@ -87,14 +88,19 @@ def text_of(value: Json, limit: int) -> str:
 
 
 def time_of(value: Json) -> datetime | None:
-    """A time stamp in UTC, or None where there is none that can be read (WIRE-B12)."""
+    """A time stamp in UTC, or None where there is none that can be read (WIRE-B12).
+
+    Nor is one that nobody means: the ends of the calendar come back from a database as something
+    that no other time compares with.
+    """
     if not isinstance(value, str) or len(value) > 40:
         return None
     try:
         moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if moment.year in _YEARS else None
 
 
 def kind_of(document: Document) -> str:

@@ -147,9 +147,7 @@ async def polls_of(conn: AsyncConnection, post_ids: Sequence[int]) -> dict[int, 
     }
 
 
-async def hashtags_of(
-    conn: AsyncConnection, post_ids: Sequence[int]
-) -> dict[int, Sequence[str]]:
+async def hashtags_of(conn: AsyncConnection, post_ids: Sequence[int]) -> dict[int, Sequence[str]]:
     """The folded hashtags of each post, in the order of the alphabet."""
     found: dict[int, list[str]] = {}
     if post_ids:

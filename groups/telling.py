@@ -70,7 +70,7 @@ async def _by_author(
         audience=group.actor.uri,
         published=when,
     )
-    await _publish(conn, here, group, post, source, document)
+    await _publish(conn, here, group, post, source, document, also=also)
     if group.settings is not None:
         await carried(conn, here, group, post, document, jsontext.dump(document).decode())
 
@@ -82,6 +82,8 @@ async def _publish(
     post: Post,
     source: NoteSource,
     document: Document,
+    *,
+    also: Sequence[str] = (),
 ) -> None:
     """Send what an author of ours did to those who hear it from the author's own server.
 
@@ -89,7 +91,13 @@ async def _publish(
     """
     if post.by_group:
         await outbox.publish_to_followers(
-            conn, here, document, signer=group.actor, thread_id=post.thread_id, plain_only=True
+            conn,
+            here,
+            document,
+            signer=group.actor,
+            also=source.addressed,
+            thread_id=post.thread_id,
+            plain_only=True,
         )
         return
     await outbox.publish(

@@ -93,10 +93,7 @@ def _place(place: str) -> str:
 def _when(starts: datetime, ends: datetime | None, timezone: str) -> str:
     """`Tuesday 3 February 2026, 18:00 to 19:00 (Europe/Berlin)`."""
     zone = _zone(timezone)
-    try:
-        start, end = starts.astimezone(zone), ends.astimezone(zone) if ends else None
-    except OverflowError:
-        return f"{starts:%d %B %Y, %H:%M} (UTC)"
+    start, end = starts.astimezone(zone), ends.astimezone(zone) if ends else None
     words = _day(start) + f", {start:%H:%M}"
     if end and end.date() != start.date():
         words += f" to {_day(end)}, {end:%H:%M}"

@@ -251,7 +251,7 @@ async def restore(request: web.Request) -> web.Response:
     session.of(request)
     await forms.read(request)
     async with request.app[ENGINE].begin() as conn:
-        found = await _find(conn, request)
+        found = await find(conn, request)
         speaker, *_ = await moderating(conn, request, found.group)
         actor = await desk.require(conn, found.group, speaker)
         await desk.restore(conn, request.app[HERE], found.group, actor, found.post)
