@@ -10,6 +10,7 @@ from html import escape
 
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
+from activitypub.parts import Poll
 from activitypub.vocab import AS2, PUBLIC, RFC_9421, RFC_9421_ED25519, Document
 from kernel import languages as names
 from kernel import text
@@ -85,10 +86,15 @@ POST_CONTEXT: list[Json] = [
         "Lock": "lemmy:Lock",
         "commentsEnabled": "https://joinpeertube.org/ns#commentsEnabled",
         **_LANGUAGE,
+        "Hashtag": "as:Hashtag",
+        "toot": "http://joinmastodon.org/ns#",
+        "votersCount": "toot:votersCount",
         **_POLICY,
         "canQuote": _reference("gts:canQuote"),
     },
 ]
+
+QUOTE_CONTEXT: list[Json] = [AS2, {"QuoteRequest": "https://w3id.org/fep/044f#QuoteRequest"}]
 
 
 def actor(
@@ -192,23 +198,36 @@ class NoteSource:
     locked: bool
     replies: Sequence[tuple[int, str]] = ()  # the first of them: (id here, URI)
     replies_total: int | None = 0  # None: nothing is said of them
+    mentioned: Sequence[Actor] = ()
+    hashtags: Sequence[tuple[str, str]] = ()  # (folded, the address of its page)
+    poll: Poll | None = None
+
+    @property
+    def people(self) -> list[Actor]:
+        """Who is answered and who is mentioned, each once; nobody mentions themselves."""
+        named = [*([self.parent_author] if self.parent_author else []), *self.mentioned]
+        return list({each.uri: each for each in named if each.uri != self.author.uri}.values())
+
+    @property
+    def addressed(self) -> list[str]:
+        """Their URIs."""
+        return [each.uri for each in self.people]
 
 
 def note(post: NoteSource) -> Document:
-    """A thread's root or a reply (WIRE 8.1, WIRE-G40, WIRE-G41, WIRE-P4, WIRE-P9)."""
+    """A thread's root, a reply or a poll (WIRE 8.1, WIRE-G40, WIRE-G41, WIRE-P4, WIRE-P7 to P9)."""
     content = heading(post.title) + post.content
     source = post.source
     name = post.title
     if post.note:
         source = f"::: spoiler {post.note}\n{post.source}\n:::"  # WIRE-P4
         name = f"[CW: {post.note}] {post.title}"[:200] if post.title else ""
-    cc = [post.group.followers_uri, post.parent_author.uri if post.parent_author else None]
+    cc = [post.group.followers_uri, *post.addressed]
     group = [post.group] if post.group.uri != post.author.uri else []  # nobody mentions themselves
-    mentions = [*group, *([post.parent_author] if post.parent_author else [])]
     return {
         "@context": POST_CONTEXT,
         "id": post.uri,
-        "type": "Note",
+        "type": "Question" if post.poll else "Note",
         **({"name": name} if name else {}),
         "attributedTo": post.author.uri,
         "to": [PUBLIC, *(each.uri for each in group)],
@@ -227,10 +246,8 @@ def note(post: NoteSource) -> Document:
         **({"updated": iso(post.edited)} if post.edited else {}),
         "url": post.uri,
         "attachment": [],
-        "tag": [
-            {"type": "Mention", "href": each.uri, "name": each.address}
-            for each in {each.uri: each for each in mentions}.values()
-        ],
+        "tag": _tags(post, [*group, *post.people]),
+        **(_choices(post.poll) if post.poll else {}),
         **_replies(post),
         "commentsEnabled": not post.locked,
         "interactionPolicy": {
@@ -258,6 +275,47 @@ def _replies(post: NoteSource) -> Document:
             "items": [reply for _, reply in near],
         }
     return {"replies": found}
+
+
+def _tags(post: NoteSource, named: Sequence[Actor]) -> list[Json]:
+    """The group, whoever is named, and hashtags (WIRE-P7 to WIRE-P9)."""
+    mentions: list[Json] = [
+        {"type": "Mention", "href": each.uri, "name": each.address}
+        for each in {each.uri: each for each in named}.values()
+    ]
+    return mentions + [
+        {"type": "Hashtag", "href": href, "name": f"#{tag}"} for tag, href in post.hashtags
+    ]
+
+
+def _choices(poll: Poll) -> Document:
+    """The answers of a poll and how many chose each; nobody is named (WIRE 8.4)."""
+    ends = iso(poll.ends) if poll.ends else None
+    return {
+        "anyOf" if poll.several else "oneOf": [
+            {
+                "type": "Note",
+                "name": option.name,
+                "replies": {"type": "Collection", "totalItems": option.votes},
+            }
+            for option in poll.options
+        ],
+        **({"endTime": ends} if ends else {}),
+        **({"closed": ends} if ends and poll.closed else {}),
+        "votersCount": poll.voters or 0,
+    }
+
+
+def vote(uri: str, voter: str, question: str, name: str, *, to: str) -> Document:
+    """An answer to somebody's poll: the option's name and nothing else (WIRE 8.4)."""
+    return {
+        "id": uri,
+        "type": "Note",
+        "name": name,
+        "attributedTo": voter,
+        "to": [to],
+        "inReplyTo": question,
+    }
 
 
 def _language(tag: str) -> Document:

@@ -12,8 +12,9 @@ from itertools import islice
 from urllib.parse import urljoin
 
 from activitypub.client import AP_ACCEPT, Answer, is_activity_type
+from activitypub.notes import NOTE_TYPES
 from activitypub.remote import Remote
-from activitypub.vocab import NOTE_TYPES, Document, id_of, kind_of
+from activitypub.vocab import Document, id_of, kind_of
 from kernel.errors import NotFound
 from kernel.schema.actors import ActorKind
 

@@ -305,6 +305,19 @@ async def forget(conn: AsyncConnection, object_uri: str) -> None:
     await conn.execute(sa.update(activities).where(activities.c.uri.in_(uris)).values(body=""))
 
 
+async def supersede(conn: AsyncConnection, object_uri: str) -> None:
+    """A newer Update is about to come: earlier ones go as they are, and nobody is sent them."""
+    earlier = sa.select(activities.c.uri).where(
+        activities.c.object_uri == object_uri, activities.c.kind == "Update"
+    )
+    wrapping = sa.select(activities.c.uri).where(
+        activities.c.kind == "Announce", activities.c.object_uri.in_(earlier)
+    )
+    uris = sa.select(sa.union(earlier, wrapping).subquery().c.uri)
+    await conn.execute(sa.delete(deliveries).where(deliveries.c.activity_uri.in_(uris)))
+    await conn.execute(sa.delete(activities).where(activities.c.uri.in_(uris)))
+
+
 async def blank(conn: AsyncConnection, uri: str) -> None:
     """An activity was taken back: its text goes, and what is unsent of it stays unsent."""
     await conn.execute(sa.update(activities).where(activities.c.uri == uri).values(body=""))

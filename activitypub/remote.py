@@ -31,9 +31,10 @@ from activitypub.client import (
 )
 from activitypub.keys import KeyPair
 from activitypub.lately import Lately
+from activitypub.notes import Note
 from activitypub.schemes import Schemes
 from activitypub.signatures import Replays
-from activitypub.vocab import AS2, ActorDocument, Document, Note
+from activitypub.vocab import AS2, ActorDocument, Document
 from kernel.errors import Gone, Malformed, NotFound, TooMany, Unproven
 from kernel.here import Here
 from kernel.ids import random_uuid

@@ -19,16 +19,14 @@ AS2 = "https://www.w3.org/ns/activitystreams"
 PUBLIC = f"{AS2}#Public"
 RFC_9421 = "https://datatracker.ietf.org/doc/html/rfc9421"
 RFC_9421_ED25519 = f"{RFC_9421}#name-eddsa-using-curve-edwards25"  # as FEP-844e lists them
+_YEARS = range(1900, 9000)
 _PUBLIC_SPELLINGS = {PUBLIC, "as:Public", "Public"}  # WIRE-B3
 
 MAX_RECIPIENTS = 1000
-MAX_TAGS = 100
 MAX_ALIASES = 256
 MAX_URI = 2048
 MAX_NAME = 512
 MAX_SUMMARY = 20 * 1024
-MAX_HTML = 100 * 1024
-MAX_TITLE = 200
 
 Document = dict[str, Json]
 
@@ -48,13 +46,13 @@ class ActivityKind(StrEnum):
     LIKE = "Like"
     LOCK = "Lock"
     MOVE = "Move"
+    QUOTE_REQUEST = "QuoteRequest"
     REJECT = "Reject"
     REMOVE = "Remove"
     UNDO = "Undo"
     UPDATE = "Update"
 
 
-NOTE_TYPES = frozenset({"Note", "Page", "Article", "Question", "Event", "Video", "Audio", "Image"})
 TOMBSTONE = "Tombstone"
 
 
@@ -90,14 +88,19 @@ def text_of(value: Json, limit: int) -> str:
 
 
 def time_of(value: Json) -> datetime | None:
-    """A time stamp in UTC, or None where there is none that can be read (WIRE-B12)."""
+    """A time stamp in UTC, or None where there is none that can be read (WIRE-B12).
+
+    Nor is one that nobody means: the ends of the calendar come back from a database as something
+    that no other time compares with.
+    """
     if not isinstance(value, str) or len(value) > 40:
         return None
     try:
         moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if moment.year in _YEARS else None
 
 
 def kind_of(document: Document) -> str:
@@ -163,98 +166,23 @@ def recipients_of(document: Document) -> tuple[str, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """Something said: a Note, or any other type that is shown like one (WIRE 3.8, 8).
+def single(value: Json) -> Json:
+    """What there is one of: PeerTube's and Lemmy's lists of one are read.
 
-    `content` is the sender's HTML, untouched: show `text.clean(content)`. Times are UTC.
+    Of more than one it is none: what has two owners is nobody's (SEC-S7).
     """
-
-    id: str
-    author: str
-    recipients: tuple[str, ...]
-    title: str
-    content: str
-    summary: str  # the content note
-    sensitive: bool
-    parent: str | None
-    context: str | None
-    language: str
-    published: datetime | None
-    updated: datetime | None
-    url: str | None
-    mentions: tuple[str, ...]
-    replies: str | None = None  # the collection of its answers, on its own server
-
-    @classmethod
-    def parse(cls, document: Document) -> Self:
-        """Raises Malformed: a part is missing, or it is not on its author's server (SEC-S7)."""
-        if kind_of(document) not in NOTE_TYPES:
-            raise Malformed("That is not a post.")
-        note_id = uri_of(document.get("id"), "id")
-        author = uri_of(_single(document.get("attributedTo")), "author")
-        if not same_origin(note_id, author):
-            raise Malformed("A post's id is not on its author's server.")
-        url = _link(document.get("url"))
-        parent = document.get("inReplyTo")
-        summary = text_of(document.get("summary"), MAX_SUMMARY)
-        replies = id_of(document.get("replies"))
-        return cls(
-            id=note_id,
-            author=author,
-            recipients=recipients_of(document),
-            title=" ".join(text_of(document.get("name"), MAX_TITLE).split()),
-            content=text_of(document.get("content"), MAX_HTML),
-            summary=summary if document.get("type") in ("Note", "Question") else "",  # WIRE-P4
-            sensitive=document.get("sensitive") is True,
-            parent=None if parent is None else uri_of(parent, "parent"),
-            context=id_of(document.get("context")),
-            language=_language(document),
-            published=time_of(document.get("published")),
-            updated=time_of(document.get("updated")),
-            url=url if url and same_origin(url, note_id) else None,  # SEC-S10
-            mentions=_mentions(document.get("tag")),
-            replies=replies if replies and same_origin(replies, note_id) else None,
-        )
-
-    @property
-    def public(self) -> bool:
-        return PUBLIC in self.recipients
-
-
-def _single(value: Json) -> Json:
-    """PeerTube and Lemmy lists of one are read; more than one owner is nobody's (SEC-S7)."""
     if isinstance(value, list):
         return value[0] if len(value) == 1 else None
     return value
 
 
-def _link(value: Json) -> str | None:
+def link_of(value: Json) -> str | None:
+    """The address in a string, a Link, or the first of a list of them."""
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, dict):
         value = value.get("href")
     return value if isinstance(value, str) and len(value) <= MAX_URI else None
-
-
-def _language(document: Document) -> str:
-    language = document.get("language")
-    if isinstance(language, dict):
-        return text_of(language.get("identifier"), 35)
-    by_language = document.get("contentMap")
-    return next(iter(by_language), "")[:35] if isinstance(by_language, dict) else ""
-
-
-def _mentions(value: Json) -> tuple[str, ...]:
-    tags = value if isinstance(value, list) else [value]
-    if len(tags) > MAX_TAGS:
-        raise Malformed("It has too many tags.")
-    found = (
-        id_of(tag.get("href"))
-        for tag in tags
-        if isinstance(tag, dict) and tag.get("type") == "Mention"
-    )
-    return tuple(dict.fromkeys(uri for uri in found if uri))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,7 +225,7 @@ class ActorDocument:
         endpoints = document.get("endpoints")
         shared = id_of(endpoints.get("sharedInbox")) if isinstance(endpoints, dict) else None
         shared = shared or id_of(document.get("sharedInbox"))
-        key = _single(document.get("publicKey"))
+        key = single(document.get("publicKey"))
         if not isinstance(key, dict) or id_of(key.get("owner")) != actor_id:
             raise Malformed("The actor shows no key of its own.")
         key_id = uri_of(key.get("id"), "key")
@@ -305,7 +233,7 @@ class ActorDocument:
         for part in (key_id, inbox):
             if not same_origin(part, actor_id):
                 raise Malformed("The actor's key and inbox are not on its own server.")
-        url = _link(document.get("url"))
+        url = link_of(document.get("url"))
         moderators = id_of(document.get("attributedTo")) or id_of(document.get("moderators"))
         followers = id_of(document.get("followers"))
         ed25519_id, ed25519 = _ed25519(document, actor_id)

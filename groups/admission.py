@@ -1,12 +1,13 @@
 """May this be posted here? One set of rules for pages, apps and the inbox."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub.parts import Poll
 from groups.groups import Group
 from kernel.arrays import Rows
 from kernel.errors import Conflict, Malformed, NotAllowed
@@ -35,13 +36,19 @@ class NotAMember(NotAllowed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What a member of ours wants to say. `source` is Markdown; `language` BCP 47."""
+    """What a member of ours wants to say. `source` is Markdown; `language` BCP 47.
+
+    `people` are the actors' URIs by the names that the text may mention, as `mentions.resolve`
+    found them; a `poll` is asked along with the words.
+    """
 
     source: str
     title: str = ""
     note: str = ""
     language: str = ""
     guidelines: int = field(default=0)  # the version ticked in the composer
+    people: Mapping[str, str] = field(default_factory=dict)
+    poll: Poll | None = None
 
     def check(self, *, root: bool) -> None:
         """Raises Malformed: something is missing or too long, with what to do about it."""

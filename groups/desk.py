@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
+from groups import earlier, telling, threads
 from groups import posts as post_store
-from groups import telling, threads
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
 from groups.writing import count_in
@@ -57,6 +57,7 @@ async def remove(
     await conn.execute(
         sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED, reason=reason)
     )
+    await earlier.forget(conn, post.id)
     if post.shown:
         await threads.count_out(conn, post)
     tombstone_log.note(conn, Act.REMOVED, post.uri)

@@ -1,10 +1,11 @@
 """Posts as stored, and as they are told."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, Self
+from urllib.parse import quote
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from activitypub.documents import FIRST_REPLIES, NoteSource
+from groups import parts as part_store
 from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
@@ -20,6 +22,7 @@ from kernel.ids import LAST_ID
 from kernel.rows import AnyRow, AnySelect, at_most, constant
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import actors, posts, reactions, threads
+from members import blocks
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group, moderates
 
 
@@ -56,6 +59,11 @@ class Post:
     url: str | None
     state: PostState
     reason: str
+    mentioned: str
+    poll: bool
+    attached: int
+    answers_closed: bool
+    likes_closed: bool
     likes: int
 
     @property
@@ -175,35 +183,61 @@ async def by_uris(conn: AsyncConnection, uris: Sequence[str]) -> dict[str, Post]
 _BY_URIS: Final = select_posts().where(any_of(posts.c.uri, "uris"))
 
 
-async def note_source(conn: AsyncConnection, post: Post) -> NoteSource:
-    """Everything a post's document says (WIRE 8.1)."""
+async def note_source(conn: AsyncConnection, here: Here, post: Post) -> NoteSource:
+    """Everything a post's document says (WIRE 8.1).
+
+    Whoever wants nothing from its author is left out: they are not told (WIRE-M10).
+    """
     parent = await get(conn, post.parent_id) if post.parent_id is not None else None
     wanted = {post.author_id, post.group_id, *([parent.author_id] if parent else [])}
-    people = await _people(conn, wanted)
+    mentioned = post.mentioned.split()
+    people = await _people(conn, wanted, mentioned)
+    elsewhere = [each.uri for each in people.values() if not each.local]
+    away = await blocks.who_block(conn, post.author_id, elsewhere)
+    tags = await part_store.hashtags_of(conn, [post.id] if "#" in post.source else [])
+    asked = await part_store.polls_of(conn, [post.id] if post.poll else [])
     replies, total = await reply_uris(conn, post.id, limit=FIRST_REPLIES)
-    return _source(post, parent, people, replies, total)
+    source = _source(here, post, parent, people, tags, replies, total)
+    answered = source.parent_author
+    return replace(
+        source,
+        parent_author=None if answered and answered.uri in away else answered,
+        mentioned=[each for each in source.mentioned if each.uri not in away],
+        poll=asked.get(post.id),
+    )
 
 
-async def root_sources(conn: AsyncConnection, roots: Sequence[Post]) -> list[NoteSource]:
+async def root_sources(
+    conn: AsyncConnection, here: Here, roots: Sequence[Post]
+) -> list[NoteSource]:
     """As `note_source`, of several first posts at once; of their replies nothing is said."""
     people = await _people(
-        conn, {each for root in roots for each in (root.author_id, root.group_id)}
+        conn,
+        {each for root in roots for each in (root.author_id, root.group_id)},
+        [uri for root in roots for uri in root.mentioned.split()],
     )
-    return [_source(root, None, people, (), None) for root in roots]
+    tags = await part_store.hashtags_of(conn, [root.id for root in roots if "#" in root.source])
+    return [_source(here, root, None, people, tags, (), None) for root in roots]
 
 
-async def _people(conn: AsyncConnection, wanted: Collection[UUID]) -> dict[UUID, Actor]:
-    rows = await conn.execute(sa.select(*actor_store.columns()).where(actors.c.id.in_(wanted)))
+async def _people(
+    conn: AsyncConnection, wanted: Collection[UUID], named: Sequence[str]
+) -> dict[UUID, Actor]:
+    of_these = sa.or_(actors.c.id.in_(wanted), actors.c.uri.in_(named))
+    rows = await conn.execute(sa.select(*actor_store.columns()).where(of_these))
     return {row.id: Actor.of(row) for row in rows}
 
 
 def _source(
+    here: Here,
     post: Post,
     parent: Post | None,
     people: Mapping[UUID, Actor],
+    tags: Mapping[int, Sequence[str]],
     replies: Sequence[tuple[int, str]],
     total: int | None,
 ) -> NoteSource:
+    mentioned = post.mentioned.split()
     return NoteSource(
         uri=post.uri,
         author=people[post.author_id],
@@ -222,6 +256,10 @@ def _source(
         locked=post.locked,
         replies=replies,
         replies_total=total,
+        mentioned=[each for each in people.values() if each.uri in mentioned],
+        hashtags=[
+            (tag, f"{here.origin}/tags/{quote(tag, safe='')}") for tag in tags.get(post.id, ())
+        ],
     )
 
 

@@ -9,7 +9,7 @@ from activitypub.vocab import Document
 from groups import groups as group_store
 from groups import telling
 from groups.posts import Post
-from kernel.errors import NotFound
+from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
@@ -25,6 +25,8 @@ async def like(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) 
     """
     if not post.shown:
         raise NotFound
+    if post.likes_closed:  # WIRE-M20
+        raise NotAllowed("Its author, on another server, asked for no such signs.")
     await standing.check(conn, here, speaker, post.group_id)
     uri = here.new_activity_uri()
     added = await conn.execute(

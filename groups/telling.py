@@ -18,9 +18,11 @@ from activitypub.outbox import Announcement, Kept
 from activitypub.vocab import PUBLIC, Activity, Document
 from groups.groups import Group
 from groups.posts import Post, note_source
-from kernel.clock import iso
+from kernel.clock import iso, to_minute
 from kernel.here import Here
 from kernel.schema.tables import activities
+
+MAX_VOTERS = 1000  # who answered a poll and is told the counts
 
 
 async def created(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
@@ -33,12 +35,31 @@ async def edited(conn: AsyncConnection, here: Here, group: Group, post: Post) ->
     await _by_author(conn, here, group, post, "Update", iso(post.edited or post.published))
 
 
+async def counted(
+    conn: AsyncConnection, here: Here, group: Group, post: Post, voters: Sequence[str]
+) -> None:
+    """A poll of ours has new counts: an Update, in place of unsent ones, voters' servers too.
+
+    `updated` stays as it was, so that nobody shows the post as changed (WIRE 8.4).
+    """
+    await outbox.supersede(conn, post.uri)
+    now = iso(to_minute(here.now()))
+    await _by_author(conn, here, group, post, "Update", now, also=voters)
+
+
 async def _by_author(
-    conn: AsyncConnection, here: Here, group: Group, post: Post, kind: str, when: str
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post,
+    kind: str,
+    when: str,
+    *,
+    also: Sequence[str] = (),
 ) -> None:
     if not group.federates:
         return
-    source = await note_source(conn, post)
+    source = await note_source(conn, here, post)
     document = documents.activity(
         here.new_activity_uri(),
         kind,
@@ -49,7 +70,7 @@ async def _by_author(
         audience=group.actor.uri,
         published=when,
     )
-    await _publish(conn, here, group, post, source, document)
+    await _publish(conn, here, group, post, source, document, also=also)
     if group.settings is not None:
         await carried(conn, here, group, post, document, jsontext.dump(document).decode())
 
@@ -61,6 +82,8 @@ async def _publish(
     post: Post,
     source: NoteSource,
     document: Document,
+    *,
+    also: Sequence[str] = (),
 ) -> None:
     """Send what an author of ours did to those who hear it from the author's own server.
 
@@ -68,7 +91,13 @@ async def _publish(
     """
     if post.by_group:
         await outbox.publish_to_followers(
-            conn, here, document, signer=group.actor, thread_id=post.thread_id, plain_only=True
+            conn,
+            here,
+            document,
+            signer=group.actor,
+            also=source.addressed,
+            thread_id=post.thread_id,
+            plain_only=True,
         )
         return
     await outbox.publish(
@@ -76,7 +105,7 @@ async def _publish(
         here,
         document,
         signer=source.author,
-        to=_direct(group, source),
+        to=[*_direct(group, source), *also],
         thread_id=post.thread_id,
     )
 
@@ -87,14 +116,13 @@ def _readers(group: Group, post: Post) -> list[str]:
 
 def _copies(group: Group, source: NoteSource) -> list[str]:
     """Whom an activity about a post of ours names in `cc`."""
-    answered = source.parent_author.uri if source.parent_author else None
-    return [uri for uri in (group.actor.followers_uri, answered) if uri]
+    return [uri for uri in (group.actor.followers_uri, *source.addressed) if uri]
 
 
 def _direct(group: Group, source: NoteSource) -> list[str]:
-    """Who gets it from the author's own server: the one answered, a group elsewhere (WIRE-G21)."""
-    answered = [source.parent_author.uri] if source.parent_author else []
-    return answered if group.settings is not None else [*answered, group.actor.uri]
+    """Who gets it from the author's own server: people it names, a group elsewhere (WIRE-G21)."""
+    named = source.addressed
+    return named if group.settings is not None else [*named, group.actor.uri]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +200,7 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
     await outbox.forget(conn, post.uri)
     if not group.federates:
         return
-    source = await note_source(conn, post)
+    source = await note_source(conn, here, post)
     document = documents.activity(
         here.new_activity_uri(),
         "Delete",

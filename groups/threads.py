@@ -11,13 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
+from groups import earlier, telling
 from groups import groups as group_store
+from groups import parts as part_store
 from groups import posts as post_store
-from groups import telling
 from groups.admission import Draft, admit
 from groups.groups import Group
+from groups.parts import Parts
 from groups.posts import Post, select_posts, visible
-from groups.writing import New, Words, count_in, insert
+from groups.writing import New, Words, count_in, insert, written
 from kernel import tombstone_log
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
@@ -26,7 +28,7 @@ from kernel.ids import LAST_ID
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import FollowState
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, follows, posts, reactions, threads
+from kernel.schema.tables import actors, follows, posts, threads
 from kernel.tombstone_log import Act
 from moderation import standing
 from moderation.standing import Speaker
@@ -44,8 +46,8 @@ async def start(
     """Start a thread. Raises NotAllowed, Malformed: see `admission`."""
     draft.check(root=True)
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
-    words = Words.of(draft, here.now())
-    new = New(author=speaker.actor, group=group, parent=None, words=words, state=state)
+    words, parts = written(here, draft)
+    new = New(author=speaker.actor, group=group, parent=None, words=words, state=state, parts=parts)
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
@@ -61,10 +63,17 @@ async def reply(
         raise NotAllowed("That post is no longer here, so it cannot be answered.")
     if parent.locked:
         raise NotAllowed("The moderators closed this thread. It can be read, not answered.")
+    if parent.answers_closed:  # WIRE-M20
+        raise NotAllowed(
+            "Its author, on another server, asked not to be answered by everybody. "
+            "Your words are still here: you can answer the thread's other posts."
+        )
     group = await group_store.get(conn, parent.group_id)
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
-    words = Words.of(replace(draft, title=""), here.now())
-    new = New(author=speaker.actor, group=group, parent=parent, words=words, state=state)
+    words, parts = written(here, replace(draft, title=""))
+    new = New(
+        author=speaker.actor, group=group, parent=parent, words=words, state=state, parts=parts
+    )
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
@@ -79,8 +88,10 @@ async def edit(
         raise NotFound
     draft.check(root=post.is_root)
     await standing.check(conn, here, speaker, post.group_id)
-    words = Words.of(draft if post.is_root else replace(draft, title=""), here.now())
-    await rewrite(conn, post, words, to_minute(here.now()))
+    words, parts = written(here, draft if post.is_root else replace(draft, title=""))
+    if post.poll:  # what was asked stays, since people have answered it
+        parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
+    await rewrite(conn, here, post, words, parts, to_minute(here.now()))
     changed = await post_store.get(conn, post.id)
     if changed.shown:
         await outbox.forget(conn, post.uri)
@@ -88,8 +99,17 @@ async def edit(
     return changed
 
 
-async def rewrite(conn: AsyncConnection, post: Post, words: Words, edited: datetime) -> None:
-    """Replace a post's words; who, where and when stay."""
+async def rewrite(
+    conn: AsyncConnection, here: Here, post: Post, words: Words, parts: Parts, edited: datetime
+) -> None:
+    """Replace a post's words and what belongs to them; who, where and when stay.
+
+    What it said before is kept for the moderators for a while.
+    """
+    before = (post.title, post.content, post.note)
+    if before != (words.title, words.content, words.note):
+        await earlier.keep(conn, post.id, here.now().date())
+    await part_store.rewrite(conn, post.id, parts)
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)
@@ -100,14 +120,23 @@ async def rewrite(conn: AsyncConnection, post: Post, words: Words, edited: datet
             note=words.note,
             sensitive=words.sensitive,
             language=words.language,
+            mentioned=words.mentioned,
+            poll=parts.poll is not None,
+            attached=len(parts.attachments),
+            answers_closed=words.answers_closed,
+            likes_closed=words.likes_closed,
             edited=edited,
         )
     )
 
 
-async def fill_in(conn: AsyncConnection, post: Post, author_id: UUID, words: Words) -> None:
-    """A place that was kept for a post gets its author and its words."""
+async def fill_in(
+    conn: AsyncConnection, post: Post, author_id: UUID, words: Words, parts: Parts
+) -> None:
+    """A place that was kept for a post gets its author, its words and what belongs to them."""
     values = {name: getattr(words, name) for name in Words.__slots__}
+    values |= {"poll": parts.poll is not None, "attached": len(parts.attachments)}
+    await part_store.rewrite(conn, post.id, parts)
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)
@@ -130,10 +159,23 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)
-        .values(title="", source="", content="", note="", sensitive=False, state=state, url=None)
+        .values(
+            title="",
+            source="",
+            content="",
+            note="",
+            sensitive=False,
+            state=state,
+            url=None,
+            mentioned="",
+            poll=False,
+            attached=0,
+            answers_closed=False,
+            likes_closed=False,
+        )
     )
     tombstone_log.note(conn, Act.DELETED, post.uri)
-    await conn.execute(sa.delete(reactions).where(reactions.c.post_id == post.id))
+    await part_store.erase(conn, post.id)
     if post.shown:
         await count_out(conn, post)
 

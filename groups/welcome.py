@@ -13,8 +13,9 @@ from groups import desk, pins, telling, threads
 from groups import posts as post_store
 from groups.admission import MAX_POST, Draft
 from groups.groups import Group
+from groups.parts import Parts
 from groups.posts import Post, select_posts
-from groups.writing import New, Words, insert
+from groups.writing import New, Words, insert, written
 from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
@@ -63,8 +64,8 @@ async def say(conn: AsyncConnection, here: Here, group: Group, actor: Actor, sou
         await threads.erase(conn, before)
         await telling.deleted(conn, here, group, before)
     else:
-        words = _words(here, group, source)
-        await threads.rewrite(conn, before, words, to_minute(here.now()))
+        words, parts = _written(here, group, source)
+        await threads.rewrite(conn, here, before, words, parts, to_minute(here.now()))
         await outbox.forget(conn, before.uri)
         await telling.edited(conn, here, group, await post_store.get(conn, before.id))
     await desk.note(conn, here, group, actor, "welcome", group.actor.uri)
@@ -73,21 +74,23 @@ async def say(conn: AsyncConnection, here: Here, group: Group, actor: Actor, sou
 async def _begin(
     conn: AsyncConnection, here: Here, group: Group, actor: Actor, source: str
 ) -> None:
+    words, parts = _written(here, group, source)
     new = New(
         author=group.actor,
         group=group,
         parent=None,
-        words=_words(here, group, source),
+        words=words,
         state=PostState.SHOWN,
+        parts=parts,
     )
     (post,) = await insert(conn, here, [new])
     await telling.created(conn, here, group, post)
     await pins.pin(conn, here, group, actor, post)
 
 
-def _words(here: Here, group: Group, source: str) -> Words:
+def _written(here: Here, group: Group, source: str) -> tuple[Words, Parts]:
     languages = group.settings.languages if group.settings is not None else ()
     draft = Draft(
         title="Welcome", source=source, language=languages[0] if len(languages) == 1 else ""
     )
-    return Words.of(draft, here.now())
+    return written(here, draft)

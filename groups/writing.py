@@ -9,9 +9,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
+from groups import parts as part_store
 from groups import posts as post_store
 from groups.admission import Draft
 from groups.groups import Group
+from groups.parts import NO_PARTS, Parts
 from groups.posts import Post
 from kernel import text
 from kernel.arrays import Rows
@@ -35,19 +37,26 @@ class Words:
     published: datetime
     edited: datetime | None = None
     url: str | None = None
+    mentioned: str = ""  # URIs, with blanks between them
+    answers_closed: bool = False
+    likes_closed: bool = False
 
-    @classmethod
-    def of(cls, draft: Draft, now: datetime) -> "Words":
-        """A member's draft as of `now`, its time to the minute."""
-        return cls(
-            title=" ".join(draft.title.split()),
-            source=draft.source.strip(),
-            content=text.render(draft.source),
-            note=" ".join(draft.note.split()),
-            sensitive=bool(draft.note.strip()),
-            language=draft.language,
-            published=to_minute(now),
-        )
+
+def written(here: Here, draft: Draft) -> tuple[Words, Parts]:
+    """A member's draft as of now, its time to the minute (WIRE-P7, WIRE-P8)."""
+    marks = text.Marks(f"{here.origin}/tags/", draft.people)
+    content = text.render(draft.source, marks)
+    words = Words(
+        title=" ".join(draft.title.split()),
+        source=draft.source.strip(),
+        content=content,
+        note=" ".join(draft.note.split()),
+        sensitive=bool(draft.note.strip()),
+        language=draft.language,
+        published=to_minute(here.now()),
+        mentioned=" ".join(marks.mentioned),
+    )
+    return words, Parts(hashtags=tuple(marks.tags), poll=draft.poll)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +69,7 @@ class New:
     words: Words
     state: PostState
     uri: str | None = None
+    parts: Parts = NO_PARTS
 
     @property
     def shown(self) -> bool:
@@ -92,6 +102,8 @@ class New:
             state=self.state,
             reason="",
             likes=0,
+            poll=self.parts.poll is not None,
+            attached=len(self.parts.attachments),
             **{name: getattr(self.words, name) for name in Words.__slots__},
         )
 
@@ -122,6 +134,9 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
         await conn.execute(_INSERT_THREADS, _THREAD.values(rows))
     rows = [{name: getattr(post, name) for name in _POST.names} for post in made]
     await conn.execute(_INSERT_POSTS, _POST.values(rows))
+    await part_store.write(
+        conn, [(post.id, new.parts) for new, post in zip(several, made, strict=True)]
+    )
     latest: dict[int, int] = {}
     replies: dict[int, int] = {}
     for post in made:

@@ -6,7 +6,8 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
-from activitypub.vocab import Activity, Note
+from activitypub.notes import Note
+from activitypub.vocab import Activity
 from groups.groups import Group
 from kernel.here import Here
 

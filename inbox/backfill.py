@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import outbox
 from activitypub.client import Unchanged, Unreachable
+from activitypub.notes import Note
 from activitypub.remote import Remote
-from activitypub.vocab import PUBLIC, Note
+from activitypub.vocab import PUBLIC
 from groups import desk, threads
 from groups import groups as group_store
 from groups import posts as post_store

@@ -10,8 +10,9 @@ from activitypub import actors as actor_store
 from activitypub import nodeinfo
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
+from activitypub.notes import Note
 from activitypub.remote import Remote
-from activitypub.vocab import Activity, ActivityKind, Note, kind_of, uris_of
+from activitypub.vocab import Activity, ActivityKind, kind_of, uris_of
 from groups import posts as post_store
 from groups import threads
 from groups.groups import Group
@@ -176,7 +177,8 @@ async def gather(
         return await _gather_said(it, activity, note, context, by_group=group is not None)
     if kind == ActivityKind.MOVE and group is None:
         return await _gather_move(it, activity)
-    if kind == ActivityKind.BLOCK and activity.object and not here.is_local(activity.object):
+    is_ban = kind == ActivityKind.BLOCK and (activity.target or group is not None)
+    if is_ban and activity.object and not here.is_local(activity.object):
         await it.person(activity.object)
     if group is None:
         return Gathered(people=it.people)

@@ -12,6 +12,7 @@ from inbox.arrival import Arrival, NotYet
 from kernel.errors import NotAllowed, NotFound
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
+from members import blocks
 
 
 async def receive(arrival: Arrival) -> None:
@@ -173,9 +174,23 @@ async def _remove(arrival: Arrival, group: Group, post: Post) -> None:
         )
 
 
+async def _block_person(arrival: Arrival, uri: str, *, undo: bool) -> None:
+    """Raises NotFound: it is nobody of ours."""
+    persona = await actor_store.by_uri(arrival.conn, uri)
+    if persona is None or not persona.local or persona.kind is not ActorKind.PERSON:
+        raise NotFound
+    if undo:
+        await blocks.lift(arrival.conn, arrival.actor, persona)
+    else:
+        await blocks.honour(arrival.conn, arrival.actor, persona)
+
+
 async def _block(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
-    """A ban from a group; a Block between two people is their own affair and is not shown."""
+    """A ban from a group; a Block between two people is kept to and not shown (WIRE-M10)."""
     uri = decision.object_uri
+    if decision.target is None and arrival.group is None:
+        await _block_person(arrival, uri, undo=undo)
+        return
     target = decision.target or (arrival.group.actor.uri if arrival.group else None)
     found = await actor_store.by_uri(arrival.conn, target) if target else None
     if found is None or found.kind is not ActorKind.GROUP:

@@ -17,7 +17,7 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
 from groups.groups import Group
-from inbox import claim, delete, follow, moderate, move, react, said, undo
+from inbox import claim, delete, follow, moderate, move, quote, react, said, undo
 from inbox.arrival import Arrival, Gathered, Handler, NotYet
 from inbox.claim import Floor, Lost, Row
 from inbox.gather import gather
@@ -50,6 +50,7 @@ HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.LIKE: react.receive,
     ActivityKind.LOCK: moderate.receive,
     ActivityKind.MOVE: move.receive,
+    ActivityKind.QUOTE_REQUEST: quote.receive,
     ActivityKind.REJECT: follow.receive_reject,
     ActivityKind.REMOVE: moderate.receive,
     ActivityKind.UNDO: undo.receive,
@@ -61,6 +62,7 @@ PASSED_ON = frozenset(HANDLERS) - {
     ActivityKind.FOLLOW,
     ActivityKind.ACCEPT,
     ActivityKind.MOVE,
+    ActivityKind.QUOTE_REQUEST,
     ActivityKind.REJECT,
 }
 

@@ -233,7 +233,7 @@ async def get_featured(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as conn:
         group = await _group(conn, request)
         roots = await pins.pinned(conn, group)
-        sources = await post_store.root_sources(conn, roots)
+        sources = await post_store.root_sources(conn, request.app[HERE], roots)
     items: list[Json] = [
         documents.embed(documents.note(replace(each, content=str(text.clean(each.content)))))
         for each in sources
@@ -291,7 +291,7 @@ async def get_post(request: web.Request) -> web.Response:
         post = await _own_post(conn, request)
         if post.state is not PostState.SHOWN:
             return document_response(documents.tombstone(post.uri), status=410)
-        source = await post_store.note_source(conn, post)
+        source = await post_store.note_source(conn, request.app[HERE], post)
     return document_response(documents.note(source))
 
 

@@ -1,6 +1,5 @@
 """Create and Update: somebody elsewhere said something, or changed it (WIRE 3.2, 8.5)."""
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -9,19 +8,21 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import documents, outbox
+from activitypub import outbox
 from activitypub.actors import Actor
+from activitypub.notes import Note
 from activitypub.outbox import Kept
-from activitypub.vocab import Activity, Note
+from activitypub.vocab import Activity
 from groups import groups as group_store
+from groups import polls, telling, threads
 from groups import posts as post_store
-from groups import telling, threads
 from groups.admission import MAX_NOTE, NotAMember, admit
 from groups.groups import Group
+from groups.parts import NO_PARTS
 from groups.posts import Post
 from groups.telling import Passed
 from groups.writing import New, Words, insert
-from inbox import burials, refreshes
+from inbox import burials, refreshes, wording
 from inbox.arrival import Arrival, Gathered, NotYet
 from kernel import text
 from kernel.clock import to_minute
@@ -38,8 +39,6 @@ from moderation.visibility import VISITOR
 
 YOUNG = timedelta(minutes=10)  # so old, a thread was heard from its start
 _ANSWERED = frozenset({PostState.SHOWN, PostState.DELETED})  # a Delete and an answer may cross
-TITLE_FROM_TEXT = 100  # letters of a first line that make a title (WIRE-in-1)
-_MENTIONS = re.compile(r"^(?:@[\w.-]+(?:@[\w.:-]+)?[\s:,]*)+")
 
 
 async def receive_create(arrival: Arrival) -> None:
@@ -59,6 +58,9 @@ async def receive_create(arrival: Arrival) -> None:
     if await post_store.by_uri(arrival.conn, note.id) is not None:
         return
     parent = await _parent(arrival, note)
+    if parent is not None and is_vote(note, parent):
+        await polls.receive(arrival.conn, arrival.here, parent, arrival.actor, note.title)
+        return
     if note.parent is not None and (parent is None or parent.uri != note.parent):
         if arrival.gathered.coming and not arrival.last:
             raise NotYet
@@ -77,6 +79,7 @@ async def receive_create(arrival: Arrival) -> None:
         words=words_of(arrival.here, note, root=parent is None),
         state=await _admit(arrival, group, note),
         uri=note.id,
+        parts=wording.parts_of(note),
     )
     if await burials.is_buried(arrival.conn, note.id):
         await insert(arrival.conn, arrival.here, [_emptied(new)])
@@ -90,6 +93,11 @@ def own_note(activity: Activity) -> Note:
     if note.author != activity.actor or not same_origin(note.id, activity.actor):
         raise NotAllowed("Only its author can send a post.")  # SEC-S5, SEC-S7
     return note
+
+
+def is_vote(note: Note, parent: Post) -> bool:
+    """Whether it chooses an answer of the poll that it names, and is no post (WIRE 8.4)."""
+    return parent.poll and parent.uri == note.parent and note.may_be_vote
 
 
 def check_open(activity: Activity, note: Note, parent: Post | None) -> None:
@@ -177,6 +185,7 @@ async def _insert(
         words=words_of(here, note, root=parent is None),
         state=PostState.SHOWN,
         uri=note.id,
+        parts=wording.parts_of(note),
     )
     if await burials.is_buried(conn, note.id):
         new = _emptied(new)
@@ -226,9 +235,17 @@ async def _admit(arrival: Arrival, group: Group, note: Note) -> PostState:
 def _emptied(new: New) -> New:
     """A Delete that came first wins (WIRE-Q3); answers to what is gone still find their place."""
     words = replace(
-        new.words, title="", content="", note="", sensitive=False, url=None, edited=None
+        new.words,
+        title="",
+        content="",
+        note="",
+        sensitive=False,
+        url=None,
+        edited=None,
+        answers_closed=False,
+        likes_closed=False,
     )
-    return replace(new, words=words, state=PostState.DELETED)
+    return replace(new, words=words, state=PostState.DELETED, parts=NO_PARTS)
 
 
 def words_of(here: Here, note: Note, *, root: bool) -> Words:
@@ -240,29 +257,20 @@ def words_of(here: Here, note: Note, *, root: bool) -> Words:
     summary = text.plain(note.summary, MAX_NOTE)
     if note.sensitive and not summary:
         summary = "sensitive"  # WIRE-P4
-    title = _title(note, summary) if root else ""
+    title = wording.title_of(note, summary) if root else ""
     return Words(
         title=title,
         source="",
-        content=note.content.removeprefix(documents.heading(title)),
+        content=wording.content_of(note, title),
         note=summary,
         sensitive=note.sensitive,
         language=note.language,
         published=published,
         edited=note.updated,
         url=note.url,
+        answers_closed=note.answers_closed,
+        likes_closed=note.likes_closed,
     )
-
-
-def _title(note: Note, summary: str) -> str:
-    """The name a thread came with, or its first line without whom it names (WIRE-in-1)."""
-    if note.title:
-        return note.title.removeprefix(f"[CW: {summary}]").strip() or note.title
-    line = text.plain(note.content, 2 * TITLE_FROM_TEXT, first_line=True)
-    words = _MENTIONS.sub("", line) or _MENTIONS.sub("", text.plain(note.content, 1000))
-    if len(words) > TITLE_FROM_TEXT:
-        words = words[: TITLE_FROM_TEXT - 1].rstrip() + "…"
-    return words or "A post without words"
 
 
 async def _mirror(arrival: Arrival, group: Group) -> None:
@@ -354,7 +362,7 @@ async def _fill_in(
     if not note.public or await burials.is_buried(conn, note.id):
         return stand_in
     words = words_of(here, note, root=stand_in.is_root)
-    await threads.fill_in(conn, stand_in, author.id, words)
+    await threads.fill_in(conn, stand_in, author.id, words, wording.parts_of(note))
     return await post_store.get(conn, stand_in.id)
 
 
@@ -387,6 +395,13 @@ async def receive_update(arrival: Arrival) -> None:
         raise NotAllowed("Only its author can change a post.")  # SEC-S5
     if post.state not in (PostState.SHOWN, PostState.HELD):
         return
+    if post.poll != (note.poll is not None):
+        raise NotAllowed("A post and a poll do not become each other.")  # WIRE 8.5
+    words = words_of(arrival.here, note, root=post.is_root)
+    if note.poll is not None and _only_counts(post, note, words):
+        await polls.refresh(arrival.conn, post, note.poll)
+        await _pass_on(arrival, await group_store.get(arrival.conn, post.group_id), post)
+        return
     edited = note.updated or arrival.here.now()
     if post.edited is not None and edited <= post.edited:
         return
@@ -394,11 +409,22 @@ async def receive_update(arrival: Arrival) -> None:
     if group.settings is not None:  # SEC-L12: somebody banned does not speak through an old post
         author = Speaker.alone(arrival.actor)
         await standing.check(arrival.conn, arrival.here, author, group.id)
-    words = words_of(arrival.here, note, root=post.is_root)
-    await threads.rewrite(arrival.conn, post, words, edited)
+    parts = wording.parts_of(note)
+    await threads.rewrite(arrival.conn, arrival.here, post, words, parts, edited)
     if arrival.group is None and group.settings is not None and post.shown:
         await outbox.forget(arrival.conn, post.uri)
-        changed = await post_store.get(arrival.conn, post.id)
+        await _pass_on(arrival, group, await post_store.get(arrival.conn, post.id))
+
+
+def _only_counts(post: Post, note: Note, words: Words) -> bool:
+    """Whether an Update of a poll brings nothing but how many chose what (WIRE 8.4)."""
+    same = (words.title, words.content, words.note) == (post.title, post.content, post.note)
+    return same and note.updated in (None, post.edited)
+
+
+async def _pass_on(arrival: Arrival, group: Group, post: Post) -> None:
+    """An author's change travels on to those who read it, if it came from the author."""
+    if arrival.group is None and group.settings is not None and post.shown:
         await telling.carried(
-            arrival.conn, arrival.here, group, changed, arrival.activity.document, arrival.body
+            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
         )

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activitypub import actors as actor_store
 from activitypub import jsontext
 from activitypub.actors import Actor
+from activitypub.notes import Note
 from activitypub.outbox import blocks_host
-from activitypub.vocab import Activity, Note
+from activitypub.vocab import Activity
 from groups import admission
 from groups import groups as group_store
 from groups import posts as post_store
@@ -25,7 +26,7 @@ from groups.admission import Facts, NotAMember
 from groups.groups import Group
 from groups.posts import Post
 from groups.writing import New
-from inbox import claim, said
+from inbox import claim, said, wording
 from inbox.claim import Lost, Row
 from kernel.arrays import any_of
 from kernel.db import describe
@@ -145,6 +146,8 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
     group = known.groups.get(parent.group_id)
     if group is None or group.settings is None or not group.federates:
         raise NotFound
+    if said.is_vote(note, parent):
+        raise Alone
     if group.settings.slow_minutes:
         raise Alone  # what enters beside it counts
     if parent.locked:
@@ -158,7 +161,15 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
     except NotAMember as error:
         raise Alone from error  # the Follow may be on its way
     words = said.words_of(here, note, root=False)
-    return New(author=author, group=group, parent=parent, words=words, state=state, uri=note.id)
+    return New(
+        author=author,
+        group=group,
+        parent=parent,
+        words=words,
+        state=state,
+        uri=note.id,
+        parts=wording.parts_of(note),
+    )
 
 
 async def _look_up(conn: AsyncConnection, here: Here, answers: Sequence[Answer]) -> Known:

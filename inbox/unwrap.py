@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.jsontext import Json
+from activitypub.notes import Note
 from activitypub.remote import Remote
-from activitypub.vocab import TOMBSTONE, Activity, ActivityKind, Document, Note, id_of, kind_of
+from activitypub.vocab import TOMBSTONE, Activity, ActivityKind, Document, id_of, kind_of
 from groups import posts as post_store
 from kernel.errors import Malformed, NotFound
 

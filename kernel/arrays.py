@@ -17,7 +17,7 @@ Type = sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]]
 class Rows:
     """A table made of parameters, for a statement that is built once."""
 
-    def __init__(self, name: str, **columns: Type) -> None:
+    def __init__(self, name: str, /, **columns: Type) -> None:
         self._name, self._columns = name, tuple(columns)
         given = (
             sa.bindparam(f"{name}_{column}", type_=ARRAY(kind)) for column, kind in columns.items()

@@ -2,10 +2,11 @@
 
 import html
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
@@ -13,6 +14,9 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markupsafe import Markup
 
+from kernel.hashtags import LETTERS, MAX_TAG, MAX_TAGS, fold
+
+MAX_MENTIONS: Final = 20
 MAX_MARKDOWN: Final = 20 * 1024
 MAX_HTML: Final = 100 * 1024
 _MAX_PLAIN: Final = 20 * 1024
@@ -27,17 +31,23 @@ _CLASSES: Final = frozenset(
 )
 _REL: Final = "nofollow noopener noreferrer ugc"
 
-_LINK = re.compile(r"""https?://[^\s<>"'\\^`{|}]{1,2000}""", re.IGNORECASE)
+_NAMED = re.compile(
+    r"""(?P<url>https?://[^\s<>"'\\^`{|}]{1,2000})"""
+    rf"""|(?<![{LETTERS}/#&@])\#(?P<tag>[{LETTERS}]{{1,{MAX_TAG}}}+)(?![{LETTERS}])"""
+    r"""|(?<![\w/@.])@(?P<person>[a-z0-9_](?:[a-z0-9_.-]{0,126}[a-z0-9_])?"""
+    r"""(?:@[a-z0-9][a-z0-9.-]{0,251}[a-z0-9](?::[1-9][0-9]{0,4})?)?)(?![\w@])""",
+    re.IGNORECASE,
+)
 _ANCHOR = re.compile(r'<a ([^>]*?)href="([^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
 _HEADING = re.compile(r"<(/?)h[1-6]\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 _LINE_END = re.compile(r"<br>|</(?:p|li|pre|blockquote|ul|ol)>")
-_SIGNS = re.compile(r"[:\[\]*_`<>&\\!\n]")
+_SIGNS = re.compile(r"[:\[\]*_`<>&\\!\n#@]")
 _PROSE = re.compile(
     r"(?:<p>(?:[^<>&\x00-\x09\x0b-\x1f\x7f-\xa0\ud800-\udfff]++|<br>|&(?:amp|lt|gt);)*+</p>\n?)*+"
 )  # no attribute, no tag left open, no letter that a browser reads as another
 
-_allow: Final[Callable[[str], str]] = partial(
+_allowed: Final[Callable[..., str]] = partial(
     nh3.clean,
     tags=set(TAGS),
     attributes={
@@ -46,12 +56,39 @@ _allow: Final[Callable[[str], str]] = partial(
         "ol": {"start", "reversed"},
         "li": {"value"},
     },
-    tag_attribute_values={tag: {"translate": {"no", "yes"}} for tag in ("a", "span")},
     allowed_classes={tag: set(_CLASSES) for tag in ("a", "span", "p")},
     url_schemes={"http", "https"},
     url_relative="deny",
+)
+_TRANSLATE: Final = {"translate": {"no", "yes"}}
+_allow: Final[Callable[[str], str]] = partial(
+    _allowed,
+    tag_attribute_values={"a": _TRANSLATE, "span": _TRANSLATE},
     link_rel=_REL,
 )
+_allow_ours: Final[Callable[[str], str]] = partial(  # a link to a hashtag says that it is one
+    _allowed,
+    tag_attribute_values={"a": {**_TRANSLATE, "rel": {_REL, "tag"}}, "span": _TRANSLATE},
+    link_rel=None,
+)
+
+
+@dataclass(slots=True)
+class Marks:
+    """Where `#tags` and `@names` of a text lead, and, once it is rendered, what it names.
+
+    `people` are actors' addresses by what is written behind the first `@`, in small letters.
+    """
+
+    tags_at: str  # the address that hashtags are below
+    people: Mapping[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)  # as folded: as written
+    mentioned: dict[str, str] = field(default_factory=dict)  # actor: as written
+    asked: dict[str, None] = field(default_factory=dict)  # every name, known or not
+
+    def address_of_tag(self, tag: str) -> str:
+        """Of the page of a folded tag."""
+        return self.tags_at + quote(tag, safe="")
 
 
 def clean(untrusted: str) -> Markup:
@@ -62,16 +99,18 @@ def clean(untrusted: str) -> Markup:
     return Markup(_ANCHOR.sub(_name_host, _sanitise(untrusted[:MAX_HTML])))  # noqa: S704
 
 
-def render(markdown: str) -> str:
+def render(markdown: str, marks: Marks | None = None) -> str:
     """The HTML of a member's Markdown (CommonMark), clean by WIRE-P1.
 
     Headings become bold paragraphs; images become links; HTML is shown as it was typed. Where
-    there is more markup than prose needs, the words come out as plain paragraphs.
+    there is more markup than prose needs, the words come out as plain paragraphs. With `marks`
+    hashtags and known names become links (WIRE-P7, WIRE-P8), outside of code.
     """
     source = markdown[:MAX_MARKDOWN].replace("\r\n", "\n")
     signs = sum(1 for _ in _SIGNS.finditer(source))
-    made = _PARSER.render(source) if signs <= _MAX_MARKUP else _paragraphs(source)
-    return _sanitise(made).strip()
+    plain_enough = signs <= _MAX_MARKUP
+    made = _PARSER.render(source, {"marks": marks}) if plain_enough else _paragraphs(source)
+    return (made if is_prose(made) else _allow_ours(_HEADING.sub(_embolden, made))).strip()
 
 
 def plain(untrusted: str, limit: int, *, first_line: bool = False) -> str:
@@ -110,7 +149,7 @@ def _embolden(match: re.Match[str]) -> str:
 
 def _name_host(match: re.Match[str]) -> str:
     before, href, after, words = match.groups()
-    host = _ascii_host(html.unescape(href))
+    host = host_shown(html.unescape(href))
     shown = html.unescape(_TAG.sub("", words)).strip()
     addressed = shown[:1] in "@#" and "." not in shown and "mention" in before + after
     if addressed or not host or host in shown.lower():
@@ -118,7 +157,7 @@ def _name_host(match: re.Match[str]) -> str:
     return f'<a {before}href="{href}"{after}>{words} ({html.escape(host)})</a>'
 
 
-def _ascii_host(url: str) -> str:
+def host_shown(url: str) -> str:
     """The host as the resolver sees it: look-alike letters show as `xn--`."""
     try:
         host = (urlsplit(url).hostname or "")[:253]
@@ -132,36 +171,78 @@ def _paragraphs(source: str) -> str:
     return "".join(f"<p>{html.escape(part).replace(chr(10), '<br>')}</p>" for part in parts)
 
 
-def _link_bare_addresses(state: StateCore) -> None:
+def _link_what_is_named(state: StateCore) -> None:
+    marks = state.env.get("marks")
     for block in state.tokens:
-        if block.type == "inline" and block.children and "://" in block.content:
-            block.children = list(_linked(block.children))
+        if block.type == "inline" and block.children:
+            block.children = list(_linked(block.children, marks))
 
 
-def _linked(tokens: Sequence[Token]) -> Iterator[Token]:
+def _linked(tokens: Sequence[Token], marks: Marks | None) -> Iterator[Token]:
     inside = 0
     for token in tokens:
         inside += {"link_open": 1, "link_close": -1}.get(token.type, 0)
         if token.type == "text" and not inside:
-            yield from _split(token.content)
+            yield from _split(token.content, marks)
         else:
+            if token.type == "link_open":
+                token.attrSet("rel", _REL)
             yield token
 
 
-def _split(words: str) -> Iterator[Token]:
+def _split(words: str, marks: Marks | None) -> Iterator[Token]:
     end = 0
-    for match in _LINK.finditer(words):
-        url = match.group().rstrip(".,;:!?*_~")
-        if url.endswith(")") and "(" not in url:
-            url = url.rstrip(")")
-        if not _ascii_host(url):
+    for match in _NAMED.finditer(words):
+        if match["url"]:
+            found, length = _address(match["url"])
+        elif marks is None:
             continue
-        yield _text(words[end : match.start()])
-        end = match.start() + len(url)
-        yield Token("link_open", "a", 1, attrs={"href": url})
-        yield _text(url)
-        yield Token("link_close", "a", -1)
+        elif match["tag"]:
+            found, length = _tag(match["tag"], marks), len(match[0])
+        else:
+            found, length = _person(match["person"], marks), len(match[0])
+        if found:
+            yield _text(words[end : match.start()])
+            end = match.start() + length
+            yield from found
     yield _text(words[end:])
+
+
+def _address(written: str) -> tuple[Sequence[Token], int]:
+    """A link to a bare address, and how much of what was found is part of it."""
+    url = written.rstrip(".,;:!?*_~")
+    if url.endswith(")") and "(" not in url:
+        url = url.rstrip(")")
+    return (_link(url, _text(url)) if host_shown(url) else ()), len(url)
+
+
+def _tag(written: str, marks: Marks) -> Sequence[Token]:
+    tag = fold(written)
+    if not tag or (tag not in marks.tags and len(marks.tags) >= MAX_TAGS):
+        return ()
+    marks.tags.setdefault(tag, written)
+    return _link(
+        marks.address_of_tag(tag), *_named("#", written), **{"class": "mention hashtag"}, rel="tag"
+    )
+
+
+def _person(written: str, marks: Marks) -> Sequence[Token]:
+    if len(marks.asked) < MAX_MENTIONS:
+        marks.asked.setdefault(written.lower())
+    uri = marks.people.get(written.lower())
+    if uri is None:
+        return ()
+    marks.mentioned.setdefault(uri, written)
+    return _link(uri, *_named("@", written), **{"class": "u-url mention"})
+
+
+def _named(sign: str, words: str) -> Sequence[Token]:
+    return _text(sign), Token("span_open", "span", 1), _text(words), Token("span_close", "span", -1)
+
+
+def _link(url: str, *shown: Token, rel: str = _REL, **more: str) -> Sequence[Token]:
+    opened = Token("link_open", "a", 1, attrs={"href": url, **more, "rel": rel})
+    return opened, *shown, Token("link_close", "a", -1)
 
 
 def _text(words: str) -> Token:
@@ -172,7 +253,7 @@ def _parser() -> MarkdownIt:
     made = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": 20})
     made.disable(["image", "hr", "html_block", "html_inline"])
     made.validateLink = lambda url: url.lower().startswith(("http://", "https://"))  # type: ignore[method-assign]
-    made.core.ruler.push("link_bare_addresses", _link_bare_addresses)
+    made.core.ruler.push("link_what_is_named", _link_what_is_named)
     return made
 
 

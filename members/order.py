@@ -18,16 +18,19 @@ from kernel.schema.tables import (
     accounts,
     actor_keys,
     actors,
+    blocks,
     departures,
     follows,
     moderators,
+    poll_votes,
     reactions,
     sessions,
 )
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
-    accounts, sessions, actors, actor_keys, departures, follows, moderators, reactions,
+    accounts, sessions, actors, actor_keys, blocks, departures, follows, moderators, poll_votes,
+    reactions,
 )  # fmt: skip
 ROWS: Final = 100
 

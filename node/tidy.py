@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import rotation
-from groups import closing
+from groups import closing, earlier, polls
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
@@ -20,7 +20,8 @@ DELIVERIES = timedelta(days=30)  # a server that was away longer hears no more o
 _STEP = 1_000
 # Between two persons: once delivered, nobody asks for one again, and its place among the others
 # tells when somebody joined or liked (DESIGN-V1).
-FLEETING = ("Follow", "Like", "Accept", "Reject", "Undo")
+# A private Create of ours is an answer to somebody's poll.
+FLEETING = ("Follow", "Like", "Accept", "Reject", "Undo", "Create")
 
 
 async def tidy(engine: AsyncEngine, here: Here) -> None:
@@ -55,11 +56,15 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         if await rotation.forget_earlier(conn):
             await order.call(conn, actor_keys)
     async with engine.begin() as conn:
+        await earlier.sweep(conn, today)
+    async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:
         await node.count_people(conn, today)
     await departure_store.fall_due(engine, here)
     while await closing.close_one(engine, here):
+        pass
+    while await polls.sweep(engine, here):
         pass
 
 

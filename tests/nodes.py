@@ -1,7 +1,7 @@
 """Two and three nodes in one process, under names of their own, on real loopback HTTP."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_network
@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from activitypub.keys import generate
+from activitypub.parts import Poll
 from activitypub.state import ENGINE, HERE, REMOTE
 from groups import groups as group_store
-from groups import membership, threads
+from groups import membership, mentions, threads
 from groups import posts as post_store
 from groups.admission import Draft
 from groups.groups import Group, GroupSettings
@@ -166,6 +167,7 @@ class Node:
         self, speaker: Speaker, group_uri: str, title: str, words: str, note: str = ""
     ) -> Post:
         """Start a thread."""
+        people = await self._named(words)
         async with self.engine.begin() as conn:
             actor = await actor_store.by_uri(conn, group_uri)
             assert actor is not None
@@ -175,11 +177,24 @@ class Node:
                 self.here,
                 speaker,
                 group,
-                Draft(title=title, source=words, note=note, language="en", guidelines=99),
+                Draft(
+                    title=title,
+                    source=words,
+                    note=note,
+                    language="en",
+                    guidelines=99,
+                    people=people,
+                ),
             )
 
-    async def reply(self, speaker: Speaker, parent_uri: str, words: str) -> Post:
-        """Answer a post that is known here by its id."""
+    async def _named(self, words: str) -> Mapping[str, str]:
+        return await mentions.resolve(self.engine, self.here, self.app[REMOTE], words)
+
+    async def reply(
+        self, speaker: Speaker, parent_uri: str, words: str, *, poll: Poll | None = None
+    ) -> Post:
+        """Answer a post that is known here by its id, perhaps with a poll."""
+        people = await self._named(words)
         async with self.engine.begin() as conn:
             parent = await post_store.by_uri(conn, parent_uri)
             assert parent is not None, f"{self.name} does not know {parent_uri}"
@@ -188,16 +203,21 @@ class Node:
                 self.here,
                 speaker,
                 parent,
-                Draft(source=words, language="en", guidelines=99),
+                Draft(source=words, language="en", guidelines=99, people=people, poll=poll),
             )
 
     async def edit(self, speaker: Speaker, uri: str, title: str, words: str) -> Post:
         """Change one's own words."""
+        people = await self._named(words)
         async with self.engine.begin() as conn:
             post = await post_store.by_uri(conn, uri)
             assert post is not None
             return await threads.edit(
-                conn, self.here, speaker, post, Draft(title=title, source=words, language="en")
+                conn,
+                self.here,
+                speaker,
+                post,
+                Draft(title=title, source=words, language="en", people=people),
             )
 
     async def delete(self, speaker: Speaker, uri: str) -> None:

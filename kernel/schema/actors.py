@@ -118,3 +118,15 @@ follows = table(
     sa.Index("ix_follows_followed_id", "followed_id", "state", "follower_id"),
     sa.Index("ix_follows_uri", "uri"),
 )
+
+blocks = table(  # somebody elsewhere wants nothing from one of ours (WIRE-M10); shown nowhere
+    "blocks",
+    Side.PERSONA,
+    sa.Column(
+        "blocker_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column(
+        "persona_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Index("ix_blocks_persona_id", "persona_id"),
+)

@@ -21,6 +21,13 @@ class ReactionKind(StrEnum):
     SHARE = "share"
 
 
+class AttachmentKind(StrEnum):
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    LINK = "link"
+
+
 threads = table(
     "threads",
     Side.PERSONA,
@@ -58,6 +65,13 @@ posts = table(
     sa.Column("url", sa.Text),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),  # of a removal, for the author
+    # Of ours: the actors it mentions by name, with blanks between their URIs.
+    sa.Column("mentioned", sa.Text, nullable=False, server_default=""),
+    sa.Column("poll", sa.Boolean, nullable=False, server_default=sa.false()),  # it has one
+    sa.Column("attached", sa.SmallInteger, nullable=False, server_default="0"),  # how many
+    # Its author elsewhere has to approve of answers, or of likes (WIRE-M20).
+    sa.Column("answers_closed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("likes_closed", sa.Boolean, nullable=False, server_default=sa.false()),
     one_of("state", "state", PostState),
     sa.Index("ix_posts_thread_id_id", "thread_id", "id"),
     sa.Index("ix_posts_author_id_id", "author_id", "id"),
@@ -92,4 +106,81 @@ reactions = table(
     sa.Column("uri", sa.Text, nullable=False),  # of the activity, for its Undo
     one_of("kind", "kind", ReactionKind),
     sa.Index("ix_reactions_uri", "uri"),
+)
+
+
+def _post_id() -> sa.Column[int]:
+    return sa.Column(
+        "post_id",
+        sa.BigInteger,
+        sa.ForeignKey(posts.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    )
+
+
+post_tags = table(
+    "post_tags",
+    Side.PERSONA,
+    sa.Column("tag", sa.Text, primary_key=True),  # folded, without its sign
+    _post_id(),
+    sa.Index("ix_post_tags_post_id", "post_id"),
+)
+
+attachments = table(
+    "attachments",
+    Side.PERSONA,
+    _post_id(),
+    sa.Column("position", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("remote_url", sa.Text),  # where it is on its own server
+    sa.Column("media_id", sa.Uuid),  # or which of our own files it is
+    sa.Column("alt", sa.Text, nullable=False, server_default=""),  # plain text
+    sa.Column("media_type", sa.Text, nullable=False, server_default=""),
+    sa.Column("width", sa.Integer),
+    sa.Column("height", sa.Integer),
+    sa.Column("blurhash", sa.Text, nullable=False, server_default=""),
+    one_of("kind", "kind", AttachmentKind),
+)
+
+polls = table(
+    "polls",
+    Side.PERSONA,
+    _post_id(),
+    sa.Column("several", sa.Boolean, nullable=False),  # more than one answer may be chosen
+    sa.Column("ends", sa.DateTime(timezone=True)),  # to the minute
+    sa.Column("closed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("voters", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("due", sa.DateTime(timezone=True)),  # when other servers are told the counts
+    sa.Index("ix_polls_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
+    sa.Index("ix_polls_ends", "ends", postgresql_where=sa.text("NOT closed")),
+)
+
+poll_options = table(
+    "poll_options",
+    Side.PERSONA,
+    _post_id(),
+    sa.Column("position", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("votes", sa.Integer, nullable=False, server_default="0"),
+)
+
+poll_votes = table(  # only while the poll is open, so that nobody is counted twice
+    "poll_votes",
+    Side.PERSONA,
+    _post_id(),
+    sa.Column("actor_uri", sa.Text, primary_key=True),
+    sa.Column("position", sa.SmallInteger, primary_key=True, autoincrement=False),
+)
+
+post_edits = table(  # what a post said before, for the moderators of its group
+    "post_edits",
+    Side.PERSONA,
+    _post_id(),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),  # HTML; sanitise to show
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("keep_until", sa.Date, nullable=False),
+    sa.Index("ix_post_edits_keep_until", "keep_until"),
 )

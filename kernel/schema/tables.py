@@ -1,21 +1,34 @@
 """Every table, in one name space: `from kernel.schema.tables import posts`."""
 
 from kernel.schema.accounts import accounts, invitations, sessions
-from kernel.schema.actors import actor_keys, actors, departures, follows
+from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
 from kernel.schema.base import metadata
 from kernel.schema.federation import activities, deliveries, peers, received, tombstones
 from kernel.schema.groups import group_invitations, groups, guidelines, moderators
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
-from kernel.schema.posts import posts, reactions, refreshes, threads
+from kernel.schema.posts import (
+    attachments,
+    poll_options,
+    poll_votes,
+    polls,
+    post_edits,
+    post_tags,
+    posts,
+    reactions,
+    refreshes,
+    threads,
+)
 
 __all__ = [
     "accounts",
     "activities",
     "actor_keys",
     "actors",
+    "attachments",
     "audit",
     "bans",
+    "blocks",
     "deliveries",
     "departures",
     "domain_blocks",
@@ -28,6 +41,11 @@ __all__ = [
     "moderators",
     "node",
     "peers",
+    "poll_options",
+    "poll_votes",
+    "polls",
+    "post_edits",
+    "post_tags",
     "posts",
     "reactions",
     "received",

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, READING
-from groups import desk, reactions, threads
+from groups import desk, earlier, reactions, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
@@ -21,7 +21,16 @@ from node.pages import forms, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
-from node.pages.threads import agree, as_seen, compose, draft, identity
+from node.pages.threads import (
+    Shown,
+    agree,
+    as_seen,
+    beside,
+    compose,
+    draft,
+    identity,
+    named,
+)
 from node.pages.voices import Place
 
 
@@ -34,6 +43,8 @@ class Found:
     viewer: Viewer
     place: Place
 
+    shown: Shown
+
     def author(self) -> Persona:
         """The member's own name that wrote it. Raises NotFound: it is not theirs."""
         for each in self.place.speakers:
@@ -42,14 +53,14 @@ class Found:
         raise NotFound
 
 
-async def _find(conn: AsyncConnection, request: web.Request) -> Found:
+async def find(conn: AsyncConnection, request: web.Request) -> Found:
     session.of(request)
     viewer = await session.viewer(conn, request)
     post = await post_store.get(conn, identity(request), viewer)
     group = await group_store.get(conn, post.group_id, viewer)
-    return Found(
-        post=post, group=group, viewer=viewer, place=await voices.place(conn, request, group)
-    )
+    place = await voices.place(conn, request, group)
+    (shown,) = as_seen([post], viewer, place, await beside(conn, [post]))
+    return Found(post=post, group=group, viewer=viewer, place=place, shown=shown)
 
 
 async def show(request: web.Request) -> web.Response:
@@ -76,7 +87,7 @@ async def _reply_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
-        found = await _find(conn, request)
+        found = await find(conn, request)
         page = await threads.show(conn, found.post.thread_id, found.viewer)
     used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
     latest = next((p.author_id for p in reversed(page.posts) if p.author_id in used), None)
@@ -93,7 +104,7 @@ async def _reply_page(
         form=form,
         problem=problem,
         root=page.root,
-        parent=as_seen([found.post], found.viewer, found.place)[0],
+        parent=found.shown,
         composer=compose(request, found.group, found.place, choices),
     )
 
@@ -104,11 +115,14 @@ async def reply(request: web.Request) -> web.Response:
     try:
         voices.pace(request)
         keys = await voices.keys_if_new(request, form)
+        people = await named(request, form)
         async with request.app[ENGINE].begin() as conn:
-            found = await _find(conn, request)
+            found = await find(conn, request)
             purpose = f"reply {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            post = await threads.reply(conn, request.app[HERE], speaker, found.post, draft(form))
+            post = await threads.reply(
+                conn, request.app[HERE], speaker, found.post, draft(form, people)
+            )
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
         return await _reply_page(request, form, problem)
@@ -123,7 +137,7 @@ async def _edit_page(
     request: web.Request, form: Form | None, problem: Problem | None = None
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
-        found = await _find(conn, request)
+        found = await find(conn, request)
     post = found.post
     if post.state not in (PostState.SHOWN, PostState.HELD):
         raise NotFound
@@ -152,10 +166,11 @@ async def edit(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         voices.pace(request)
+        people = await named(request, form)
         async with request.app[ENGINE].begin() as conn:
-            found = await _find(conn, request)
+            found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"edit {found.post.id}")
-            await threads.edit(conn, request.app[HERE], speaker, found.post, draft(form))
+            await threads.edit(conn, request.app[HERE], speaker, found.post, draft(form, people))
     except REFUSED as problem:
         return await _edit_page(request, form, problem)
     return see_other(f"/p/{identity(request)}")
@@ -169,7 +184,7 @@ async def _delete_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
-        found = await _find(conn, request)
+        found = await find(conn, request)
     if found.post.state is PostState.DELETED:
         raise NotFound
     return render(
@@ -178,7 +193,7 @@ async def _delete_page(
         form=form,
         problem=problem,
         group=found.group,
-        parent=as_seen([found.post], found.viewer, found.place)[0],
+        parent=found.shown,
         choices=_own(request, found.author(), f"delete {found.post.id}", form),
     )
 
@@ -188,7 +203,7 @@ async def delete(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            found = await _find(conn, request)
+            found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"delete {found.post.id}")
             await threads.delete(conn, request.app[HERE], speaker, found.post)
     except REFUSED as problem:
@@ -204,7 +219,7 @@ async def _remove_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
-        found = await _find(conn, request)
+        found = await find(conn, request)
         await moderating(conn, request, found.group)
     return render(
         request,
@@ -212,7 +227,7 @@ async def _remove_page(
         form=form,
         problem=problem,
         group=found.group,
-        parent=as_seen([found.post], found.viewer, found.place)[0],
+        parent=found.shown,
     )
 
 
@@ -223,7 +238,7 @@ async def remove(request: web.Request) -> web.Response:
     here = request.app[HERE]
     try:
         async with request.app[ENGINE].begin() as conn:
-            found = await _find(conn, request)
+            found = await find(conn, request)
             speaker, *_ = await moderating(conn, request, found.group)
             actor = await desk.require(conn, found.group, speaker)
             reason = form.text("reason")
@@ -241,7 +256,7 @@ async def restore(request: web.Request) -> web.Response:
     session.of(request)
     await forms.read(request)
     async with request.app[ENGINE].begin() as conn:
-        found = await _find(conn, request)
+        found = await find(conn, request)
         speaker, *_ = await moderating(conn, request, found.group)
         actor = await desk.require(conn, found.group, speaker)
         await desk.restore(conn, request.app[HERE], found.group, actor, found.post)
@@ -256,7 +271,7 @@ async def _heard_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
-        found = await _find(conn, request)
+        found = await find(conn, request)
     if not found.post.shown:
         raise NotFound
     others = [each for each in found.place.members if each.actor.id != found.post.author_id]
@@ -265,7 +280,7 @@ async def _heard_page(
         "threads/heard.html",
         form=form,
         problem=problem,
-        parent=as_seen([found.post], found.viewer, found.place)[0],
+        parent=found.shown,
         choices=voices.choices(request, others, f"hear {found.post.id}", form),
     )
 
@@ -276,7 +291,7 @@ async def heard(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            found = await _find(conn, request)
+            found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"hear {found.post.id}")
             act = reactions.unlike if form.ticked("back") else reactions.like
             await act(conn, request.app[HERE], speaker, found.post)
@@ -285,8 +300,26 @@ async def heard(request: web.Request) -> web.Response:
     return see_other(f"/p/{found.post.id}")
 
 
+async def show_earlier(request: web.Request) -> web.Response:
+    """GET /p/{id}/earlier: what a post said before, for the moderators of its group."""
+    async with request.app[READING].connect() as conn:
+        found = await find(conn, request)
+        await moderating(conn, request, found.group)
+        if found.post.state not in (PostState.SHOWN, PostState.HELD):
+            raise NotFound
+        versions = await earlier.of(conn, found.post.id)
+    return render(
+        request,
+        "threads/earlier.html",
+        parent=found.shown,
+        versions=versions,
+        days=earlier.KEPT.days,
+    )
+
+
 def routes() -> list[web.RouteDef]:
     return [
+        web.get("/p/{id}/earlier", show_earlier),
         web.get("/p/{id}", show),
         web.get("/p/{id}/reply", show_reply),
         web.post("/p/{id}/reply", reply),

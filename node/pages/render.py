@@ -35,6 +35,7 @@ def environment() -> Environment:
         "clean": text.clean,
         "markdown": lambda source: text.clean(text.render(source)),
         "plain": text.plain,
+        "host": text.host_shown,
         "language": name_of,
         "moment": words.moment,
         "stamp": words.stamp,

@@ -10,9 +10,10 @@ from activitypub import actors as actor_store
 from activitypub import lookup, webfinger
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
+from activitypub.notes import Note
 from activitypub.remote import Remote
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from activitypub.vocab import ActorDocument, Note
+from activitypub.vocab import ActorDocument
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.posts import Post

@@ -16,10 +16,12 @@ from node.pages import (
     memory,
     node_settings,
     personas,
+    polls,
     posts,
     preferences,
     search,
     session,
+    tags,
     threads,
 )
 from node.pages.memory import MEMORY, Memory
@@ -34,8 +36,8 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, desk, threads, posts, personas, node_settings,
-        search, help, about, assets,
+        home, account, preferences, groups, desk, threads, posts, polls, tags, personas,
+        node_settings, search, help, about, assets,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -1,15 +1,16 @@
 """Threads: starting one, reading one, closing and opening one."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
-from activitypub.state import ENGINE, HERE, READING
-from groups import desk, membership, pins, threads
+from activitypub.parts import Attachment, Poll
+from activitypub.state import ENGINE, HERE, READING, REMOTE
+from groups import desk, membership, mentions, parts, pins, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
@@ -42,6 +43,8 @@ class Shown:
     mine: bool
     moderating: bool
     answers: Post | None  # which post it answers, where that is not plain to see
+    attachments: Sequence[Attachment] = ()
+    poll: Poll | None = None
 
     @property
     def readable(self) -> bool:
@@ -52,7 +55,27 @@ class Shown:
         return state is PostState.SHOWN or (state is PostState.REMOVED and self.mine)
 
 
-def as_seen(posts: Sequence[Post], viewer: Viewer, place: Place) -> list[Shown]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What posts have beside their words, by post."""
+
+    attachments: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
+    polls: Mapping[int, Poll] = field(default_factory=dict)
+
+
+async def beside(conn: AsyncConnection, posts: Sequence[Post]) -> Beside:
+    """Of the posts of one page. Most pages have none of it, and then nothing is asked."""
+    attached = [post.id for post in posts if post.attached]
+    asked = [post.id for post in posts if post.poll]
+    return Beside(
+        attachments=await parts.attachments_of(conn, attached),
+        polls=await parts.polls_of(conn, asked),
+    )
+
+
+def as_seen(
+    posts: Sequence[Post], viewer: Viewer, place: Place, also: Beside = Beside()
+) -> list[Shown]:
     """The posts of one page, in order."""
     by_id = {post.id: post for post in posts}
     return [
@@ -63,6 +86,8 @@ def as_seen(posts: Sequence[Post], viewer: Viewer, place: Place) -> list[Shown]:
             answers=None
             if post.parent_id in (None, post.thread_id)
             else by_id.get(post.parent_id or 0),
+            attachments=also.attachments.get(post.id, ()),
+            poll=also.polls.get(post.id),
         )
         for post in posts
     ]
@@ -77,6 +102,7 @@ async def show(request: web.Request) -> web.Response:
         page = await threads.show(conn, thread_id, viewer, after=after)
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
+        also = await beside(conn, page.posts)
     if group.settings is None:
         await _have_read_again(request, thread_id)
     used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
@@ -92,7 +118,7 @@ async def show(request: web.Request) -> web.Response:
         "threads/show.html",
         alternate=page.root.thread_uri if public else "",
         root=page.root,
-        posts=as_seen(page.posts, viewer, place),
+        posts=as_seen(page.posts, viewer, place, also),
         next_after=page.next_after,
         first=not after,
         composer=compose(request, group, place, choices),
@@ -154,7 +180,13 @@ def identity(request: web.Request) -> int:
     return found
 
 
-def draft(form: Form) -> Draft:
+async def named(request: web.Request, form: Form) -> Mapping[str, str]:
+    """Whom the words name; people elsewhere are looked up, so no transaction may be open."""
+    app = request.app
+    return await mentions.resolve(app[ENGINE], app[HERE], app[REMOTE], form.text("text"))
+
+
+def draft(form: Form, people: Mapping[str, str]) -> Draft:
     """What was typed; a language we do not know counts as none."""
     tag = form.text("language")
     return Draft(
@@ -163,6 +195,7 @@ def draft(form: Form) -> Draft:
         note=form.text("note"),
         language=tag if tag.partition("-")[0] in LANGUAGES else "",
         guidelines=form.number("guidelines"),
+        people=people,
     )
 
 
@@ -193,11 +226,12 @@ async def start(request: web.Request) -> web.Response:
     try:
         voices.pace(request)
         keys = await voices.keys_if_new(request, form)
+        people = await named(request, form)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             purpose = f"start in {group.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, group, keys)
-            post = await threads.start(conn, request.app[HERE], speaker, group, draft(form))
+            post = await threads.start(conn, request.app[HERE], speaker, group, draft(form, people))
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
         return await _new_page(request, form, problem)

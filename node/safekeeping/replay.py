@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox, remote
 from activitypub.actors import Actor
-from groups import closing, telling, threads
+from groups import closing, earlier, telling, threads
 from groups import groups as group_store
 from groups.posts import Post, select_posts
 from inbox.burials import BURIED
@@ -101,6 +101,7 @@ async def _remove(conn: AsyncConnection, uris: Sequence[str], done: Replayed) ->
         await conn.execute(
             sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED)
         )
+        await earlier.forget(conn, post.id)
         if post.shown:
             await threads.count_out(conn, post)
         await outbox.forget(conn, post.uri)

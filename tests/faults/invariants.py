@@ -143,6 +143,23 @@ ALWAYS: Final[Mapping[str, str]] = {
     "reactions are to shown posts, or removed ones": """
         SELECT r.uri FROM reactions r JOIN posts p ON p.id = r.post_id WHERE p.state = 'deleted'
     """,
+    "nothing is left of a deleted post": """
+        SELECT p.uri FROM posts p WHERE p.state = 'deleted' AND p.id IN (
+            SELECT post_id FROM post_tags UNION SELECT post_id FROM attachments
+            UNION SELECT post_id FROM polls UNION SELECT post_id FROM poll_options
+            UNION SELECT post_id FROM poll_votes UNION SELECT post_id FROM post_edits)
+    """,
+    "earlier words are those of posts that are here": """
+        SELECT p.uri FROM post_edits e JOIN posts p ON p.id = e.post_id WHERE p.state = 'removed'
+    """,
+    "a post says what it has beside its words": """
+        SELECT p.uri FROM posts p
+        WHERE p.attached <> (SELECT count(*) FROM attachments a WHERE a.post_id = p.id)
+        OR p.poll <> EXISTS (SELECT FROM polls q WHERE q.post_id = p.id)
+    """,
+    "nobody is remembered as a voter of a poll that is over": """
+        SELECT v.actor_uri FROM poll_votes v JOIN polls q ON q.post_id = v.post_id WHERE q.closed
+    """,
 }
 
 AT_REST: Final[Mapping[str, str]] = {

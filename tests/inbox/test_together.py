@@ -1,16 +1,18 @@
 """Many answers at once end as they would one by one, in the same few statements (DESIGN 3)."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from groups import desk, writing
+from groups import desk, polls, writing
+from groups import parts as part_store
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
-from inbox import claim, said
+from inbox import claim, said, together
 from inbox.claim import Lost
 from inbox.together import process_many
 from kernel.schema.federation import ReceivedState
@@ -250,3 +252,110 @@ async def test_two_who_draw_the_same_id_both_write(
     monkeypatch.setattr(writing, "next_post_ids", next_post_ids)
     answer = await alder.reply(ana, root.uri, "An answer.")
     assert [post.uri for post in (await alder.thread(root.uri)).posts] == [root.uri, answer.uri]
+
+
+BRINGING: list[Document] = [
+    {
+        "tag": [
+            {"type": "Hashtag", "name": "#Sleep"},
+            {"type": "Mention", "href": "http://x.test/u"},
+        ]
+    },
+    {"attachment": [{"type": "Image", "url": "https://m.example/a.png", "name": "A cat"}]},
+    {
+        "type": "Question",
+        "anyOf": [{"name": "Mon"}, {"name": "Tue", "replies": {"totalItems": 2}}],
+        "endTime": "2090-01-01T00:00:00Z",
+        "votersCount": 2,
+    },
+    {"type": "Event", "name": "Circle", "startTime": "2026-02-03T18:00:00Z", "location": "Here"},
+    {"type": "Article", "name": "On sleep", "summary": "A teaser", "quote": "https://q.example/1"},
+    {"interactionPolicy": {"canReply": {"automaticApproval": []}, "canLike": {"always": []}}},
+    {"summary": "sleep", "sensitive": True, "contentMap": {"de": "x"}},
+]
+
+
+async def _kept(node: Node, uri: str) -> list[object]:
+    """All that is kept of a post but where and when it stands."""
+    post = await node.post(uri)
+    assert post is not None
+    async with node.engine.connect() as conn:
+        beside = [
+            await part_store.hashtags_of(conn, [post.id]),
+            list((await part_store.attachments_of(conn, [post.id])).values()),
+            list((await part_store.polls_of(conn, [post.id])).values()),
+        ]
+    return [replace(post, id=0, uri="", thread_id=0, thread_uri="", parent_id=0), *beside]
+
+
+async def test_what_a_post_brings_along_is_the_same_together_and_alone(
+    alder: Node, ana: Speaker, sleep: Group, root: Post, away: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kay = away.person("kay")
+    await alder.meet(kay.uri)
+    second = await alder.start(ana, sleep.actor.uri, "Another title", "Some words.")
+    at_once = [_answer(away, kay, root.uri, **extra) for extra in BRINGING]
+    await _pour(alder, away, at_once)
+    assert await process_many(alder.engine, alder.here) == len(BRINGING)
+
+    def alone(*_: object) -> None:
+        raise together.Alone
+
+    monkeypatch.setattr(together, "_enter", alone)
+    one_by_one = [_answer(away, kay, second.uri, **extra) for extra in BRINGING]
+    await _pour(alder, away, one_by_one)
+    await settle(alder)
+    for (_, first), (_, other), extra in zip(at_once, one_by_one, BRINGING, strict=True):
+        kept = await _kept(alder, first["object"]["id"])
+        quiet = str(kept).replace(first["object"]["id"], "")
+        assert quiet == str(await _kept(alder, other["object"]["id"])).replace(
+            other["object"]["id"], ""
+        ), extra
+
+
+async def test_what_posts_bring_along_takes_as_many_statements_for_thirty_as_for_three(
+    alder: Node, root: Post, away: Peer
+) -> None:
+    kay = away.person("kay")
+    await alder.meet(kay.uri)
+    asked: list[str] = []
+
+    @sa.event.listens_for(alder.engine.sync_engine, "before_cursor_execute")
+    def count(_c: object, _k: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    counts = []
+    for number in (1, 10):
+        several = BRINGING[:3] * number
+        await _pour(alder, away, [_answer(away, kay, root.uri, **extra) for extra in several])
+        asked.clear()
+        assert await process_many(alder.engine, alder.here)
+        counts.append(len(asked))
+    assert counts[0] == counts[1] <= 15 + 4  # tags, attachments, polls and their options
+
+
+async def test_a_vote_among_answers_is_counted_and_is_no_post(
+    alder: Node, ana: Speaker, root: Post, away: Peer
+) -> None:
+    poll = polls.draft(alder.here, ["Mon", "Tue"], several=False, days=1)
+    asked = await alder.reply(ana, root.uri, "Which?", poll=poll)
+    kay = away.person("kay")
+    await alder.meet(kay.uri)
+    note: Document = {
+        "id": f"{kay.uri}#vote",
+        "type": "Note",
+        "name": "Tue",
+        "attributedTo": kay.uri,
+        "to": [ana.actor.uri],
+        "inReplyTo": asked.uri,
+    }
+    create = away.activity("Create", kay, note, to=[ana.actor.uri])
+    await _pour(alder, away, [_answer(away, kay, asked.uri), (kay, create)])
+    assert await process_many(alder.engine, alder.here) == 2
+    assert (await _ends(alder))[create["id"]][0] == ReceivedState.NEW  # it goes alone
+    await settle(alder)
+    assert (await _ends(alder))[create["id"]] == (ReceivedState.DONE, "")
+    async with alder.engine.connect() as conn:
+        (found,) = (await part_store.polls_of(conn, [asked.id])).values()
+    assert [option.votes for option in found.options] == [0, 1]
+    assert await alder.post(note["id"]) is None

@@ -77,16 +77,19 @@ def test_sec_X1_only_the_allow_list_is_left(hostile: str) -> None:
     for shown in (
         text.clean(hostile),
         text.clean(text.render(hostile)),
+        text.render(hostile, text.Marks("https://alder.example/tags/")),
         text.paragraph(hostile),
         text.paragraph(text.plain(hostile, 200)),
     ):
         assert is_safe(shown), shown
 
 
-@given(st.text(alphabet="<>/ab\"'=& \n[]()*_`:#!-", max_size=200))
+@given(st.text(alphabet="<>/ab\"'=& \n[]()*_`:#@!-", max_size=200))
 def test_anything_typed_comes_out_safe(typed: str) -> None:
     assert is_safe(text.clean(typed))
     assert is_safe(text.clean(text.render(typed)))
+    people = {"a": "https://alder.example/u/a"}
+    assert is_safe(text.render(typed, text.Marks("https://alder.example/tags/", people)))
 
 
 @given(st.text(alphabet="<>ab/\"' =hreftps:.pu", max_size=120))

@@ -38,6 +38,7 @@ class House:
             "{task}": "release",
             "{hash}": "0" * 16,
             "{kind}": "like",
+            "{tag}": "sleep",
         }
 
     def sample(self, path: str) -> str:

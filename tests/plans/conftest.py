@@ -25,7 +25,8 @@ from tests.conftest import TEMPLATE
 SIZE: Final = Size(posts=6_000, personas=600, groups=60)
 LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
-     "sessions", "accounts", "received", "refreshes"}
+     "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
+     "poll_options", "poll_votes", "post_edits", "blocks"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -54,6 +55,18 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO refreshes (thread_id, due, done)
        SELECT id, CASE WHEN row_number() OVER () % 40 = 0 THEN timestamp '2026-01-01' END,
        '2026-01-01' FROM threads""",
+    """INSERT INTO post_tags (tag, post_id) SELECT tag, id FROM posts,
+       LATERAL (VALUES ('many'), ('t' || id % 500)) AS tags (tag)""",
+    """INSERT INTO attachments (post_id, position, kind, remote_url)
+       SELECT id, n, 'image', 'https://a.test/x.png' FROM posts, generate_series(0, 1) AS n""",
+    "INSERT INTO polls (post_id, several, ends) SELECT id, false, '2090-01-01' FROM posts",
+    """INSERT INTO poll_options (post_id, position, name)
+       SELECT id, n, n::text FROM posts, generate_series(0, 2) AS n""",
+    """INSERT INTO poll_votes
+       SELECT id, 'https://a.test/u/' || n, 0 FROM posts, generate_series(0, 1) AS n""",
+    """INSERT INTO post_edits SELECT id, 1, '', '', '', '2090-01-01' FROM posts""",
+    """INSERT INTO blocks SELECT one.id, other.id FROM actors AS one, actors AS other
+       WHERE one.id <> other.id ORDER BY one.id, other.id LIMIT 5000""",
     "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",
     "ANALYZE",
 )

@@ -14,7 +14,17 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from groups import desk, directory, membership, pins, threads
+from groups import (
+    desk,
+    directory,
+    earlier,
+    hashtags,
+    membership,
+    parts,
+    pins,
+    polls,
+    threads,
+)
 from groups import groups as group_store
 from groups import posts as post_store
 from inbox import collections
@@ -23,7 +33,7 @@ from kernel.ids import LAST_ID, random_uuid
 from kernel.schema.actors import FollowState
 from kernel.schema.tables import follows, moderators, posts
 from kernel.schema.tables import threads as thread_table
-from members import personas, sessions
+from members import blocks, personas, sessions
 from members.member import Member
 from moderation.visibility import VISITOR, Viewer
 from tests.plans.conftest import LARGE, Asking, Plan, Seeded
@@ -177,6 +187,49 @@ async def test_what_is_pinned(asking: Asking, town: Town) -> None:
         await collections.follows_group(conn, town.post_uri, town.group.id)
 
     check(await asking.plans(work), "ix_threads_pinned", "uq_threads_uri", "uq_actors_uri")
+
+
+async def test_what_was_said_under_a_tag(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await hashtags.tagged(conn, "many", VISITOR, before=None, limit=21)
+        await hashtags.tagged(conn, "many", town.viewer, before=town.deep, limit=21)
+
+    plans = await asking.plans(work)
+
+    check(plans, "pk_post_tags", "pk_post_tags")
+    for plan in plans:
+        (walk,) = [node for node in plan.nodes if node.get("Index Name") == "pk_post_tags"]
+        assert walk["Scan Direction"] == "Backward"
+
+
+async def test_what_posts_have_beside_their_words(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await parts.attachments_of(conn, [town.thread_id])
+        await parts.polls_of(conn, [town.thread_id])
+        await parts.hashtags_of(conn, [town.thread_id])
+        await polls.voted(conn, town.thread_id, ["https://a.test/u/1"])
+        await earlier.of(conn, town.thread_id)
+        await blocks.who_block(conn, town.viewer.voices[0], ["https://a.test/u/1"])
+
+    check(
+        await asking.plans(work),
+        "pk_attachments",
+        "pk_polls",
+        "ix_post_tags_post_id",
+        "pk_poll_votes",
+        "pk_post_edits",
+        "ix_blocks_persona_id",
+    )
+
+
+async def test_polls_that_are_due(asking: Asking, town: Town, reading: AsyncEngine) -> None:
+    async def work(_: AsyncConnection) -> None:
+        assert not await polls.sweep(reading, town.here)
+
+    plans = await asking.plans(work)
+
+    check(plans, "ix_polls_ends", "ix_polls_due")
+    assert not any(plan.sorted for plan in plans)
 
 
 async def test_outboxes(asking: Asking, town: Town) -> None:

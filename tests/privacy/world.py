@@ -7,7 +7,7 @@ lays out the tables it is called for after each act, and its round passes every 
 import itertools
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
@@ -20,13 +20,14 @@ from activitypub import remote
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair, generate
 from activitypub.vocab import ActorDocument
-from groups import desk, membership, reactions, threads
+from groups import desk, membership, polls, reactions, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import Draft
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
 from inbox.intake import Intake, Row
+from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
@@ -277,7 +278,10 @@ class Town:
             speaker = await self.speaker(conn, persona)
             parent = await self._some_post(conn, group)
             if parent is not None and self.dice.random() < 0.6:
-                draft = Draft(source=words, language="en")
+                poll = None
+                if self.dice.random() < 0.2:
+                    poll = polls.draft(self.here, ["one", "two"], several=False, days=7)
+                draft = Draft(source=f"{words} #word", language="en", poll=poll)
                 post = await threads.reply(conn, self.here, speaker, parent, draft)
             else:
                 draft = Draft(title=words[:40], source=words, language="en")
@@ -289,6 +293,18 @@ class Town:
             post = await self._some_post(conn, self.groups[self.dice.choice(persona.groups)])
             if post is not None:
                 await reactions.like(conn, self.here, await self.speaker(conn, persona), post)
+        await self.vote(persona)
+
+    async def vote(self, persona: Persona) -> None:
+        """Answer one of the newest polls, if it is open and was not answered."""
+        asked = [post for post in self.posts if post.poll][-5:]
+        if asked:
+            post = self.dice.choice(asked)
+            async with self.engine.begin() as conn:
+                with suppress(NotAllowed, NotFound):
+                    post = await post_store.get(conn, post.id)
+                    speaker = await self.speaker(conn, persona)
+                    await polls.vote(conn, self.here, speaker, post, [self.dice.randrange(2)])
 
     async def edit(self, persona: Persona) -> None:
         """Write the newest own words anew; or take them back."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from activitypub import digests
 from activitypub.documents import ACTOR_CONTEXT, POST_CONTEXT
-from activitypub.vocab import NOTE_TYPES, ActivityKind
+from activitypub.notes import NOTE_TYPES
+from activitypub.vocab import ActivityKind
 from inbox.process import HANDLERS
 from tests.peer import Document
 from tests.wire import strict
@@ -61,8 +62,8 @@ def _examples() -> list[Document]:
 def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     examples = _examples()
     assert [each["type"] for each in examples] == [
-        "Group", "Create", "Announce", "Announce", "Accept", "Delete", "Undo", "Block",
-        "OrderedCollection",
+        "Group", "Create", "Announce", "Announce", "Accept", "Delete", "Undo", "Block", "Question",
+        "Create", "Reject", "OrderedCollection",
     ]  # fmt: skip
     for example in examples:
         strict.check(example)

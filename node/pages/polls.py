@@ -1,0 +1,130 @@
+"""Polls: asking one in a thread, and answering one."""
+
+from dataclasses import replace
+from typing import Final
+
+from aiohttp import web
+
+from activitypub.parts import MAX_OPTIONS_SHOWN
+from activitypub.state import ENGINE, HERE, READING
+from groups import polls, threads
+from kernel.errors import NotFound, Problem
+from node.pages import forms, session, voices
+from node.pages.forms import REFUSED, Form
+from node.pages.posts import find
+from node.pages.render import render, see_other
+from node.pages.threads import agree, compose, draft, identity, named
+
+_DAYS: Final = {"1": "One day", "3": "Three days", "7": "A week"}
+
+
+async def show_ask(request: web.Request) -> web.Response:
+    return await _ask_page(request, Form())
+
+
+async def _ask_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    async with request.app[READING].connect() as conn:
+        found = await find(conn, request)
+        page = await threads.show(conn, found.post.thread_id, found.viewer)
+    used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
+    speakers = found.place.may_post(found.group, used)
+    choices = voices.choices(request, speakers, f"ask {found.post.id}", form)
+    return render(
+        request,
+        "threads/poll.html",
+        form=form,
+        problem=problem,
+        root=page.root,
+        parent=found.shown,
+        days=_DAYS,
+        composer=compose(request, found.group, found.place, choices),
+    )
+
+
+async def ask(request: web.Request) -> web.Response:
+    """POST /p/{id}/poll: an answer to a post that is a poll.
+
+    A thread never begins with one: Lemmy reads no polls, and would miss the thread (WIRE 8.2).
+    """
+    session.of(request)
+    form = await forms.read(request)
+    here = request.app[HERE]
+    try:
+        voices.pace(request)
+        keys = await voices.keys_if_new(request, form)
+        poll = polls.draft(
+            here,
+            form.text("options").splitlines(),
+            several=form.text("several") == "several",
+            days=form.number("days"),
+        )
+        people = await named(request, form)
+        async with request.app[ENGINE].begin() as conn:
+            found = await find(conn, request)
+            purpose = f"ask {found.post.id}"
+            speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
+            asked = replace(draft(form, people), poll=poll)
+            post = await threads.reply(conn, here, speaker, found.post, asked)
+            await agree(conn, form, speaker, found.group)
+    except REFUSED as problem:
+        return await _ask_page(request, form, problem)
+    return see_other(f"/p/{post.id}")
+
+
+async def show_vote(request: web.Request) -> web.Response:
+    return await _vote_page(request, Form())
+
+
+async def _vote_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    async with request.app[READING].connect() as conn:
+        found = await find(conn, request)
+        poll = found.shown.poll
+        if not found.post.shown or poll is None:
+            raise NotFound
+        others = [each for each in found.place.members if each.actor.id != found.post.author_id]
+        uris = [each.actor.uri for each in others]
+        answered = await polls.voted(conn, found.post.id, uris)
+    left = [each for each in others if each.actor.uri not in answered]
+    return render(
+        request,
+        "threads/vote.html",
+        form=form,
+        problem=problem,
+        parent=found.shown,
+        poll=poll,
+        open=polls.is_open(poll, request.app[HERE].now()),
+        answered=bool(answered),
+        choices=voices.choices(request, left, f"vote {found.post.id}", form),
+    )
+
+
+async def vote(request: web.Request) -> web.Response:
+    """POST /p/{id}/vote."""
+    session.of(request)
+    form = await forms.read(request)
+    chosen = [int(each) for each in form.all("option") if each in _POSITIONS]
+    try:
+        voices.pace(request)
+        async with request.app[ENGINE].begin() as conn:
+            found = await find(conn, request)
+            speaker = await voices.speaker(conn, request, form, f"vote {found.post.id}")
+            await polls.vote(conn, request.app[HERE], speaker, found.post, chosen)
+    except REFUSED as problem:
+        return await _vote_page(request, form, problem)
+    return see_other(f"/p/{identity(request)}")
+
+
+_POSITIONS: Final = frozenset(map(str, range(MAX_OPTIONS_SHOWN)))
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get("/p/{id}/poll", show_ask),
+        web.post("/p/{id}/poll", ask),
+        web.get("/p/{id}/vote", show_vote),
+        web.post("/p/{id}/vote", vote),
+    ]
