@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import outbox
 from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
-from inbox import claim
+from inbox import catch_up, claim, errands
 from inbox.claim import Floor
 from inbox.process import process_one
 from inbox.together import MOST, process_many
@@ -43,6 +43,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             for _ in range(PROCESSORS)
         ),
         _loop(stop, wake_answers, lambda: _answers(app)),
+        _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
@@ -67,6 +68,8 @@ async def settle(app: web.Application) -> bool:
     while await process(app):
         busy = True
     while await app[DELIVERER].deliver():
+        busy = True
+    while await errands.go(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
     return busy
 
@@ -120,6 +123,7 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
             await moves.carry_over(app[ENGINE], app[HERE])
             await reader.keep_up(app[ENGINE], app[HERE], app[KEYS].take)
             await strangers.forget(app[ENGINE], app[HERE], walk)
+            await catch_up.keep_watch(app[ENGINE], app[HERE])
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))
         with suppress(TimeoutError):

@@ -95,6 +95,7 @@ class Peer:
     types: dict[str, str] = field(default_factory=dict)
     inbox: list[Document] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
+    got_headers: list[dict[str, str]] = field(default_factory=list)  # beside each of these
     fetched: list[str] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)  # statuses for the next posts; then 202
     headers: dict[str, str] = field(default_factory=dict)  # sent with every answer to a post
@@ -170,6 +171,7 @@ class Peer:
         if status != 202:  # as some servers do, it quotes what it refuses
             return web.Response(status=status, headers=self.headers, body=body)
         self.raw.append(body)
+        self.got_headers.append(dict(request.headers))
         self.inbox.append(json.loads(body))
         return web.Response(status=status, headers=self.headers)
 

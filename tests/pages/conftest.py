@@ -38,6 +38,7 @@ class House:
             "{task}": "release",
             "{hash}": "0" * 16,
             "{kind}": "like",
+            "{host}": "nowhere.example",
         }
 
     def sample(self, path: str) -> str:
