@@ -245,8 +245,12 @@ class Client:
             raise Malformed("That document does not keep to one id.")
         return again
 
-    async def post(self, url: str, body: bytes, *, signer: Signer) -> Answer:
+    async def post(
+        self, url: str, body: bytes, *, signer: Signer, also: Mapping[str, str] | None = None
+    ) -> Answer:
         """Send an activity. Redirects are reported, not followed; the answer's body may be cut.
+
+        `also` are headers beside those that are always sent.
 
         A kept connection that the peer had closed is replaced once. Raises Unreachable.
         """
@@ -254,7 +258,7 @@ class Client:
             asked = parse(url, allow_http=self._allow_http)
         except Malformed as error:
             raise Unreachable("address not allowed") from error
-        headers = {"Accept-Encoding": "identity", "Content-Type": CONTENT_TYPE}
+        headers = {"Accept-Encoding": "identity", "Content-Type": CONTENT_TYPE, **(also or {})}
         async with self._limits():
             try:
                 return await self._ask("POST", asked, headers, signer, body, MAX_ANSWER)

@@ -9,19 +9,20 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub import schemes
+from activitypub import refusals, schemes, synchronisation
 from activitypub.actors import SigningKeys
 from activitypub.client import Answer, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
 from activitypub.queue import Claim, Outcome, Queue, Row, Setback
 from activitypub.remote import Remote
+from activitypub.synchronisation import Offer
 from kernel import chance
 from kernel.db import AWAY, describe
 from kernel.errors import NotFound
@@ -42,6 +43,7 @@ LANES = 2  # lanes of one peer side by side, a kept connection each (WIRE-Q4)
 FIRST_BACKOFF = timedelta(minutes=1)
 LONGEST_BACKOFF = timedelta(hours=12)
 _KEYS = 500
+_OFFERED = 20_000  # pairs of a group and a server
 
 _ELSEWHERE = frozenset({301, 308, 404, 410})  # the inbox may have moved, or its owner be gone
 _LATER = frozenset({408, 425, 429}) | frozenset(range(500, 600))
@@ -51,10 +53,11 @@ _ASKED_TWICE = schemes.REFUSED | _ELSEWHERE
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A claimed peer, and the keys that its rows are signed with."""
+    """A claimed peer, the keys that its rows are signed with, and what groups say beside them."""
 
     claim: Claim
     keys: Mapping[UUID, SigningKeys]
+    offers: dict[tuple[UUID, str], Offer]  # those that still have to be made
 
 
 @dataclass(slots=True)
@@ -67,6 +70,7 @@ class Deliverer:
     remote: Remote
     queue: Queue = field(init=False)
     _keys: OrderedDict[UUID, SigningKeys] = field(default_factory=OrderedDict)
+    _offered: OrderedDict[tuple[UUID, str], date] = field(default_factory=OrderedDict)
     _sockets: dict[bool, asyncio.Semaphore] = field(init=False)  # by whether the peer failed
 
     def __post_init__(self) -> None:
@@ -130,11 +134,12 @@ class Deliverer:
         try:
             signers = {row.signer_id: row.signer_ed25519 for claim in claims for row in claim.rows}
             keys = await self._keys_of(signers)
+            offers = await self._offers_for(claims)
         except BaseException:
             for claim in claims:
                 self.queue.drop(claim)
             raise
-        return [Work(claim, keys) for claim in claims]
+        return [Work(claim, keys, offers) for claim in claims]
 
     async def _claim_quietly(self, limit: int, failing: bool) -> Sequence[Work]:
         try:
@@ -156,7 +161,8 @@ class Deliverer:
         outcome = Outcome(claim)
         try:
             rows = await self.queue.one_alone(claim) if claim.careful else claim.rows
-            await self._send(rows, work, outcome, stop)
+            for part in _in_turn(rows):
+                await self._send(part, work, outcome, stop)
             if claim.careful:
                 dealt_with = {*outcome.done, *outcome.parked}
                 outcome.spared = [row.id for row in rows if row.id not in dealt_with]
@@ -219,7 +225,7 @@ class Deliverer:
         told_with = work.keys[row.signer_id].told_with(row.id)
         signer = self._signer(row, scheme, told_with)
         try:
-            answer = await self.client.post(row.inbox, row.parcel.body, signer=signer)
+            answer = await self._post_with_offer(row, work, signer)
             if answer.status in _ASKED_TWICE:
                 async with asyncio.timeout_at(outcome.claim.since + CLAIM_SECONDS + GRACE):
                     if answer.status in _ELSEWHERE:
@@ -239,7 +245,7 @@ class Deliverer:
                 outcome.learned = Scheme.RFC9421  # it says so itself (WIRE-S32)
         else:  # final for this activity (WIRE-Q10)
             log.info("delivery=%s refused status=%s", row.id, answer.status)
-            outcome.refusal = str(answer.status)  # its words may quote the post, and would stay
+            outcome.refused.append(refusals.read(answer, row.parcel.body, by_group=row.by_group))
 
     async def _knock_again(
         self, row: Row, work: Work, outcome: Outcome, scheme: Scheme, refused: Answer
@@ -275,6 +281,42 @@ class Deliverer:
             pause_anew=backoff(0, retry_after),
         )
 
+    async def _offers_for(self, claims: Sequence[Claim]) -> dict[tuple[UUID, str], Offer]:
+        """What groups say of their followers, to servers that did not hear it today (WIRE 6.4)."""
+        today = self.here.now().date()
+        due = {
+            (row.signer_id, claim.host)
+            for claim in claims
+            for row in claim.rows
+            if row.by_group and self._offered.get((row.signer_id, claim.host)) != today
+        }
+        if not due:
+            return {}
+        async with self.engine.connect() as conn:
+            found = await synchronisation.offers(
+                conn, {group for group, _ in due}, {host for _, host in due}
+            )
+        for pair in due:
+            self._offered[pair] = today
+            self._offered.move_to_end(pair)
+        while len(self._offered) > _OFFERED:
+            self._offered.popitem(last=False)
+        return {pair: found[pair] for pair in due if pair in found}
+
+    async def _post_with_offer(self, row: Row, work: Work, signer: Signer) -> Answer:
+        """With the first row of a day that a group signs goes what it says of its followers."""
+        pair = row.signer_id, work.claim.host
+        offer = work.offers.pop(pair, None)
+        also = {synchronisation.HEADER: offer.header()} if offer is not None else {}
+        taken = False
+        try:
+            answer = await self.client.post(row.inbox, row.parcel.body, signer=signer, also=also)
+            taken = answer.status < 300
+        finally:
+            if offer is not None and not taken:
+                self._offered.pop(pair, None)
+        return answer
+
     async def _keys_of(self, signers: Mapping[UUID, str | None]) -> Mapping[UUID, SigningKeys]:
         """The keys of those of `signers` that have some; what is not known yet in one query.
 
@@ -297,6 +339,12 @@ class Deliverer:
 
     def _signer(self, row: Row, scheme: Scheme, pair: KeyPair) -> Signer:
         return schemes.signer(scheme, pair, row.signer_uri, self.here.now, digest=row.parcel.digest)
+
+
+def _in_turn(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:
+    """What goes first, and then the rest: lanes of both would be side by side."""
+    parts = [row for row in rows if row.first], [row for row in rows if not row.first]
+    return [part for part in parts if part]
 
 
 def _lanes(rows: Sequence[Row]) -> Sequence[Sequence[Row]]:

@@ -1,4 +1,4 @@
-"""One short text for the members of a collection: equal texts, equal members (WIRE-G43)."""
+"""One short text for the members of a collection: equal where they are (WIRE-G43, FEP-8fcf)."""
 
 from collections.abc import Iterable
 from hashlib import sha256

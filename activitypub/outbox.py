@@ -13,13 +13,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import jsontext
+from activitypub import jsontext, precedence
 from activitypub.actors import Actor
 from activitypub.vocab import AS2, PUBLIC, Activity, Document
 from kernel.arrays import Rows
 from kernel.clock import to_month
 from kernel.here import Here
+from kernel.rows import number
 from kernel.schema.actors import ActorState, FollowState
+from kernel.schema.federation import Rank
 from kernel.schema.groups import Sees
 from kernel.schema.tables import (
     activities,
@@ -50,9 +52,7 @@ async def publish(
     """
     await record(conn, here, document, thread_id=thread_id)
     if to:
-        await _enqueue(
-            conn, here, sa.and_(actors.c.uri.in_(to)), str(document["id"]), signer, thread_id
-        )
+        await _enqueue(conn, here, sa.and_(actors.c.uri.in_(to)), document, signer, thread_id)
 
 
 async def publish_to_followers(
@@ -74,7 +74,7 @@ async def publish_to_followers(
     if plain_only:
         followers = sa.and_(followers, ~reads_wrapped())
     who = sa.or_(followers, actors.c.uri.in_(also))
-    await _enqueue(conn, here, who, str(document["id"]), signer, thread_id)
+    await _enqueue(conn, here, who, document, signer, thread_id)
 
 
 async def publish_everywhere(
@@ -82,7 +82,7 @@ async def publish_everywhere(
 ) -> None:
     """Keep an activity of ours and send it to every server we know: an actor is gone (WIRE 2.4)."""
     await record(conn, here, document)
-    await _enqueue(conn, here, sa.true(), str(document["id"]), signer, None)
+    await _enqueue(conn, here, sa.true(), document, signer, None)
 
 
 async def record(
@@ -135,7 +135,8 @@ class Announcement:
     `body` its verbatim text) to servers that read FEP-1b12. The author's own server hears both,
     unless it is known to misread what is wrapped (WIRE 3.4). `context` names the thread on the
     group's server, which the author's server could not know (WIRE-G41). A `listed` one stands in
-    the group's outbox (WIRE-A7), so it is kept even where nobody hears it.
+    the group's outbox (WIRE-A7), so it is kept even where nobody hears it. `rank` is that of what
+    is inside (`precedence`).
     """
 
     group: Actor
@@ -146,6 +147,7 @@ class Announcement:
     author_uri: str | None = None
     body: str = ""
     listed: bool = False
+    rank: Rank = Rank.IN_ORDER
 
     def kept(self, here: Here) -> Kept:
         """A new Announce, its inner activity byte for byte as it came (WIRE-G10)."""
@@ -183,6 +185,7 @@ async def announce(
             "inner_uri": each.inner,
             "wrapped": each.wrapped,
             "listed": each.listed,
+            "first": each.rank is Rank.FIRST,
             "author_uri": each.author_uri or "",
         }
         for number, each in enumerate(announcements)
@@ -201,11 +204,14 @@ async def announce(
             "lane": _lane(announcements[number].thread_id, announcements[number].group),
             "wrapped": announcements[number].wrapped,
             "author_uri": announcements[number].author_uri or "",
+            "rank": announcements[number].rank,
         }
         for number, heard in news.items()
         if heard
     ]
     if told:
+        first = [announcements[n].inner for n in news if announcements[n].rank is Rank.FIRST]
+        await precedence.bring_along(conn, first)
         await conn.execute(_TELL, {**_TOLD.values(told), **_queue_values(here)})
 
 
@@ -213,19 +219,24 @@ async def _enqueue(
     conn: AsyncConnection,
     here: Here,
     who: sa.ColumnElement[bool],
-    activity_uri: str,
+    document: Document,
     signer: Actor,
     thread_id: int | None,
 ) -> None:
     """One delivery per distinct inbox of remote, reachable actors matching `who` (WIRE-Q1)."""
+    activity = Activity.parse(document)
+    rank = precedence.rank_of(activity)
+    if rank is Rank.FIRST:
+        await precedence.bring_along(conn, [activity.id])
     due = sa.select(
         actors.c.host,
         _INBOX.label("inbox"),
         sa.literal(_lane(thread_id, signer)).label("lane"),
-        sa.literal(activity_uri).label("activity_uri"),
+        sa.literal(activity.id).label("activity_uri"),
         sa.literal(signer.id, sa.Uuid).label("signer_id"),
         sa.literal(0).label("number"),
-    ).where(_reachable(actors), who)
+        sa.literal(rank.value, sa.SmallInteger).label("rank"),
+    ).where(_exists_elsewhere(actors) if rank is Rank.FIRST else _reachable(actors), who)
     await conn.execute(_queue(due), _queue_values(here))
 
 
@@ -234,7 +245,7 @@ def _lane(thread_id: int | None, signer: Actor) -> str:
 
 
 def _queue(due: sa.Select[Any] | sa.CompoundSelect[Any]) -> sa.Executable:
-    """SQL: make deliveries of rows (host, inbox, lane, activity_uri, signer_id, number).
+    """SQL: make deliveries of rows (host, inbox, lane, activity_uri, signer_id, number, rank).
 
     Each inbox gets an activity once; what has a smaller `number` goes first. Wakes the workers.
     """
@@ -253,7 +264,7 @@ def _queue(due: sa.Select[Any] | sa.CompoundSelect[Any]) -> sa.Executable:
     made = (
         insert(deliveries)
         .from_select(
-            ["host", "inbox", "lane", "activity_uri", "signer_id", "day"],
+            ["host", "inbox", "lane", "activity_uri", "signer_id", "day", "rank"],
             sa.select(
                 sa.func.min(rows.c.host),
                 rows.c.inbox,
@@ -261,6 +272,7 @@ def _queue(due: sa.Select[Any] | sa.CompoundSelect[Any]) -> sa.Executable:
                 rows.c.activity_uri,
                 rows.c.signer_id,
                 sa.bindparam("day", type_=sa.Date),
+                sa.func.min(rows.c.rank),
             )
             .group_by(rows.c.inbox, rows.c.lane, rows.c.activity_uri, rows.c.signer_id)
             .order_by(sa.func.min(rows.c.number)),
@@ -387,13 +399,27 @@ def misreads_wrapped() -> sa.ColumnElement[bool]:
 _INBOX = sa.func.coalesce(actors.c.shared_inbox, actors.c.inbox)
 
 
+def _exists_elsewhere(who: sa.FromClause) -> sa.ColumnElement[bool]:
+    """SQL: actors elsewhere that are not gone."""
+    return sa.and_(~who.c.local, who.c.state != ActorState.CLOSED)
+
+
 def _reachable(who: sa.FromClause) -> sa.ColumnElement[bool]:
-    """SQL: actors elsewhere that can be told something."""
-    return sa.and_(
-        ~who.c.local,
-        who.c.state != ActorState.CLOSED,
-        ~sa.exists().where(blocks_host(who.c.host)).correlate_except(domain_blocks),
-    )
+    """SQL: actors elsewhere that can be told something now."""
+    return sa.and_(_exists_elsewhere(who), ~_blocked(who))
+
+
+def _blocked(who: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.exists().where(blocks_host(who.c.host)).correlate_except(domain_blocks)
+
+
+def _may_hear(who: sa.FromClause, first: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """SQL: actors elsewhere for whom something is queued, of the first rank or not.
+
+    What takes something back waits even for a domain that is blocked: nothing is sent there, and
+    once the block ends that is heard first (WIRE-M23).
+    """
+    return sa.and_(_exists_elsewhere(who), sa.or_(first, ~_blocked(who)))
 
 
 def _follows(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
@@ -428,6 +454,7 @@ _ITEM = Rows(
     inner_uri=sa.Text,
     wrapped=sa.Boolean,
     listed=sa.Boolean,
+    first=sa.Boolean,
     author_uri=sa.Text,
 )
 
@@ -449,28 +476,32 @@ def _news() -> sa.Select[tuple[int, bool]]:
     Followers are looked through once for each group, and an author's server is looked up once,
     however many items there are of them.
     """
-    group = sa.select(_ITEM.c.group_id, _ITEM.c.wrapped).distinct().cte("of_group")
+    group = sa.select(_ITEM.c.group_id, _ITEM.c.wrapped, _ITEM.c.first).distinct().cte("of_group")
     audience = sa.select(
         group.c.group_id,
         group.c.wrapped,
+        group.c.first,
         sa.exists()
         .where(
             _follows(group.c.group_id),
-            _reachable(actors),
+            _may_hear(actors, group.c.first),
             sa.or_(~group.c.wrapped, reads_wrapped()),
         )
         .label("heard"),
     ).cte("audience")
-    author = sa.select(_ITEM.c.author_uri, _ITEM.c.wrapped).distinct().cte("of_author")
+    author = (
+        sa.select(_ITEM.c.author_uri, _ITEM.c.wrapped, _ITEM.c.first).distinct().cte("of_author")
+    )
     listener = (
         sa.select(
             author.c.author_uri,
             author.c.wrapped,
+            author.c.first,
             _one_of(
                 author,
                 actors,
                 actors.c.uri == author.c.author_uri,
-                _reachable(actors),
+                _may_hear(actors, author.c.first),
                 sa.or_(~author.c.wrapped, ~misreads_wrapped()),
             ).label("heard"),
         )
@@ -490,13 +521,18 @@ def _news() -> sa.Select[tuple[int, bool]]:
         sa.select(_ITEM.c.number, heard.label("heard"))
         .join(
             audience,
-            sa.and_(audience.c.group_id == _ITEM.c.group_id, audience.c.wrapped == _ITEM.c.wrapped),
+            sa.and_(
+                audience.c.group_id == _ITEM.c.group_id,
+                audience.c.wrapped == _ITEM.c.wrapped,
+                audience.c.first == _ITEM.c.first,
+            ),
         )
         .join(
             listener,
             sa.and_(
                 listener.c.author_uri == _ITEM.c.author_uri,
                 listener.c.wrapped == _ITEM.c.wrapped,
+                listener.c.first == _ITEM.c.first,
             ),
         )
         .where(sa.or_(_ITEM.c.listed, heard), ~announced)
@@ -514,6 +550,7 @@ _TOLD = Rows(
     lane=sa.Text,
     wrapped=sa.Boolean,
     author_uri=sa.Text,
+    rank=sa.SmallInteger,
 )
 
 
@@ -525,13 +562,16 @@ def _tell() -> sa.Executable:
         _TOLD.c.activity_uri,
         _TOLD.c.signer_id,
         _TOLD.c.number,
+        _TOLD.c.rank,
     )
     followers = sa.select(*columns).where(
-        _follows(_TOLD.c.signer_id), _reachable(actors), sa.or_(~_TOLD.c.wrapped, reads_wrapped())
+        _follows(_TOLD.c.signer_id),
+        _may_hear(actors, _TOLD.c.rank == number(Rank.FIRST)),
+        sa.or_(~_TOLD.c.wrapped, reads_wrapped()),
     )
     authors = sa.select(*columns).where(
         actors.c.uri == _TOLD.c.author_uri,
-        _reachable(actors),
+        _may_hear(actors, _TOLD.c.rank == number(Rank.FIRST)),
         sa.or_(~_TOLD.c.wrapped, ~misreads_wrapped()),
     )
     return _queue(sa.union_all(followers, authors))

@@ -18,12 +18,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activitypub import schemes
+from activitypub import refusals, schemes
 from activitypub.claims import digest_of
+from activitypub.refusals import Refusal
 from kernel import chance, db
 from kernel.db import describe
 from kernel.here import Here
-from kernel.schema.federation import Scheme
+from kernel.schema.actors import ActorKind
+from kernel.schema.federation import Rank, Scheme
 from kernel.schema.tables import deliveries, peers
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ LEASE = timedelta(seconds=35)  # a claim, one slow request, and the note of what
 CRASHES = 5
 GATHER = 0.1  # seconds a note waits for others while more claims are under way
 NOTES = 200  # in one commit
+VOTES = timedelta(days=2)  # then a vote is not sent any more (WIRE 6.3)
 AGAIN = 0.5  # seconds until a note that the database did not take is tried again
 
 
@@ -63,6 +66,8 @@ class Row:
     signer_ed25519: str | None  # changes when its keys do
     parcel: Parcel
     attempts: int  # that ended with the sender
+    first: bool = False  # before everything else that waits for its peer
+    by_group: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,7 @@ class Outcome:
     parked: dict[int, str] = field(default_factory=dict)
     spared: list[int] = field(default_factory=list)  # tried alone, and the sender lives
     setback: Setback | None = None
-    refusal: str | None = None  # for the administrator (WIRE-Q10)
+    refused: list[Refusal] = field(default_factory=list)  # for the administrator (WIRE-Q10)
     learned: Scheme | None = None  # which signatures it reads, where that is news;
     unlearned: bool = False  # or that it does not read what was known
 
@@ -146,6 +151,7 @@ class Queue:
             "rows": ROWS,
             "fewest": FEWEST,
             "rows_at_once": ROWS_AT_ONCE,
+            "votes_since": now.date() - VOTES,
         }
         async with self._at_once.connect() as conn:
             found = (await conn.execute(_CLAIM, values)).all()
@@ -169,6 +175,8 @@ class Queue:
                     signer_ed25519=each.signer_ed25519,
                     parcel=parcels[each.activity_uri],
                     attempts=each.attempts,
+                    first=each.rank == Rank.FIRST,
+                    by_group=each.signer_kind == ActorKind.GROUP,
                 )
             )
         self._held += len(heads)
@@ -305,7 +313,7 @@ class Queue:
             "failed": [_failed(outcome) for outcome in outcomes],
             "next_attempts": [now + each.pause if each else now for each in setbacks],
             "anew": [now + each.pause_anew if each else now for each in setbacks],
-            "refusals": [o.setback.reason if o.setback else o.refusal for o in outcomes],
+            "refusals": [_said(outcome) for outcome in outcomes],
             "schemes": [_scheme(outcome) for outcome in outcomes],
             "today": now.date(),
             "done": [id_ for outcome in outcomes for id_ in outcome.done],
@@ -315,12 +323,28 @@ class Queue:
         }
         async with self._at_once.connect() as conn:
             rows = (await conn.execute(_NOTE, values)).all()
-        return {(row.host, row.lease) for row in rows}
+            written = {(row.host, row.lease) for row in rows}
+            await refusals.keep(
+                conn,
+                {
+                    outcome.claim.host: outcome.refused
+                    for outcome in outcomes
+                    if outcome.refused and (outcome.claim.host, outcome.claim.lease) in written
+                },
+            )
+        return written
 
 
 def _alike(rows: Sequence[Row]) -> Sequence[Row]:
     """Rows that may go together: those before one that was under way when a sender died."""
     return list(takewhile(lambda row: row.attempts == 0, rows)) or rows
+
+
+def _said(outcome: Outcome) -> str | None:
+    """In a word, why the peer took something not now, or not at all."""
+    if outcome.setback is not None:
+        return outcome.setback.reason
+    return str(outcome.refused[-1].status) if outcome.refused else None
 
 
 def _failed(outcome: Outcome) -> bool | None:
@@ -372,26 +396,28 @@ _CLAIM = sa.text(
     )
     SELECT
         claimed.host, claimed.failures, claimed.broken, claimed.scheme, claimed.scheme_day,
-        row.id, row.inbox, row.lane, row.signer_id, row.activity_uri, row.attempts,
-        actors.uri AS signer_uri, actors.ed25519 AS signer_ed25519,
-        CASE WHEN row_number() OVER (PARTITION BY row.activity_uri ORDER BY row.id) = 1
-            THEN activities.body END AS body
+        row.id, row.inbox, row.lane, row.signer_id, row.activity_uri, row.attempts, row.rank,
+        actors.uri AS signer_uri, actors.ed25519 AS signer_ed25519, actors.kind AS signer_kind,
+        CASE WHEN row_number() OVER (PARTITION BY row.activity_uri ORDER BY row.rank, row.id) = 1
+            THEN CASE WHEN row.rank = 2 AND row.day < :votes_since THEN '' ELSE activities.body END
+            END AS body
     FROM claimed
     LEFT JOIN LATERAL (
         SELECT * FROM deliveries
         WHERE deliveries.host = claimed.host AND deliveries.parked IS NULL
-        ORDER BY deliveries.id
+        ORDER BY deliveries.rank, deliveries.id
         LIMIT (SELECT least(:rows, greatest(:fewest, :rows_at_once / count(*))) FROM claimed)
     ) AS row ON true
     LEFT JOIN activities ON activities.uri = row.activity_uri
     LEFT JOIN actors ON actors.id = row.signer_id
-    ORDER BY row.id
+    ORDER BY row.rank, row.id
     """
 ).bindparams(
     sa.bindparam("now", type_=sa.DateTime(timezone=True)),
     sa.bindparam("until", type_=sa.DateTime(timezone=True)),
     sa.bindparam("lease", type_=sa.Uuid),
     sa.bindparam("failing", type_=sa.Boolean),
+    sa.bindparam("votes_since", type_=sa.Date),
     *(
         sa.bindparam(name, type_=sa.BigInteger)
         for name in ("peers", "rows", "fewest", "rows_at_once")

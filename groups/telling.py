@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import documents, jsontext, outbox
+from activitypub import documents, jsontext, outbox, precedence
 from activitypub.actors import Actor
 from activitypub.documents import NoteSource
 from activitypub.jsontext import Json
@@ -192,6 +192,7 @@ def _announcements(passed: Passed) -> Iterator[Announcement]:
         author_uri=post.author_uri if post else passed.person,
         body=passed.body,
         listed=post is not None and post.is_root,
+        rank=precedence.rank_of(passed.inner),
     )
 
 

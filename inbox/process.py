@@ -148,6 +148,30 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
         reached(Point.BEFORE_COMMIT)
 
 
+async def pass_in(
+    engine: AsyncEngine, here: Here, remote: Remote, group: Group, outer: Activity, body: str
+) -> None:
+    """Deal with an Announce that a followed group shows on its own server, as if it had come.
+
+    Raises Problem, Unreachable: it has no effect, or not now.
+    """
+    inners, gathered = await _read(engine, here, remote, outer, group)
+    async with engine.begin() as conn:
+        for inner, found in zip(inners, gathered, strict=True):
+            arrival = Arrival(
+                conn=conn,
+                here=here,
+                activity=inner.activity,
+                actor=found.people.get(inner.activity.actor, group.actor),
+                gathered=found,
+                body=body,
+                group=group,
+                context=_thread_name(outer, group),
+                last=True,
+            )
+            await _handle(arrival, alone=len(inners) == 1)
+
+
 async def _read(
     engine: AsyncEngine, here: Here, remote: Remote, outer: Activity, group: Group | None
 ) -> tuple[Sequence[Inner], Sequence[Gathered]]:

@@ -37,7 +37,7 @@ def signed_only(handler: Handler) -> Handler:
     async def guarded(request: web.Request) -> web.Response:
         if not request.app[SETTINGS].signed_fetch:
             return await handler(request)
-        await _check(request)
+        await asking(request)
         return _unshared(await handler(request))
 
     return guarded
@@ -48,7 +48,7 @@ async def may_read_all(request: web.Request) -> bool:
     if not request.app[SETTINGS].signed_fetch:
         return True
     try:
-        await _check(request)
+        await asking(request)
     except (Unproven, Busy, TooMany):
         return False
     return True
@@ -67,12 +67,12 @@ def _unshared(response: web.Response) -> web.Response:
 async def who_asks(request: web.Request) -> Actor | None:
     """Whose key signed the request; None where it was nobody who may read, or is not known now."""
     try:
-        return await _check(request)
+        return await asking(request)
     except (Busy, NotAllowed, TooMany, Unproven):
         return None
 
 
-async def _check(request: web.Request) -> Actor:
+async def asking(request: web.Request) -> Actor:
     """Whose key signed the request.
 
     Raises Unproven (401): nobody's whom we can name. Raises NotAllowed (403): one who is blocked or

@@ -6,25 +6,26 @@ a browser is asking.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
-from activitypub import digests, documents, jsontext, outbox
+from activitypub import digests, documents, jsontext, outbox, synchronisation
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.state import ENGINE, HERE, REMOTE
-from activitypub.vocab import AS2
+from activitypub.vocab import AS2, id_of
 from groups import groups as group_store
 from groups import pins, threads
 from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post
-from inbox import bodies
+from inbox import bodies, follower_sync
 from inbox.collections import announced, count_followers, follows_group, posts_of
 from inbox.intake import Intake
-from inbox.readers import headers_of, may_read_all, response_to, signed_only, who_asks
+from inbox.readers import asking, headers_of, may_read_all, response_to, signed_only, who_asks
 from inbox.receive import Request, receive
 from kernel import text
 from kernel.errors import Gone, Malformed, NotFound, UnsupportedMedia
@@ -98,6 +99,9 @@ async def post_inbox(request: web.Request) -> web.Response:
             body=body,
         ),
     )
+    if (offer := request.headers.get(synchronisation.HEADER)) is not None:
+        actor = id_of(jsontext.read(body).get("actor")) or ""
+        await follower_sync.note(request.app[ENGINE], request.app[HERE], actor, offer)
     return web.Response(status=202)
 
 
@@ -194,6 +198,30 @@ async def get_followers(request: web.Request) -> web.Response:
         total = await count_followers(conn, actor.id)
     uri = f"{request.app[HERE].origin}{request.path}"
     return document_response(documents.hidden_collection(uri, round(total, -1)))
+
+
+async def get_followers_here(request: web.Request) -> web.Response:
+    """A group's followers on the server that asks, for its eyes only (FEP-8fcf, WIRE 6.4)."""
+    asker = await asking(request)
+    after = request.query.get("after", "")
+    async with request.app[ENGINE].connect() as conn:
+        group = await _group(conn, request)
+        found = await synchronisation.followers_at(conn, group.id, asker.host, after=after)
+    uri = f"{request.app[HERE].origin}{request.path}"
+    more = (
+        f"{uri}?{urlencode({'after': found[-1]})}" if len(found) == synchronisation.PAGE else None
+    )
+    here = f"{uri}?{urlencode({'after': after})}"
+    if after:
+        document = documents.page(here, uri, list[Json](found), next_uri=more)
+    elif more is None:
+        document = documents.collection(uri, list[Json](found))
+    else:
+        first = documents.page(here, uri, list[Json](found), next_uri=more)
+        document = {"@context": [AS2], "id": uri, "type": "OrderedCollection", "first": first}
+    response = document_response(document)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 async def _is_follower(request: web.Request, uri: str) -> web.Response:
@@ -373,5 +401,6 @@ def routes() -> list[web.RouteDef]:
     return [
         *(web.post(f"{path}/inbox", post_inbox) for path in _ACTORS),
         web.get("/desk/{name}", get_desk),
+        web.get("/g/{name}/followers/sync", get_followers_here),
         *(web.get(path, signed_only(handler)) for path, handler in collections),
     ]

@@ -1,6 +1,6 @@
 """Names for what the database gives back before it becomes a dataclass; words inside SQL."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,11 @@ def constant(word: StrEnum) -> sa.ColumnElement[str]:
     (`WHERE state = 'held'`), and know how many rows have that word.
     """
     return sa.literal_column(f"'{word.value}'", sa.Text)
+
+
+def number(value: IntEnum) -> sa.ColumnElement[int]:
+    """SQL: as `constant`, of one of our numbers."""
+    return sa.literal_column(str(value.value), sa.Integer)
 
 
 def at_most(count: int) -> sa.ColumnElement[int]:

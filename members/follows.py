@@ -141,8 +141,18 @@ async def end(conn: AsyncConnection, here: Here, follower: Actor, followed: Acto
     uri = await conn.scalar(
         sa.delete(follows).where(_between(follower, followed)).returning(follows.c.uri)
     )
-    if uri is None or followed.local:
-        return
+    if uri is not None and not followed.local:
+        await _undo(conn, here, follower, followed, uri)
+
+
+async def disown(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
+    """One of ours does not follow somebody elsewhere who has it otherwise: tell them (WIRE 6.4)."""
+    await _undo(conn, here, follower, followed, here.new_activity_uri())
+
+
+async def _undo(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, uri: str
+) -> None:
     document = documents.activity(
         here.new_activity_uri(),
         "Undo",

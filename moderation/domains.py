@@ -11,7 +11,7 @@ from activitypub.outbox import blocks_host
 from kernel import tombstone_log
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
-from kernel.schema.tables import deliveries, domain_blocks
+from kernel.schema.tables import domain_blocks
 from kernel.tombstone_log import Act
 from kernel.urls import host_of
 
@@ -34,7 +34,7 @@ def read_domain(text: str) -> str:
 
 
 async def block(conn: AsyncConnection, here: Here, domain: str, reason: str) -> None:
-    """Stop hearing and telling `domain`; what waits for it is dropped in the same transaction.
+    """Stop hearing and telling `domain`; what waits for it stays where it is (WIRE-M23).
 
     Raises Malformed: not a domain. Raises NotAllowed: it is our own.
     """
@@ -48,15 +48,10 @@ async def block(conn: AsyncConnection, here: Here, domain: str, reason: str) -> 
         .on_conflict_do_update(index_elements=["domain"], set_={"reason": reason[:500]})
     )
     tombstone_log.note(conn, Act.BLOCKED, domain)
-    await conn.execute(
-        sa.delete(deliveries).where(
-            blocks_host(deliveries.c.host), domain_blocks.c.domain == domain
-        )
-    )
 
 
 async def unblock(conn: AsyncConnection, domain: str) -> None:
-    """Hear and tell `domain` again."""
+    """Hear and tell `domain` again: what still waits for it, deletes first, then what is new."""
     await conn.execute(sa.delete(domain_blocks).where(domain_blocks.c.domain == domain))
     tombstone_log.note(conn, Act.UNBLOCKED, domain)
 

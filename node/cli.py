@@ -31,9 +31,11 @@ account = typer.Typer(help="Ways to log in.", no_args_is_help=True)
 group = typer.Typer(help="Support groups.", no_args_is_help=True)
 domain = typer.Typer(help="Other servers this node does not talk with.", no_args_is_help=True)
 keys = typer.Typer(help="What people and groups here sign with.", no_args_is_help=True)
+peers = typer.Typer(help="Other servers this node talks with.", no_args_is_help=True)
 app.add_typer(account, name="account")
 app.add_typer(group, name="group")
 app.add_typer(domain, name="domain")
+app.add_typer(peers, name="peers")
 app.add_typer(keys, name="keys")
 
 safekeeping.add_to(app)
@@ -226,6 +228,46 @@ def keys_rotate(
     if bool(actor) is everyone:
         end("Say for whom: --actor NAME, or --all.", REFUSED)
     _on_node(data_dir, lambda node: commands.rotate_keys(node, actor=actor))
+
+
+Host = Annotated[str, typer.Argument(metavar="SERVER", help="Its name, such as example.org.")]
+
+
+@peers.command("list", epilog="Example: hearthold peers list --search example")
+def peers_list(
+    search: Annotated[str, typer.Option(help="Only those with this in their name.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Print the servers this node knows, those in trouble first, a line each."""
+    _on_node(data_dir, lambda node: commands.list_peers(node, search=search))
+
+
+@peers.command("show", epilog="Example: hearthold peers show example.org")
+def peers_show(name: Host, data_dir: DataDir = None) -> None:
+    """Print how one server is doing, and what it refused lately."""
+    _on_node(data_dir, lambda node: commands.show_peer(node, host=name))
+
+
+@peers.command("pause", epilog="Example: hearthold peers pause example.org --reason 'They move.'")
+def peers_pause(
+    name: Host,
+    reason: Annotated[str, typer.Option(help="Why, for the other administrators.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Send nothing to a server for now: what is to be told waits, for up to 30 days."""
+    _on_node(data_dir, lambda node: commands.pause_peer(node, host=name, reason=reason))
+
+
+@peers.command("resume", epilog="Example: hearthold peers resume example.org")
+def peers_resume(name: Host, data_dir: DataDir = None) -> None:
+    """Send to a paused server again."""
+    _on_node(data_dir, lambda node: commands.resume_peer(node, host=name))
+
+
+@peers.command("try", epilog="Example: hearthold peers try example.org")
+def peers_try(name: Host, data_dir: DataDir = None) -> None:
+    """Do not let a server that did not answer rest any longer."""
+    _on_node(data_dir, lambda node: commands.try_peer(node, host=name))
 
 
 @app.command(epilog="Example: hearthold seed --posts 50000 --personas 5000 --groups 200")

@@ -7,13 +7,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from activitypub import actors as actor_store
+from activitypub import refusals
 from activitypub.keys import Pool
 from groups import groups as group_store
 from groups.groups import GroupSettings
 from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
 from members import accounts, invitations
-from moderation import domains
+from moderation import domains, peers
 from node import rotation, seeding
 from node.logs import escaped
 from node.opening import Opened
@@ -113,6 +114,61 @@ async def list_domains(node: Opened) -> Sequence[str]:
             ]
             after = page[-1].domain
     return lines or ["No domain is blocked."]
+
+
+async def list_peers(node: Opened, *, search: str) -> Sequence[str]:
+    """A line per server, those in trouble first."""
+    lines: list[str] = []
+    today, after = node.here.now().date(), None
+    async with node.engine.connect() as conn:
+        while page := await peers.listed(conn, search=search, after=after):
+            lines += [f"{escaped(peer.host)}  {peer.state}; {peer.queue(today)}" for peer in page]
+            after = page[-1].trouble, page[-1].host
+    return lines or ["No such server is known." if search else "No other server is known yet."]
+
+
+async def show_peer(node: Opened, *, host: str) -> Sequence[str]:
+    """How one server is doing, and what it refused lately. Raises NotFound: it is not known."""
+    async with node.engine.connect() as conn:
+        peer = await peers.one(conn, host.strip().lower())
+        refused = await refusals.of(conn, peer.host)
+    today = node.here.now().date()
+    lines = [
+        f"{escaped(peer.host)}: {peer.state}",
+        f"software: {escaped(peer.software) or 'not known yet'}",
+        escaped(peer.dialect),
+        f"signatures: {peer.signatures(today)}",
+        f"queue: {peer.queue(today)}",
+    ]
+    if peer.parked:
+        lines.append(f"put aside, because they broke the sender: {peer.parked}")
+    if peer.failures:
+        lines.append(f"next attempt: {peer.next_attempt:%Y-%m-%d %H:%M} UTC")
+    lines += [
+        f"refused: {each.status} {each.kind} {escaped(each.words)}".rstrip() for each in refused
+    ]
+    return lines
+
+
+async def pause_peer(node: Opened, *, host: str, reason: str) -> Sequence[str]:
+    """Nothing is sent to a server until it is resumed. Raises NotFound, Malformed."""
+    async with node.engine.begin() as conn:
+        await peers.pause(conn, node.here, host.strip().lower(), reason)
+    return [f"{escaped(host)} is paused: what is to be told waits."]
+
+
+async def resume_peer(node: Opened, *, host: str) -> Sequence[str]:
+    """A server is sent to again, beginning now. Raises NotFound."""
+    async with node.engine.begin() as conn:
+        await peers.resume(conn, node.here, host.strip().lower())
+    return [f"{escaped(host)} is sent to again."]
+
+
+async def try_peer(node: Opened, *, host: str) -> Sequence[str]:
+    """A server that rests is tried now. Raises NotFound."""
+    async with node.engine.begin() as conn:
+        await peers.try_now(conn, node.here, host.strip().lower())
+    return [f"{escaped(host)} is tried now."]
 
 
 async def rotate_keys(node: Opened, *, actor: str) -> Sequence[str]:

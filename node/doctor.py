@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.client import Client, Resolver, Unreachable
+from activitypub.outbox import blocks_host
 from inbox.discovery import VERSION
 from kernel import db, revisions
 from kernel.clock import utcnow
@@ -22,7 +23,7 @@ from kernel.here import Here
 from kernel.postgres_files import Record, find_keep
 from kernel.rows import AnySelect
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import deliveries, node, peers, received
+from kernel.schema.tables import deliveries, domain_blocks, node, peers, received
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings, is_loopback
@@ -289,7 +290,13 @@ async def _deliveries(
         conn,
         sa.select(deliveries.c.host)
         .join(peers, peers.c.host == deliveries.c.host)
-        .where(waiting, day < today - timedelta(days=1), peers.c.failures == 0, ~peers.c.paused),
+        .where(
+            waiting,
+            day < today - timedelta(days=1),
+            peers.c.failures == 0,
+            ~peers.c.paused,
+            ~sa.exists().where(blocks_host(peers.c.host)).correlate_except(domain_blocks),
+        ),
     )
     if behind:
         yield Finding(

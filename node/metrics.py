@@ -28,10 +28,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from activitypub.outbox import blocks_host
 from activitypub.state import ENGINE, HERE, SETTINGS
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import deliveries, peers, received
+from kernel.schema.tables import deliveries, domain_blocks, peers, received
 from node.listening import bind
 from node.logs import route_of
 
@@ -131,6 +132,7 @@ class Stored:
         due = await conn.scalar(
             sa.select(sa.func.min(peers.c.next_attempt)).where(
                 ~peers.c.paused,
+                ~sa.exists().where(blocks_host(peers.c.host)).correlate_except(domain_blocks),
                 sa.or_(peers.c.leased_until.is_(None), peers.c.leased_until < now),
                 sa.exists().where(deliveries.c.host == peers.c.host, waiting),
             )

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import outbox
 from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
-from inbox import claim, refreshes
+from inbox import catch_up, claim, errands, refreshes
 from inbox.backfill import refresh_one
 from inbox.claim import Floor
 from inbox.process import process_one
@@ -49,6 +49,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             _loop(stop, wake_threads, lambda: refresh_one(app[ENGINE], app[HERE], app[REMOTE]))
             for _ in range(REFRESHERS)
         ),
+        _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
@@ -76,6 +77,8 @@ async def settle(app: web.Application) -> bool:
     while await refresh_one(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
     while await app[DELIVERER].deliver():
+        busy = True
+    while await errands.go(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
     return busy
 
@@ -129,6 +132,7 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
             await moves.carry_over(app[ENGINE], app[HERE])
             await reader.keep_up(app[ENGINE], app[HERE], app[KEYS].take)
             await strangers.forget(app[ENGINE], app[HERE], walk)
+            await catch_up.keep_watch(app[ENGINE], app[HERE])
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))
         with suppress(TimeoutError):

@@ -36,10 +36,12 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "framing/",
     "operations/",
     "wire/test_amplification",
+    "wire/test_catching_up",
     "wire/test_dialects",
     "wire/test_inside",
     "wire/test_odd_pages",
     "wire/test_outages",
+    "wire/test_precedence",
     "wire/test_queue",
     "wire/test_sending",
 )

@@ -1,6 +1,6 @@
 """What came, what goes, and to whom (DESIGN decision 3)."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import sqlalchemy as sa
 
@@ -21,6 +21,21 @@ class Scheme(StrEnum):
     CAVAGE = "cavage"  # draft-cavage, with RSA: what everybody reads
     RFC9421 = "rfc9421"  # with RSA
     ED25519 = "ed25519"
+
+
+class Rank(IntEnum):
+    """When a delivery has its turn among those that wait for the same server."""
+
+    FIRST = 0  # deletes, removals and bans
+    IN_ORDER = 1
+    VOTE = 2  # after everything else, and for two days only
+
+
+class Errand(StrEnum):
+    """What is to be read at another server (`inbox/due.py`)."""
+
+    CATCH_UP = "catch up"  # what a group told while one of the two was away
+    FOLLOWERS = "followers"  # who of ours follows an actor, as its server has it
 
 
 activities = table(
@@ -100,8 +115,41 @@ deliveries = table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("parked", sa.Text),  # why it is no longer tried
     sa.Column("day", sa.Date, nullable=False),
+    sa.Column("rank", sa.SmallInteger, nullable=False, server_default=str(Rank.IN_ORDER.value)),
     sa.UniqueConstraint("activity_uri", "inbox"),
-    sa.Index("ix_deliveries_host_id", "host", "id", postgresql_where=sa.text("parked IS NULL")),
+    sa.Index(
+        "ix_deliveries_host_rank_id",
+        "host",
+        "rank",
+        "id",
+        postgresql_where=sa.text("parked IS NULL"),
+    ),
+    sa.Index("ix_deliveries_parked", "host", postgresql_where=sa.text("parked IS NOT NULL")),
+)
+
+refusals = table(
+    "refusals",  # the last few of each server, without a time: what it said may name a persona
+    Side.PERSONA,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("host", sa.Text, sa.ForeignKey(peers.c.host, ondelete="CASCADE"), nullable=False),
+    sa.Column("status", sa.SmallInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # of the activity; inside an Announce, of that one
+    sa.Column("words", sa.Text, nullable=False),  # only what can quote no post
+    sa.Index("ix_refusals_host_id", "host", "id"),
+)
+
+errands = table(
+    "errands",
+    Side.NEITHER,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column(
+        "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("due", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("url", sa.Text, nullable=False, server_default=""),
+    sa.Column("digest", sa.Text, nullable=False, server_default=""),
+    one_of("kind", "kind", Errand),
 )
 
 tombstones = table(

@@ -29,6 +29,7 @@ node = table(
     sa.Column("crisis_policy", sa.Text, nullable=False, server_default=""),
     sa.Column("people", sa.Integer, nullable=False, server_default="0"),  # rounded, once a day
     sa.Column("counted", sa.Date),
+    sa.Column("awake", sa.DateTime(timezone=True)),  # its worker was, to the minute
     sa.CheckConstraint("one", name="only_one"),
     one_of("sign_up", "sign_up", SignUp),
 )

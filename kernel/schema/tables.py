@@ -3,7 +3,15 @@
 from kernel.schema.accounts import accounts, invitations, sessions
 from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
 from kernel.schema.base import metadata
-from kernel.schema.federation import activities, deliveries, peers, received, tombstones
+from kernel.schema.federation import (
+    activities,
+    deliveries,
+    errands,
+    peers,
+    received,
+    refusals,
+    tombstones,
+)
 from kernel.schema.groups import group_invitations, groups, guidelines, moderators
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
@@ -32,6 +40,7 @@ __all__ = [
     "deliveries",
     "departures",
     "domain_blocks",
+    "errands",
     "follows",
     "group_invitations",
     "groups",
@@ -50,6 +59,7 @@ __all__ = [
     "reactions",
     "received",
     "refreshes",
+    "refusals",
     "sessions",
     "threads",
     "tombstones",

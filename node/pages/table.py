@@ -15,6 +15,7 @@ from node.pages import (
     home,
     memory,
     node_settings,
+    peers,
     personas,
     polls,
     posts,
@@ -37,7 +38,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, threads, posts, polls, tags, personas,
-        node_settings, search, help, about, assets,
+        node_settings, peers, search, help, about, assets,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

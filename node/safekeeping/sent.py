@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel import copying
 from kernel.postgres_files import write_private
+from kernel.rows import number
+from kernel.schema.federation import Rank
 from kernel.schema.tables import deliveries, peers
 
 FILE: Final = "sent.json"
@@ -58,16 +60,25 @@ class Keeper:
         """One round. Raises OSError: the file cannot be written."""
         async with self.engine.connect() as conn:
             given_out = (await copying.next_numbers(conn, _TABLE))["deliveries.id"]
-            lowest = (
-                sa.select(sa.func.min(deliveries.c.id))
-                .where(deliveries.c.host == peers.c.host, deliveries.c.parked.is_(None))
-                .scalar_subquery()
-            )
+            lowest = sa.func.least(*(_lowest(rank) for rank in Rank))
             rows = await conn.execute(sa.select(peers.c.host, lowest.label("id")))
             waiting = {row.host: row.id for row in rows if row.id is not None}
         if self._before:
             write_private(self.path, json.dumps(asdict(Sent(self._before, waiting))) + "\n")
         self._before = given_out
+
+
+def _lowest(rank: Rank) -> sa.ScalarSelect[int]:
+    """SQL: of what waits for a server in one rank, the first: one step along the index."""
+    return (
+        sa.select(sa.func.min(deliveries.c.id))
+        .where(
+            deliveries.c.host == peers.c.host,
+            deliveries.c.rank == number(rank),
+            deliveries.c.parked.is_(None),
+        )
+        .scalar_subquery()
+    )
 
 
 async def drop_sent(conn: AsyncConnection, sent: Sent) -> int:

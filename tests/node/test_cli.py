@@ -7,10 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from activitypub import actors as actor_store
+from activitypub import refusals
+from activitypub.refusals import Refusal
 from activitypub.state import SETTINGS
 from groups import groups as group_store
 from inbox.discovery import VERSION
 from kernel.schema.actors import ActorKind
+from kernel.schema.tables import peers
 from members import accounts, invitations
 from moderation import domains
 from moderation.visibility import VISITOR
@@ -30,6 +33,11 @@ COMMANDS = [
     "domain unblock",
     "domain list",
     "keys rotate",
+    "peers list",
+    "peers show",
+    "peers pause",
+    "peers resume",
+    "peers try",
     "seed",
     "backup",
     "restore",
@@ -180,6 +188,37 @@ async def test_domains_are_blocked_listed_and_unblocked(node: NodeFactory) -> No
 
     assert hearthold("domain", "unblock", "spam.example", **given).code == 0
     assert hearthold("domain", "list", **given).out == "No domain is blocked.\n"
+
+
+async def test_servers_are_listed_shown_paused_and_resumed(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    given = variables(alder)
+    assert hearthold("peers", "list", **given).out == "No other server is known yet.\n"
+    async with alder.engine.begin() as conn:
+        for host, failures in (("fine.example", 0), ("away.example", 3)):
+            await conn.execute(
+                peers.insert().values(
+                    host=host, failures=failures, next_attempt=alder.here.now(), software="\x1b[2J"
+                )
+            )
+        refused = Refusal(status=403, kind="Accept", words="Not \x1b[2J you")
+        await refusals.keep(conn, {"away.example": [refused]})
+    assert hearthold("peers", "list", "--search", "example", **given).out.splitlines() == [
+        "away.example  did not answer 3 times in a row; nothing waits",
+        "fine.example  takes what we send; nothing waits",
+    ]
+    shown = hearthold("peers", "show", "away.example", **given)
+    assert "refused: 403 Accept" in shown.out
+    assert "\x1b" not in shown.out
+    assert hearthold("peers", "pause", "Away.example", "--reason", "x", **given).code == 0
+    assert "paused here" in hearthold("peers", "show", "away.example", **given).out
+    assert hearthold("peers", "resume", "away.example", **given).code == 0
+    assert hearthold("peers", "try", "away.example", **given).code == 0
+    assert "paused here" not in hearthold("peers", "show", "away.example", **given).out
+    for command in ("show", "pause", "resume", "try"):
+        assert_refused(
+            hearthold("peers", command, "nobody.example", **given), "knows no such", code=1
+        )
 
 
 async def test_what_is_no_domain_or_our_own_is_refused(node: NodeFactory) -> None:

@@ -39,6 +39,7 @@ class House:
             "{hash}": "0" * 16,
             "{kind}": "like",
             "{tag}": "sleep",
+            "{host}": "nowhere.example",
         }
 
     def sample(self, path: str) -> str:

@@ -91,7 +91,12 @@ def test_the_theft_is_whole(world: World) -> None:
     assert len(tables["public_actors"].rows) == len(world.personas)
     assert len(tables["public_posts"].rows) > 50
     assert len(tables["reactions"].rows) > 30
-    assert world.dump.sequences.keys() == {"audit_id_seq", "deliveries_id_seq", "received_id_seq"}
+    assert world.dump.sequences.keys() == {
+        "audit_id_seq",
+        "deliveries_id_seq",
+        "received_id_seq",
+        "refusals_id_seq",
+    }
 
 
 def test_the_log_names_nobody_and_no_file_does(world: World) -> None:

@@ -11,8 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub import queue as queue_module
+from activitypub import refusals
 from activitypub.deliver import Deliverer
 from activitypub.queue import LEASE, Outcome, Queue, Setback
+from activitypub.refusals import Refusal
 from activitypub.state import CLIENT, DELIVERER, REMOTE
 from groups.groups import Group
 from kernel.schema.tables import deliveries, domain_blocks, peers
@@ -103,7 +105,8 @@ async def test_a_worker_that_stood_still_changes_nothing_once_another_took_over(
     (new,) = await other.claim(10)
     assert new.broken
 
-    late = Outcome(old, parked={old.rows[-1].id: "late"}, refusal="late")
+    refused = Refusal(status=400, kind="Create", words="late")
+    late = Outcome(old, parked={old.rows[-1].id: "late"}, refused=[refused])
     if stalled_in == "success":
         late.done = [row.id for row in old.rows[:-1]]
     else:
@@ -115,6 +118,7 @@ async def test_a_worker_that_stood_still_changes_nothing_once_another_took_over(
     assert before.lease == new.lease
     assert await waiting(alder, "lemmy.test") == len(old.rows) == 3
     async with alder.engine.connect() as conn:
+        assert await refusals.of(conn, "lemmy.test") == []
         assert set(await conn.scalars(sa.select(deliveries.c.attempts))) == {0}
 
     assert await other.note(Outcome(new, done=[row.id for row in new.rows]))
