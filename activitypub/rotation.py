@@ -5,6 +5,8 @@ and so does the Ed25519 key. Until everybody was told, the old ones are kept to 
 the queue before.
 """
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,19 +14,22 @@ from activitypub import actors as actor_store
 from activitypub import documents, outbox
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair
-from activitypub.vocab import PUBLIC
+from activitypub.vocab import PUBLIC, Document
 from kernel.here import Here
 from kernel.schema.tables import actor_keys, actors, deliveries, follows
+
+Describe = Callable[[Actor], Document]
 
 _ALSO = 1_000  # whom an actor follows, and who knows its key
 
 
 async def rotate(
-    conn: AsyncConnection, here: Here, actor: Actor, pair: KeyPair, *, tell: bool, closed: bool
+    conn: AsyncConnection, here: Here, actor: Actor, pair: KeyPair, describe: Describe | None
 ) -> None:
-    """Give the actor a new pair of keys, and `tell` who follows it and whom it follows.
+    """Give the actor a new pair of keys, and tell who follows it and whom it follows.
 
-    `closed`: it is a group where moderators say who may post. An actor without keys stays so.
+    They are told what `describe` makes of the actor with its new keys; with None, nobody is told.
+    An actor without keys stays so.
     """
     mine = actor_keys.c.actor_id == actor.id
     before = await conn.scalar(sa.select(actor_keys.c.sealed).where(mine).with_for_update())
@@ -38,7 +43,8 @@ async def rotate(
             .returning(*actor_store.columns())
         )
     ).one()
-    until = await _tell(conn, here, Actor.of(row), closed=closed) if tell else None
+    renewed = Actor.of(row)
+    until = await _tell(conn, here, renewed, describe(renewed)) if describe is not None else None
     await conn.execute(
         sa.update(actor_keys)
         .where(mine)
@@ -50,7 +56,7 @@ async def rotate(
     )
 
 
-async def _tell(conn: AsyncConnection, here: Here, actor: Actor, *, closed: bool) -> int | None:
+async def _tell(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> int | None:
     """Queue the Update; the number of its last delivery, or None where nobody hears it."""
     followed = await conn.scalars(
         sa.select(actors.c.uri)
@@ -62,7 +68,7 @@ async def _tell(conn: AsyncConnection, here: Here, actor: Actor, *, closed: bool
         here.new_activity_uri(),
         "Update",
         actor.uri,
-        documents.actor(actor, desk_closed_posting=closed),
+        document,
         to=[PUBLIC],
         cc=[actor.followers_uri or actor.uri],
     )

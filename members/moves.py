@@ -32,19 +32,24 @@ async def note(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> Non
     in `carry_over`. A repeat changes nothing. Raises NotAllowed: `old` has moved this week.
     """
     today = here.now().date()
-    moved_to = await conn.scalar(
-        sa.select(actors.c.moved_to)
-        .where(actors.c.id == old.id, actors.c.moved_on > today - COOL_DOWN)
-        .with_for_update()
-    )
-    if moved_to == new.uri:
+    lately = (
+        await conn.execute(
+            sa.select(actors.c.moved_to)
+            .where(actors.c.id == old.id, actors.c.moved_on > today - COOL_DOWN)
+            .with_for_update()
+        )
+    ).first()
+    if lately is not None and lately.moved_to == new.uri:
         return
-    if moved_to is not None:
+    if lately is not None:
         raise NotAllowed("That actor has moved a short while ago.")
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == old.id, ~actors.c.local)
         .values(moved_to=new.uri, moved_on=today)
+    )
+    await conn.execute(  # whoever came back is where they were: nobody is sent round in a circle
+        sa.update(actors).where(actors.c.id == new.id).values(moved_to=None)
     )
     await _ban_too(conn, old, new)
     await _belong_too(conn, old, new)

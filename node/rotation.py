@@ -1,20 +1,21 @@
 """`hearthold keys rotate`: new keys for one of those who speak here, or for all of them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub import rotation
+from activitypub import documents, rotation
 from activitypub.actors import Actor
 from activitypub.keys import Pool
+from activitypub.rotation import Describe
 from groups import groups as group_store
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorKind, ActorState
-from kernel.schema.groups import Posts
 from kernel.schema.tables import actor_keys, actors
 from members import order
 
@@ -70,19 +71,20 @@ async def _rotate(engine: AsyncEngine, here: Here, pool: Pool, actor_id: UUID) -
     pair = await pool.take()
     async with engine.begin() as conn:
         actor = await actor_store.get(conn, actor_id)
-        tell, closed = await _standing(conn, actor)
-        await rotation.rotate(conn, here, actor, pair, tell=tell, closed=closed)
+        await rotation.rotate(conn, here, actor, pair, await _described(conn, actor))
         for table in (actors, actor_keys):  # whoever was written last would lie last
             await order.call(conn, table)
 
 
-async def _standing(conn: AsyncConnection, actor: Actor) -> tuple[bool, bool]:
-    """Whether other servers may know the actor, and whether it is a group with chosen posters."""
+async def _described(conn: AsyncConnection, actor: Actor) -> Describe | None:
+    """How other servers are shown the actor; None where they may not know it."""
     if actor.kind is ActorKind.GROUP:
         group = await group_store.get(conn, actor.id)
-        settings = group.settings
-        return group.federates, settings is not None and settings.posts is Posts.APPROVED
+        if not group.federates:
+            return None
+        return lambda renewed: group_store.document(replace(group, actor=renewed))
     if actor.kind is ActorKind.SERVICE:
         behind = await group_store.behind_desk(conn, actor.id)
-        return behind is None or behind.federates, False
-    return True, False
+        if behind is not None and not behind.federates:
+            return None
+    return documents.actor

@@ -4,12 +4,14 @@ import json
 
 import sqlalchemy as sa
 
+from activitypub.state import KEYS
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from kernel.schema.actors import ActorState
 from kernel.schema.groups import Posts
 from kernel.schema.tables import actors
 from moderation.standing import Speaker
+from node import rotation
 from tests.nodes import Node, settle
 from tests.peer import Document
 from tests.wire import strict
@@ -87,3 +89,15 @@ async def test_wire_A10_A23_G26_a_changed_group_is_told_whole_to_everybody(
         told = document["object"]
         assert told == {name: value for name, value in shown.items() if name != "@context"}
         assert told["postingRestrictedToMods"] is True
+
+
+async def test_wire_A19_S22_new_keys_are_told_in_the_groups_whole_document(
+    alder: Node, sleep: Group, mastodon: Follower
+) -> None:
+    await _describe(alder, sleep)
+    mastodon.peer.inbox.clear()
+    await rotation.rotate_one(alder.engine, alder.here, alder.app[KEYS], "sleep")
+    await settle(alder)
+    (update,) = mastodon.peer.inbox
+    shown = await _document(alder, "/g/sleep")
+    assert update["object"] == {name: shown[name] for name in shown if name != "@context"}

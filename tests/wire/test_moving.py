@@ -144,6 +144,23 @@ async def test_wire_A15_followers_of_ours_follow_a_group_to_its_new_address(
     assert await followers(alder, new.uri) == {club.member.actor.uri}
 
 
+async def test_sec_S27_who_moves_back_and_forth_sends_nobody_round_in_a_circle(
+    alder: Node, club: Club, good: Peer
+) -> None:
+    new = good.person("club", kind="Group", path="c", alsoKnownAs=[club.group.uri])
+    assert (
+        await _send(alder, club.peer, _move(club.peer, club.group, new.uri), club.group) == "done"
+    )
+    club.group.extra["alsoKnownAs"] = [new.uri]
+    club.peer.show(club.group.document())
+    back = _move(good, new, club.group.uri)
+    assert await _send(alder, good, back, new) == "done"
+    assert await moves.carry_over(alder.engine, alder.here) == 0
+    assert await followers(alder, club.group.uri) == {club.member.actor.uri}
+    again = _move(club.peer, club.group, new.uri)
+    assert await _send(alder, club.peer, again, club.group) == "refused"  # too soon
+
+
 async def test_wire_G12_a_group_moves_nobody_else(alder: Node, club: Club, good: Peer) -> None:
     ann = good.person("ann")
     new = club.peer.person("new", alsoKnownAs=[ann.uri])
