@@ -136,6 +136,10 @@ class Announcement:
     unless it is known to misread what is wrapped (WIRE 3.4). `context` names the thread on the
     group's server, which the author's server could not know (WIRE-G41). A `listed` one stands in
     the group's outbox (WIRE-A7), so it is kept even where nobody hears it.
+
+    A `bare` one is no Announce at all: the activity `inner` itself, which is kept already and
+    carries its author's proof, forwarded under the group's signature to followers' servers that
+    believe it so, and not to `but_host`, where it came from.
     """
 
     group: Actor
@@ -146,6 +150,8 @@ class Announcement:
     author_uri: str | None = None
     body: str = ""
     listed: bool = False
+    bare: bool = False
+    but_host: str = ""
 
     def kept(self, here: Here) -> Kept:
         """A new Announce, its inner activity byte for byte as it came (WIRE-G10)."""
@@ -182,6 +188,7 @@ async def announce(
             "group_uri": each.group.uri,
             "inner_uri": each.inner,
             "wrapped": each.wrapped,
+            "bare": each.bare,
             "listed": each.listed,
             "author_uri": each.author_uri or "",
         }
@@ -191,15 +198,23 @@ async def announce(
         return
     found = await conn.execute(_NEWS, _ITEM.values(items))
     news = {row.number: row.heard for row in found}
-    kept = {number: announcements[number].kept(here) for number in news}
+    kept = {
+        number: announcements[number].kept(here)
+        for number in news
+        if not announcements[number].bare
+    }
     await keep(conn, here, list(kept.values()))
     told = [
         {
             "number": number,
-            "activity_uri": kept[number].activity.id,
+            "activity_uri": kept[number].activity.id
+            if number in kept
+            else announcements[number].inner,
             "signer_id": announcements[number].group.id,
             "lane": _lane(announcements[number].thread_id, announcements[number].group),
             "wrapped": announcements[number].wrapped,
+            "bare": announcements[number].bare,
+            "but_host": announcements[number].but_host,
             "author_uri": announcements[number].author_uri or "",
         }
         for number, heard in news.items()
@@ -384,6 +399,31 @@ def misreads_wrapped() -> sa.ColumnElement[bool]:
     return actors.c.host.in_(sa.select(peers.c.host).where(peers.c.wrapped.is_(False)))
 
 
+_MASTODON_LIKE = ("mastodon", "hometown", "fedibird")  # as their NodeInfo names them
+
+
+def takes_forwards() -> sa.ColumnElement[bool]:
+    """SQL: `actors` on servers that believe an author's proof in what a group forwards.
+
+    Of those that read no wrapped Announces, that is Mastodon and its kin (WIRE-G21).
+    """
+    software = sa.or_(
+        *(peers.c.software == sa.literal_column(f"'{name}'", sa.Text) for name in _MASTODON_LIKE)
+    )
+    return actors.c.host.in_(
+        sa.select(peers.c.host).where(software, peers.c.wrapped.is_not(sa.true()))
+    )
+
+
+def _hears(form: sa.FromClause) -> sa.ColumnElement[bool]:
+    """SQL: `actors` are told what is `wrapped`, `bare` or neither, as `form` says."""
+    return sa.or_(
+        sa.and_(~form.c.wrapped, ~form.c.bare),
+        sa.and_(form.c.wrapped, reads_wrapped()),
+        sa.and_(form.c.bare, takes_forwards()),
+    )
+
+
 _INBOX = sa.func.coalesce(actors.c.shared_inbox, actors.c.inbox)
 
 
@@ -427,6 +467,7 @@ _ITEM = Rows(
     group_uri=sa.Text,
     inner_uri=sa.Text,
     wrapped=sa.Boolean,
+    bare=sa.Boolean,
     listed=sa.Boolean,
     author_uri=sa.Text,
 )
@@ -449,16 +490,13 @@ def _news() -> sa.Select[tuple[int, bool]]:
     Followers are looked through once for each group, and an author's server is looked up once,
     however many items there are of them.
     """
-    group = sa.select(_ITEM.c.group_id, _ITEM.c.wrapped).distinct().cte("of_group")
+    group = sa.select(_ITEM.c.group_id, _ITEM.c.wrapped, _ITEM.c.bare).distinct().cte("of_group")
     audience = sa.select(
         group.c.group_id,
         group.c.wrapped,
+        group.c.bare,
         sa.exists()
-        .where(
-            _follows(group.c.group_id),
-            _reachable(actors),
-            sa.or_(~group.c.wrapped, reads_wrapped()),
-        )
+        .where(_follows(group.c.group_id), _reachable(actors), _hears(group))
         .label("heard"),
     ).cte("audience")
     author = sa.select(_ITEM.c.author_uri, _ITEM.c.wrapped).distinct().cte("of_author")
@@ -490,7 +528,11 @@ def _news() -> sa.Select[tuple[int, bool]]:
         sa.select(_ITEM.c.number, heard.label("heard"))
         .join(
             audience,
-            sa.and_(audience.c.group_id == _ITEM.c.group_id, audience.c.wrapped == _ITEM.c.wrapped),
+            sa.and_(
+                audience.c.group_id == _ITEM.c.group_id,
+                audience.c.wrapped == _ITEM.c.wrapped,
+                audience.c.bare == _ITEM.c.bare,
+            ),
         )
         .join(
             listener,
@@ -499,7 +541,7 @@ def _news() -> sa.Select[tuple[int, bool]]:
                 listener.c.wrapped == _ITEM.c.wrapped,
             ),
         )
-        .where(sa.or_(_ITEM.c.listed, heard), ~announced)
+        .where(sa.or_(_ITEM.c.listed, heard), sa.or_(_ITEM.c.bare, ~announced))
         .order_by(_ITEM.c.number)
     )
 
@@ -513,7 +555,9 @@ _TOLD = Rows(
     signer_id=sa.Uuid,
     lane=sa.Text,
     wrapped=sa.Boolean,
+    bare=sa.Boolean,
     author_uri=sa.Text,
+    but_host=sa.Text,
 )
 
 
@@ -527,7 +571,10 @@ def _tell() -> sa.Executable:
         _TOLD.c.number,
     )
     followers = sa.select(*columns).where(
-        _follows(_TOLD.c.signer_id), _reachable(actors), sa.or_(~_TOLD.c.wrapped, reads_wrapped())
+        _follows(_TOLD.c.signer_id),
+        _reachable(actors),
+        _hears(_TOLD.table),
+        actors.c.host != _TOLD.c.but_host,
     )
     authors = sa.select(*columns).where(
         actors.c.uri == _TOLD.c.author_uri,

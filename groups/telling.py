@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import documents, jsontext, outbox
 from activitypub.actors import Actor
+from activitypub.attest import attested
 from activitypub.documents import NoteSource
 from activitypub.jsontext import Json
 from activitypub.outbox import Announcement, Kept
@@ -70,6 +71,8 @@ async def _by_author(
         audience=group.actor.uri,
         published=when,
     )
+    if group.proves and not here.signed_fetch:
+        document = await attested(conn, here, source.author, document)
     await _publish(conn, here, group, post, source, document, also=also)
     if group.settings is not None:
         await carried(conn, here, group, post, document, jsontext.dump(document).decode())
@@ -130,6 +133,7 @@ class Passed:
     """An activity that a group of ours passes on verbatim, `body` its exact text.
 
     It is about a `post`, or about a `person` (an actor's URI), whose own server hears it as well.
+    What was `forwarded` to us is not forwarded by us (WIRE 4.9, rule 6).
     """
 
     group: Group
@@ -137,6 +141,20 @@ class Passed:
     inner: Activity
     body: str
     person: str | None = None
+    forwarded: bool = False
+
+    @property
+    def proves_itself(self) -> bool:
+        """Whether its author's proof is on it, and so others may believe it from the group.
+
+        A new thread needs none: everybody hears of that by the plain Announce (WIRE-G20).
+        """
+        if self.post is None or self.inner.actor != self.post.author_uri or not self.inner.public:
+            return False
+        if self.inner.kind == "Create" and self.post.is_root:
+            return False
+        carries = self.inner.document.keys() & {"proof", "signature"}
+        return bool(carries) and self.inner.kind in ("Create", "Update", "Delete")
 
 
 async def carried(
@@ -148,10 +166,17 @@ async def carried(
     body: str,
     *,
     person: str | None = None,
+    forwarded: bool = False,
 ) -> None:
     """A group of ours passes an activity on (WIRE-G10 to WIRE-G13); see `Passed`."""
-    activity = Activity.parse(inner)
-    passed = Passed(group=group, post=post, inner=activity, body=body, person=person)
+    passed = Passed(
+        group=group,
+        post=post,
+        inner=Activity.parse(inner),
+        body=body,
+        person=person,
+        forwarded=forwarded,
+    )
     await pass_on(conn, here, [passed])
 
 
@@ -159,7 +184,7 @@ async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) 
     """Groups of ours pass activities on, in this order (WIRE-G10 to WIRE-G13).
 
     A thread's root goes to everyone once as a plain Announce; the activity itself, wrapped, to
-    servers that read FEP-1b12.
+    servers that read FEP-1b12, and as it is to those that believe the proof on it (WIRE-G21).
     """
     federating = [each for each in several if each.group.federates]
     await outbox.keep(
@@ -193,6 +218,15 @@ def _announcements(passed: Passed) -> Iterator[Announcement]:
         body=passed.body,
         listed=post is not None and post.is_root,
     )
+    if post is not None and passed.proves_itself and not passed.forwarded:
+        yield Announcement(
+            group=passed.group.actor,
+            inner=passed.inner.id,
+            wrapped=False,
+            bare=True,
+            thread_id=post.thread_id,
+            but_host=post.author_host,
+        )
 
 
 async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
@@ -210,18 +244,27 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
         cc=_copies(group, source),
         audience=group.actor.uri,
     )
+    if group.proves and not here.signed_fetch:
+        document = await attested(conn, here, source.author, document)
     await _publish(conn, here, group, post, source, document)
     if group.settings is not None:
         await retracted(conn, here, group, post, document, jsontext.dump(document).decode())
 
 
 async def retracted(
-    conn: AsyncConnection, here: Here, group: Group, post: Post, inner: Document, body: str
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post,
+    inner: Document,
+    body: str,
+    *,
+    forwarded: bool = False,
 ) -> None:
     """A group of ours passes a Delete on and undoes its boost of a root (WIRE-G23, WIRE-G24)."""
     if not group.federates:
         return
-    await carried(conn, here, group, post, inner, body)
+    await carried(conn, here, group, post, inner, body, forwarded=forwarded)
     if post.is_root:
         await _undo_boost(conn, here, group, post)
 
