@@ -56,13 +56,18 @@ def check_signer(activity: Activity, signer: Actor) -> None:
         raise Malformed("Its id is not on its actor's server.")
 
 
-async def may_forward(conn: AsyncConnection, signer: Actor | None, activity: Activity) -> bool:
+def can_be_forwarded(activity: Activity) -> bool:
+    """Rule 6: whether anybody may pass it on as it is: an author's own word, for everybody."""
+    return activity.kind in FORWARDED and activity.public
+
+
+async def may_forward(conn: AsyncConnection, signer: Actor, activity: Activity) -> bool:
     """Rule 6: whether `signer` may pass on, as it is, what somebody else said.
 
-    That is a group which one of ours follows, or the author of the post that it is an answer to,
-    and what is public only. Who said it must not be on a blocked domain (WIRE-S42).
+    That is a group which one of ours follows, or the author of the post that it is an answer to.
+    Who said it must not be on a blocked domain (WIRE-S42).
     """
-    if signer is None or activity.kind not in FORWARDED or not activity.public:
+    if not can_be_forwarded(activity):
         return False
     if await domains.is_blocked(conn, host_of(activity.actor)):
         return False

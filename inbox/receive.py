@@ -54,7 +54,7 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
     activity = Activity.parse(document)
     reached(Point.AFTER_PARSE)
     if not same_origin(claim.key_id, activity.actor):
-        await _check_forwarder(intake, await _known_owner(intake, claim), activity)
+        await _check_forwarder(intake, claim.key_id, activity)
     if here.is_local(activity.actor):
         raise Unproven("Actors of this node do not write to it.")
     if remembered is not None:
@@ -75,11 +75,12 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
         raise Busy("Your key's server did not answer. Try again later.", retry_after=60) from error
     if signer.state is ActorState.SUSPENDED:
         raise NotAllowed("This node does not listen to that actor.")
-    if signer.uri != activity.actor:
-        await _check_forwarder(intake, signer, activity)
+    forwarded = signer.uri != activity.actor
+    if forwarded:
+        await _check_forwarder(intake, claim.key_id, activity)
     again = activity.kind == ActivityKind.FOLLOW and not remote.replays.seen(claim, here.now())
     try:
-        await _keep(intake, here, signer, activity, request.body, again=again)
+        await _keep(intake, here, signer, activity, request.body, again=again, forwarded=forwarded)
     except Stale as error:
         raise Busy("The key has just changed. Try again.", retry_after=1) from error
     remote.remember_owner(signer)
@@ -108,16 +109,14 @@ async def _kept_at_once(
     return True
 
 
-async def _known_owner(intake: Intake, claim: signatures.Claim) -> Actor | None:
-    async with intake.engine.connect() as conn:
-        return await actor_store.by_key_id(conn, claim.key_id)
-
-
-async def _check_forwarder(intake: Intake, signer: Actor | None, activity: Activity) -> None:
-    """Raises Unproven: who signed may not pass on what this actor says (WIRE 4.9, rule 6)."""
-    async with intake.engine.connect() as conn:
-        if not await authenticity.may_forward(conn, signer, activity):
-            raise Unproven("That key is not the actor's.")
+async def _check_forwarder(intake: Intake, key_id: str, activity: Activity) -> None:
+    """Raises Unproven: nobody known by that key may pass on what this actor says (WIRE 4.9)."""
+    if authenticity.can_be_forwarded(activity):
+        async with intake.engine.connect() as conn:
+            signer = await actor_store.by_key_id(conn, key_id)
+            if signer is not None and await authenticity.may_forward(conn, signer, activity):
+                return
+    raise Unproven("That key is not the actor's.")
 
 
 async def _refuse_blocked(intake: Intake, host: str) -> None:
@@ -134,8 +133,8 @@ async def _keep(
     body: bytes,
     *,
     again: bool = False,
+    forwarded: bool = False,
 ) -> None:
-    forwarded = signer.uri != activity.actor
     if not forwarded:
         authenticity.check_signer(activity, signer)
     row = Row(

@@ -1,14 +1,16 @@
 """Proofs of who wrote something: where a group asks for them, and what they are believed for."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from activitypub import attest, ld_signatures, proofs
 from activitypub.keys import load_multibase
-from groups import desk
+from groups import desk, threads
 from groups import groups as group_store
+from groups.admission import Draft
 from groups.groups import Group, GroupSettings
 from kernel.errors import Malformed
 from kernel.schema.groups import Posts, Sees
@@ -96,6 +98,21 @@ async def test_wire_S26_never_where_not_everyone_may_read(alder: Node, ana: Spea
     await settle(alder)
     assert await alder.mentions("proofValue") == []
     assert await alder.mentions("signatureValue") == []
+
+
+async def test_wire_S26_never_where_documents_are_for_servers_that_sign(
+    alder: Node, ana: Speaker, sleep: Group, lemmy: Follower
+) -> None:
+    """What others can pass on would get around the blocks that are kept by asking who reads."""
+    await _let_prove(alder, sleep)
+    here = replace(alder.here, signed_fetch=True)
+    async with alder.engine.begin() as conn:
+        group = await group_store.get(conn, sleep.id)
+        draft = Draft(title="A title", source="Some words.", language="en", guidelines=99)
+        post = await threads.start(conn, here, ana, group, draft)
+        await threads.delete(conn, here, ana, post)
+    await settle(alder)
+    assert not any(b"proofValue" in raw or b"signatureValue" in raw for raw in lemmy.peer.raw)
 
 
 async def test_sec_L16_with_the_words_their_proofs_are_gone(
