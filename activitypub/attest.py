@@ -43,7 +43,7 @@ async def attested(
 
 def _proven(activity: Document, author: Actor, keys: KeyPair, when: datetime) -> Document:
     """Proofs of what is inside first: the outer one covers them (FEP-8b32)."""
-    method = documents.ed25519_key_id(author.uri)
+    method = f"{author.uri}#ed25519-key"  # as its document lists it (WIRE-A4)
     context = {"@context": documents.PROVEN_CONTEXT}
     said = activity["object"]
     if isinstance(said, dict) and said.get("attributedTo") == author.uri:

@@ -103,10 +103,6 @@ PROVEN_CONTEXT: list[Json] = [
 """Of what carries proofs: the terms of proofs come before our own (WIRE-B11, WIRE-S40)."""
 
 
-def ed25519_key_id(actor_uri: str) -> str:
-    """The name of an actor's key for proofs, in its `assertionMethod` (WIRE-A4)."""
-    return f"{actor_uri}#ed25519-key"
-
 QUOTE_CONTEXT: list[Json] = [AS2, {"QuoteRequest": "https://w3id.org/fep/044f#QuoteRequest"}]
 
 

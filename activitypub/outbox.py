@@ -120,6 +120,7 @@ async def keep(conn: AsyncConnection, here: Here, several: Sequence[Kept]) -> No
             "thread_id": each.thread_id,
             "body": each.body,
             "public": each.activity.public,
+            "proven": each.activity.is_attested,
         }
         for each in several
     ]
@@ -338,6 +339,16 @@ async def blank(conn: AsyncConnection, uri: str) -> None:
     await conn.execute(sa.update(activities).where(activities.c.uri == uri).values(body=""))
 
 
+async def was_proven(conn: AsyncConnection, object_uri: str) -> bool:
+    """Whether something said of the object carried a proof, also if its text is gone since."""
+    found = await conn.scalar(
+        sa.select(activities.c.uri)
+        .where(activities.c.object_uri == object_uri, activities.c.proven)
+        .limit(1)
+    )
+    return found is not None
+
+
 async def sent_as(conn: AsyncConnection, actor: Actor, kind: str, object_uri: str) -> str | None:
     """The id under which `actor` said `kind` of the object, for its Undo (WIRE-G13).
 
@@ -453,6 +464,7 @@ _KEPT = Rows(
     thread_id=sa.BigInteger,
     body=sa.Text,
     public=sa.Boolean,
+    proven=sa.Boolean,
 )
 _KEEP = (
     insert(activities)

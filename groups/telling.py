@@ -71,7 +71,7 @@ async def _by_author(
         audience=group.actor.uri,
         published=when,
     )
-    if group.proves and not here.signed_fetch:
+    if _proves(here, group):
         document = await attested(conn, here, source.author, document)
     await _publish(conn, here, group, post, source, document, also=also)
     if group.settings is not None:
@@ -117,6 +117,11 @@ def _readers(group: Group, post: Post) -> list[str]:
     return [PUBLIC] if post.by_group else [PUBLIC, group.actor.uri]
 
 
+def _proves(here: Here, group: Group) -> bool:
+    """Whether posts of ours carry proofs there: not where only servers that sign may read."""
+    return group.proves and not here.signed_fetch
+
+
 def _copies(group: Group, source: NoteSource) -> list[str]:
     """Whom an activity about a post of ours names in `cc`."""
     return [uri for uri in (group.actor.followers_uri, *source.addressed) if uri]
@@ -153,8 +158,7 @@ class Passed:
             return False
         if self.inner.kind == "Create" and self.post.is_root:
             return False
-        carries = self.inner.document.keys() & {"proof", "signature"}
-        return bool(carries) and self.inner.kind in ("Create", "Update", "Delete")
+        return self.inner.is_attested and self.inner.kind in ("Create", "Update", "Delete")
 
 
 async def carried(
@@ -234,6 +238,9 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
     await outbox.forget(conn, post.uri)
     if not group.federates:
         return
+    proves = _proves(here, group) or (
+        group.settings is not None and await outbox.was_proven(conn, post.uri)
+    )  # whoever was told with a proof believes nothing less
     source = await note_source(conn, here, post)
     document = documents.activity(
         here.new_activity_uri(),
@@ -244,7 +251,7 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
         cc=_copies(group, source),
         audience=group.actor.uri,
     )
-    if group.proves and not here.signed_fetch:
+    if proves:
         document = await attested(conn, here, source.author, document)
     await _publish(conn, here, group, post, source, document)
     if group.settings is not None:

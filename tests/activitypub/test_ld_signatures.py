@@ -46,7 +46,7 @@ def keys(key_pairs: list[KeyPair]) -> KeyPair:
 
 @pytest.fixture(scope="module")
 def signed(keys: KeyPair) -> dict[str, Any]:
-    proven = proofs.add(_activity(), keys.ed25519, documents.ed25519_key_id(KAY), WHEN)
+    proven = proofs.add(_activity(), keys.ed25519, f"{KAY}#ed25519-key", WHEN)
     return ld_signatures.add(proven, keys.rsa, f"{KAY}#main-key", WHEN)
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from groups import desk
+from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from kernel.schema.groups import Posts
 from moderation import domains
@@ -78,6 +79,33 @@ async def test_wire_T9_G21_mastodon_shows_boosts_of_threads_and_answers_without_
     assert reader.boosts == {}
     assert reader.dropped == []
     assert {"Announce", "Create", "Update", "Delete", "Undo"} == set(_kinds(reader))
+
+
+async def test_wire_G23_a_proven_post_can_be_taken_back_after_its_group_stopped_proving(
+    alder: Node, ana: Speaker, proving: Group, reader: Mastodon
+) -> None:
+    root = await alder.start(ana, proving.actor.uri, "A title", "Some words.")
+    reply = await alder.reply(ana, root.uri, "An answer.")
+    await settle(alder)
+    async with alder.engine.begin() as conn:
+        await group_store.update(
+            conn,
+            alder.here,
+            proving,
+            name="Proving",
+            about="",
+            settings=GroupSettings(posts=Posts.ANYONE),
+        )
+    alder.clock.forward(minutes=2)
+    await alder.edit(ana, reply.uri, "", "Other words.")
+    later = await alder.reply(ana, root.uri, "Without a proof.")
+    await settle(alder)
+    assert "An answer." in reader.statuses[reply.uri]["content"]  # edits carry no proof any more
+    for post in (reply, later):
+        await alder.delete(ana, post.uri)
+    await settle(alder)
+    assert reader.statuses == {}
+    assert len(reader.got("Delete")) == 1
 
 
 async def test_wire_T9_G24_G26_what_the_desk_does_reaches_mastodon_as_the_end_of_a_boost_only(

@@ -1,4 +1,7 @@
-"""A group may let what its people say carry proof of who said it; none does until it is asked."""
+"""A group may let what its people say carry proof of who said it; none does until it is asked.
+
+A kept activity remembers that it carried one: what was proven can be taken back with a proof.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "groups", sa.Column("proofs", sa.Boolean(), nullable=False, server_default=sa.false())
-    )
+    for table, column in (("groups", "proofs"), ("activities", "proven")):
+        op.add_column(
+            table, sa.Column(column, sa.Boolean(), nullable=False, server_default=sa.false())
+        )
