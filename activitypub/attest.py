@@ -13,7 +13,7 @@ from activitypub import actors as actor_store
 from activitypub import documents, ld_signatures, proofs
 from activitypub.actors import Actor
 from activitypub.jsonld import MAX_SECONDS
-from activitypub.keys import KeyPair
+from activitypub.keys import KeyPair, ed25519_id
 from activitypub.vocab import Document
 from kernel.clock import to_minute
 from kernel.errors import Malformed
@@ -43,7 +43,7 @@ async def attested(
 
 def _proven(activity: Document, author: Actor, keys: KeyPair, when: datetime) -> Document:
     """Proofs of what is inside first: the outer one covers them (FEP-8b32)."""
-    method = f"{author.uri}#ed25519-key"  # as its document lists it (WIRE-A4)
+    method = author.ed25519_id or ed25519_id(author.uri)  # as its document lists it
     context = {"@context": documents.PROVEN_CONTEXT}
     said = activity["object"]
     if isinstance(said, dict) and said.get("attributedTo") == author.uri:

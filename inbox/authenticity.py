@@ -118,14 +118,19 @@ async def is_proven(remote: Remote, document: Document, author: Actor) -> bool:
         if _fits(proof, author):
             return True
         renewed = await remote.actor(author.uri, max_age=KEY_RETRY)
-        return renewed.ed25519 != author.ed25519 and _fits(proof, renewed)
+        return renewed.fetched_at != author.fetched_at and _fits(proof, renewed)
     except (Problem, Unreachable):
         return False
 
 
 def _fits(proof: Proof, author: Actor) -> bool:
-    """Raises Malformed: the author's key proves nothing."""
-    return author.ed25519 is not None and proof.holds(keys.load_multibase(author.ed25519))
+    """Whether the proof is by the key that the author lists under the name in it.
+
+    Raises Malformed: that key proves nothing.
+    """
+    if author.ed25519 is None or proof.method != author.ed25519_id:
+        return False
+    return proof.holds(keys.load_multibase(author.ed25519))
 
 
 async def confirmed(remote: Remote, activity: Activity, author: Actor) -> tuple[Activity, str]:

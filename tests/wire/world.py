@@ -149,14 +149,7 @@ async def post(
 
 def lists_its_key(peer: Peer, person: Person) -> Person:
     """The person's document shows its Ed25519 key from now on (FEP-521a)."""
-    person.extra["assertionMethod"] = [
-        {
-            "id": f"{person.uri}#ed25519-key",
-            "type": "Multikey",
-            "controller": person.uri,
-            "publicKeyMultibase": person.keys.ed25519_multibase,
-        }
-    ]
+    person.extra["assertionMethod"] = [person.multikey()]
     peer.show(person.document())
     return person
 
