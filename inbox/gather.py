@@ -238,9 +238,7 @@ async def _gather_said(
         await it.person(note.author)
     elif not by_group and activity.embedded is not None:
         note = own_note(activity)
-    elif (
-        by_group and activity.kind == ActivityKind.CREATE and not await it.is_missing(uri)
-    ):
+    elif by_group and activity.kind == ActivityKind.CREATE and not await it.is_missing(uri):
         return Gathered(people=it.people)
     elif by_group and activity.embedded is not None and await it.is_proven(activity):
         note = own_note(activity)

@@ -181,9 +181,7 @@ async def _read(
         return inners, [Gathered()]
     context = _thread_name(outer, group)
     return inners, [
-        await gather(
-            engine, here, remote, inner.activity, group, inner.note, context, inner.author
-        )
+        await gather(engine, here, remote, inner.activity, group, inner.note, context, inner.author)
         for inner in inners
     ]
 

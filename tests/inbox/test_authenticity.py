@@ -10,8 +10,9 @@ from activitypub import actors as actor_store
 from activitypub import webfinger
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
+from activitypub.notes import Note
 from activitypub.state import REMOTE
-from activitypub.vocab import Activity, Note
+from activitypub.vocab import Activity
 from groups import groups as group_store
 from groups.groups import Group
 from inbox import authenticity
