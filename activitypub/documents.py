@@ -19,6 +19,7 @@ from kernel.schema.actors import ActorKind, ActorState
 from kernel.urls import same_origin
 
 SECURITY = "https://w3id.org/security/v1"
+DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
 FEP_1B12 = "https://w3id.org/fep/1b12"
 IMPLEMENTED: list[Json] = [  # FEP-844e; the last two say how we may be written to (WIRE-S32)
     {"name": "FEP-1b12: federated groups", "href": FEP_1B12},
@@ -93,6 +94,14 @@ POST_CONTEXT: list[Json] = [
         "canQuote": _reference("gts:canQuote"),
     },
 ]
+PROVEN_CONTEXT: list[Json] = [
+    *POST_CONTEXT[:2],
+    DATA_INTEGRITY,
+    *POST_CONTEXT[2:],
+    {"RsaSignature2017": "https://w3id.org/security#RsaSignature2017"},
+]
+"""Of what carries proofs: the terms of proofs come before our own (WIRE-B11, WIRE-S40)."""
+
 
 QUOTE_CONTEXT: list[Json] = [AS2, {"QuoteRequest": "https://w3id.org/fep/044f#QuoteRequest"}]
 

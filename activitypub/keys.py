@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
 )
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kernel import base58
 from kernel.errors import Malformed
 
 PublicKey = RSAPublicKey | Ed25519PublicKey
@@ -27,7 +28,6 @@ _MAX_RSA_BITS = 8192  # a verification beyond this costs more than a stranger ma
 _MAX_PEM = 8 * 1024
 _ED25519_BYTES = 32
 _MULTICODEC_ED25519 = b"\xed\x01"
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 # SHA-256 of the SubjectPublicKeyInfo of keys whose private halves are in print (SEC-S28).
 _PUBLISHED = frozenset(
@@ -125,39 +125,19 @@ def ed25519_id(actor_uri: str) -> str:
 
 def multibase(key: Ed25519PublicKey) -> str:
     """The key as a Multikey: `z` and base58btc of its codec and bytes (FEP-521a)."""
-    return "z" + _to_base58(_MULTICODEC_ED25519 + key.public_bytes_raw())
+    return "z" + base58.encode(_MULTICODEC_ED25519 + key.public_bytes_raw())
 
 
 @lru_cache(maxsize=4096)
 def load_multibase(text: str) -> Ed25519PublicKey:
     """Read somebody's `publicKeyMultibase`. Raises Malformed: it holds no Ed25519 key."""
-    data = _from_base58(text[1:]) if text.startswith("z") and len(text) <= 64 else b""
+    data = base58.decode(text[1:]) if text.startswith("z") and len(text) <= 64 else b""
     if len(data) != 2 + _ED25519_BYTES or not data.startswith(_MULTICODEC_ED25519):
         raise Malformed("That is not an Ed25519 key.")
     key = Ed25519PublicKey.from_public_bytes(data[2:])
     if weakness := weakness_of(key):
         raise Malformed(f"That key is not safe to believe: {weakness}.")
     return key
-
-
-def _to_base58(data: bytes) -> str:
-    number, digits = int.from_bytes(data, "big"), ""
-    while number:
-        number, digit = divmod(number, 58)
-        digits = _BASE58[digit] + digits
-    zeros = len(data) - len(data.lstrip(b"\0"))
-    return _BASE58[0] * zeros + digits
-
-
-def _from_base58(text: str) -> bytes:
-    number = 0
-    for letter in text:
-        digit = _BASE58.find(letter)
-        if digit < 0:
-            return b""
-        number = number * 58 + digit
-    zeros = len(text) - len(text.lstrip(_BASE58[0]))
-    return b"\0" * zeros + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 class Pool:

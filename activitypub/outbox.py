@@ -120,6 +120,7 @@ async def keep(conn: AsyncConnection, here: Here, several: Sequence[Kept]) -> No
             "thread_id": each.thread_id,
             "body": each.body,
             "public": each.activity.public,
+            "proven": each.activity.is_attested,
         }
         for each in several
     ]
@@ -137,6 +138,10 @@ class Announcement:
     group's server, which the author's server could not know (WIRE-G41). A `listed` one stands in
     the group's outbox (WIRE-A7), so it is kept even where nobody hears it. `rank` is that of what
     is inside (`precedence`).
+
+    A `bare` one is no Announce at all: the activity `inner` itself, which is kept already and
+    carries its author's proof, forwarded under the group's signature to followers' servers that
+    believe it so, and not to `but_host`, where it came from.
     """
 
     group: Actor
@@ -148,6 +153,8 @@ class Announcement:
     body: str = ""
     listed: bool = False
     rank: Rank = Rank.IN_ORDER
+    bare: bool = False
+    but_host: str = ""
 
     def kept(self, here: Here) -> Kept:
         """A new Announce, its inner activity byte for byte as it came (WIRE-G10)."""
@@ -184,6 +191,7 @@ async def announce(
             "group_uri": each.group.uri,
             "inner_uri": each.inner,
             "wrapped": each.wrapped,
+            "bare": each.bare,
             "listed": each.listed,
             "first": each.rank is Rank.FIRST,
             "author_uri": each.author_uri or "",
@@ -194,15 +202,23 @@ async def announce(
         return
     found = await conn.execute(_NEWS, _ITEM.values(items))
     news = {row.number: row.heard for row in found}
-    kept = {number: announcements[number].kept(here) for number in news}
+    kept = {
+        number: announcements[number].kept(here)
+        for number in news
+        if not announcements[number].bare
+    }
     await keep(conn, here, list(kept.values()))
     told = [
         {
             "number": number,
-            "activity_uri": kept[number].activity.id,
+            "activity_uri": kept[number].activity.id
+            if number in kept
+            else announcements[number].inner,
             "signer_id": announcements[number].group.id,
             "lane": _lane(announcements[number].thread_id, announcements[number].group),
             "wrapped": announcements[number].wrapped,
+            "bare": announcements[number].bare,
+            "but_host": announcements[number].but_host,
             "author_uri": announcements[number].author_uri or "",
             "rank": announcements[number].rank,
         }
@@ -335,6 +351,16 @@ async def blank(conn: AsyncConnection, uri: str) -> None:
     await conn.execute(sa.update(activities).where(activities.c.uri == uri).values(body=""))
 
 
+async def was_proven(conn: AsyncConnection, object_uri: str) -> bool:
+    """Whether something said of the object carried a proof, also if its text is gone since."""
+    found = await conn.scalar(
+        sa.select(activities.c.uri)
+        .where(activities.c.object_uri == object_uri, activities.c.proven)
+        .limit(1)
+    )
+    return found is not None
+
+
 async def sent_as(conn: AsyncConnection, actor: Actor, kind: str, object_uri: str) -> str | None:
     """The id under which `actor` said `kind` of the object, for its Undo (WIRE-G13).
 
@@ -396,6 +422,31 @@ def misreads_wrapped() -> sa.ColumnElement[bool]:
     return actors.c.host.in_(sa.select(peers.c.host).where(peers.c.wrapped.is_(False)))
 
 
+_MASTODON_LIKE = ("mastodon", "hometown", "fedibird")  # as their NodeInfo names them
+
+
+def takes_forwards() -> sa.ColumnElement[bool]:
+    """SQL: `actors` on servers that believe an author's proof in what a group forwards.
+
+    Of those that read no wrapped Announces, that is Mastodon and its kin (WIRE-G21).
+    """
+    software = sa.or_(
+        *(peers.c.software == sa.literal_column(f"'{name}'", sa.Text) for name in _MASTODON_LIKE)
+    )
+    return actors.c.host.in_(
+        sa.select(peers.c.host).where(software, peers.c.wrapped.is_not(sa.true()))
+    )
+
+
+def _hears(form: sa.FromClause) -> sa.ColumnElement[bool]:
+    """SQL: `actors` are told what is `wrapped`, `bare` or neither, as `form` says."""
+    return sa.or_(
+        sa.and_(~form.c.wrapped, ~form.c.bare),
+        sa.and_(form.c.wrapped, reads_wrapped()),
+        sa.and_(form.c.bare, takes_forwards()),
+    )
+
+
 _INBOX = sa.func.coalesce(actors.c.shared_inbox, actors.c.inbox)
 
 
@@ -439,6 +490,7 @@ _KEPT = Rows(
     thread_id=sa.BigInteger,
     body=sa.Text,
     public=sa.Boolean,
+    proven=sa.Boolean,
 )
 _KEEP = (
     insert(activities)
@@ -453,6 +505,7 @@ _ITEM = Rows(
     group_uri=sa.Text,
     inner_uri=sa.Text,
     wrapped=sa.Boolean,
+    bare=sa.Boolean,
     listed=sa.Boolean,
     first=sa.Boolean,
     author_uri=sa.Text,
@@ -476,17 +529,18 @@ def _news() -> sa.Select[tuple[int, bool]]:
     Followers are looked through once for each group, and an author's server is looked up once,
     however many items there are of them.
     """
-    group = sa.select(_ITEM.c.group_id, _ITEM.c.wrapped, _ITEM.c.first).distinct().cte("of_group")
+    group = (
+        sa.select(_ITEM.c.group_id, _ITEM.c.wrapped, _ITEM.c.bare, _ITEM.c.first)
+        .distinct()
+        .cte("of_group")
+    )
     audience = sa.select(
         group.c.group_id,
         group.c.wrapped,
+        group.c.bare,
         group.c.first,
         sa.exists()
-        .where(
-            _follows(group.c.group_id),
-            _may_hear(actors, group.c.first),
-            sa.or_(~group.c.wrapped, reads_wrapped()),
-        )
+        .where(_follows(group.c.group_id), _may_hear(actors, group.c.first), _hears(group))
         .label("heard"),
     ).cte("audience")
     author = (
@@ -524,6 +578,7 @@ def _news() -> sa.Select[tuple[int, bool]]:
             sa.and_(
                 audience.c.group_id == _ITEM.c.group_id,
                 audience.c.wrapped == _ITEM.c.wrapped,
+                audience.c.bare == _ITEM.c.bare,
                 audience.c.first == _ITEM.c.first,
             ),
         )
@@ -535,7 +590,7 @@ def _news() -> sa.Select[tuple[int, bool]]:
                 listener.c.first == _ITEM.c.first,
             ),
         )
-        .where(sa.or_(_ITEM.c.listed, heard), ~announced)
+        .where(sa.or_(_ITEM.c.listed, heard), sa.or_(_ITEM.c.bare, ~announced))
         .order_by(_ITEM.c.number)
     )
 
@@ -549,8 +604,10 @@ _TOLD = Rows(
     signer_id=sa.Uuid,
     lane=sa.Text,
     wrapped=sa.Boolean,
+    bare=sa.Boolean,
     author_uri=sa.Text,
     rank=sa.SmallInteger,
+    but_host=sa.Text,
 )
 
 
@@ -567,7 +624,8 @@ def _tell() -> sa.Executable:
     followers = sa.select(*columns).where(
         _follows(_TOLD.c.signer_id),
         _may_hear(actors, _TOLD.c.rank == number(Rank.FIRST)),
-        sa.or_(~_TOLD.c.wrapped, reads_wrapped()),
+        _hears(_TOLD.table),
+        actors.c.host != _TOLD.c.but_host,
     )
     authors = sa.select(*columns).where(
         actors.c.uri == _TOLD.c.author_uri,

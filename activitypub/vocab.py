@@ -157,6 +157,11 @@ class Activity:
     def public(self) -> bool:
         return PUBLIC in self.recipients
 
+    @property
+    def is_attested(self) -> bool:
+        """Whether something is on it by which others may check who said it; here it is not."""
+        return bool(self.document.keys() & {"proof", "signature"})
+
 
 def recipients_of(document: Document) -> tuple[str, ...]:
     """Everyone in `to`, `cc` and `audience` (WIRE-Q1)."""

@@ -44,6 +44,7 @@ class GroupSettings:
     notes_required: bool = False
     slow_minutes: int = 0
     languages: tuple[str, ...] = ("en",)
+    proofs: bool = False
 
     @property
     def federates(self) -> bool:
@@ -95,6 +96,14 @@ class Group:
     def federates(self) -> bool:
         return self.settings is None or self.settings.federates
 
+    @property
+    def proves(self) -> bool:
+        """Whether what our people say in it carries proof of who said it (WIRE-S26).
+
+        Never where not everyone may read, whatever was ticked.
+        """
+        return self.settings is not None and self.settings.proofs and self.settings.federates
+
     @classmethod
     def of(cls, row: AnyRow) -> Self:
         settings = None
@@ -109,6 +118,7 @@ class Group:
                 notes_required=row.notes_required,
                 slow_minutes=row.slow_minutes,
                 languages=tuple(row.languages),
+                proofs=row.proofs,
             )
         return cls(
             actor=Actor.of(row),

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import documents, jsontext, outbox, precedence
 from activitypub.actors import Actor
+from activitypub.attest import attested
 from activitypub.documents import NoteSource
 from activitypub.jsontext import Json
 from activitypub.outbox import Announcement, Kept
@@ -70,6 +71,8 @@ async def _by_author(
         audience=group.actor.uri,
         published=when,
     )
+    if _proves(here, group):
+        document = await attested(conn, here, source.author, document)
     await _publish(conn, here, group, post, source, document, also=also)
     if group.settings is not None:
         await carried(conn, here, group, post, document, jsontext.dump(document).decode())
@@ -114,6 +117,11 @@ def _readers(group: Group, post: Post) -> list[str]:
     return [PUBLIC] if post.by_group else [PUBLIC, group.actor.uri]
 
 
+def _proves(here: Here, group: Group) -> bool:
+    """Whether posts of ours carry proofs there: not where only servers that sign may read."""
+    return group.proves and not here.signed_fetch
+
+
 def _copies(group: Group, source: NoteSource) -> list[str]:
     """Whom an activity about a post of ours names in `cc`."""
     return [uri for uri in (group.actor.followers_uri, *source.addressed) if uri]
@@ -130,6 +138,7 @@ class Passed:
     """An activity that a group of ours passes on verbatim, `body` its exact text.
 
     It is about a `post`, or about a `person` (an actor's URI), whose own server hears it as well.
+    What was `forwarded` to us is not forwarded by us (WIRE 4.9, rule 6).
     """
 
     group: Group
@@ -137,6 +146,19 @@ class Passed:
     inner: Activity
     body: str
     person: str | None = None
+    forwarded: bool = False
+
+    @property
+    def proves_itself(self) -> bool:
+        """Whether its author's proof is on it, and so others may believe it from the group.
+
+        A new thread needs none: everybody hears of that by the plain Announce (WIRE-G20).
+        """
+        if self.post is None or self.inner.actor != self.post.author_uri or not self.inner.public:
+            return False
+        if self.inner.kind == "Create" and self.post.is_root:
+            return False
+        return self.inner.is_attested and self.inner.kind in ("Create", "Update", "Delete")
 
 
 async def carried(
@@ -148,10 +170,17 @@ async def carried(
     body: str,
     *,
     person: str | None = None,
+    forwarded: bool = False,
 ) -> None:
     """A group of ours passes an activity on (WIRE-G10 to WIRE-G13); see `Passed`."""
-    activity = Activity.parse(inner)
-    passed = Passed(group=group, post=post, inner=activity, body=body, person=person)
+    passed = Passed(
+        group=group,
+        post=post,
+        inner=Activity.parse(inner),
+        body=body,
+        person=person,
+        forwarded=forwarded,
+    )
     await pass_on(conn, here, [passed])
 
 
@@ -159,7 +188,7 @@ async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) 
     """Groups of ours pass activities on, in this order (WIRE-G10 to WIRE-G13).
 
     A thread's root goes to everyone once as a plain Announce; the activity itself, wrapped, to
-    servers that read FEP-1b12.
+    servers that read FEP-1b12, and as it is to those that believe the proof on it (WIRE-G21).
     """
     federating = [each for each in several if each.group.federates]
     await outbox.keep(
@@ -194,6 +223,15 @@ def _announcements(passed: Passed) -> Iterator[Announcement]:
         listed=post is not None and post.is_root,
         rank=precedence.rank_of(passed.inner),
     )
+    if post is not None and passed.proves_itself and not passed.forwarded:
+        yield Announcement(
+            group=passed.group.actor,
+            inner=passed.inner.id,
+            wrapped=False,
+            bare=True,
+            thread_id=post.thread_id,
+            but_host=post.author_host,
+        )
 
 
 async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
@@ -201,6 +239,9 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
     await outbox.forget(conn, post.uri)
     if not group.federates:
         return
+    proves = _proves(here, group) or (
+        group.settings is not None and await outbox.was_proven(conn, post.uri)
+    )  # whoever was told with a proof believes nothing less
     source = await note_source(conn, here, post)
     document = documents.activity(
         here.new_activity_uri(),
@@ -211,18 +252,27 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
         cc=_copies(group, source),
         audience=group.actor.uri,
     )
+    if proves:
+        document = await attested(conn, here, source.author, document)
     await _publish(conn, here, group, post, source, document)
     if group.settings is not None:
         await retracted(conn, here, group, post, document, jsontext.dump(document).decode())
 
 
 async def retracted(
-    conn: AsyncConnection, here: Here, group: Group, post: Post, inner: Document, body: str
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post,
+    inner: Document,
+    body: str,
+    *,
+    forwarded: bool = False,
 ) -> None:
     """A group of ours passes a Delete on and undoes its boost of a root (WIRE-G23, WIRE-G24)."""
     if not group.federates:
         return
-    await carried(conn, here, group, post, inner, body)
+    await carried(conn, here, group, post, inner, body, forwarded=forwarded)
     if post.is_root:
         await _undo_boost(conn, here, group, post)
 

@@ -21,7 +21,8 @@ class Gathered:
     """What was read for one activity before its transaction, each from its own server.
 
     `notes` are the post in question and, before it, ancestors that were missing: oldest first.
-    `people` are the actors named, by URI. `gone` says that the object's server no longer has it.
+    `people` are the actors named, by URI. `gone` says that the object's server no longer has it, or
+    that its author's proof says so.
     """
 
     notes: tuple[Note, ...] = ()
@@ -40,6 +41,7 @@ class Arrival:
     """One activity, its author, and the connection of the transaction it is handled in.
 
     `group` is set where a group of another server passed the activity on; `body` is the exact text.
+    `forwarded`: somebody else than the actor sent it, so it was proven in another way.
     """
 
     conn: AsyncConnection
@@ -48,6 +50,7 @@ class Arrival:
     actor: Actor
     gathered: Gathered
     body: str
+    forwarded: bool = False
     group: Group | None = None
     context: str | None = None
     patient: bool = False  # it came just now: what it depends on may be on its way

@@ -2,8 +2,8 @@
 
 GoToSocial gives a delivery up after four minutes. So whenever no worker was awake for that long,
 and whenever a server comes back that was away for an hour, the groups there that somebody here
-follows are asked for what they told lately: their outbox at once, and the threads that are known one
-by one (`inbox/backfill.py`).
+follows are asked for what they told lately: their outbox at once, and the threads that are known
+one by one (`inbox/backfill.py`).
 """
 
 import logging

@@ -5,7 +5,7 @@ from groups import desk, telling, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.posts import Post
-from inbox import burials
+from inbox import authenticity, burials
 from inbox.arrival import Arrival, NotYet
 from kernel import tombstone_log
 from kernel.errors import NotAllowed
@@ -48,19 +48,20 @@ async def _by_author(arrival: Arrival, post: Post) -> None:
     group = await group_store.get(arrival.conn, post.group_id)
     if arrival.group is None and group.settings is not None and post.shown:
         await telling.retracted(
-            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
+            arrival.conn,
+            arrival.here,
+            group,
+            post,
+            arrival.activity.document,
+            arrival.body,
+            forwarded=arrival.forwarded,
         )
 
 
 async def _by_moderator(arrival: Arrival, post: Post) -> None:
     """A removal counts inside the moderator's own group only (WIRE-G17, WIRE-G35)."""
     group = await group_store.get(arrival.conn, post.group_id)
-    if arrival.group is not None:
-        allowed = group.id == arrival.group.id and arrival.gathered.moderates
-    else:
-        allowed = await group_store.is_moderator(arrival.conn, group.id, [arrival.actor.id])
-    if not allowed:
-        raise NotAllowed("Only its author or the group's moderators can take a post away.")
+    await authenticity.check_moderator(arrival, group)
     if await burials.is_buried(arrival.conn, arrival.activity.id):
         return  # its Undo came first
     await desk.remove(

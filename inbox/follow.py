@@ -3,7 +3,7 @@
 from activitypub import actors as actor_store
 from activitypub import remote
 from activitypub.actors import Actor
-from activitypub.vocab import Activity, ActivityKind
+from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
 from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound
@@ -70,7 +70,8 @@ async def _pair(arrival: Arrival) -> tuple[Actor, Actor]:
     pair = await _stored_pair(arrival, arrival.activity.object_uri)
     if pair is None and arrival.activity.embedded is not None:
         inner = arrival.activity.embedded
-        if inner.get("type") == ActivityKind.FOLLOW:
+        asked = id_of(inner.get("object")) == arrival.actor.uri  # SEC-S22
+        if asked and inner.get("type") == ActivityKind.FOLLOW:
             follower = await actor_store.by_uri(arrival.conn, str(inner.get("actor")))
             if follower is not None:
                 pair = follower, arrival.actor

@@ -7,18 +7,19 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub import nodeinfo
+from activitypub import nodeinfo, proofs
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.notes import Note
 from activitypub.remote import Remote
-from activitypub.vocab import Activity, ActivityKind, kind_of, uris_of
+from activitypub.vocab import Activity, ActivityKind, id_of, kind_of, uris_of
 from groups import posts as post_store
 from groups import threads
 from groups.groups import Group
+from inbox import authenticity
 from inbox.arrival import Gathered
+from inbox.authenticity import own_note
 from inbox.listing import Lister
-from inbox.said import own_note
 from kernel.errors import Gone, NotAllowed, NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
@@ -81,6 +82,22 @@ class Gatherer:
         note = await self.remote.note(uri)
         await self.person(note.author)
         return note
+
+    async def is_proven(self, activity: Activity, *, whole: bool = False) -> bool:
+        """Whether its author's own proof is on it, the first rung of the ladder (WIRE-G14).
+
+        That is on the activity, or unless the `whole` is asked for, on the post inside: then what
+        is said is proven, and not to whom the activity was sent.
+        """
+        parts = [(activity.document, "actor")]
+        if activity.embedded is not None and not whole and activity.kind != ActivityKind.DELETE:
+            parts.append((activity.embedded, "attributedTo"))
+        for document, owner in parts:
+            if proofs.carries_one(document) and id_of(document.get(owner)) == activity.actor:
+                author = await self.person(activity.actor)
+                if await authenticity.is_proven(self.remote, document, author):
+                    return True
+        return False
 
     async def is_known(self, uri: str) -> bool:
         async with self.engine.connect() as conn:
@@ -161,15 +178,19 @@ async def gather(
     group: Group | None,
     note: Note | None = None,
     context: str | None = None,
+    author: Actor | None = None,
 ) -> Gathered:
     """Everything the handler of `activity` needs from other servers.
 
-    With a `group` the activity came inside its Announce: nothing in it is believed, and posts are
-    read from their own server (WIRE-G14, WIRE-G17; SEC-S26), unless `note` was read there already.
-    `context` is what the group calls the thread.
+    With a `group` the activity came inside its Announce: nothing in it is believed that its author
+    did not prove, and posts are read from their own server (WIRE-G14, WIRE-G17; SEC-S26), unless
+    `note` was read there already. `context` is what the group calls the thread. The `author` of
+    what somebody else forwarded is known already.
     Raises Problem, Unreachable: it could not be had.
     """
     it = Gatherer(engine, here, remote)
+    if author is not None:
+        it.people[author.uri] = author
     kind = activity.kind
     if group is None and kind in (ActivityKind.FOLLOW, ActivityKind.CREATE):
         await nodeinfo.learn(engine, here, remote, host_of(activity.actor))
@@ -182,7 +203,9 @@ async def gather(
         await it.person(activity.object)
     if group is None:
         return Gathered(people=it.people)
-    gone = kind == ActivityKind.DELETE and await _is_gone(it, activity)
+    gone = kind == ActivityKind.DELETE and (
+        await it.is_proven(activity) or await authenticity.is_gone(remote, activity)
+    )
     moderates = _decides(activity) and await it.moderates(activity.actor, group)
     return Gathered(people=it.people, gone=gone, moderates=moderates)
 
@@ -215,12 +238,13 @@ async def _gather_said(
         await it.person(note.author)
     elif not by_group and activity.embedded is not None:
         note = own_note(activity)
-    elif not by_group or activity.kind == ActivityKind.UPDATE or await it.is_missing(uri):
-        note = await it.note(uri)
-        if note.author != activity.actor:
-            raise NotAllowed("Only its author can send a post.")
-    if note is None:
+    elif by_group and activity.kind == ActivityKind.CREATE and not await it.is_missing(uri):
         return Gathered(people=it.people)
+    elif by_group and activity.embedded is not None and await it.is_proven(activity):
+        note = own_note(activity)
+    else:
+        note = await it.note(uri)
+        authenticity.check_author(activity.actor, note.author)
     if by_group:
         chain = await it.chain(note)
         return Gathered(
@@ -252,11 +276,3 @@ async def _renewed(it: Gatherer, uri: str) -> Actor:
     if it.here.is_local(uri):
         raise NotAllowed("That actor lives here.")
     return await it.remote.actor(uri, max_age=_AT_ONCE)
-
-
-async def _is_gone(it: Gatherer, activity: Activity) -> bool:
-    """Whether what somebody of its own server deletes is no longer shown there (WIRE-G17)."""
-    uri = activity.object_uri
-    if it.here.is_local(uri) or not same_origin(activity.actor, uri):
-        return False
-    return await it.remote.is_gone(uri)

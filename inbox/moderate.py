@@ -9,6 +9,7 @@ from groups.groups import Group
 from groups.posts import Post
 from inbox import burials
 from inbox.arrival import Arrival, NotYet
+from inbox.authenticity import check_moderator
 from kernel.errors import NotAllowed, NotFound
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
@@ -41,19 +42,6 @@ async def act(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
         raise NotFound
 
 
-async def _authorised(arrival: Arrival, group: Group) -> None:
-    """The group's own listed actors, nothing by host alone (WIRE-G35).
-
-    A group elsewhere answers for its own server's decisions about itself (WIRE 4.9, rule 2).
-    """
-    if arrival.group is not None:
-        if arrival.group.id == group.id and arrival.gathered.moderates:
-            return
-    elif await group_store.is_moderator(arrival.conn, group.id, [arrival.actor.id]):
-        return
-    raise NotAllowed("Only the group's moderators can do that.")
-
-
 async def _lock(arrival: Arrival, uri: str, *, undo: bool) -> None:
     post = await post_store.by_uri(arrival.conn, uri)
     if post is None and arrival.patient:
@@ -61,7 +49,7 @@ async def _lock(arrival: Arrival, uri: str, *, undo: bool) -> None:
     if post is None or not post.is_root:
         raise NotFound
     group = await group_store.get(arrival.conn, post.group_id)
-    await _authorised(arrival, group)
+    await check_moderator(arrival, group)
     if undo:
         await desk.unlock(arrival.conn, arrival.here, group, arrival.actor, post)
     else:
@@ -86,7 +74,7 @@ async def _list(arrival: Arrival, decision: Activity) -> None:
     if post is None:
         raise NotYet if arrival.patient else NotFound
     group = await group_store.get(arrival.conn, post.group_id)
-    await _authorised(arrival, group)
+    await check_moderator(arrival, group)
     if decision.target is not None and decision.target == group.actor.featured_uri:
         await _feature(arrival, group, post, decision)
     elif decision.kind == ActivityKind.REMOVE and _is_of(group, decision.target):
@@ -118,7 +106,7 @@ async def _moderator(arrival: Arrival, group: Group, decision: Activity) -> None
     They put nobody out: who founded the group does (SEC-S23). Nobody who lives here is named on
     the wire (WIRE-T15). The list of a group elsewhere is read whenever it is needed.
     """
-    await _authorised(arrival, group)
+    await check_moderator(arrival, group)
     if group.settings is None:
         return
     uri = decision.object_uri
@@ -156,7 +144,7 @@ async def _restore(arrival: Arrival, uri: str) -> None:
     if post is None:
         raise NotFound
     group = await group_store.get(arrival.conn, post.group_id)
-    await _authorised(arrival, group)
+    await check_moderator(arrival, group)
     if post.state in (PostState.SHOWN, PostState.HELD):
         return  # the removal may still come, and is void then
     await desk.restore(arrival.conn, arrival.here, group, arrival.actor, post)
@@ -196,7 +184,7 @@ async def _block(arrival: Arrival, decision: Activity, *, undo: bool) -> None:
     if found is None or found.kind is not ActorKind.GROUP:
         raise NotFound
     group = await group_store.get(arrival.conn, found.id)
-    await _authorised(arrival, group)
+    await check_moderator(arrival, group)
     person = await actor_store.by_uri(arrival.conn, uri)
     if person is None and undo:
         return  # nobody was banned; should the ban come later, it is void

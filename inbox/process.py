@@ -17,16 +17,16 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
 from groups.groups import Group
-from inbox import claim, delete, follow, moderate, move, quote, react, said, undo
+from inbox import authenticity, claim, delete, follow, moderate, move, quote, react, said, undo
 from inbox.arrival import Arrival, Gathered, Handler, NotYet
 from inbox.claim import Floor, Lost, Row
-from inbox.gather import gather
+from inbox.gather import Gatherer, gather
 from inbox.unwrap import Inner, unwrap
 from kernel.db import describe, is_away
-from kernel.errors import NotFound, Problem, TooMany
+from kernel.errors import NotAllowed, NotFound, Problem, TooMany
 from kernel.faults import Point, reached
 from kernel.here import Here
-from kernel.schema.actors import ActorKind, FollowState
+from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import actors, follows
 from kernel.urls import same_origin
@@ -124,11 +124,11 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
         raise NotFound
     try:
         async with asyncio.timeout(READING):
-            inners, gathered = await _read(engine, here, remote, outer, group)
+            inners, gathered = await _read(engine, here, remote, outer, signer, group)
     except TimeoutError as error:  # many slow answers, none of them too slow (SEC-R10)
         raise Unreachable("too slow") from error
     async with engine.begin() as conn:
-        if group is not None and isinstance(outer.document.get("object"), dict | list):
+        if group is not None and _is_wrapped(outer):
             await remotes.speaks_wrapped(conn, signer.host)
         for inner, found in zip(inners, gathered, strict=True):
             arrival = Arrival(
@@ -137,7 +137,8 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
                 activity=inner.activity,
                 actor=found.people.get(inner.activity.actor, signer),
                 gathered=found,
-                body=row.body.decode(),
+                body=row.body.decode() if inner.body is None else inner.body,
+                forwarded=signer.uri != outer.actor,
                 group=group,
                 context=_thread_name(outer, group),
                 patient=row.attempts <= PATIENCE and len(inners) == 1,
@@ -155,7 +156,7 @@ async def pass_in(
 
     Raises Problem, Unreachable: it has no effect, or not now.
     """
-    inners, gathered = await _read(engine, here, remote, outer, group)
+    inners, gathered = await _read(engine, here, remote, outer, group.actor, group)
     async with engine.begin() as conn:
         for inner, found in zip(inners, gathered, strict=True):
             arrival = Arrival(
@@ -164,7 +165,7 @@ async def pass_in(
                 activity=inner.activity,
                 actor=found.people.get(inner.activity.actor, group.actor),
                 gathered=found,
-                body=body,
+                body=body if inner.body is None else inner.body,
                 group=group,
                 context=_thread_name(outer, group),
                 last=True,
@@ -172,11 +173,25 @@ async def pass_in(
             await _handle(arrival, alone=len(inners) == 1)
 
 
+def _is_wrapped(outer: Activity) -> bool:
+    return outer.kind == ActivityKind.ANNOUNCE and isinstance(
+        outer.document.get("object"), dict | list
+    )
+
+
 async def _read(
-    engine: AsyncEngine, here: Here, remote: Remote, outer: Activity, group: Group | None
+    engine: AsyncEngine,
+    here: Here,
+    remote: Remote,
+    outer: Activity,
+    signer: Actor,
+    group: Group | None,
 ) -> tuple[Sequence[Inner], Sequence[Gathered]]:
     """What is inside, and what each of it needs from elsewhere. Raises NotFound: nothing is."""
-    if group is None:
+    forwarded = outer.actor != signer.uri
+    if forwarded and group is None:
+        inners = [await _forwarded(Gatherer(engine, here, remote), outer)]
+    elif forwarded or group is None:
         inners = [Inner(activity=outer)]
     else:
         inners = [
@@ -190,9 +205,20 @@ async def _read(
         return inners, [Gathered()]
     context = _thread_name(outer, group)
     return inners, [
-        await gather(engine, here, remote, inner.activity, group, inner.note, context)
+        await gather(engine, here, remote, inner.activity, group, inner.note, context, inner.author)
         for inner in inners
     ]
+
+
+async def _forwarded(it: Gatherer, outer: Activity) -> Inner:
+    """What somebody passed on as it was, as far as its author answers for it (WIRE 4.9, rule 6)."""
+    author = await it.person(outer.actor)
+    if author.state is ActorState.SUSPENDED:
+        raise NotAllowed("This node does not listen to that actor.")
+    if await it.is_proven(outer, whole=True):
+        return Inner(activity=outer, author=author)
+    activity, body = await authenticity.confirmed(it.remote, outer, author)
+    return Inner(activity=activity, author=author, body=body)
 
 
 async def _handle(arrival: Arrival, *, alone: bool) -> None:
@@ -219,7 +245,12 @@ async def _one_at_a_time(conn: AsyncConnection, uri: str | None) -> None:
 def _thread_name(outer: Activity, group: Group | None) -> str | None:
     """The name that a group gives the thread, on its own server (WIRE-G41)."""
     context = id_of(outer.document.get("context"))
-    if group is None or context is None or not same_origin(context, group.actor.uri):
+    if (
+        group is None
+        or outer.kind != ActivityKind.ANNOUNCE
+        or context is None
+        or not same_origin(context, group.actor.uri)
+    ):
         return None
     return context
 
@@ -227,11 +258,14 @@ def _thread_name(outer: Activity, group: Group | None) -> str | None:
 async def _passing_group(
     conn: AsyncConnection, outer: Activity, signer: Actor, *, patient: bool
 ) -> Group | None:
-    """The followed group whose Announce it is; other Announces are boosts (WIRE-G14, WIRE-G18).
+    """The followed group whose Announce it is, or which forwards it as it is.
+
+    Announces of others are boosts (WIRE-G14, WIRE-G18).
 
     Raises NotYet: we asked to follow it, and its Accept may be on its way (WIRE-Q3).
     """
-    if outer.kind != ActivityKind.ANNOUNCE or signer.kind is not ActorKind.GROUP:
+    own = outer.actor == signer.uri and outer.kind != ActivityKind.ANNOUNCE
+    if own or signer.kind is not ActorKind.GROUP:
         return None
     local = actors.alias("local_follower")
     states = await conn.scalars(

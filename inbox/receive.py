@@ -6,18 +6,20 @@ Nothing is fetched here but the key, at most once and for at most four seconds.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from activitypub import actors as actor_store
 from activitypub import jsontext, signatures
 from activitypub.actors import Actor
 from activitypub.claims import Claim
 from activitypub.client import Unreachable
 from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
+from inbox import authenticity
 from inbox.intake import Intake, Row, Stale
 from kernel.errors import Busy, Gone, Malformed, NotAllowed, Unproven
 from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.schema.actors import ActorState
-from kernel.urls import host_of, origin_of, same_origin
+from kernel.urls import host_of, same_origin
 from moderation import domains
 
 
@@ -34,6 +36,9 @@ class Request:
 async def receive(intake: Intake, here: Here, remote: Remote, request: Request) -> None:
     """Returns once the activity is on disk, or was there already.
 
+    What is signed by somebody else than its actor is kept only from who may forward it, and proven
+    later; a stranger's key is not even looked up for it (WIRE 4.9, SEC-S1).
+
     Raises Unproven (401): nobody we can name signed exactly this. Raises NotAllowed (403): the
     signer's domain is blocked. Raises Malformed (400). Raises Busy (503): the key's server is away.
     """
@@ -49,11 +54,13 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
     activity = Activity.parse(document)
     reached(Point.AFTER_PARSE)
     if not same_origin(claim.key_id, activity.actor):
-        raise Unproven("The key is not on the actor's server.")
+        await _check_forwarder(intake, claim.key_id, activity)
     if here.is_local(activity.actor):
         raise Unproven("Actors of this node do not write to it.")
     if remembered is not None:
-        if await _kept_at_once(intake, here, remote, remembered, claim, activity, request):
+        if remembered.uri == activity.actor and await _kept_at_once(
+            intake, here, remote, remembered, claim, activity, request
+        ):
             if claim.is_rfc9421:
                 await remote.reads_rfc9421(remembered.host)
             return
@@ -68,9 +75,12 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
         raise Busy("Your key's server did not answer. Try again later.", retry_after=60) from error
     if signer.state is ActorState.SUSPENDED:
         raise NotAllowed("This node does not listen to that actor.")
+    forwarded = signer.uri != activity.actor
+    if forwarded:
+        await _check_forwarder(intake, claim.key_id, activity)
     again = activity.kind == ActivityKind.FOLLOW and not remote.replays.seen(claim, here.now())
     try:
-        await _keep(intake, here, signer, activity, request.body, again=again)
+        await _keep(intake, here, signer, activity, request.body, again=again, forwarded=forwarded)
     except Stale as error:
         raise Busy("The key has just changed. Try again.", retry_after=1) from error
     remote.remember_owner(signer)
@@ -99,6 +109,16 @@ async def _kept_at_once(
     return True
 
 
+async def _check_forwarder(intake: Intake, key_id: str, activity: Activity) -> None:
+    """Raises Unproven: nobody known by that key may pass on what this actor says (WIRE 4.9)."""
+    if authenticity.can_be_forwarded(activity):
+        async with intake.engine.connect() as conn:
+            signer = await actor_store.by_key_id(conn, key_id)
+            if signer is not None and await authenticity.may_forward(conn, signer, activity):
+                return
+    raise Unproven("That key is not the actor's.")
+
+
 async def _refuse_blocked(intake: Intake, host: str) -> None:
     async with intake.engine.connect() as conn:
         if await domains.is_blocked(conn, host):
@@ -113,17 +133,16 @@ async def _keep(
     body: bytes,
     *,
     again: bool = False,
+    forwarded: bool = False,
 ) -> None:
-    if signer.uri != activity.actor:
-        raise Unproven("That key is not the actor's.")
-    if origin_of(activity.id) != origin_of(signer.uri):
-        raise Malformed("Its id is not on its actor's server.")
+    if not forwarded:
+        authenticity.check_signer(activity, signer)
     row = Row(
         activity_uri=activity.id,
         signer=signer,
         body=body,
         at=here.now(),
-        plain=_is_plain(here, activity),
+        plain=not forwarded and _is_plain(here, activity),
         again=again,
     )
     await intake.keep(row)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from groups.parts import NO_PARTS
 from groups.posts import Post
 from groups.telling import Passed
 from groups.writing import New, Words, insert
-from inbox import burials, refreshes, wording
+from inbox import authenticity, burials, refreshes, wording
 from inbox.arrival import Arrival, Gathered, NotYet
 from kernel import text
 from kernel.clock import to_minute
@@ -84,15 +84,10 @@ async def receive_create(arrival: Arrival) -> None:
     if await burials.is_buried(arrival.conn, note.id):
         await insert(arrival.conn, arrival.here, [_emptied(new)])
         return
-    await enter(arrival.conn, arrival.here, [(new, arrival.activity, arrival.body)])
-
-
-def own_note(activity: Activity) -> Note:
-    """The post that came with an activity. Raises NotAllowed: it is not its actor's own."""
-    note = Note.parse(activity.embedded or {})
-    if note.author != activity.actor or not same_origin(note.id, activity.actor):
-        raise NotAllowed("Only its author can send a post.")  # SEC-S5, SEC-S7
-    return note
+    entering = Entering(
+        new=new, activity=arrival.activity, body=arrival.body, forwarded=arrival.forwarded
+    )
+    await enter(arrival.conn, arrival.here, [entering])
 
 
 def is_vote(note: Note, parent: Post) -> bool:
@@ -108,17 +103,32 @@ def check_open(activity: Activity, note: Note, parent: Post | None) -> None:
         raise NotAllowed("That thread is closed.")
 
 
-async def enter(
-    conn: AsyncConnection, here: Here, several: Sequence[tuple[New, Activity, str]]
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entering:
+    """A post from elsewhere with its Create, whose exact text is `body`."""
+
+    new: New
+    activity: Activity
+    body: str = field(repr=False)
+    forwarded: bool = False
+
+
+async def enter(conn: AsyncConnection, here: Here, several: Sequence[Entering]) -> None:
     """Posts from elsewhere enter groups of ours with their Creates, and are passed on if shown."""
-    made = await insert(conn, here, [new for new, _, _ in several])
+    made = await insert(conn, here, [each.new for each in several])
     held, shown = [], []
-    for (new, activity, body), post in zip(several, made, strict=True):
-        if new.shown:
-            shown.append(Passed(group=new.group, post=post, inner=activity, body=body))
+    for each, post in zip(several, made, strict=True):
+        if each.new.shown:
+            passed = Passed(
+                group=each.new.group,
+                post=post,
+                inner=each.activity,
+                body=each.body,
+                forwarded=each.forwarded,
+            )
+            shown.append(passed)
         else:
-            held.append(Kept(activity=activity, thread_id=post.thread_id, body=body))
+            held.append(Kept(activity=each.activity, thread_id=post.thread_id, body=each.body))
     await outbox.keep(conn, here, held)
     await telling.pass_on(conn, here, shown)
 
@@ -391,8 +401,7 @@ async def receive_update(arrival: Arrival) -> None:
             raise NotYet
         await receive_create(arrival)
         return
-    if post.author_uri != note.author:
-        raise NotAllowed("Only its author can change a post.")  # SEC-S5
+    authenticity.check_author(note.author, post.author_uri)  # SEC-S5
     if post.state not in (PostState.SHOWN, PostState.HELD):
         return
     if post.poll != (note.poll is not None):
@@ -403,7 +412,7 @@ async def receive_update(arrival: Arrival) -> None:
         await _pass_on(arrival, await group_store.get(arrival.conn, post.group_id), post)
         return
     edited = note.updated or arrival.here.now()
-    if post.edited is not None and edited <= post.edited:
+    if authenticity.is_older(edited, post.edited):
         return
     group = await group_store.get(arrival.conn, post.group_id)
     if group.settings is not None:  # SEC-L12: somebody banned does not speak through an old post
@@ -426,5 +435,11 @@ async def _pass_on(arrival: Arrival, group: Group, post: Post) -> None:
     """An author's change travels on to those who read it, if it came from the author."""
     if arrival.group is None and group.settings is not None and post.shown:
         await telling.carried(
-            arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
+            arrival.conn,
+            arrival.here,
+            group,
+            post,
+            arrival.activity.document,
+            arrival.body,
+            forwarded=arrival.forwarded,
         )

@@ -26,8 +26,9 @@ from groups.admission import Facts, NotAMember
 from groups.groups import Group
 from groups.posts import Post
 from groups.writing import New
-from inbox import claim, said, wording
+from inbox import authenticity, claim, said, wording
 from inbox.claim import Lost, Row
+from inbox.said import Entering
 from kernel.arrays import any_of
 from kernel.db import describe
 from kernel.errors import NotFound, Problem
@@ -58,9 +59,9 @@ class Answer:
     def read(cls, row: Row) -> "Answer":
         """Raises Problem: it cannot be read, or is not its author's."""
         activity = Activity.parse(jsontext.read(row.body))
-        if activity.embedded is None:
-            raise NotFound
-        return cls(row=row, activity=activity, note=said.own_note(activity))
+        if activity.embedded is None or activity.actor != row.signer_uri:
+            raise NotFound  # what others forward is proven one by one
+        return cls(row=row, activity=activity, note=authenticity.own_note(activity))
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ async def _process(conn: AsyncConnection, here: Here, rows: Sequence[Row]) -> No
             refused.setdefault(type(error).__name__, []).append(row)
     await one_at_a_time(conn, [answer.note.id for answer in answers])
     known = await _look_up(conn, here, answers)
-    entering: list[tuple[New, Activity, str]] = []
+    entering: list[Entering] = []
     done, begun = list[Row](), set[str]()
     for answer in answers:
         try:
@@ -121,7 +122,8 @@ async def _process(conn: AsyncConnection, here: Here, rows: Sequence[Row]) -> No
             done.append(answer.row)
             if new is not None:
                 begun.add(answer.note.id)
-                entering.append((new, answer.activity, answer.row.body.decode()))
+                text = answer.row.body.decode()
+                entering.append(Entering(new=new, activity=answer.activity, body=text))
     if entering:
         await said.enter(conn, here, entering)
     await claim.mark(conn, done, ReceivedState.DONE)

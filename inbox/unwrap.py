@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activitypub import proofs
+from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.notes import Note
 from activitypub.remote import Remote
@@ -19,10 +21,16 @@ _COLLECTIONS = frozenset({"Collection", "OrderedCollection"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inner:
-    """One activity from an Announce; `note` is its post where that was read from its own server."""
+    """One activity to be dealt with; `note` is its post where that was read from its own server.
+
+    `author` and `body` are set where somebody else forwarded it: the actor, and the text of it that
+    is believed.
+    """
 
     activity: Activity
     note: Note | None = None
+    author: Actor | None = None
+    body: str | None = None
 
 
 async def unwrap(engine: AsyncEngine, remote: Remote, outer: Activity) -> Sequence[Inner]:
@@ -46,6 +54,8 @@ async def unwrap(engine: AsyncEngine, remote: Remote, outer: Activity) -> Sequen
             return [Inner(activity=Activity.parse(value))]
     if (uri := id_of(value)) is None:
         raise Malformed("It names no single thing.")
+    if isinstance(value, dict) and proofs.carries_one(value):
+        return [Inner(activity=_create(outer, uri, Note.parse(value).author, value))]
     return [await _look_up(engine, remote, outer, uri)]
 
 
@@ -87,13 +97,13 @@ async def _look_up(engine: AsyncEngine, remote: Remote, outer: Activity, uri: st
     return Inner(activity=_create(outer, uri, note.author), note=note)
 
 
-def _create(outer: Activity, uri: str, author: str) -> Activity:
+def _create(outer: Activity, uri: str, author: str, embedded: Document | None = None) -> Activity:
     return Activity(
         id=uri,
         kind=ActivityKind.CREATE,
         actor=author,
         object=uri,
-        embedded=None,
+        embedded=embedded,
         target=None,
         recipients=outer.recipients,
         summary="",

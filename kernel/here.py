@@ -15,6 +15,7 @@ class Here:
     origin: str
     node_key: NodeKey
     clock: Clock
+    signed_fetch: bool = False  # documents are only for servers that sign
 
     @property
     def host(self) -> str:

@@ -56,7 +56,10 @@ def create_app(
         client_max_size=MAX_BODY,
     )
     here = Here(
-        origin=settings.origin, node_key=NodeKey.load(settings.data_dir / "node.key"), clock=clock
+        origin=settings.origin,
+        node_key=NodeKey.load(settings.data_dir / "node.key"),
+        clock=clock,
+        signed_fetch=settings.signed_fetch,
     )
     engine = db.connect(db.normalise(database_url))
     tombstone_log.keep(engine, settings.tombstones)

@@ -138,7 +138,12 @@ async def opened(settings: Settings, say: Say) -> AsyncIterator[Opened]:
                 "then run this again."
             )
         tombstone_log.keep(engine, settings.tombstones)
-        here = Here(origin, NodeKey.load(settings.data_dir / KEY), utcnow)
+        here = Here(
+            origin,
+            NodeKey.load(settings.data_dir / KEY),
+            utcnow,
+            signed_fetch=settings.signed_fetch,
+        )
         async with engine.connect() as conn:
             await check_key(conn, here, settings.data_dir)
         yield Opened(engine, here)

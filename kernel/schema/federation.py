@@ -49,6 +49,9 @@ activities = table(
     sa.Column("body", sa.Text, nullable=False),  # verbatim JSON (WIRE-G10); blank once deleted
     sa.Column("public", sa.Boolean, nullable=False),
     sa.Column("month", sa.Date, nullable=False),  # a day would tell when somebody joined
+    sa.Column(  # it carries a proof that others can pass on; also once its text is gone
+        "proven", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
     sa.Index("ix_activities_object_uri", "object_uri", "kind", "actor_uri"),
     sa.Index("ix_activities_actor_uri", "actor_uri", "kind", "thread_id"),
     sa.Index("ix_activities_month", "month"),

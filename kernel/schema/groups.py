@@ -46,6 +46,9 @@ groups = table(
     sa.Column("notes_required", sa.Boolean, nullable=False),
     sa.Column("slow_minutes", sa.Integer, nullable=False),
     sa.Column("languages", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column(  # posts carry proofs of who wrote them, which last for ever
+        "proofs", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
     sa.Column("guidelines", sa.Integer, nullable=False, server_default="0"),  # newest version
     sa.Column("accept_from", sa.Integer, nullable=False, server_default="0"),  # newest material one
     one_of("sees", "sees", Sees),

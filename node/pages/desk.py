@@ -295,7 +295,7 @@ def _filled(group: Group, said: str) -> Form:
     settings = group.settings
     if settings is None:
         raise NotFound
-    ticked = {name: ["yes"] for name in ("one_voice", "one_time", "notes_required")
+    ticked = {name: ["yes"] for name in ("one_voice", "one_time", "notes_required", "proofs")
               if getattr(settings, name)}  # fmt: skip
     return Form(
         {

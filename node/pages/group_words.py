@@ -27,6 +27,16 @@ PREMODERATION: Final[Mapping[Premoderation, str]] = {
     Premoderation.ALL: "A moderator reads every post before it is shown.",
 }
 
+ABOUT_PROOFS: Final = (
+    "Answers then reach people on Mastodon too, and other servers need not ask here. But a proof "
+    "lasts for ever: whoever kept a copy can show who wrote it, also after it was deleted. Leave "
+    "this off where people speak of what could hurt them. It is only for groups that everyone can "
+    "read."
+)
+PROOFS: Final = (
+    "Posts carry a proof of the name that wrote them, which stays true after they are deleted."
+)
+
 
 def readers(group: Group) -> str:
     """Who will read what is posted now."""
@@ -36,7 +46,8 @@ def readers(group: Group) -> str:
             "and on other servers that follow it, can read this."
         )
     if group.settings.sees is Sees.EVERYONE:
-        return "Everyone can read this, here and on other servers that follow this group."
+        where = "Everyone can read this, here and on other servers that follow this group."
+        return f"{where} {PROOFS}" if group.proves else where
     if group.settings.sees is Sees.MEMBERS:
         return "Only members of this group can read this. It stays on this server."
     return "Everyone with an account here can read this. It stays on this server."
@@ -57,6 +68,8 @@ def how_it_works(group: Group) -> list[str]:
         found.append("People find it through a link from its moderators.")
     if settings.notes_required:
         found.append("Every post has a content note, so that readers can choose.")
+    if group.proves:
+        found.append(PROOFS)
     if settings.one_voice:
         found.append("Each member has one name here.")
     if not settings.one_time:

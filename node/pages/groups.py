@@ -159,7 +159,7 @@ async def create(request: web.Request) -> web.Response:
 def read_settings(form: Form) -> GroupSettings:
     """A group's settings as ticked. Raises Malformed: a choice that is none."""
     try:
-        return GroupSettings(
+        settings = GroupSettings(
             sees=Sees(form.text("sees")),
             posts=Posts(form.text("posts")),
             joining=Joining(form.text("joining")),
@@ -169,9 +169,16 @@ def read_settings(form: Form) -> GroupSettings:
             notes_required=form.ticked("notes_required"),
             slow_minutes=min(form.number("slow_minutes"), MAX_SLOW),
             languages=tuple(tag for tag in form.all("languages") if tag in LANGUAGES) or ("en",),
+            proofs=form.ticked("proofs"),
         )
     except ValueError as error:
         raise Malformed("Please choose an answer to every question about the group.") from error
+    if settings.proofs and not settings.federates:
+        raise Malformed(
+            "Proofs are only for groups that everyone can read. "
+            "Take that tick away, or let everyone read."
+        )
+    return settings
 
 
 async def show_join(request: web.Request) -> web.Response:

@@ -311,3 +311,26 @@ async def test_how_a_group_works_is_said_before_joining(node: NodeFactory) -> No
                  "the first post of each name", "content note", "one name here",
                  "a name they keep", "every 30 minutes"):  # fmt: skip
         assert said in text, said
+
+
+async def test_proofs_are_off_until_a_moderator_asks_and_everybody_is_told(house: House) -> None:
+    outlives = "which stays true after they are deleted"
+    settings = await house.ana.open("/g/open/settings")
+    assert "a proof lasts for ever: whoever kept a copy can show who wrote it" in settings.text
+    for path in ("/g/open", "/g/open/new", "/g/open/join"):
+        assert outlives not in (await house.cleo.open(path)).text
+    assert (await house.ana.fill("/g/open/settings", "settings", proofs="yes")).status == 303
+    for path in ("/g/open/new", "/g/open/join"):
+        assert outlives in (await house.cleo.open(path)).text
+    again = await house.ana.fill("/g/open/settings", "settings")
+    assert again.status == 303
+    assert outlives in (await house.cleo.open("/g/open/join")).text  # still ticked
+
+
+async def test_proofs_are_for_groups_that_everyone_can_read(house: House) -> None:
+    refused = await house.ana.fill("/g/open/settings", "settings", proofs="yes", sees="members")
+    assert refused.status == 400
+    assert "Proofs are only for groups that everyone can read." in refused.text
+    form = refused.page.form("proofs", action="settings")
+    assert dict(form.filled({}))["proofs"] == "yes"
+    assert dict(form.filled({}))["sees"] == "members"

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from dataclasses import dataclass
+from datetime import timedelta
 from email.utils import format_datetime
 from hashlib import sha256
 from io import BytesIO
@@ -11,12 +12,13 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from activitypub import proofs
 from kernel.schema.federation import ReceivedState
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import actors, deliveries, follows, posts, reactions, received
 from moderation.standing import Speaker
 from tests.nodes import Node, settle
-from tests.peer import AP, PUBLIC, Document, Peer, Person
+from tests.peer import AP, AS2, PUBLIC, Document, Peer, Person
 
 
 @dataclass
@@ -143,3 +145,22 @@ async def post(
         f"http://127.0.0.1:{node.port}/inbox", data=BytesIO(body), headers=sent
     ) as response:
         return Reply(response.status, dict(response.headers), await response.read())
+
+
+def lists_its_key(peer: Peer, person: Person) -> Person:
+    """The person's document shows its Ed25519 key from now on (FEP-521a)."""
+    person.extra["assertionMethod"] = [person.multikey()]
+    peer.show(person.document())
+    return person
+
+
+def proven(node: Node, person: Person, document: Document, **steps: float) -> Document:
+    """The document with the person's proof on it, made `steps` ago."""
+    when = node.clock() - timedelta(**steps)
+    context: Any = [AS2, "https://w3id.org/security/data-integrity/v1"]
+    return proofs.add(
+        {**document, "@context": context},
+        person.keys.ed25519,
+        f"{person.uri}#ed25519-key",
+        when,
+    )
