@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.parts import Attachment, Option, Poll
+from groups import pictures
 from kernel.arrays import Rows, any_of
 from kernel.schema.posts import AttachmentKind
 from kernel.schema.tables import (
@@ -81,9 +82,14 @@ async def _write_polls(conn: AsyncConnection, asked: Sequence[tuple[int, Poll]])
 
 
 async def rewrite(conn: AsyncConnection, post_id: int, parts: Parts) -> None:
-    """A post has other parts from now on. A poll that asks the same keeps the votes it has."""
-    for table in (post_tags, attachments):
-        await conn.execute(sa.delete(table).where(table.c.post_id == post_id))
+    """A post has other parts from now on; pictures of ours stay.
+
+    A poll that asks the same keeps its votes, and attachments that are the same keep their copies.
+    """
+    await conn.execute(sa.delete(post_tags).where(post_tags.c.post_id == post_id))
+    same_files = await pictures.has_from_elsewhere(conn, post_id, parts.attachments)
+    if not same_files:
+        await pictures.let_go(conn, post_id, from_elsewhere=True)
     before = (await polls_of(conn, [post_id])).get(post_id)
     same = before is not None and parts.poll is not None and _asks(before) == _asks(parts.poll)
     if before is not None and not same:
@@ -92,7 +98,16 @@ async def rewrite(conn: AsyncConnection, post_id: int, parts: Parts) -> None:
     poll = None if same else parts.poll
     await write(
         conn,
-        [(post_id, Parts(hashtags=parts.hashtags, attachments=parts.attachments, poll=poll))],
+        [
+            (
+                post_id,
+                Parts(
+                    hashtags=parts.hashtags,
+                    attachments=() if same_files else parts.attachments,
+                    poll=poll,
+                ),
+            )
+        ],
     )
 
 
@@ -108,7 +123,10 @@ async def erase(conn: AsyncConnection, post_id: int) -> None:
 async def attachments_of(
     conn: AsyncConnection, post_ids: Sequence[int]
 ) -> dict[int, list[Attachment]]:
-    """What each of the posts has attached, in order."""
+    """What each of the posts has attached on its own server, in order.
+
+    Pictures whose files lie here are `groups.pictures`.
+    """
     found: dict[int, list[Attachment]] = {}
     if post_ids:
         for row in await conn.execute(_ATTACHED, {"post_ids": post_ids}):
@@ -178,7 +196,11 @@ _TAGS = (
 )
 _ATTACHED = (
     sa.select(attachments)
-    .where(any_of(attachments.c.post_id, "post_ids"), attachments.c.remote_url.is_not(None))
+    .where(
+        any_of(attachments.c.post_id, "post_ids"),
+        attachments.c.remote_url.is_not(None),
+        attachments.c.media_id.is_(None),
+    )
     .order_by(attachments.c.post_id, attachments.c.position)
 )
 _POLLS = (

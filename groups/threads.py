@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
-from groups import earlier, telling
+from groups import earlier, pictures, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
@@ -30,6 +30,7 @@ from kernel.schema.actors import FollowState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, posts, threads
 from kernel.tombstone_log import Act
+from media import copies
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
@@ -47,7 +48,15 @@ async def start(
     draft.check(root=True)
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
     words, parts = written(here, draft)
-    new = New(author=speaker.actor, group=group, parent=None, words=words, state=state, parts=parts)
+    new = New(
+        author=speaker.actor,
+        group=group,
+        parent=None,
+        words=words,
+        state=state,
+        parts=parts,
+        pictures=draft.pictures,
+    )
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
@@ -72,7 +81,13 @@ async def reply(
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
     words, parts = written(here, replace(draft, title=""))
     new = New(
-        author=speaker.actor, group=group, parent=parent, words=words, state=state, parts=parts
+        author=speaker.actor,
+        group=group,
+        parent=parent,
+        words=words,
+        state=state,
+        parts=parts,
+        pictures=draft.pictures,
     )
     (post,) = await insert(conn, here, [new])
     if post.shown:
@@ -110,6 +125,8 @@ async def rewrite(
     if before != (words.title, words.content, words.note):
         await earlier.keep(conn, post.id, here.now().date())
     await part_store.rewrite(conn, post.id, parts)
+    if parts.attachments:
+        await copies.want(conn, here, [post.id])
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)
@@ -122,7 +139,7 @@ async def rewrite(
             language=words.language,
             mentioned=words.mentioned,
             poll=parts.poll is not None,
-            attached=len(parts.attachments),
+            attached=post.attached if post.author_local else len(parts.attachments),
             answers_closed=words.answers_closed,
             likes_closed=words.likes_closed,
             edited=edited,
@@ -174,6 +191,8 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
             likes_closed=False,
         )
     )
+    if post.attached:
+        await pictures.let_go(conn, post.id)
     tombstone_log.note(conn, Act.DELETED, post.uri)
     await part_store.erase(conn, post.id)
     if post.shown:

@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
 from groups import parts as part_store
+from groups import pictures
 from groups import posts as post_store
 from groups.admission import Draft
 from groups.groups import Group
 from groups.parts import NO_PARTS, Parts
+from groups.pictures import Chosen
 from groups.posts import Post
 from kernel import text
 from kernel.arrays import Rows
@@ -22,6 +24,7 @@ from kernel.here import Here
 from kernel.ids import next_post_ids, released
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts, threads
+from media import copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class New:
     state: PostState
     uri: str | None = None
     parts: Parts = NO_PARTS
+    pictures: Sequence[Chosen] = ()
 
     @property
     def shown(self) -> bool:
@@ -103,7 +107,7 @@ class New:
             reason="",
             likes=0,
             poll=self.parts.poll is not None,
-            attached=len(self.parts.attachments),
+            attached=len(self.parts.attachments) + len(self.pictures),
             **{name: getattr(self.words, name) for name in Words.__slots__},
         )
 
@@ -137,6 +141,10 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
     await part_store.write(
         conn, [(post.id, new.parts) for new, post in zip(several, made, strict=True)]
     )
+    for new, post in zip(several, made, strict=True):
+        await pictures.attach(conn, post.id, new.pictures)
+    if brought := [post.id for post in made if not post.author_local and post.attached]:
+        await copies.want(conn, here, brought)
     latest: dict[int, int] = {}
     replies: dict[int, int] = {}
     for post in made:

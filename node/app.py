@@ -21,7 +21,7 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, health, logs, metrics, opening, problems
+from node import door, health, logs, metrics, opening, pictures, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -56,7 +56,10 @@ def create_app(
         client_max_size=MAX_BODY,
     )
     here = Here(
-        origin=settings.origin, node_key=NodeKey.load(settings.data_dir / "node.key"), clock=clock
+        origin=settings.origin,
+        node_key=NodeKey.load(settings.data_dir / "node.key"),
+        clock=clock,
+        media_origin=settings.media_origin,
     )
     engine = db.connect(db.normalise(database_url))
     tombstone_log.keep(engine, settings.tombstones)
@@ -72,6 +75,7 @@ def create_app(
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()
     app[federation.INTAKE] = Intake(engine)
+    pictures.prepare(app)
     pages.prepare(app, clock)
     health.prepare(app)
     app[metrics.METRICS] = metrics.Metrics.new()

@@ -112,7 +112,7 @@ async def examine(
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
-    places = {settings.data_dir}
+    places = {settings.data_dir, settings.media}
     if settings.database_url is None:
         places.add(Record.read(find_keep(settings.data_dir)).base)
     for place in sorted(places):
@@ -132,6 +132,9 @@ def _modes(settings: Settings) -> Iterator[Finding]:
     private += [postgres / name for name in ("owner.lock", "password", "place.json")]
     if "database_url" in _text(directory / SETTINGS_FILE):
         private.append(directory / SETTINGS_FILE)
+    folder = settings.media
+    if folder.exists() and _mode(folder) & 0o077:
+        yield Finding("modes", f"Others can look into {folder}: `chmod 700 '{folder}'`.")
     for path in private:
         if path.exists() and _mode(path) & 0o077:
             yield Finding("modes", f"Others can read or change {path}: `chmod 600 '{path}'`.")

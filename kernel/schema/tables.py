@@ -5,6 +5,7 @@ from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
 from kernel.schema.base import metadata
 from kernel.schema.federation import activities, deliveries, peers, received, tombstones
 from kernel.schema.groups import group_invitations, groups, guidelines, moderators
+from kernel.schema.media import copies_wanted, media
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
 from kernel.schema.posts import (
@@ -29,6 +30,7 @@ __all__ = [
     "audit",
     "bans",
     "blocks",
+    "copies_wanted",
     "deliveries",
     "departures",
     "domain_blocks",
@@ -37,6 +39,7 @@ __all__ = [
     "groups",
     "guidelines",
     "invitations",
+    "media",
     "metadata",
     "moderators",
     "node",

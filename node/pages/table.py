@@ -16,6 +16,7 @@ from node.pages import (
     memory,
     node_settings,
     personas,
+    pictures,
     polls,
     posts,
     preferences,
@@ -37,11 +38,11 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, threads, posts, polls, tags, personas,
-        node_settings, search, help, about, assets,
+        node_settings, search, help, about, assets, pictures,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 
 
 def middlewares() -> list[Middleware]:
     """What stands before every page, outermost first."""
-    return [forms.guard, memory.middleware, session.middleware]
+    return [pictures.guard, forms.guard, memory.middleware, session.middleware]
