@@ -13,6 +13,7 @@ from groups.admission import Draft
 from groups.groups import Group
 from groups.pictures import Chosen, Shown, pictures_of
 from groups.posts import Post
+from kernel.clock import iso
 from kernel.errors import NotFound
 from kernel.schema.tables import attachments, copies_wanted, media, posts
 from media import copies
@@ -312,6 +313,69 @@ async def test_copies_that_nobody_looks_at_make_room(
         assert (await alder.get(f"/media/{gone.media_id}.webp")).status == 404
     await copied(alder)
     assert good.fetched.count("/0.png") == 1, "a reader does not bring it back"
+
+
+async def change(node: Node, author: Person, peer: Peer, post: Post, *urls: str) -> None:
+    """Its author changes the words, and has these pictures now."""
+    note = peer.shown[post.uri.removeprefix(peer.origin)]
+    assert isinstance(note, dict)
+    attached = [
+        {"type": "Image", "mediaType": "image/png", "url": url, "name": "Their cup"} for url in urls
+    ]
+    node.clock.forward(minutes=5)
+    changed = {
+        **note, "content": f"<p>Look again {node.clock()}</p>", "attachment": attached,
+        "updated": iso(node.clock()),
+    }  # fmt: skip
+    document = peer.activity("Update", author, peer.show(changed))
+    assert await peer.send(node, document, author) == 202
+    while await worker.process(node.app):
+        pass
+
+
+async def test_other_words_leave_pictures_as_they_are_and_other_pictures_replace_them(
+    alder: Node, sleep: Group, good: Peer, author: Person
+) -> None:
+    urls = [f"{good.origin}/{number}.png" for number in range(3)]
+    for number in range(3):
+        good.files[f"/{number}.png"] = draw.png()
+    post = await arrive(alder, author, good, sleep, *urls[:2])
+    await copied(alder)
+    before = await shown(alder, post)
+    assert len(before) == 2
+
+    await change(alder, author, good, post, *urls[:2])
+    await copied(alder)
+    assert await shown(alder, post) == before
+    assert good.fetched.count("/0.png") == 1
+
+    await change(alder, author, good, post, urls[2])
+    assert await shown(alder, post) == []
+    await copied(alder)
+    await worker.settle(alder.app)
+    (after,) = await shown(alder, post)
+    assert good.fetched.count("/2.png") == 1
+    folder = alder.app[SETTINGS].media
+    assert [path.stem for path in folder.glob("*/*")] == [str(after.media_id)]
+
+    await change(alder, author, good, post)
+    await worker.settle(alder.app)
+    assert list(folder.glob("*/*")) == []
+
+
+async def test_pictures_of_ours_stay_when_the_words_change(
+    alder: Node, ana: Speaker, sleep: Group
+) -> None:
+    post = await with_picture(alder, ana, sleep)
+    before = await shown(alder, post)
+    changed = await alder.edit(ana, post.uri, "Tea", "Other words.")
+    assert changed.attached == 1
+    assert await shown(alder, changed) == before
+    document: Document = await (await alder.get(f"/p/{post.id}")).json(content_type=None)
+    assert "Other words." in document["content"]
+    assert len(document["attachment"]) == 1
+    await worker.settle(alder.app)
+    assert len(list(alder.app[SETTINGS].media.glob("*/*"))) == 1
 
 
 async def test_sec_I4_a_picture_is_as_visible_as_its_post(
