@@ -85,4 +85,4 @@ async def _newest_uri(house: House) -> str:
             .limit(1)
         )
     assert found is not None
-    return found
+    return str(found)
