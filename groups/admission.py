@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.parts import Poll
 from groups.groups import Group
-from groups.pictures import Chosen
+from groups.pictures import NO_CHANGES, Changes, Chosen
 from groups.pictures import check as check_pictures
 from kernel.arrays import Rows
 from kernel.errors import Conflict, Malformed, NotAllowed
@@ -52,6 +52,7 @@ class Draft:
     people: Mapping[str, str] = field(default_factory=dict)
     poll: Poll | None = None
     pictures: Sequence[Chosen] = ()
+    changes: Changes = NO_CHANGES  # about the pictures that a post has
 
     def check(self, *, root: bool) -> None:
         """Raises Malformed: something is missing or too long, with what to do about it."""
@@ -69,7 +70,7 @@ class Draft:
                     f"{what} has {len(words)} letters. It can have up to {limit}. "
                     "Nothing is lost: you can make it shorter, or send it in two parts."
                 )
-        check_pictures(self.pictures)
+        check_pictures(self.pictures, self.changes)
 
 
 async def admit(

@@ -1,6 +1,6 @@
 """Pictures of posts: attaching them, reading them, letting them go with their post."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -33,6 +33,17 @@ class Chosen:
     alt: str
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an author changes about the pictures of a post: descriptions by id, and which go."""
+
+    alts: Mapping[UUID, str]
+    without: frozenset[UUID]
+
+
+NO_CHANGES: Final = Changes({}, frozenset())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """A picture of a post; sizes are pixels."""
@@ -43,11 +54,11 @@ class Shown:
     height: int | None
 
 
-def check(chosen: Sequence[Chosen]) -> None:
+def check(chosen: Sequence[Chosen], changes: Changes) -> None:
     """Raises Malformed: there are too many, or a description is too long."""
     if len(chosen) > MAX_PICTURES:
         raise Malformed(f"A post can have up to {MAX_PICTURES} pictures. Please leave some out.")
-    if any(len(each.alt) > MAX_ALT for each in chosen):
+    if any(len(alt) > MAX_ALT for alt in (*(each.alt for each in chosen), *changes.alts.values())):
         raise Malformed(
             f"The description of a picture can have up to {MAX_ALT:,} letters. "
             "Nothing is lost: please make it shorter."
@@ -104,25 +115,51 @@ _PICTURES: Final = (
 )
 
 
+async def change(conn: AsyncConnection, post_id: int, changes: Changes) -> int:
+    """Describe pictures of a post of ours anew, and let others go; how many went."""
+    if changes == NO_CHANGES:
+        return 0
+    went = list(await conn.scalars(_WITHOUT, {"of_post": post_id, "ids": list(changes.without)}))
+    await media_store.let_go(conn, went)
+    rows = [
+        {"position": 0, "media_id": media_id, "alt": alt} for media_id, alt in changes.alts.items()
+    ]
+    await conn.execute(_DESCRIBE, {"of_post": post_id, **_CHOSEN.values(rows)})
+    return len(went)
+
+
 async def let_go(conn: AsyncConnection, post_id: int, *, from_elsewhere: bool = False) -> None:
     """The post has nothing attached any more, and the files that it had go.
 
     With `from_elsewhere` what members here added to it stays.
     """
     detach = _DETACH.where(attachments.c.remote_url.is_not(None)) if from_elsewhere else _DETACH
-    held = await conn.scalars(detach, {"post_id": post_id})
+    held = await conn.scalars(detach, {"of_post": post_id})
     await media_store.let_go(conn, [media_id for media_id in held if media_id is not None])
 
 
-_OF_POST: Final = attachments.c.post_id == sa.bindparam("post_id", type_=sa.BigInteger)
+_OF_POST: Final = attachments.c.post_id == sa.bindparam("of_post", type_=sa.BigInteger)
 _DETACH: Final = sa.delete(attachments).where(_OF_POST).returning(attachments.c.media_id)
+
+
+_OURS: Final = sa.and_(_OF_POST, attachments.c.remote_url.is_(None))
+_WITHOUT: Final = (
+    sa.delete(attachments)
+    .where(_OURS, any_of(attachments.c.media_id, "ids"))
+    .returning(attachments.c.media_id)
+)
+_DESCRIBE: Final = (
+    sa.update(attachments)
+    .where(_OURS, attachments.c.media_id == _CHOSEN.c.media_id)
+    .values(alt=_CHOSEN.c.alt)
+)
 
 
 async def has_from_elsewhere(
     conn: AsyncConnection, post_id: int, asked: Sequence[Attachment]
 ) -> bool:
     """Whether a post has just these attachments from its own server, described like this."""
-    rows = await conn.execute(_FROM_ELSEWHERE, {"post_id": post_id})
+    rows = await conn.execute(_FROM_ELSEWHERE, {"of_post": post_id})
     return [(row.remote_url, row.alt) for row in rows] == [(each.url, each.alt) for each in asked]
 
 

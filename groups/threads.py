@@ -106,6 +106,8 @@ async def edit(
     words, parts = written(here, draft if post.is_root else replace(draft, title=""))
     if post.poll:  # what was asked stays, since people have answered it
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
+    went = await pictures.change(conn, post.id, draft.changes) if post.attached else 0
+    post = replace(post, attached=post.attached - went)
     await rewrite(conn, here, post, words, parts, to_minute(here.now()))
     changed = await post_store.get(conn, post.id)
     if changed.shown:

@@ -22,7 +22,7 @@ AT_ONCE: Final = 2
 WAITING: Final = 32
 SECONDS: Final = 30.0  # by the clock: the processor's seconds are counted inside
 
-_PROGRAM: Final = Path(child.__file__)
+PROGRAM: Final = Path(child.__file__)
 _TOO_MUCH: Final = (
     "That picture is too large for us to read. A smaller copy works: up to "
     f"{child.MAX_PIXELS // 1_000_000} million pixels."
@@ -73,7 +73,7 @@ async def _draw(file: IO[bytes]) -> Picture:
     file.flush()
     file.seek(0)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-B", str(_PROGRAM),
+        sys.executable, "-I", "-B", str(PROGRAM),
         stdin=file, stdout=PIPE, stderr=DEVNULL, env={}, cwd="/", limit=MAX_DRAWN,
     )  # fmt: skip
     try:

@@ -3,6 +3,8 @@
 import json
 import shutil
 import stat
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +28,7 @@ from kernel.schema.tables import deliveries, node, peers, received
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings, is_loopback
+from media.studio import PROGRAM, NoPicture, Studio
 from node import server_checks
 from node.opening import KEY, check_key, database
 
@@ -34,6 +37,9 @@ WAITED: Final = timedelta(minutes=5)
 FAILURES: Final = 10  # in a row: a peer rests half a day by then
 
 _NAMED: Final = 5  # hosts in one line
+_DOT: Final = bytes.fromhex(  # the smallest of pictures: a GIF of one white dot
+    "47494638396101000100800000ffffff0000002c00000000010001000002024401003b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ async def examine(
         report.findings.append(Finding("node", f"{says} its directory with --data-dir."))
         return report
     report.findings += [*_disk(settings), *_modes(settings)]
+    async for finding in _drawing():
+        report.findings.append(finding)
     try:
         key = NodeKey.load(settings.data_dir / KEY)
     except Misconfigured as error:
@@ -109,6 +117,20 @@ async def examine(
     except Misconfigured as error:
         report.findings.append(Finding("database", str(error)))
     return report
+
+
+async def _drawing() -> AsyncIterator[Finding]:
+    """Whether a picture can be decoded here: it needs a process with limits of its own."""
+    with tempfile.TemporaryFile() as file:
+        file.write(_DOT)
+        try:
+            await Studio().draw(file)
+        except NoPicture:
+            yield Finding(
+                "pictures",
+                f"No picture can be decoded: see that `{sys.executable} -I {PROGRAM}` may start, "
+                "and that it may use 512 MiB of memory.",
+            )
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

@@ -55,7 +55,7 @@ class Memory:
             one_time=personas.one_time_throttle(clock),
             searches=Throttle(30, 10 * minute, clock),
             opened=Throttle(1, 15 * minute, clock),
-            pictures=Throttle(100, hour, clock),
+            pictures=Throttle(100, day, clock),
         )
 
 

@@ -19,7 +19,7 @@ from aiohttp import hdrs, web
 from activitypub.state import ENGINE, HERE, READING, SETTINGS
 from groups import picture_access
 from groups.groups import Group
-from groups.pictures import MAX_PICTURES, NOT_KEPT, Chosen
+from groups.pictures import MAX_PICTURES, NOT_KEPT, Changes, Chosen
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.sealing import Unsealable, derive, seal, unseal
 from media import copies
@@ -165,6 +165,23 @@ def chosen(request: web.Request, form: Form) -> tuple[Chosen, ...]:
             "Below the pictures you can also tick to send them without."
         )
     return tuple(Chosen(each.kept.id, each.alt) for each in brought.held)
+
+
+def changes(form: Form) -> Changes:
+    """What the form says about pictures that the post has already."""
+    alts = dict(zip(map(_id, form.all("own")), form.all("alt"), strict=False))
+    without = frozenset(map(_id, form.all("without")))
+    return Changes(
+        alts={each: " ".join(alt.split()) for each, alt in alts.items() if each is not None},
+        without=frozenset(each for each in without if each is not None),
+    )
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _seal(current: Session, media_id: UUID, path: str) -> str:

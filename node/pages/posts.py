@@ -1,7 +1,7 @@
 """One post: answering it, changing it, taking it back, and what moderators may do with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -152,6 +152,7 @@ async def _edit_page(
         form=filled,
         problem=problem,
         post=post,
+        pictures=found.shown.pictures,
         composer=compose(request, found.group, found.place, choices),
     )
 
@@ -171,7 +172,8 @@ async def edit(request: web.Request) -> web.Response:
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"edit {found.post.id}")
-            await threads.edit(conn, request.app[HERE], speaker, found.post, draft(form, people))
+            said = replace(draft(form, people), changes=pictures.changes(form))
+            await threads.edit(conn, request.app[HERE], speaker, found.post, said)
     except REFUSED as problem:
         return await _edit_page(request, form, problem)
     return see_other(f"/p/{identity(request)}")

@@ -186,7 +186,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
     program = tmp_path / "child.py"
     confined = Path(child.__file__).read_text().partition('if __name__ == "__main__"')[0]
     program.write_text(confined + textwrap.dedent(does))
-    monkeypatch.setattr(studio, "_PROGRAM", program)
+    monkeypatch.setattr(studio, "PROGRAM", program)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import stat
 from pathlib import Path
 
+import pytest
+
 from activitypub.state import SETTINGS
 from groups import threads
 from groups.admission import Draft
@@ -11,6 +13,7 @@ from groups.pictures import Chosen, pictures_of
 from groups.posts import Post
 from kernel.postgres import Server
 from media import pictures as media_store
+from media import studio
 from media.studio import Picture
 from moderation.standing import Speaker
 from node import doctor
@@ -62,6 +65,15 @@ async def test_sec_L16_pictures_come_back_and_those_of_deleted_posts_stay_gone(
     assert files(place.media) == {kept: before[kept]}
     for path in (place.media, *place.media.rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+async def test_the_doctor_says_when_no_picture_can_be_decoded(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    alder = await nodes.start("alder.test")
+    monkeypatch.setattr(studio, "PROGRAM", tmp_path / "missing.py")
+    report = await doctor.examine(settings_of(alder), clock=alder.clock, resolver=alder.names)
+    assert [finding.check for finding in report.findings] == ["pictures"]
 
 
 async def test_the_doctor_looks_at_the_folder_of_pictures(nodes: Nodes) -> None:

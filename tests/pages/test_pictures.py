@@ -352,6 +352,36 @@ async def test_sec_L16_a_deleted_post_takes_its_pictures_with_it(house: House) -
         assert await conn.scalar(sa.select(sa.func.count()).select_from(media)) == 0
 
 
+async def test_an_author_describes_a_picture_anew_and_takes_one_away(house: House) -> None:
+    asked = await compose(house.ben, house.thread.id, [draw.png(), draw.png()])
+    sent = await again(house.ben, asked, undescribed="yes")
+    page = await house.ben.follow(await house.ben.follow(sent))
+    (first, _), (second, _) = shown(page)
+    ids = [path_of(house.node, each).stem for each in (first, second)]
+    edit = sent.location.partition("#")[0] + "/edit"
+    at = await house.ben.open(edit)
+    form = at.page.form("own", "without", action="/edit")
+    fields = [field for field in form.fields if field[0] not in ("alt", "without")]
+    changed = [*fields, ("alt", "Described now"), ("alt", ""), ("without", ids[1])]
+    long = [*fields, ("alt", "x" * (MAX_ALT + 1)), ("alt", "")]
+    refused = await house.ben.send("POST", edit, long)
+    assert refused.status == 400
+    assert "x" * (MAX_ALT + 1) in refused.html
+    assert (await house.ben.send("POST", edit, changed)).status == 303
+    page = await house.ben.open(f"/t/{house.thread.id}")
+    assert shown(page) == [(first, "Described now")]
+    assert (await house.ben.open(second)).status == 404
+    await worker.settle(house.node.app)
+    assert [path.stem for path in files_of(house.node)] == [ids[0]]
+
+    others = await posted(house.ana, house.thread.id, [draw.png()])
+    stolen = [*fields, ("own", path_of(house.node, others).stem), ("alt", "a"), ("alt", "b"),
+              ("alt", "Mine"), ("without", path_of(house.node, others).stem)]  # fmt: skip
+    assert (await house.ben.send("POST", edit, stolen)).status == 303
+    page = await house.ben.open(f"/t/{house.thread.id}")
+    assert (others, WORDS) in shown(page), "the pictures of somebody else are not touched"
+
+
 async def test_a_removed_post_shows_its_picture_to_its_author_alone(house: House) -> None:
     address = await posted(house.ben, house.thread.id, [draw.png()])
     async with house.node.engine.connect() as conn:
