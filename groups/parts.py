@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.parts import Attachment, Option, Poll
 from groups import pictures
 from kernel.arrays import Rows, any_of
+from kernel.here import Here
 from kernel.schema.posts import AttachmentKind
 from kernel.schema.tables import (
     attachments,
@@ -20,6 +21,7 @@ from kernel.schema.tables import (
     post_tags,
     reactions,
 )
+from media import copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class Parts:
 NO_PARTS: Final = Parts()
 
 
-async def write(conn: AsyncConnection, several: Sequence[tuple[int, Parts]]) -> None:
+async def write(conn: AsyncConnection, here: Here, several: Sequence[tuple[int, Parts]]) -> None:
     """Keep the parts of posts that were just written: nothing is asked where there are none."""
     tags = [{"tag": tag, "post_id": n} for n, parts in several for tag in parts.hashtags]
     if tags:
@@ -55,7 +57,8 @@ async def write(conn: AsyncConnection, several: Sequence[tuple[int, Parts]]) -> 
         for position, each in enumerate(parts.attachments)
     ]
     if attached:
-        await conn.execute(_ADD_ATTACHMENTS, _ATTACHMENT.values(attached))
+        values = {**_ATTACHMENT.values(attached), "now": here.now()}
+        await conn.execute(_ADD_ATTACHMENTS, values)
     asked = [(post_id, parts.poll) for post_id, parts in several if parts.poll is not None]
     if asked:
         await _write_polls(conn, asked)
@@ -81,7 +84,7 @@ async def _write_polls(conn: AsyncConnection, asked: Sequence[tuple[int, Poll]])
     await conn.execute(_ADD_OPTIONS, _OPTION.values(options))
 
 
-async def rewrite(conn: AsyncConnection, post_id: int, parts: Parts) -> None:
+async def rewrite(conn: AsyncConnection, here: Here, post_id: int, parts: Parts) -> None:
     """A post has other parts from now on; pictures of ours stay.
 
     A poll that asks the same keeps its votes, and attachments that are the same keep their copies.
@@ -98,6 +101,7 @@ async def rewrite(conn: AsyncConnection, post_id: int, parts: Parts) -> None:
     poll = None if same else parts.poll
     await write(
         conn,
+        here,
         [
             (
                 post_id,
@@ -181,7 +185,9 @@ _ATTACHMENT = Rows(
     "attached",
     **{column.name: column.type for column in attachments.c if column.name != "media_id"},
 )
-_ADD_ATTACHMENTS = attachments.insert().from_select(_ATTACHMENT.names, sa.select(*_ATTACHMENT.c))
+_ADD_ATTACHMENTS = copies.wanting(
+    attachments.insert().from_select(_ATTACHMENT.names, sa.select(*_ATTACHMENT.c))
+)
 
 _POLL = Rows("asked", **{column.name: column.type for column in polls.c if column.name != "due"})
 _ADD_POLLS = polls.insert().from_select(_POLL.names, sa.select(*_POLL.c))

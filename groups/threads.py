@@ -30,7 +30,6 @@ from kernel.schema.actors import FollowState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, posts, threads
 from kernel.tombstone_log import Act
-from media import copies
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
@@ -126,9 +125,7 @@ async def rewrite(
     before = (post.title, post.content, post.note)
     if before != (words.title, words.content, words.note):
         await earlier.keep(conn, post.id, here.now().date())
-    await part_store.rewrite(conn, post.id, parts)
-    if parts.attachments:
-        await copies.want(conn, here, [post.id])
+    await part_store.rewrite(conn, here, post.id, parts)
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)
@@ -150,12 +147,12 @@ async def rewrite(
 
 
 async def fill_in(
-    conn: AsyncConnection, post: Post, author_id: UUID, words: Words, parts: Parts
+    conn: AsyncConnection, here: Here, post: Post, author_id: UUID, words: Words, parts: Parts
 ) -> None:
     """A place that was kept for a post gets its author, its words and what belongs to them."""
     values = {name: getattr(words, name) for name in Words.__slots__}
     values |= {"poll": parts.poll is not None, "attached": len(parts.attachments)}
-    await part_store.rewrite(conn, post.id, parts)
+    await part_store.rewrite(conn, here, post.id, parts)
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)

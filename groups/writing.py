@@ -24,7 +24,6 @@ from kernel.here import Here
 from kernel.ids import next_post_ids, released
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts, threads
-from media import copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +138,10 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
     rows = [{name: getattr(post, name) for name in _POST.names} for post in made]
     await conn.execute(_INSERT_POSTS, _POST.values(rows))
     await part_store.write(
-        conn, [(post.id, new.parts) for new, post in zip(several, made, strict=True)]
+        conn, here, [(post.id, new.parts) for new, post in zip(several, made, strict=True)]
     )
     for new, post in zip(several, made, strict=True):
         await pictures.attach(conn, post.id, new.pictures)
-    if brought := [post.id for post in made if not post.author_local and post.attached]:
-        await copies.want(conn, here, brought)
     latest: dict[int, int] = {}
     replies: dict[int, int] = {}
     for post in made:

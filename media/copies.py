@@ -7,14 +7,13 @@ more is not read again; the page has its description and a link.
 
 import logging
 import tempfile
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Executable, Insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub.client import Budget, Client, Unreachable
@@ -44,30 +43,25 @@ _STEP: Final = 100
 log = logging.getLogger(__name__)
 
 
-async def want(conn: AsyncConnection, here: Here, post_ids: Collection[int]) -> None:
-    """Have the pictures of posts that just came read soon."""
-    await conn.execute(_WANT, {"post_ids": list(post_ids), "now": here.now()})
+def wanting(added: Insert) -> Executable:
+    """SQL: an INSERT of attachments that also has their pictures read soon; `now` is a parameter.
 
-
-def _want() -> sa.Executable:
-    moment = sa.bindparam("now", type_=sa.DateTime(timezone=True)) + sa.func.random() * sa.text(
-        f"interval '{DELAY.seconds} seconds'"
+    The moment of each is its own, within a minute.
+    """
+    new = added.returning(
+        attachments.c.post_id,
+        attachments.c.position,
+        attachments.c.kind,
+        attachments.c.remote_url,
+    ).cte("added")
+    soon = sa.func.random() * sa.text(f"interval '{DELAY.seconds} seconds'")
+    due = sa.bindparam("now", type_=sa.DateTime(timezone=True)) + soon
+    wanted = sa.select(new.c.post_id, new.c.position, due).where(
+        new.c.kind == constant(AttachmentKind.IMAGE),
+        new.c.position < MAX_OF_POST,
+        new.c.remote_url.is_not(None),
     )
-    wanted = sa.select(attachments.c.post_id, attachments.c.position, moment).where(
-        any_of(attachments.c.post_id, "post_ids"),
-        attachments.c.kind == constant(AttachmentKind.IMAGE),
-        attachments.c.position < MAX_OF_POST,
-        attachments.c.remote_url.is_not(None),
-        attachments.c.media_id.is_(None),
-    )
-    return (
-        insert(copies_wanted)
-        .from_select(["post_id", "position", "due"], wanted)
-        .on_conflict_do_nothing()
-    )
-
-
-_WANT: Final = _want()
+    return copies_wanted.insert().from_select(["post_id", "position", "due"], wanted)
 
 
 @dataclass(frozen=True, slots=True)
