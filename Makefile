@@ -1,6 +1,6 @@
 # One command each: `make check` before every commit, `make test` for everything.
 PY ?= .venv/bin/python
-CODE = activitypub bench groups inbox kernel members moderation node resources tests
+CODE = activitypub bench groups inbox kernel media members moderation node resources tests
 
 .PHONY: check format lint types imports quick quick-O test attack install
 

@@ -187,6 +187,17 @@ def stub(subject: Document) -> Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """A picture of a post of ours; `alt` is plain text and may be empty, sizes are pixels."""
+
+    url: str
+    media_type: str
+    alt: str
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteSource:
     """What a post's document is made of. URIs are absolute, times UTC, `content` our own HTML."""
 
@@ -205,6 +216,7 @@ class NoteSource:
     published: datetime
     edited: datetime | None
     locked: bool
+    attachments: Sequence[Attached] = ()
     replies: Sequence[tuple[int, str]] = ()  # the first of them: (id here, URI)
     replies_total: int | None = 0  # None: nothing is said of them
     mentioned: Sequence[Actor] = ()
@@ -254,7 +266,7 @@ def note(post: NoteSource) -> Document:
         "published": iso(post.published),
         **({"updated": iso(post.edited)} if post.edited else {}),
         "url": post.uri,
-        "attachment": [],
+        "attachment": [_attachment(each) for each in post.attachments],
         "tag": _tags(post, [*group, *post.people]),
         **(_choices(post.poll) if post.poll else {}),
         **_replies(post),
@@ -325,6 +337,19 @@ def vote(uri: str, voter: str, question: str, name: str, *, to: str) -> Document
         "to": [to],
         "inReplyTo": question,
     }
+
+
+def _attachment(picture: Attached) -> Document:
+    """Always an `Image`: Lemmy refuses posts with other kinds (WIRE-P11).
+
+    Mastodon reads what it shows from `summary` before `name`, others from `name` alone.
+    """
+    found: Document = {"type": "Image", "mediaType": picture.media_type, "url": picture.url}
+    if picture.alt:
+        found |= {"name": picture.alt, "summary": picture.alt}
+    if picture.width and picture.height:
+        found |= {"width": picture.width, "height": picture.height}
+    return found
 
 
 def _language(tag: str) -> Document:

@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.parts import Poll
 from groups.groups import Group
+from groups.pictures import NO_CHANGES, Changes, Chosen
+from groups.pictures import check as check_pictures
 from kernel.arrays import Rows
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
@@ -49,6 +51,8 @@ class Draft:
     guidelines: int = field(default=0)  # the version ticked in the composer
     people: Mapping[str, str] = field(default_factory=dict)
     poll: Poll | None = None
+    pictures: Sequence[Chosen] = ()
+    changes: Changes = NO_CHANGES  # about the pictures that a post has
 
     def check(self, *, root: bool) -> None:
         """Raises Malformed: something is missing or too long, with what to do about it."""
@@ -66,6 +70,7 @@ class Draft:
                     f"{what} has {len(words)} letters. It can have up to {limit}. "
                     "Nothing is lost: you can make it shorter, or send it in two parts."
                 )
+        check_pictures(self.pictures, self.changes)
 
 
 async def admit(

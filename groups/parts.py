@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.parts import Attachment, Option, Poll
+from groups import pictures
 from kernel.arrays import Rows, any_of
+from kernel.here import Here
 from kernel.schema.posts import AttachmentKind
 from kernel.schema.tables import (
     attachments,
@@ -19,6 +21,7 @@ from kernel.schema.tables import (
     post_tags,
     reactions,
 )
+from media import copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,7 @@ class Parts:
 NO_PARTS: Final = Parts()
 
 
-async def write(conn: AsyncConnection, several: Sequence[tuple[int, Parts]]) -> None:
+async def write(conn: AsyncConnection, here: Here, several: Sequence[tuple[int, Parts]]) -> None:
     """Keep the parts of posts that were just written: nothing is asked where there are none."""
     tags = [{"tag": tag, "post_id": n} for n, parts in several for tag in parts.hashtags]
     if tags:
@@ -54,7 +57,8 @@ async def write(conn: AsyncConnection, several: Sequence[tuple[int, Parts]]) -> 
         for position, each in enumerate(parts.attachments)
     ]
     if attached:
-        await conn.execute(_ADD_ATTACHMENTS, _ATTACHMENT.values(attached))
+        values = {**_ATTACHMENT.values(attached), "now": here.now()}
+        await conn.execute(_ADD_ATTACHMENTS, values)
     asked = [(post_id, parts.poll) for post_id, parts in several if parts.poll is not None]
     if asked:
         await _write_polls(conn, asked)
@@ -80,10 +84,15 @@ async def _write_polls(conn: AsyncConnection, asked: Sequence[tuple[int, Poll]])
     await conn.execute(_ADD_OPTIONS, _OPTION.values(options))
 
 
-async def rewrite(conn: AsyncConnection, post_id: int, parts: Parts) -> None:
-    """A post has other parts from now on. A poll that asks the same keeps the votes it has."""
-    for table in (post_tags, attachments):
-        await conn.execute(sa.delete(table).where(table.c.post_id == post_id))
+async def rewrite(conn: AsyncConnection, here: Here, post_id: int, parts: Parts) -> None:
+    """A post has other parts from now on; pictures of ours stay.
+
+    A poll that asks the same keeps its votes, and attachments that are the same keep their copies.
+    """
+    await conn.execute(sa.delete(post_tags).where(post_tags.c.post_id == post_id))
+    same_files = await pictures.has_from_elsewhere(conn, post_id, parts.attachments)
+    if not same_files:
+        await pictures.let_go(conn, post_id, from_elsewhere=True)
     before = (await polls_of(conn, [post_id])).get(post_id)
     same = before is not None and parts.poll is not None and _asks(before) == _asks(parts.poll)
     if before is not None and not same:
@@ -92,7 +101,17 @@ async def rewrite(conn: AsyncConnection, post_id: int, parts: Parts) -> None:
     poll = None if same else parts.poll
     await write(
         conn,
-        [(post_id, Parts(hashtags=parts.hashtags, attachments=parts.attachments, poll=poll))],
+        here,
+        [
+            (
+                post_id,
+                Parts(
+                    hashtags=parts.hashtags,
+                    attachments=() if same_files else parts.attachments,
+                    poll=poll,
+                ),
+            )
+        ],
     )
 
 
@@ -108,7 +127,10 @@ async def erase(conn: AsyncConnection, post_id: int) -> None:
 async def attachments_of(
     conn: AsyncConnection, post_ids: Sequence[int]
 ) -> dict[int, list[Attachment]]:
-    """What each of the posts has attached, in order."""
+    """What each of the posts has attached on its own server, in order.
+
+    Pictures whose files lie here are `groups.pictures`.
+    """
     found: dict[int, list[Attachment]] = {}
     if post_ids:
         for row in await conn.execute(_ATTACHED, {"post_ids": post_ids}):
@@ -163,7 +185,9 @@ _ATTACHMENT = Rows(
     "attached",
     **{column.name: column.type for column in attachments.c if column.name != "media_id"},
 )
-_ADD_ATTACHMENTS = attachments.insert().from_select(_ATTACHMENT.names, sa.select(*_ATTACHMENT.c))
+_ADD_ATTACHMENTS = copies.wanting(
+    attachments.insert().from_select(_ATTACHMENT.names, sa.select(*_ATTACHMENT.c))
+)
 
 _POLL = Rows("asked", **{column.name: column.type for column in polls.c if column.name != "due"})
 _ADD_POLLS = polls.insert().from_select(_POLL.names, sa.select(*_POLL.c))
@@ -178,7 +202,11 @@ _TAGS = (
 )
 _ATTACHED = (
     sa.select(attachments)
-    .where(any_of(attachments.c.post_id, "post_ids"), attachments.c.remote_url.is_not(None))
+    .where(
+        any_of(attachments.c.post_id, "post_ids"),
+        attachments.c.remote_url.is_not(None),
+        attachments.c.media_id.is_(None),
+    )
     .order_by(attachments.c.post_id, attachments.c.position)
 )
 _POLLS = (

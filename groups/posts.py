@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
-from activitypub.documents import FIRST_REPLIES, NoteSource
+from activitypub.documents import FIRST_REPLIES, Attached, NoteSource
 from groups import parts as part_store
+from groups.pictures import Shown, pictures_of
 from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
@@ -22,6 +23,7 @@ from kernel.ids import LAST_ID
 from kernel.rows import AnyRow, AnySelect, at_most, constant
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import actors, posts, reactions, threads
+from media.studio import MEDIA_TYPE
 from members import blocks
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group, moderates
 
@@ -197,7 +199,8 @@ async def note_source(conn: AsyncConnection, here: Here, post: Post) -> NoteSour
     tags = await part_store.hashtags_of(conn, [post.id] if "#" in post.source else [])
     asked = await part_store.polls_of(conn, [post.id] if post.poll else [])
     replies, total = await reply_uris(conn, post.id, limit=FIRST_REPLIES)
-    source = _source(here, post, parent, people, tags, replies, total)
+    shown = await pictures_of(conn, [post.id] if post.attached else [])
+    source = _source(here, post, parent, people, tags, shown, replies, total)
     answered = source.parent_author
     return replace(
         source,
@@ -217,7 +220,8 @@ async def root_sources(
         [uri for root in roots for uri in root.mentioned.split()],
     )
     tags = await part_store.hashtags_of(conn, [root.id for root in roots if "#" in root.source])
-    return [_source(here, root, None, people, tags, (), None) for root in roots]
+    shown = await pictures_of(conn, [root.id for root in roots if root.attached])
+    return [_source(here, root, None, people, tags, shown, (), None) for root in roots]
 
 
 async def _people(
@@ -234,6 +238,7 @@ def _source(
     parent: Post | None,
     people: Mapping[UUID, Actor],
     tags: Mapping[int, Sequence[str]],
+    shown: Mapping[int, Sequence[Shown]],
     replies: Sequence[tuple[int, str]],
     total: int | None,
 ) -> NoteSource:
@@ -254,6 +259,16 @@ def _source(
         published=post.published,
         edited=post.edited,
         locked=post.locked,
+        attachments=[
+            Attached(
+                url=here.media_uri(each.media_id),
+                media_type=MEDIA_TYPE,
+                alt=each.alt,
+                width=each.width,
+                height=each.height,
+            )
+            for each in shown.get(post.id, ())
+        ],
         replies=replies,
         replies_total=total,
         mentioned=[each for each in people.values() if each.uri in mentioned],

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
-from groups import earlier, telling
+from groups import earlier, pictures, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
@@ -47,7 +47,15 @@ async def start(
     draft.check(root=True)
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
     words, parts = written(here, draft)
-    new = New(author=speaker.actor, group=group, parent=None, words=words, state=state, parts=parts)
+    new = New(
+        author=speaker.actor,
+        group=group,
+        parent=None,
+        words=words,
+        state=state,
+        parts=parts,
+        pictures=draft.pictures,
+    )
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
@@ -72,7 +80,13 @@ async def reply(
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
     words, parts = written(here, replace(draft, title=""))
     new = New(
-        author=speaker.actor, group=group, parent=parent, words=words, state=state, parts=parts
+        author=speaker.actor,
+        group=group,
+        parent=parent,
+        words=words,
+        state=state,
+        parts=parts,
+        pictures=draft.pictures,
     )
     (post,) = await insert(conn, here, [new])
     if post.shown:
@@ -91,6 +105,8 @@ async def edit(
     words, parts = written(here, draft if post.is_root else replace(draft, title=""))
     if post.poll:  # what was asked stays, since people have answered it
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
+    went = await pictures.change(conn, post.id, draft.changes) if post.attached else 0
+    post = replace(post, attached=post.attached - went)
     await rewrite(conn, here, post, words, parts, to_minute(here.now()))
     changed = await post_store.get(conn, post.id)
     if changed.shown:
@@ -109,7 +125,7 @@ async def rewrite(
     before = (post.title, post.content, post.note)
     if before != (words.title, words.content, words.note):
         await earlier.keep(conn, post.id, here.now().date())
-    await part_store.rewrite(conn, post.id, parts)
+    await part_store.rewrite(conn, here, post.id, parts)
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)
@@ -122,7 +138,7 @@ async def rewrite(
             language=words.language,
             mentioned=words.mentioned,
             poll=parts.poll is not None,
-            attached=len(parts.attachments),
+            attached=post.attached if post.author_local else len(parts.attachments),
             answers_closed=words.answers_closed,
             likes_closed=words.likes_closed,
             edited=edited,
@@ -131,12 +147,12 @@ async def rewrite(
 
 
 async def fill_in(
-    conn: AsyncConnection, post: Post, author_id: UUID, words: Words, parts: Parts
+    conn: AsyncConnection, here: Here, post: Post, author_id: UUID, words: Words, parts: Parts
 ) -> None:
     """A place that was kept for a post gets its author, its words and what belongs to them."""
     values = {name: getattr(words, name) for name in Words.__slots__}
     values |= {"poll": parts.poll is not None, "attached": len(parts.attachments)}
-    await part_store.rewrite(conn, post.id, parts)
+    await part_store.rewrite(conn, here, post.id, parts)
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)
@@ -174,6 +190,8 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
             likes_closed=False,
         )
     )
+    if post.attached:
+        await pictures.let_go(conn, post.id)
     tombstone_log.note(conn, Act.DELETED, post.uri)
     await part_store.erase(conn, post.id)
     if post.shown:

@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
 from groups import parts as part_store
+from groups import pictures
 from groups import posts as post_store
 from groups.admission import Draft
 from groups.groups import Group
 from groups.parts import NO_PARTS, Parts
+from groups.pictures import Chosen
 from groups.posts import Post
 from kernel import text
 from kernel.arrays import Rows
@@ -70,6 +72,7 @@ class New:
     state: PostState
     uri: str | None = None
     parts: Parts = NO_PARTS
+    pictures: Sequence[Chosen] = ()
 
     @property
     def shown(self) -> bool:
@@ -103,7 +106,7 @@ class New:
             reason="",
             likes=0,
             poll=self.parts.poll is not None,
-            attached=len(self.parts.attachments),
+            attached=len(self.parts.attachments) + len(self.pictures),
             **{name: getattr(self.words, name) for name in Words.__slots__},
         )
 
@@ -135,8 +138,10 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
     rows = [{name: getattr(post, name) for name in _POST.names} for post in made]
     await conn.execute(_INSERT_POSTS, _POST.values(rows))
     await part_store.write(
-        conn, [(post.id, new.parts) for new, post in zip(several, made, strict=True)]
+        conn, here, [(post.id, new.parts) for new, post in zip(several, made, strict=True)]
     )
+    for new, post in zip(several, made, strict=True):
+        await pictures.attach(conn, post.id, new.pictures)
     latest: dict[int, int] = {}
     replies: dict[int, int] = {}
     for post in made:

@@ -372,7 +372,7 @@ async def _fill_in(
     if not note.public or await burials.is_buried(conn, note.id):
         return stand_in
     words = words_of(here, note, root=stand_in.is_root)
-    await threads.fill_in(conn, stand_in, author.id, words, wording.parts_of(note))
+    await threads.fill_in(conn, here, stand_in, author.id, words, wording.parts_of(note))
     return await post_store.get(conn, stand_in.id)
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from kernel import chance
 from kernel.clock import Clock
 from kernel.sealing import NodeKey
+from kernel.urls import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Here:
     node_key: NodeKey
     clock: Clock
     signed_fetch: bool = False  # documents are only for servers that sign
+    media_origin: str | None = None  # where public pictures are shown instead of here
 
     @property
     def host(self) -> str:
@@ -29,6 +32,15 @@ class Here:
     def is_local(self, uri: str) -> bool:
         """Whether `uri` names something of ours: byte for byte under our origin (SEC-S19)."""
         return uri == self.origin or uri.startswith(self.origin + "/")
+
+    def media_uri(self, media_id: UUID) -> str:
+        """Where everybody finds a picture of a public post."""
+        return f"{self.media_origin or self.origin}/media/{media_id}.webp"
+
+    def is_ours(self, url: str) -> bool:
+        """Whether a web address leads back to us, however it is spelled."""
+        spelled = parse(url, allow_http=True, allow_fragment=True).origin
+        return spelled in (self.origin, self.media_origin)
 
     def new_activity_uri(self) -> str:
         """A fresh id for an activity of ours; it dereferences once the activity is published."""

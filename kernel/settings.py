@@ -45,6 +45,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     metrics_listen: tuple[str, int] | None = None
     signed_fetch: bool = False
+    media_origin: str | None = None
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -52,6 +53,11 @@ class Settings:
     def since(self) -> Path:
         """The folder that says what happened since any backup; a restore wants a copy of it."""
         return self.data_dir / "since"
+
+    @property
+    def media(self) -> Path:
+        """The folder with pictures: see `media.store`."""
+        return self.data_dir / "media"
 
     @property
     def tombstones(self) -> Path:
@@ -282,6 +288,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "trusted_proxies": _networks,
     "metrics_listen": _host_and_port,
     "signed_fetch": _yes_or_no,
+    "media_origin": read_origin,
     "leave_url": _leave_url,
     "log_level": _level,
 }

@@ -21,7 +21,7 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, health, logs, metrics, opening, problems
+from node import door, health, logs, metrics, opening, pictures, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -60,6 +60,7 @@ def create_app(
         node_key=NodeKey.load(settings.data_dir / "node.key"),
         clock=clock,
         signed_fetch=settings.signed_fetch,
+        media_origin=settings.media_origin,
     )
     engine = db.connect(db.normalise(database_url))
     tombstone_log.keep(engine, settings.tombstones)
@@ -75,6 +76,7 @@ def create_app(
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()
     app[federation.INTAKE] = Intake(engine)
+    pictures.prepare(app)
     pages.prepare(app, clock)
     health.prepare(app)
     app[metrics.METRICS] = metrics.Metrics.new()

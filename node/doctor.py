@@ -3,6 +3,8 @@
 import json
 import shutil
 import stat
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +29,7 @@ from kernel.schema.tables import deliveries, domain_blocks, node, peers, receive
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings, is_loopback
+from media.studio import PROGRAM, NoPicture, Studio
 from node import server_checks
 from node.opening import KEY, check_key, database
 
@@ -35,6 +38,9 @@ WAITED: Final = timedelta(minutes=5)
 FAILURES: Final = 10  # in a row: a peer rests half a day by then
 
 _NAMED: Final = 5  # hosts in one line
+_DOT: Final = bytes.fromhex(  # the smallest of pictures: a GIF of one white dot
+    "47494638396101000100800000ffffff0000002c00000000010001000002024401003b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ async def examine(
         report.findings.append(Finding("node", f"{says} its directory with --data-dir."))
         return report
     report.findings += [*_disk(settings), *_modes(settings)]
+    async for finding in _drawing():
+        report.findings.append(finding)
     try:
         key = NodeKey.load(settings.data_dir / KEY)
     except Misconfigured as error:
@@ -112,8 +120,22 @@ async def examine(
     return report
 
 
+async def _drawing() -> AsyncIterator[Finding]:
+    """Whether a picture can be decoded here: it needs a process with limits of its own."""
+    with tempfile.TemporaryFile() as file:
+        file.write(_DOT)
+        try:
+            await Studio().draw(file)
+        except NoPicture:
+            yield Finding(
+                "pictures",
+                f"No picture can be decoded: see that `{sys.executable} -I {PROGRAM}` may start, "
+                "and that it may use 512 MiB of memory.",
+            )
+
+
 def _disk(settings: Settings) -> Iterator[Finding]:
-    places = {settings.data_dir}
+    places = {settings.data_dir, settings.media}
     if settings.database_url is None:
         places.add(Record.read(find_keep(settings.data_dir)).base)
     for place in sorted(places):
@@ -133,6 +155,9 @@ def _modes(settings: Settings) -> Iterator[Finding]:
     private += [postgres / name for name in ("owner.lock", "password", "place.json")]
     if "database_url" in _text(directory / SETTINGS_FILE):
         private.append(directory / SETTINGS_FILE)
+    folder = settings.media
+    if folder.exists() and _mode(folder) & 0o077:
+        yield Finding("modes", f"Others can look into {folder}: `chmod 700 '{folder}'`.")
     for path in private:
         if path.exists() and _mode(path) & 0o077:
             yield Finding("modes", f"Others can read or change {path}: `chmod 600 '{path}'`.")

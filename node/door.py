@@ -106,13 +106,24 @@ class House:
 class Door(web.RequestHandler):
     """One connection, as aiohttp keeps it, and what it is waiting for."""
 
-    __slots__ = ("_came", "_head", "_house", "_request", "_unreadable", "phase", "since", "until")
+    __slots__ = (
+        "_away",
+        "_came",
+        "_head",
+        "_house",
+        "_request",
+        "_unreadable",
+        "phase",
+        "since",
+        "until",
+    )
 
     def __init__(
         self, house: House, manager: web.Server, *, loop: AbstractEventLoop, **settings: Any
     ) -> None:
         super().__init__(manager, loop=loop, **settings)
-        self._house, self._came, self._head, self._unreadable = house, 0, 0, False
+        self._house, self._came, self._away, self._head = house, 0, 0, 0
+        self._unreadable = False
         self._request: web.BaseRequest | None = None
         self.phase, self.since, self.until = Phase.IDLE, loop.time(), 0.0
 
@@ -131,7 +142,11 @@ class Door(web.RequestHandler):
     @property
     def held(self) -> int:
         """How many bytes it keeps in memory: a request that comes in, an answer that goes out."""
-        return self._came + (self.transport.get_write_buffer_size() if self.transport else 0)
+        return (
+            self._came
+            - self._away
+            + (self.transport.get_write_buffer_size() if self.transport else 0)
+        )
 
     def cut(self) -> None:
         """End the connection at once; what was not sent is not sent any more."""
@@ -148,10 +163,14 @@ class Door(web.RequestHandler):
         self._house.doors.discard(self)
         self._count(0)
 
-    def _count(self, came: int) -> None:
-        """So much came of the request that is under way."""
-        self._house.coming += came - self._came
-        self._came = came
+    def _count(self, came: int, away: int = 0) -> None:
+        """So much came of the request that is under way, and so much of that is put away."""
+        self._house.coming += (came - away) - (self._came - self._away)
+        self._came, self._away = came, away
+
+    def put_away(self, count: int) -> None:
+        """So many bytes of the body are on disk, or nowhere: they need no room in memory."""
+        self._count(self._came, min(self._came, self._away + count))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave()
@@ -161,7 +180,7 @@ class Door(web.RequestHandler):
         if data and self.phase is Phase.IDLE:
             self._enter(Phase.HEAD, self._house.patience.head)
         if self.phase in (Phase.HEAD, Phase.WORK):
-            self._count(self._came + len(data))
+            self._count(self._came + len(data), self._away)
         super().data_received(data)
         if self._wrapping() > MAX_WRAPPING:
             self.cut()

@@ -14,6 +14,7 @@ FLOORS: Final = {
     "cryptography": (46,),
     "jinja2": (3, 1, 6),
     "nh3": (0, 3),
+    "pillow": (12, 3),
 }
 # CPython has no floor of its own (3.12.4 for `ipaddress`): which addresses are private is said by
 # our own table, `kernel.addresses`.

@@ -21,7 +21,17 @@ from kernel.db import describe
 from node.quiet import Storm
 
 _OURS = frozenset(
-    {"activitypub", "groups", "inbox", "kernel", "members", "moderation", "node", "resources"}
+    {
+        "activitypub",
+        "groups",
+        "inbox",
+        "kernel",
+        "media",
+        "members",
+        "moderation",
+        "node",
+        "resources",
+    }
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

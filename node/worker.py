@@ -21,8 +21,9 @@ from inbox.claim import Floor
 from inbox.process import process_one
 from inbox.together import MOST, process_many
 from kernel.db import AWAY, describe
+from media.pictures import CHANNEL as PICTURES
 from members import moves, order, reader
-from node import strangers, tidy
+from node import pictures, strangers, tidy
 from node.safekeeping import sent
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
     """Work until `stop` is set; what is under way then is finished."""
     wake_inbox, wake_outbox, wake_order = asyncio.Event(), asyncio.Event(), asyncio.Event()
     wake_answers, wake_threads = asyncio.Event(), asyncio.Event()
+    wake_pictures = asyncio.Event()
     deliverer, floor = app[DELIVERER], Floor()
     loops = [
         *(
@@ -50,6 +52,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             for _ in range(REFRESHERS)
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
+        _loop(stop, wake_pictures, lambda: pictures.work(app)),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
@@ -63,6 +66,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
                 refreshes.CHANNEL: wake_threads,
                 outbox.CHANNEL: wake_outbox,
                 order.CHANNEL: wake_order,
+                PICTURES: wake_pictures,
             },
         ),
     ]
@@ -79,6 +83,8 @@ async def settle(app: web.Application) -> bool:
     while await app[DELIVERER].deliver():
         busy = True
     while await errands.go(app[ENGINE], app[HERE], app[REMOTE]):
+        busy = True
+    while await pictures.work(app):
         busy = True
     return busy
 
@@ -133,6 +139,7 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
             await reader.keep_up(app[ENGINE], app[HERE], app[KEYS].take)
             await strangers.forget(app[ENGINE], app[HERE], walk)
             await catch_up.keep_watch(app[ENGINE], app[HERE])
+            await pictures.sweep(app)
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))
         with suppress(TimeoutError):

@@ -93,6 +93,7 @@ class Peer:
     software: str = "mastodon"
     shown: dict[str, Document | int] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)  # by path; `types` says of what type
     inbox: list[Document] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     got_headers: list[dict[str, str]] = field(default_factory=list)  # beside each of these
@@ -161,6 +162,9 @@ class Peer:
             return web.Response(status=302, headers={"Location": self.moved[request.path]})
         if f'"{self.digests.get(request.path)}"' == request.headers.get("If-None-Match"):
             return web.Response(status=304)
+        if request.path in self.files:
+            kind = self.types.get(request.path, "image/png")
+            return web.Response(body=self.files[request.path], content_type=kind)
         shown = self.shown.get(request.path_qs, self.shown.get(request.path))
         if shown is None:
             return web.Response(status=404)

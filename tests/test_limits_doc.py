@@ -20,6 +20,7 @@ PACKAGES = (
     "groups",
     "inbox",
     "kernel",
+    "media",
     "members",
     "moderation",
     "node",

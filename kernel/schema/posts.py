@@ -141,6 +141,9 @@ attachments = table(
     sa.Column("height", sa.Integer),
     sa.Column("blurhash", sa.Text, nullable=False, server_default=""),
     one_of("kind", "kind", AttachmentKind),
+    sa.Index(
+        "ix_attachments_media_id", "media_id", postgresql_where=sa.text("media_id IS NOT NULL")
+    ),
 )
 
 polls = table(

@@ -13,6 +13,7 @@ from kernel.schema.federation import (
     tombstones,
 )
 from kernel.schema.groups import group_invitations, groups, guidelines, moderators
+from kernel.schema.media import copies_wanted, media
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
 from kernel.schema.posts import (
@@ -37,6 +38,7 @@ __all__ = [
     "audit",
     "bans",
     "blocks",
+    "copies_wanted",
     "deliveries",
     "departures",
     "domain_blocks",
@@ -46,6 +48,7 @@ __all__ = [
     "groups",
     "guidelines",
     "invitations",
+    "media",
     "metadata",
     "moderators",
     "node",

@@ -13,10 +13,11 @@ from activitypub import webfinger
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import appointing, desk, following, membership, welcome
+from groups import appointing, desk, following, membership, parts, welcome
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
+from groups.pictures import pictures_of
 from groups.posts import Post
 from kernel.errors import Busy, Gone, Malformed, NotFound, Problem
 from kernel.here import Here
@@ -92,6 +93,9 @@ async def _page(
         followed = await following.followed(conn, group)
         after = request.query.get
         held = await desk.held(conn, group, after=number(after("held")) or 0, limit=PAGE)
+        attached = [post.id for post in held if post.attached]
+        pictures = await pictures_of(conn, attached)
+        links = await parts.attachments_of(conn, attached)
         waiting, members = [
             await membership.people(conn, group, state, after=uuid(after(name)), limit=PAGE)
             for state, name in ((FollowState.PENDING, "waiting"), (FollowState.ACCEPTED, "members"))
@@ -108,6 +112,8 @@ async def _page(
         moderators=moderators,
         followed=followed,
         held=held,
+        pictures=pictures,
+        links=links,
         waiting=waiting,
         members=members,
         banned=banned,

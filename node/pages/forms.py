@@ -20,11 +20,14 @@ from kernel.errors import (
     TooMany,
     UnsupportedMedia,
 )
+from media.studio import MAX_FILE, NoPicture
+from node.pages import multipart
+from node.pages.multipart import Posted
 from node.pages.session import cookie_name
 
 MAX_BYTES: Final = 256 * 1024
 MAX_FIELDS: Final = 200
-REFUSED: Final = (Busy, Conflict, Malformed, NotAllowed, TooLarge, TooMany)
+REFUSED: Final = (Busy, Conflict, Malformed, NoPicture, NotAllowed, TooLarge, TooMany)
 """What a form can be refused with: it is shown again, with what was typed and the reason."""
 
 _TOO_LARGE: Final = "That is more than one form can carry. Please send it in parts."
@@ -76,32 +79,44 @@ FORM = web.RequestKey("form", Form)
 
 
 async def read(request: web.Request) -> Form:
-    """The posted form; an error page of this request can give it back.
+    """The posted form; an error page of this request can give it back. Its files are left out.
 
-    Raises UnsupportedMedia: not a plain form. Raises TooLarge: over 256 KiB. Raises Malformed: it
-    has more than 200 fields.
+    Raises UnsupportedMedia: not a plain form. Raises TooLarge: over 256 KiB without its files.
+    Raises Malformed: it has more than 200 fields.
     """
-    if FORM in request:
-        return request[FORM]
+    if FORM not in request:
+        (await read_with_files(request, 0)).close()
+    return request[FORM]
+
+
+async def read_with_files(request: web.Request, files: int) -> Posted:
+    """As `read`, with up to so many files, which the caller closes; `request[FORM]` is the form."""
     if request.headers.get(hdrs.CONTENT_ENCODING):
         raise UnsupportedMedia("Please send the form as it is, not compressed.")  # SEC-D1
-    if request.content_type != "application/x-www-form-urlencoded":
+    if request.content_type == "multipart/form-data":
+        posted = await multipart.read(request, files=files, max_file=MAX_FILE)
+    elif request.content_type == "application/x-www-form-urlencoded":
+        posted = Posted(pairs=await _plain_pairs(request))
+    else:
         raise UnsupportedMedia("Please send this from the form on the page.")
+    values: dict[str, list[str]] = {}
+    for name, value in posted.pairs:
+        plain = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+        values.setdefault(name, []).append(plain)
+    request[FORM] = Form(values)
+    return posted
+
+
+async def _plain_pairs(request: web.Request) -> list[tuple[str, str]]:
     body = await bodies.read(request, MAX_BYTES, _TOO_LARGE)
     try:
-        pairs = parse_qsl(
+        return parse_qsl(
             body.decode("utf-8", "replace"),
             keep_blank_values=True,
             max_num_fields=MAX_FIELDS,
         )
     except ValueError as error:
         raise Malformed("That form has too many fields.") from error
-    values: dict[str, list[str]] = {}
-    for name, value in pairs:
-        plain = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-        values.setdefault(name, []).append(plain)
-    request[FORM] = Form(values)
-    return request[FORM]
 
 
 @web.middleware

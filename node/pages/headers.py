@@ -1,16 +1,19 @@
 """Headers that every answer carries, whoever made it (SEC-X9)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Final
 
 from aiohttp import web
 
+from activitypub.state import SETTINGS
 from node.pages.session import SESSION
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_POLICY: Final = "Content-Security-Policy"
 ALWAYS: Final = {
-    "Content-Security-Policy": (
+    _POLICY: (
         "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
@@ -19,7 +22,7 @@ ALWAYS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-_OF_PEOPLE: Final = ("/t/", "/p/", "/u/", "/g/")  # no search engine keeps what people say
+_OF_PEOPLE: Final = ("/t/", "/p/", "/u/", "/g/", "/media/")  # no search engine keeps these
 _FOR_ALL: Final = ("/.well-known/", "/nodeinfo")  # read by programs in any website's pages
 
 
@@ -36,8 +39,17 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     return response
 
 
+@cache
+def _always(media_origin: str | None) -> Mapping[str, str]:
+    """`ALWAYS`, and pictures may also come from where the node shows them."""
+    if media_origin is None:
+        return ALWAYS
+    policy = ALWAYS[_POLICY].replace("img-src 'self'", f"img-src 'self' {media_origin}")
+    return {**ALWAYS, _POLICY: policy}
+
+
 def _add(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in ALWAYS.items():
+    for name, value in _always(request.app[SETTINGS].media_origin).items():
         response.headers.setdefault(name, value)
     if response.status >= 400 or request.path.startswith(_OF_PEOPLE):
         response.headers["X-Robots-Tag"] = "noindex"

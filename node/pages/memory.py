@@ -37,6 +37,7 @@ class Memory:
     one_time: Throttle
     searches: Throttle
     opened: Throttle  # threads of other nodes that somebody reads, by thread
+    pictures: Throttle
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
     site: Node | None = None
     read_at: float = 0.0
@@ -54,6 +55,7 @@ class Memory:
             one_time=personas.one_time_throttle(clock),
             searches=Throttle(30, 10 * minute, clock),
             opened=Throttle(1, 15 * minute, clock),
+            pictures=Throttle(100, day, clock),
         )
 
 

@@ -1,7 +1,7 @@
 """One post: answering it, changing it, taking it back, and what moderators may do with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +17,7 @@ from kernel.errors import NotFound, Problem
 from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation.visibility import Viewer
-from node.pages import forms, session, voices
+from node.pages import forms, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
@@ -42,7 +42,6 @@ class Found:
     group: Group
     viewer: Viewer
     place: Place
-
     shown: Shown
 
     def author(self) -> Persona:
@@ -59,7 +58,8 @@ async def find(conn: AsyncConnection, request: web.Request) -> Found:
     post = await post_store.get(conn, identity(request), viewer)
     group = await group_store.get(conn, post.group_id, viewer)
     place = await voices.place(conn, request, group)
-    (shown,) = as_seen([post], viewer, place, await beside(conn, [post]))
+    also = await beside(conn, [post], media=pictures.public_base(request, group))
+    (shown,) = as_seen([post], viewer, place, also)
     return Found(post=post, group=group, viewer=viewer, place=place, shown=shown)
 
 
@@ -110,19 +110,20 @@ async def _reply_page(
 
 
 async def reply(request: web.Request) -> web.Response:
-    session.of(request)
-    form = await forms.read(request)
+    form = await pictures.read(request)
+    if pictures.only_adding(request, form):
+        return await _reply_page(request, form, pictures.of(request).trouble)
     try:
         voices.pace(request)
+        chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             purpose = f"reply {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            post = await threads.reply(
-                conn, request.app[HERE], speaker, found.post, draft(form, people)
-            )
+            said = draft(form, people, chosen)
+            post = await threads.reply(conn, request.app[HERE], speaker, found.post, said)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
         return await _reply_page(request, form, problem)
@@ -151,6 +152,7 @@ async def _edit_page(
         form=filled,
         problem=problem,
         post=post,
+        pictures=found.shown.pictures,
         composer=compose(request, found.group, found.place, choices),
     )
 
@@ -170,7 +172,8 @@ async def edit(request: web.Request) -> web.Response:
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"edit {found.post.id}")
-            await threads.edit(conn, request.app[HERE], speaker, found.post, draft(form, people))
+            said = replace(draft(form, people), changes=pictures.changes(form))
+            await threads.edit(conn, request.app[HERE], speaker, found.post, said)
     except REFUSED as problem:
         return await _edit_page(request, form, problem)
     return see_other(f"/p/{identity(request)}")

@@ -17,6 +17,7 @@ from node.pages import (
     node_settings,
     peers,
     personas,
+    pictures,
     polls,
     posts,
     preferences,
@@ -38,11 +39,11 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, threads, posts, polls, tags, personas,
-        node_settings, peers, search, help, about, assets,
+        node_settings, peers, search, help, about, assets, pictures,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 
 
 def middlewares() -> list[Middleware]:
     """What stands before every page, outermost first."""
-    return [forms.guard, memory.middleware, session.middleware]
+    return [pictures.guard, forms.guard, memory.middleware, session.middleware]

@@ -15,6 +15,8 @@ from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
 from groups.groups import Group
+from groups.pictures import MAX_ALT, MAX_PICTURES, Chosen, pictures_of
+from groups.pictures import Shown as Picture
 from groups.posts import Post
 from inbox import refreshes
 from kernel.errors import NotFound, Problem, TooMany
@@ -23,16 +25,23 @@ from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from node.pages import forms, group_words, session, voices
+from node.pages import forms, group_words, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
 from node.pages.memory import MEMORY
 from node.pages.paging import number
+from node.pages.pictures import Held
 from node.pages.render import render, see_other
 from node.pages.voices import Choice, Place
 
-LIMITS: Final = {"post": MAX_POST, "title": MAX_TITLE, "note": MAX_NOTE}
+LIMITS: Final = {
+    "post": MAX_POST,
+    "title": MAX_TITLE,
+    "note": MAX_NOTE,
+    "pictures": MAX_PICTURES,
+    "alt": MAX_ALT,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,8 @@ class Shown:
     answers: Post | None  # which post it answers, where that is not plain to see
     attachments: Sequence[Attachment] = ()
     poll: Poll | None = None
+    pictures: Sequence[Picture] = ()
+    media: str = ""  # where their files are: another origin, or nothing for our own
 
     @property
     def readable(self) -> bool:
@@ -61,15 +72,19 @@ class Beside:
 
     attachments: Mapping[int, Sequence[Attachment]] = field(default_factory=dict)
     polls: Mapping[int, Poll] = field(default_factory=dict)
+    pictures: Mapping[int, Sequence[Picture]] = field(default_factory=dict)
+    media: str = ""  # where pictures are that everybody may see
 
 
-async def beside(conn: AsyncConnection, posts: Sequence[Post]) -> Beside:
+async def beside(conn: AsyncConnection, posts: Sequence[Post], *, media: str = "") -> Beside:
     """Of the posts of one page. Most pages have none of it, and then nothing is asked."""
     attached = [post.id for post in posts if post.attached]
     asked = [post.id for post in posts if post.poll]
     return Beside(
         attachments=await parts.attachments_of(conn, attached),
         polls=await parts.polls_of(conn, asked),
+        pictures=await pictures_of(conn, attached),
+        media=media,
     )
 
 
@@ -88,6 +103,8 @@ def as_seen(
             else by_id.get(post.parent_id or 0),
             attachments=also.attachments.get(post.id, ()),
             poll=also.polls.get(post.id),
+            pictures=also.pictures.get(post.id, ()),
+            media=also.media if post.shown else "",
         )
         for post in posts
     ]
@@ -102,7 +119,7 @@ async def show(request: web.Request) -> web.Response:
         page = await threads.show(conn, thread_id, viewer, after=after)
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
-        also = await beside(conn, page.posts)
+        also = await beside(conn, page.posts, media=pictures.public_base(request, group))
     if group.settings is None:
         await _have_read_again(request, thread_id)
     used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
@@ -152,6 +169,7 @@ class Composer:
     languages: Mapping[str, str]
     choices: Sequence[Choice]
     limits: Mapping[str, int]
+    pictures: Sequence[Held]
 
 
 def compose(
@@ -169,6 +187,7 @@ def compose(
         languages={tag: name_of(tag) for tag in offered},
         choices=choices,
         limits=LIMITS,
+        pictures=pictures.of(request).held,
     )
 
 
@@ -186,7 +205,7 @@ async def named(request: web.Request, form: Form) -> Mapping[str, str]:
     return await mentions.resolve(app[ENGINE], app[HERE], app[REMOTE], form.text("text"))
 
 
-def draft(form: Form, people: Mapping[str, str]) -> Draft:
+def draft(form: Form, people: Mapping[str, str], chosen: Sequence[Chosen] = ()) -> Draft:
     """What was typed; a language we do not know counts as none."""
     tag = form.text("language")
     return Draft(
@@ -196,6 +215,7 @@ def draft(form: Form, people: Mapping[str, str]) -> Draft:
         language=tag if tag.partition("-")[0] in LANGUAGES else "",
         guidelines=form.number("guidelines"),
         people=people,
+        pictures=chosen,
     )
 
 
@@ -221,17 +241,19 @@ async def _new_page(
 
 
 async def start(request: web.Request) -> web.Response:
-    session.of(request)
-    form = await forms.read(request)
+    form = await pictures.read(request)
+    if pictures.only_adding(request, form):
+        return await _new_page(request, form, pictures.of(request).trouble)
     try:
         voices.pace(request)
+        chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
-        people = await named(request, form)
+        said = draft(form, await named(request, form), chosen)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             purpose = f"start in {group.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, group, keys)
-            post = await threads.start(conn, request.app[HERE], speaker, group, draft(form, people))
+            post = await threads.start(conn, request.app[HERE], speaker, group, said)
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
         return await _new_page(request, form, problem)

@@ -29,7 +29,6 @@ from node.opening import KEY, Say, database
 from node.safekeeping import archive, key_file
 from node.safekeeping.archive import About, Numbers, Writer
 
-MEDIA: Final = "media"
 WITHOUT: Final = (sessions.name,)
 
 Show = Callable[[str, int, int | None], None]
@@ -146,7 +145,7 @@ async def _write_files(settings: Settings, gone: bytes, writer: Writer, show: Sh
         await in_thread(writer.add, SETTINGS_FILE, written.encode())
     await in_thread(writer.add, tombstone_log.FILE, gone)
     done = 0
-    for path in await in_thread(_media, settings.data_dir / MEDIA):
+    for path in await in_thread(_media, settings.media):
         done += await in_thread(_add_media, writer, settings.data_dir, path)
         show("media", done, None)
 

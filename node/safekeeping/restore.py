@@ -5,6 +5,7 @@ what was decided since. Arrivals that waited to be dealt with are kept; so are d
 those that left since (`node.safekeeping.sent`).
 """
 
+import os
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -24,10 +25,12 @@ from kernel.schema.tables import deliveries, peers, received
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings
+from media import pictures
+from media.store import Store
 from node.opening import KEY, Say, database, prepare_directory
 from node.safekeeping import archive, key_file
 from node.safekeeping.archive import About, Numbers, Piece
-from node.safekeeping.backup import MEDIA, WITHOUT, Show, in_thread
+from node.safekeeping.backup import WITHOUT, Show, in_thread
 from node.safekeeping.replay import Replayed, replay
 from node.safekeeping.sent import FILE as SENT
 from node.safekeeping.sent import Sent, drop_sent
@@ -86,6 +89,8 @@ async def restore(
                     here = Here(about.origin, key, utcnow)
                     restored = await _go_on(conn, here, about, files)
                     files.put_in_place(say)
+                while await pictures.remove_gone(engine, here, Store(settings.media)):
+                    pass
         finally:
             files.drop()
     return restored
@@ -212,11 +217,11 @@ class _Files:
 
     @property
     def _media(self) -> Path:
-        return self.place.data_dir / MEDIA
+        return self.place.media
 
     @property
     def _new_media(self) -> Path:
-        return self.place.data_dir / f"{MEDIA}.new"
+        return self.place.media.with_name("media.new")
 
     def check(self) -> None:
         """Raises Misconfigured: there are media already, or `since` is no folder."""
@@ -234,8 +239,10 @@ class _Files:
         """Put a piece aside."""
         if piece.name.startswith(archive.MEDIA):
             path = self._new_media / piece.name.removeprefix(archive.MEDIA)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with path.open("wb" if piece.first else "ab") as file:
+            for folder in reversed(path.relative_to(self.place.data_dir).parents[:-1]):
+                (self.place.data_dir / folder).mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if piece.first else os.O_APPEND)
+            with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
                 file.write(piece.data)
         else:
             self.parts.setdefault(piece.name, bytearray()).extend(piece.data)

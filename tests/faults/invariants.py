@@ -140,6 +140,19 @@ ALWAYS: Final[Mapping[str, str]] = {
         JOIN actors a ON a.id = f.follower_id JOIN actors b ON b.id = f.followed_id
         WHERE NOT a.local AND NOT b.local
     """,
+    "a picture of a post has its row, and nobody waits for it any more": """
+        SELECT a.post_id::text FROM attachments a LEFT JOIN media m ON m.id = a.media_id
+        WHERE a.media_id IS NOT NULL AND (m.id IS NULL OR m.gone OR m.drafted IS NOT NULL)
+    """,
+    "a picture belongs to one post, is a draft, or goes": """
+        SELECT m.id::text FROM media m WHERE NOT m.gone AND m.drafted IS NULL
+        AND (SELECT count(*) FROM attachments a WHERE a.media_id = m.id) <> 1
+    """,
+    "what is still to be copied is a picture elsewhere": """
+        SELECT w.post_id::text FROM copies_wanted w
+        JOIN attachments a ON (a.post_id, a.position) = (w.post_id, w.position)
+        WHERE a.kind <> 'image' OR a.media_id IS NOT NULL OR a.remote_url IS NULL
+    """,
     "reactions are to shown posts, or removed ones": """
         SELECT r.uri FROM reactions r JOIN posts p ON p.id = r.post_id WHERE p.state = 'deleted'
     """,

@@ -17,6 +17,18 @@ BREAKS = {
     """,
     "each shown root of such a group": "UPDATE activities SET body = '' WHERE kind = 'Announce'",
     "nobody follows who is closed": "UPDATE actors SET state = 'closed' WHERE handle = 'ben'",
+    "a picture of a post has its row": """
+        INSERT INTO attachments (post_id, position, kind, media_id)
+        SELECT id, 0, 'image', gen_random_uuid() FROM posts
+    """,
+    "a picture belongs to one post": """
+        INSERT INTO media (id, width, height, bytes) VALUES (gen_random_uuid(), 1, 1, 1)
+    """,
+    "what is still to be copied is a picture": """
+        WITH link AS (INSERT INTO attachments (post_id, position, kind, remote_url)
+            SELECT id, 0, 'link', 'https://a.test' FROM posts)
+        INSERT INTO copies_wanted (post_id, position, due) SELECT id, 0, now() FROM posts
+    """,
     "what is still to be done has its body": """
         INSERT INTO received (origin, activity_uri, signer_uri, plain, next_attempt, day)
         VALUES ('https://a.test', 'https://a.test/1', 'https://a.test/u/k', true, now(), now())

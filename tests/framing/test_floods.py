@@ -142,7 +142,7 @@ async def test_sec_D2_a_head_and_a_part_of_a_hundred_thousand_headers(target: Ta
             [request("/log-in", kind, length, method="POST"), part, *many]
         )
     assert head.statuses in ([400], [])
-    assert parts.statuses in ([415], [])
+    assert parts.statuses in ([400], [])
 
 
 async def test_sec_D2_ten_thousand_requests_in_one_breath(target: Target) -> None:
@@ -207,9 +207,9 @@ ONES = {
     "semicolons": (form(b"a;" * 131_000), {200, 400, 403, 422, 429}),
     "escapes": (form(b"name=" + b"%41" * 80_000), {200, 400, 403, 422, 429}),
     "one endless value": (form(b"a=" + b"b" * 2 * MIB), {413}),
-    "parts": (form(PARTS * 20_000, MULTIPART), {415}),
-    "line ends before the first part": (form(b"\r\n" * 500_000 + PARTS, MULTIPART), {415}),
-    "a boundary of nearly all": (form(b"\r\n--" * 200_000, MULTIPART), {415}),
+    "parts": (form(PARTS * 20_000, MULTIPART), {400}),
+    "line ends before the first part": (form(b"\r\n" * 500_000 + PARTS, MULTIPART), {400}),
+    "a boundary of nearly all": (form(PARTS[:-3] + b"\r\n--" * 200_000, MULTIPART), {413}),
     "ranges": (last("/help", "Range: bytes=" + ",".join(["0-1"] * 1500)), {200}),
     "languages": (last("/", "Accept-Language: " + ",".join(["en;q=0.1"] * 800)), {200}),
     "media types": (last("/", "Accept: " + ",".join(["a/b;q=0.1"] * 700)), {200}),

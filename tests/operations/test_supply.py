@@ -64,6 +64,17 @@ def test_sec_O1_every_library_is_locked_by_hash_and_none_is_below_its_floor() ->
             assert name in locked, name
 
 
+def test_sec_P4_a_picture_library_with_known_holes_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert floors.FLOORS["pillow"] >= (12, 3)
+    monkeypatch.setattr(
+        floors, "version", lambda name: "12.2.9" if name == "pillow" else version(name)
+    )
+    with pytest.raises(Misconfigured, match=r"pillow 12\.2\.9 is too old to be safe"):
+        floors.check()
+
+
 def test_sec_O1_a_library_below_its_floor_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     floors.check()
     monkeypatch.setattr(

@@ -1,10 +1,12 @@
 """People at browsers without JavaScript, on a real node over real HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
+from io import BytesIO
 from urllib.parse import urljoin, urlsplit
 
+from aiohttp import FormData
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -61,7 +63,7 @@ class Browser:
         *,
         headers: Mapping[str, str] | None = None,
         origin: str | None = "",
-        data: bytes | None = None,
+        data: bytes | FormData | None = None,
     ) -> Answer:
         """One request, redirects not followed. `origin`: empty is our own, None sends none."""
         sent = {"Host": self.node.name, "Accept": "text/html,*/*;q=0.8", **(headers or {})}
@@ -98,6 +100,16 @@ class Browser:
         """Send a form of a page, whatever its answer."""
         path = urljoin(str(at.page.url), form.action) if form.action else str(at.page.url)
         return await self.send(form.method.upper(), path, form.filled(answers))
+
+    async def bring(self, at: Answer, form: Form, files: Sequence[bytes], **answers: str) -> Answer:
+        """Send a form of a page with files, as a browser does."""
+        data = FormData(quote_fields=False, default_to_multipart=True)
+        for name, value in form.filled(answers):
+            if name != "files":
+                data.add_field(name, value)
+        for number, body in enumerate(files):
+            data.add_field("files", BytesIO(body), filename=f"Somebody {number}.jpg")
+        return await self.send("POST", form.action, data=data)
 
     async def fill(self, path: str, action: str = "", **answers: str) -> Answer:
         """Open a page, fill in the form with these controls, send it."""

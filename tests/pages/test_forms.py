@@ -68,7 +68,7 @@ async def test_sec_A10_our_own_pages_may_send(house: House) -> None:
 
 
 async def test_sec_A9_a_form_of_another_kind_is_refused(house: House) -> None:
-    for kind in ("text/plain", "application/json", "multipart/form-data; boundary=x"):
+    for kind in ("text/plain", "application/json", "multipart/mixed; boundary=x"):
         answer = await house.ana.send(
             "POST", "/settings", data=b'{"theme": "dark"}', headers={"Content-Type": kind}
         )

@@ -26,7 +26,7 @@ SIZE: Final = Size(posts=6_000, personas=600, groups=60)
 LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
      "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
-     "poll_options", "poll_votes", "post_edits", "blocks"}
+     "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -59,6 +59,11 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
        LATERAL (VALUES ('many'), ('t' || id % 500)) AS tags (tag)""",
     """INSERT INTO attachments (post_id, position, kind, remote_url)
        SELECT id, n, 'image', 'https://a.test/x.png' FROM posts, generate_series(0, 1) AS n""",
+    """UPDATE attachments SET media_id = gen_random_uuid() WHERE position = 1""",
+    """INSERT INTO media SELECT media_id, 1, 1, 1, NULL, '2026-01-01', false FROM attachments
+       WHERE media_id IS NOT NULL""",
+    """INSERT INTO copies_wanted SELECT post_id, position, 0, '2090-01-01' FROM attachments
+       WHERE media_id IS NULL""",
     "INSERT INTO polls (post_id, several, ends) SELECT id, false, '2090-01-01' FROM posts",
     """INSERT INTO poll_options (post_id, position, name)
        SELECT id, n, n::text FROM posts, generate_series(0, 2) AS n""",

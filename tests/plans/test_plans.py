@@ -6,7 +6,9 @@ executions, and a plan that is right for a small group only would be wrong for t
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
+from activitypub.client import Budget, Client
 from groups import (
     desk,
     directory,
@@ -21,6 +24,8 @@ from groups import (
     hashtags,
     membership,
     parts,
+    picture_access,
+    pictures,
     pins,
     polls,
     threads,
@@ -28,11 +33,16 @@ from groups import (
 from groups import groups as group_store
 from groups import posts as post_store
 from inbox import collections
+from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID, random_uuid
 from kernel.schema.actors import FollowState
 from kernel.schema.tables import follows, moderators, posts
 from kernel.schema.tables import threads as thread_table
+from media import pictures as media_store
+from media.copies import Copier
+from media.store import Store
+from media.studio import Studio
 from members import blocks, personas, sessions
 from members.member import Member
 from moderation.visibility import VISITOR, Viewer
@@ -220,6 +230,38 @@ async def test_what_posts_have_beside_their_words(asking: Asking, town: Town) ->
         "pk_post_edits",
         "ix_blocks_persona_id",
     )
+
+
+async def test_pictures_of_posts_and_who_may_see_one(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await pictures.pictures_of(conn, [town.thread_id])
+        await pictures.has_from_elsewhere(conn, town.thread_id, [])
+        for viewer in (VISITOR, town.viewer):
+            with suppress(NotFound):
+                await picture_access.find(conn, random_uuid(), viewer)
+        await media_store.drafts(conn, [random_uuid()])
+
+    found, key = "ix_attachments_media_id", "pk_attachments"
+    check(await asking.plans(work), key, key, found, found, "ix_media_drafted")
+
+
+async def test_pictures_that_are_due(
+    asking: Asking, town: Town, reading: AsyncEngine, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+
+    async def work(_: AsyncConnection) -> None:
+        assert not await media_store.remove_gone(reading, town.here, store)
+        copier = Copier(
+            engine=reading, here=town.here, client=Client(user_agent="x"),
+            budget=Budget(clock=town.here.clock), store=store, studio=Studio(),
+        )  # fmt: skip
+        assert not await copier.copy_one()
+
+    plans = await asking.plans(work)
+
+    check(plans, "ix_media_gone", "ix_copies_wanted_due")
+    assert not any(plan.sorted for plan in plans)
 
 
 async def test_polls_that_are_due(asking: Asking, town: Town, reading: AsyncEngine) -> None:

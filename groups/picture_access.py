@@ -1,0 +1,68 @@
+"""Who may see a picture: whoever may read the post it belongs to (SEC-I4, SEC-L11)."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from groups.posts import visible
+from kernel.errors import NotFound
+from kernel.rows import constant
+from kernel.schema.groups import Sees
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, attachments, groups, media, posts, threads
+from moderation.visibility import Viewer, is_mine
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A picture that the viewer may see. `public`: so may everybody; `used`: of a copy."""
+
+    public: bool
+    used: date | None
+
+
+async def find(conn: AsyncConnection, media_id: UUID, viewer: Viewer) -> Access:
+    """Raises NotFound: there is no such picture, or its post is not for the viewer's eyes."""
+    row = (await conn.execute(_ACCESS, {"media_id": media_id, **viewer.values})).first()
+    if row is None:
+        raise NotFound
+    return Access(public=row.public, used=row.used)
+
+
+def _access() -> sa.Select[tuple[bool, date | None]]:
+    """A post of ours in a group elsewhere is told to everybody, though only members see it here."""
+    shown = posts.c.state == constant(PostState.SHOWN)
+    group = groups.c.actor_id == posts.c.group_id
+    ours = sa.exists().where(group).correlate_except(groups)
+    for_all = sa.exists().where(group, groups.c.sees == constant(Sees.EVERYONE))
+    told = sa.and_(shown, actors.c.local, ~ours)
+    readable = sa.and_(
+        visible(),
+        sa.or_(
+            posts.c.state.in_([constant(PostState.SHOWN), constant(PostState.HELD)]),
+            sa.and_(posts.c.state == constant(PostState.REMOVED), is_mine(posts.c.author_id)),
+        ),
+    )
+    public = sa.or_(told, sa.and_(shown, for_all.correlate_except(groups)))
+    return (
+        sa.select(public.label("public"), media.c.used)
+        .select_from(
+            attachments.join(media, media.c.id == attachments.c.media_id)
+            .join(posts, posts.c.id == attachments.c.post_id)
+            .join(actors, actors.c.id == posts.c.author_id)
+            .join(threads, threads.c.id == posts.c.thread_id)
+        )
+        .where(
+            attachments.c.media_id == sa.bindparam("media_id", type_=sa.Uuid),
+            ~media.c.gone,
+            sa.or_(told, readable),
+        )
+        .limit(1)
+    )
+
+
+_ACCESS: Final = _access()
