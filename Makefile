@@ -2,7 +2,7 @@
 PY ?= .venv/bin/python
 CODE = activitypub bench groups inbox kernel media members moderation node resources tests
 
-.PHONY: check format lint types imports quick quick-O test attack install
+.PHONY: check format lint types imports quick quick-O test attack fuzz interop install
 
 check: lint types imports quick
 
@@ -39,3 +39,15 @@ test:
 # The whole game of DESIGN-V1 with its table; fails where a stolen database says too much.
 attack:
 	$(PY) -m tests.privacy
+
+# Other people's programs that the tests meet, each in a place of its own; needs Node.js 20 or later.
+OTHERS = tests/interop/python/.venv
+interop:
+	cd tests/interop/fedify && npm ci --ignore-scripts --no-audit --no-fund --silent
+	test -d $(OTHERS) || python3 -m venv $(OTHERS)
+	$(OTHERS)/bin/python -m pip install -q --require-hashes -r tests/interop/python/requirements.lock
+
+# Strange documents against a real node, other ones each time: `make fuzz MINUTES=30`.
+MINUTES ?= 10
+fuzz:
+	FUZZ_MINUTES=$(MINUTES) $(PY) -m pytest -q -s tests/fuzzing

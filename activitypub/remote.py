@@ -41,7 +41,7 @@ from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, follows, moderators, peers
-from kernel.urls import host_of, parse, same_origin
+from kernel.urls import host_of, parse, parse_id, same_origin
 
 FRESH = timedelta(days=1)
 KEY_RETRY = timedelta(minutes=10)
@@ -174,6 +174,7 @@ class Remote:
 
         A known actor whose server is away is served from what we have. Raises: as `document`.
         """
+        parse_id(uri)
         known = await self._known(uri)
         if known is not None and (known.local or self._is_fresh(known, max_age)):
             return known

@@ -4,6 +4,7 @@ Nothing here knows HTTP or the database. `parse` takes a document as it came and
 where it does not say what it must; past it nobody asks whether a key exists.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -29,6 +30,8 @@ MAX_NAME = 512
 MAX_SUMMARY = 20 * 1024
 
 Document = dict[str, Json]
+
+_HANDLE = re.compile(r"[\w.~-]+")
 
 
 class ActivityKind(StrEnum):
@@ -226,7 +229,7 @@ class ActorDocument:
         except ValueError as error:
             raise Malformed("That is not an actor we know.") from error
         actor_id = uri_of(document.get("id"), "id")
-        handle = text_of(document.get("preferredUsername"), MAX_NAME) or host_of(actor_id)
+        handle = _handle(document.get("preferredUsername")) or host_of(actor_id)
         endpoints = document.get("endpoints")
         shared = id_of(endpoints.get("sharedInbox")) if isinstance(endpoints, dict) else None
         shared = shared or id_of(document.get("sharedInbox"))
@@ -277,6 +280,12 @@ def _aliases(value: Json) -> tuple[str, ...]:
     if len(values) > MAX_ALIASES:
         return ()
     return tuple(uri for each in values if (uri := id_of(each)) is not None)
+
+
+def _handle(value: Json) -> str:
+    """A name that stands before an @; one that holds another reads as somebody else's (SEC-S21)."""
+    name = text_of(value, MAX_NAME)
+    return name if _HANDLE.fullmatch(name) else ""
 
 
 def _ed25519(document: Document, actor_id: str) -> tuple[str | None, str | None]:

@@ -411,6 +411,8 @@ async def receive_update(arrival: Arrival) -> None:
         await polls.refresh(arrival.conn, post, note.poll)
         await _pass_on(arrival, await group_store.get(arrival.conn, post.group_id), post)
         return
+    if arrival.group is not None and note.updated is None and _same_words(post, words):
+        return  # a group says that it changed, and its own server shows that it did not
     edited = note.updated or arrival.here.now()
     if authenticity.is_older(edited, post.edited):
         return
@@ -427,8 +429,11 @@ async def receive_update(arrival: Arrival) -> None:
 
 def _only_counts(post: Post, note: Note, words: Words) -> bool:
     """Whether an Update of a poll brings nothing but how many chose what (WIRE 8.4)."""
-    same = (words.title, words.content, words.note) == (post.title, post.content, post.note)
-    return same and note.updated in (None, post.edited)
+    return _same_words(post, words) and note.updated in (None, post.edited)
+
+
+def _same_words(post: Post, words: Words) -> bool:
+    return (words.title, words.content, words.note) == (post.title, post.content, post.note)
 
 
 async def _pass_on(arrival: Arrival, group: Group, post: Post) -> None:

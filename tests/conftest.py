@@ -34,6 +34,9 @@ TEMPLATE = "hearthold_template"
 SLOW = (  # places whose tests start servers and wait for them: a second each, and there are many
     "faults/",
     "framing/",
+    "fuzzing/",
+    "hostile/",
+    "interop/",
     "operations/",
     "wire/test_amplification",
     "wire/test_catching_up",

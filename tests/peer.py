@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -279,7 +280,7 @@ class Peer:
         sent |= headers or {}
         assert self._session is not None
         async with self._session.post(
-            f"http://127.0.0.1:{node.port}{path}", data=body, headers=sent
+            f"http://127.0.0.1:{node.port}{path}", data=BytesIO(body), headers=sent
         ) as response:
             await response.read()
             return response.status

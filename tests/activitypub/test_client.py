@@ -22,9 +22,9 @@ from activitypub.vocab import AS2
 from kernel.addresses import Network, parse_networks
 from kernel.clock import utcnow
 from kernel.errors import Gone, Malformed, NotFound, TooMany
-from tests.activitypub.hostile import ACTIVITY, Names, Server, answer, moved, serve
 from tests.activitypub.test_addresses import INSIDE
 from tests.certificates import self_signed
+from tests.hostile.server import ACTIVITY, Names, Server, answer, moved, serve
 
 LOOPBACK = parse_networks(["127.0.0.0/8"])
 PAIR = keys.generate()

@@ -68,6 +68,12 @@ def parts(value: Any) -> Iterator[Document]:
             yield from parts(inner)
 
 
+def kind_of_object(document: Document) -> str:
+    """The type of what an activity is about; empty where it is an id."""
+    obj = document.get("object")
+    return str(obj.get("type", "")) if isinstance(obj, dict) else ""
+
+
 def unmapped(document: Document) -> set[str]:
     """The terms that stand for nothing under the document's contexts (T13)."""
     return set(_blank(jsonld.expand(document)))

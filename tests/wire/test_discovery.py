@@ -206,6 +206,7 @@ async def test_wire_D15_what_people_say_is_for_people(
 
 
 async def test_wire_D10_D11_D13_nodeinfo_in_both_versions_counts_in_tens(alder: Node) -> None:
+    """As in FEP-f1d5 and FEP-2677."""
     for number in range(14):
         await alder.persona(f"person{number}")
     async with alder.engine.begin() as conn:

@@ -18,6 +18,7 @@ from kernel.schema.groups import Joining, Posts
 from moderation.standing import Speaker
 from tests.nodes import Node, settle
 from tests.peer import AP, AS2, PUBLIC, Document, Peer
+from tests.wire import lemmy as lemmy_shapes
 from tests.wire import strict
 from tests.wire.world import Club, Follower, ask, said
 
@@ -80,6 +81,8 @@ async def _a_busy_week(alder: Node, ana: Speaker, sleep: Group, good: Peer) -> l
 
 
 _OPEN = GroupSettings(posts=Posts.ANYONE)
+NOT_FOR_LEMMY = {("Undo", "Announce")}
+"""The end of a boost, which Lemmy answers 400 and forgets: it never showed one."""
 
 
 async def _sent(alder: Node, club: Club, lemmy: Follower, good: Peer) -> list[Document]:
@@ -109,6 +112,9 @@ async def test_wire_B1_to_B12_T13_everything_we_send_and_serve_reads_strictly(
     for document in sent:
         strict.check(document)
         assert strict.unmapped(document) == set(), document["type"]
+    for document in [*lemmy.peer.inbox, *club.peer.inbox]:
+        if (document["type"], strict.kind_of_object(document)) not in NOT_FOR_LEMMY:
+            lemmy_shapes.check(document)
 
     for path in SERVED + said_at:
         answer = await ask(alder, path)
@@ -120,6 +126,7 @@ async def test_wire_B1_to_B12_T13_everything_we_send_and_serve_reads_strictly(
         assert document["id"] == f"{alder.origin}{path}"  # WIRE-B2
         assert len(document["id"]) <= 100
         strict.check(document)
+        lemmy_shapes.check(document)
         assert strict.unmapped(document) == set(), path
     for path in ("/p/1", "/t/1", "/u/nobody", "/g/SLEEP"):
         assert (await ask(alder, path)).status == 404
@@ -163,6 +170,7 @@ async def test_wire_B7_a_server_gets_the_document_and_a_browser_the_page(
 async def test_wire_A3_A4_A5_every_actor_shows_its_keys_and_inboxes(
     alder: Node, ana: Speaker, sleep: Group
 ) -> None:
+    """Its keys as in FEP-521a, its name as in FEP-2c59, and FEP-5feb's wish not to be found."""
     for path in ("/", "/u/ana", "/g/sleep", "/desk/sleep", "/desk/node"):
         found = json.loads((await ask(alder, path)).body)
         pem = found["publicKey"]["publicKeyPem"]
@@ -175,6 +183,7 @@ async def test_wire_A3_A4_A5_every_actor_shows_its_keys_and_inboxes(
         assert found["endpoints"] == {"sharedInbox": f"{alder.origin}/inbox"}
         assert {"preferredUsername", "name", "inbox", "outbox", "published"} <= set(found)
         assert found["indexable"] is False
+        assert found["webfinger"].endswith("@alder.test")
         for part in ("outbox", "followers"):
             assert (await ask(alder, found[part].removeprefix(alder.origin))).status == 200
 
@@ -226,6 +235,7 @@ async def test_wire_A6_A7_A24_collections_have_the_shapes_that_lemmy_parses(
 async def test_wire_G40_G42_replies_and_threads_are_paged_by_addresses_that_work(
     alder: Node, ana: Speaker, sleep: Group
 ) -> None:
+    """A thread is a collection that its posts name (FEP-7888, FEP-f228, FEP-11dd)."""
     root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
     replies = [await alder.reply(ana, root.uri, f"Thought {n}.") for n in range(7)]
     uris = [reply.uri for reply in replies]
@@ -331,6 +341,7 @@ async def test_wire_G43_a_collection_has_the_digest_of_its_members(
 async def test_wire_P4_P9_a_note_survives_every_dialect(
     alder: Node, ana: Speaker, sleep: Group
 ) -> None:
+    """And only its author may quote it (FEP-044f)."""
     root = await alder.start(ana, sleep.actor.uri, "Waking <at> four", "Some words.", "sleep")
     found: dict[str, Any] = json.loads((await ask(alder, f"/p/{root.id}")).body)
     assert found["name"] == "[CW: sleep] Waking <at> four"

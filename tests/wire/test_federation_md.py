@@ -10,7 +10,7 @@ from activitypub.notes import NOTE_TYPES
 from activitypub.vocab import ActivityKind
 from inbox.process import HANDLERS
 from tests.peer import Document
-from tests.wire import strict
+from tests.wire import lemmy, strict
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "FEDERATION.md").read_text()
@@ -51,6 +51,17 @@ def test_every_fep_that_the_code_follows_is_named() -> None:
     assert sorted(_feps(code) - _feps(_section("Supported FEPs"))) == []
 
 
+def test_every_fep_that_is_named_is_cited_where_it_is_kept() -> None:
+    """In the code, in a test that shows it, or in the rules; FEP-67ff is the page itself."""
+    here = Path(__file__)
+    places = [
+        *(file for package in PACKAGES for file in (ROOT / package).rglob("*.py")),
+        *(file for file in (ROOT / "tests").rglob("*.py") if file != here),
+    ]
+    cited = _feps("".join(file.read_text() for file in places))
+    assert sorted(_feps(_section("Supported FEPs")) - cited - {"67ff"}) == []
+
+
 def _examples() -> list[Document]:
     return [
         json.loads(line_or_block)
@@ -67,6 +78,8 @@ def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     ]  # fmt: skip
     for example in examples:
         strict.check(example)
+        if example["type"] != "Undo":  # of a boost, of which Lemmy knows nothing
+            lemmy.check(example)
         assert strict.unmapped(example) == set(), example["type"]
     assert examples[0]["@context"] == ACTOR_CONTEXT
     assert examples[1]["@context"] == POST_CONTEXT

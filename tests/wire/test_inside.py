@@ -12,8 +12,8 @@ from activitypub.state import DELIVERER, REMOTE
 from groups.groups import Group
 from kernel.errors import Malformed, NotFound
 from moderation.standing import Speaker
-from tests.activitypub import hostile
-from tests.activitypub.hostile import Server
+from tests.hostile import server as hostile
+from tests.hostile.server import Server
 from tests.nodes import Node, settle
 from tests.peer import PUBLIC, Document, Peer
 from tests.wire.world import Club, said, waiting

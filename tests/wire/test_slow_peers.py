@@ -21,8 +21,8 @@ from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import follows, received
 from moderation.standing import Speaker
 from node import worker
-from tests.activitypub import hostile
-from tests.activitypub.hostile import Server, answer
+from tests.hostile import server as hostile
+from tests.hostile.server import Server, answer
 from tests.nodes import Node, settle
 from tests.peer import PUBLIC, Peer, PeerFactory
 from tests.wire.world import last_received, said
