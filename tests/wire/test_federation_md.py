@@ -70,6 +70,12 @@ def _examples() -> list[Document]:
     ]
 
 
+_LEMMY_READS = frozenset(  # no end of a boost, no poll, no vote, no refusal of a quote, no picture
+    f"https://alder.example/{path}"
+    for path in ("g/sleep", "a/1", "a/2", "a/3", "a/5", "a/7", "a/9", "a/20", "t/117")
+)
+
+
 def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     examples = _examples()
     assert [each["type"] for each in examples] == [
@@ -78,7 +84,7 @@ def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     ]  # fmt: skip
     for example in examples:
         strict.check(example)
-        if example["type"] != "Undo":  # of a boost, of which Lemmy knows nothing
+        if example.get("id") in _LEMMY_READS:
             lemmy.check(example)
         assert strict.unmapped(example) == set(), example["type"]
     assert examples[0]["@context"] == ACTOR_CONTEXT
@@ -86,7 +92,7 @@ def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
 
 
 def test_wire_G43_the_digest_that_is_shown_is_that_of_the_thread_beside_it() -> None:
-    thread = _examples()[-1]
+    (thread,) = (each for each in _examples() if each["type"] == "OrderedCollection")
     assert f'`"{digests.of(thread["orderedItems"])}"`' in PAGE
 
 
