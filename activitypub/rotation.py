@@ -5,7 +5,7 @@ and so does the Ed25519 key. Until everybody was told, the old ones are kept to 
 the queue before.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,21 +14,22 @@ from activitypub import actors as actor_store
 from activitypub import documents, outbox
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair
-from activitypub.vocab import PUBLIC, Document
+from activitypub.vocab import PUBLIC
 from kernel.here import Here
 from kernel.schema.tables import actor_keys, actors, deliveries, follows
-
-Describe = Callable[[Actor], Document]
 
 _ALSO = 1_000  # whom an actor follows, and who knows its key
 
 
-async def rotate(
-    conn: AsyncConnection, here: Here, actor: Actor, pair: KeyPair, describe: Describe | None
-) -> None:
-    """Give the actor a new pair of keys, and tell who follows it and whom it follows.
+Tell = Callable[[AsyncConnection, Here, Actor], Awaitable[None]]
+"""Queues what others hear of an actor's new keys, where anybody does."""
 
-    They are told what `describe` makes of the actor with its new keys; with None, nobody is told.
+
+async def rotate(
+    conn: AsyncConnection, here: Here, actor: Actor, pair: KeyPair, tell: Tell
+) -> None:
+    """Give the actor a new pair of keys. What it `tell`s, and all that waits, the old ones sign.
+
     An actor without keys stays so.
     """
     mine = actor_keys.c.actor_id == actor.id
@@ -43,8 +44,8 @@ async def rotate(
             .returning(*actor_store.columns())
         )
     ).one()
-    renewed = Actor.of(row)
-    until = await _tell(conn, here, renewed, describe(renewed)) if describe is not None else None
+    await tell(conn, here, Actor.of(row))
+    until = await conn.scalar(sa.select(sa.func.max(deliveries.c.id)))
     await conn.execute(
         sa.update(actor_keys)
         .where(mine)
@@ -56,8 +57,8 @@ async def rotate(
     )
 
 
-async def _tell(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> int | None:
-    """Queue the Update; the number of its last delivery, or None where nobody hears it."""
+async def tell(conn: AsyncConnection, here: Here, actor: Actor) -> None:
+    """Who follows the actor, and whom it follows, get its new document."""
     followed = await conn.scalars(
         sa.select(actors.c.uri)
         .join(follows, follows.c.followed_id == actors.c.id)
@@ -68,17 +69,11 @@ async def _tell(conn: AsyncConnection, here: Here, actor: Actor, document: Docum
         here.new_activity_uri(),
         "Update",
         actor.uri,
-        document,
+        documents.actor(actor),
         to=[PUBLIC],
         cc=[actor.followers_uri or actor.uri],
     )
     await outbox.publish_to_followers(conn, here, update, signer=actor, also=followed.all())
-    last: int | None = await conn.scalar(
-        sa.select(sa.func.max(deliveries.c.id)).where(
-            deliveries.c.activity_uri == str(update["id"])
-        )
-    )
-    return last
 
 
 async def forget_earlier(conn: AsyncConnection) -> int:

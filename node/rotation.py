@@ -1,17 +1,16 @@
 """`hearthold keys rotate`: new keys for one of those who speak here, or for all of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub import documents, rotation
+from activitypub import rotation
 from activitypub.actors import Actor
 from activitypub.keys import Pool
-from activitypub.rotation import Describe
+from groups import changes
 from groups import groups as group_store
 from kernel.errors import NotFound
 from kernel.here import Here
@@ -71,20 +70,21 @@ async def _rotate(engine: AsyncEngine, here: Here, pool: Pool, actor_id: UUID) -
     pair = await pool.take()
     async with engine.begin() as conn:
         actor = await actor_store.get(conn, actor_id)
-        await rotation.rotate(conn, here, actor, pair, await _described(conn, actor))
+        await rotation.rotate(conn, here, actor, pair, _tell)
         for table in (actors, actor_keys):  # whoever was written last would lie last
             await order.call(conn, table)
 
 
-async def _described(conn: AsyncConnection, actor: Actor) -> Describe | None:
-    """How other servers are shown the actor; None where they may not know it."""
-    if actor.kind is ActorKind.GROUP:
-        group = await group_store.get(conn, actor.id)
-        if not group.federates:
-            return None
-        return lambda renewed: group_store.document(replace(group, actor=renewed))
-    if actor.kind is ActorKind.SERVICE:
-        behind = await group_store.behind_desk(conn, actor.id)
+async def _tell(conn: AsyncConnection, here: Here, changed: Actor) -> None:
+    """Of a group that is not for everyone, and of its desk, no other server hears (WIRE-T12)."""
+    if changed.kind is ActorKind.GROUP:
+        group = await group_store.get(conn, changed.id)
+        if group.federates and group.desk_id is not None:
+            desk = await actor_store.get(conn, group.desk_id)
+            await changes.tell(conn, here, group.actor, desk, group_store.document(group))
+        return
+    if changed.kind is ActorKind.SERVICE:
+        behind = await group_store.behind_desk(conn, changed.id)
         if behind is not None and not behind.federates:
-            return None
-    return documents.actor
+            return
+    await rotation.tell(conn, here, changed)

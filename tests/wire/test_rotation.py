@@ -1,7 +1,9 @@
 """New keys are told under the old ones, and whoever changed theirs is believed (WIRE-S22, T14)."""
 
+import pytest
 import sqlalchemy as sa
 
+import activitypub.keys
 from activitypub import actors as actor_store
 from activitypub import signatures
 from activitypub.actors import Actor
@@ -16,6 +18,12 @@ from tests.nodes import Node, NodeFactory, settle
 from tests.peer import Peer, Posted
 from tests.wire.test_double_knock import refusal
 from tests.wire.world import Follower, waiting
+
+
+@pytest.fixture(autouse=True)
+def fresh_keys(quick_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The few pairs that nodes share in tests would come round again."""
+    monkeypatch.setattr(activitypub.keys, "generate", generate)
 
 
 async def rotate(node: Node, handle: str) -> Actor:
@@ -85,6 +93,19 @@ async def test_wire_S22_T14_new_keys_are_told_under_the_old_ones(
 
     await tidy.tidy(alder.engine, alder.here)
     assert not await kept(alder, new)
+
+
+async def test_wire_S22_lemmy_hears_of_a_groups_new_keys_as_it_hears_of_its_new_words(
+    alder: Node, sleep: Group, lemmy: Follower
+) -> None:
+    new = await rotate(alder, "sleep")
+    await settle(alder)
+    (wrapped,) = lemmy.peer.got("Announce", "Update")
+    told = wrapped["object"]["object"]
+    assert told["publicKey"]["publicKeyPem"] == new.public_key
+    assert told["language"] == [{"identifier": "en", "name": "English"}]
+    for each in lemmy.peer.posted[-2:]:
+        assert signed_by(alder, lemmy.peer, each, sleep.actor, new) == [sleep.actor]
 
 
 async def test_wire_S22_a_server_that_knows_the_new_key_already_gets_it_signed_so(
