@@ -281,7 +281,7 @@ async def _kept(node: Node, uri: str) -> list[object]:
     assert post is not None
     async with node.engine.connect() as conn:
         beside = [
-            await part_store.hashtags_of(conn, [post.id]),
+            list((await part_store.hashtags_of(conn, [post.id])).values()),
             list((await part_store.attachments_of(conn, [post.id])).values()),
             list((await part_store.polls_of(conn, [post.id])).values()),
         ]
