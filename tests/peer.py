@@ -97,7 +97,6 @@ class Peer:
     files: dict[str, bytes] = field(default_factory=dict)  # by path; `types` says of what type
     inbox: list[Document] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
-    got_headers: list[dict[str, str]] = field(default_factory=list)  # beside each of these
     fetched: list[str] = field(default_factory=list)
     pages: dict[str, str] = field(default_factory=dict)  # HTML by path
     moved: dict[str, str] = field(default_factory=dict)  # redirects by path
@@ -187,7 +186,6 @@ class Peer:
         if status != 202:  # as some servers do, it quotes what it refuses
             return web.Response(status=status, headers=self.headers, body=body)
         self.raw.append(body)
-        self.got_headers.append(dict(request.headers))
         self.inbox.append(json.loads(body))
         return web.Response(status=status, headers=self.headers)
 
