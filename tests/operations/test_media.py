@@ -71,9 +71,15 @@ async def test_the_doctor_says_when_no_picture_can_be_decoded(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     alder = await nodes.start("alder.test")
+    settings = settings_of(alder)
+
+    async def checks() -> list[str]:
+        report = await doctor.examine(settings, clock=alder.clock, resolver=alder.names)
+        return [finding.check for finding in report.findings]
+
+    assert "pictures" not in await checks()
     monkeypatch.setattr(studio, "PROGRAM", tmp_path / "missing.py")
-    report = await doctor.examine(settings_of(alder), clock=alder.clock, resolver=alder.names)
-    assert [finding.check for finding in report.findings] == ["pictures"]
+    assert "pictures" in await checks()
 
 
 async def test_the_doctor_looks_at_the_folder_of_pictures(nodes: Nodes) -> None:
