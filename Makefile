@@ -45,7 +45,7 @@ OTHERS = tests/interop/python/.venv
 interop:
 	cd tests/interop/fedify && npm ci --ignore-scripts --no-audit --no-fund --silent
 	test -d $(OTHERS) || python3 -m venv $(OTHERS)
-	$(OTHERS)/bin/python -m pip install -q --require-hashes -r tests/interop/python/requirements.lock
+	$(OTHERS)/bin/python -m pip install -q --require-hashes --no-deps -r tests/interop/python/requirements.lock
 
 # Strange documents against a real node, other ones each time: `make fuzz MINUTES=30`.
 MINUTES ?= 10

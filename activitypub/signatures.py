@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from functools import partial
+from functools import lru_cache, partial
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -232,8 +232,7 @@ def _check_clock(claim: Claim, date: str | None, now: datetime) -> None:
     moments: list[datetime] = []
     try:
         if date is not None:
-            sent = parsedate_to_datetime(date)
-            moments.append(sent if sent.tzinfo else sent.replace(tzinfo=UTC))
+            moments.append(_sent_at(date))
         if claim.created is not None and (claim.is_rfc9421 or _CREATED in claim.headers):
             moments.append(datetime.fromtimestamp(claim.created, UTC))
         expired = claim.expires is not None and datetime.fromtimestamp(claim.expires, UTC) < now
@@ -243,6 +242,12 @@ def _check_clock(claim: Claim, date: str | None, now: datetime) -> None:
         raise Unproven("The time of sending cannot be read.") from error
     if expired:
         raise Unproven("The signature has run out.")
+
+
+@lru_cache(maxsize=256)  # what comes within a second was sent within a few
+def _sent_at(date: str) -> datetime:
+    sent = parsedate_to_datetime(date)
+    return sent if sent.tzinfo else sent.replace(tzinfo=UTC)
 
 
 def _check_digests(headers: Headers, body: bytes) -> None:

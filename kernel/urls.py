@@ -86,7 +86,6 @@ def parse(text: str, *, allow_http: bool, allow_fragment: bool = False) -> Url:
     )
 
 
-@lru_cache(maxsize=4096)  # one activity asks for the origins of its few ids a dozen times
 def parse_id(uri: str) -> Url:
     """Read an id, which must be spelled canonically (SEC-S19); a fragment may follow.
 
@@ -98,11 +97,13 @@ def parse_id(uri: str) -> Url:
     return url
 
 
+@lru_cache(maxsize=4096)  # one activity asks for the origins of its few ids a dozen times
 def origin_of(uri: str) -> str:
     """Scheme, host and port of an id. Raises Malformed: as `parse_id`."""
     return parse_id(uri).origin
 
 
+@lru_cache(maxsize=4096)
 def host_of(uri: str) -> str:
     """The host of an id, with its port unless that is the default. Raises Malformed."""
     return parse_id(uri).netloc

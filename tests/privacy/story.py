@@ -91,6 +91,7 @@ class Story:
             first = START + timedelta(days=60 if host == "peer1.example" else 150)
             self.at(first, NOBODY, partial(self._set_down, host))
             self.at(first + timedelta(days=45), NOBODY, partial(self._set_up, host))
+        self.at(EVENING - timedelta(days=5), NOBODY, self._ask)
         for nth in range(self.plan.earlier_thefts):
             first = START + timedelta(days=60 + 45 * nth)
             self.at(
@@ -149,6 +150,15 @@ class Story:
     async def _ban(self) -> None:
         bannable = [each for each in self.town.personas if each.groups]
         await self.town.ban(self.dice.choice(bannable))
+
+    async def _ask(self) -> None:
+        """Two polls that are open on the last evening, and who answers them until then."""
+        there = [each for each in self.town.personas if each.groups]
+        for asker in self.dice.sample(there, 2):
+            await self.town.write(asker, asks=True)
+        for persona in self.dice.sample(there, len(there) // 2):
+            moment = self.between(self.town.now, EVENING)
+            self.at(moment, persona.member, partial(self.town.vote, persona))
 
     async def _set_down(self, host: str) -> None:
         self.town.down.add(host)

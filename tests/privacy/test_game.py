@@ -26,7 +26,9 @@ pytestmark = pytest.mark.slow
 # Nothing in these says anything of one persona: groups' own rows, and what only the node can open.
 NOBODYS = {
     "groups", "guidelines", "departures",
-    "attachments", "blocks",  # come from other servers only, and none do in this town
+    "attachments", "blocks", "copies_wanted", "refreshes",  # of posts of other servers: none come
+    "refusals",  # what other servers did not take: they take all
+    "media",  # nobody has a picture: tests/pages/test_media_directory.py asks what is stored of them
 }  # fmt: skip
 
 

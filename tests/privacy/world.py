@@ -270,16 +270,17 @@ class Town:
             for group in self.elsewhere:
                 await follows.end(conn, self.here, persona.actor, group.actor)
 
-    async def write(self, persona: Persona) -> None:
+    async def write(self, persona: Persona, *, asks: bool = False) -> None:
+        """Start a thread, or answer in one, now and then with a poll; always if it `asks`."""
         number = self.dice.choice(persona.groups)
         words = " ".join(suggest_handle() for _ in range(self.dice.randint(3, 40)))
         async with self.engine.begin() as conn:
             group = await group_store.get(conn, self.groups[number].id)
             speaker = await self.speaker(conn, persona)
             parent = await self._some_post(conn, group)
-            if parent is not None and self.dice.random() < 0.6:
+            if parent is not None and (asks or self.dice.random() < 0.6):
                 poll = None
-                if self.dice.random() < 0.2:
+                if asks or self.dice.random() < 0.2:
                     poll = polls.draft(self.here, ["one", "two"], several=False, days=7)
                 draft = Draft(source=f"{words} #word", language="en", poll=poll)
                 post = await threads.reply(conn, self.here, speaker, parent, draft)
@@ -297,7 +298,7 @@ class Town:
 
     async def vote(self, persona: Persona) -> None:
         """Answer one of the newest polls, if it is open and was not answered."""
-        asked = [post for post in self.posts if post.poll][-5:]
+        asked = [post for post in self.posts if post.poll][-2:]
         if asked:
             post = self.dice.choice(asked)
             async with self.engine.begin() as conn:
