@@ -68,7 +68,7 @@ async def test_a_person_arrives_speaks_and_is_answered_from_another_node(
     assert "Everyone can read this" in await kay.locator("main").inner_text()
     await kay.locator("#title").fill("Waking at four")
     await kay.locator("#text").fill("Does anyone else **lie awake**?")
-    await kay.locator("main form button").first.click()
+    await kay.locator("#title").press("Enter")
     assert await kay.locator("h1").inner_text() == "Waking at four"
     assert await kay.locator("strong", has_text="lie awake").count() == 1
     thread = kay.url
@@ -82,14 +82,14 @@ async def test_a_person_arrives_speaks_and_is_answered_from_another_node(
     await kay.goto(f"{alder.origin}/g/sleep/new")
     await kay.locator("#title").fill("Second night")
     await kay.locator("#text").fill("Still awake.")
-    await kay.locator("main form button").first.click()
+    await kay.get_by_role("button", name="Send").click()
     await settle(alder, birch)
 
     await lou.goto(f"{birch.origin}/")
     await lou.get_by_role("link", name="Second night").click()
     await lou.get_by_role("link", name="Answer").first.click()
     await lou.locator("#text").fill("You are not alone.")
-    await lou.locator("main form button").first.click()
+    await lou.get_by_role("button", name="Send answer").click()
     await settle(alder, birch)
 
     await kay.goto(f"{alder.origin}/")

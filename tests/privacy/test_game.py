@@ -28,7 +28,7 @@ NOBODYS = {
     "groups", "guidelines", "departures",
     "attachments", "blocks", "copies_wanted", "refreshes",  # of posts of other servers: none come
     "refusals",  # what other servers did not take: they take all
-    "media",  # nobody has a picture: tests/pages/test_media_directory.py asks what is stored of them
+    "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 
 
