@@ -26,11 +26,11 @@ imports:
 	.venv/bin/lint-imports
 
 quick:
-	$(PY) -m pytest -q -m "not slow and not browser"
+	$(PY) -m pytest -q -n 2 -m "not slow and not browser"
 
 # The same once more without asserts outside of the tests: no check may be one (SEC-D15).
 quick-O:
-	PYTHONOPTIMIZE=1 $(PY) -m pytest -q -m "not slow and not browser" \
+	PYTHONOPTIMIZE=1 $(PY) -m pytest -q -n 2 -m "not slow and not browser" \
 		-W "ignore:assertions not in test modules:pytest.PytestConfigWarning"
 
 test:
