@@ -44,6 +44,17 @@ def test_every_cited_rule_is_restated_in_the_reference() -> None:
     assert sorted(cited() - explained) == []
 
 
+def test_every_rule_of_the_wire_is_named_by_a_test() -> None:
+    explained = set(re.findall(r"^\| WIRE-([\w-]+) \|", RULES.read_text(), re.M))
+    named = set[str]()
+    for file in (ROOT / "tests").rglob("*.py"):
+        text = file.read_text()
+        named |= set(re.findall(r"WIRE-(in-\d+|[A-Z]\d+b?)", text))
+        for several in re.findall(r"def test_wire((?:_(?:in\d+|[A-Z]\d+b?))+)_", text):
+            named |= {each.replace("in", "in-") for each in several.strip("_").split("_")}
+    assert sorted(explained - named) == []
+
+
 def test_every_file_that_the_pages_name_exists() -> None:
     missing = {
         f"{page.relative_to(ROOT)}: {name}"

@@ -404,6 +404,7 @@ async def test_sec_R3_redirects_end_after_three_hops(made: Made) -> None:
 
 
 async def test_sec_R3_three_hops_arrive_and_each_is_signed_afresh(made: Made) -> None:
+    """WIRE-S5."""
     hops = {"/0": "/1", "/1": "http://birch.test/2", "/2": "//birch.test/3?x=1#y"}
     signed: list[str] = []
 

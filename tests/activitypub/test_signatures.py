@@ -120,6 +120,7 @@ def ours(method: str, url: str, body: bytes | None) -> quirks.Request:
 
 
 def test_the_header_is_spelled_as_the_strictest_peers_want() -> None:
+    """WIRE-S1, WIRE-S2, WIRE-S4."""
     made = signatures.sign(PAIR.rsa, KEY_ID, "POST", "https://birch.example/inbox", NOW, BODY)
     assert list(made) == ["Host", "Date", "Digest", "Signature"]
     assert made["Host"] == "birch.example"
@@ -134,6 +135,7 @@ def test_the_header_is_spelled_as_the_strictest_peers_want() -> None:
 
 @pytest.mark.parametrize("peer", quirks.PEERS, ids=lambda peer: peer.__name__)
 def test_wire_T3_eight_peers_take_our_post_and_no_altered_one(peer: quirks.Peer) -> None:
+    """WIRE-S3."""
     request = ours("POST", "https://birch.example/inbox", BODY)
     assert peer(request, PAIR.public_pem)
     assert not peer(request, keys.generate().public_pem)
@@ -246,6 +248,7 @@ def test_sec_S11_exactly_one_signature() -> None:
 
 @pytest.mark.parametrize("missing", SIGNED)
 def test_sec_S11_what_must_be_signed(missing: str) -> None:
+    """WIRE-S11."""
     assert refused(Post(names=[name for name in SIGNED if name != missing]))
     assert refused(Post(names=[*SIGNED, "(unheard-of)"]))
 
@@ -274,6 +277,7 @@ def test_sec_S11_a_public_key_is_no_password() -> None:
 
 
 def test_sec_S12_signed_for_another_server() -> None:
+    """WIRE-S14."""
     assert refused(Post(host="elsewhere.example"))
     headers = [
         (name, "birch.example" if name == "HOST" else value)
@@ -348,6 +352,7 @@ def test_wire_T4_case_in_a_digest() -> None:
 
 
 def test_a_content_digest_serves_as_well() -> None:
+    """WIRE-S34."""
     value = f"sha-256=:{digest_of(BODY)[8:]}:"
     post = Post(
         digest=None,
@@ -364,6 +369,7 @@ def test_a_content_digest_serves_as_well() -> None:
 
 
 def test_wire_T4_the_query_may_be_signed_or_not() -> None:
+    """WIRE-S12."""
     check(Post(path="/inbox?page=1"))
     check(Post(path="/inbox?page=1", signed_path="/inbox"))
     assert refused(Post(path="/inbox?page=1", signed_path="/inbox?page=2"))
@@ -383,6 +389,7 @@ def test_wire_T4_a_missing_algorithm_means_the_keys_own() -> None:
 
 
 def test_other_algorithms_are_verified_too() -> None:
+    """WIRE-S15."""
     named = f'keyId="{{key_id}}",algorithm="%s",headers="{{names}}",{SIG}'
     check(Post(by="rsa-sha512", parameters=named % "rsa-sha512"))
     check(Post(by="ed25519", parameters=named % "ed25519"), key=ED25519)
@@ -398,6 +405,7 @@ def test_other_algorithms_are_verified_too() -> None:
     ],
 )
 def test_form_is_read_leniently(parameters: str) -> None:
+    """WIRE-S10."""
     assert check(Post(parameters=parameters)).key_id == KEY_ID
 
 

@@ -45,6 +45,7 @@ async def evil(peer: PeerFactory, alder: Node) -> Peer:
 async def test_sec_S1_an_activity_signed_by_somebody_else_is_refused_before_any_handler(
     alder: Node, good: Peer, evil: Peer
 ) -> None:
+    """WIRE-S6."""
     ann, mallory = good.person("ann"), evil.person("mallory")
     group = await alder.group("sleep")
     follow = good.activity("Follow", ann, group.actor.uri)
@@ -238,6 +239,7 @@ async def test_sec_S20_a_blocked_domain_is_refused_before_its_body_is_read(
 async def test_sec_S16_a_key_that_its_owner_does_not_list_is_refused(
     alder: Node, good: Peer, evil: Peer
 ) -> None:
+    """WIRE-S21, WIRE-S23."""
     ann, mallory = good.person("ann"), evil.person("mallory")
     document = mallory.document()
     document["publicKey"]["owner"] = ann.uri
@@ -264,6 +266,7 @@ async def test_sec_S2_a_document_may_not_speak_for_another_server(
 async def test_sec_S26_T8_a_group_cannot_put_words_into_somebodys_mouth(
     alder: Node, good: Peer, evil: Peer
 ) -> None:
+    """WIRE-T8."""
     ann = good.person("ann")
     group = evil.person("club", kind="Group", path="c")
     kay = await alder.persona("kay")

@@ -247,7 +247,7 @@ async def test_a_draft_that_no_post_takes_is_gone_after_a_day(house: House) -> N
     assert "Look." in late.html
 
 
-async def test_sec_P9_no_path_leads_past_the_names_of_pictures(house: House) -> None:
+async def test_sec_P9_R6_no_path_leads_past_the_names_of_pictures(house: House) -> None:
     address = await posted(house.ben, house.thread.id, [draw.png()])
     name = address.rpartition("/")[2]
     folder = path_of(house.node, address).parent.name

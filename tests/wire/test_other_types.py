@@ -216,6 +216,7 @@ async def test_fep_e232_links_are_quotes_and_one_link_is_enough(
 async def test_a_request_to_quote_is_told_no_and_no_stamp_is_given(
     alder: Node, ana: Speaker, sleep: Group, good: Peer, ann: Person
 ) -> None:
+    """WIRE-M21."""
     root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
     quoting = good.note(ann, "Look.", quote=root.uri)
     request = good.activity("QuoteRequest", ann, root.uri, instrument=quoting, to=[ana.actor.uri])

@@ -196,7 +196,7 @@ async def test_sec_P10_a_picture_that_cannot_be_had_stays_a_link(
     assert not list(alder.app[SETTINGS].media.glob("*/*"))
 
 
-async def test_sec_R4_sec_R7_a_picture_is_not_read_from_inside_or_from_ourselves(
+async def test_sec_R4_R7_a_picture_is_not_read_from_inside_or_from_ourselves(
     alder: Node, ana: Speaker, sleep: Group, good: Peer, author: Person
 ) -> None:
     ours = await with_picture(alder, ana, sleep)
