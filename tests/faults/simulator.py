@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub import deliver
-from activitypub.client import Answer, Signer, Unreachable
+from activitypub.client import Answer, Unreachable
 from activitypub.state import CLIENT, DELIVERER
 from groups import desk
 from kernel import chance, faults
@@ -47,16 +47,16 @@ class Net:
         client = node.app[CLIENT]
         post, get = client.post, client.get
 
-        async def sent(url: str, body: bytes, *, signer: Signer) -> Answer:
+        async def sent(url: str, body: bytes, **named: Any) -> Answer:
             fate = self._fate(url, body)
             if fate == "lost":
                 raise Unreachable("lost on the way")
             if fate == "late":
-                self.late.append(lambda: post(url, body, signer=signer))
+                self.late.append(lambda: post(url, body, **named))
                 raise Unreachable("lost on the way, as it seems")
-            answer = await post(url, body, signer=signer)
+            answer = await post(url, body, **named)
             if fate == "twice":
-                return await post(url, body, signer=signer)
+                return await post(url, body, **named)
             if fate == "answer lost":
                 raise Unreachable("the answer was lost")
             return answer

@@ -256,6 +256,7 @@ async def test_wire_Q3_a_conversation_that_a_group_elsewhere_passes_on(
         return Play(made, check)
 
     await play(alder, one, every)
+    alder.clock.forward(hours=1)  # so often was their server asked
     in_time, p, r = moves(1000)
     for move in in_time:
         if move.name == "Delete p":
