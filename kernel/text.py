@@ -252,6 +252,7 @@ def _text(words: str) -> Token:
 def _parser() -> MarkdownIt:
     made = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": 20})
     made.disable(["image", "hr", "html_block", "html_inline"])
+    # markdown-it asks a method of the parser, and this is how one chooses another.
     made.validateLink = lambda url: url.lower().startswith(("http://", "https://"))  # type: ignore[method-assign]
     made.core.ruler.push("link_what_is_named", _link_what_is_named)
     return made

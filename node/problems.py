@@ -72,7 +72,8 @@ def _where(error: BaseException) -> str:
 def _plain(exception: web.HTTPException) -> Problem:
     """A refusal of aiohttp's own, with its status."""
     problem = Problem()
-    problem.status = exception.status  # type: ignore[misc]  # this one answer's own status
+    # Its class says these of every other refusal; this one has its own.
+    problem.status = exception.status  # type: ignore[misc]
     problem.title = "That did not work"  # type: ignore[misc]
     return problem
 
