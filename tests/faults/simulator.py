@@ -3,6 +3,7 @@
 Everything happens one step at a time. What a seed draws is drawn again by the same seed.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -222,10 +223,12 @@ class Simulation:
         async with node.engine.connect() as conn:
             await conn.execute(
                 sa.text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
             )
+        for _ in range(10):  # turns in which the loop reads each last word, and the end behind it
+            await asyncio.sleep(0)
         self._note(node.name, "loses its connections")
 
     async def _agree(self) -> views.View:

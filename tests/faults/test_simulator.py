@@ -53,7 +53,9 @@ async def test_the_same_seed_is_the_same_history(
         nodes = Nodes(postgres, TEMPLATE, tmp_path / attempt)
         with monkeypatch.context() as patch:
             simulation = await Simulation.of(nodes, 5, patch)
-            view = await simulation.run(STEPS)
+            try:
+                view = await simulation.run(STEPS)
+            finally:
+                await simulation.world.stop()
             traces.append((simulation.trace, view))
-            await simulation.world.stop()
     assert traces[0] == traces[1]
