@@ -4,9 +4,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
-from activitypub import documents, jsontext, outbox
+from activitypub import announcing, documents, jsontext, outbox
 from activitypub.actors import Actor
-from activitypub.outbox import Announcement
+from activitypub.announcing import Announcement
 from activitypub.vocab import PUBLIC, Document
 from kernel.here import Here
 from kernel.schema.tables import actors, follows
@@ -44,7 +44,7 @@ async def tell(
     wrapped = Announcement(
         group=group, inner=str(decided["id"]), wrapped=True, thread_id=None, body=body
     )
-    await outbox.announce(conn, here, [wrapped])
+    await announcing.announce(conn, here, [wrapped])
 
 
 async def follow_nobody(conn: AsyncConnection, here: Here, group: Actor) -> None:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import documents, jsontext, outbox, precedence
+from activitypub import announcing, documents, jsontext, outbox, precedence
 from activitypub.actors import Actor
+from activitypub.announcing import Announcement
 from activitypub.attest import attested
 from activitypub.documents import NoteSource
 from activitypub.jsontext import Json
-from activitypub.outbox import Announcement, Kept
+from activitypub.outbox import Kept
 from activitypub.vocab import PUBLIC, Activity, Document
 from groups.groups import Group
 from groups.posts import Post, note_source
@@ -203,7 +204,7 @@ async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) 
             for each in federating
         ],
     )
-    await outbox.announce(
+    await announcing.announce(
         conn, here, [announcement for each in federating for announcement in _announcements(each)]
     )
 
@@ -310,7 +311,7 @@ async def shown_again(conn: AsyncConnection, here: Here, group: Group, post: Pos
     if post.author_local:
         await edited(conn, here, group, post)
     elif post.is_root:
-        await outbox.announce(conn, here, [_boost(group, post)])
+        await announcing.announce(conn, here, [_boost(group, post)])
 
 
 def _boost(group: Group, root: Post) -> Announcement:

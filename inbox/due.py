@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activitypub.outbox import blocks_host
+from activitypub.audience import blocks_host
 from kernel import db
 from kernel.clock import to_minute
 from kernel.here import Here

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.actors import Actor
-from activitypub.outbox import blocks_host
+from activitypub.audience import blocks_host
 from inbox.claim import CHANNEL, PLAIN_CHANNEL
 from kernel import db
 from kernel.arrays import Rows, any_of

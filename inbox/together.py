@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activitypub import actors as actor_store
 from activitypub import jsontext
 from activitypub.actors import Actor
+from activitypub.audience import blocks_host
 from activitypub.notes import Note
-from activitypub.outbox import blocks_host
 from activitypub.vocab import Activity
 from groups import admission
 from groups import groups as group_store

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
+from activitypub.audience import blocks_host
 from activitypub.keys import KeyPair
-from activitypub.outbox import blocks_host
 from kernel.here import Here
 from kernel.rows import constant
 from kernel.schema.actors import ActorKind, ActorState, FollowState

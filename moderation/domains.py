@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub.outbox import blocks_host
+from activitypub.audience import blocks_host
 from kernel import tombstone_log
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import dialects, schemes
-from activitypub.outbox import CHANNEL, blocks_host
+from activitypub.audience import blocks_host
+from activitypub.enqueue import CHANNEL
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most

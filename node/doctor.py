@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub.audience import blocks_host
 from activitypub.client import Client, Resolver, Unreachable
-from activitypub.outbox import blocks_host
 from inbox.discovery import VERSION
 from kernel import db, revisions
 from kernel.clock import utcnow

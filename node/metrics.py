@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from activitypub.outbox import blocks_host
+from activitypub.audience import blocks_host
 from activitypub.state import ENGINE, HERE, SETTINGS
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState

@@ -13,7 +13,7 @@ import asyncpg
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activitypub import outbox
+from activitypub import enqueue
 from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
 from inbox import catch_up, claim, errands, refreshes
 from inbox.backfill import refresh_one
@@ -64,7 +64,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
                 claim.CHANNEL: wake_inbox,
                 claim.PLAIN_CHANNEL: wake_answers,
                 refreshes.CHANNEL: wake_threads,
-                outbox.CHANNEL: wake_outbox,
+                enqueue.CHANNEL: wake_outbox,
                 order.CHANNEL: wake_order,
                 PICTURES: wake_pictures,
             },

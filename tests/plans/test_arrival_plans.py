@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub import outbox, rotation
+from activitypub import announcing, enqueue, rotation
 from groups import admission, writing
 from groups import groups as group_store
 from groups import posts as post_store
@@ -81,9 +81,9 @@ async def test_what_is_looked_up_for_many_answers(asking: Asking, seeded: Seeded
 
 async def test_whether_it_was_announced_and_who_hears_it(asking: Asking, seeded: Seeded) -> None:
     async def work(conn: AsyncConnection) -> None:
-        await conn.execute(outbox._NEWS, outbox._ITEM.values([]))
-        queued = outbox._queue_values(seeded.here)
-        await conn.execute(outbox._TELL, {**outbox._TOLD.values([]), **queued})
+        await conn.execute(announcing._NEWS, announcing._ITEM.values([]))
+        queued = enqueue.values(seeded.here)
+        await conn.execute(announcing._TELL, {**announcing._TOLD.values([]), **queued})
 
     news, told = await asking.plans(work)
     _read_nothing_whole([news], 1)
