@@ -44,7 +44,7 @@ async def attested(
 def _proven(activity: Document, author: Actor, keys: KeyPair, when: datetime) -> Document:
     """Proofs of what is inside first: the outer one covers them (FEP-8b32)."""
     method = author.ed25519_id or ed25519_id(author.uri)  # as its document lists it
-    context = {"@context": documents.PROVEN_CONTEXT}
+    context: Document = {"@context": documents.proven_context(activity)}
     said = activity["object"]
     if isinstance(said, dict) and said.get("attributedTo") == author.uri:
         said = proofs.add({**context, **said}, keys.ed25519, method, when)

@@ -11,6 +11,7 @@ from html import escape
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.parts import Poll
+from activitypub.permissions import Act, request_uri
 from activitypub.vocab import AS2, PUBLIC, RFC_9421, RFC_9421_ED25519, Document
 from kernel import languages as names
 from kernel import text
@@ -102,6 +103,16 @@ PROVEN_CONTEXT: list[Json] = [
 ]
 """Of what carries proofs: the terms of proofs come before our own (WIRE-B11, WIRE-S40)."""
 
+APPROVED_CONTEXT: list[Json] = [
+    *POST_CONTEXT,
+    {
+        name: _reference(f"gts:{name}")
+        for name in ("approvedBy", "likeAuthorization", "replyAuthorization")
+    },
+]
+"""Of what its author elsewhere had to allow (WIRE 8.7)."""
+REQUEST_CONTEXT: list[Json] = [*POST_CONTEXT, {act.request: f"gts:{act.request}" for act in Act}]
+
 
 QUOTE_CONTEXT: list[Json] = [AS2, {"QuoteRequest": "https://w3id.org/fep/044f#QuoteRequest"}]
 
@@ -181,6 +192,12 @@ _STUB = frozenset(
 )  # fmt: skip
 
 
+def proven_context(activity: Document) -> list[Json]:
+    """The contexts of an activity of ours that is to carry proofs."""
+    contexts = activity["@context"]
+    return [*PROVEN_CONTEXT, *contexts[len(POST_CONTEXT) :]] if isinstance(contexts, list) else []
+
+
 def stub(subject: Document) -> Document:
     """What everybody may read of an actor: enough to check its signatures (WIRE-A21)."""
     return {name: value for name, value in subject.items() if name in _STUB}
@@ -222,6 +239,7 @@ class NoteSource:
     mentioned: Sequence[Actor] = ()
     hashtags: Sequence[tuple[str, str]] = ()  # (folded, the address of its page)
     poll: Poll | None = None
+    approval: str | None = None  # where the author of what it answers allows it
 
     @property
     def people(self) -> list[Actor]:
@@ -246,7 +264,7 @@ def note(post: NoteSource) -> Document:
     cc = [post.group.followers_uri, *post.addressed]
     group = [post.group] if post.group.uri != post.author.uri else []  # nobody mentions themselves
     return {
-        "@context": POST_CONTEXT,
+        "@context": APPROVED_CONTEXT if post.approval else POST_CONTEXT,
         "id": post.uri,
         "type": "Question" if post.poll else "Note",
         **({"name": name} if name else {}),
@@ -274,6 +292,28 @@ def note(post: NoteSource) -> Document:
         "interactionPolicy": {
             "canQuote": {"automaticApproval": [post.author.uri], "manualApproval": []}
         },
+        **(approved(Act.REPLY, post.approval) if post.approval else {}),
+    }
+
+
+def approved(act: Act, approval: str) -> Document:
+    """Where it says that an answer or a Like may be, under both names for that (WIRE 8.7)."""
+    return {"approvedBy": approval, f"{act.lower()}Authorization": approval}
+
+
+def request(
+    act: Act, item: Document, actor_uri: str, object_uri: str, *, to: Iterable[str]
+) -> Document:
+    """An answer or a Like, and the question whether it may be (GoToSocial 0.20 and later)."""
+    return {
+        "@context": REQUEST_CONTEXT,
+        "id": request_uri(str(item["id"]), act),
+        "type": act.request,
+        "actor": actor_uri,
+        "to": list(to),
+        "cc": [],
+        "object": object_uri,
+        "instrument": embed(item),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Self
 from activitypub import parts
 from activitypub.jsontext import Json
 from activitypub.parts import Attachment, Event, Poll
+from activitypub.permissions import Act, Permission
 from activitypub.vocab import (
     MAX_SUMMARY,
     PUBLIC,
@@ -58,8 +59,8 @@ class Note:
     poll: Poll | None
     event: Event | None
     quoted: str | None
-    answers_closed: bool  # not everybody may answer at once
-    likes_closed: bool
+    answers: Permission | None  # None: everybody may answer at once
+    likes: Permission | None
     replies: str | None = None  # the collection of its answers, on its own server
 
     @classmethod
@@ -99,8 +100,8 @@ class Note:
             poll=Poll.parse(document),
             event=Event.parse(document),
             quoted=parts.quoted_in(document, tags),
-            answers_closed=not parts.allows(document, "canReply"),
-            likes_closed=not parts.allows(document, "canLike"),
+            answers=Permission.parse(document, Act.REPLY),
+            likes=Permission.parse(document, Act.LIKE),
             replies=replies if replies and same_origin(replies, note_id) else None,
         )
 

@@ -198,6 +198,12 @@ async def blank(conn: AsyncConnection, uri: str) -> None:
     await conn.execute(sa.update(activities).where(activities.c.uri == uri).values(body=""))
 
 
+async def withdraw(conn: AsyncConnection, uri: str) -> None:
+    """An activity of ours is not meant any more: it goes, and what is unsent of it."""
+    await conn.execute(sa.delete(deliveries).where(deliveries.c.activity_uri == uri))
+    await conn.execute(sa.delete(activities).where(activities.c.uri == uri))
+
+
 async def was_proven(conn: AsyncConnection, object_uri: str) -> bool:
     """Whether something said of the object carried a proof, also if its text is gone since."""
     found = await conn.scalar(

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Self
 
 from activitypub.jsontext import Json
-from activitypub.vocab import AS2, MAX_NAME, PUBLIC, Document, id_of, link_of, text_of, time_of
+from activitypub.vocab import AS2, MAX_NAME, Document, id_of, link_of, text_of, time_of
 from kernel import hashtags
 from kernel.errors import Malformed
 from kernel.schema.posts import AttachmentKind
@@ -235,19 +235,6 @@ def quoted_in(document: Document, tags: Sequence[Document]) -> str | None:
         if tag.get("type") == "Link" and tag.get("mediaType") in _QUOTE_TYPES:
             return web_address(tag)
     return None
-
-
-def allows(document: Document, act: str) -> bool:
-    """Whether anybody may do `canReply`, `canLike` or `canAnnounce` at once (WIRE-M20).
-
-    That is so where nothing is said. GoToSocial before 0.20 spells it `always`.
-    """
-    policy = document.get("interactionPolicy")
-    rule = policy.get(act) if isinstance(policy, dict) else None
-    if not isinstance(rule, dict):
-        return True
-    listed = rule.get("automaticApproval", rule.get("always"))
-    return any(uri in (PUBLIC, "as:Public", "Public") for uri in each(listed)[:1000])
 
 
 def _line(value: Json, limit: int) -> str:

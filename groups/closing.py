@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activitypub import documents, outbox
 from activitypub.actors import Actor, columns
 from activitypub.vocab import PUBLIC
-from groups import threads
+from groups import reactions, threads
 from groups.posts import Post, select_posts
 from kernel import tombstone_log
 from kernel.here import Here
@@ -84,6 +84,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == persona.id))
     await conn.execute(sa.delete(blocks).where(blocks.c.persona_id == persona.id))
     await conn.execute(sa.delete(poll_votes).where(poll_votes.c.actor_uri == persona.uri))
+    await reactions.forget_asked(conn, persona.uri)
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona.id)

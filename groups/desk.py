@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
-from groups import earlier, telling, threads
+from groups import asking, earlier, telling
 from groups import posts as post_store
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
-from groups.writing import count_in
+from groups.writing import count_in, count_out
 from kernel import tombstone_log
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
@@ -59,7 +59,7 @@ async def remove(
     )
     await earlier.forget(conn, post.id)
     if post.shown:
-        await threads.count_out(conn, post)
+        await count_out(conn, post)
     tombstone_log.note(conn, Act.REMOVED, post.uri)
     await note(conn, here, group, actor, "remove", post.uri, reason)
     await outbox.forget(conn, post.uri)
@@ -202,12 +202,14 @@ async def unban(
 async def release(
     conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post
 ) -> None:
-    """Show a held post. Raises NotFound: it is not held any more."""
+    """Show a held post, or ask first whom it answers. Raises NotFound: it is not held any more."""
     if post.state is not PostState.HELD:
         raise NotFound
+    await note(conn, here, group, actor, "release", post.uri, "")
+    if await asking.enters(conn, here, group, post):
+        return
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN))
     await count_in(conn, post.thread_id, post.id)
-    await note(conn, here, group, actor, "release", post.uri, "")
     shown = await post_store.get(conn, post.id)
     if shown.author_local:
         await telling.created(conn, here, group, shown)

@@ -16,6 +16,8 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, attachments, groups, media, posts, threads
 from moderation.visibility import Viewer, is_mine
 
+_FOR_THEIR_AUTHOR: Final = (PostState.REMOVED, PostState.ASKED, PostState.DECLINED)
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -44,7 +46,10 @@ def _access() -> sa.Select[tuple[bool, date | None]]:
         visible(),
         sa.or_(
             posts.c.state.in_([constant(PostState.SHOWN), constant(PostState.HELD)]),
-            sa.and_(posts.c.state == constant(PostState.REMOVED), is_mine(posts.c.author_id)),
+            sa.and_(
+                posts.c.state.in_([constant(state) for state in _FOR_THEIR_AUTHOR]),
+                is_mine(posts.c.author_id),
+            ),
         ),
     )
     public = sa.or_(told, sa.and_(shown, for_all.correlate_except(groups)))

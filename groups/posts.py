@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -27,13 +27,16 @@ from media.studio import MEDIA_TYPE
 from members import blocks
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group, moderates
 
+UNANSWERED: Final = timedelta(days=30)  # then whoever asked is told that no answer came
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
     """A post with what a page shows of its author and thread. Times are UTC.
 
-    `content` is HTML to be cleaned. While `state` is not SHOWN (or HELD, for those who may look)
-    the words are left out.
+    `content` is HTML to be cleaned. While `state` is not SHOWN (or HELD, ASKED or DECLINED, for
+    those who may look) the words are left out. `answers_by` and `likes_by` are a `Permission.line`;
+    `approval` is where an author elsewhere says that this answer may stand.
     """
 
     id: int
@@ -66,6 +69,9 @@ class Post:
     attached: int
     answers_closed: bool
     likes_closed: bool
+    answers_by: str
+    likes_by: str
+    approval: str | None
     likes: int
 
     @property
@@ -75,6 +81,15 @@ class Post:
     @property
     def shown(self) -> bool:
         return self.state is PostState.SHOWN
+
+    @property
+    def waits(self) -> bool:
+        """Whether an author elsewhere was asked about it and did not say yes, or not any more."""
+        return self.state in (PostState.ASKED, PostState.DECLINED)
+
+    def waits_in_vain(self, now: datetime) -> bool:
+        """Whether the author who was asked has not answered for so long that they hardly will."""
+        return self.state is PostState.ASKED and now - self.published > UNANSWERED
 
     @property
     def by_group(self) -> bool:
@@ -129,15 +144,18 @@ def select_posts() -> AnySelect:
     return _SELECT
 
 
+_FOR_FEW: Final = (PostState.HELD, PostState.ASKED, PostState.DECLINED)
+
+
 def visible() -> sa.ColumnElement[bool]:
     """SQL: the viewer may see that the post is there (its words only if it is shown)."""
     return sa.and_(
         may_see_group(threads.c.group_id),
         host_is_welcome(actors),
         sa.or_(
-            posts.c.state != constant(PostState.HELD),
+            posts.c.state.not_in([constant(state) for state in _FOR_FEW]),
             is_mine(posts.c.author_id),
-            moderates(threads.c.group_id),
+            sa.and_(posts.c.state == constant(PostState.HELD), moderates(threads.c.group_id)),
         ),
     )
 
@@ -259,6 +277,7 @@ def _source(
         published=post.published,
         edited=post.edited,
         locked=post.locked,
+        approval=post.approval,
         attachments=[
             Attached(
                 url=here.media_uri(each.media_id),

@@ -1,89 +1,200 @@
 """A quiet sign to the author of a post: no score, no list of names (WIRE-G25)."""
 
+from typing import Final
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import actors as actor_store
 from activitypub import documents, jsontext, outbox
+from activitypub.actors import Actor
+from activitypub.permissions import Act, Permission, request_uri
 from activitypub.vocab import Document
+from groups import asking, telling
 from groups import groups as group_store
-from groups import telling
+from groups.asking import Asked, Way
+from groups.groups import Group
 from groups.posts import Post
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
+from kernel.rows import constant
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
-from members import order
+from members import blocks, order
 from moderation import standing
 from moderation.standing import Speaker
 
+_KINDS: Final = {Way.AT_ONCE: ReactionKind.LIKE, Way.ASKING: ReactionKind.ASKED}
+
 
 async def like(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) -> None:
-    """Tell the author that they were heard; once per persona.
+    """Tell the author that they were heard, or ask whether one may; once per persona.
 
-    Raises NotFound: the post is not shown. Raises NotAllowed: banned from the group.
+    Raises NotFound: the post is not shown. Raises NotAllowed: banned from the group, or its author
+    elsewhere wants no such signs (WIRE-M20).
     """
     if not post.shown:
         raise NotFound
-    if post.likes_closed:  # WIRE-M20
+    way = await asking.way(conn, post.likes_by, post, speaker.actor)
+    group = await group_store.get(conn, post.group_id)
+    if post.likes_closed or way is Way.NONE or (way is Way.ASKING and not group.federates):
         raise NotAllowed("Its author, on another server, asked for no such signs.")
     await standing.check(conn, here, speaker, post.group_id)
-    uri = here.new_activity_uri()
+    uri, kind = here.new_activity_uri(), _KINDS[way]
+    if not await _add(conn, post, kind, speaker.actor.uri, uri):
+        return
+    document = _like(uri, speaker.actor, post)
+    if kind is ReactionKind.LIKE:
+        await _tell(conn, here, speaker.actor, group, post, document)
+    else:
+        await _ask(conn, here, speaker.actor, post, document)
+
+
+async def _add(
+    conn: AsyncConnection,
+    post: Post,
+    kind: ReactionKind,
+    actor_uri: str,
+    uri: str,
+    approval: str | None = None,
+) -> bool:
+    """Whether it is new."""
     added = await conn.execute(
         insert(reactions)
-        .values(post_id=post.id, kind=ReactionKind.LIKE, actor_uri=speaker.actor.uri, uri=uri)
-        .on_conflict_do_nothing()
+        .values(post_id=post.id, kind=kind, actor_uri=actor_uri, uri=uri, approval=approval)
+        .on_conflict_do_nothing(index_elements=["post_id", "kind", "actor_uri"])
     )
     if added.rowcount:
         await order.call(conn, reactions)
-        await _tell(conn, here, speaker, post, _like(uri, speaker, post))
+    return bool(added.rowcount)
 
 
 async def unlike(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) -> None:
     """Take the sign back."""
-    uri = await conn.scalar(
+    removed = await conn.execute(
         sa.delete(reactions)
         .where(
             reactions.c.post_id == post.id,
-            reactions.c.kind == ReactionKind.LIKE,
+            reactions.c.kind.in_(_KINDS.values()),
             reactions.c.actor_uri == speaker.actor.uri,
         )
-        .returning(reactions.c.uri)
+        .returning(reactions.c.uri, reactions.c.kind)
     )
-    if uri is not None:
-        inner = documents.embed(_like(uri, speaker, post))
-        undo = documents.activity(
-            here.new_activity_uri(), "Undo", speaker.actor.uri, inner, to=[post.author_uri]
+    for uri, kind in removed.all():
+        await _undo(conn, here, speaker.actor, post, uri, asked=kind == ReactionKind.ASKED)
+
+
+async def _undo(
+    conn: AsyncConnection, here: Here, actor: Actor, post: Post, uri: str, *, asked: bool
+) -> None:
+    """Tell those who were told; who was only asked is the post's author."""
+    inner, to = documents.embed(_like(uri, actor, post)), [post.author_uri]
+    undo = documents.activity(here.new_activity_uri(), "Undo", actor.uri, inner, to=to)
+    group = await group_store.get(conn, post.group_id)
+    if not asked:
+        await _tell(conn, here, actor, group, post, undo)
+        return
+    await outbox.withdraw(conn, request_uri(uri, Act.LIKE))
+    if group.federates:
+        await outbox.publish(conn, here, undo, signer=actor, to=to, thread_id=post.thread_id)
+
+
+async def allow(conn: AsyncConnection, here: Here, asked: Asked, approval: str) -> None:
+    """The author said yes: the sign counts, and is told as any other (WIRE-M20).
+
+    Raises NotAllowed: whoever gave it was banned meanwhile, or the post is gone.
+    """
+    post, actor = asked.target, await actor_store.by_uri(conn, asked.actor_uri)
+    if actor is None or not post.shown:
+        raise NotAllowed("That post is gone.")
+    await standing.check(conn, here, Speaker.alone(actor), post.group_id)
+    await _remove(conn, asked)
+    if await _add(conn, post, ReactionKind.LIKE, actor.uri, asked.uri, approval):
+        document = {
+            **_like(asked.uri, actor, post),
+            "@context": documents.APPROVED_CONTEXT,
+            **documents.approved(Act.LIKE, approval),
+        }
+        group = await group_store.get(conn, post.group_id)
+        await _tell(conn, here, actor, group, post, document)
+
+
+async def decline(conn: AsyncConnection, here: Here, asked: Asked) -> None:
+    """The author said no, or no longer yes: the sign is gone, also where it was told."""
+    await _remove(conn, asked)
+    actor = await actor_store.by_uri(conn, asked.actor_uri)
+    if actor is not None and not asked.waits:
+        await _undo(conn, here, actor, asked.target, asked.uri, asked=False)
+
+
+async def _remove(conn: AsyncConnection, asked: Asked) -> None:
+    await conn.execute(
+        sa.delete(reactions).where(
+            reactions.c.post_id == asked.target.id,
+            reactions.c.uri == asked.uri,
+            reactions.c.actor_uri == asked.actor_uri,
         )
-        await _tell(conn, here, speaker, post, undo)
+    )
 
 
-def _like(uri: str, speaker: Speaker, post: Post) -> Document:
-    return documents.activity(uri, "Like", speaker.actor.uri, post.uri, to=[post.author_uri])
+async def forget_asked(conn: AsyncConnection, actor_uri: str) -> None:
+    """Signs that wait for an author's word go with whoever gave them."""
+    await conn.execute(
+        sa.delete(reactions).where(
+            reactions.c.actor_uri == actor_uri, reactions.c.kind == constant(ReactionKind.ASKED)
+        )
+    )
+
+
+def _like(uri: str, actor: Actor, post: Post) -> Document:
+    return documents.activity(uri, "Like", actor.uri, post.uri, to=[post.author_uri])
+
+
+async def _ask(
+    conn: AsyncConnection, here: Here, actor: Actor, post: Post, document: Document
+) -> None:
+    """To the author alone; a server that reads no requests gets the Like itself."""
+    rule, to = Permission.of(post.likes_by), [post.author_uri]
+    if await blocks.who_block(conn, actor.id, to):
+        return  # they want nothing from this persona (WIRE-M10)
+    if rule is not None and rule.requests:
+        document = documents.request(Act.LIKE, document, actor.uri, post.uri, to=to)
+    await outbox.publish(conn, here, document, signer=actor, to=to, thread_id=post.thread_id)
 
 
 async def _tell(
-    conn: AsyncConnection, here: Here, speaker: Speaker, post: Post, document: Document
+    conn: AsyncConnection, here: Here, actor: Actor, group: Group, post: Post, document: Document
 ) -> None:
     """To the author's server and the group: a group of ours passes it on to those who read it."""
-    group = await group_store.get(conn, post.group_id)
     if not group.federates:
         return
     to = [post.author_uri, *([group.actor.uri] if group.settings is None else [])]
-    await outbox.publish(
-        conn, here, document, signer=speaker.actor, to=to, thread_id=post.thread_id
-    )
+    await outbox.publish(conn, here, document, signer=actor, to=to, thread_id=post.thread_id)
     if group.settings is not None:
         await telling.carried(conn, here, group, post, document, jsontext.dump(document).decode())
 
 
 async def liked_among(conn: AsyncConnection, actor_uri: str, post_ids: list[int]) -> frozenset[int]:
     """Which of the posts this persona liked."""
+    return await _among(conn, ReactionKind.LIKE, [actor_uri], post_ids)
+
+
+async def asked_among(
+    conn: AsyncConnection, actor_uris: list[str], post_ids: list[int]
+) -> frozenset[int]:
+    """Which of the posts one of these personas likes, if the author lets them."""
+    return await _among(conn, ReactionKind.ASKED, actor_uris, post_ids)
+
+
+async def _among(
+    conn: AsyncConnection, kind: ReactionKind, actor_uris: list[str], post_ids: list[int]
+) -> frozenset[int]:
     rows = await conn.execute(
         sa.select(reactions.c.post_id).where(
             reactions.c.post_id.in_(post_ids),
-            reactions.c.kind == ReactionKind.LIKE,
-            reactions.c.actor_uri == actor_uri,
+            reactions.c.kind == kind,
+            reactions.c.actor_uri.in_(actor_uris),
         )
     )
     return frozenset(post_id for (post_id,) in rows)

@@ -240,6 +240,9 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
     await outbox.forget(conn, post.uri)
     if not group.federates:
         return
+    if post.waits:
+        await _withdrawn(conn, here, post)
+        return
     proves = _proves(here, group) or (
         group.settings is not None and await outbox.was_proven(conn, post.uri)
     )  # whoever was told with a proof believes nothing less
@@ -258,6 +261,18 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
     await _publish(conn, here, group, post, source, document)
     if group.settings is not None:
         await retracted(conn, here, group, post, document, jsontext.dump(document).decode())
+
+
+async def _withdrawn(conn: AsyncConnection, here: Here, post: Post) -> None:
+    """An answer that its author elsewhere did not allow is gone: only they knew of it."""
+    source = await note_source(conn, here, post)
+    if source.parent_author is None:
+        return
+    to, gone = [source.parent_author.uri], documents.tombstone(post.uri)
+    document = documents.activity(here.new_activity_uri(), "Delete", source.author.uri, gone, to=to)
+    await outbox.publish(
+        conn, here, document, signer=source.author, to=to, thread_id=post.thread_id
+    )
 
 
 async def retracted(

@@ -11,15 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
-from groups import earlier, pictures, telling
+from activitypub.permissions import Act, request_uri
+from groups import asking, earlier, pictures, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
 from groups.admission import Draft, admit
+from groups.asking import Way
 from groups.groups import Group
 from groups.parts import Parts
 from groups.posts import Post, select_posts, visible
-from groups.writing import New, Words, count_in, insert, written
+from groups.writing import New, Words, count_in, count_out, insert, written
 from kernel import tombstone_log
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
@@ -29,7 +31,7 @@ from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import FollowState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, posts, threads
-from kernel.tombstone_log import Act
+from kernel.tombstone_log import Act as Decision
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
@@ -65,19 +67,25 @@ async def start(
 async def reply(
     conn: AsyncConnection, here: Here, speaker: Speaker, parent: Post, draft: Draft
 ) -> Post:
-    """Answer a post. Raises NotAllowed: the thread is locked, or see `admission`."""
+    """Answer a post, or ask its author elsewhere whether one may (WIRE-M20).
+
+    Raises NotAllowed: the thread is locked, the author wants no such answers, or see `admission`.
+    """
     draft.check(root=False)
     if not parent.shown:
         raise NotAllowed("That post is no longer here, so it cannot be answered.")
     if parent.locked:
         raise NotAllowed("The moderators closed this thread. It can be read, not answered.")
-    if parent.answers_closed:  # WIRE-M20
+    group = await group_store.get(conn, parent.group_id)
+    way = await asking.way(conn, parent.answers_by, parent, speaker.actor)
+    if parent.answers_closed or way is Way.NONE or (way is Way.ASKING and not group.federates):
         raise NotAllowed(
             "Its author, on another server, asked not to be answered by everybody. "
             "Your words are still here: you can answer the thread's other posts."
         )
-    group = await group_store.get(conn, parent.group_id)
     state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
+    if state is PostState.SHOWN and way is Way.ASKING:
+        state = PostState.ASKED
     words, parts = written(here, replace(draft, title=""))
     new = New(
         author=speaker.actor,
@@ -91,6 +99,8 @@ async def reply(
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
+    elif post.waits:
+        await asking.ask(conn, here, group, post, parent)
     return post
 
 
@@ -141,6 +151,8 @@ async def rewrite(
             attached=post.attached if post.author_local else len(parts.attachments),
             answers_closed=words.answers_closed,
             likes_closed=words.likes_closed,
+            answers_by=words.answers_by,
+            likes_by=words.likes_by,
             edited=edited,
         )
     )
@@ -188,31 +200,19 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
             attached=0,
             answers_closed=False,
             likes_closed=False,
+            answers_by="",
+            likes_by="",
+            approval=None,
         )
     )
+    if post.state is PostState.ASKED:
+        await outbox.withdraw(conn, request_uri(post.uri, Act.REPLY))
     if post.attached:
         await pictures.let_go(conn, post.id)
-    tombstone_log.note(conn, Act.DELETED, post.uri)
+    tombstone_log.note(conn, Decision.DELETED, post.uri)
     await part_store.erase(conn, post.id)
     if post.shown:
         await count_out(conn, post)
-
-
-async def count_out(conn: AsyncConnection, post: Post) -> None:
-    """A post is no longer shown: it is counted off; with its last one a thread leaves the lists.
-
-    A thread without its first post is not pinned either.
-    """
-    await conn.execute(
-        sa.select(threads.c.id).where(threads.c.id == post.thread_id).with_for_update()
-    )  # what is counted in beside this is seen below
-    left = sa.exists().where(posts.c.thread_id == post.thread_id, posts.c.state == PostState.SHOWN)
-    changed: dict[str, object] = {"pinned": False}
-    if not post.is_root:
-        changed = {"replies": sa.func.greatest(threads.c.replies - 1, 0)}
-    await conn.execute(
-        sa.update(threads).where(threads.c.id == post.thread_id).values(shown=left, **changed)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

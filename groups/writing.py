@@ -42,6 +42,8 @@ class Words:
     mentioned: str = ""  # URIs, with blanks between them
     answers_closed: bool = False
     likes_closed: bool = False
+    answers_by: str = ""  # `Permission.line`
+    likes_by: str = ""
 
 
 def written(here: Here, draft: Draft) -> tuple[Words, Parts]:
@@ -104,6 +106,7 @@ class New:
             parent_id=parent.id if parent else None,
             state=self.state,
             reason="",
+            approval=None,
             likes=0,
             poll=self.parts.poll is not None,
             attached=len(self.parts.attachments) + len(self.pictures),
@@ -190,4 +193,21 @@ async def count_in(conn: AsyncConnection, thread_id: int, post_id: int) -> None:
             latest_id=sa.func.greatest(threads.c.latest_id, post_id),
             shown=True,
         )
+    )
+
+
+async def count_out(conn: AsyncConnection, post: Post) -> None:
+    """A post is no longer shown: it is counted off; with its last one a thread leaves the lists.
+
+    A thread without its first post is not pinned either.
+    """
+    await conn.execute(
+        sa.select(threads.c.id).where(threads.c.id == post.thread_id).with_for_update()
+    )  # what is counted in beside this is seen below
+    left = sa.exists().where(posts.c.thread_id == post.thread_id, posts.c.state == PostState.SHOWN)
+    changed: dict[str, object] = {"pinned": False}
+    if not post.is_root:
+        changed = {"replies": sa.func.greatest(threads.c.replies - 1, 0)}
+    await conn.execute(
+        sa.update(threads).where(threads.c.id == post.thread_id).values(shown=left, **changed)
     )

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
 from activitypub.notes import Note
+from activitypub.permissions import Approval
 from activitypub.vocab import Activity
 from groups.groups import Group
 from kernel.here import Here
@@ -33,6 +34,7 @@ class Gathered:
     ancestor: str | None = None  # nearest ancestor that is known here
     coming: bool = False  # an ancestor between that one and the post is on its way here
     lost: str | None = None  # or an ancestor that its own server no longer has
+    approval: Approval | None = None  # that an Accept speaks of
     beginning: Note | None = None  # and then the thread's first post, where the group names it
 
 

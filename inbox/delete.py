@@ -5,7 +5,7 @@ from groups import desk, telling, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.posts import Post
-from inbox import authenticity, burials
+from inbox import approval, authenticity, burials
 from inbox.arrival import Arrival, NotYet
 from kernel import tombstone_log
 from kernel.errors import NotAllowed
@@ -29,6 +29,8 @@ async def receive(arrival: Arrival) -> None:
     if post is None:
         if arrival.group is not None and arrival.gathered.moderates and arrival.patient:
             raise NotYet
+        if arrival.group is None and await approval.revoke(arrival, uri):
+            return
         await _bury(arrival, uri)
         return
     if post.author_uri == arrival.activity.actor:

@@ -16,7 +16,7 @@ from activitypub.vocab import Activity, ActivityKind, id_of, kind_of, uris_of
 from groups import posts as post_store
 from groups import threads
 from groups.groups import Group
-from inbox import authenticity
+from inbox import approval, authenticity
 from inbox.arrival import Gathered
 from inbox.authenticity import own_note
 from inbox.listing import Lister
@@ -196,6 +196,8 @@ async def gather(
         await nodeinfo.learn(engine, here, remote, host_of(activity.actor))
     if kind in (ActivityKind.CREATE, ActivityKind.UPDATE):
         return await _gather_said(it, activity, note, context, by_group=group is not None)
+    if kind == ActivityKind.ACCEPT and group is None:
+        return Gathered(approval=await approval.read(engine, here, remote, activity))
     if kind == ActivityKind.MOVE and group is None:
         return await _gather_move(it, activity)
     is_ban = kind == ActivityKind.BLOCK and (activity.target or group is not None)

@@ -17,7 +17,19 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
 from groups.groups import Group
-from inbox import authenticity, claim, delete, follow, moderate, move, quote, react, said, undo
+from inbox import (
+    approval,
+    authenticity,
+    claim,
+    delete,
+    follow,
+    moderate,
+    move,
+    quote,
+    react,
+    said,
+    undo,
+)
 from inbox.arrival import Arrival, Gathered, Handler, NotYet
 from inbox.claim import Floor, Lost, Row
 from inbox.gather import Gatherer, gather
@@ -39,7 +51,7 @@ READING = 30  # seconds for all that is read elsewhere for one activity: half of
 PATIENCE = 2  # attempts before an answer to an unknown post may stand alone (WIRE-Q3)
 
 HANDLERS: dict[ActivityKind, Handler] = {
-    ActivityKind.ACCEPT: follow.receive_accept,
+    ActivityKind.ACCEPT: approval.receive_accept,
     ActivityKind.ADD: moderate.receive,
     ActivityKind.BLOCK: moderate.receive,
     ActivityKind.CREATE: said.receive_create,
@@ -51,7 +63,7 @@ HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.LOCK: moderate.receive,
     ActivityKind.MOVE: move.receive,
     ActivityKind.QUOTE_REQUEST: quote.receive,
-    ActivityKind.REJECT: follow.receive_reject,
+    ActivityKind.REJECT: approval.receive_reject,
     ActivityKind.REMOVE: moderate.receive,
     ActivityKind.UNDO: undo.receive,
     ActivityKind.UPDATE: said.receive_update,

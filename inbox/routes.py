@@ -302,10 +302,11 @@ def _number(request: web.Request, name: str, *, query: bool = False) -> int:
 async def _own_post(conn: AsyncConnection, request: web.Request) -> Post:
     """A post said here that other servers may know: in a group that federates, or one elsewhere.
 
-    Raises NotFound: anything else, and what waits for a moderator.
+    Raises NotFound: anything else, and what waits for a moderator or for an author elsewhere.
     """
     post = await post_store.get(conn, _number(request, "id"))
-    if not post.author_local or post.state is PostState.HELD:
+    waits = post.state is PostState.HELD or (post.waits and post.approval is None)
+    if not post.author_local or waits:
         raise NotFound
     group = await group_store.get(conn, post.group_id)
     if not group.federates:

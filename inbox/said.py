@@ -12,6 +12,7 @@ from activitypub import outbox
 from activitypub.actors import Actor
 from activitypub.notes import Note
 from activitypub.outbox import Kept
+from activitypub.permissions import Permission
 from activitypub.vocab import Activity
 from groups import groups as group_store
 from groups import polls, telling, threads
@@ -71,6 +72,8 @@ async def receive_create(arrival: Arrival) -> None:
         await telling.refused(arrival.conn, arrival.here, group, note.id, arrival.actor)
         return
     parent = await _bring_in(arrival, group, parent)
+    if parent is not None and parent.state is PostState.ASKED and not arrival.last:
+        raise NotYet  # its author answers what they are about to allow
     check_open(arrival.activity, note, parent)
     new = New(
         author=arrival.actor,
@@ -254,6 +257,8 @@ def _emptied(new: New) -> New:
         edited=None,
         answers_closed=False,
         likes_closed=False,
+        answers_by="",
+        likes_by="",
     )
     return replace(new, words=words, state=PostState.DELETED, parts=NO_PARTS)
 
@@ -278,9 +283,15 @@ def words_of(here: Here, note: Note, *, root: bool) -> Words:
         published=published,
         edited=note.updated,
         url=note.url,
-        answers_closed=note.answers_closed,
-        likes_closed=note.likes_closed,
+        answers_closed=_closed(note.answers, note),
+        likes_closed=_closed(note.likes, note),
+        answers_by=note.answers.line if note.answers is not None else "",
+        likes_by=note.likes.line if note.likes is not None else "",
     )
+
+
+def _closed(permission: Permission | None, note: Note) -> bool:
+    return permission is not None and permission.excludes_all_but(note.author)
 
 
 async def _mirror(arrival: Arrival, group: Group) -> None:

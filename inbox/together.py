@@ -35,6 +35,7 @@ from kernel.errors import NotFound, Problem
 from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
+from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, domain_blocks, peers, tombstones
 from moderation.standing import Speaker
 
@@ -154,6 +155,8 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         raise Alone  # what enters beside it counts
     if parent.locked:
         raise Alone  # its author's server is told
+    if parent.state is PostState.ASKED:
+        raise Alone  # it waits for the word that allows its parent
     said.check_open(answer.activity, note, parent)
     facts = known.facts[author.id, group.id]
     try:

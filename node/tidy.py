@@ -20,8 +20,10 @@ DELIVERIES = timedelta(days=30)  # a server that was away longer hears no more o
 _STEP = 1_000
 # Between two persons: once delivered, nobody asks for one again, and its place among the others
 # tells when somebody joined or liked (DESIGN-V1).
-# A private Create of ours is an answer to somebody's poll.
-FLEETING = ("Follow", "Like", "Accept", "Reject", "Undo", "Create")
+# A private Create of ours is an answer to somebody's poll, or one that its author is asked about.
+FLEETING = (
+    "Follow", "Like", "Accept", "Reject", "Undo", "Create", "Delete", "LikeRequest", "ReplyRequest",
+)  # fmt: skip
 
 
 async def tidy(engine: AsyncEngine, here: Here) -> None:

@@ -10,6 +10,8 @@ from kernel.schema.base import Side, one_of, table
 
 class PostState(StrEnum):
     HELD = "held"  # waits for a moderator; only its author and the moderators see it
+    ASKED = "asked"  # waits for the author of what it answers, elsewhere; for its writer alone
+    DECLINED = "declined"  # that author said no, or took their yes back; for its writer alone
     SHOWN = "shown"
     REMOVED = "removed"  # by a moderator: kept for an appeal, shown to nobody else
     DELETED = "deleted"  # by its author: the words are gone
@@ -17,6 +19,7 @@ class PostState(StrEnum):
 
 class ReactionKind(StrEnum):
     LIKE = "like"
+    ASKED = "asked"  # a like that the post's author, elsewhere, has yet to allow
     DISLIKE = "dislike"  # stored, shown nowhere (WIRE-in-5)
     SHARE = "share"
 
@@ -69,14 +72,24 @@ posts = table(
     sa.Column("mentioned", sa.Text, nullable=False, server_default=""),
     sa.Column("poll", sa.Boolean, nullable=False, server_default=sa.false()),  # it has one
     sa.Column("attached", sa.SmallInteger, nullable=False, server_default="0"),  # how many
-    # Its author elsewhere has to approve of answers, or of likes (WIRE-M20).
+    # Its author elsewhere lets nobody answer it, or like it (WIRE-M20).
     sa.Column("answers_closed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("likes_closed", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Or says who may, and who may ask: `Permission.line`.
+    sa.Column("answers_by", sa.Text, nullable=False, server_default=""),
+    sa.Column("likes_by", sa.Text, nullable=False, server_default=""),
+    sa.Column("approval", sa.Text),  # of ours: where the author it answers says that it may stand
     one_of("state", "state", PostState),
     sa.Index("ix_posts_thread_id_id", "thread_id", "id"),
     sa.Index("ix_posts_author_id_id", "author_id", "id"),
     sa.Index("ix_posts_parent_id_id", "parent_id", "id"),
     sa.Index("ix_posts_held", "group_id", "id", postgresql_where=sa.text("state = 'held'")),
+    sa.Index(
+        "ix_posts_approval",
+        "approval",
+        unique=True,  # one approval is about one answer (SEC-S22)
+        postgresql_where=sa.text("approval IS NOT NULL"),
+    ),
 )
 
 refreshes = table(
@@ -104,8 +117,15 @@ reactions = table(
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("actor_uri", sa.Text, primary_key=True),
     sa.Column("uri", sa.Text, nullable=False),  # of the activity, for its Undo
+    sa.Column("approval", sa.Text),  # of ours: where the post's author says that it may be
     one_of("kind", "kind", ReactionKind),
     sa.Index("ix_reactions_uri", "uri"),
+    sa.Index(
+        "ix_reactions_approval",
+        "approval",
+        unique=True,
+        postgresql_where=sa.text("approval IS NOT NULL"),
+    ),
 )
 
 

@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, READING
-from groups import desk, earlier, reactions, threads
+from groups import asking, desk, earlier, reactions, threads
 from groups import groups as group_store
 from groups import posts as post_store
+from groups.asking import Way
 from groups.groups import Group
 from groups.posts import Post
 from kernel.errors import NotFound, Problem
@@ -89,15 +90,11 @@ async def _reply_page(
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
         page = await threads.show(conn, found.post.thread_id, found.viewer)
-    used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
+        used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
+        speakers = found.place.may_post(found.group, used)
+        decides = await ways(conn, found.post.answers_by, found, speakers)
     latest = next((p.author_id for p in reversed(page.posts) if p.author_id in used), None)
-    choices = voices.choices(
-        request,
-        found.place.may_post(found.group, used),
-        f"reply {found.post.id}",
-        form,
-        usual=latest,
-    )
+    choices = voices.choices(request, speakers, f"reply {found.post.id}", form, usual=latest)
     return render(
         request,
         "threads/reply.html",
@@ -105,8 +102,25 @@ async def _reply_page(
         problem=problem,
         root=page.root,
         parent=found.shown,
+        decides=decides,
         composer=compose(request, found.group, found.place, choices),
     )
+
+
+async def ways(
+    conn: AsyncConnection, line: str, found: Found, speakers: Sequence[Persona]
+) -> Sequence[Way]:
+    """What an author elsewhere lets the reader's names do with a post; empty: everything.
+
+    Each way stands there once. Where a new name may speak, that counts too.
+    """
+    if not line:
+        return ()
+    names = [each.actor for each in speakers]
+    found_ways = [await asking.way(conn, line, found.post, name) for name in names]
+    if voices.may_be_new(found.group) or not names:
+        found_ways.append(await asking.way(conn, line, found.post, None))
+    return list(dict.fromkeys(found_ways))
 
 
 async def reply(request: web.Request) -> web.Response:
@@ -275,15 +289,20 @@ async def _heard_page(
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
-    if not found.post.shown:
-        raise NotFound
-    others = [each for each in found.place.members if each.actor.id != found.post.author_id]
+        if not found.post.shown:
+            raise NotFound
+        others = [each for each in found.place.members if each.actor.id != found.post.author_id]
+        decides = await ways(conn, found.post.likes_by, found, others)
+        uris = [each.actor.uri for each in others] if found.post.likes_by else []
+        waits = await reactions.asked_among(conn, uris, [found.post.id]) if uris else ()
     return render(
         request,
         "threads/heard.html",
         form=form,
         problem=problem,
         parent=found.shown,
+        decides=decides,
+        waits=bool(waits),
         choices=voices.choices(request, others, f"hear {found.post.id}", form),
     )
 

@@ -59,11 +59,11 @@ class Shown:
 
     @property
     def readable(self) -> bool:
-        """Whether the words are for this reader: removed ones only for their author."""
+        """Whether the words are for this reader: what is not shown only for its author."""
         state = self.post.state
         if state is PostState.HELD:
             return self.mine or self.moderating
-        return state is PostState.SHOWN or (state is PostState.REMOVED and self.mine)
+        return state is PostState.SHOWN or (self.mine and state is not PostState.DELETED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from activitypub.actors import Actor
 from groups import closing, earlier, telling, threads
 from groups import groups as group_store
 from groups.posts import Post, select_posts
+from groups.writing import count_out
 from inbox.burials import BURIED
 from kernel.here import Here
 from kernel.schema.actors import ActorState
@@ -83,7 +84,7 @@ async def _posts(conn: AsyncConnection, uris: Sequence[str], *states: PostState)
 
 
 async def _delete(conn: AsyncConnection, here: Here, uris: Sequence[str], done: Replayed) -> None:
-    for post in await _posts(conn, uris, PostState.SHOWN, PostState.HELD, PostState.REMOVED):
+    for post in await _posts(conn, uris, *(set(PostState) - {PostState.DELETED})):
         await threads.erase(conn, post)
         if post.author_local:
             group = await group_store.get(conn, post.group_id)
@@ -103,7 +104,7 @@ async def _remove(conn: AsyncConnection, uris: Sequence[str], done: Replayed) ->
         )
         await earlier.forget(conn, post.id)
         if post.shown:
-            await threads.count_out(conn, post)
+            await count_out(conn, post)
         await outbox.forget(conn, post.uri)
         done.posts += 1
 

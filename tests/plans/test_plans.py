@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub.client import Budget, Client
+from groups import asking as asking_store
 from groups import (
     desk,
     directory,
@@ -230,6 +231,17 @@ async def test_what_posts_have_beside_their_words(asking: Asking, town: Town) ->
         "pk_post_edits",
         "ix_blocks_persona_id",
     )
+
+
+async def test_what_an_author_was_asked_about(asking: Asking, town: Town) -> None:
+    uri = "https://a.test/a/1"
+
+    async def work(conn: AsyncConnection) -> None:
+        await asking_store.find(conn, uri)
+        await asking_store.by_approval(conn, uri)
+
+    found = ("uq_posts_uri", "ix_reactions_uri", "ix_posts_approval", "ix_reactions_approval")
+    check(await asking.plans(work), *found)
 
 
 async def test_pictures_of_posts_and_who_may_see_one(asking: Asking, town: Town) -> None:

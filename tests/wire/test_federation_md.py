@@ -80,7 +80,7 @@ def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     examples = _examples()
     assert [each["type"] for each in examples] == [
         "Group", "Create", "Announce", "Announce", "Accept", "Delete", "Undo", "Block", "Question",
-        "Create", "Reject", "Delete", "OrderedCollection", "Image",
+        "Create", "Reject", "ReplyRequest", "Delete", "OrderedCollection", "Image",
     ]  # fmt: skip
     for example in examples:
         strict.check(example)
