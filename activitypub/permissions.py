@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from activitypub.jsontext import Json
-from activitypub.vocab import PUBLIC, Document, id_of, kind_of, uri_of
+from activitypub.vocab import PUBLIC, Document, id_of, kind_of, single, uri_of
 from kernel.errors import Malformed
 
 MAX_NAMED: Final = 100  # actors and collections kept of each list
@@ -129,24 +129,24 @@ class Approval:
         return cls(
             id=uri_of(document.get("id"), "id"),
             act=act,
-            author=uri_of(document.get(author), "author"),
-            item=_instrument(document.get(item)) or uri_of(document.get(item), "item"),
-            target=id_of(document.get(target)),
+            author=uri_of(single(document.get(author)), "author"),
+            item=uri_of(_asked(document.get(item)), "item"),
+            target=id_of(single(document.get(target))),
         )
 
 
 def meant(document: Document) -> str | None:
     """The answer or Like that an Accept or a Reject is about, named itself or by its request."""
-    found = _instrument(document.get("object")) or id_of(document.get("object"))
+    found = _asked(document.get("object"))
     if found is not None:
         for act in Act:
             found = found.removesuffix(f"#{act.request}")
     return found
 
 
-def _instrument(value: Json) -> str | None:
-    """What an embedded request asks for."""
-    requests = {act.request for act in Act}
-    if isinstance(value, dict) and value.get("type") in requests:
-        return id_of(value.get("instrument"))
-    return None
+def _asked(value: Json) -> str | None:
+    """What is named; of an embedded request, what it asks for."""
+    named = single(value)
+    if isinstance(named, dict) and named.get("type") in {act.request for act in Act}:
+        return id_of(single(named.get("instrument"))) or id_of(named)
+    return id_of(named)

@@ -19,7 +19,6 @@ from activitypub.vocab import PUBLIC
 from groups import earlier, telling
 from groups import groups as group_store
 from groups import posts as post_store
-from groups.groups import Group
 from groups.posts import Post, note_source
 from groups.writing import count_in, count_out
 from kernel import tombstone_log
@@ -81,6 +80,7 @@ def _is_accepted(
     )
 
 
+_ALLOWED: Final = (PostState.SHOWN, PostState.REMOVED)
 _AUTHOR: Final = sa.bindparam("author_id", type_=sa.Uuid)
 _ACTOR: Final = sa.bindparam("actor_id", type_=sa.Uuid)
 _COLLECTIONS: Final = sa.select(
@@ -90,7 +90,7 @@ _COLLECTIONS: Final = sa.select(
 ).where(actors.c.id == _AUTHOR)
 
 
-async def ask(conn: AsyncConnection, here: Here, group: Group, answer: Post, parent: Post) -> None:
+async def ask(conn: AsyncConnection, here: Here, answer: Post, parent: Post) -> None:
     """Send an answer to the author of what it answers, and to nobody else.
 
     Servers that read requests get one; older ones the Create, which they keep until they are told.
@@ -111,7 +111,7 @@ async def ask(conn: AsyncConnection, here: Here, group: Group, answer: Post, par
     )
 
 
-async def enters(conn: AsyncConnection, here: Here, group: Group, held: Post) -> bool:
+async def enters(conn: AsyncConnection, here: Here, held: Post) -> bool:
     """Ask about a post that moderators held until now. False: there is nobody to be asked."""
     if held.parent_id is None or not held.author_local:
         return False
@@ -120,7 +120,7 @@ async def enters(conn: AsyncConnection, here: Here, group: Group, held: Post) ->
     if await way(conn, parent.answers_by, parent, writer) is Way.AT_ONCE:
         return False
     await conn.execute(sa.update(posts).where(posts.c.id == held.id).values(state=PostState.ASKED))
-    await ask(conn, here, group, await post_store.get(conn, held.id), parent)
+    await ask(conn, here, await post_store.get(conn, held.id), parent)
     return True
 
 
@@ -154,12 +154,21 @@ async def by_approval(conn: AsyncConnection, uri: str) -> Asked | None:
     return await _find(conn, posts.c.approval == uri, reactions.c.approval == uri)
 
 
+async def is_used(conn: AsyncConnection, approval: str) -> bool:
+    """Whether an approval is, or was, about something already (SEC-S22)."""
+    one = sa.select(sa.literal(1)).where(posts.c.approval == approval)
+    other = sa.select(sa.literal(1)).where(reactions.c.approval == approval)
+    return await conn.scalar(sa.union_all(one, other)) is not None
+
+
 async def _find(
     conn: AsyncConnection, is_answer: sa.ColumnElement[bool], is_like: sa.ColumnElement[bool]
 ) -> Asked | None:
     asked_about = sa.or_(
         posts.c.state == constant(PostState.ASKED),
-        sa.and_(posts.c.state == constant(PostState.SHOWN), posts.c.approval.is_not(None)),
+        sa.and_(
+            posts.c.approval.is_not(None), posts.c.state.in_([constant(each) for each in _ALLOWED])
+        ),
     )
     row = (await conn.execute(post_store.select_posts().where(is_answer, asked_about))).first()
     if row is not None:

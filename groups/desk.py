@@ -206,7 +206,7 @@ async def release(
     if post.state is not PostState.HELD:
         raise NotFound
     await note(conn, here, group, actor, "release", post.uri, "")
-    if await asking.enters(conn, here, group, post):
+    if await asking.enters(conn, here, post):
         return
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN))
     await count_in(conn, post.thread_id, post.id)

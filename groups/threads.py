@@ -100,7 +100,7 @@ async def reply(
     if post.shown:
         await telling.created(conn, here, group, post)
     elif post.waits:
-        await asking.ask(conn, here, group, post, parent)
+        await asking.ask(conn, here, post, parent)
     return post
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub.permissions import Approval, meant
 from activitypub.remote import Remote
-from activitypub.vocab import Activity, id_of
+from activitypub.vocab import Activity, id_of, single
 from groups import asking, reactions
 from groups.asking import Asked
 from inbox import follow
@@ -29,7 +29,7 @@ async def read(
         asked = await _meant(conn, here, activity)
     if asked is None or not asked.waits:
         return None
-    address = id_of(activity.document.get("result")) or activity.id
+    address = id_of(single(activity.document.get("result"))) or activity.id
     if asked.author_uri != activity.actor or not same_origin(address, activity.actor):
         raise NotAllowed("Only the author of a post can allow something under it.")
     return Approval.parse(await remote.document(address))
@@ -68,7 +68,7 @@ async def _check(arrival: Arrival, asked: Asked, approval: Approval) -> None:
     theirs = asked.author_uri == author == approval.author and same_origin(approval.id, author)
     if not named or not theirs or approval.item != asked.uri:
         raise NotAllowed("That approval is about something else.")
-    if await asking.by_approval(arrival.conn, approval.id) is not None:
+    if await asking.is_used(arrival.conn, approval.id):
         raise NotAllowed("That approval was used for something else.")
 
 

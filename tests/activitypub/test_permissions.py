@@ -127,6 +127,7 @@ def test_what_an_answer_to_a_request_is_about() -> None:
     for said in (
         KAY,
         asked,
+        [KAY],
         {"type": "Note", "id": KAY},
         {"type": "ReplyRequest", "id": asked},
         {"type": "ReplyRequest", "id": asked, "instrument": KAY},

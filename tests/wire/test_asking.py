@@ -14,7 +14,7 @@ from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
-from kernel.errors import NotAllowed
+from kernel.errors import NotAllowed, NotFound
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, ReactionKind
@@ -292,12 +292,16 @@ async def test_sec_S22_only_the_author_of_a_post_decides(
     assert await state(alder, answer) is PostState.SHOWN
 
 
+@pytest.mark.parametrize("revoked", [False, True])
 async def test_sec_S22_an_approval_is_used_once(
-    alder: Node, sleep: Group, kay: Speaker, good: Peer, ann: Person
+    alder: Node, sleep: Group, kay: Speaker, good: Peer, ann: Person, revoked: bool
 ) -> None:
     """Its server shows it anew each time, about whatever comes next."""
     first = await waiting(alder, good, ann, kay, sleep)
     stamp = await allow(alder, good, ann, first)
+    if revoked:
+        assert await good.send(alder, good.activity("Delete", ann, stamp), ann) == 202
+        await settle(alder)
     second = await waiting(alder, good, ann, kay, sleep)
     authorization(good, ann, second.uri)
     accept = good.activity("Accept", ann, request_of(second), result=stamp)
@@ -305,6 +309,24 @@ async def test_sec_S22_an_approval_is_used_once(
     await settle(alder)
     assert await last_received(alder) == ("refused", "NotAllowed")
     assert await state(alder, second) is PostState.ASKED
+
+
+async def test_what_moderators_removed_is_not_restored_where_its_author_took_their_yes_back(
+    alder: Node, sleep: Group, ana: Speaker, kay: Speaker, good: Peer, ann: Person
+) -> None:
+    answer = await waiting(alder, good, ann, kay, sleep)
+    stamp = await allow(alder, good, ann, answer)
+    async with alder.engine.begin() as conn:
+        actor = await desk.require(conn, sleep, ana)
+        shown = await post_store.get(conn, answer.id)
+        await desk.remove(conn, alder.here, sleep, actor, shown, "off topic")
+    assert await good.send(alder, good.activity("Delete", ann, stamp), ann) == 202
+    await settle(alder)
+    assert await state(alder, answer) is PostState.DECLINED
+    async with alder.engine.begin() as conn:
+        removed = await post_store.get(conn, answer.id)
+        with pytest.raises(NotFound):
+            await desk.restore(conn, alder.here, sleep, actor, removed)
 
 
 async def test_sec_S22_an_answer_that_nobody_asked_about_is_no_answer(
