@@ -22,6 +22,7 @@ from kernel.schema.tables import actors, deliveries, follows
 from kernel.schema.tables import reactions as reaction_table
 from moderation.standing import Speaker
 from node import tidy
+from node.safekeeping import replay
 from tests.nodes import Node, settle, words
 from tests.peer import PUBLIC, Document, Peer, Person
 from tests.wire import strict
@@ -465,6 +466,16 @@ async def test_wire_M20_words_that_wait_go_when_they_are_deleted(
     assert await good.send(alder, accept, ann) == 202
     await settle(alder)
     assert await state(alder, answer) is PostState.DELETED
+
+
+async def test_sec_L16_what_was_deleted_since_a_backup_does_not_wait_again_after_it(
+    alder: Node, sleep: Group, kay: Speaker, good: Peer, ann: Person
+) -> None:
+    answer = await waiting(alder, good, ann, kay, sleep)
+    async with alder.engine.begin() as conn:
+        await replay.replay(conn, alder.here, [("deleted", answer.uri)])
+    assert await state(alder, answer) is PostState.DELETED
+    assert await alder.mentions("A careful answer.") == []
 
 
 async def test_a_persona_that_closes_leaves_nothing_waiting(
