@@ -41,11 +41,13 @@ attack:
 	$(PY) -m tests.privacy
 
 # Other people's programs that the tests meet, each in a place of its own; needs Node.js 20 or later.
-OTHERS = tests/interop/python/.venv
+OTHERS = tests/interop/python tests/interop/s3
 interop:
 	cd tests/interop/fedify && npm ci --ignore-scripts --no-audit --no-fund --silent
-	test -d $(OTHERS) || python3 -m venv $(OTHERS)
-	$(OTHERS)/bin/python -m pip install -q --require-hashes --no-deps -r tests/interop/python/requirements.lock
+	for other in $(OTHERS); do \
+		test -d $$other/.venv || python3 -m venv $$other/.venv || exit; \
+		$$other/.venv/bin/python -m pip install -q --require-hashes --no-deps -r $$other/requirements.lock || exit; \
+	done
 
 # Strange documents against a real node, other ones each time: `make fuzz MINUTES=30`.
 MINUTES ?= 10

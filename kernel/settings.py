@@ -22,6 +22,7 @@ FILE: Final = "hearthold.toml"
 LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_BUCKET: Final = frozenset({"s3_bucket", "s3_endpoint", "s3_key_id", "s3_secret"})
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -30,6 +31,17 @@ def default_directory(environ: Mapping[str, str]) -> Path:
     if chosen := environ.get("HEARTHOLD_DATA"):
         return Path(chosen).expanduser()
     return Path(environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "hearthold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3:
+    """A bucket of an S3-compatible store, and the key that opens it."""
+
+    bucket: str
+    endpoint: str
+    region: str
+    key_id: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +58,11 @@ class Settings:
     metrics_listen: tuple[str, int] | None = None
     signed_fetch: bool = False
     media_origin: str | None = None
+    s3_bucket: str | None = None
+    s3_endpoint: str | None = None
+    s3_region: str = "us-east-1"
+    s3_key_id: str | None = None
+    s3_secret: str | None = field(default=None, repr=False)
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -58,6 +75,19 @@ class Settings:
     def media(self) -> Path:
         """The folder with pictures: see `media.store`."""
         return self.data_dir / "media"
+
+    @property
+    def s3(self) -> S3 | None:
+        """The bucket that holds pictures; None: the folder does."""
+        if not (self.s3_bucket and self.s3_endpoint and self.s3_key_id and self.s3_secret):
+            return None
+        return S3(
+            bucket=self.s3_bucket,
+            endpoint=self.s3_endpoint,
+            region=self.s3_region,
+            key_id=self.s3_key_id,
+            secret=self.s3_secret,
+        )
 
     @property
     def tombstones(self) -> Path:
@@ -85,6 +115,11 @@ class Settings:
                 found[name] = _READERS[name](value)
             except ValueError as error:
                 raise Misconfigured(f"{place}: {error}") from error
+        if (named := _BUCKET & found.keys()) and (lacking := sorted(_BUCKET - named)):
+            raise Misconfigured(
+                f"Pictures cannot go into a bucket: set {', '.join(lacking)} too, or leave out "
+                f"{', '.join(sorted(named))}."
+            )
         settings = cls(data_dir=data_dir, **found)
         return settings if settings.origin is None else settings.with_origin(settings.origin)
 
@@ -204,6 +239,26 @@ def read_origin(value: object) -> str:
     return f"{parts.scheme}://{shown}" + (f":{port}" if port and port != default else "")
 
 
+def _bucket(value: object) -> str:
+    name = _word(value)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", name):
+        raise ValueError("write the name of a bucket: 3 to 63 small letters, digits, dots, dashes.")
+    return name
+
+
+def _endpoint(value: object) -> str:
+    """The store's address without a path: buckets are named behind it."""
+    text = _word(value).removesuffix("/")
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or text != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+        raise ValueError("write the store's address, for example https://s3.example, with no path.")
+    return text
+
+
 def _listen_host(value: object) -> str:
     host = _word(value).strip("[]")
     try:
@@ -289,8 +344,15 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "metrics_listen": _host_and_port,
     "signed_fetch": _yes_or_no,
     "media_origin": read_origin,
+    "s3_bucket": _bucket,
+    "s3_endpoint": _endpoint,
+    "s3_region": _word,
+    "s3_key_id": _word,
+    "s3_secret": _word,
     "leave_url": _leave_url,
     "log_level": _level,
 }
 
 NAMES: Final = tuple(_READERS)
+SECRETS: Final = ("database_url", "s3_secret")
+"""Those that no backup keeps, and nobody but the node's own account may read."""

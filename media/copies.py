@@ -9,6 +9,7 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -92,6 +93,7 @@ class Copier:
     budget: Budget
     store: Store
     studio: Studio
+    scratch: Path  # where there is room for a picture that is being read
 
     async def copy_one(self) -> bool:
         """Read the picture that is due. False: there is none."""
@@ -157,7 +159,7 @@ class Copier:
         kind = answer.content_type.partition(";")[0].strip().lower()
         if answer.status != 200 or kind not in _TYPES or self.here.is_ours(answer.url):
             raise Malformed("There is no picture at that address.")
-        with tempfile.TemporaryFile(dir=self.store.folder.parent) as file:
+        with tempfile.TemporaryFile(dir=self.scratch) as file:
             file.write(answer.body)
             picture = await self.studio.draw(file)
         kept = await pictures.keep(self.engine, self.here, self.store, picture, copied=True)

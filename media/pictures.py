@@ -1,14 +1,12 @@
-"""Pictures from their upload to their end: rows in the database, files beside it.
+"""Pictures from their upload to their end: rows in the database, files beside it or in a bucket.
 
 A file is written before its row commits, and removed after its row said so: whatever breaks between
 leaves a file that nobody can reach, which a sweep finds a day later.
 """
 
-import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -19,7 +17,7 @@ from kernel import chance
 from kernel.arrays import any_of
 from kernel.here import Here
 from kernel.schema.tables import media
-from media.store import FOLDERS, Store
+from media.store import PARTS, Store
 from media.studio import Picture
 
 CHANNEL: Final = "hearthold_media"
@@ -42,10 +40,10 @@ async def keep(
 ) -> Kept:
     """Keep a picture: a draft until a post takes it, or a copy of one from elsewhere.
 
-    Raises NoRoom: the disk is full.
+    Raises NoRoom: the disk is full. Raises Busy: the bucket is away.
     """
     media_id, today = chance.new_uuid(), here.now().date()
-    await asyncio.to_thread(store.write, media_id, picture.body, today)
+    await store.write(media_id, picture.body, today)
     async with engine.begin() as conn:
         await conn.execute(
             media.insert().values(
@@ -101,7 +99,7 @@ async def remove_gone(engine: AsyncEngine, here: Here, store: Store) -> bool:
         ids = list(await conn.scalars(_GONE))
     if not ids:
         return False
-    await asyncio.to_thread(store.remove, ids, here.now().date())
+    await store.remove(ids, here.now().date())
     async with engine.begin() as conn:
         await conn.execute(
             sa.delete(media).where(any_of(media.c.id, "ids"), media.c.gone), {"ids": ids}
@@ -110,7 +108,7 @@ async def remove_gone(engine: AsyncEngine, here: Here, store: Store) -> bool:
 
 
 class Sweeper:
-    """Finds what was left behind, one folder of the media directory in each round."""
+    """Finds what was left behind, one part of the store in each round."""
 
     def __init__(self, engine: AsyncEngine, here: Here, store: Store) -> None:
         self._engine, self._here, self._store = engine, here, store
@@ -124,12 +122,12 @@ class Sweeper:
             await let_go(
                 conn, list(await conn.scalars(sa.select(media.c.id).where(old).limit(1_000)))
             )
-        folder, self._next = FOLDERS[self._next], (self._next + 1) % len(FOLDERS)
-        await self._remove_leftovers(folder, today - DRAFTS)
+        part, self._next = PARTS[self._next], (self._next + 1) % len(PARTS)
+        await self._remove_leftovers(part, today - DRAFTS)
 
-    async def _remove_leftovers(self, folder: str, before: date) -> None:
-        found = await asyncio.to_thread(lambda: list(self._store.leftovers(folder, before)))
-        ids = [each for each in found if isinstance(each, UUID)]
+    async def _remove_leftovers(self, part: str, before: date) -> None:
+        if not (ids := await self._store.leftovers(part, before)):
+            return
         async with self._engine.connect() as conn:
             known = frozenset(
                 await conn.scalars(
@@ -137,7 +135,5 @@ class Sweeper:
                 )
             )
         lost = [each for each in ids if each not in known]
-        await asyncio.to_thread(self._store.remove, lost, self._here.now().date())
-        for path in found:
-            if isinstance(path, Path):
-                await asyncio.to_thread(path.unlink, missing_ok=True)
+        if lost:
+            await self._store.remove(lost, self._here.now().date())

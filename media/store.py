@@ -1,87 +1,46 @@
-"""Where pictures lie: `media/ab/ab12….webp` in the data directory, for nobody's eyes but ours.
+"""Where pictures are kept: in a folder, or in a bucket that several computers share."""
 
-Names are random, and times are the midnight before: neither says what came together (DESIGN-V1).
-"""
-
-import errno
-import os
-from collections.abc import Collection, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
-from kernel.errors import NoRoom
-from media.studio import SUFFIX
-
-FOLDERS: Final = tuple(f"{number:02x}" for number in range(256))
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+PARTS: Final = tuple(f"{number:02x}" for number in range(256))
+"""Every picture lies in one of these, by the first two letters of its name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """The media directory. Everything here waits for the disk: call it in a thread."""
+class Pieces:
+    """A picture that comes piece by piece, so that memory stays flat. `size` is bytes.
 
-    folder: Path
+    Raises Busy: the rest cannot be read.
+    """
 
-    def path(self, media_id: UUID) -> Path:
-        """Where a picture lies, if it is there."""
-        return self.folder / media_id.hex[:2] / f"{media_id}{SUFFIX}"
-
-    def write(self, media_id: UUID, body: bytes, day: date) -> None:
-        """Keep a new picture; it is on the disk when this returns. Raises NoRoom."""
-        path = self.path(media_id)
-        try:
-            for folder in (self.folder, path.parent):
-                folder.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(descriptor)
-            _sync(path.parent)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            if error.errno in _FULL:
-                raise NoRoom("This place has no room for more pictures right now.") from error
-            raise
-        for place in (path, path.parent, self.folder):
-            _set_time(place, day)
-
-    def remove(self, media_ids: Collection[UUID], day: date) -> None:
-        """Take pictures away; those that are not there are no news."""
-        for media_id in media_ids:
-            path = self.path(media_id)
-            path.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                _set_time(path.parent, day)
-
-    def leftovers(self, folder: str, before: date) -> Iterator[UUID | Path]:
-        """What one of `FOLDERS` holds from before a day: ids of pictures, and files of others."""
-        with suppress(FileNotFoundError):
-            for path in sorted((self.folder / folder).iterdir()):
-                if datetime.fromtimestamp(path.lstat().st_mtime, UTC).date() < before:
-                    yield self._id(path) or path
-
-    def _id(self, path: Path) -> UUID | None:
-        try:
-            media_id = UUID(path.stem)
-        except ValueError:
-            return None
-        return media_id if self.path(media_id) == path else None
+    size: int
+    body: AsyncIterator[bytes]
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+class Store(Protocol):
+    """Keeps pictures under random names; whose they are stands in the database alone."""
 
+    async def write(self, media_id: UUID, body: bytes, day: date) -> None:
+        """Keep a new picture, for good when this returns.
 
-def _set_time(path: Path, day: date) -> None:
-    midnight = datetime.combine(day, time(), UTC).timestamp()
-    os.utime(path, (midnight, midnight), follow_symlinks=False)
+        Raises NoRoom. Raises Busy: the store is away.
+        """
+
+    async def open(self, media_id: UUID) -> Path | Pieces:
+        """A picture: where its file is, or what it holds.
+
+        Raises NotFound: it is not there. Raises Busy: the store is away.
+        """
+        ...
+
+    async def remove(self, media_ids: Collection[UUID], day: date) -> None:
+        """Take pictures away; those that are not there are no news. Raises Busy: as `write`."""
+
+    async def leftovers(self, part: str, before: date) -> Sequence[UUID]:
+        """The pictures that lie in one of `PARTS` since before a day. Raises Busy: as `write`."""
+        ...

@@ -28,7 +28,8 @@ from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import deliveries, domain_blocks, node, peers, received
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
-from kernel.settings import Settings, is_loopback
+from kernel.settings import S3, SECRETS, Settings, is_loopback
+from media import bucket
 from media.studio import PROGRAM, NoPicture, Studio
 from node import server_checks
 from node.opening import KEY, check_key, database
@@ -96,6 +97,9 @@ async def examine(
     report.findings += [*_disk(settings), *_modes(settings)]
     async for finding in _drawing():
         report.findings.append(finding)
+    if settings.s3 is not None:
+        async for finding in _bucket(settings.s3, settings.media):
+            report.findings.append(finding)
     try:
         key = NodeKey.load(settings.data_dir / KEY)
     except Misconfigured as error:
@@ -134,6 +138,28 @@ async def _drawing() -> AsyncIterator[Finding]:
             )
 
 
+async def _bucket(place: S3, folder: Path) -> AsyncIterator[Finding]:
+    """Whether pictures can be kept and read, by the node alone."""
+    if (says := await bucket.examine(place)) is not None:
+        yield Finding("bucket", says)
+    parts = urlsplit(place.endpoint)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        yield Finding(
+            "bucket",
+            f"{place.endpoint} is plain http, so whoever is on the way to it sees every picture: "
+            "use https, or a network that is yours alone.",
+        )
+    if _holds_pictures(folder):
+        yield Finding(
+            "bucket",
+            f"Pictures still lie in {folder}: `hearthold move-pictures` carries them over.",
+        )
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(each.is_file() for each in folder.glob("*/*"))
+
+
 def _disk(settings: Settings) -> Iterator[Finding]:
     places = {settings.data_dir, settings.media}
     if settings.database_url is None:
@@ -153,7 +179,8 @@ def _modes(settings: Settings) -> Iterator[Finding]:
     postgres = find_keep(directory)
     private = [directory / KEY, settings.tombstones]
     private += [postgres / name for name in ("owner.lock", "password", "place.json")]
-    if "database_url" in _text(directory / SETTINGS_FILE):
+    written = _text(directory / SETTINGS_FILE)
+    if any(secret in written for secret in SECRETS):
         private.append(directory / SETTINGS_FILE)
     folder = settings.media
     if folder.exists() and _mode(folder) & 0o077:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -30,7 +30,7 @@ from kernel.here import Here
 from kernel.postgres import Server
 from kernel.schema.actors import ActorKind
 from kernel.schema.tables import metadata
-from kernel.settings import Settings
+from kernel.settings import S3, Settings
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node import door, worker
@@ -286,6 +286,7 @@ class Nodes:
         port: int = 0,
         cancels: bool = False,
         signed_fetch: bool = False,
+        s3: S3 | None = None,
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
 
@@ -302,6 +303,7 @@ class Nodes:
             origin=f"http://{name}",
             allow_networks=LOOPBACK,
             signed_fetch=signed_fetch,
+            **({f"s3_{name}": value for name, value in asdict(s3).items()} if s3 else {}),
         )
         app = create_app(
             settings,

@@ -5,12 +5,12 @@ as a draft that only the session holds which sent it: in the form stands a token
 session and that form. A draft that no post takes is gone after a day.
 """
 
-import asyncio
 import base64
 import binascii
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Final
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from activitypub.state import ENGINE, HERE, READING, SETTINGS
 from groups import picture_access
 from groups.groups import Group
 from groups.pictures import MAX_PICTURES, NOT_KEPT, Changes, Chosen
-from kernel.errors import Malformed, NotFound, Problem
+from kernel.errors import Busy, Malformed, NotFound, Problem
 from kernel.sealing import Unsealable, derive, seal, unseal
 from media import copies
 from media import pictures as media_store
@@ -44,6 +44,8 @@ OUR_ORIGIN: Final = {
     "Cache-Control": "private, no-store",
 }
 SANDBOX: Final = "sandbox; default-src 'none'"
+
+RETRY_AFTER: Final = 60  # seconds, where the store of pictures is away
 
 _CONTEXT: Final = "picture in a form"
 _PURPOSE_BYTES: Final = 16
@@ -243,19 +245,19 @@ def _named(request: web.Request) -> UUID:
 
 async def _file(
     request: web.Request, media_id: UUID, headers: Mapping[str, str]
-) -> web.FileResponse:
-    path = request.app[STORE].path(media_id)
-    if not await asyncio.to_thread(path.is_file):
-        raise NotFound
-    return web.FileResponse(
-        path,
-        headers={
-            **headers,
-            hdrs.CONTENT_TYPE: MEDIA_TYPE,
-            hdrs.CONTENT_DISPOSITION: f'inline; filename="{path.name}"',
-            "Content-Security-Policy": SANDBOX,
-        },
-    )
+) -> web.StreamResponse:
+    """Raises NotFound: it is not there. Raises Busy: the bucket is away."""
+    found = await request.app[STORE].open(media_id)
+    headers = {
+        **headers,
+        hdrs.CONTENT_TYPE: MEDIA_TYPE,
+        hdrs.CONTENT_DISPOSITION: f'inline; filename="{media_id}{SUFFIX}"',
+        "Content-Security-Policy": SANDBOX,
+    }
+    if isinstance(found, Path):
+        return web.FileResponse(found, headers=headers)
+    headers[hdrs.CONTENT_LENGTH] = str(found.size)
+    return web.Response(body=found.body, headers=headers)
 
 
 def public_base(request: web.Request, group: Group) -> str:
@@ -283,6 +285,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method in ("GET", "HEAD") and request.path.startswith("/media/"):
         try:
             return await handler(request)
+        except Busy as problem:
+            wait = {hdrs.RETRY_AFTER: str(problem.retry_after or RETRY_AFTER)}
+            return web.Response(status=503, text=f"{problem.title}.\n", headers=wait)
         except (Problem, web.HTTPException):
             pass
     return web.Response(status=404, text="There is no such picture.\n")

@@ -20,11 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inbox.discovery import VERSION
 from kernel import copying, db, revisions, tombstone_log
 from kernel.clock import utcnow
-from kernel.errors import Conflict, Misconfigured
-from kernel.schema.tables import node, sessions
+from kernel.errors import Conflict, Misconfigured, NotFound
+from kernel.schema.tables import media, node, sessions
 from kernel.sealed_file import CHUNK
 from kernel.settings import FILE as SETTINGS_FILE
-from kernel.settings import Settings
+from kernel.settings import SECRETS, Settings
+from media.bucket import Bucket
+from media.folder import name_of
 from node.opening import KEY, Say, database
 from node.safekeeping import archive, key_file
 from node.safekeeping.archive import About, Numbers, Writer
@@ -34,7 +36,8 @@ WITHOUT: Final = (sessions.name,)
 Show = Callable[[str, int, int | None], None]
 """Told what is under way, how many bytes are done, and of how many where that is known."""
 
-_ELSEWHERE: Final = re.compile(r"""^\s*["']?database_url["']?\s*=.*$""", re.M)
+_STEP: Final = 1_000
+_SECRET: Final = re.compile(rf"""^\s*["']?({"|".join(SECRETS)})["']?\s*=.*$""", re.M)
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _Given = ParamSpec("_Given")
@@ -47,8 +50,8 @@ async def backup(
     """Write the node to `path`, plain where there is no passphrase; how many bytes it has.
 
     Whatever ends it early leaves nothing at `path`.
-    Raises Conflict: a file is there. Raises Misconfigured: it cannot be written, or the database
-    cannot be copied.
+    Raises Conflict: a file is there. Raises Busy: the bucket of pictures is away. Raises
+    Misconfigured: it cannot be written, or the database cannot be copied.
     """
     _see_that_it_is_new(path)
     key = key_file.existing(settings.data_dir / KEY)
@@ -65,6 +68,8 @@ async def backup(
                 await in_thread(writer.add, archive.ABOUT, about.write())
                 await _write_tables(conn, tables, writer, show)
                 await _write_files(settings, gone, writer, show)
+                if settings.s3 is not None:
+                    await _write_bucket(conn, Bucket.of(settings.s3), writer, show)
             return file.tell()
 
 
@@ -141,13 +146,32 @@ class _Parts:
 
 async def _write_files(settings: Settings, gone: bytes, writer: Writer, show: Show) -> None:
     if written := _bytes(settings.data_dir / SETTINGS_FILE).decode():
-        written = _ELSEWHERE.sub("# database_url is not kept in backups.", written)
+        written = _SECRET.sub(r"# \1 is not kept in backups.", written)
         await in_thread(writer.add, SETTINGS_FILE, written.encode())
     await in_thread(writer.add, tombstone_log.FILE, gone)
     done = 0
     for path in await in_thread(_media, settings.media):
         done += await in_thread(_add_media, writer, settings.data_dir, path)
         show("media", done, None)
+
+
+async def _write_bucket(conn: AsyncConnection, bucket: Bucket, writer: Writer, show: Show) -> None:
+    """The pictures that the rows of this moment know of, without those that went meanwhile."""
+    done, last = 0, None
+    query = sa.select(media.c.id).where(~media.c.gone).order_by(media.c.id).limit(_STEP)
+    while ids := list(
+        await conn.scalars(query if last is None else query.where(media.c.id > last))
+    ):
+        for media_id in ids:
+            try:
+                pieces = await bucket.open(media_id)
+            except NotFound:
+                continue
+            body = b"".join([piece async for piece in pieces.body])
+            await in_thread(writer.add, archive.MEDIA + name_of(media_id), body)
+            done += len(body)
+            show("media", done, None)
+        last = ids[-1]
 
 
 def _bytes(path: Path) -> bytes:

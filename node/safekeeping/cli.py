@@ -25,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
         restore
     )
     app.command(epilog="Example: hearthold move < /root/address-of-the-new-database")(move)
+    app.command("move-pictures", epilog="Example: hearthold move-pictures")(move_pictures)
     app.add_typer(key, name="key")
     app.command("doctor", epilog="Example: hearthold doctor --json")(see_doctor)
 
@@ -100,6 +101,19 @@ def move(data_dir: DataDir = None) -> None:
         settings = settings_of(data_dir)
         target = interruptibly(lambda: ask_secret("Address of the new database"))
         await commands.carry_over(settings, target)
+
+    run(work())
+
+
+def move_pictures(data_dir: DataDir = None) -> None:
+    """Carry the pictures in `media/` into the bucket that the settings name (s3_bucket).
+
+    Stop the node first, and start it again afterwards. Each picture is removed here once it is
+    there; whatever ends this early, run it again.
+    """
+
+    async def work() -> None:
+        await commands.carry_pictures(settings_of(data_dir))
 
     run(work())
 

@@ -13,6 +13,7 @@ from node.opening import KEY, prepare_directory
 from node.safekeeping import key_file
 from node.safekeeping.backup import backup
 from node.safekeeping.move import move
+from node.safekeeping.move_pictures import move_pictures
 from node.safekeeping.restore import Restored, check, restore
 
 
@@ -75,6 +76,13 @@ async def carry_over(settings: Settings, target: str) -> None:
         "From now on start it with DATABASE_URL set to the new server. The old database was only "
         "read: remove it once all is well, and never start a node on it."
     )
+
+
+async def carry_pictures(settings: Settings) -> None:
+    """The pictures in the bucket. Raises: as `move_pictures`."""
+    async with watched() as show:
+        count = await move_pictures(settings, say=note, show=show)
+    say(f"{count} pictures went into the bucket, and {settings.media} holds none any more.")
 
 
 def export_key(settings: Settings, path: Path) -> Sequence[str]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel import copying, db, revisions, tombstone_log
 from kernel.clock import utcnow
-from kernel.errors import Misconfigured
+from kernel.errors import Busy, Misconfigured
 from kernel.here import Here
 from kernel.postgres_files import write_private
 from kernel.schema.tables import deliveries, peers, received
@@ -26,11 +26,14 @@ from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings
 from media import pictures
-from media.store import Store
+from media.bucket import Bucket
+from media.folder import Folder
 from node.opening import KEY, Say, database, prepare_directory
+from node.pictures import store_of
 from node.safekeeping import archive, key_file
 from node.safekeeping.archive import About, Numbers, Piece
 from node.safekeeping.backup import WITHOUT, Show, in_thread
+from node.safekeeping.move_pictures import carry
 from node.safekeeping.replay import Replayed, replay
 from node.safekeeping.sent import FILE as SENT
 from node.safekeeping.sent import Sent, drop_sent
@@ -89,11 +92,26 @@ async def restore(
                     here = Here(about.origin, key, utcnow)
                     restored = await _go_on(conn, here, about, files)
                     files.put_in_place(say)
-                while await pictures.remove_gone(engine, here, Store(settings.media)):
-                    pass
+                await _settle_pictures(engine, here, settings, say, show)
         finally:
             files.drop()
     return restored
+
+
+async def _settle_pictures(
+    engine: AsyncEngine, here: Here, settings: Settings, say: Say, show: Show
+) -> None:
+    """Pictures of deleted posts go, and where a bucket is named the others go there."""
+    try:
+        if settings.s3 is not None:
+            await carry(engine, Folder(settings.media), Bucket.of(settings.s3), show)
+        while await pictures.remove_gone(engine, here, store_of(settings)):
+            pass
+    except Busy:
+        say(
+            f"The bucket does not answer, so pictures are still in {settings.media}: see "
+            "`hearthold doctor`, then run `hearthold move-pictures`."
+        )
 
 
 async def check(path: Path, passphrase: str | None, show: Show) -> About:

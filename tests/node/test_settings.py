@@ -166,6 +166,41 @@ def test_the_database_password_does_not_show(tmp_path: Path) -> None:
     assert "secret" not in repr(settings)
 
 
+BUCKET = {
+    "HEARTHOLD_S3_BUCKET": "alder-pictures",
+    "HEARTHOLD_S3_ENDPOINT": "https://s3.example:9000/",
+    "HEARTHOLD_S3_KEY_ID": "alder",
+    "HEARTHOLD_S3_SECRET": "a secret",
+}
+
+
+def test_a_bucket_is_named_whole_or_not_at_all(tmp_path: Path) -> None:
+    assert Settings.load(tmp_path, {}).s3 is None
+    settings = Settings.load(tmp_path, BUCKET)
+    assert settings.s3 is not None
+    assert settings.s3.endpoint == "https://s3.example:9000"
+    assert settings.s3.region == "us-east-1"
+    assert settings.s3.secret == "a secret"
+    for shown in (repr(settings), repr(settings.s3), str(settings)):
+        assert "a secret" not in shown
+    for name in BUCKET:
+        with pytest.raises(Misconfigured) as caught:
+            Settings.load(tmp_path, {key: value for key, value in BUCKET.items() if key != name})
+        assert f"set {name.removeprefix('HEARTHOLD_').lower()} too" in str(caught.value)
+        assert "a secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["s3.example", "ftp://s3.example", "https://s3.example/bucket", "https://a:b@s3.example", "x:"],
+)
+def test_the_address_of_a_store_has_nothing_behind_it(tmp_path: Path, value: str) -> None:
+    with pytest.raises(Misconfigured, match="with no path"):
+        Settings.load(tmp_path, {**BUCKET, "HEARTHOLD_S3_ENDPOINT": value})
+    with pytest.raises(Misconfigured, match="name of a bucket"):
+        Settings.load(tmp_path, {**BUCKET, "HEARTHOLD_S3_BUCKET": "Not/One"})
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"\xff\xfe")
     with pytest.raises(Misconfigured, match=f"{FILE} cannot be read: it is not UTF-8"):

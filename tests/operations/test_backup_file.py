@@ -76,7 +76,7 @@ async def test_a_plain_backup_is_an_archive_that_other_programs_read(
 ) -> None:
     data_dir = alder.app[SETTINGS].data_dir
     (data_dir / "hearthold.toml").write_text(
-        'database_url = "postgresql://ana:secret@db/x"\nlog_level = "debug"\n'
+        'database_url = "postgresql://ana:hush@db/x"\nlog_level = "debug"\ns3_secret = "hush"\n'
     )
     (data_dir / "media" / "ab").mkdir(parents=True)
     (data_dir / "media" / "ab" / "picture").write_bytes(b"\x89PNG" * 100_000)
@@ -98,7 +98,7 @@ async def test_a_plain_backup_is_an_archive_that_other_programs_read(
     assert (place.data_dir / "media/ab/picture").read_bytes() == b"\x89PNG" * 100_000
     written = (place.data_dir / "hearthold.toml").read_text()
     assert 'log_level = "debug"' in written
-    assert "secret" not in written
+    assert "hush" not in written
 
 
 async def test_every_row_and_every_number_comes_back(

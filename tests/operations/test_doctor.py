@@ -61,6 +61,11 @@ async def test_files_that_others_can_read_are_named(alder: Node) -> None:
     os.chmod(settings.tombstones, 0o644)
     assert (await look(alder))["modes"].endswith(f"`chmod 600 '{settings.tombstones}'`.")
     os.chmod(settings.tombstones, 0o600)
+    written = settings.data_dir / "hearthold.toml"
+    written.write_text('s3_secret = "x"\n')
+    os.chmod(written, 0o644)
+    assert (await look(alder))["modes"].endswith(f"`chmod 600 '{written}'`.")
+    os.chmod(written, 0o600)
     os.chmod(settings.data_dir, 0o750)
     assert "Others can look into" in (await look(alder))["modes"]
 

@@ -36,7 +36,7 @@ async def with_picture(node: Node, speaker: Speaker, group: Group, body: bytes) 
         post = await threads.start(conn, node.here, speaker, group, draft)
         (shown,) = (await pictures_of(conn, [post.id]))[post.id]
     assert shown.media_id == kept.id
-    return post, store.path(kept.id).name
+    return post, f"{kept.id}.webp"
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -1,6 +1,5 @@
 """Pictures in posts: adding and describing them, who sees them, and how they go."""
 
-import asyncio
 import os
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from activitypub.state import SETTINGS
 from groups.pictures import MAX_ALT, MAX_PICTURES
 from kernel.schema.tables import attachments, media, posts
+from media.folder import Folder
 from media.studio import MAX_FILE
 from node import pictures as node_pictures
 from node import worker
@@ -64,7 +64,7 @@ def files_of(node: Node) -> list[Path]:
 
 
 def path_of(node: Node, address: str) -> Path:
-    return node.app[node_pictures.STORE].path(UUID(address[len("/media/") : -len(".webp")]))
+    return Folder(node.app[SETTINGS].media).path(UUID(address[len("/media/") : -len(".webp")]))
 
 
 async def test_a_picture_is_added_described_and_seen(house: House) -> None:
@@ -398,11 +398,11 @@ async def test_a_removed_post_shows_its_picture_to_its_author_alone(house: House
 async def test_what_was_left_behind_is_swept_after_a_day(house: House) -> None:
     address = await posted(house.ben, house.thread.id, [draw.png()])
     kept = path_of(house.node, address)
-    store = house.node.app[node_pictures.STORE]
+    store = Folder(house.node.app[SETTINGS].media)
     today = house.node.clock().date()
     old, new = uuid4(), uuid4()
-    await asyncio.to_thread(store.write, old, b"x", today - timedelta(days=3))
-    await asyncio.to_thread(store.write, new, b"x", today)
+    await store.write(old, b"x", today - timedelta(days=3))
+    await store.write(new, b"x", today)
     (store.path(old).parent / "strange.tmp").write_bytes(b"x")
     stamp = (datetime.now(UTC) - timedelta(days=3)).timestamp()
     os.utime(store.path(old).parent / "strange.tmp", (stamp, stamp))

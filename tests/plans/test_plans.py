@@ -42,7 +42,7 @@ from kernel.schema.tables import follows, moderators, posts
 from kernel.schema.tables import threads as thread_table
 from media import pictures as media_store
 from media.copies import Copier
-from media.store import Store
+from media.folder import Folder
 from media.studio import Studio
 from members import blocks, personas, sessions
 from members.member import Member
@@ -264,13 +264,14 @@ async def test_pictures_of_posts_and_who_may_see_one(asking: Asking, town: Town)
 async def test_pictures_that_are_due(
     asking: Asking, town: Town, reading: AsyncEngine, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path)
+    store = Folder(tmp_path)
 
     async def work(_: AsyncConnection) -> None:
         assert not await media_store.remove_gone(reading, town.here, store)
         copier = Copier(
             engine=reading, here=town.here, client=Client(user_agent="x"),
             budget=Budget(clock=town.here.clock), store=store, studio=Studio(),
+            scratch=tmp_path,
         )  # fmt: skip
         assert not await copier.copy_one()
 
