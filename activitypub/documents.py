@@ -91,6 +91,7 @@ POST_CONTEXT: list[Json] = [
         "Hashtag": "as:Hashtag",
         "toot": "http://joinmastodon.org/ns#",
         "votersCount": "toot:votersCount",
+        "blurhash": "toot:blurhash",
         **_POLICY,
         "canQuote": _reference("gts:canQuote"),
     },
@@ -118,7 +119,11 @@ QUOTE_CONTEXT: list[Json] = [AS2, {"QuoteRequest": "https://w3id.org/fep/044f#Qu
 
 
 def actor(
-    subject: Actor, *, desk_closed_posting: bool = False, languages: Sequence[str] = ()
+    subject: Actor,
+    *,
+    desk_closed_posting: bool = False,
+    languages: Sequence[str] = (),
+    icon: "Attached | None" = None,
 ) -> Document:
     """The whole document of an actor of ours (WIRE 2.1-2.3)."""
     root = subject.uri.rstrip("/")
@@ -181,6 +186,8 @@ def actor(
         found["language"] = [_language(tag) for tag in languages]
         if about := text.plain(subject.summary, ONE_LINE, first_line=True):
             found["description"] = about
+    if icon is not None:
+        found["icon"] = _attachment(icon)  # its words twice: Mastodon's avatar has some (WIRE-A18)
     return found
 
 
@@ -205,13 +212,14 @@ def stub(subject: Document) -> Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attached:
-    """A picture of a post of ours; `alt` is plain text and may be empty, sizes are pixels."""
+    """A picture of ours; `alt` is plain text and may be empty, sizes are pixels."""
 
     url: str
     media_type: str
     alt: str
-    width: int | None
-    height: int | None
+    width: int | None = None
+    height: int | None = None
+    blurhash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -389,6 +397,8 @@ def _attachment(picture: Attached) -> Document:
         found |= {"name": picture.alt, "summary": picture.alt}
     if picture.width and picture.height:
         found |= {"width": picture.width, "height": picture.height}
+    if picture.blurhash:
+        found["blurhash"] = picture.blurhash
     return found
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from activitypub import blurhash
 from activitypub.jsontext import Json
 from activitypub.vocab import AS2, MAX_NAME, Document, id_of, link_of, text_of, time_of
 from kernel import hashtags
@@ -85,7 +86,7 @@ class Attachment:
             media_type=media_type,
             width=number(value.get("width")),
             height=number(value.get("height")),
-            blurhash=text_of(value.get("blurhash"), 100),
+            blurhash=blurhash.read(text_of(value.get("blurhash"), 167)),
         )
 
 

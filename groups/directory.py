@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import ActorKind, ActorState
-from kernel.schema.tables import actors
+from kernel.schema.groups import Sees
+from kernel.schema.tables import actors, groups
 from moderation.visibility import Viewer, host_is_welcome, is_member, may_see_group, my_groups
 
 
@@ -26,6 +27,8 @@ class GroupLine:
     local: bool
     about: str  # HTML, to be cleaned
     mine: bool
+    icon: UUID | None  # its picture
+    public: bool  # everybody may see that
 
 
 _NAME: Final = sa.func.lower(actors.c.name)
@@ -44,7 +47,10 @@ def _page(limit: int, *, mine: bool) -> AnySelect:
             actors.c.local,
             actors.c.summary,
             is_member(actors.c.id).label("mine"),
+            groups.c.icon,
+            (groups.c.sees == constant(Sees.EVERYONE)).label("public"),
         )
+        .select_from(actors.outerjoin(groups, groups.c.actor_id == actors.c.id))
         .where(
             actors.c.kind == constant(ActorKind.GROUP),
             actors.c.state == constant(ActorState.ACTIVE),
@@ -91,6 +97,8 @@ async def page(
             local=row.local,
             about=row.summary,
             mine=row.mine,
+            icon=row.icon,
+            public=bool(row.public),
         )
         for row in rows
     ]

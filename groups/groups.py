@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import documents
 from activitypub.actors import Actor
+from activitypub.documents import Attached
 from activitypub.keys import KeyPair
 from activitypub.vocab import Document
 from groups import changes
@@ -22,6 +23,7 @@ from kernel.rows import AnyRow, AnySelect, constant
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.tables import actors, follows, groups, guidelines, moderators
+from media.studio import MEDIA_TYPE
 from members.order import stir
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
@@ -74,6 +76,14 @@ class Membership:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Icon:
+    """The picture of a group; `alt` says in plain text what it shows."""
+
+    media_id: UUID
+    alt: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """A group; `settings` is None where it lives on another node.
@@ -86,6 +96,7 @@ class Group:
     settings: GroupSettings | None
     guidelines_version: int
     accept_from: int
+    icon: Icon | None = None
     memberships: Sequence[Membership] | None = None
 
     @property
@@ -126,6 +137,7 @@ class Group:
             settings=settings,
             guidelines_version=row.guidelines or 0,
             accept_from=row.accept_from or 0,
+            icon=Icon(row.icon, row.icon_alt) if row.icon is not None else None,
         )
 
 
@@ -349,16 +361,22 @@ async def update(
     await conn.execute(
         sa.update(groups).where(groups.c.actor_id == group.id).values(**_row(settings))
     )
-    changed = await get(conn, group.id)
-    if changed.federates and changed.desk_id is not None:
-        desk = await actor_store.get(conn, changed.desk_id)
-        await changes.tell(conn, here, changed.actor, desk, document(changed))
-    else:
+    changed = await tell(conn, here, group.id)
+    if not changed.federates:
         await changes.follow_nobody(conn, here, changed.actor)
     return changed
 
 
-def document(group: Group) -> Document:
+async def tell(conn: AsyncConnection, here: Here, group_id: UUID) -> Group:
+    """Other servers get a group of ours as it is now, where they may know of it (WIRE-A23)."""
+    group = await get(conn, group_id)
+    if group.federates and group.desk_id is not None:
+        desk = await actor_store.get(conn, group.desk_id)
+        await changes.tell(conn, here, group.actor, desk, document(here, group))
+    return group
+
+
+def document(here: Here, group: Group) -> Document:
     """What other servers read of a group of ours (WIRE 2.1). Raises NotAllowed: it is not ours."""
     if group.settings is None:
         raise NotAllowed("That group lives on another node.")
@@ -366,7 +384,12 @@ def document(group: Group) -> Document:
         group.actor,
         desk_closed_posting=group.settings.posts is Posts.APPROVED,
         languages=group.settings.languages,
+        icon=_attached(here, group.icon) if group.icon else None,
     )
+
+
+def _attached(here: Here, icon: Icon) -> Attached:
+    return Attached(url=here.media_uri(icon.media_id), media_type=MEDIA_TYPE, alt=icon.alt)
 
 
 async def guidelines_text(conn: AsyncConnection, group: Group) -> str:

@@ -1,4 +1,4 @@
-"""Who may see a picture: whoever may read the post it belongs to (SEC-I4, SEC-L11)."""
+"""Who may see a picture: whoever may read its post, or see its group (SEC-I4, SEC-L11)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +14,7 @@ from kernel.rows import constant
 from kernel.schema.groups import Sees
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, attachments, groups, media, posts, threads
-from moderation.visibility import Viewer, is_mine
+from moderation.visibility import Viewer, is_mine, may_see_group
 
 _FOR_THEIR_AUTHOR: Final = (PostState.REMOVED, PostState.ASKED, PostState.DECLINED)
 
@@ -28,8 +28,11 @@ class Access:
 
 
 async def find(conn: AsyncConnection, media_id: UUID, viewer: Viewer) -> Access:
-    """Raises NotFound: there is no such picture, or its post is not for the viewer's eyes."""
-    row = (await conn.execute(_ACCESS, {"media_id": media_id, **viewer.values})).first()
+    """Raises NotFound: there is no such picture, or what it belongs to is not for the viewer."""
+    asked = {"media_id": media_id, **viewer.values}
+    row = (await conn.execute(_ACCESS, asked)).first()
+    if row is None:
+        row = (await conn.execute(_ICON, asked)).first()
     if row is None:
         raise NotFound
     return Access(public=row.public, used=row.used)
@@ -71,3 +74,17 @@ def _access() -> sa.Select[tuple[bool, date | None]]:
 
 
 _ACCESS: Final = _access()
+_ICON: Final = (
+    sa.select((groups.c.sees == constant(Sees.EVERYONE)).label("public"), media.c.used)
+    .select_from(
+        groups.join(media, media.c.id == groups.c.icon).join(
+            actors, actors.c.id == groups.c.actor_id
+        )
+    )
+    .where(
+        groups.c.icon == sa.bindparam("media_id", type_=sa.Uuid),
+        ~media.c.gone,
+        may_see_group(actors.c.id),
+    )
+)
+"""Of the picture of a group: whoever may see the group."""

@@ -52,6 +52,7 @@ class Shown:
     alt: str
     width: int | None
     height: int | None
+    blurhash: str
 
 
 def check(chosen: Sequence[Chosen], changes: Changes) -> None:
@@ -84,7 +85,7 @@ async def attach(conn: AsyncConnection, post_id: int, chosen: Sequence[Chosen]) 
 
 _CHOSEN: Final = Rows("chosen", position=sa.SmallInteger, media_id=sa.Uuid, alt=sa.Text)
 _ATTACH: Final = attachments.insert().from_select(
-    ["post_id", "position", "kind", "media_id", "alt", "media_type", "width", "height"],
+    ["post_id", "position", "kind", "media_id", "alt", "media_type", "width", "height", "blurhash"],
     sa.select(
         sa.bindparam("post_id", type_=sa.BigInteger),
         _CHOSEN.c.position,
@@ -94,6 +95,7 @@ _ATTACH: Final = attachments.insert().from_select(
         sa.literal(MEDIA_TYPE, sa.Text),
         media.c.width,
         media.c.height,
+        media.c.blurhash,
     ).select_from(media.join(_CHOSEN.table, media.c.id == _CHOSEN.c.media_id)),
 )
 

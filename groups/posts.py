@@ -285,6 +285,7 @@ def _source(
                 alt=each.alt,
                 width=each.width,
                 height=each.height,
+                blurhash=each.blurhash,
             )
             for each in shown.get(post.id, ())
         ],

@@ -178,7 +178,7 @@ async def _group(conn: AsyncConnection, request: web.Request) -> Group:
 async def get_group(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as conn:
         group = await _group(conn, request)
-    return await _actor_response(request, group_store.document(group))
+    return await _actor_response(request, group_store.document(request.app[HERE], group))
 
 
 async def get_moderators(request: web.Request) -> web.Response:

@@ -51,6 +51,7 @@ async def keep(
                 width=picture.width,
                 height=picture.height,
                 bytes=len(picture.body),
+                blurhash=picture.blurhash,
                 drafted=today,
                 used=today if copied else None,
             )

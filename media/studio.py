@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from activitypub import blurhash
 from kernel.errors import Busy, UnsupportedMedia
 from media import child
 
@@ -40,11 +41,15 @@ class NoPicture(UnsupportedMedia):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A still picture drawn anew: `body` is WebP without any metadata; sizes are pixels."""
+    """A still picture drawn anew: `body` is WebP without any metadata; sizes are pixels.
+
+    `blurhash` is a few letters that say what it looks like from afar; empty: nobody knows.
+    """
 
     body: bytes
     width: int
     height: int
+    blurhash: str = ""
 
 
 @dataclass(slots=True)
@@ -54,8 +59,8 @@ class Studio:
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _waiting: int = 0
 
-    async def draw(self, file: IO[bytes]) -> Picture:
-        """The picture in an open file, from its beginning.
+    async def draw(self, file: IO[bytes], *, side: int = child.SIDE) -> Picture:
+        """The picture in an open file, from its beginning, with sides of up to so many pixels.
 
         Raises NoPicture: it is none, or too large. Raises Busy: too many wait already.
         """
@@ -64,16 +69,16 @@ class Studio:
         self._waiting += 1
         try:
             async with self._places:
-                return await _draw(file)
+                return await _draw(file, side)
         finally:
             self._waiting -= 1
 
 
-async def _draw(file: IO[bytes]) -> Picture:
+async def _draw(file: IO[bytes], side: int) -> Picture:
     file.flush()
     file.seek(0)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-B", str(PROGRAM),
+        sys.executable, "-I", "-B", str(PROGRAM), str(side),
         stdin=file, stdout=PIPE, stderr=DEVNULL, env={}, cwd="/", limit=MAX_DRAWN,
     )  # fmt: skip
     try:
@@ -104,12 +109,13 @@ def _picture(drawn: bytes) -> Picture | None:
     """The child is not believed: its numbers have to be possible, and what it drew begins right."""
     line, _, body = drawn.partition(b"\n")
     sizes = line.split()
-    if len(sizes) != 2 or not all(each.isdigit() and len(each) <= 4 for each in sizes):
+    if len(sizes) != 3 or not all(each.isdigit() and len(each) <= 4 for each in sizes[:2]):
         return None
     width, height = int(sizes[0]), int(sizes[1])
+    hashed = blurhash.read(sizes[2].decode("ascii", "replace"))
     fits = 0 < width <= child.SIDE and 0 < height <= child.SIDE and len(drawn) <= MAX_DRAWN
     is_webp = body[:4] == b"RIFF" and body[8:12] == b"WEBP"
-    return Picture(body, width, height) if fits and is_webp else None
+    return Picture(body, width, height, hashed) if fits and is_webp else None
 
 
 async def _end(process: Process) -> None:

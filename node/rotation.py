@@ -10,7 +10,6 @@ from activitypub import actors as actor_store
 from activitypub import rotation
 from activitypub.actors import Actor
 from activitypub.keys import Pool
-from groups import changes
 from groups import groups as group_store
 from kernel.errors import NotFound
 from kernel.here import Here
@@ -78,10 +77,7 @@ async def _rotate(engine: AsyncEngine, here: Here, pool: Pool, actor_id: UUID) -
 async def _tell(conn: AsyncConnection, here: Here, changed: Actor) -> None:
     """Of a group that is not for everyone, and of its desk, no other server hears (WIRE-T12)."""
     if changed.kind is ActorKind.GROUP:
-        group = await group_store.get(conn, changed.id)
-        if group.federates and group.desk_id is not None:
-            desk = await actor_store.get(conn, group.desk_id)
-            await changes.tell(conn, here, group.actor, desk, group_store.document(group))
+        await group_store.tell(conn, here, changed.id)
         return
     if changed.kind is ActorKind.SERVICE:
         behind = await group_store.behind_desk(conn, changed.id)

@@ -51,10 +51,13 @@ groups = table(
     ),
     sa.Column("guidelines", sa.Integer, nullable=False, server_default="0"),  # newest version
     sa.Column("accept_from", sa.Integer, nullable=False, server_default="0"),  # newest material one
+    sa.Column("icon", sa.Uuid),  # which of our files shows the group
+    sa.Column("icon_alt", sa.Text, nullable=False, server_default=""),  # what it shows, plain text
     one_of("sees", "sees", Sees),
     one_of("posts", "posts", Posts),
     one_of("joining", "joining", Joining),
     one_of("premoderation", "premoderation", Premoderation),
+    sa.Index("ix_groups_icon", "icon", unique=True, postgresql_where=sa.text("icon IS NOT NULL")),
 )
 
 guidelines = table(

@@ -12,6 +12,7 @@ media = table(
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
     sa.Column("bytes", sa.Integer, nullable=False),
+    sa.Column("blurhash", sa.Text, nullable=False, server_default=""),  # a few tones of the whole
     sa.Column("drafted", sa.Date),  # in a form since then, and in no post yet
     sa.Column("used", sa.Date),  # a copy from elsewhere: when it was last looked at
     sa.Column("gone", sa.Boolean, nullable=False, server_default=sa.false()),  # its file goes next

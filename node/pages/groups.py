@@ -18,7 +18,7 @@ from kernel.languages import LANGUAGES
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.sealing import derive
-from node.pages import forms, group_words, session, voices
+from node.pages import forms, group_words, pictures, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.paging import number, uuid
@@ -57,6 +57,7 @@ async def show_all(request: web.Request) -> web.Response:
         request,
         "groups/index.html",
         groups=found[:PAGE],
+        media=pictures.base(request, public=True),
         more=found[PAGE - 1] if len(found) > PAGE else None,
         asked="asked" in request.query,
     )
@@ -81,6 +82,7 @@ async def show(request: web.Request) -> web.Response:
         "groups/show.html",
         group=group,
         path=group_words.path(group),
+        media=pictures.public_base(request, group),
         how=group_words.how_it_works(group),
         place=place,
         pinned=pinned,

@@ -5,7 +5,7 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory, threads
 from moderation.visibility import VISITOR
-from node.pages import session, voices
+from node.pages import pictures, session, voices
 from node.pages.memory import MEMORY, site
 from node.pages.paging import number
 from node.pages.render import render
@@ -44,6 +44,7 @@ async def _front(request: web.Request) -> web.Response:
         "home/front.html",
         node=node,
         groups=open_groups,
+        media=pictures.base(request, public=True),
         alternate=f"{request.app[HERE].origin}/",
     )
 

@@ -22,7 +22,7 @@ from groups.groups import Group
 from groups.pictures import MAX_PICTURES, NOT_KEPT, Changes, Chosen
 from kernel.errors import Busy, Malformed, NotFound, Problem
 from kernel.sealing import Unsealable, derive, seal, unseal
-from media import copies
+from media import child, copies
 from media import pictures as media_store
 from media.pictures import Kept
 from media.studio import MEDIA_TYPE, SUFFIX
@@ -90,20 +90,24 @@ def of(request: web.Request) -> Brought:
     return request.get(BROUGHT) or Brought()
 
 
-async def read(request: web.Request) -> Form:
+async def read(request: web.Request, *, most: int = MAX_PICTURES, side: int = child.SIDE) -> Form:
     """The posted form; pictures that came with it are drafts from now on, beside earlier ones.
+
+    Up to `most` of them, with sides of up to `side` pixels.
 
     Raises UnsupportedMedia, TooLarge, Malformed: as `forms.read`. What was wrong with a picture is
     raised by `chosen`, so that the form can come back with the others.
     """
     current = session.of(request)
     brought = request[BROUGHT] = Brought()
-    posted = await forms.read_with_files(request, MAX_PICTURES)
+    posted = await forms.read_with_files(request, most)
     try:
         brought.trouble = posted.trouble
         await _take_up(request, current, request[FORM], brought)
         for file in posted.files:
-            brought.held.append(await _draw(request, current, file, len(brought.held)))
+            if len(brought.held) >= most:
+                raise Malformed(_too_many(most))
+            brought.held.append(await _draw(request, current, file, side))
             brought.new += 1
     except forms.REFUSED as problem:
         brought.trouble = problem
@@ -136,15 +140,19 @@ async def _take_up(request: web.Request, current: Session, form: Form, brought: 
         brought.trouble = Malformed(NOT_KEPT)
 
 
-async def _draw(request: web.Request, current: Session, file: IO[bytes], held: int) -> Held:
-    if held >= MAX_PICTURES:
-        raise Malformed(f"A post can have up to {MAX_PICTURES} pictures. Please leave some out.")
+async def _draw(request: web.Request, current: Session, file: IO[bytes], side: int) -> Held:
     request.app[MEMORY].pictures.check(derive(current.member.root, "picture throttle"))
-    picture = await request.app[STUDIO].draw(file)
+    picture = await request.app[STUDIO].draw(file, side=side)
     kept = await media_store.keep(
         request.app[ENGINE], request.app[HERE], request.app[STORE], picture
     )
     return Held(kept, _seal(current, kept.id, request.path), "")
+
+
+def _too_many(most: int) -> str:
+    if most == 1:
+        return "Please choose one picture."
+    return f"A post can have up to {most} pictures. Please leave some out."
 
 
 def only_adding(request: web.Request, form: Form) -> bool:
@@ -265,8 +273,12 @@ def public_base(request: web.Request, group: Group) -> str:
 
     What is not for everybody needs the session, which only our own origin knows.
     """
-    for_all = group.settings is not None and group.settings.federates
-    return (request.app[SETTINGS].media_origin or "") if for_all else ""
+    return base(request, public=group.settings is not None and group.settings.federates)
+
+
+def base(request: web.Request, *, public: bool) -> str:
+    """As `public_base`, where it is known who may see a picture."""
+    return (request.app[SETTINGS].media_origin or "") if public else ""
 
 
 def is_media_host(request: web.Request) -> bool:

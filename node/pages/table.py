@@ -13,6 +13,7 @@ from node.pages import (
     groups,
     help,
     home,
+    icons,
     memory,
     node_settings,
     peers,
@@ -38,7 +39,7 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, desk, threads, posts, polls, tags, personas,
+        home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         node_settings, peers, search, help, about, assets, pictures,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]

@@ -5,11 +5,13 @@ import io
 import tempfile
 import textwrap
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from activitypub import blurhash
 from kernel.errors import Busy
 from media import child, studio
 from media.studio import NoPicture, Picture, Studio
@@ -42,6 +44,50 @@ async def test_every_way_to_store_tones_is_read(mode: str) -> None:
     picture = Image.new(mode, (40, 30))
     body = draw.written(picture, "JPEG" if mode == "CMYK" else "PNG")
     assert draw.opened((await drawn(body)).body).size == (40, 30)
+
+
+@pytest.mark.parametrize(
+    ("tones", "letters"),
+    [
+        (lambda x, y: (x * 8, y * 8, x * y % 256), "LxH2cZ2mwtX3l[WAjve?gFflfTfl"),
+        (lambda x, y: (255, 255, 255), "L9TSUA~qfQ~q~qoffQoffQfQfQfQ"),
+        (lambda x, y: (0, 0, 0), "L00000fQfQfQfQfQfQfQfQfQfQfQ"),
+    ],
+)
+def test_wire_P12_a_blurhash_is_what_others_make_of_the_same_picture(
+    tones: Callable[[int, int], tuple[int, int, int]], letters: str
+) -> None:
+    """The letters are those of another program that knows the published algorithm."""
+    picture = Image.frombytes(
+        "RGB", (32, 32), bytes(part for y in range(32) for x in range(32) for part in tones(x, y))
+    )
+    assert child.blurhash(picture) == letters
+    clear = picture.convert("RGBA")
+    clear.putalpha(0)
+    assert child.blurhash(clear) == "L9TSUA~qfQ~q~qoffQoffQfQfQfQ", "what is clear counts as white"
+
+
+async def test_wire_P12_what_is_drawn_says_what_it_looks_like_and_never_twice_the_same() -> None:
+    """SEC-U3: the same file has another blurhash each time, a plain one too."""
+    for body in (draw.png(), draw.written(Image.new("RGB", (300, 200), "#808080"), "PNG")):
+        made = [await drawn(body) for _ in range(3)]
+        assert all(blurhash.read(each.blurhash) for each in made)
+        assert len({each.blurhash for each in made}) == 3
+
+
+async def test_the_process_is_not_believed_about_a_blurhash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(tmp_path, monkeypatch, "sys.stdout.buffer.write(b'10 10 <b>x\\nRIFF0000WEBP')")
+    assert (await drawn(draw.png())).blurhash == ""
+
+
+async def test_a_picture_is_drawn_as_small_as_it_is_wanted() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(draw.png(1_200, 800))
+        made = await Studio().draw(file, side=512)
+    assert 490 < made.width <= 512
+    assert draw.opened(made.body).size == (made.width, made.height)
 
 
 async def test_what_is_clear_stays_clear() -> None:
@@ -197,10 +243,10 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
         "raise SystemExit(7)",
         "import ctypes; ctypes.string_at(0)",
         "sys.stdout.buffer.write(b'no numbers')",
-        "sys.stdout.buffer.write(b'10 10\\n<html>')",
-        "sys.stdout.buffer.write(b'99999 10\\nRIFF0000WEBP')",
-        "sys.stdout.buffer.write(b'-1 10\\nRIFF0000WEBP')",
-        "sys.stdout.buffer.write(b'10 10\\n' + bytes(20_000_000))",
+        "sys.stdout.buffer.write(b'10 10 00TSUA\\n<html>')",
+        "sys.stdout.buffer.write(b'99999 10 00TSUA\\nRIFF0000WEBP')",
+        "sys.stdout.buffer.write(b'-1 10 00TSUA\\nRIFF0000WEBP')",
+        "sys.stdout.buffer.write(b'10 10 00TSUA\\n' + bytes(20_000_000))",
         "confine(); bytearray(1_000_000_000)",
     ],
 )
@@ -258,7 +304,7 @@ async def test_sec_P1_the_process_opens_nothing_and_knows_nothing(
     )
     held = sum(fails(act) for act in tries) if "SECRET_OF_THE_NODE" not in os.environ else 0
     held += os.getuid() != 0
-    sys.stdout.buffer.write(b"%d 1\\nRIFF0000WEBP" % (held + 1))
+    sys.stdout.buffer.write(b"%d 1 00TSUA\\nRIFF0000WEBP" % (held + 1))
     """
     planted(tmp_path, monkeypatch, does)
     made = await drawn(draw.png())

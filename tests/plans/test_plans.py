@@ -257,8 +257,8 @@ async def test_pictures_of_posts_and_who_may_see_one(asking: Asking, town: Town)
                 await picture_access.find(conn, random_uuid(), viewer)
         await media_store.drafts(conn, [random_uuid()])
 
-    found, key = "ix_attachments_media_id", "pk_attachments"
-    check(await asking.plans(work), key, key, found, found, "ix_media_drafted")
+    found, key, icon = "ix_attachments_media_id", "pk_attachments", "ix_groups_icon"
+    check(await asking.plans(work), key, key, found, icon, found, icon, "ix_media_drafted")
 
 
 async def test_pictures_that_are_due(

@@ -140,7 +140,7 @@ async def test_wire_P11_attachments_are_kept_in_every_shape_in_use(
                 "name": "A grey\ncat",
                 "width": 800,
                 "height": -1,
-                "blurhash": "UBL_",
+                "blurhash": "00TSUA",
             },
             {"type": "Image", "url": {"type": "Link", "href": "https://m.example/b.png"}},
             {"type": "Video", "url": [{"type": "Link", "href": "https://m.example/c.mp4"}]},
@@ -163,7 +163,8 @@ async def test_wire_P11_attachments_are_kept_in_every_shape_in_use(
         (image, "e.png"),
     ]  # fmt: skip
     first = found[0]
-    assert (first.alt, first.width, first.height, first.blurhash) == ("A grey cat", 800, 0, "UBL_")
+    assert (first.alt, first.width, first.height) == ("A grey cat", 800, 0)
+    assert first.blurhash == "00TSUA"
     assert found[3].alt == "Rain"
 
 

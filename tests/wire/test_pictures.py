@@ -1,24 +1,27 @@
 """Pictures on the wire: what we say of ours, and how those of others come here."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import HERE, SETTINGS
 from groups import groups as group_store
-from groups import picture_access, threads
+from groups import icons, picture_access, threads
 from groups.admission import Draft
 from groups.groups import Group
 from groups.pictures import Chosen, Shown, pictures_of
 from groups.posts import Post
 from kernel.clock import iso
-from kernel.errors import NotFound
+from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.schema.tables import attachments, copies_wanted, media, posts
 from media import copies
 from media import pictures as media_store
 from media.copies import ATTEMPTS
+from media.pictures import Kept
 from media.studio import Picture, Studio
 from moderation import domains
 from moderation.standing import Speaker
@@ -34,13 +37,18 @@ from tests.wire.world import Club, Follower, said
 MEMBER = Viewer((), signed_in=True)
 
 
+async def drafted(node: Node) -> Kept:
+    """A picture that nothing has taken yet."""
+    picture = Picture(b"RIFF0000WEBP", 640, 480, "00TSUA")
+    store = node.app[node_pictures.STORE]
+    return await media_store.keep(node.engine, node.here, store, picture)
+
+
 async def with_picture(
     node: Node, speaker: Speaker, group: Group, alt: str = "A cup of tea"
 ) -> Post:
     """A thread with a picture."""
-    picture = Picture(b"RIFF0000WEBP", 640, 480)
-    store = node.app[node_pictures.STORE]
-    kept = await media_store.keep(node.engine, node.here, store, picture)
+    kept = await drafted(node)
     async with node.engine.begin() as conn:
         return await threads.start(
             conn,
@@ -71,6 +79,7 @@ async def test_wire_P11_pictures_of_ours_are_images_with_their_words_twice(
         "summary": "A cup of tea",
         "width": 640,
         "height": 480,
+        "blurhash": "00TSUA",  # WIRE-P12
     }
     assert address.startswith("http://alder.test/media/")
     seen = await alder.get(address.removeprefix("http://alder.test"))
@@ -103,6 +112,81 @@ async def test_a_picture_of_ours_in_a_group_elsewhere_is_told_to_everybody(
     assert (await alder.get(address.removeprefix(alder.origin))).status == 200
     await alder.delete(club.member, post.uri)
     assert (await alder.get(address.removeprefix(alder.origin))).status == 404
+
+
+async def test_wire_A18_a_groups_picture_is_told_with_its_words_and_taken_back(
+    alder: Node, ana: Speaker, sleep: Group, mastodon: Follower, lemmy: Follower
+) -> None:
+    """WIRE-A23: each change of it, to everybody who follows the group."""
+
+    async def after(change: Callable[[AsyncConnection, Group], Awaitable[None]]) -> Document:
+        mastodon.peer.inbox.clear()
+        async with alder.engine.begin() as conn:
+            await change(conn, await group_store.get(conn, sleep.id))
+        await settle(alder)
+        (update,) = mastodon.peer.inbox
+        (*_, wrapped) = lemmy.peer.got("Announce", "Update")
+        shown: Document = await (await alder.get("/g/sleep")).json(content_type=None)
+        for told in (update, wrapped["object"]):
+            strict.check(told)
+            assert strict.unmapped(told) == set()
+            assert told["object"] == {name: shown[name] for name in shown if name != "@context"}
+        return shown
+
+    assert "icon" not in await (await alder.get("/g/sleep")).json(content_type=None)
+    first, second = await drafted(alder), await drafted(alder)
+    shown = await after(
+        lambda conn, group: icons.choose(conn, alder.here, group, Chosen(first.id, "A moon"))
+    )
+    address = alder.here.media_uri(first.id)
+    assert shown["icon"] == {
+        "type": "Image",
+        "mediaType": "image/webp",
+        "url": address,
+        "name": "A moon",
+        "summary": "A moon",
+    }
+    seen = await alder.get(address.removeprefix(alder.origin))
+    assert (seen.status, seen.headers["Access-Control-Allow-Origin"]) == (200, "*")
+    shown = await after(lambda conn, group: icons.describe(conn, alder.here, group, "A new moon"))
+    assert (shown["icon"]["name"], shown["icon"]["url"]) == ("A new moon", address)
+    shown = await after(
+        lambda conn, group: icons.choose(conn, alder.here, group, Chosen(second.id, "A sun"))
+    )
+    assert shown["icon"]["url"] == alder.here.media_uri(second.id)
+    assert (await alder.get(address.removeprefix(alder.origin))).status == 404
+    shown = await after(lambda conn, group: icons.remove(conn, alder.here, group))
+    assert "icon" not in shown
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(media)) == 0
+
+
+async def test_a_groups_picture_is_a_draft_with_words_that_nobody_else_took(
+    alder: Node, ana: Speaker, sleep: Group, club: Club
+) -> None:
+    draft = await drafted(alder)
+    taken = (await drafted(alder)).id
+    async with alder.engine.begin() as conn:
+        await media_store.take(conn, [taken])
+    for chosen, says in (
+        (Chosen(draft.id, ""), "what the picture shows"),
+        (Chosen(draft.id, "x" * 1_501), "up to 1,500 letters"),
+        (Chosen(taken, "A moon"), "not kept any more"),
+    ):
+        with pytest.raises(Malformed, match=says):
+            async with alder.engine.begin() as conn:
+                await icons.choose(conn, alder.here, sleep, chosen)
+    async with alder.engine.begin() as conn:
+        actor = await actor_store.by_uri(conn, club.group.uri)
+        assert actor is not None
+        elsewhere = await group_store.get(conn, actor.id)
+        for change in (
+            icons.choose(conn, alder.here, elsewhere, Chosen(draft.id, "A moon")),
+            icons.describe(conn, alder.here, elsewhere, "A moon"),
+            icons.remove(conn, alder.here, elsewhere),
+        ):
+            with pytest.raises(NotAllowed):
+                await change
 
 
 async def test_the_media_origin_is_in_the_documents(
