@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from groups.posts import visible
 from kernel.errors import NotFound
 from kernel.rows import constant
+from kernel.schema.actors import ActorState
 from kernel.schema.groups import Sees
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, attachments, groups, media, posts, threads
@@ -84,6 +85,7 @@ _ICON: Final = (
     .where(
         groups.c.icon == sa.bindparam("media_id", type_=sa.Uuid),
         ~media.c.gone,
+        actors.c.state == constant(ActorState.ACTIVE),
         may_see_group(actors.c.id),
     )
 )

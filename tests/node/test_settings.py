@@ -221,7 +221,7 @@ def test_the_data_directory_follows_the_environment() -> None:
 
 
 def test_every_setting_is_documented_and_every_documented_setting_exists() -> None:
-    rows = re.findall(r"^\| `([a-z_]+)` \| `([A-Z_]+)` \|", DOCUMENT.read_text("utf-8"), re.M)
+    rows = re.findall(r"^\| `([a-z0-9_]+)` \| `([A-Z0-9_]+)` \|", DOCUMENT.read_text("utf-8"), re.M)
 
     assert sorted(name for name, _ in rows) == sorted(NAMES)
     for name, variable in rows:
