@@ -49,6 +49,7 @@ class ActivityKind(StrEnum):
     LIKE = "Like"
     LOCK = "Lock"
     MOVE = "Move"
+    POLL_VOTE = "PollVote"
     QUOTE_REQUEST = "QuoteRequest"
     REJECT = "Reject"
     REMOVE = "Remove"

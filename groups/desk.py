@@ -214,7 +214,7 @@ async def release(
     if shown.author_local:
         await telling.created(conn, here, group, shown)
     else:
-        inner = await telling.created_elsewhere(conn, shown)
+        inner = await telling.as_created(conn, shown)
         if inner is not None:
             await telling.carried(conn, here, group, shown, *inner)
 

@@ -105,26 +105,30 @@ async def _send(conn: AsyncConnection, here: Here, voter: Actor, post: Post, nam
     )
 
 
-async def receive(conn: AsyncConnection, here: Here, post: Post, actor: Actor, name: str) -> None:
-    """Somebody elsewhere chose an answer of a poll of ours; a repeat changes nothing.
+async def receive(
+    conn: AsyncConnection, here: Here, post: Post, voter: str, known: Actor | None, name: str
+) -> None:
+    """The actor `voter` elsewhere chose an answer of a poll of ours; a repeat changes nothing.
 
+    `known` is that actor, if this node knows more of it than a name.
     Raises NotFound: it is no poll of ours, or not one of its answers. Raises NotAllowed: it is
     over, or the actor is banned.
     """
     group = await group_store.get(conn, post.group_id)
     if not post.shown or not post.poll or not post.author_local or not group.federates:
         raise NotFound
-    await standing.check(conn, here, Speaker.alone(actor), post.group_id)
+    if known is not None:
+        await standing.check(conn, here, Speaker.alone(known), post.group_id)
     poll = await _locked(conn, post)
     names = [option.name for option in poll.options]
     if name not in names:
         raise NotFound
     if not is_open(poll, here.now()):
         raise NotAllowed(_OVER)
-    before = await _chosen(conn, post, actor.uri)
+    before = await _chosen(conn, post, voter)
     position = names.index(name)
     if position not in before and (poll.several or not before):
-        await _count(conn, here, post, actor.uri, [position], first=not before)
+        await _count(conn, here, post, voter, [position], first=not before)
 
 
 async def _locked(conn: AsyncConnection, post: Post) -> Poll:

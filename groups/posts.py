@@ -51,6 +51,7 @@ class Post:
     thread_uri: str
     locked: bool
     pinned: bool
+    moved_to: str | None
     group_id: UUID
     parent_id: int | None
     title: str
@@ -128,6 +129,7 @@ _BESIDE: Final[Mapping[str, sa.ColumnElement[Any]]] = {
     "thread_uri": threads.c.uri,
     "locked": threads.c.locked,
     "pinned": threads.c.pinned,
+    "moved_to": threads.c.moved_to,
     "likes": _LIKES,
 }
 _SELECT: Final[AnySelect] = sa.select(

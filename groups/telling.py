@@ -290,10 +290,11 @@ async def retracted(
         return
     await carried(conn, here, group, post, inner, body, forwarded=forwarded)
     if post.is_root:
-        await _undo_boost(conn, here, group, post)
+        await unboost(conn, here, group, post)
 
 
-async def _undo_boost(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+async def unboost(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+    """A group takes its boost of a first post back, if it boosted it (WIRE-G13)."""
     announce = await outbox.sent_as(conn, group.actor, "Announce", post.uri)
     if announce is None:
         return
@@ -373,7 +374,7 @@ async def by_desk(
     body = jsontext.dump(document).decode()
     await carried(conn, here, group, post, document, body, person=person)
     if kind == "Delete" and post is not None and post.is_root:
-        await _undo_boost(conn, here, group, post)
+        await unboost(conn, here, group, post)
 
 
 async def featured(
@@ -440,16 +441,22 @@ async def refused(
     await outbox.publish(conn, here, document, signer=group.actor, to=[author.uri])
 
 
-async def created_elsewhere(conn: AsyncConnection, post: Post) -> tuple[Document, str] | None:
-    """The Create of a post from another server as it came, kept while the post was held."""
+async def as_created(
+    conn: AsyncConnection, post: Post, *, or_changed: bool = False
+) -> tuple[Document, str] | None:
+    """The Create of a post as it came or went out, with its exact text, if that is kept.
+
+    After a change of words that text is gone; the Update may do `or_changed`.
+    """
     body = await conn.scalar(
         sa.select(activities.c.body)
         .where(
             activities.c.object_uri == post.uri,
-            activities.c.kind == "Create",
+            activities.c.kind.in_(["Create", "Update"] if or_changed else ["Create"]),
             activities.c.actor_uri == post.author_uri,
             activities.c.body != "",
         )
+        .order_by(activities.c.kind)
         .limit(1)
     )
     return (jsontext.read(body.encode()), body) if body else None

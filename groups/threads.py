@@ -74,6 +74,8 @@ async def reply(
     draft.check(root=False)
     if not parent.shown:
         raise NotAllowed("That post is no longer here, so it cannot be answered.")
+    if parent.moved_to is not None:
+        raise NotAllowed("This thread moved to another group. It can be answered there.")
     if parent.locked:
         raise NotAllowed("The moderators closed this thread. It can be read, not answered.")
     group = await group_store.get(conn, parent.group_id)
@@ -234,6 +236,7 @@ class ThreadLine:
     replies: int
     locked: bool
     pinned: bool
+    moved: bool
     state: PostState
 
 
@@ -261,6 +264,7 @@ _LINE: Final[AnySelect] = sa.select(
     threads.c.replies,
     threads.c.locked,
     threads.c.pinned,
+    threads.c.moved_to.is_not(None).label("moved"),
     posts.c.state,
 ).order_by(threads.c.latest_id.desc())
 _ROOT: Final = threads.join(posts, posts.c.id == threads.c.id).join(

@@ -102,6 +102,7 @@ class New:
             thread_uri=parent.thread_uri if parent else f"{here.origin}/t/{post_id}",
             locked=parent.locked if parent else False,
             pinned=parent.pinned if parent else False,
+            moved_to=parent.moved_to if parent else None,
             group_id=self.group.id,
             parent_id=parent.id if parent else None,
             state=self.state,

@@ -71,13 +71,14 @@ async def may_forward(conn: AsyncConnection, signer: Actor, activity: Activity) 
         return False
     if await domains.is_blocked(conn, host_of(activity.actor)):
         return False
-    if signer.kind is ActorKind.GROUP and await _is_followed(conn, signer):
+    if signer.kind is ActorKind.GROUP and await is_followed(conn, signer):
         return True
     parent = await _answered(conn, activity)
     return parent is not None and parent.author_id == signer.id
 
 
-async def _is_followed(conn: AsyncConnection, group: Actor) -> bool:
+async def is_followed(conn: AsyncConnection, group: Actor) -> bool:
+    """Whether somebody who lives here follows the group."""
     local = actors.alias("local_follower")
     found = await conn.scalar(
         sa.select(follows.c.follower_id)

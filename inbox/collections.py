@@ -56,6 +56,7 @@ async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
             activities.c.body != "",
             inner.c.kind == "Create",
             posts.c.id == posts.c.thread_id,
+            posts.c.group_id == group.id,  # not moved to another one since
             posts.c.state == PostState.SHOWN,
         )
         .order_by(activities.c.thread_id.desc())

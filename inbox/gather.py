@@ -13,10 +13,11 @@ from activitypub.client import Unreachable
 from activitypub.notes import Note
 from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of, kind_of, uris_of
+from groups import groups as group_store
 from groups import posts as post_store
 from groups import threads
 from groups.groups import Group
-from inbox import approval, authenticity
+from inbox import approval, authenticity, relocation
 from inbox.arrival import Gathered
 from inbox.authenticity import own_note
 from inbox.listing import Lister
@@ -198,8 +199,10 @@ async def gather(
         return await _gather_said(it, activity, note, context, by_group=group is not None)
     if kind == ActivityKind.ACCEPT and group is None:
         return Gathered(approval=await approval.read(engine, here, remote, activity))
-    if kind == ActivityKind.MOVE and group is None:
-        return await _gather_move(it, activity)
+    if kind == ActivityKind.MOVE and activity.object == activity.actor:
+        return await _gather_move(it, activity) if group is None else Gathered()
+    if kind == ActivityKind.MOVE:
+        return await _gather_relocation(it, activity, group)
     is_ban = kind == ActivityKind.BLOCK and (activity.target or group is not None)
     if is_ban and activity.object and not here.is_local(activity.object):
         await it.person(activity.object)
@@ -263,14 +266,43 @@ async def _gather_said(
 async def _gather_move(it: Gatherer, activity: Activity) -> Gathered:
     """The new address, as its own server shows it now: an older copy proves nothing (SEC-S27)."""
     target = activity.target
-    if target is None or activity.object != activity.actor or it.here.is_local(target):
-        raise NotAllowed("Actors move themselves, and to another server than this one.")
+    if target is None or it.here.is_local(target):
+        raise NotAllowed("Actors move to another server than this one.")
     async with it.engine.connect() as conn:
         if await domains.is_blocked(conn, host_of(target)):
             raise NotAllowed("This node does not talk with that domain.")
     found, also_known_as = await it.remote.actor_now(target)
     it.people[target] = found
     return Gathered(people=it.people, moved=activity.actor in also_known_as)
+
+
+async def _gather_relocation(it: Gatherer, activity: Activity, group: Group | None) -> Gathered:
+    """Where a thread of a group elsewhere goes, and who says so (FEP-f15d, WIRE-G36).
+
+    A `group` that passes the Move on is asked whether the actor may; the thread's author may as
+    well. Without one, the thread's own server has to show it under its new group: nobody but that
+    server is believed about two groups of it (FEP-fe34).
+    """
+    target = activity.target
+    async with it.engine.connect() as conn:
+        root = await relocation.find(conn, activity.object_uri)
+        if root is None or target is None:
+            return Gathered()
+        home = await group_store.get(conn, root.group_id)
+    if home.settings is not None or it.here.is_local(target):
+        return Gathered()
+    shown = False
+    if group is None:
+        on_one = (home.actor.uri, target, root.thread_uri)
+        if not all(same_origin(activity.actor, uri) for uri in on_one):
+            return Gathered()
+        document = await it.remote.document(root.thread_uri)
+        owners = [uris_of(document.get(name)) for name in ("audience", "attributedTo")]
+        moderates = shown = any(target in uris for uris in owners)
+    else:
+        moderates = activity.actor == root.author_uri or await it.moderates(activity.actor, home)
+    await it.person(target)
+    return Gathered(people=it.people, moved=shown, moderates=moderates)
 
 
 async def _renewed(it: Gatherer, uri: str) -> Actor:

@@ -1,5 +1,6 @@
-"""Move: an actor elsewhere has a new address (WIRE 2.4, WIRE-A15, SEC-S27)."""
+"""Move: an actor elsewhere has a new address (WIRE 2.4, WIRE-A15, SEC-S27), or a thread a group."""
 
+from inbox import relocation
 from inbox.arrival import Arrival
 from kernel.errors import NotAllowed
 from kernel.schema.actors import ActorKind
@@ -7,11 +8,14 @@ from members import moves
 
 
 async def receive(arrival: Arrival) -> None:
-    """Followers and memberships go along to the new address.
+    """Of an actor by itself: followers and memberships go along to the new address.
 
     Raises NotAllowed: the new address does not say that it was this actor, is none of the same
-    kind, or the actor has moved this week.
+    kind, or the actor has moved this week. Raises: as `relocation.receive`, of a thread.
     """
+    if arrival.activity.object != arrival.activity.actor:
+        await relocation.receive(arrival)
+        return
     target = arrival.gathered.people.get(arrival.activity.target or "")
     if arrival.group is not None or target is None or not arrival.gathered.moved:
         raise NotAllowed("The new address does not know the old one.")

@@ -29,6 +29,7 @@ from inbox import (
     react,
     said,
     undo,
+    vote,
 )
 from inbox.arrival import Arrival, Gathered, Handler, NotYet
 from inbox.claim import Floor, Lost, Row
@@ -62,6 +63,7 @@ HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.LIKE: react.receive,
     ActivityKind.LOCK: moderate.receive,
     ActivityKind.MOVE: move.receive,
+    ActivityKind.POLL_VOTE: vote.receive,
     ActivityKind.QUOTE_REQUEST: quote.receive,
     ActivityKind.REJECT: approval.receive_reject,
     ActivityKind.REMOVE: moderate.receive,
@@ -73,7 +75,6 @@ HANDLERS: dict[ActivityKind, Handler] = {
 PASSED_ON = frozenset(HANDLERS) - {
     ActivityKind.FOLLOW,
     ActivityKind.ACCEPT,
-    ActivityKind.MOVE,
     ActivityKind.QUOTE_REQUEST,
     ActivityKind.REJECT,
 }

@@ -36,7 +36,7 @@ async def receive(arrival: Arrival) -> None:
     post = await post_store.by_uri(arrival.conn, arrival.activity.object_uri)
     if post is None and arrival.group is not None and arrival.patient:
         raise NotYet
-    if post is None or not post.shown or not _is_theirs(arrival, post):
+    if post is None or not post.shown or not is_theirs(arrival, post):
         raise NotFound
     group = await group_store.get(arrival.conn, post.group_id)
     if not group.federates or not _may_boost(arrival, group, post):
@@ -60,7 +60,7 @@ async def receive(arrival: Arrival) -> None:
         )
 
 
-def _is_theirs(arrival: Arrival, post: Post) -> bool:
+def is_theirs(arrival: Arrival, post: Post) -> bool:
     """A group speaks for its own posts only, and for nobody who lives here (WIRE-G16)."""
     if arrival.group is None:
         return True
@@ -99,7 +99,7 @@ async def undo(arrival: Arrival, uri: str, kind: str | None, object_uri: str | N
 async def _remove(arrival: Arrival, post_id: int, uri: str) -> None:
     """Count it off; who was told of it is told of its Undo."""
     post = await post_store.get(arrival.conn, post_id)
-    if not _is_theirs(arrival, post):
+    if not is_theirs(arrival, post):
         raise NotFound
     await arrival.conn.execute(
         sa.delete(reactions).where(

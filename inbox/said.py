@@ -15,7 +15,7 @@ from activitypub.outbox import Kept
 from activitypub.permissions import Permission
 from activitypub.vocab import Activity
 from groups import groups as group_store
-from groups import polls, telling, threads
+from groups import moving, polls, telling, threads
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, NotAMember, admit
 from groups.groups import Group
@@ -60,7 +60,9 @@ async def receive_create(arrival: Arrival) -> None:
         return
     parent = await _parent(arrival, note)
     if parent is not None and is_vote(note, parent):
-        await polls.receive(arrival.conn, arrival.here, parent, arrival.actor, note.title)
+        await polls.receive(
+            arrival.conn, arrival.here, parent, arrival.actor.uri, arrival.actor, note.title
+        )
         return
     if note.parent is not None and (parent is None or parent.uri != note.parent):
         if arrival.gathered.coming and not arrival.last:
@@ -322,8 +324,8 @@ async def mirror(
             await threads.settle_context(conn, kept.thread_id, context)
     if parent is None and found.lost is not None:
         parent = await _stand_in(conn, here, group, found, context)
-    if parent is not None and parent.group_id != group.id:
-        raise NotAllowed("That thread belongs to another group.")
+    if parent is not None:
+        await moving.take_in(conn, group, parent)
     for note in found.notes:
         known = await post_store.by_uri(conn, note.id)
         author = found.people[note.author]

@@ -39,6 +39,7 @@ threads = table(
     sa.Column("group_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False),
     sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("moved_to", sa.Text),  # the group elsewhere that its own group says it went to
     sa.Column("shown", sa.Boolean, nullable=False),  # false while the root is held or gone
     sa.Column("latest_id", sa.BigInteger, nullable=False),  # newest shown post: orders lists
     sa.Column("replies", sa.Integer, nullable=False, server_default="0"),  # shown ones

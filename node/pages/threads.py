@@ -1,4 +1,4 @@
-"""Threads: starting one, reading one, closing and opening one."""
+"""Threads: starting one, reading one, closing, pinning and moving one."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.actors import Actor
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import desk, membership, mentions, parts, pins, threads
+from groups import desk, membership, mentions, moving, parts, pins, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
@@ -19,7 +19,7 @@ from groups.pictures import MAX_ALT, MAX_PICTURES, Chosen, pictures_of
 from groups.pictures import Shown as Picture
 from groups.posts import Post
 from inbox import refreshes
-from kernel.errors import NotFound, Problem, TooMany
+from kernel.errors import Malformed, NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
@@ -267,6 +267,68 @@ async def agree(conn: AsyncConnection, form: Form, speaker: Speaker, group: Grou
         await membership.accept_guidelines(conn, speaker, group, version)
 
 
+async def show_move(request: web.Request) -> web.Response:
+    """GET /t/{id}/move."""
+    return await _move_page(request, Form())
+
+
+async def _move_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    session.of(request)
+    async with request.app[READING].connect() as conn:
+        root, group = await _whole(conn, request)
+        speakers = await moderating(conn, request, group)
+        places = await moving.places(conn, group, [each.id for each in speakers])
+    return render(
+        request,
+        "threads/move.html",
+        form=form,
+        problem=problem,
+        root=root,
+        group=group,
+        path=group_words.path(group),
+        places={each.group.actor.handle: each.group for each in places if not each.refusal},
+        closed=[each for each in places if each.refusal],
+        words=group_words,
+    )
+
+
+async def move(request: web.Request) -> web.Response:
+    """POST /t/{id}/move: the whole thread goes to another group of the same moderators."""
+    session.of(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            root, group = await _whole(conn, request)
+            speakers = await moderating(conn, request, group)
+            name = form.text("group")
+            if not name or "@" in name:
+                raise Malformed("Please choose the group that the thread goes to.")
+            if not form.ticked("sure"):
+                raise Malformed("Please tick that you have thought of who reads it there.")
+            viewer = await session.viewer(conn, request)
+            target = await group_store.by_name(conn, name, viewer)
+            actor = await moving.require_both(conn, group, target, speakers)
+            here, reason = request.app[HERE], form.text("reason")
+            await moving.move(conn, here, actor, group, target, root, reason)
+    except REFUSED as problem:
+        return await _move_page(request, form, problem)
+    return see_other(f"/t/{root.id}")
+
+
+async def _whole(conn: AsyncConnection, request: web.Request) -> tuple[Post, Group]:
+    """The first post of a thread of ours that is shown, and its group. Raises NotFound."""
+    viewer = await session.viewer(conn, request)
+    root = await post_store.get(conn, identity(request), viewer)
+    if not root.is_root or not root.shown:
+        raise NotFound
+    group = await group_store.get(conn, root.group_id, viewer)
+    if group.settings is None:
+        raise NotFound
+    return root, group
+
+
 Decision = Callable[[AsyncConnection, Here, Group, Actor, Post], Awaitable[None]]
 
 
@@ -299,4 +361,6 @@ def routes() -> list[web.RouteDef]:
         web.post("/t/{id}/unlock", _decide(desk.unlock)),
         web.post("/t/{id}/pin", _decide(pins.pin)),
         web.post("/t/{id}/unpin", _decide(pins.unpin)),
+        web.get("/t/{id}/move", show_move),
+        web.post("/t/{id}/move", move),
     ]
