@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from activitypub import jsonld
 from activitypub.jsontext import Json
@@ -11,7 +12,17 @@ from tests.peer import AS2, Document
 LISTS = {"to", "cc", "tag", "attachment", "orderedItems", "items"}
 STRINGS = {"id", "type", "attributedTo", "context", "audience", "actor", "preferredUsername"}
 STRINGS |= {"inbox", "outbox", "followers", "following", "featured", "moderators", "url", "href"}
-STRINGS |= {"name", "content", "summary", "mediaType", "target", "partOf", "next", "publicKeyPem"}
+STRINGS |= {
+    "name",
+    "content",
+    "summary",
+    "mediaType",
+    "origin",
+    "target",
+    "partOf",
+    "next",
+    "publicKeyPem",
+}
 TIMES = {"published", "updated", "endTime", "deleted"}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -24,6 +35,9 @@ def check(document: Document) -> None:
     for part in parts(document):
         for name, value in part.items():
             _check_member(part, name, value)
+        if part.get("type") == "Move" and "origin" in part:  # of a thread: else NodeBB drops it
+            hosts = {urlsplit(part[name]).netloc for name in ("actor", "origin", "target")}
+            assert len(hosts) == 1, "WIRE-G36"
     if "object" in document or document["type"] in ("Create", "Announce"):
         assert {"id", "type", "actor", "object", "to", "cc"} <= set(document)
 

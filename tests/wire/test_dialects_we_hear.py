@@ -15,7 +15,9 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub.actors import Actor
+from groups import polls
 from groups.groups import Group
+from groups.parts import polls_of
 from groups.posts import Post
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import posts
@@ -123,6 +125,21 @@ async def _carried(week: Week, facts: Facts) -> None:
         _says(post, facts)
 
 
+async def _moved(week: Week, facts: Facts) -> None:
+    """Nobody of ours follows the other group, so the thread says where it went."""
+    post = await week._post(facts["thread"])
+    assert post.shown
+    assert post.moved_to == facts["to"]
+
+
+async def _vote(week: Week, facts: Facts) -> None:
+    poll = await week._post(week.sent["object"])
+    async with week.alder.engine.connect() as conn:
+        asked = (await polls_of(conn, [poll.id]))[poll.id]
+    (option,) = [option for option in asked.options if option.name == facts["choice"]]
+    assert option.votes == facts["number"]
+
+
 async def _left(week: Week, facts: Facts) -> None:
     assert await week.count_posts() == week.posts_before
 
@@ -135,8 +152,10 @@ MUST: dict[str, Callable[[Week, Facts], Awaitable[None]]] = {
     "follow": _follow,
     "gone": _gone,
     "left": _left,
+    "moved": _moved,
     "thread": _thread,
     "unfollow": _unfollow,
+    "vote": _vote,
     "words": _words,
 }
 """What can come of a document, as `README.md` says it."""
@@ -191,11 +210,20 @@ async def test_wire_T1_a_week_in_each_dialect(
         await settle(alder)
         follow = theirs.got("Follow")[0]["id"]
 
+    words = {"{ROOT}": root.uri, "{FOLLOW}": follow}
+    if any("{POLL}" in text for text in files.values()):
+        asked = polls.draft(alder.here, ["Monday", "Tuesday"], several=False, days=7)
+        words["{POLL}"] = (await alder.reply(ana, root.uri, "Which evening?", poll=asked)).uri
     for step in script["step"]:
         name = step.get("send") or step["show"]
-        document = json.loads(files[name].replace("{ROOT}", root.uri).replace("{FOLLOW}", follow))
+        text = files[name]
+        for word, meaning in words.items():
+            text = text.replace(word, meaning)
+        document = json.loads(text)
         if "show" in step:
             week.shown = theirs.show(document)
+            if "publicKey" in document:
+                _person(theirs, text)
             continue
         week.sent, week.posts_before = document, await week.count_posts()
         signer, key_id = signers[week.sent["actor"]]

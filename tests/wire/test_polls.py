@@ -16,7 +16,7 @@ from kernel.schema.tables import polls as poll_table
 from moderation.standing import Speaker
 from node import tidy, worker
 from tests.nodes import Node, settle
-from tests.peer import PUBLIC, Document, Peer, Person
+from tests.peer import AS2, PUBLIC, Document, Peer, Person
 from tests.wire import strict
 from tests.wire.world import Club, Follower, ask, last_received, said
 
@@ -143,6 +143,80 @@ async def test_several_answers_come_one_by_one(
         await settle(alder)
     assert await counts(alder, post) == [1, 1]
     assert (await state(alder, post)).voters == 1
+
+
+def pollvote(peer: Peer, voter: Person, to: str, name: Any, group: str) -> Document:
+    """As PieFed sends it to a group."""
+    return {
+        "@context": [AS2],
+        "id": f"{peer.origin}/activities/pollvote/{name}-{voter.handle}",
+        "type": "PollVote",
+        "actor": voter.uri,
+        "object": to,
+        "choice_text": name,
+        "audience": group,
+    }
+
+
+async def test_piefeds_votes_count_by_the_rules_of_all_votes(
+    alder: Node, ana: Speaker, sleep: Group, root: Post, good: Peer, lemmy: Follower
+) -> None:
+    post = await question(alder, ana, root)
+    ann, eve = good.person("ann"), good.person("eve")
+    async with alder.engine.begin() as conn:
+        actor = await desk.require(conn, sleep, ana)
+        await desk.ban(conn, alder.here, sleep, actor, await alder.meet(eve.uri), "a reason")
+    await settle(alder)
+    lemmy.peer.inbox.clear()
+    for voter, to, name, end in (
+        (ann, post.uri, "Friday", ("refused", "NotFound")),
+        (ann, post.uri, ["Monday"], ("refused", "NotFound")),
+        (ann, root.uri, "Monday", ("refused", "NotFound")),  # which is no poll
+        (ann, f"{good.origin}/p/1", "Monday", ("refused", "NotFound")),
+        (eve, post.uri, "Monday", ("refused", "NotAllowed")),
+        (ann, post.uri, "Monday", ("done", "")),
+        (ann, post.uri, "Tuesday", ("done", "")),  # which is one too many
+    ):
+        document = pollvote(good, voter, to, name, sleep.actor.uri)
+        document["id"] += f"/{to}"
+        assert await good.send(alder, document, voter) == 202
+        await settle(alder)
+        assert await last_received(alder) == end, name
+    assert await counts(alder, post) == [1, 0]
+    assert lemmy.peer.inbox == []  # nobody hears who voted
+    kept = {place.partition(".")[0] for place in await alder.mentions(ann.uri)}
+    assert kept == {"actors", "poll_votes", "received"}
+    assert await alder.mentions("choice_text") == []
+    alder.clock.forward(days=1, minutes=1)
+    assert await polls.sweep(alder.engine, alder.here)
+    assert await votes(alder) == 0
+    late = pollvote(good, good.person("bob"), post.uri, "Monday", sleep.actor.uri)
+    assert await good.send(alder, late, good.person("bob")) == 202
+    await settle(alder)
+    assert (await last_received(alder))[0] == "refused"
+
+
+async def test_a_group_elsewhere_passes_votes_in_its_own_polls_on(
+    alder: Node, ana: Speaker, root: Post, good: Peer, club: Club
+) -> None:
+    """WIRE-G16: as numbers, and of nobody who lives here."""
+    theirs = await club.thread(alder, good, good.person("ann"), "A thread")
+    post = await question(alder, club.member, await _as_post(alder, theirs["id"]))
+    mine = await question(alder, ana, root)
+    far = good.person("far")
+    local = Person(ana.actor.uri, "ana", far.keys, "Person", {})
+    for voter, to in ((far, post.uri), (far, mine.uri), (local, post.uri)):
+        vote = pollvote(good, voter, to, "Tuesday", club.group.uri)
+        vote["id"] = f"{voter.uri}/{to.rpartition('/')[2]}"
+        await club.announce(alder, vote)
+    assert await counts(alder, post) == [0, 1]
+    assert await counts(alder, mine) == [0, 0]
+
+
+async def _as_post(alder: Node, uri: str) -> Post:
+    post = await alder.post(uri)
+    assert post is not None
+    return post
 
 
 async def test_a_poll_that_is_over_says_so_and_forgets_who_voted(
