@@ -55,6 +55,15 @@ def takes_forwards() -> sa.ColumnElement[bool]:
     )
 
 
+def takes_bare_moves() -> sa.ColumnElement[bool]:
+    """SQL: `actors` on servers that read the Move of a thread from who moved it alone (WIRE-G36).
+
+    That is NodeBB, which drops a Move inside an Announce.
+    """
+    nodebb = peers.c.software == sa.literal_column("'nodebb'", sa.Text)
+    return actors.c.host.in_(sa.select(peers.c.host).where(nodebb))
+
+
 def hears(form: sa.FromClause) -> sa.ColumnElement[bool]:
     """SQL: `actors` are told what is `wrapped`, `bare` or neither, as `form` says."""
     return sa.or_(

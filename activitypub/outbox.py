@@ -19,6 +19,7 @@ from activitypub.audience import (
     followers_of,
     reachable,
     reads_wrapped,
+    takes_bare_moves,
 )
 from activitypub.vocab import Activity, Document
 from kernel.arrays import Rows
@@ -83,6 +84,22 @@ async def publish_to_followers(
     if plain_only:
         followers = sa.and_(followers, ~reads_wrapped())
     who = sa.or_(followers, actors.c.uri.in_(also))
+    await _enqueue(conn, here, who, document, signer, thread_id)
+
+
+async def publish_move(
+    conn: AsyncConnection,
+    here: Here,
+    document: Document,
+    *,
+    signer: Actor,
+    of: Sequence[Actor],
+    thread_id: int,
+) -> None:
+    """Keep the Move of a thread and send it, as it is, to followers of these who read it so."""
+    await record(conn, here, document, thread_id=thread_id)
+    followers = sa.or_(*(followers_of(group.id) for group in of))
+    who = sa.and_(followers, takes_bare_moves())
     await _enqueue(conn, here, who, document, signer, thread_id)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import documents, jsontext
+from activitypub import documents, jsontext, outbox
 from activitypub.actors import Actor
 from activitypub.vocab import PUBLIC, Document
 from groups import desk as desk_store
@@ -69,9 +69,15 @@ async def move(
     await carry_over(conn, root, target.id)
     for group in (origin, target):
         await desk_store.note(conn, here, group, actor, "move", root.uri, reason)
-    if target.federates:
-        told = told or _said_by_desk(here, actor, origin, target, root, reason)
-        await _tell(conn, here, origin, target, root, told)
+    if not target.federates:
+        return
+    if told is None:
+        told = _said_by_desk(here, actor, origin, target, root, reason)
+        both = [origin.actor, target.actor]
+        await outbox.publish_move(
+            conn, here, told.document, signer=actor, of=both, thread_id=root.thread_id
+        )
+    await _tell(conn, here, origin, target, root, told)
 
 
 def check(origin: Group, target: Group, root: Post) -> None:

@@ -79,8 +79,8 @@ _LEMMY_READS = frozenset(  # no end of a boost, no poll, no vote, no refusal of 
 def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     examples = _examples()
     assert [each["type"] for each in examples] == [
-        "Group", "Create", "Announce", "Announce", "Accept", "Delete", "Undo", "Block", "Question",
-        "Create", "Reject", "ReplyRequest", "Delete", "OrderedCollection", "Image",
+        "Group", "Create", "Announce", "Announce", "Announce", "Accept", "Delete", "Undo", "Block",
+        "Question", "Create", "Reject", "ReplyRequest", "Delete", "OrderedCollection", "Image",
     ]  # fmt: skip
     for example in examples:
         strict.check(example)

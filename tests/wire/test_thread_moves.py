@@ -164,6 +164,24 @@ async def test_wire_G36_both_groups_say_so_and_no_moderator_is_named(
     assert not mastodon.peer.inbox
 
 
+async def test_wire_G36_nodebb_hears_it_from_the_desk_itself(
+    alder: Node, ana: Speaker, sleep: Group, night: Group, root: Post, peer: PeerFactory
+) -> None:
+    """It drops a Move inside an Announce, and wants all of it on one server."""
+    host = await peer("forum.test", alder, "nodebb")
+    for group in (sleep, night):
+        await host.follow(alder, host.person(group.actor.handle), group.actor.uri)
+    await settle(alder)
+    host.inbox.clear()
+    await move(alder, ana, sleep, night, root)
+    (bare,) = host.got("Move")
+    strict.check(bare)
+    assert bare == host.got("Announce", "Move")[0]["object"]
+    desk_key = f'keyId="{alder.origin}/desk/sleep#main-key"'
+    (sent,) = [each for each in host.posted if json.loads(each.body)["id"] == bare["id"]]
+    assert desk_key in dict(sent.headers)["Signature"]
+
+
 async def test_a_removal_after_a_move_leaves_no_boost_behind(
     alder: Node, ana: Speaker, sleep: Group, night: Group, root: Post, mastodon: Follower
 ) -> None:
