@@ -1,8 +1,9 @@
 """Posts enter their tables: one, or many at once, in the same few statements."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -154,8 +155,25 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
             replies[post.thread_id] = replies.get(post.thread_id, 0) + 1
     if latest:
         rows = [{"id": n, "latest_id": latest[n], "more": replies[n]} for n in sorted(latest)]
-        await conn.execute(_COUNT_IN, _COUNT.values(rows))
+        found = await conn.execute(_COUNT_IN, _COUNT.values(rows))
+        made = await _follow_threads(conn, made, {row.id: row.group_id for row in found})
     return made
+
+
+async def _follow_threads(
+    conn: AsyncConnection, made: list[Post], homes: Mapping[int, UUID]
+) -> list[Post]:
+    """Answers whose threads moved to another group while they were written go there as well."""
+    behind = [post for post in made if homes.get(post.thread_id, post.group_id) != post.group_id]
+    if not behind:
+        return made
+    home = sa.select(threads.c.group_id).where(threads.c.id == posts.c.thread_id)
+    await conn.execute(
+        sa.update(posts)
+        .where(posts.c.id.in_([post.id for post in behind]))
+        .values(group_id=home.scalar_subquery())
+    )
+    return [replace(post, group_id=homes.get(post.thread_id, post.group_id)) for post in made]
 
 
 _THREAD = Rows(
@@ -180,6 +198,7 @@ _COUNT_IN = (
         latest_id=sa.func.greatest(threads.c.latest_id, _COUNT.c.latest_id),
         shown=True,
     )
+    .returning(threads.c.id, threads.c.group_id)
 )
 
 

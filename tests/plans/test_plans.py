@@ -7,7 +7,7 @@ executions, and a plan that is right for a small group only would be wrong for t
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -24,11 +24,13 @@ from groups import (
     earlier,
     hashtags,
     membership,
+    moving,
     parts,
     picture_access,
     pictures,
     pins,
     polls,
+    telling,
     threads,
 )
 from groups import groups as group_store
@@ -324,6 +326,25 @@ async def test_the_lists_of_a_desk(asking: Asking, town: Town) -> None:
     people = "ix_follows_followed_id"
     check(plans, "ix_posts_held", people, people, "pk_bans", "ix_audit_group_id_id")
     assert not any(plan.sorted for plan in plans[:3])
+
+
+async def test_the_move_of_a_thread(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await moving.places(conn, town.group, town.viewer.voices)
+        root = await post_store.get(conn, town.thread_id)
+        await telling.as_created(conn, root, or_changed=True)
+        await moving.carry_over(conn, replace(root, thread_id=-1), town.group.id)
+
+    check(
+        await asking.plans(work),
+        "ix_moderators_actor_id",
+        "pk_groups",
+        "pk_posts",
+        "ix_activities_object_uri",
+        "pk_threads",
+        "pk_threads",
+        "ix_posts_thread_id_id",
+    )
 
 
 async def test_a_table_that_is_read_from_end_to_end_is_noticed(asking: Asking) -> None:

@@ -1,5 +1,6 @@
 """Threads move between two groups of ours, and say so (FEP-f15d, WIRE-G36, SEC-S23, SEC-S24)."""
 
+import asyncio
 import json
 
 import pytest
@@ -108,6 +109,25 @@ async def test_wire_G36_a_thread_moves_with_all_that_is_in_it(
     assert later.group_id == night.id
     back = await move(alder, ana, night, sleep, root)
     assert back.group_id == sleep.id
+
+
+async def test_an_answer_that_is_written_during_a_move_goes_along(
+    alder: Node, ana: Speaker, sleep: Group, night: Group, root: Post
+) -> None:
+    ben = await alder.persona("ben")
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    waits += " AND wait_event_type = 'Lock'"
+    async with alder.engine.begin() as conn, asyncio.timeout(30):
+        await moving.carry_over(conn, root, night.id)
+        answering = asyncio.create_task(alder.reply(ben, root.uri, "An answer."))
+        async with alder.engine.connect() as watching:
+            while not await watching.scalar(sa.text(waits)):
+                await watching.rollback()
+                await asyncio.sleep(0.01)
+    answer = await answering
+    kept = await alder.post(answer.uri)
+    assert kept is not None
+    assert (kept.group_id, answer.group_id) == (night.id, night.id)
 
 
 async def test_wire_G36_both_groups_say_so_and_no_moderator_is_named(
