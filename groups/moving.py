@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import documents, jsontext, outbox
@@ -27,7 +28,7 @@ from kernel.here import Here
 from kernel.rows import AnySelect, at_most
 from kernel.schema.groups import Joining, Sees
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, groups, moderators, posts, threads
+from kernel.schema.tables import actors, groups, moderators, moved_threads, posts, threads
 from moderation.standing import Speaker
 
 MAX_PLACES: Final = 50  # groups that a form offers
@@ -67,8 +68,10 @@ async def move(
     if root.pinned:
         await pins.unpin(conn, here, origin, actor, root)
     await carry_over(conn, root, target.id)
+    await _remember(conn, root, origin)
     for group in (origin, target):
-        await desk_store.note(conn, here, group, actor, "move", root.uri, reason)
+        verb = "move" if group is origin else "take in"
+        await desk_store.note(conn, here, group, actor, verb, root.uri, reason)
     if not target.federates:
         return
     if told is None:
@@ -175,6 +178,17 @@ async def carry_over(conn: AsyncConnection, root: Post, group_id: UUID) -> None:
             group_id=group_id,
             author_id=sa.case((keeps_a_place, group_id), else_=posts.c.author_id),
         )
+    )
+
+
+async def _remember(conn: AsyncConnection, root: Post, origin: Group) -> None:
+    """The followers of `origin` have what is in the thread now, and are told if it changes."""
+    newest = sa.select(sa.func.max(posts.c.id)).where(posts.c.thread_id == root.thread_id)
+    last = await conn.scalar(newest)
+    await conn.execute(
+        insert(moved_threads)
+        .values(thread_id=root.thread_id, group_id=origin.id, last_id=last)
+        .on_conflict_do_update(index_elements=["thread_id", "group_id"], set_={"last_id": last})
     )
 
 

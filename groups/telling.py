@@ -5,7 +5,8 @@ together. A group that does not federate tells nobody.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,11 +19,12 @@ from activitypub.documents import NoteSource
 from activitypub.jsontext import Json
 from activitypub.outbox import Kept
 from activitypub.vocab import PUBLIC, Activity, Document
+from groups import groups as group_store
 from groups.groups import Group
 from groups.posts import Post, note_source
 from kernel.clock import iso, to_minute
 from kernel.here import Here
-from kernel.schema.tables import activities
+from kernel.schema.tables import activities, moved_threads
 
 MAX_VOTERS = 1000  # who answered a poll and is told the counts
 
@@ -139,7 +141,8 @@ class Passed:
     """An activity that a group of ours passes on verbatim, `body` its exact text.
 
     It is about a `post`, or about a `person` (an actor's URI), whose own server hears it as well.
-    What was `forwarded` to us is not forwarded by us (WIRE 4.9, rule 6).
+    What was `forwarded` to us is not forwarded by us (WIRE 4.9, rule 6). `left`: the post's thread
+    moved to another group since, so this one boosts and lists nothing of it any more.
     """
 
     group: Group
@@ -148,6 +151,14 @@ class Passed:
     body: str
     person: str | None = None
     forwarded: bool = False
+    left: bool = False
+
+    @property
+    def changes_words(self) -> bool:
+        """Whether who has the post has something else, or nothing, afterwards."""
+        if self.inner.kind == "Undo" and self.inner.embedded is not None:
+            return self.inner.embedded.get("type") == "Delete"
+        return self.inner.kind in ("Update", "Delete")
 
     @property
     def proves_itself(self) -> bool:
@@ -182,7 +193,25 @@ async def carried(
         person=person,
         forwarded=forwarded,
     )
-    await pass_on(conn, here, [passed])
+    several = [passed]
+    if post is not None and passed.changes_words:
+        before = await _groups_before(conn, group, post)
+        several += [replace(passed, group=each, left=True) for each in before]
+    await pass_on(conn, here, several)
+
+
+async def _groups_before(conn: AsyncConnection, group: Group, post: Post) -> list[Group]:
+    """The other groups of ours that the post was in, whose followers have it (WIRE-G36)."""
+    where = {"thread_id": post.thread_id, "post_id": post.id, "group_id": group.id}
+    ids = (await conn.scalars(_BEFORE, where)).all()
+    return list((await group_store.several(conn, ids)).values()) if ids else []
+
+
+_BEFORE: Final = sa.select(moved_threads.c.group_id).where(
+    moved_threads.c.thread_id == sa.bindparam("thread_id", type_=sa.BigInteger),
+    moved_threads.c.last_id >= sa.bindparam("post_id", type_=sa.BigInteger),
+    moved_threads.c.group_id != sa.bindparam("group_id", type_=sa.Uuid),
+)
 
 
 async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) -> None:
@@ -211,6 +240,7 @@ async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) 
 
 def _announcements(passed: Passed) -> Iterator[Announcement]:
     post, boosted = passed.post, passed.inner.kind in ("Create", "Update")
+    boosted = boosted and not passed.left
     if post is not None and post.is_root and boosted and not post.by_group:
         yield _boost(passed.group, post)
     yield Announcement(
@@ -221,7 +251,7 @@ def _announcements(passed: Passed) -> Iterator[Announcement]:
         context=post.thread_uri if post else None,
         author_uri=post.author_uri if post else passed.person,
         body=passed.body,
-        listed=post is not None and post.is_root,
+        listed=post is not None and post.is_root and not passed.left,
         rank=precedence.rank_of(passed.inner),
     )
     if post is not None and passed.proves_itself and not passed.forwarded:

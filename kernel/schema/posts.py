@@ -109,6 +109,22 @@ refreshes = table(
     sa.Index("ix_refreshes_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
 )
 
+moved_threads = table(  # groups of ours that a thread was in: their followers have its posts
+    "moved_threads",
+    Side.PERSONA,
+    sa.Column(
+        "thread_id",
+        sa.BigInteger,
+        sa.ForeignKey(threads.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column(
+        "group_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("last_id", sa.BigInteger, nullable=False),  # the newest post that was in it
+)
+
 reactions = table(
     "reactions",
     Side.PERSONA,

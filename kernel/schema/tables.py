@@ -18,6 +18,7 @@ from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
 from kernel.schema.posts import (
     attachments,
+    moved_threads,
     poll_options,
     poll_votes,
     polls,
@@ -51,6 +52,7 @@ __all__ = [
     "media",
     "metadata",
     "moderators",
+    "moved_threads",
     "node",
     "peers",
     "poll_options",

@@ -3,6 +3,7 @@
 import pytest
 
 from groups import groups as group_store
+from groups import moving
 from groups.groups import Group, GroupSettings
 from kernel.schema.groups import Sees
 from tests.pages.conftest import House
@@ -37,10 +38,24 @@ async def test_a_moderator_moves_a_thread_with_a_form(house: House, nights: Grou
     assert "Hello back." in shown.text
     assert "A first thread" not in (await house.visitor.open("/g/open")).text
     assert "A first thread" in (await house.visitor.open("/g/nights")).text
-    for name in ("open", "nights"):
+    for name, verb in (("open", "move"), ("nights", "take in")):
         log = (await house.ana.open(f"/g/{name}/desk")).text
-        assert "move" in log
+        assert verb in log
         assert "About nights." in log
+
+
+async def test_a_thread_that_went_elsewhere_says_where_to(house: House) -> None:
+    far = "https://birch.example/g/nights"
+    async with house.node.engine.begin() as conn:
+        await moving.mark(conn, house.thread, far)
+    page = await house.ben.open(f"/t/{house.thread.id}")
+    assert "moved to another group" in page.text
+    assert 'href="/search?q=https%3A//birch.example/g/nights"' in page.html
+    assert "Send answer" not in page.text
+    assert "moved to another group" in (await house.ben.open("/g/open")).text
+    refused = await house.ben.fill(f"/p/{house.thread.id}/reply", "/reply", text="Are you there?")
+    assert refused.status == 403
+    assert "Are you there?" in refused.html
 
 
 async def test_sec_S23_who_does_not_moderate_sees_no_form_and_moves_nothing(

@@ -333,6 +333,7 @@ async def test_the_move_of_a_thread(asking: Asking, town: Town) -> None:
         await moving.places(conn, town.group, town.viewer.voices)
         root = await post_store.get(conn, town.thread_id)
         await telling.as_created(conn, root, or_changed=True)
+        await telling._groups_before(conn, town.group, root)
         await moving.carry_over(conn, replace(root, thread_id=-1), town.group.id)
 
     check(
@@ -341,6 +342,7 @@ async def test_the_move_of_a_thread(asking: Asking, town: Town) -> None:
         "pk_groups",
         "pk_posts",
         "ix_activities_object_uri",
+        "pk_moved_threads",
         "pk_threads",
         "pk_threads",
         "ix_posts_thread_id_id",
