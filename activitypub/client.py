@@ -193,7 +193,7 @@ class Client:
             for _ in range(1 + hops):
                 if budget is not None:
                     budget.spend(asked.origin)
-                answer = await self._ask("GET", asked, headers, signer, None, limit)
+                answer = await self._ask_twice("GET", asked, headers, signer, None, limit, budget)
                 if answer.status not in _REDIRECTS or "Location" not in answer.headers:
                     return answer
                 asked = self._redirected(asked, answer.headers["Location"])
@@ -260,12 +260,7 @@ class Client:
             raise Unreachable("address not allowed") from error
         headers = {"Accept-Encoding": "identity", "Content-Type": CONTENT_TYPE, **(also or {})}
         async with self._limits():
-            try:
-                return await self._ask("POST", asked, headers, signer, body, MAX_ANSWER)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if isinstance(error, aiohttp.ClientConnectorError):
-                    raise
-                return await self._ask("POST", asked, headers, signer, body, MAX_ANSWER)
+            return await self._ask_twice("POST", asked, headers, signer, body, MAX_ANSWER)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -285,6 +280,29 @@ class Client:
         if asked.scheme == "https" and goal.scheme != "https":
             raise Malformed("That address sends us on to one that is not safe.")
         return goal
+
+    async def _ask_twice(
+        self,
+        method: str,
+        url: Url,
+        headers: Mapping[str, str],
+        signer: Signer | None,
+        body: bytes | None,
+        limit: int,
+        budget: Budget | None = None,
+    ) -> Answer:
+        """One answer: the peer may have closed a connection that we kept, so it is asked again.
+
+        Signed anew, and counted like the first (SEC-S29).
+        """
+        try:
+            return await self._ask(method, url, headers, signer, body, limit)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError):
+                raise
+        if budget is not None:
+            budget.spend(url.origin)
+        return await self._ask(method, url, headers, signer, body, limit)
 
     async def _ask(
         self,
@@ -331,12 +349,15 @@ class Client:
                 socket_factory=self._gate.open_socket,
                 ssl=self._tls or True,
             )
-            self._sessions[method] = aiohttp.ClientSession(
+            session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             )
+            # aiohttp 3.14 repeats a GET by itself, uncounted, with the same signature
+            session._retry_connection = False
+            self._sessions[method] = session
         return self._sessions[method]
 
     @asynccontextmanager

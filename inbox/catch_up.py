@@ -87,8 +87,7 @@ async def run(engine: AsyncEngine, here: Here, remote: Remote, due: Due) -> None
     for item in await _told(remote, group):
         await _take(engine, here, remote, group, item)
     async with engine.begin() as conn:
-        for thread_id in await _lately(conn, group):
-            await refreshes.ask(conn, here, thread_id)
+        await refreshes.ask(conn, here, *await _lately(conn, group))
     if remote.budget.spent:
         raise TooMany("There is more to read than one errand may.")
 

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel import chance, db
+from kernel.arrays import Rows
 from kernel.clock import to_minute
 from kernel.here import Here
 from kernel.schema.tables import refreshes
@@ -34,24 +35,26 @@ def some_time_soon() -> timedelta:
 
 
 async def ask(
-    conn: AsyncConnection, here: Here, thread_id: int, *, after: timedelta = AT_ONCE
+    conn: AsyncConnection, here: Here, *thread_ids: int, after: timedelta = AT_ONCE
 ) -> None:
-    """Have a thread read where it lives, unless that was done within `REST`.
+    """Have threads read where they live, but for those where that was done within `REST`.
 
     Asking again changes nothing but that it may come sooner.
     """
     now = to_minute(here.now())
-    await conn.execute(_ASK, {"thread_id": thread_id, "due": now + after, "rested": now - REST})
+    asked = _ASKED.values({"id": thread_id} for thread_id in sorted(thread_ids))
+    await conn.execute(_ASK, {**asked, "due": now + after, "rested": now - REST})
     if not after:
         await conn.execute(_WAKE)
+
+
+_ASKED = Rows("asked", id=sa.BigInteger)
 
 
 def _ask() -> sa.Executable:
     due = sa.bindparam("due", type_=sa.DateTime(timezone=True))
     rested = sa.bindparam("rested", type_=sa.DateTime(timezone=True))
-    asked = insert(refreshes).values(
-        thread_id=sa.bindparam("thread_id", type_=sa.BigInteger), due=due
-    )
+    asked = insert(refreshes).from_select(["thread_id", "due"], sa.select(_ASKED.c.id, due))
     return asked.on_conflict_do_update(
         index_elements=["thread_id"],
         set_={"due": sa.func.least(refreshes.c.due, asked.excluded.due), "attempts": 0},

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256, SHA512
+from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from http_message_signatures import (
     HTTPMessageVerifier,
@@ -27,59 +27,11 @@ from activitypub.claims import Claim
 from activitypub.keys import PublicKey
 from kernel.errors import Unproven
 from tests.activitypub import quirks
+from tests.activitypub.signing import BODY, KEY_ID, NOW, PAIR, THEN, WHOLE
+from tests.activitypub.signing import Rfc9421 as Post
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-THEN = int(NOW.timestamp())
-KEY_ID = "https://alder.example/u/kay#main-key"
-PAIR = keys.generate()
 RSA, ED25519 = PAIR.rsa.public_key(), PAIR.ed25519.public_key()
-BODY = b'{"type":"Follow"}'
 CONTENT_DIGEST = claims.content_digest_of(BODY)
-WHOLE = ("@method", "@target-uri", "content-digest")
-
-
-@dataclass(frozen=True)
-class Post:
-    """A signed POST of another server, every part of which a test may bend."""
-
-    names: Sequence[str] = WHOLE
-    parameters: str = f';created={THEN};keyid="{KEY_ID}";alg="rsa-v1_5-sha256"'
-    path: str = "/inbox"
-    signed_as: str = "https://birch.example"
-    method: str = "POST"
-    fields: tuple[tuple[str, str], ...] = (
-        ("Host", "birch.example"),
-        ("Content-Digest", CONTENT_DIGEST),
-    )
-    more: tuple[tuple[str, str], ...] = ()
-    by: str = "rsa"
-    label: str = "sig1"
-    listed: str | None = None  # as it is spelled, where that is odd
-
-    def headers(self) -> list[tuple[str, str]]:
-        """The headers as they arrive."""
-        path, _, query = self.path.partition("?")
-        known = {name.lower(): value for name, value in self.fields} | {
-            "@method": self.method,
-            "@target-uri": self.signed_as + self.path,
-            "@authority": self.signed_as.partition("://")[2],
-            "@path": path,
-            "@query": f"?{query}",
-        }
-        spelled = self.listed or " ".join(f'"{name}"' for name in self.names)
-        lines = [f'"{name}": {known.get(name, "")}' for name in self.names]
-        lines.append(f'"@signature-params": ({spelled}){self.parameters}')
-        text = "\n".join(lines).encode()
-        if self.by == "rsa":
-            made = PAIR.rsa.sign(text, padding.PKCS1v15(), SHA256())
-        else:
-            made = PAIR.ed25519.sign(text)
-        return [
-            *self.fields,
-            ("Signature-Input", f"{self.label}=({spelled}){self.parameters}"),
-            ("signature", f"{self.label}=:{base64.b64encode(made).decode()}:"),
-            *self.more,
-        ]
 
 
 def check(

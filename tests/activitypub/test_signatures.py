@@ -4,16 +4,13 @@ import base64
 import contextlib
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from httpsig.verify import HeaderVerifier
 from hypothesis import given
@@ -25,52 +22,11 @@ from activitypub.keys import PublicKey
 from activitypub.signatures import Replays
 from kernel.errors import Malformed, Unproven
 from tests.activitypub import quirks
+from tests.activitypub.signing import BODY, KEY_ID, NOW, PAIR, SIGNED, digest_of
+from tests.activitypub.signing import Cavage as Post
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-KEY_ID = "https://alder.example/u/kay#main-key"
-PAIR = keys.generate()
 RSA = PAIR.rsa.public_key()
 ED25519 = PAIR.ed25519.public_key()
-BODY = b'{"type":"Follow"}'
-SIGNED = ("(request-target)", "host", "date", "digest")
-
-
-def digest_of(body: bytes) -> str:
-    return "SHA-256=" + base64.b64encode(hashlib.sha256(body).digest()).decode()
-
-
-@dataclass(frozen=True)
-class Post:
-    """A signed POST of another server, every part of which a test may bend."""
-
-    path: str = "/inbox"
-    signed_path: str | None = None
-    body: bytes = BODY
-    host: str = "birch.example"
-    date: str | None = format_datetime(NOW, usegmt=True)
-    digest: str | None = digest_of(BODY)
-    names: Sequence[str] = SIGNED
-    parameters: str = 'keyId="{key_id}",algorithm="rsa-sha256",headers="{names}",signature="{sig}"'
-    values: tuple[tuple[str, str], ...] = ()
-    more: tuple[tuple[str, str], ...] = ()
-    by: str = "rsa-sha256"
-
-    def headers(self) -> list[tuple[str, str]]:
-        """The headers as they arrive, in odd case."""
-        given = [("HOST", self.host), ("Date", self.date), ("digest", self.digest)]
-        headers = [(name, value) for name, value in given if value is not None]
-        known = {name.lower(): value for name, value in headers} | dict(self.values)
-        known["(request-target)"] = f"post {self.signed_path or self.path}"
-        text = "\n".join(f"{name}: {known.get(name, '')}" for name in self.names).encode()
-        made = {
-            "rsa-sha256": lambda: PAIR.rsa.sign(text, PKCS1v15(), SHA256()),
-            "rsa-sha512": lambda: PAIR.rsa.sign(text, PKCS1v15(), SHA512()),
-            "ed25519": lambda: PAIR.ed25519.sign(text),
-        }[self.by]()
-        signature = self.parameters.format(
-            key_id=KEY_ID, names=" ".join(self.names), sig=base64.b64encode(made).decode()
-        )
-        return [*headers, ("Signature", signature), *self.more]
 
 
 def check(
