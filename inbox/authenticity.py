@@ -166,8 +166,14 @@ async def is_gone(remote: Remote, activity: Activity) -> bool:
 
 
 def own_note(activity: Activity) -> Note:
-    """Rule 4: the post inside a believed activity. Raises NotAllowed: it is not its actor's own."""
-    note = Note.parse(activity.embedded or {})
+    """Rule 4: the post inside a believed activity; one that names no owner is its actor's (SEC-S7).
+
+    Raises NotAllowed: it is not its actor's own. Raises Malformed: it is no post.
+    """
+    said = activity.embedded or {}
+    if "attributedTo" not in said:
+        said = {**said, "attributedTo": activity.actor}
+    note = Note.parse(said)
     if not same_origin(note.id, activity.actor):
         raise NotAllowed("Only its author can send a post.")
     check_author(activity.actor, note.author)  # SEC-S5, SEC-S7

@@ -15,6 +15,7 @@ from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
 from members import accounts, invitations
 from moderation import domains, peers
+from moderation.recounting import recount
 from node import rotation, seeding
 from node.logs import escaped
 from node.opening import Opened
@@ -91,6 +92,7 @@ async def block_domain(node: Opened, *, domain: str, reason: str) -> Sequence[st
     """The node neither hears nor tells `domain` any more. Raises Malformed, NotAllowed."""
     async with node.engine.begin() as conn:
         await domains.block(conn, node.here, domain, reason)
+    await recount(node.engine, domains.read_domain(domain))
     return [f"{domains.read_domain(domain)} and everything below it is blocked."]
 
 
@@ -99,6 +101,7 @@ async def unblock_domain(node: Opened, *, domain: str) -> Sequence[str]:
     name = domains.read_domain(domain)
     async with node.engine.begin() as conn:
         await domains.unblock(conn, name)
+    await recount(node.engine, name)
     return [f"{name} is not blocked."]
 
 

@@ -14,6 +14,7 @@ from members import node as node_store
 from members.node import Node
 from members.vault import MIN_PASSWORD
 from moderation import domains
+from moderation.recounting import recount
 from node.pages import account, forms, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, forget_site
@@ -193,6 +194,7 @@ async def block(request: web.Request) -> web.Response:
     try:
         async with request.app[ENGINE].begin() as conn:
             await domains.block(conn, request.app[HERE], form.text("domain"), form.text("reason"))
+        await recount(request.app[ENGINE], domains.read_domain(form.text("domain")))
     except REFUSED as problem:
         return await _page(request, None, problem)
     return see_other("/settings/node#blocks")
@@ -203,6 +205,7 @@ async def unblock(request: web.Request) -> web.Response:
     form = await forms.read(request)
     async with request.app[ENGINE].begin() as conn:
         await domains.unblock(conn, form.text("domain"))
+    await recount(request.app[ENGINE], form.text("domain"))
     return see_other("/settings/node#blocks")
 
 

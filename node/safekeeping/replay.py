@@ -29,7 +29,7 @@ from kernel.schema.tables import accounts, actors, bans, domain_blocks, posts, t
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import departures, follows
-from moderation import domains
+from moderation import domains, recounting
 
 _BATCH: Final = 1000
 
@@ -200,6 +200,7 @@ async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done:
             await domains.unblock(conn, domain)
         else:
             continue
+        await recounting.recount_within(conn, domain)
         done.domains += 1
 
 

@@ -1,6 +1,7 @@
 """Who is believed, about what (SECURITY 1): forged, stale and borrowed words change nothing."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from groups import desk
 from kernel.errors import Malformed
 from kernel.schema.tables import actors, domain_blocks, posts, received
 from moderation import domains
+from node import commands
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import PUBLIC, Document, Peer, PeerFactory, Person
 
@@ -114,7 +116,7 @@ async def test_sec_S5_an_update_from_another_server_changes_nothing(
     assert "forged" not in post.content
 
 
-@pytest.mark.parametrize("owner", ["other", "both", "object", "two ids"])
+@pytest.mark.parametrize("owner", ["other", "both", "object", "two ids", "object of two ids"])
 async def test_sec_S7_a_post_has_one_owner_on_its_own_server(
     alder: Node, good: Peer, evil: Peer, owner: str
 ) -> None:
@@ -127,6 +129,7 @@ async def test_sec_S7_a_post_has_one_owner_on_its_own_server(
         "both": [mallory.uri, ann.uri],
         "object": [{"type": "Person", "id": ann.uri}],
         "two ids": [mallory.uri, {"id": mallory.uri + "2"}],
+        "object of two ids": {"id": [mallory.uri, ann.uri]},
     }
     note = evil.note(mallory, "hello", to=[PUBLIC, group.actor.uri])
     note["attributedTo"] = claims[owner]
@@ -135,6 +138,24 @@ async def test_sec_S7_a_post_has_one_owner_on_its_own_server(
     await settle(alder)
 
     assert await _count(alder, posts) == 0
+
+
+async def test_sec_S7_a_post_that_names_no_owner_is_its_senders_and_on_their_server(
+    alder: Node, good: Peer, evil: Peer
+) -> None:
+    mallory = evil.person("mallory")
+    group = await alder.group("sleep")
+    await evil.follow(alder, mallory, group.actor.uri)
+    note = evil.note(mallory, "hello", to=[PUBLIC, group.actor.uri])
+    del note["attributedTo"]
+    borrowed = {**note, "id": f"{good.origin}/notes/1"}
+    for sent in (borrowed, note):
+        assert await evil.send(alder, evil.create(mallory, sent), mallory) == 202
+        await settle(alder)
+    assert await alder.post(borrowed["id"]) is None
+    post = await alder.post(note["id"])
+    assert post is not None
+    assert post.author_uri == mallory.uri
 
 
 async def test_sec_S15_the_same_request_twice_has_one_effect(alder: Node, good: Peer) -> None:
@@ -378,21 +399,42 @@ async def test_sec_L12_somebody_banned_cannot_speak_through_an_old_post(
     assert "hello" in post.content
 
 
-async def test_sec_L14_documents_list_nothing_from_a_blocked_domain(
-    alder: Node, good: Peer
-) -> None:
+async def test_sec_L14_counts_and_lists_are_what_a_reader_may_open(alder: Node, good: Peer) -> None:
+    """In documents and in the lists of pages; blocked, heard again, and after that."""
     ann = good.person("ann")
     moderator = await alder.persona("mod")
     group = await alder.group("sleep", moderator)
     root = await alder.start(moderator, group.actor.uri, "A title", "Words.")
     await good.follow(alder, ann, group.actor.uri)
-    note = good.note(ann, "an answer", to=[PUBLIC, group.actor.uri], inReplyTo=root.uri)
-    await good.send(alder, good.create(ann, note), ann)
+    notes = [
+        good.note(ann, f"answer {number}", to=[PUBLIC, group.actor.uri], inReplyTo=root.uri)
+        for number in range(3)
+    ]
+    for note in notes:
+        await good.send(alder, good.create(ann, note), ann)
     await settle(alder)
-    paths = [f"/p/{root.id}/replies", f"/t/{root.id}"]
-    for path in paths:
-        assert note["id"] in (await (await alder.get(path)).text())
+    await alder.reply(moderator, root.uri, "One more.")
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "good.test", "")
-    for path in paths:
-        assert note["id"] not in (await (await alder.get(path)).text())
+        acting = await desk.require(conn, group, moderator)
+        removed = await alder.post(notes[0]["id"])
+        assert removed is not None
+        await desk.remove(conn, alder.here, group, acting, removed, "a reason")
+
+    async def counted() -> list[int]:
+        """As the replies, the context and the group's page have it; as there are on the page."""
+        replies = json.loads(await (await alder.get(f"/p/{root.id}/replies")).text())
+        context = json.loads(await (await alder.get(f"/t/{root.id}")).text())
+        listed = await (await alder.get("/g/sleep", accept="text/html")).text()
+        page = await (await alder.get(f"/t/{root.id}", accept="text/html")).text()
+        (answers,) = re.findall(r"(\d+) answer", listed)
+        readable = page.count("answer 1") + page.count("answer 2") + page.count("One more.")
+        assert notes[0]["id"] not in str((replies, context))
+        return [replies["totalItems"], context["totalItems"] - 1, int(answers), readable]
+
+    assert await counted() == [3] * 4
+    await commands.block_domain(alder, domain="good.test", reason="")  # type: ignore[arg-type]
+    assert await counted() == [1] * 4
+    await alder.reply(moderator, root.uri, "One more.")
+    assert await counted() == [2] * 4
+    await commands.unblock_domain(alder, domain="good.test")  # type: ignore[arg-type]
+    assert await counted() == [4] * 4
