@@ -197,6 +197,30 @@ class Remote:
         async with self.engine.begin() as conn:
             return await store(conn, self.here, found), found.also_known_as
 
+    async def back_again(self, actor: Actor) -> Actor:
+        """Somebody who was gone signs: they are back if their own server shows them (SEC-S20).
+
+        Raises Gone: it does not, or did not lately. Raises Unreachable, TooMany: it cannot be told.
+        """
+        now = self.here.now()
+        if self._renewed.rests(actor.uri, now):
+            raise Gone
+        try:
+            async with asyncio.timeout(KEY_SECONDS):
+                found, _ = await self.actor_now(actor.uri)
+        except TimeoutError as error:
+            raise Unreachable("timeout") from error
+        except (Gone, Malformed, NotFound) as error:
+            self._renewed.note(actor.uri, now)
+            raise Gone from error
+        async with self.engine.begin() as conn:
+            await conn.execute(
+                sa.update(actors)
+                .where(actors.c.id == found.id, actors.c.state == ActorState.CLOSED)
+                .values(state=ActorState.ACTIVE)
+            )
+        return replace(found, state=ActorState.ACTIVE)
+
     async def _known(self, uri: str) -> Actor | None:
         async with self.engine.connect() as conn:
             return await actor_store.by_uri(conn, uri)
@@ -456,7 +480,7 @@ async def _note_peer(conn: AsyncConnection, here: Here, found: ActorDocument) ->
 async def close(conn: AsyncConnection, actor_id: UUID) -> None:
     """An actor elsewhere is gone: it follows nobody and looks after no group.
 
-    Its name stays beside what it said.
+    Its name stays beside what it said, and a suspension stays, should it ever come back.
     """
     await conn.execute(
         sa.delete(follows).where(
@@ -467,7 +491,14 @@ async def close(conn: AsyncConnection, actor_id: UUID) -> None:
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == actor_id, ~actors.c.local)
-        .values(state=ActorState.CLOSED, summary="", source="")
+        .values(
+            state=sa.case(
+                (actors.c.state == ActorState.SUSPENDED, ActorState.SUSPENDED),
+                else_=ActorState.CLOSED,
+            ),
+            summary="",
+            source="",
+        )
     )
 
 

@@ -74,7 +74,8 @@ class Intake:
     async def keep(self, row: Row) -> None:
         """Returns once the row is on disk, or was there.
 
-        Raises Stale: the signer has another key by now, was suspended, or its domain is blocked.
+        Raises Stale: the signer has another key by now, was suspended or is gone, or its domain is
+        blocked.
         Raises: what the database raised.
         """
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -152,7 +153,7 @@ def _keep() -> sa.Executable:
         .where(
             actors.c.public_key == _KEPT.c.public_key,
             sa.func.coalesce(actors.c.ed25519, "") == _KEPT.c.ed25519,
-            actors.c.state != ActorState.SUSPENDED,
+            actors.c.state == ActorState.ACTIVE,
             ~blocked,
         )
         .cte("current")

@@ -67,6 +67,9 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
         await _refuse_blocked(intake, signer_host)
     try:
         signer = await prove(here, remote, claim, request)
+        if signer.state is ActorState.CLOSED:
+            signer = await remote.back_again(signer)
+            _verify(here, claim, signer, request)
     except Gone:
         if activity.kind == "Delete" and activity.object == activity.actor:
             return  # WIRE-S16: nothing of theirs can be here

@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from activitypub import remote
 from groups import desk
 from kernel.errors import Malformed
+from kernel.schema.actors import ActorState
+from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, domain_blocks, posts, received
 from moderation import domains
 from node import commands
@@ -255,6 +258,63 @@ async def test_sec_S20_a_blocked_domain_is_refused_before_its_body_is_read(
         await domains.unblock(conn, "evil.test")
     assert await evil.send(alder, b"this is not even JSON", mallory) == 400
     assert await _count(alder, domain_blocks) == 0
+
+
+@pytest.mark.parametrize("state", [ActorState.SUSPENDED, ActorState.CLOSED])
+async def test_sec_S20_somebody_suspended_or_gone_is_refused_whatever_is_remembered(
+    alder: Node, good: Peer, state: ActorState
+) -> None:
+    """Their key was good a moment ago, in memory too; their neighbours are heard as before."""
+    ann, bob = good.person("ann"), good.person("bob")
+    await alder.group("sleep")
+    for person in (ann, bob):
+        like = good.activity("Like", person, f"{alder.origin}/p/1")
+        for scheme in (Scheme.CAVAGE, Scheme.RFC9421):
+            like["id"] += "/again"
+            assert await good.send(alder, like, person, scheme=scheme) == 202
+    before = await _count(alder, received)
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.update(actors).where(actors.c.uri == ann.uri).values(state=state))
+    good.shown["/u/ann"] = 410
+    for path in ("/inbox", "/g/sleep/inbox"):
+        for kind in ("Like", "Follow", "Create"):
+            refused = good.activity(kind, ann, f"{alder.origin}/g/sleep")
+            assert await good.send(alder, refused, ann, path=path) in (401, 403)
+    assert await _count(alder, received) == before
+    heard = good.activity("Like", bob, f"{alder.origin}/p/1")
+    assert await good.send(alder, heard, bob) == 202
+
+
+async def test_sec_S20_who_deleted_their_account_is_heard_again_once_it_is_there_again(
+    alder: Node, good: Peer
+) -> None:
+    ann = good.person("ann")
+    delete = good.activity("Delete", ann, ann.uri)
+    like = good.activity("Like", ann, f"{alder.origin}/p/1")
+    assert await good.send(alder, like, ann) == 202
+    assert await good.send(alder, delete, ann) == 202
+    await settle(alder)
+    good.shown["/u/ann"] = 410
+    asked = len(good.fetched)
+    for _ in range(5):
+        assert await good.send(alder, {**like, "id": f"{like['id']}/2"}, ann) == 401
+    assert len(good.fetched) == asked + 1  # its server is not asked each time
+    assert await good.send(alder, {**delete, "id": f"{delete['id']}/2"}, ann) == 202
+    assert await _count(alder, received) == 2
+    good.show(ann.document())
+    alder.clock.forward(minutes=11)
+    assert await good.send(alder, {**like, "id": f"{like['id']}/3"}, ann) == 202
+    assert (await alder.meet(ann.uri)).state is ActorState.ACTIVE
+
+
+async def test_sec_S20_a_suspension_outlasts_a_pause_of_its_server(alder: Node, good: Peer) -> None:
+    ann = good.person("ann")
+    known = await alder.meet(ann.uri)
+    async with alder.engine.begin() as conn:
+        of_ann = sa.update(actors).where(actors.c.uri == ann.uri)
+        await conn.execute(of_ann.values(state=ActorState.SUSPENDED))
+        await remote.close(conn, known.id)
+    assert await good.send(alder, good.activity("Like", ann, "http://x.test/1"), ann) == 403
 
 
 async def test_sec_S16_a_key_that_its_owner_does_not_list_is_refused(

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from activitypub import webfinger
+from activitypub import synchronisation, webfinger
 from activitypub.client import Unreachable
 from activitypub.state import DELIVERER, REMOTE
 from groups.groups import Group
+from inbox import catch_up
 from kernel.errors import Malformed, NotFound
 from moderation.standing import Speaker
 from tests.hostile import server as hostile
 from tests.hostile.server import Server
 from tests.nodes import Node, settle
-from tests.peer import PUBLIC, Document, Peer
+from tests.peer import AS2, PUBLIC, Document, Peer
 from tests.wire.world import Club, said, waiting
 
 
@@ -129,6 +130,55 @@ async def test_sec_R4_a_name_and_a_node_inside(
     good.nodeinfo_links = {"links": [{"rel": rel, "href": f"{within}/nodeinfo/2.0"}]}
     await good.follow(alder, ann, f"{alder.origin}/")
     await settle(alder)
+    assert inside.connections == 0
+
+
+async def test_sec_R4_lists_and_headers_of_a_group_that_lead_inside(
+    alder: Node, good: Peer, club: Club, inside: Server, within: str
+) -> None:
+    """What is read later and by itself: outboxes, threads, followers, moderators, new addresses."""
+    ann = good.person("ann")
+    at = club.group.uri
+    club.group.extra |= {"outbox": f"{within}/outbox", "attributedTo": f"{within}/moderators"}
+    club.peer.show(club.group.document())
+    await alder.app[REMOTE].actor_now(at)
+    lists: dict[str, Document] = {
+        "context": {"first": f"{within}/first"},
+        "replies": {"first": {"type": "CollectionPage", "items": [], "next": f"{within}/next"}},
+        "outbox": {"first": f"{within}/first"},
+        "items": {"orderedItems": [f"{within}/1", {"id": f"{within}/2"}]},
+    }
+    for name, extra in lists.items():
+        club.peer.show(
+            {"@context": [AS2], "id": f"{at}/{name}", "type": "OrderedCollection", **extra}
+        )
+        note = club.peer.note(
+            club.group, name, to=[PUBLIC, at], context=f"{at}/{name}", replies=f"{at}/{name}"
+        )
+        await club.announce(alder, club.peer.create(club.group, note))
+    club.peer.moved["/c/club/moved"] = f"{within}/outbox"
+    for outbox in (f"{within}/outbox", f"{at}/outbox", f"{at}/items", f"{at}/moved"):
+        club.group.extra["outbox"] = outbox
+        club.peer.show(club.group.document())
+        await catch_up.keep_watch(alder.engine, alder.here)
+        alder.clock.forward(minutes=20)
+        await catch_up.keep_watch(alder.engine, alder.here)
+        await settle(alder)
+    assert {"/c/club/outbox", "/c/club/items", "/c/club/moved"} <= set(club.peer.fetched)
+    offer = f'collectionId="{at}/followers", url="{within}/sync", digest="{"0" * 64}"'
+    like = club.peer.activity("Like", club.group, f"{alder.origin}/p/1")
+    headers = {synchronisation.HEADER: offer}
+    assert await club.peer.send(alder, like, club.group, headers=headers) == 202
+    for kind, more in (
+        ("Move", {"target": f"{within}/u/ann"}),
+        ("QuoteRequest", {"instrument": f"{within}/1"}),
+        ("Remove", {"target": f"{within}/featured"}),
+    ):
+        activity = good.activity(kind, ann, ann.uri if kind == "Move" else f"{within}/1", **more)
+        assert await good.send(alder, activity, ann) == 202
+    for _ in range(3):
+        alder.clock.forward(minutes=20)
+        await settle(alder)
     assert inside.connections == 0
 
 

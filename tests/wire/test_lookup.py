@@ -9,9 +9,12 @@ from activitypub import lookup, webfinger
 from activitypub.client import Unreachable
 from activitypub.lookup import alternate_of
 from activitypub.state import REMOTE
+from groups.groups import Group
 from kernel.errors import Gone, Malformed, NotFound, Problem
+from moderation.standing import Speaker
 from tests.nodes import Node
 from tests.peer import AP, Document, Peer, PeerFactory
+from tests.wire.world import said
 
 QUICK = 0.1  # seconds, of the processor
 LINK = '<link rel="alternate" type="application/activity+json" href="{}">'
@@ -108,6 +111,40 @@ async def test_sec_R15_a_look_up_ends_and_is_not_made_again(
     with pytest.raises(NotFound):
         await find(alder, "@ann@good.test")
     assert len(good.fetched) > before
+
+
+async def test_sec_S21_a_name_needs_the_consent_of_its_server_and_of_its_actor(
+    alder: Node, ana: Speaker, sleep: Group, good: Peer, peer: PeerFactory
+) -> None:
+    """Neither evil's WebFinger, nor a document, nor a server that confirms nothing is enough."""
+    evil = await peer("evil.test", alder)
+    mallory = evil.person("mallory", webfinger="ann@good.test")
+    good.person("ann")
+    # evil gives out a name of good's, for its own actor and for good's
+    for href in (mallory.uri, f"{good.origin}/u/ann"):
+        jrd(evil, "mallory", href, subject="acct:ann@good.test")
+        with pytest.raises((NotFound, Malformed)):
+            await find(alder, "@mallory@evil.test")
+        alder.clock.forward(minutes=11)
+    # good delegates: its name leads to an actor elsewhere, who lists no such name, or does
+    for handle in ("mallory", "ann"):
+        mallory.handle = handle
+        evil.show(mallory.document())
+        for subject in ("acct:ann@good.test", "acct:mallory@evil.test", "acct:ann@evil.test"):
+            jrd(good, "ann", mallory.uri, subject=subject)
+            with pytest.raises((NotFound, Malformed)):
+                await find(alder, "@ann@good.test")
+            alder.clock.forward(hours=3)
+    # what Mallory says, under whatever name, is shown as said at evil
+    root = await alder.start(ana, sleep.actor.uri, "A title", "Words.")
+    await said(alder, evil, mallory, evil.note(mallory, "Trust me.", inReplyTo=root.uri))
+    page = await (await alder.get(f"/t/{root.id}", accept="text/html")).text()
+    assert "Trust me." in page
+    assert "@ann@evil.test" in page
+    assert "good.test" not in page
+    # with both it is found
+    jrd(good, "ann", f"{good.origin}/u/ann")
+    assert await find(alder, "@ann@good.test") == f"{good.origin}/u/ann"
 
 
 @pytest.mark.parametrize(
