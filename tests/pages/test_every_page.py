@@ -162,6 +162,19 @@ async def test_sec_F10_static_files_are_ours_and_kept(house: House) -> None:
         assert (await house.visitor.open(f"/static/0/{path}")).status == 404
 
 
+async def test_sec_F10_no_path_leads_to_the_disk(house: House) -> None:
+    for start in ("/static/0/", "/static/", "/media/"):
+        for rest in (
+            "/etc/passwd", "%2fetc%2fpasswd", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd",
+            "..%5c..%5cetc%5cpasswd", "%252e%252e%252fpasswd", "....//....//etc/passwd",
+            "site.css%00.png", "site.css/", "C:%5cwindows", ".%2fsite.css", "SITE.CSS",
+            "file:%2f%2f%2fetc%2fpasswd",
+        ):  # fmt: skip
+            answer = await house.visitor.open(start + rest)
+            assert answer.status in (400, 404), start + rest
+            assert b"root:" not in answer.body
+
+
 async def test_servers_get_problems_as_json(house: House) -> None:
     answer = await house.visitor.open("/u/nobody", Accept="application/activity+json")
     assert answer.status == 404

@@ -6,12 +6,14 @@ from html import unescape
 
 import pytest
 import sqlalchemy as sa
+from aiohttp import web
 
 from activitypub import refusals
 from activitypub.refusals import Refusal
 from kernel.schema.federation import Rank, Scheme
 from kernel.schema.tables import activities, audit, deliveries, peers
 from moderation import domains
+from node.pages import table
 from tests.nodes import Node
 from tests.pages.conftest import House
 from tests.pages.people import Person
@@ -212,6 +214,24 @@ async def test_sec_D8_who_does_not_run_the_node_is_refused_before_anything_is_as
         assert answer.status == 403, path
         assert not any("peers" in statement for statement in heard), path
     assert not (await _peer(known.node, "away.example")).paused
+
+
+async def test_sec_D8_no_address_of_the_nodes_own_asks_anything_for_a_visitor(known: House) -> None:
+    """Every one that the router knows, so that a new one is asked about too."""
+    own = [
+        route
+        for route in table.routes()
+        if isinstance(route, web.RouteDef)
+        and route.path.startswith(("/admin", "/settings/node", "/search", "/desk"))
+    ]
+    assert len(own) > 8
+    for route in own:
+        path = re.sub(r"\{[^}]+\}", "away.example", route.path)
+        with counted(known.node) as heard:
+            fields: dict[str, str] | None = {} if route.method == "POST" else None
+            answer = await known.visitor.send(route.method, path, fields)
+        assert answer.status in (303, 401, 403, 404), path
+        assert heard == [], path
 
 
 async def test_only_an_administrator_is_shown_the_way_there(known: House) -> None:

@@ -141,6 +141,53 @@ async def test_sec_S23_a_moderator_elsewhere_puts_nobody_out_and_names_nobody_he
     assert await _send(alder, good, again, mo) == "refused"
 
 
+async def test_sec_S23_each_decision_from_elsewhere_holds_in_one_group_and_leaves_a_line(
+    alder: Node, ana: Speaker, sleep: Group, lemmy: Follower, good: Peer
+) -> None:
+    other = await alder.group("other", ana)
+    mo, ann = good.person("mo"), good.person("ann")
+    await alder.meet(ann.uri)
+    await _appoint(alder, ana, sleep, mo.uri)
+    mine = await alder.start(ana, sleep.actor.uri, "Mine", "Some words.")
+    theirs = await alder.start(ana, other.actor.uri, "Theirs", "Some words.")
+    await settle(alder)
+
+    def decisions(uri: str, group: Group, actor: Person) -> list[tuple[str, Document]]:
+        lock = good.activity("Lock", actor, uri)
+        block = good.activity("Block", actor, ann.uri, target=group.actor.uri, summary="rules")
+        delete = good.activity("Delete", actor, uri, summary="rules")
+        return [
+            ("lock", lock),
+            ("unlock", good.activity("Undo", actor, lock)),
+            ("ban", block),
+            ("unban", good.activity("Undo", actor, block)),
+            ("pin", good.activity("Add", actor, uri, target=f"{group.actor.uri}/featured")),
+            ("unpin", good.activity("Remove", actor, uri, target=f"{group.actor.uri}/featured")),
+            ("remove", delete),
+            ("restore", good.activity("Undo", actor, delete)),
+        ]
+
+    async def lines() -> list[str]:
+        async with alder.engine.connect() as conn:
+            return list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
+
+    lemmy.peer.inbox.clear()
+    before = await lines()
+    for actor, post, group in ((mo, theirs, other), (ann, mine, sleep)):
+        for verb, document in decisions(post.uri, group, actor):
+            assert await _send(alder, good, document, actor) != "done", verb
+    assert await lines() == before
+    for post in (mine, theirs):
+        kept = await alder.post(post.uri)
+        assert kept is not None
+        assert (kept.shown, kept.locked, kept.pinned) == (True, False, False)
+    assert lemmy.peer.inbox == []
+    for verb, document in decisions(mine.uri, sleep, mo):
+        assert await _send(alder, good, document, mo) == "done", verb
+        before = [*before, verb]
+        assert await lines() == before, verb
+
+
 async def test_sec_S23_founders_appoint_and_the_last_one_here_stays(
     alder: Node, ana: Speaker, sleep: Group, good: Peer
 ) -> None:

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from activitypub.client import Answer, Client
+from activitypub.state import CLIENT
 from groups import desk, membership, pins, reactions, threads
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
@@ -14,6 +17,7 @@ from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining, Posts, Sees
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import deliveries
+from kernel.urls import Url
 from moderation import domains
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
@@ -160,18 +164,44 @@ async def test_sec_L12_a_member_of_ours_who_is_banned_changes_no_old_post(
     assert {each["object"]["type"] for each in lemmy.peer.got("Announce")} == {"Delete"}
 
 
-async def _queued(alder: Node) -> set[str]:
-    """The servers that something waits for; it is then sent."""
-    async with alder.engine.connect() as conn:
-        found = set(await conn.scalars(sa.select(deliveries.c.host)))
-    await settle(alder)
-    return found
+@pytest.fixture
+def outbound(alder: Node, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Each request that the node makes, by method and host: every one passes this one place."""
+    made: list[tuple[str, str]] = []
+    ask_ = Client._ask
+
+    async def watched(self: Client, method: str, url: Url, *rest: Any) -> Answer:
+        if self is alder.app[CLIENT]:
+            made.append((method, url.netloc))
+        return await ask_(self, method, url, *rest)
+
+    monkeypatch.setattr(Client, "_ask", watched)
+    return made
 
 
 async def test_sec_L15_each_thing_goes_to_the_servers_it_is_for(
-    alder: Node, ana: Speaker, sleep: Group, lemmy: Follower, mastodon: Follower, good: Peer
+    alder: Node,
+    ana: Speaker,
+    sleep: Group,
+    lemmy: Follower,
+    mastodon: Follower,
+    good: Peer,
+    outbound: list[tuple[str, str]],
 ) -> None:
-    """`good` is known, and follows nothing; ann, who lives there, is answered."""
+    """`good` is known, and follows nothing; ann, who lives there, is answered.
+
+    All that leaves is looked at: what is queued, what is sent, and what is asked on the way.
+    """
+
+    async def _queued(node: Node) -> set[str]:
+        async with node.engine.connect() as conn:
+            found = set(await conn.scalars(sa.select(deliveries.c.host)))
+        outbound.clear()
+        await settle(node)
+        assert {host for method, host in outbound if method == "POST"} == found
+        assert {host for _, host in outbound} == found
+        return found
+
     ann = good.person("ann")
     note = good.note(ann, "hello", to=[PUBLIC, sleep.actor.uri])
     await said(alder, good, ann, note)
