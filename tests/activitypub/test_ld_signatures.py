@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidSignature
 from activitypub import documents, jsonld, ld_signatures, proofs
 from activitypub.keys import KeyPair
 from kernel.errors import Malformed
-from tests.linked_data import check
+from tests.linked_data import check, compacted
 from tests.wire import strict
 
 KAY = "https://alder.example/u/kay"
@@ -82,6 +82,21 @@ def test_wire_T6_what_has_no_meaning_is_not_covered(signed: dict[str, Any], keys
 
 def test_wire_T13_every_term_of_what_carries_proofs_has_a_meaning(signed: dict[str, Any]) -> None:
     assert strict.unmapped(signed) == set()
+
+
+def test_wire_S27_a_reader_that_rewrites_it_first_reads_what_was_said(
+    signed: dict[str, Any], keys: KeyPair
+) -> None:
+    """Mastodon acts on what is left after that: all of ours, under the same names."""
+    left = compacted(signed)
+    said = {name: value for name, value in signed.items() if name != "signature"}
+    assert left.keys() == said.keys()
+    assert left["object"].keys() == said["object"].keys()
+    for name in ("id", "type", "actor"):
+        assert left[name] == said[name]
+    for name in ("id", "type", "attributedTo", "content", "contentMap", "tag", "language"):
+        assert left["object"][name] == said["object"][name], name
+    check({**left, "signature": signed["signature"]}, keys.rsa.public_key())
 
 
 def test_wire_S28_there_is_a_limit_to_what_is_brought_into_order(keys: KeyPair) -> None:

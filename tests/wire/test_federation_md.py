@@ -1,4 +1,4 @@
-"""`FEDERATION.md` says what the code does, and nothing else."""
+"""`FEDERATION.md` says what the code does, and nothing else (WIRE-D14)."""
 
 import json
 import re

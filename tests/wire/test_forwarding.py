@@ -6,14 +6,16 @@ from itertools import pairwise
 
 import pytest
 
+from activitypub import ld_signatures
 from groups import desk
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from kernel.schema.groups import Posts
 from moderation import domains
 from moderation.standing import Speaker
+from tests.linked_data import check
 from tests.nodes import Node, NodeFactory, settle
-from tests.peer import PUBLIC, Document, Peer, PeerFactory, Person
+from tests.peer import AS2, PUBLIC, Document, Peer, PeerFactory, Person
 from tests.wire.mastodon import Mastodon
 from tests.wire.world import (
     Club,
@@ -269,6 +271,34 @@ async def test_sec_S9_what_its_author_does_not_show_is_dropped(
         assert await alder.post(note["id"]) is None
         async with alder.engine.begin() as conn:
             await conn.exec_driver_sql("DELETE FROM received")
+
+
+async def test_wire_S27_T6_a_linked_data_signature_makes_nobody_believe_anything(
+    alder: Node, thread: tuple[Person, Document], good: Peer, home: Peer
+) -> None:
+    """A valid one, of its author's own key; with a word put in that it does not cover, or without.
+
+    What Bob's server shows counts, and if it shows nothing, nothing was said.
+    """
+    ann, parent = thread
+    bob = home.person("bob")
+    note, create = _answer(home, bob, parent, "what Bob wrote")
+    context = {"@context": [AS2, "https://w3id.org/security/v1"]}
+    forged = {**note, "content": "<p>bent</p>"}
+    for number, (shown, more) in enumerate(((404, {}), (404, {"x": "bent"}), (create, {}))):
+        sent = {**create, **context, "object": {**forged, **more}}
+        signed = ld_signatures.add(sent, bob.keys.rsa, bob.key_id, alder.clock())
+        check(signed, bob.keys.rsa.public_key())
+        home.shown[create["id"].removeprefix(home.origin)] = shown
+        assert await good.send(alder, signed, ann) == 202
+        await settle(alder)
+        assert (await alder.post(note["id"]) is None) is (number < 2)
+        assert await alder.mentions("bent") == []
+        async with alder.engine.begin() as conn:
+            await conn.exec_driver_sql("DELETE FROM received")
+    post = await alder.post(note["id"])
+    assert post is not None
+    assert "what Bob wrote" in post.content
 
 
 async def test_wire_S42_a_forwarded_proof_is_believed_at_once(
