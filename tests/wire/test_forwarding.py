@@ -285,7 +285,8 @@ async def test_wire_S27_T6_a_linked_data_signature_makes_nobody_believe_anything
     note, create = _answer(home, bob, parent, "what Bob wrote")
     context = {"@context": [AS2, "https://w3id.org/security/v1"]}
     forged = {**note, "content": "<p>bent</p>"}
-    for number, (shown, more) in enumerate(((404, {}), (404, {"x": "bent"}), (create, {}))):
+    cases: list[tuple[Document | int, Document]] = [(404, {}), (404, {"x": "bent"}), (create, {})]
+    for number, (shown, more) in enumerate(cases):
         sent = {**create, **context, "object": {**forged, **more}}
         signed = ld_signatures.add(sent, bob.keys.rsa, bob.key_id, alder.clock())
         check(signed, bob.keys.rsa.public_key())
