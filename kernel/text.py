@@ -15,6 +15,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from kernel.hashtags import LETTERS, MAX_TAG, MAX_TAGS, fold
+from kernel.tangles import is_tangled
 
 MAX_MENTIONS: Final = 20
 MAX_MARKDOWN: Final = 20 * 1024
@@ -41,6 +42,7 @@ _NAMED = re.compile(
 _ANCHOR = re.compile(r'<a ([^>]*?)href="([^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
 _HEADING = re.compile(r"<(/?)h[1-6]\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
+_ANY_TAG = re.compile(r"<[^<>]*+>?+")  # also one that never ends
 _LINE_END = re.compile(r"<br>|</(?:p|li|pre|blockquote|ul|ol)>")
 _SIGNS = re.compile(r"[:\[\]*_`<>&\\!\n#@]")
 _PROSE = re.compile(
@@ -136,10 +138,12 @@ def _sanitise(untrusted: str) -> str:
     """The allow-list; headings survive as bold paragraphs.
 
     Most posts are prose, and of prose every character is known here; then the parser, which takes
-    twenty times as long, is not asked.
+    twenty times as long, is not asked. Of a tangle of tags the words are left.
     """
     if is_prose(untrusted):
         return untrusted
+    if is_tangled(untrusted):
+        return _paragraphs(html.unescape(_ANY_TAG.sub(" ", untrusted)))
     return _allow(_HEADING.sub(_embolden, untrusted))
 
 

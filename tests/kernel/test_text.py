@@ -222,6 +222,7 @@ def test_a_paragraph_is_escaped() -> None:
 BURSTS = [
     "[", "*", "_", "`", "<", "&", "![", "[[](", "[a](", "**a ", "> ", "- ", "\\", "x\n", "@", "~",
     "http://a ", "https://", "<a ", "<h1", "<b>", "&#x1F600;", "1. ", "@a@b.c ",
+    "<div>", "<ul><li>", "<blockquote>", "<b a=1><p>",
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -188,6 +189,50 @@ async def test_sec_J7_J9_J10_odd_members_of_a_post_do_no_harm(
     }
     await said(alder, good, ann, {**good.note(ann, "hello", to=[PUBLIC]), **too_many})
     assert await last_received(alder) == ("refused", "Malformed")
+
+
+SIGNS = "x'\"%\\;-- $1 {0} \u2028"
+
+
+async def test_sec_J10_signs_of_sql_are_words(alder: Node, sleep: Group, good: Peer) -> None:
+    """In a name, a handle, an inbox, a tag, a title, a language and in addresses of ours."""
+    odd = good.person("odd", name=SIGNS, summary=SIGNS, inbox=f"{good.origin}/in'--;%25s")
+    like = good.activity("Follow", odd, sleep.actor.uri)
+    assert await good.send(alder, like, odd) == 202
+    await settle(alder)
+    assert (await alder.meet(odd.uri)).name == SIGNS.strip()
+    bob = good.person("bob", preferredUsername=SIGNS)
+    assert await good.send(alder, _like(good, bob), bob) in (202, 400, 401)
+    note = good.note(
+        odd,
+        SIGNS,
+        to=[PUBLIC, sleep.actor.uri],
+        name=SIGNS,
+        language={"identifier": SIGNS, "name": SIGNS},
+        contentMap={SIGNS: SIGNS},
+        tag=[{"type": "Hashtag", "name": f"#{SIGNS}"}, {"type": "Hashtag", "name": "#fine"}],
+    )
+    await said(alder, good, odd, note)
+    kept = await alder.post(note["id"])
+    assert kept is not None
+    assert kept.title == " ".join(SIGNS.split())
+    signs = quote(SIGNS, safe="")
+    for path in (
+        f"/tags/{signs}",
+        f"/u/{signs}",
+        f"/g/{signs}",
+        f"/g/sleep?before={signs}",
+        f"/t/{kept.thread_id}?after={signs}",
+        f"/.well-known/webfinger?resource=acct:{signs}@alder.test",
+        f"/g/sleep/followers?is_follower={signs}",
+        f"/p/{kept.id}/replies?after={signs}",
+    ):
+        for accept in ("text/html", "application/activity+json"):
+            assert (await alder.get(path, accept=accept)).status < 500, path
+    assert (await alder.get("/tags/fine", accept="text/html")).status == 200
+    nul = json.dumps({**_like(good, odd), "summary": "\0"}).encode()
+    assert (await post(alder, nul, odd)).status == 400
+    assert await good.send(alder, _like(good, odd), odd) == 202
 
 
 async def test_sec_J9_special_keys_reach_no_object_of_ours(

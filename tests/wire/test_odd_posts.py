@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from activitypub.lookup import alternate_of
 from activitypub.notes import MAX_HTML, MAX_TITLE, Note
 from activitypub.parts import (
     MAX_ALT,
@@ -241,6 +242,18 @@ async def test_sec_X2_every_word_that_comes_is_text(
     assert "<svg/onload" not in html
     assert "49" not in text.plain(html, 20_000).split()
     assert html.count('class="poll"') == 1
+
+
+def test_sec_R13_a_hundred_thousand_tags_inside_each_other_are_survived() -> None:
+    """In a post, in a summary, and in a page whose head is looked through for a document."""
+    for tag in ("div", "b", "span", "blockquote", "ul><li"):
+        deep = f"<{tag}>" * 100_000
+        began = time.process_time()
+        said = read(content=f"{deep}word", type="Article", summary=deep)
+        assert len(text.plain(said.content, 200)) <= 200
+        assert len(text.clean(said.content)) <= 10 * MAX_HTML
+        assert alternate_of(f"<html><head>{deep}") is None
+        assert time.process_time() - began < 5, tag
 
 
 async def test_sec_R12_R13_endless_markup_takes_little_time() -> None:
