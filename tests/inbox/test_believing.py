@@ -119,7 +119,9 @@ async def test_sec_S5_an_update_from_another_server_changes_nothing(
     assert "forged" not in post.content
 
 
-@pytest.mark.parametrize("owner", ["other", "both", "object", "two ids", "object of two ids"])
+@pytest.mark.parametrize(
+    "owner", ["other", "both", "object", "two ids", "object of two ids", "neighbour"]
+)
 async def test_sec_S7_a_post_has_one_owner_on_its_own_server(
     alder: Node, good: Peer, evil: Peer, owner: str
 ) -> None:
@@ -133,6 +135,7 @@ async def test_sec_S7_a_post_has_one_owner_on_its_own_server(
         "object": [{"type": "Person", "id": ann.uri}],
         "two ids": [mallory.uri, {"id": mallory.uri + "2"}],
         "object of two ids": {"id": [mallory.uri, ann.uri]},
+        "neighbour": evil.person("neighbour").uri,
     }
     note = evil.note(mallory, "hello", to=[PUBLIC, group.actor.uri])
     note["attributedTo"] = claims[owner]
