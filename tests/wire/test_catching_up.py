@@ -12,11 +12,12 @@ from groups.groups import Group
 from inbox import catch_up, due, errands
 from kernel.schema.tables import errands as table
 from kernel.schema.tables import node as node_table
-from kernel.schema.tables import peers
+from kernel.schema.tables import peers, refreshes
 from moderation import domains
 from moderation.standing import Speaker
 from node import tidy
 from tests.nodes import Node, NodeFactory, settle, words
+from tests.pages.test_paging import counted
 from tests.peer import PUBLIC, Document, Peer
 from tests.wire.world import Club, Follower, waiting
 
@@ -241,6 +242,28 @@ async def test_sec_D6_an_errand_has_a_budget_and_the_rest_is_read_later(
     for announce in told:
         assert await alder.post(_note_id(announce)) is not None
     assert await _planned(alder) == 0
+
+
+async def test_an_errand_asks_for_all_of_a_groups_threads_in_one_statement(
+    alder: Node, club: Club
+) -> None:
+    told = _told(club, club.peer, 6)
+    for number, announce in enumerate(told):
+        note = announce["object"]["object"]
+        note["context"] = f"{club.peer.origin}/t/{number}"
+        club.peer.show(note)
+        club.peer.collection(f"/t/{number}", [note["id"]])
+    _outbox(club, list(reversed(told)))
+    await _absent(alder)
+    await settle(alder)
+    await _read_on(alder)
+    await _awake(alder, 0, 30)
+    with counted(alder) as heard:
+        assert await errands.go(alder.engine, alder.here, alder.app[REMOTE])
+    assert sum(statement.startswith("INSERT INTO refreshes") for statement in heard) == 1
+    async with alder.engine.connect() as conn:
+        due = sa.select(sa.func.count()).select_from(refreshes).where(refreshes.c.due.is_not(None))
+        assert await conn.scalar(due) == 6
 
 
 async def test_an_errand_is_not_gone_on_to_a_blocked_server_nor_for_ever(

@@ -135,6 +135,10 @@ async def test_sec_S21_a_name_needs_the_consent_of_its_server_and_of_its_actor(
             with pytest.raises((NotFound, Malformed)):
                 await find(alder, "@ann@good.test")
             alder.clock.forward(hours=3)
+    jrd(good, "ann", good.person("bob").uri)  # on the right server, and somebody else
+    with pytest.raises((NotFound, Malformed)):
+        await find(alder, "@ann@good.test")
+    alder.clock.forward(hours=24)
     # what Mallory says, under whatever name, is shown as said at evil
     root = await alder.start(ana, sleep.actor.uri, "A title", "Words.")
     await said(alder, evil, mallory, evil.note(mallory, "Trust me.", inReplyTo=root.uri))
