@@ -32,6 +32,7 @@ from activitypub.client import (
 from activitypub.keys import KeyPair
 from activitypub.lately import Lately
 from activitypub.notes import Note
+from activitypub.pace import Pace
 from activitypub.schemes import Schemes
 from activitypub.signatures import Replays
 from activitypub.vocab import AS2, ActorDocument, Document
@@ -51,6 +52,7 @@ OWN_KEYS = timedelta(minutes=1)
 _OF_STUBS = ("inbox", "shared_inbox", "key_id", "public_key", "ed25519", "ed25519_id")
 _OWNERS = 4_000  # key ids, of two for most; about 2 KiB for each of their owners
 _ASKED_AGAIN = 5
+MAX_UNPROVEN = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,8 @@ class Remote:
     engine: AsyncEngine
     here: Here
     budget: Budget
+    pace: Pace
+    payer: str | None = None  # the server whose activity makes us read this
     replays: Replays = field(default_factory=Replays)
     schemes: Schemes = field(default_factory=Schemes)
     _own_keys: list[tuple[datetime, KeyPair]] = field(default_factory=list)  # one, once known
@@ -73,6 +77,7 @@ class Remote:
     _failed: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_LONGEST))
     _renewed: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_RETRY))
     _owners: OrderedDict[str, Actor] = field(default_factory=OrderedDict)
+    _unproven: dict[str, None] = field(default_factory=dict)  # met by their keys, no more
 
     async def document(self, uri: str, *, digest: str = "") -> Document:
         """The document at `uri`, believed because its own server gave it (WIRE 4.9).
@@ -149,9 +154,12 @@ class Remote:
                 raise
         return await self.client.fetch_document(uri, budget=self.budget, contexts=contexts)
 
-    def for_activity(self) -> Self:
-        """The same, with what one activity may cause to be fetched; all it knows is shared."""
-        return replace(self, budget=self.budget.for_activity())
+    def for_activity(self, payer: str | None = None) -> Self:
+        """The same, with what one activity may cause to be fetched; all it knows is shared.
+
+        Whoever is met because of it counts as introduced by the host that signed it, the `payer`.
+        """
+        return replace(self, budget=self.budget.for_activity(), payer=payer)
 
     def for_refresh(self) -> Self:
         """The same, with what reading a thread anew may cause to be fetched."""
@@ -242,6 +250,12 @@ class Remote:
         known = await self._known(uri)
         if known is not None and self._is_fresh(known, max_age):
             return known
+        if known is None and self.payer is not None:
+            async with self.pace.introducing(self.payer):
+                return await self._read_actor(uri)
+        return await self._read_actor(uri)
+
+    async def _read_actor(self, uri: str) -> Actor:
         found = ActorDocument.parse(await self.document(uri))
         if found.id != uri:
             raise Malformed("That address shows another actor.")
@@ -285,7 +299,9 @@ class Remote:
         return self._owners.get(key_id)
 
     def remember_owner(self, owner: Actor) -> None:
-        """Spare the next look-up of this actor's keys."""
+        """Spare the next look-up of this actor's keys, once they count as introduced."""
+        if owner.uri in self._unproven:
+            return
         self._owners.update(dict.fromkeys(owner.key_ids, owner))
         while len(self._owners) > _OWNERS:
             self._owners.popitem(last=False)
@@ -295,11 +311,12 @@ class Remote:
         for key_id in owner.key_ids:
             self._owners.pop(key_id, None)
 
-    async def key_owner(self, key_id: str, *, refresh: bool = False) -> Actor:
+    async def key_owner(self, key_id: str, *, refresh: bool = False, urgent: bool = False) -> Actor:
         """The owner of `key_id`, who lists it (WIRE-S18, WIRE-S20, WIRE-S21; SEC-S16, SEC-S17).
 
         Raises Unproven: nobody shows that key. Raises Gone: its owner is gone.
         Raises Unreachable: the key's server does not answer; a while later it may.
+        Raises TooMany, unless it is `urgent`: its server has introduced as many actors as it may.
         """
         known = await self._known_owner(key_id)
         if known is not None and not refresh:
@@ -309,6 +326,8 @@ class Remote:
             return known
         if known is None and self._failed.rests(key_id, now):
             raise Unproven("That key could not be found a moment ago.")
+        if known is None and not urgent:
+            await self.pace.check_introducing(host_of(key_id))
         if refresh:
             self._renewed.note(key_id, now)
         try:
@@ -338,7 +357,24 @@ class Remote:
         found = ActorDocument.parse(document)
         if key_id not in (found.key_id, found.ed25519_id):
             raise Unproven("The owner does not list that key.")
+        if await self._known(found.id) is None:
+            self._await_proof(found.id)
         return await self.keep(found)
+
+    def _await_proof(self, uri: str) -> None:
+        while len(self._unproven) >= MAX_UNPROVEN:
+            del self._unproven[next(iter(self._unproven))]
+        self._unproven[uri] = None
+
+    async def has_signed(self, owner: Actor) -> None:
+        """A signature by the owner of a key holds, so it is their own server that introduces them.
+
+        It counts now and not when the key was read: anybody could have named that key.
+        Raises TooMany: their server has introduced as many as it may.
+        """
+        if owner.uri in self._unproven:
+            async with self.pace.introducing(owner.host):
+                self._unproven.pop(owner.uri, None)
 
     def _remember_failure(self, key_id: str) -> None:
         self._failed.note(key_id, self.here.now())

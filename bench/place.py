@@ -27,12 +27,18 @@ from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Posts
 from kernel.schema.tables import follows, peers
 from kernel.sealing import NodeKey
-from kernel.settings import LOOPBACK, Settings
+from kernel.settings import FILE, LOOPBACK, Settings
 from moderation.standing import Speaker
 from node.demo.nodes import DemoNode, free_port
 from node.opening import KEY
 
 READ = 99  # a version of guidelines that nobody has reached
+
+NEW_PER_HOUR = 1_000_000
+"""What is measured is what a node can do, and not that it makes strangers wait.
+
+They are counted all the same, which is part of what an activity costs.
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +57,12 @@ class Place:
     def settings(self) -> Settings:
         """As the node's own, for an application in this process."""
         directory = self.node.directory / self.node.name
-        return Settings(data_dir=directory, origin=self.here.origin, allow_networks=LOOPBACK)
+        return Settings(
+            data_dir=directory,
+            origin=self.here.origin,
+            allow_networks=LOOPBACK,
+            new_per_hour=NEW_PER_HOUR,
+        )
 
     async def group(self, keys: KeyPair, *, members: int) -> tuple[Group, Speaker]:
         """A public group where anyone may post, with local members, and its founder."""
@@ -121,6 +132,8 @@ class Place:
 async def place(server: Server, directory: Path, name: str = "node") -> AsyncIterator[Place]:
     """A running node called `name` with a database of its own; stopped at the end."""
     await server.create_database(name)
+    (directory / name).mkdir(mode=0o700)
+    (directory / name / FILE).write_text(f"new_per_hour = {NEW_PER_HOUR}\n")
     node = DemoNode(name=name, port=free_port(), directory=directory, database_url=server.url(name))
     await node.start()
     engine = db.connect(node.database_url)

@@ -5,6 +5,7 @@ An answer waits for the commit that holds its row, so a 2xx still means that it 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,7 @@ from activitypub.audience import blocks_host
 from inbox.claim import CHANNEL, PLAIN_CHANNEL
 from kernel import db
 from kernel.arrays import Rows, any_of
+from kernel.errors import TooMany
 from kernel.faults import Point, reached
 from kernel.schema.actors import ActorState
 from kernel.schema.federation import ReceivedState
@@ -25,6 +27,8 @@ from kernel.schema.tables import actors, domain_blocks, peers, received
 from kernel.urls import origin_of
 
 MAX_BATCH = 200  # rows in one commit
+SHARE = 10  # of these, that each server is sure of before others have more
+MAX_WAITING = 200  # rows of one server that wait for a commit
 
 
 class Stale(Exception):
@@ -68,6 +72,7 @@ class Intake:
     """Writes rows of `received`; one writer at a time, whoever waits is told together."""
 
     engine: AsyncEngine
+    _of: Counter[str] = field(default_factory=Counter)  # how many each server has under way
     _waiting: list[tuple[Row, asyncio.Future[None]]] = field(default_factory=list)
     _writer: asyncio.Task[None] | None = None
 
@@ -76,17 +81,43 @@ class Intake:
 
         Raises Stale: the signer has another key by now, was suspended or is gone, or its domain is
         blocked.
+        Raises TooMany: more of its server's wait than may (SECURITY 12).
         Raises: what the database raised.
         """
+        origin = row.origin
+        if self._of[origin] >= MAX_WAITING:
+            raise TooMany("That is a lot at once. Please try again in a moment.", retry_after=1)
+        self._of[origin] += 1
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, kept))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.ensure_future(self._write_all())
-        await kept
+        try:
+            await kept
+        finally:
+            self._of[origin] -= 1
+            if not self._of[origin]:
+                del self._of[origin]
+
+    def _next_batch(self) -> Sequence[tuple[Row, asyncio.Future[None]]]:
+        """All that waits, or as much as fits: a share of each server's first, in order."""
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) <= MAX_BATCH:
+            return waiting
+        first: list[tuple[Row, asyncio.Future[None]]] = []
+        later, turns = first.copy(), Counter[str]()
+        for each in waiting:
+            origin = each[0].origin
+            turns[origin] += 1
+            has_turn = turns[origin] <= SHARE and len(first) < MAX_BATCH
+            (first if has_turn else later).append(each)
+        room = MAX_BATCH - len(first)
+        self._waiting = later[room:]
+        return first + later[:room]
 
     async def _write_all(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            batch = self._next_batch()
             try:
                 stale = await self._write([row for row, _ in batch])
             except BaseException as error:

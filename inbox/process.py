@@ -42,7 +42,7 @@ from kernel.here import Here
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import actors, follows
-from kernel.urls import same_origin
+from kernel.urls import host_of, same_origin
 from moderation import domains
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,10 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
 
 
 async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) -> None:
-    outer, remote = Activity.parse(jsontext.read(row.body)), remote.for_activity()
+    outer, remote = (
+        Activity.parse(jsontext.read(row.body)),
+        remote.for_activity(host_of(row.signer_uri)),
+    )
     async with engine.connect() as conn:
         signer = await actor_store.by_uri(conn, row.signer_uri)
         if signer is None:

@@ -5,6 +5,7 @@ Nothing is fetched here but the key, at most once and for at most four seconds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from activitypub import actors as actor_store
 from activitypub import jsontext, signatures
@@ -21,6 +22,18 @@ from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.urls import host_of, same_origin
 from moderation import domains
+
+URGENT: Final = frozenset({ActivityKind.BLOCK, ActivityKind.DELETE, ActivityKind.UNDO, "Flag"})
+"""What takes back or warns: it is never too much, whoever sends it."""
+
+UNCOUNTED: Final = URGENT | {
+    ActivityKind.ACCEPT,
+    ActivityKind.FOLLOW,
+    ActivityKind.LOCK,
+    ActivityKind.REJECT,
+    ActivityKind.REMOVE,
+}
+"""With what decides, and what begins or ends a follow: nothing new to read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +54,7 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
 
     Raises Unproven (401): nobody we can name signed exactly this. Raises NotAllowed (403): the
     signer's domain is blocked. Raises Malformed (400). Raises Busy (503): the key's server is away.
+    Raises TooMany (429): the signer's server brings more at once, or in an hour, than it may.
     """
     claim = signatures.parse(request.headers)
     try:
@@ -66,7 +80,7 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
             return
         await _refuse_blocked(intake, signer_host)
     try:
-        signer = await prove(here, remote, claim, request)
+        signer = await prove(here, remote, claim, request, urgent=activity.kind in URGENT)
         if signer.state is ActorState.CLOSED:
             signer = await remote.back_again(signer)
             _verify(here, claim, signer, request)
@@ -83,7 +97,9 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
         await _check_forwarder(intake, claim.key_id, activity)
     again = activity.kind == ActivityKind.FOLLOW and not remote.replays.seen(claim, here.now())
     try:
-        await _keep(intake, here, signer, activity, request.body, again=again, forwarded=forwarded)
+        await _keep(
+            intake, here, remote, signer, activity, request.body, again=again, forwarded=forwarded
+        )
     except Stale as error:
         raise Busy("The key has just changed. Try again.", retry_after=1) from error
     remote.remember_owner(signer)
@@ -105,7 +121,7 @@ async def _kept_at_once(
         return False
     try:
         _verify(here, claim, owner, request)
-        await _keep(intake, here, owner, activity, request.body)
+        await _keep(intake, here, remote, owner, activity, request.body)
     except (Unproven, Stale):
         remote.forget_owner(owner)
         return False
@@ -131,6 +147,7 @@ async def _refuse_blocked(intake: Intake, host: str) -> None:
 async def _keep(
     intake: Intake,
     here: Here,
+    remote: Remote,
     signer: Actor,
     activity: Activity,
     body: bytes,
@@ -148,7 +165,11 @@ async def _keep(
         plain=not forwarded and _is_plain(here, activity),
         again=again,
     )
-    await intake.keep(row)
+    if activity.kind in UNCOUNTED:
+        await intake.keep(row)
+    else:
+        async with remote.pace.bringing(signer.host):
+            await intake.keep(row)
     reached(Point.AFTER_COMMIT)
 
 
@@ -160,12 +181,15 @@ def _is_plain(here: Here, activity: Activity) -> bool:
     return parent is not None and here.is_local(parent)
 
 
-async def prove(here: Here, remote: Remote, claim: Claim, request: Request) -> Actor:
+async def prove(
+    here: Here, remote: Remote, claim: Claim, request: Request, *, urgent: bool = False
+) -> Actor:
     """The owner of the key that signed. On a mismatch the key is read anew once (WIRE-S20).
 
-    Raises Unproven. Raises Gone: the owner is. Raises Unreachable, TooMany: the key cannot be had.
+    Raises Unproven. Raises Gone: the owner is. Raises Unreachable, TooMany: the key cannot be had,
+    or, unless it is `urgent`, its server has introduced as many actors as it may.
     """
-    owner = await remote.key_owner(claim.key_id)
+    owner = await remote.key_owner(claim.key_id, urgent=urgent)
     try:
         _verify(here, claim, owner, request)
     except Unproven:
@@ -174,7 +198,9 @@ async def prove(here: Here, remote: Remote, claim: Claim, request: Request) -> A
         if (renewed.public_key, renewed.ed25519) == (owner.public_key, owner.ed25519):
             raise
         _verify(here, claim, renewed, request)
-        return renewed
+        owner = renewed
+    if not urgent:
+        await remote.has_signed(owner)
     return owner
 
 

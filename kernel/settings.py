@@ -21,6 +21,9 @@ Network = IPv4Network | IPv6Network
 FILE: Final = "hearthold.toml"
 LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
+NEW_PER_HOUR: Final = 300  # from one server that nobody here has to do with,
+ACTORS_PER_HOUR: Final = 100  # and of its actors, or of those that it names
+
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _BUCKET: Final = frozenset({"s3_bucket", "s3_endpoint", "s3_key_id", "s3_secret"})
 _LEVELS = ("debug", "info", "warning", "error")
@@ -63,6 +66,8 @@ class Settings:
     s3_region: str = "us-east-1"
     s3_key_id: str | None = None
     s3_secret: str | None = field(default=None, repr=False)
+    new_per_hour: int = NEW_PER_HOUR
+    actors_per_hour: int = ACTORS_PER_HOUR
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -278,6 +283,13 @@ def _port(value: object) -> int:
     return int(text)
 
 
+def _an_hour(value: object) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,7}", text) or int(text) > 1_000_000:
+        raise ValueError("write a number of times an hour, up to 1000000 (0: as many as come).")
+    return int(text)
+
+
 def _host_and_port(value: object) -> tuple[str, int]:
     host, separator, port = _word(value).rpartition(":")
     if not separator:
@@ -349,6 +361,8 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "s3_region": _word,
     "s3_key_id": _word,
     "s3_secret": _word,
+    "new_per_hour": _an_hour,
+    "actors_per_hour": _an_hour,
     "leave_url": _leave_url,
     "log_level": _level,
 }

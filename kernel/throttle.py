@@ -45,3 +45,43 @@ class Throttle:
 
     def __len__(self) -> int:
         return len(self._seen)
+
+
+class Allowance:
+    """`limit` at once for each key, and as many again in `seconds`, coming back one by one.
+
+    Whoever has used it up waits for the next one only, and not for the end of an hour. Remembers at
+    most `capacity` keys: whose last was longest ago are forgotten first.
+    """
+
+    def __init__(self, limit: int, seconds: float, clock: Clock, *, capacity: int) -> None:
+        self._step = timedelta(seconds=seconds) / limit
+        self._all = self._step * limit
+        self._clock = clock
+        self._capacity = capacity
+        self._whole: dict[Hashable, datetime] = {}  # when nothing is missing any more
+
+    def wait(self, key: Hashable) -> float:
+        """In how many seconds there is one; 0: now."""
+        now = self._clock()
+        missing = max(self._whole.get(key, now), now) - now
+        return max((missing + self._step - self._all).total_seconds(), 0.0)
+
+    def take(self, key: Hashable) -> float:
+        """Take one: 0. Where there is none, nothing is taken: in how many seconds there is."""
+        if seconds := self.wait(key):
+            return seconds
+        now = self._clock()
+        whole = max(self._whole.pop(key, now), now)
+        while len(self._whole) >= self._capacity:
+            del self._whole[next(iter(self._whole))]
+        self._whole[key] = whole + self._step
+        return 0.0
+
+    def give_back(self, key: Hashable) -> None:
+        """One that was taken was not used."""
+        if key in self._whole:
+            self._whole[key] -= self._step
+
+    def __len__(self) -> int:
+        return len(self._whole)

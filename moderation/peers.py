@@ -48,6 +48,7 @@ class Peer:
     next_attempt: datetime
     refusal: str
     paused: bool
+    slowed: date | None
     blocked: bool
     waiting: int
     oldest: date | None
@@ -84,9 +85,21 @@ class Peer:
         if not self.waiting:
             return "nothing waits"
         number = f"{COUNTED:,} or more" if self.waiting > COUNTED else f"{self.waiting:,}"
-        days = (today - self.oldest).days if self.oldest else 0
-        since = "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
-        return f"{number} waiting, since {since}"
+        return f"{number} waiting, since {_ago(self.oldest or today, today)}"
+
+    def slow_down(self, today: date) -> str:
+        """When it was last told to bring the rest later, if ever (429)."""
+        if self.slowed is None:
+            return ""
+        return (
+            f"last slowed {_ago(self.slowed, today)}: it brought more in an hour than a server may "
+            "that nobody here follows, and was told to bring the rest later"
+        )
+
+
+def _ago(day: date, today: date) -> str:
+    days = (today - day).days
+    return "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
 
 
 async def listed(
@@ -195,6 +208,7 @@ def _columns() -> sa.Select[Any]:
         "next_attempt",
         "refusal",
         "paused",
+        "slowed",
     )
     return sa.select(peers.c.host, _trouble.label("trouble"), *(peers.c[name] for name in names))
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from activitypub.client import Budget, Client, Resolver
 from activitypub.deliver import Deliverer
 from activitypub.keys import Pool
+from activitypub.pace import Pace
 from activitypub.remote import Remote
 from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, READING, REMOTE, SETTINGS
 from inbox import discovery
@@ -72,7 +73,13 @@ def create_app(
     )
     app[SETTINGS], app[HERE], app[ENGINE], app[CLIENT] = settings, here, engine, client
     app[READING] = db.at_once(engine)
-    app[REMOTE] = Remote(client=client, engine=engine, here=here, budget=Budget(clock=clock))
+    app[REMOTE] = Remote(
+        client=client,
+        engine=engine,
+        here=here,
+        budget=Budget(clock=clock),
+        pace=Pace.of(engine, clock, new=settings.new_per_hour, actors=settings.actors_per_hour),
+    )
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()
     app[federation.INTAKE] = Intake(engine)

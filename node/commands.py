@@ -143,6 +143,8 @@ async def show_peer(node: Opened, *, host: str) -> Sequence[str]:
         f"signatures: {peer.signatures(today)}",
         f"queue: {peer.queue(today)}",
     ]
+    if peer.slowed:
+        lines.append(f"what it brings: {peer.slow_down(today)}")
     if peer.parked:
         lines.append(f"put aside, because they broke the sender: {peer.parked}")
     if peer.failures:

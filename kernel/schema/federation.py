@@ -101,6 +101,7 @@ peers = table(
     sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("scheme", sa.Text),  # which signatures it reads; null: not known
     sa.Column("scheme_day", sa.Date),  # and since when (WIRE-S32)
+    sa.Column("slowed", sa.Date),  # when it last brought more than a stranger may
     one_of("scheme", "scheme", Scheme),
 )
 
