@@ -7,7 +7,7 @@ no such limit. To find that out the database is asked only about a server that i
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from math import ceil
@@ -52,17 +52,13 @@ class Pace:
             actors=Allowance(actors, HOUR, clock, capacity=MAX_HOSTS) if actors else None,
         )
 
-    @asynccontextmanager
-    async def bringing(self, host: str) -> AsyncIterator[None]:
+    def bringing(self, host: str) -> AbstractAsyncContextManager[None]:
         """Something new comes from a server; it counts unless it fails inside. Raises TooMany."""
-        async with self._spending(self.new, host):
-            yield
+        return self._spending(self.new, host)
 
-    @asynccontextmanager
-    async def introducing(self, host: str) -> AsyncIterator[None]:
+    def introducing(self, host: str) -> AbstractAsyncContextManager[None]:
         """Somebody new is met because of a server; likewise. Raises TooMany."""
-        async with self._spending(self.actors, host):
-            yield
+        return self._spending(self.actors, host)
 
     async def check_introducing(self, host: str) -> None:
         """Raises TooMany: the server has introduced as many as it may. Nothing is counted."""

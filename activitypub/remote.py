@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -198,12 +199,11 @@ class Remote:
 
         Raises: as `document`; what is known already does not help (SEC-S27).
         """
-        found = ActorDocument.parse(await self.document(uri))
-        if found.id != uri:
-            raise Malformed("That address shows another actor.")
-        keys.load_public_key(found.public_key)
-        async with self.engine.begin() as conn:
-            return await store(conn, self.here, found), found.also_known_as
+        async with self._meeting(await self._known(uri)):
+            found = await self._actor_document(uri)
+            keys.load_public_key(found.public_key)
+            async with self.engine.begin() as conn:
+                return await store(conn, self.here, found), found.also_known_as
 
     async def back_again(self, actor: Actor) -> Actor:
         """Somebody who was gone signs: they are back if their own server shows them (SEC-S20).
@@ -250,16 +250,20 @@ class Remote:
         known = await self._known(uri)
         if known is not None and self._is_fresh(known, max_age):
             return known
-        if known is None and self.payer is not None:
-            async with self.pace.introducing(self.payer):
-                return await self._read_actor(uri)
-        return await self._read_actor(uri)
+        async with self._meeting(known):
+            return await self.keep(await self._actor_document(uri))
 
-    async def _read_actor(self, uri: str) -> Actor:
+    def _meeting(self, known: Actor | None) -> AbstractAsyncContextManager[None]:
+        """Whoever is new counts as introduced by the payer, if there is one. Raises TooMany."""
+        if known is None and self.payer is not None:
+            return self.pace.introducing(self.payer)
+        return nullcontext()
+
+    async def _actor_document(self, uri: str) -> ActorDocument:
         found = ActorDocument.parse(await self.document(uri))
         if found.id != uri:
             raise Malformed("That address shows another actor.")
-        return await self.keep(found)
+        return found
 
     async def keep(self, found: ActorDocument) -> Actor:
         """Store an actor whose RSA key can be believed (SEC-S28), and what its server reads.

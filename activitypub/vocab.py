@@ -27,6 +27,7 @@ MAX_RECIPIENTS = 1000
 MAX_ALIASES = 256
 MAX_URI = 2048
 MAX_NAME = 512
+MAX_HANDLE = 128
 MAX_SUMMARY = 20 * 1024
 
 Document = dict[str, Json]
@@ -285,8 +286,8 @@ def _aliases(value: Json) -> tuple[str, ...]:
 
 def _handle(value: Json) -> str:
     """A name that stands before an @; one that holds another reads as somebody else's (SEC-S21)."""
-    name = text_of(value, MAX_NAME)
-    return name if _HANDLE.fullmatch(name) else ""
+    name = text_of(value, MAX_HANDLE + 1)  # a part of it could be another's
+    return name if len(name) <= MAX_HANDLE and _HANDLE.fullmatch(name) else ""
 
 
 def _ed25519(document: Document, actor_id: str) -> tuple[str | None, str | None]:

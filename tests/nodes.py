@@ -30,7 +30,7 @@ from kernel.here import Here
 from kernel.postgres import Server
 from kernel.schema.actors import ActorKind
 from kernel.schema.tables import metadata
-from kernel.settings import S3, Settings
+from kernel.settings import ACTORS_PER_HOUR, NEW_PER_HOUR, S3, Settings
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node import door, worker
@@ -287,6 +287,8 @@ class Nodes:
         cancels: bool = False,
         signed_fetch: bool = False,
         s3: S3 | None = None,
+        new_per_hour: int = NEW_PER_HOUR,
+        actors_per_hour: int = ACTORS_PER_HOUR,
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
 
@@ -303,6 +305,8 @@ class Nodes:
             origin=f"http://{name}",
             allow_networks=LOOPBACK,
             signed_fetch=signed_fetch,
+            new_per_hour=new_per_hour,
+            actors_per_hour=actors_per_hour,
             **({f"s3_{name}": value for name, value in asdict(s3).items()} if s3 else {}),
         )
         app = create_app(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kernel.errors import TooMany
-from kernel.throttle import Throttle
+from kernel.throttle import Allowance, Throttle
 
 
 class Wall:
@@ -43,3 +43,38 @@ def test_sec_D7_invented_keys_do_not_fill_the_memory() -> None:
     wall.now += timedelta(seconds=61)
     throttle.check("new")
     assert len(throttle) == 1
+
+
+@pytest.mark.parametrize("limit", [1, 7, 13, 300, 1_000_000])
+def test_an_allowance_is_whole_at_first_and_comes_back_one_by_one(limit: int) -> None:
+    wall = Wall()
+    allowance = Allowance(limit, 3600, wall, capacity=10)
+    few = min(limit, 1_000)
+    assert not any(allowance.take("ana") for _ in range(few))
+    if few == limit:
+        wait = allowance.take("ana")
+        assert wait == allowance.wait("ana") == pytest.approx(3600 / limit, abs=1e-6)
+        assert not allowance.wait("ben")
+        wall.now += timedelta(seconds=wait)
+        assert not allowance.take("ana")
+        assert allowance.take("ana")
+    wall.now += timedelta(hours=2)
+    assert not any(allowance.take("ana") for _ in range(few))
+
+
+def test_what_is_given_back_can_be_taken_again() -> None:
+    allowance = Allowance(2, 60, Wall(), capacity=10)
+    allowance.give_back("ana")
+    for _ in range(5):
+        assert not allowance.take("ana")
+        allowance.give_back("ana")
+    assert [allowance.take("ana") for _ in range(3)] == [0, 0, 30]
+
+
+def test_sec_D7_whose_last_was_longest_ago_is_forgotten_first() -> None:
+    allowance = Allowance(1, 60, Wall(), capacity=100)
+    for number in range(10_000):
+        allowance.take(number)
+    assert len(allowance) == 100
+    assert allowance.wait(9_999)
+    assert not allowance.wait(1)

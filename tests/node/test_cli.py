@@ -198,7 +198,11 @@ async def test_servers_are_listed_shown_paused_and_resumed(node: NodeFactory) ->
         for host, failures in (("fine.example", 0), ("away.example", 3)):
             await conn.execute(
                 peers.insert().values(
-                    host=host, failures=failures, next_attempt=alder.here.now(), software="\x1b[2J"
+                    host=host,
+                    failures=failures,
+                    next_attempt=alder.here.now(),
+                    software="\x1b[2J",
+                    slowed=alder.here.now().date() if failures else None,
                 )
             )
         refused = Refusal(status=403, kind="Accept", words="Not \x1b[2J you")
@@ -209,6 +213,8 @@ async def test_servers_are_listed_shown_paused_and_resumed(node: NodeFactory) ->
     ]
     shown = hearthold("peers", "show", "away.example", **given)
     assert "refused: 403 Accept" in shown.out
+    assert "what it brings: last slowed today" in shown.out
+    assert "slowed" not in hearthold("peers", "show", "fine.example", **given).out
     assert "\x1b" not in shown.out
     assert hearthold("peers", "pause", "Away.example", "--reason", "x", **given).code == 0
     assert "paused here" in hearthold("peers", "show", "away.example", **given).out

@@ -52,6 +52,17 @@ def test_yes_and_no_may_be_said_in_several_ways(tmp_path: Path, given: str, read
     assert Settings.load(tmp_path, {}).signed_fetch is read
 
 
+@pytest.mark.parametrize("name", ["new_per_hour", "actors_per_hour"])
+def test_what_strangers_may_bring_is_a_number(tmp_path: Path, name: str) -> None:
+    for given in (0, 1, 1_000_000):
+        write(tmp_path, f"{name} = {given}\n")
+        assert getattr(Settings.load(tmp_path, {}), name) == given
+    for odd in ("true", "-1", "1000001", '"many"', "1.5"):
+        write(tmp_path, f"{name} = {odd}\n")
+        with pytest.raises(Misconfigured, match=f"{name}: write a number"):
+            Settings.load(tmp_path, {})
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 
 import pytest
@@ -240,3 +241,13 @@ async def test_only_an_administrator_is_shown_the_way_there(known: House) -> Non
         page = await browser.open("/")
         assert "/admin/peers" not in page.html
     assert isinstance(known.ana, Person)
+
+
+async def test_a_server_that_is_slowed_is_shown_so(known: House) -> None:
+    for days, word in ((0, "today"), (1, "yesterday"), (3, "3 days ago")):
+        day = known.node.here.now().date() - timedelta(days=days)
+        async with known.node.engine.begin() as conn:
+            query = sa.update(peers).where(peers.c.host == "fine.example").values(slowed=day)
+            await conn.execute(query)
+        assert f"last slowed {word}" in (await known.ana.open("/admin/peers/fine.example")).text
+    assert "slowed" not in (await known.ana.open("/admin/peers/away.example")).text

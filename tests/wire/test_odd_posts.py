@@ -18,7 +18,14 @@ from activitypub.parts import (
     MAX_OPTIONS_SHOWN,
     MAX_TAGS,
 )
-from activitypub.vocab import MAX_NAME, MAX_RECIPIENTS, MAX_SUMMARY
+from activitypub.vocab import (
+    MAX_ALIASES,
+    MAX_HANDLE,
+    MAX_NAME,
+    MAX_RECIPIENTS,
+    MAX_SUMMARY,
+    ActorDocument,
+)
 from groups.groups import Group
 from groups.posts import Post
 from kernel import text
@@ -191,6 +198,8 @@ async def test_sec_D10_X1_five_hundred_malformed_notes_are_each_dealt_with_once(
     alder: Node, ana: Speaker, sleep: Group, good: Peer
 ) -> None:
     ann = good.person("ann")
+    await good.follow(alder, ann, sleep.actor.uri)  # so many come from nobody who is unknown
+    await settle(alder)
     root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
     chance = random.Random(7)
     for _ in range(500):
@@ -295,6 +304,25 @@ async def test_sec_J6_a_post_with_all_of_it_at_once_enters_within_its_limits(
     post = await _answer(alder, note["id"])
     assert len(post.content) == MAX_HTML
     assert post.attached == MAX_ATTACHMENTS
+
+
+def _actor(good: Peer, **extra: Any) -> ActorDocument:
+    return ActorDocument.parse(good.person("ann", **extra).document())
+
+
+@pytest.mark.parametrize("count", _around(MAX_ALIASES))
+async def test_sec_J6_one_of_too_many_names_is_nobodys(good: Peer, count: int) -> None:
+    aliases = [f"https://a.example/{n}" for n in range(count)]
+    found = _actor(good, alsoKnownAs=aliases).also_known_as
+    assert list(found) == (aliases if count <= MAX_ALIASES else [])
+
+
+@pytest.mark.parametrize("count", _around(MAX_HANDLE))
+async def test_sec_J6_a_handle_is_whole_or_none(good: Peer, count: int) -> None:
+    """A part of one could be somebody else's."""
+    handle = "a" * count
+    expected = handle if count <= MAX_HANDLE else "good.test"
+    assert _actor(good, preferredUsername=handle).handle == expected
 
 
 @pytest.mark.parametrize("count", [50, 51, 500, 3_000])

@@ -10,8 +10,8 @@ import pytest
 
 from activitypub import client, jsontext, notes, parts, remote, signatures, vocab
 from groups import admission, pictures
-from inbox import gather, routes, unwrap
-from kernel import hashtags, text
+from inbox import gather, intake, routes, unwrap
+from kernel import hashtags, settings, text
 from media import studio
 from node import tidy
 from tests.nodes import Node
@@ -45,6 +45,7 @@ CODE: dict[str, float | timedelta] = {
     "answers of a poll of ours": parts.MAX_OPTIONS_SHOWN,
     "a title": notes.MAX_TITLE,
     "an actor's name": vocab.MAX_NAME,
+    "an actor's handle": vocab.MAX_HANDLE,
     "a summary": vocab.MAX_SUMMARY,
     "a post's HTML": notes.MAX_HTML,
     "votes in one Announce": unwrap.MAX_BATCH,
@@ -55,6 +56,9 @@ CODE: dict[str, float | timedelta] = {
     "redirects of a fetch": client.MAX_HOPS,
     "a fetch": client.TOTAL_SECONDS,
     "reading an unknown key": remote.KEY_SECONDS,
+    "activities of one server that wait to be stored": intake.MAX_WAITING,
+    "new things in an hour from a server that nobody here has to do with": settings.NEW_PER_HOUR,
+    "actors in an hour that such a server introduces": settings.ACTORS_PER_HOUR,
     "characters of a post of ours": admission.MAX_POST,
     "pictures in a post of ours": pictures.MAX_PICTURES,
     "a picture of another server": studio.MAX_FILE,
@@ -138,8 +142,10 @@ async def test_beyond_a_limit_an_inbox_answers_what_is_stated(
     assert stated is not None
     make = BODIES[what]
     assert await good.send(alder, make(limit, ann), ann) == 202
-    for number in (limit + 1, 2 * limit):
-        assert await good.send(alder, make(number, ann), ann) == int(stated[0]), number
+    for number in (limit + 1, 10 * limit):
+        body = make(number, ann)
+        expected = 413 if len(body) > routes.MAX_BODY else int(stated[0])
+        assert await good.send(alder, body, ann) == expected, number
 
 
 async def test_the_clock_of_a_request_may_be_off_as_far_as_is_stated(
