@@ -24,6 +24,7 @@ from kernel.throttle import Allowance
 
 HOUR: Final = 3600
 MAX_HOSTS: Final = 10_000
+MAX_UNPROVEN: Final = 10_000
 KNOWN: Final = timedelta(minutes=10)  # how long somebody's follow is believed to go on,
 UNKNOWN: Final = timedelta(minutes=1)  # and how late a new one may count
 
@@ -38,6 +39,7 @@ class Pace:
     clock: Clock
     new: Allowance | None  # None: no limit
     actors: Allowance | None
+    _unproven: dict[str, None] = field(default_factory=dict)  # actors by their ids
     _known: dict[str, tuple[datetime, bool]] = field(default_factory=dict)  # until when
     _asking: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
     _noted: dict[str, date] = field(default_factory=dict)
@@ -64,6 +66,23 @@ class Pace:
         """Raises TooMany: the server has introduced as many as it may. Nothing is counted."""
         if self.actors is not None and (seconds := self.actors.wait(host)):
             await self._refuse_stranger(host, seconds)
+
+    def await_proof(self, uri: str) -> None:
+        """An actor is new whose key was read and who has proven nothing: anybody could name it."""
+        _remember(self._unproven, uri, None, MAX_UNPROVEN)
+
+    def awaits_proof(self, uri: str) -> bool:
+        """Whether that is still so."""
+        return uri in self._unproven
+
+    async def has_signed(self, uri: str, host: str) -> None:
+        """An actor's signature holds, so if it is new, its own server introduces it by that.
+
+        Raises TooMany: its server has introduced as many as it may.
+        """
+        if uri in self._unproven:
+            async with self.introducing(host):
+                self._unproven.pop(uri, None)
 
     @asynccontextmanager
     async def _spending(self, allowance: Allowance | None, host: str) -> AsyncIterator[None]:
@@ -121,12 +140,14 @@ class Pace:
         _remember(self._noted, host, today)
 
 
-def _remember(memory: dict[str, _Value], host: str, value: _Value) -> None:
+def _remember(
+    memory: dict[str, _Value], key: str, value: _Value, capacity: int = MAX_HOSTS
+) -> None:
     """The newest, up to a number."""
-    memory.pop(host, None)
-    while len(memory) >= MAX_HOSTS:
+    memory.pop(key, None)
+    while len(memory) >= capacity:
         del memory[next(iter(memory))]
-    memory[host] = value
+    memory[key] = value
 
 
 def _known() -> sa.Executable:

@@ -53,7 +53,6 @@ OWN_KEYS = timedelta(minutes=1)
 _OF_STUBS = ("inbox", "shared_inbox", "key_id", "public_key", "ed25519", "ed25519_id")
 _OWNERS = 4_000  # key ids, of two for most; about 2 KiB for each of their owners
 _ASKED_AGAIN = 5
-MAX_UNPROVEN = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +77,6 @@ class Remote:
     _failed: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_LONGEST))
     _renewed: Lately = field(default_factory=partial(Lately, KEY_RETRY, KEY_RETRY))
     _owners: OrderedDict[str, Actor] = field(default_factory=OrderedDict)
-    _unproven: dict[str, None] = field(default_factory=dict)  # met by their keys, no more
 
     async def document(self, uri: str, *, digest: str = "") -> Document:
         """The document at `uri`, believed because its own server gave it (WIRE 4.9).
@@ -304,7 +302,7 @@ class Remote:
 
     def remember_owner(self, owner: Actor) -> None:
         """Spare the next look-up of this actor's keys, once they count as introduced."""
-        if owner.uri in self._unproven:
+        if self.pace.awaits_proof(owner.uri):
             return
         self._owners.update(dict.fromkeys(owner.key_ids, owner))
         while len(self._owners) > _OWNERS:
@@ -362,23 +360,8 @@ class Remote:
         if key_id not in (found.key_id, found.ed25519_id):
             raise Unproven("The owner does not list that key.")
         if await self._known(found.id) is None:
-            self._await_proof(found.id)
+            self.pace.await_proof(found.id)
         return await self.keep(found)
-
-    def _await_proof(self, uri: str) -> None:
-        while len(self._unproven) >= MAX_UNPROVEN:
-            del self._unproven[next(iter(self._unproven))]
-        self._unproven[uri] = None
-
-    async def has_signed(self, owner: Actor) -> None:
-        """A signature by the owner of a key holds, so it is their own server that introduces them.
-
-        It counts now and not when the key was read: anybody could have named that key.
-        Raises TooMany: their server has introduced as many as it may.
-        """
-        if owner.uri in self._unproven:
-            async with self.pace.introducing(owner.host):
-                self._unproven.pop(owner.uri, None)
 
     def _remember_failure(self, key_id: str) -> None:
         self._failed.note(key_id, self.here.now())

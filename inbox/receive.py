@@ -200,7 +200,7 @@ async def prove(
         _verify(here, claim, renewed, request)
         owner = renewed
     if not urgent:
-        await remote.has_signed(owner)
+        await remote.pace.has_signed(owner.uri, owner.host)
     return owner
 
 

@@ -374,9 +374,10 @@ async def test_sec_D7_invented_servers_push_each_other_out(limits: Pace) -> None
     for number in range(INVENTED):
         async with limits.bringing(f"h{number}.test"), limits.introducing(f"h{number}.test"):
             pass
+        limits.await_proof(f"http://h{number}.test/u/x")
         pace._remember(limits._known, f"h{number}.test", (utcnow() + timedelta(days=1), False))
         pace._remember(limits._noted, f"h{number}.test", utcnow().date())
     assert limits.new is not None
     assert limits.actors is not None
-    kept = (limits.new, limits.actors, limits._known, limits._noted)
+    kept = (limits.new, limits.actors, limits._unproven, limits._known, limits._noted)
     assert {len(each) for each in kept} == {pace.MAX_HOSTS}
