@@ -13,7 +13,7 @@ from activitypub.outbox import Kept, keep
 from activitypub.vocab import AS2, PUBLIC, Activity, Document
 from kernel.arrays import Rows
 from kernel.here import Here
-from kernel.rows import number
+from kernel.rows import has_one, number
 from kernel.schema.federation import Rank
 from kernel.schema.tables import activities, actors
 
@@ -135,17 +135,6 @@ _ITEM = Rows(
 )
 
 
-def _one_of(
-    of: sa.FromClause, table: sa.Table, *where: sa.ColumnElement[bool]
-) -> sa.ColumnElement[bool]:
-    """SQL: there is such a row, asked for one row of `of` after the other.
-
-    EXISTS may be planned as one join for all of them, which reads whatever the table holds.
-    """
-    found = sa.select(sa.literal(1)).select_from(table).where(*where).limit(1)
-    return found.correlate(of).scalar_subquery().is_not(None)
-
-
 def _news() -> sa.Select[tuple[int, bool]]:
     """SQL: which items were not announced yet and are kept, and whether anybody hears them.
 
@@ -174,7 +163,7 @@ def _news() -> sa.Select[tuple[int, bool]]:
             author.c.author_uri,
             author.c.wrapped,
             author.c.first,
-            _one_of(
+            has_one(
                 author,
                 actors,
                 actors.c.uri == author.c.author_uri,
@@ -185,7 +174,7 @@ def _news() -> sa.Select[tuple[int, bool]]:
         .cte("listener")
         .prefix_with("MATERIALIZED", dialect="postgresql")
     )
-    announced = _one_of(
+    announced = has_one(
         _ITEM.table,
         activities,
         activities.c.object_uri == _ITEM.c.inner_uri,

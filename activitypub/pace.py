@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kernel.clock import Clock
 from kernel.errors import TooMany
+from kernel.rows import at_most, has_one
 from kernel.schema.actors import FollowState
 from kernel.schema.tables import actors, follows, moderators, peers
 from kernel.throttle import Allowance
@@ -152,15 +153,14 @@ def _remember(
 
 def _known() -> sa.Executable:
     """SQL: whether a follow that was accepted, or a moderator's task, ties a server to us."""
-    there = actors.c.host == sa.bindparam("host", type_=sa.Text)
     accepted = follows.c.state == FollowState.ACCEPTED
-    return sa.select(
-        sa.or_(
-            sa.exists().where(there, follows.c.follower_id == actors.c.id, accepted),
-            sa.exists().where(there, follows.c.followed_id == actors.c.id, accepted),
-            sa.exists().where(there, moderators.c.actor_id == actors.c.id),
-        )
+    ties = sa.or_(
+        has_one(actors, follows, follows.c.follower_id == actors.c.id, accepted),
+        has_one(actors, follows, follows.c.followed_id == actors.c.id, accepted),
+        has_one(actors, moderators, moderators.c.actor_id == actors.c.id),
     )
+    there = actors.c.host == sa.bindparam("host", type_=sa.Text)
+    return sa.select(sa.literal(True)).select_from(actors).where(there, ties).limit(at_most(1))
 
 
 _KNOWN = _known()

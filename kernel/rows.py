@@ -29,3 +29,14 @@ def at_most(count: int) -> sa.ColumnElement[int]:
     Then it would sort a whole thread for the sake of one page.
     """
     return sa.literal_column(str(int(count)), sa.Integer)
+
+
+def has_one(
+    of: sa.FromClause, table: sa.Table, *where: sa.ColumnElement[bool]
+) -> sa.ColumnElement[bool]:
+    """SQL: there is such a row, asked for one row of `of` after the other.
+
+    EXISTS may be planned as one join for all of them, which reads whatever the table holds.
+    """
+    found = sa.select(sa.literal(1)).select_from(table).where(*where).limit(1)
+    return found.correlate(of).scalar_subquery().is_not(None)

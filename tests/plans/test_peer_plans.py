@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from activitypub import precedence, synchronisation
+from activitypub import pace, precedence, synchronisation
 from activitypub.queue import Queue
 from bench.statements import Statements
 from inbox import due
@@ -27,6 +27,14 @@ async def test_offers_are_made_of_the_followers_of_the_groups_alone(asking: Aski
     assert not plan.scanned & LARGE
     (plan,) = await asking.plans(lambda conn: synchronisation.followers_at(conn, group, "b.test"))
     assert not plan.scanned & LARGE
+
+
+async def test_whether_a_server_is_known_here_is_asked_of_one_actor_after_the_other(
+    asking: Asking,
+) -> None:
+    (plan,) = await asking.plans(lambda conn: conn.scalar(pace._KNOWN, {"host": "b.test"}))
+    assert plan.scanned <= {"actors"}  # all of this town live on one server
+    assert {"pk_follows", "ix_follows_followed_id", "ix_moderators_actor_id"} <= plan.indexes
 
 
 async def test_an_errand_is_claimed_without_a_look_at_every_actor(
