@@ -84,7 +84,7 @@ async def test_sec_I9_a_database_that_restarts_every_five_seconds_for_a_minute(
     async with running(folder, say=said.append) as server:
         await migrated(server)
         nodes = Nodes(server, TEMPLATE, folder)
-        alder = await nodes.start("alder.test")
+        alder = await nodes.start("alder.test", new_per_hour=0)  # all of it from one stranger
         peer = await Peer("good.test", alder.names).start()
         load = await _load(alder, peer)
         kinds = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
@@ -114,7 +114,7 @@ async def test_sec_I9_a_database_that_restarts_every_five_seconds_for_a_minute(
 
 @pytest.mark.slow
 async def test_sec_I9_connections_that_end_at_random(node: NodeFactory, peer: PeerFactory) -> None:
-    alder = await node("alder.test")
+    alder = await node("alder.test", new_per_hour=0)
     load = await _load(alder, await peer("good.test", alder))
     rng = Random(5)
 
