@@ -1,13 +1,16 @@
 """May this be posted here? One set of rules for pages, apps and the inbox."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.parts import Poll
+from groups import contacts
+from groups.contacts import Found
 from groups.groups import Group
 from groups.pictures import NO_CHANGES, Changes, Chosen
 from groups.pictures import check as check_pictures
@@ -36,12 +39,27 @@ class NotAMember(NotAllowed):
     """Only members may post here, and this is none, or none yet."""
 
 
+class ContactDetails(Malformed):
+    """The words may say how to reach somebody; their author is asked once (DOM-A7).
+
+    `may_stay`: the author can say that they are to stay, or that it is nothing of the kind.
+    """
+
+    title = "Please look at this once more"
+
+    def __init__(self, found: Sequence[Found], why: str, *, may_stay: bool) -> None:
+        places = "; ".join(f"{each.kind} (“{each.words}”)" for each in found)
+        super().__init__(f"This may give away {places}. {why} Nothing is sent yet.")
+        self.may_stay = may_stay
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """What a member of ours wants to say. `source` is Markdown; `language` BCP 47.
 
     `people` are the actors' URIs by the names that the text may mention, as `mentions.resolve`
-    found them; a `poll` is asked along with the words.
+    found them; a `poll` is asked along with the words. Numbers of help, `help_lines`, may always
+    be shared; other contact details only where the author saw the question (`contacts_stay`).
     """
 
     source: str
@@ -53,6 +71,15 @@ class Draft:
     poll: Poll | None = None
     pictures: Sequence[Chosen] = ()
     changes: Changes = NO_CHANGES  # about the pictures that a post has
+    help_lines: Collection[str] = ()
+    contacts_stay: bool = False
+
+    def contacts(self) -> list[Found]:
+        """What of it may say how to reach somebody."""
+        options = self.poll.options if self.poll else ()
+        words = [self.title, self.source, self.note, *(each.name for each in options)]
+        words += [each.alt for each in self.pictures]
+        return contacts.find("\n".join(words), self.help_lines)
 
     def check(self, *, root: bool) -> None:
         """Raises Malformed: something is missing or too long, with what to do about it."""
@@ -82,6 +109,47 @@ async def admit(
     """
     (known,) = await facts(conn, here, [(speaker, group)])
     return decide(speaker, group, known, note=note, guidelines=guidelines)
+
+
+async def admit_draft(
+    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+) -> PostState:
+    """As `admit`, for what a member of ours wants to say.
+
+    In a group without contact details a moderator reads first what its author says is none.
+    Raises ContactDetails: they were not asked yet.
+    """
+    (known,) = await facts(conn, here, [(speaker, group)])
+    state = decide(speaker, group, known, note=draft.note, guidelines=draft.guidelines)
+    found = draft.contacts()
+    if not found:
+        return state
+    held = not (group.settings is None or group.settings.contacts or known.moderates)
+    if not draft.contacts_stay:
+        raise ContactDetails(found, _HELD if held else _ASKED, may_stay=True)
+    return PostState.HELD if held else state
+
+
+def check_edit(before: str, draft: Draft, group: Group, *, moderates: bool) -> None:
+    """Raises ContactDetails: an edit brings in what `before`, the old words, did not say."""
+    new = [each for each in draft.contacts() if each.words not in before]
+    may_stay = group.settings is None or group.settings.contacts or moderates
+    if new and not (may_stay and draft.contacts_stay):
+        raise ContactDetails(new, _ASKED if may_stay else _REFUSED, may_stay=may_stay)
+
+
+_ASKED: Final = (
+    "Everybody who can read it could then find you, or somebody else, outside of here. "
+    "You can take it out, or tick below that it should stay."
+)
+_HELD: Final = (
+    "In this group people stay safe because nobody can find them outside. Please take it out. "
+    "If it is none of that, tick below: a moderator reads it first, and then it is shown."
+)
+_REFUSED: Final = (
+    "In this group people stay safe because nobody can find them outside. Please take it out. "
+    "If it is none of that, say it in a new answer: a moderator reads it first."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ class GroupSettings:
     one_voice: bool = False
     one_time: bool = True
     notes_required: bool = False
+    contacts: bool = False
     slow_minutes: int = 0
     languages: tuple[str, ...] = ("en",)
     proofs: bool = False
@@ -127,6 +128,7 @@ class Group:
                 one_voice=row.one_voice,
                 one_time=row.one_time,
                 notes_required=row.notes_required,
+                contacts=row.contacts,
                 slow_minutes=row.slow_minutes,
                 languages=tuple(row.languages),
                 proofs=row.proofs,

@@ -16,7 +16,7 @@ from groups import asking, earlier, pictures, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
-from groups.admission import Draft, admit
+from groups.admission import Draft, admit_draft, check_edit
 from groups.asking import Way
 from groups.groups import Group
 from groups.parts import Parts
@@ -47,7 +47,7 @@ async def start(
 ) -> Post:
     """Start a thread. Raises NotAllowed, Malformed: see `admission`."""
     draft.check(root=True)
-    state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
+    state = await admit_draft(conn, here, speaker, group, draft)
     words, parts = written(here, draft)
     new = New(
         author=speaker.actor,
@@ -85,7 +85,7 @@ async def reply(
             "Its author, on another server, asked not to be answered by everybody. "
             "Your words are still here: you can answer the thread's other posts."
         )
-    state = await admit(conn, here, speaker, group, note=draft.note, guidelines=draft.guidelines)
+    state = await admit_draft(conn, here, speaker, group, draft)
     if state is PostState.SHOWN and way is Way.ASKING:
         state = PostState.ASKED
     words, parts = written(here, replace(draft, title=""))
@@ -114,6 +114,9 @@ async def edit(
         raise NotFound
     draft.check(root=post.is_root)
     await standing.check(conn, here, speaker, post.group_id)
+    group = await group_store.get(conn, post.group_id)
+    moderates = await group_store.is_moderator(conn, group.id, [speaker.id])
+    check_edit(f"{post.title}\n{post.source}\n{post.note}", draft, group, moderates=moderates)
     words, parts = written(here, draft if post.is_root else replace(draft, title=""))
     if post.poll:  # what was asked stays, since people have answered it
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
@@ -123,7 +126,7 @@ async def edit(
     changed = await post_store.get(conn, post.id)
     if changed.shown:
         await outbox.forget(conn, post.uri)
-        await telling.edited(conn, here, await group_store.get(conn, post.group_id), changed)
+        await telling.edited(conn, here, group, changed)
     return changed
 
 

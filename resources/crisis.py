@@ -70,6 +70,20 @@ def countries() -> Mapping[str, Country]:
     return {each.code: each for each in sorted(found, key=lambda each: each.name)}
 
 
+@cache
+def numbers() -> frozenset[str]:
+    """Every number of help that can be dialled, and the emergency numbers: digits only."""
+    contacts = [
+        contact
+        for country in countries().values()
+        for line in country.lines
+        for contact in (*line.phone, *line.sms)
+    ]
+    digits = {re.sub(r"\D", "", contact.dial) for contact in contacts}
+    digits |= {number for said in EMERGENCY.values() for number in re.findall(r"\d+", said)}
+    return frozenset(digits) - {""}
+
+
 def emergency(country: str = "") -> str:
     """What to do when a life is in danger: one sentence."""
     number = EMERGENCY.get(country)

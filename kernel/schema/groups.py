@@ -44,6 +44,9 @@ groups = table(
     sa.Column("one_voice", sa.Boolean, nullable=False),  # one persona of a member at a time
     sa.Column("one_time", sa.Boolean, nullable=False),  # one-time personas may post
     sa.Column("notes_required", sa.Boolean, nullable=False),
+    sa.Column(  # posts may say how to reach somebody
+        "contacts", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
     sa.Column("slow_minutes", sa.Integer, nullable=False),
     sa.Column("languages", sa.ARRAY(sa.Text), nullable=False),
     sa.Column(  # posts carry proofs of who wrote them, which last for ever

@@ -301,8 +301,8 @@ def _filled(group: Group, said: str) -> Form:
     settings = group.settings
     if settings is None:
         raise NotFound
-    ticked = {name: ["yes"] for name in ("one_voice", "one_time", "notes_required", "proofs")
-              if getattr(settings, name)}  # fmt: skip
+    ticks = ("one_voice", "one_time", "notes_required", "contacts", "proofs")
+    ticked = {name: ["yes"] for name in ticks if getattr(settings, name)}
     return Form(
         {
             "name": [group.actor.name],

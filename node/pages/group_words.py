@@ -27,6 +27,10 @@ PREMODERATION: Final[Mapping[Premoderation, str]] = {
     Premoderation.ALL: "A moderator reads every post before it is shown.",
 }
 
+ABOUT_CONTACTS: Final = (
+    "Phone numbers, addresses and accounts elsewhere. Their author is asked first, either way. "
+    "Without this tick a moderator reads what may be one before anybody else does."
+)
 ABOUT_PROOFS: Final = (
     "Answers then reach people on Mastodon too, and other servers need not ask here. But a proof "
     "lasts for ever: whoever kept a copy can show who wrote it, also after it was deleted. Leave "
@@ -68,6 +72,8 @@ def how_it_works(group: Group) -> list[str]:
         found.append("People find it through a link from its moderators.")
     if settings.notes_required:
         found.append("Every post has a content note, so that readers can choose.")
+    if not settings.contacts:
+        found.append("No contact details: people stay safe because nobody can find them outside.")
     if group.proves:
         found.append(PROOFS)
     if settings.one_voice:

@@ -169,6 +169,7 @@ def read_settings(form: Form) -> GroupSettings:
             one_voice=form.ticked("one_voice"),
             one_time=form.ticked("one_time"),
             notes_required=form.ticked("notes_required"),
+            contacts=form.ticked("contacts"),
             slow_minutes=min(form.number("slow_minutes"), MAX_SLOW),
             languages=tuple(tag for tag in form.all("languages") if tag in LANGUAGES) or ("en",),
             proofs=form.ticked("proofs"),

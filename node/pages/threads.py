@@ -34,6 +34,7 @@ from node.pages.paging import number
 from node.pages.pictures import Held
 from node.pages.render import render, see_other
 from node.pages.voices import Choice, Place
+from resources import crisis
 
 LIMITS: Final = {
     "post": MAX_POST,
@@ -216,6 +217,8 @@ def draft(form: Form, people: Mapping[str, str], chosen: Sequence[Chosen] = ()) 
         guidelines=form.number("guidelines"),
         people=people,
         pictures=chosen,
+        help_lines=crisis.numbers(),
+        contacts_stay=form.ticked("contacts_stay"),
     )
 
 
