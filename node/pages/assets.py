@@ -10,7 +10,7 @@ from aiohttp import web
 
 from kernel.errors import NotFound
 
-_TYPES: Final = {"css": "text/css", "svg": "image/svg+xml"}
+_TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 @cache

@@ -14,8 +14,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _POLICY: Final = "Content-Security-Policy"
 ALWAYS: Final = {
     _POLICY: (
-        "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",

@@ -71,11 +71,16 @@ def _answer(page: bytes) -> web.Response:
 
 
 async def leave(request: web.Request) -> web.Response:
-    """GET /leave: away at once, to a place that tells nothing; safe to repeat (DOM 5.4)."""
+    """GET /leave: away at once, to a place that tells nothing; safe to repeat (DOM 5.4).
+
+    Another website can send somebody here, and then nothing is ended or forgotten.
+    """
     answer = web.Response(status=303, headers={"Location": request.app[SETTINGS].leave_url})
-    answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["Referrer-Policy"] = "no-referrer"
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        return answer
+    answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
     cookie = request.cookies.get(cookie_name(request.app[HERE]))
     if cookie is not None:
         forget(request, answer)

@@ -76,7 +76,8 @@ def check_page(path: str, answer: Answer) -> None:
     assert reading.tags.count("main") == 1, path
     assert reading.tags.count("title") == 1, path
     assert len(reading.ids) == len(set(reading.ids)), (path, sorted(reading.ids))
-    assert "script" not in reading.tags
+    assert reading.tags.count("script") == 1
+    assert 'type="module" src="/static/' in answer.html  # our own file, and nothing in the page
     assert "style" not in reading.tags
     for tag, name, value in reading.attributes:
         assert name != "style", path

@@ -69,7 +69,7 @@ async def test_leaving_ends_the_session_and_keeps_nothing(house: House) -> None:
     answer = await house.ben.open("/leave")
     assert time.perf_counter() - began < 1
     assert answer.status == 303
-    assert answer.location == "https://www.wikipedia.org/"
+    assert answer.location == "https://weather.example/"
     assert answer.headers["Clear-Site-Data"] == '"cache", "cookies", "storage"'
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
@@ -77,6 +77,19 @@ async def test_leaving_ends_the_session_and_keeps_nothing(house: House) -> None:
     await asyncio.gather(*house.node.app[MEMORY].leaving)
     assert (await kept.open("/settings")).status == 303
     assert (await house.ben.open("/leave")).status == 303
+
+
+async def test_another_website_logs_nobody_out(house: House) -> None:
+    for site in ("cross-site", "same-site"):
+        answer = await house.ben.open("/leave", Sec_Fetch_Site=site)
+        assert answer.location == "https://weather.example/"
+        assert "Clear-Site-Data" not in answer.headers
+        assert (await house.ben.open("/settings")).status == 200
+    for site in ("same-origin", "none"):
+        again = Browser(house.node, dict(house.ben.cookies))
+        answer = await again.open("/leave", Sec_Fetch_Site=site)
+        assert "Clear-Site-Data" in answer.headers
+        assert again.cookies == {}
 
 
 async def test_a_cookie_that_means_nothing_is_taken_back(house: House) -> None:

@@ -61,7 +61,8 @@ async def test_sec_X2_the_marker_is_always_text(house: House) -> None:
             assert answer.status in {200, 303, 400, 403, 404}, (path, answer.status)
             lowered = answer.html.lower()
             assert "<svg/onload" not in lowered, path
-            assert "<script" not in lowered, path
+            ours = 1 if answer.status != 303 else 0
+            assert lowered.count("<script") == ours, path
             assert "<img" not in lowered, path
             assert "onload=1&gt;49" not in lowered, path
             if answer.status != 303:

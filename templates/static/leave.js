@@ -1,0 +1,51 @@
+// Leave this website at once: by the link at the top, or by pressing Shift three times.
+// Without this file the link does the same; here the page is covered at once, and the step back
+// does not lead to it again.
+
+const PRESSES = 3;
+const PATIENCE = 5000; // milliseconds from one press to the next
+
+const link = document.querySelector(".safety-leave");
+const said = document.querySelector(".safety-said");
+
+function leave() {
+  document.documentElement.classList.add("leaving");
+  said.textContent = "Loading.";
+  location.replace(link.href);
+}
+
+let presses = 0;
+let alone = false; // whether Shift is down and nothing else was pressed since
+let waiting;
+
+function forget() {
+  presses = 0;
+  said.textContent = "";
+}
+
+addEventListener("keydown", (event) => {
+  alone = event.key === "Shift";
+  if (!alone) forget();
+});
+
+addEventListener("keyup", (event) => {
+  if (event.key !== "Shift" || !alone) return;
+  alone = false;
+  clearTimeout(waiting);
+  presses += 1;
+  if (presses === PRESSES) return leave();
+  const left = PRESSES - presses;
+  said.textContent = `Shift: press ${left} more ${left === 1 ? "time" : "times"} to leave.`;
+  waiting = setTimeout(forget, PATIENCE);
+});
+
+link.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  leave();
+});
+
+// A page that the browser kept is asked for anew: whoever left is no longer logged in.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
