@@ -43,7 +43,9 @@ attack:
 # Other people's programs that the tests meet, each in a place of its own; needs Node.js 20 or later.
 OTHERS = tests/interop/python tests/interop/s3
 interop:
-	cd tests/interop/fedify && npm ci --ignore-scripts --no-audit --no-fund --silent
+	for program in tests/interop/fedify tests/browser/axe; do \
+		(cd $$program && npm ci --ignore-scripts --no-audit --no-fund --silent) || exit; \
+	done
 	for other in $(OTHERS); do \
 		test -d $$other/.venv || python3 -m venv $$other/.venv || exit; \
 		$$other/.venv/bin/python -m pip install -q --require-hashes --no-deps -r $$other/requirements.lock || exit; \

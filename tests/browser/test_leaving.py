@@ -9,6 +9,8 @@ from tests.browser.conftest import Browsers
 from tests.nodes import Node, NodeFactory
 from tests.pages.people import Person, person, settle
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
 MINE = "Close your account"
 
 

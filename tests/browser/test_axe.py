@@ -1,0 +1,83 @@
+"""axe looks at every page, at phone and desk width, light and dark, for what shuts people out."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from tests.browser.conftest import Browsers
+from tests.interop.programs import missing
+from tests.pages.conftest import House, house
+from tests.pages.people import Browser as Person
+from tests.pages.test_every_page import pages
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+__all__ = ["house"]
+
+AXE = Path(__file__).parent / "axe/node_modules/axe-core/axe.min.js"
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+LOOK = """async (rules) => (await axe.run(document, rules)).violations
+    .filter((found) => ["serious", "critical"].includes(found.impact))
+    .map((found) => [found.id, found.help, found.nodes.map((node) => node.html).slice(0, 3)])"""
+
+
+async def found(page: Page, rules: object = RULES) -> list[Any]:
+    """What is serious or worse on the page that is open."""
+    await page.evaluate(AXE.read_text())
+    await page.evaluate("scrollTo(0, 0)")  # what the bar at the top covers half is no small target
+    seen = await page.evaluate(LOOK, rules)
+    assert isinstance(seen, list)
+    return seen
+
+
+async def test_axe_finds_nothing_serious(house: House, browsers: Browsers) -> None:
+    if not AXE.exists():
+        missing("axe: `make interop` installs it")
+    browser = await browsers.open(house.node)
+    looked, trouble = 0, []
+    for name, person in {"visitor": house.visitor, "ana": house.ana}.items():
+        context = await browser.new_context()
+        await context.add_cookies(cookies(person))
+        page = await context.new_page()
+        for path in pages(house):
+            if path in ("/leave", "/log-out") or path.startswith(("/media/", "/.well-known")):
+                continue
+            await page.set_viewport_size({"width": 320, "height": 800})
+            answer = await page.goto(f"{house.node.origin}{path}")
+            assert answer is not None
+            if "html" not in answer.headers.get("content-type", ""):
+                continue
+            seen = await found(page)
+            await page.set_viewport_size({"width": 1280, "height": 800})
+            seen += await found(page)
+            await page.emulate_media(color_scheme="dark")
+            seen += await found(page, COLOURS)
+            await page.emulate_media(color_scheme="light")
+            trouble += [(name, path, each) for each in seen]
+            looked += 1
+    assert trouble == [], "\n".join(map(str, trouble))
+    assert looked > 70
+
+
+async def test_axe_would_find_it(house: House, browsers: Browsers) -> None:
+    """A field that lost its label, and words too faint to read."""
+    if not AXE.exists():
+        missing("axe: `make interop` installs it")
+    page = await (await browsers.open(house.node)).new_page()
+    await page.goto(f"{house.node.origin}/log-in")
+    await page.evaluate(
+        "document.querySelector('main label').remove();"
+        "document.querySelector('h1').style.color = '#ddd';"
+    )
+    seen = {each[0] for each in await found(page)}
+    assert {"label", "color-contrast"} <= seen
+
+
+def cookies(person: Person) -> list[Any]:
+    return [
+        {"name": name, "value": value, "url": person.node.origin}
+        for name, value in person.cookies.items()
+    ]
