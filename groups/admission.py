@@ -49,7 +49,7 @@ class ContactDetails(Malformed):
 
     def __init__(self, found: Sequence[Found], why: str, *, may_stay: bool) -> None:
         places = "; ".join(f"{each.kind} (“{each.words}”)" for each in found)
-        super().__init__(f"This may give away {places}. {why} Nothing is sent yet.")
+        super().__init__(f"Nothing is sent yet. This may give away {places}. {why}")
         self.may_stay = may_stay
 
 
