@@ -44,6 +44,7 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "pages/test_pictures",
     "test_three_nodes",
     "wire/test_amplification",
+    "wire/test_appointing",
     "wire/test_backfill",
     "wire/test_catching_up",
     "wire/test_delivery_rules",
@@ -61,9 +62,13 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "wire/test_precedence",
     "wire/test_proofs",
     "wire/test_queue",
+    "wire/test_refusals",
+    "wire/test_restoring",
     "wire/test_rotation",
     "wire/test_sending",
-    "wire/test_signed_fetch",
+    "wire/test_signed_",
+    "wire/test_strangers",
+    "wire/test_thread_moves",
     "wire/test_unwrapping",
 )
 KEY_PAIRS = 24
