@@ -43,34 +43,9 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "pages/test_multipart",
     "pages/test_pictures",
     "test_three_nodes",
-    "wire/test_amplification",
-    "wire/test_appointing",
-    "wire/test_backfill",
-    "wire/test_catching_up",
-    "wire/test_delivery_rules",
-    "wire/test_dialects",
-    "wire/test_double_knock",
-    "wire/test_follower_sync",
-    "wire/test_inside",
-    "wire/test_keys_of_others",
-    "wire/test_lookup",
-    "wire/test_moving",
-    "wire/test_odd_pages",
-    "wire/test_outages",
-    "wire/test_pictures",
-    "wire/test_pins",
-    "wire/test_precedence",
-    "wire/test_proofs",
-    "wire/test_queue",
-    "wire/test_refusals",
-    "wire/test_restoring",
-    "wire/test_rotation",
-    "wire/test_sending",
-    "wire/test_signed_",
-    "wire/test_strangers",
-    "wire/test_thread_moves",
-    "wire/test_unwrapping",
+    "wire/",
 )
+QUICK = ("wire/test_documents", "wire/test_federation_md", "wire/test_lemmy_shapes")  # among them
 KEY_PAIRS = 24
 
 
@@ -78,7 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what takes long out of the quick tests."""
     here = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).as_posix().startswith(SLOW):
+        place = item.path.relative_to(here).as_posix()
+        if place.startswith(SLOW) and not place.startswith(QUICK):
             item.add_marker(pytest.mark.slow)
 
 
