@@ -233,7 +233,7 @@ def quoted_in(document: Document, tags: Sequence[Document]) -> str | None:
         if found := web_address(value if isinstance(value, str) else id_of(value)):
             return found
     for tag in tags:
-        if tag.get("type") == "Link" and tag.get("mediaType") in _QUOTE_TYPES:
+        if tag.get("type") == "Link" and text_of(tag.get("mediaType"), 100) in _QUOTE_TYPES:
             return web_address(tag)
     return None
 

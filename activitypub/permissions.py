@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 from activitypub.jsontext import Json
-from activitypub.vocab import PUBLIC, Document, id_of, kind_of, single, uri_of
+from activitypub.vocab import PUBLIC, Document, id_of, kind_of, single, text_of, uri_of
 from kernel.errors import Malformed
 
 MAX_NAMED: Final = 100  # actors and collections kept of each list
@@ -28,6 +28,9 @@ class Act(StrEnum):
     def request(self) -> str:
         """The type of the activity that asks."""
         return f"{self}Request"
+
+
+_REQUESTED: Final = frozenset(act.request for act in Act)
 
 
 def request_uri(uri: str, act: Act) -> str:
@@ -147,6 +150,6 @@ def meant(document: Document) -> str | None:
 def _asked(value: Json) -> str | None:
     """What is named; of an embedded request, what it asks for."""
     named = single(value)
-    if isinstance(named, dict) and named.get("type") in {act.request for act in Act}:
+    if isinstance(named, dict) and text_of(named.get("type"), 20) in _REQUESTED:
         return id_of(single(named.get("instrument"))) or id_of(named)
     return id_of(named)

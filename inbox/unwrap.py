@@ -10,7 +10,15 @@ from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.notes import Note
 from activitypub.remote import Remote
-from activitypub.vocab import TOMBSTONE, Activity, ActivityKind, Document, id_of, kind_of
+from activitypub.vocab import (
+    TOMBSTONE,
+    Activity,
+    ActivityKind,
+    Document,
+    id_of,
+    kind_of,
+    text_of,
+)
 from groups import posts as post_store
 from kernel.errors import Malformed, NotFound
 
@@ -61,7 +69,7 @@ async def unwrap(engine: AsyncEngine, remote: Remote, outer: Activity) -> Sequen
 
 def _batch(value: Json) -> Sequence[Inner] | None:
     """The votes in a list or a collection; what is none of them is left out."""
-    if isinstance(value, dict) and value.get("type") in _COLLECTIONS:
+    if isinstance(value, dict) and text_of(value.get("type"), 20) in _COLLECTIONS:
         value = value.get("orderedItems") or value.get("items")
     elif not isinstance(value, list) or len(value) < 2:
         return None
