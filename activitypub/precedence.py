@@ -23,8 +23,7 @@ _VOTES: Final = frozenset({"Dislike", "EmojiReact", "Like"})
 
 def rank_of(activity: Activity) -> Rank:
     """When an activity has its turn; of what a group passes on, ask for the activity inside."""
-    undone = activity.embedded.get("type") if activity.embedded is not None else None
-    if activity.kind in _FIRST and undone not in _IN_ORDER_TOO:
+    if activity.kind in _FIRST and activity.inner_kind not in _IN_ORDER_TOO:
         return Rank.FIRST
     return Rank.VOTE if activity.kind in _VOTES else Rank.IN_ORDER
 

@@ -64,8 +64,7 @@ def _kind_of(sent: bytes) -> str:
         activity = Activity.parse(jsontext.read(sent))
     except Malformed:
         return ""
-    inner = activity.embedded.get("type") if activity.embedded is not None else None
-    return inner if activity.kind == "Announce" and isinstance(inner, str) else activity.kind
+    return (activity.kind == "Announce" and activity.inner_kind) or activity.kind
 
 
 def _quotes(said: str, sent: str) -> bool:

@@ -154,6 +154,11 @@ class Activity:
         )
 
     @property
+    def inner_kind(self) -> str:
+        """The type of what came along; empty where nothing did, or where that is not one word."""
+        return text_of(self.embedded.get("type"), MAX_NAME) if self.embedded is not None else ""
+
+    @property
     def object_uri(self) -> str:
         """Raises Malformed: the activity names no single object."""
         return uri_of(self.object, "object")

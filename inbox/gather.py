@@ -218,8 +218,7 @@ async def gather(
 def _decides(activity: Activity) -> bool:
     """Whether only a moderator may do that; a Delete by one says why, if in no words (WIRE-G34)."""
     if activity.kind == ActivityKind.UNDO:
-        inner = activity.embedded.get("type") if activity.embedded is not None else None
-        return inner == ActivityKind.DELETE or inner in _DECISIONS
+        return activity.inner_kind == ActivityKind.DELETE or activity.inner_kind in _DECISIONS
     if activity.kind == ActivityKind.DELETE:
         return "summary" in activity.document
     return activity.kind in _DECISIONS
