@@ -84,7 +84,7 @@ async def play(
 
 @pytest.fixture
 async def alder(node: NodeFactory) -> Node:
-    return await node("alder.test")
+    return await node("alder.test", new_per_hour=0)  # a hundred plays by strangers, at once
 
 
 @pytest.fixture
