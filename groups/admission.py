@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.parts import Poll
 from groups import contacts
 from groups.contacts import Found
-from groups.groups import Group
+from groups.groups import Group, is_moderator
 from groups.pictures import NO_CHANGES, Changes, Chosen
 from groups.pictures import check as check_pictures
 from kernel.arrays import Rows
@@ -42,6 +42,7 @@ class NotAMember(NotAllowed):
 class ContactDetails(Malformed):
     """The words may say how to reach somebody; their author is asked once (DOM-A7).
 
+    The detail quotes what its author just typed, to nobody but them.
     `may_stay`: the author can say that they are to stay, or that it is nothing of the kind.
     """
 
@@ -78,7 +79,7 @@ class Draft:
         """What of it may say how to reach somebody."""
         options = self.poll.options if self.poll else ()
         words = [self.title, self.source, self.note, *(each.name for each in options)]
-        words += [each.alt for each in self.pictures]
+        words += [*(each.alt for each in self.pictures), *self.changes.alts.values()]
         return contacts.find("\n".join(words), self.help_lines)
 
     def check(self, *, root: bool) -> None:
@@ -130,11 +131,17 @@ async def admit_draft(
     return PostState.HELD if held else state
 
 
-def check_edit(before: str, draft: Draft, group: Group, *, moderates: bool) -> None:
+async def check_edit(
+    conn: AsyncConnection, speaker: Speaker, group: Group, before: Sequence[str], draft: Draft
+) -> None:
     """Raises ContactDetails: an edit brings in what `before`, the old words, did not say."""
-    new = [each for each in draft.contacts() if each.words not in before]
-    may_stay = group.settings is None or group.settings.contacts or moderates
-    if new and not (may_stay and draft.contacts_stay):
+    said = "\n".join(" ".join(words.split()) for words in before)
+    new = [each for each in draft.contacts() if each.words not in said]
+    if not new:
+        return
+    may_stay = group.settings is None or group.settings.contacts
+    may_stay = may_stay or await is_moderator(conn, group.id, [speaker.id])
+    if not (may_stay and draft.contacts_stay):
         raise ContactDetails(new, _ASKED if may_stay else _REFUSED, may_stay=may_stay)
 
 

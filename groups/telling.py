@@ -156,8 +156,8 @@ class Passed:
     @property
     def changes_words(self) -> bool:
         """Whether who has the post has something else, or nothing, afterwards."""
-        if self.inner.kind == "Undo" and self.inner.embedded is not None:
-            return self.inner.embedded.get("type") == "Delete"
+        if self.inner.kind == "Undo":
+            return self.inner.inner_kind == "Delete"
         return self.inner.kind in ("Update", "Delete")
 
     @property

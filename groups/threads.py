@@ -115,8 +115,9 @@ async def edit(
     draft.check(root=post.is_root)
     await standing.check(conn, here, speaker, post.group_id)
     group = await group_store.get(conn, post.group_id)
-    moderates = await group_store.is_moderator(conn, group.id, [speaker.id])
-    check_edit(f"{post.title}\n{post.source}\n{post.note}", draft, group, moderates=moderates)
+    shown = (await pictures.pictures_of(conn, [post.id])).get(post.id, ()) if post.attached else ()
+    before = [post.title, post.source, post.note, *(each.alt for each in shown)]
+    await check_edit(conn, speaker, group, before, draft)
     words, parts = written(here, draft if post.is_root else replace(draft, title=""))
     if post.poll:  # what was asked stays, since people have answered it
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))

@@ -1,7 +1,12 @@
 """Somebody about to say how to reach them is asked once, and loses nothing (DOM-A7)."""
 
+import sqlalchemy as sa
+
 from kernel.schema.posts import PostState
+from kernel.schema.tables import attachments
+from tests.media import draw
 from tests.pages.conftest import House
+from tests.pages.test_pictures import posted
 
 OUTSIDE = "people stay safe because nobody can find them outside"
 WORDS = "You can ring me on 07700 900123, I cannot sleep."
@@ -83,8 +88,19 @@ async def test_an_edit_brings_nothing_in(house: House) -> None:
     sneaked = await house.ben.send("POST", path, ticked)
     assert sneaked.status == 400
     assert (await house.ana.fill("/g/open/settings", "settings", contacts="yes")).status == 303
-    asked = await house.ben.fill(path, text=WORDS)
+    asked = await house.ben.fill(path, text=WORDS.replace(" ", "  "))
     stays = await house.ben.submit(asked, asked.page.form("contacts_stay"), contacts_stay="yes")
     assert stays.status == 303
     assert (await house.ana.fill("/g/open/settings", "settings", contacts="")).status == 303
-    assert (await house.ben.fill(path, text=f"{WORDS} Good night.")).status == 303
+    assert (
+        await house.ben.fill(path, text=f"{WORDS} Good night.".replace(" ", "  "))
+    ).status == 303
+
+
+async def test_a_description_of_a_picture_is_looked_at_too(house: House) -> None:
+    await posted(house.ben, house.thread.id, [draw.png()])
+    async with house.node.engine.connect() as conn:
+        newest = await conn.scalar(sa.select(sa.func.max(attachments.c.post_id)))
+    refused = await house.ben.fill(f"/p/{newest}/edit", alt="My insta is sad_owl_99")
+    assert refused.status == 400
+    assert "an account somewhere else" in refused.text
