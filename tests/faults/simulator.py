@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from activitypub import deliver
 from activitypub.client import Answer, Unreachable
+from activitypub.deliver import Deliverer
 from activitypub.state import CLIENT, DELIVERER
 from groups import desk
 from kernel import chance, faults
@@ -101,7 +102,7 @@ class Simulation:
         """Three nodes that were just made; the same seed makes the same again."""
         nodes.clock.now = BEGINNING
         chance.install(Random(seed))
-        patch.setattr(deliver, "LANES", 1)  # one message at a time
+        _one_at_a_time(patch)
         world = await World.make(nodes)
         net = Net(seed)
         for node in world.all:
@@ -246,6 +247,17 @@ class Simulation:
             found = await views.view(other, uri)
             assert _without(found, own) == _without(expected, own), other.name
         return expected
+
+
+def _one_at_a_time(patch: pytest.MonkeyPatch) -> None:
+    """One peer and one message after the other: of two at once, nobody knows which comes first."""
+    several = Deliverer.deliver
+
+    async def one(deliverer: Deliverer, limit: int = 1, *, failing: bool | None = None) -> int:
+        return await several(deliverer, min(limit, 1), failing=failing)
+
+    patch.setattr(Deliverer, "deliver", one)
+    patch.setattr(deliver, "LANES", 1)
 
 
 def _without(view: views.View, authors: set[str]) -> dict[str, views.Seen]:
