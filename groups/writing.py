@@ -186,7 +186,8 @@ _THREAD = Rows(
 )
 _INSERT_THREADS = threads.insert().from_select(_THREAD.names, sa.select(*_THREAD.c))
 
-_POST = Rows("post", **{column.name: column.type for column in posts.c if column.name != "reason"})
+_LATER = ("reason", "findable")  # what no post has at first
+_POST = Rows("post", **{each.name: each.type for each in posts.c if each.name not in _LATER})
 _INSERT_POSTS = posts.insert().from_select(_POST.names, sa.select(*_POST.c))
 
 _COUNT = Rows("counted", id=sa.BigInteger, latest_id=sa.BigInteger, more=sa.Integer)

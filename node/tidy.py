@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import rotation
-from groups import closing, earlier, polls
+from groups import closing, earlier, finding, polls
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
@@ -68,6 +68,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         pass
     while await polls.sweep(engine, here):
         pass
+    await finding.take_in(engine)
 
 
 async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:

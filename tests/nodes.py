@@ -164,7 +164,13 @@ class Node:
             )
 
     async def start(
-        self, speaker: Speaker, group_uri: str, title: str, words: str, note: str = ""
+        self,
+        speaker: Speaker,
+        group_uri: str,
+        title: str,
+        words: str,
+        note: str = "",
+        language: str = "en",
     ) -> Post:
         """Start a thread."""
         people = await self._named(words)
@@ -181,7 +187,7 @@ class Node:
                     title=title,
                     source=words,
                     note=note,
-                    language="en",
+                    language=language,
                     guidelines=99,
                     people=people,
                 ),

@@ -1,8 +1,11 @@
 """Threads, posts, and what people felt about them."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 from kernel.schema.actors import actors
 from kernel.schema.base import Side, one_of, table
@@ -80,10 +83,15 @@ posts = table(
     sa.Column("answers_by", sa.Text, nullable=False, server_default=""),
     sa.Column("likes_by", sa.Text, nullable=False, server_default=""),
     sa.Column("approval", sa.Text),  # of ours: where the author it answers says that it may stand
+    # Its words are in the index of words; not at once, since what comes in must not wait for that.
+    sa.Column("findable", sa.Boolean, nullable=False, server_default=sa.false()),
     one_of("state", "state", PostState),
     sa.Index("ix_posts_thread_id_id", "thread_id", "id"),
     sa.Index("ix_posts_author_id_id", "author_id", "id"),
     sa.Index("ix_posts_parent_id_id", "parent_id", "id"),
+    sa.Index(
+        "ix_posts_not_findable", "id", postgresql_where=sa.text("NOT findable AND state = 'shown'")
+    ),
     sa.Index("ix_posts_held", "group_id", "id", postgresql_where=sa.text("state = 'held'")),
     sa.Index(
         "ix_posts_approval",
@@ -143,6 +151,32 @@ reactions = table(
         unique=True,
         postgresql_where=sa.text("approval IS NOT NULL"),
     ),
+)
+
+PLAIN: Final = "pg_catalog.simple"  # words as they are written
+DICTIONARIES: Final[Mapping[str, str]] = {  # that PostgreSQL has in every version we run on
+    "ar": "pg_catalog.arabic", "da": "pg_catalog.danish", "de": "pg_catalog.german",
+    "el": "pg_catalog.greek", "en": "pg_catalog.english", "es": "pg_catalog.spanish",
+    "fi": "pg_catalog.finnish", "fr": "pg_catalog.french", "ga": "pg_catalog.irish",
+    "hu": "pg_catalog.hungarian", "id": "pg_catalog.indonesian", "it": "pg_catalog.italian",
+    "lt": "pg_catalog.lithuanian", "ne": "pg_catalog.nepali", "nl": "pg_catalog.dutch",
+    "no": "pg_catalog.norwegian", "pt": "pg_catalog.portuguese", "ro": "pg_catalog.romanian",
+    "ru": "pg_catalog.russian", "sv": "pg_catalog.swedish", "ta": "pg_catalog.tamil",
+    "tr": "pg_catalog.turkish",
+}  # fmt: skip
+
+
+def words_of(post: sa.FromClause) -> sa.ColumnElement[TSVECTOR]:
+    """SQL: the words of a post, as its language bends them. `post_words` is ours, in the schema."""
+    of = post.c
+    return sa.func.post_words(of.language, of.title, of.note, of.content, type_=TSVECTOR)
+
+
+sa.Index(
+    "ix_posts_words",
+    words_of(posts),
+    postgresql_using="gin",
+    postgresql_where=sa.text("findable AND state = 'shown'"),
 )
 
 

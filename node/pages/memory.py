@@ -36,6 +36,7 @@ class Memory:
     founding: Throttle
     one_time: Throttle
     searches: Throttle
+    findings: Throttle  # of posts by their words
     opened: Throttle  # threads of other nodes that somebody reads, by thread
     pictures: Throttle
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
@@ -54,6 +55,7 @@ class Memory:
             founding=Throttle(5, day, clock),
             one_time=personas.one_time_throttle(clock),
             searches=Throttle(30, 10 * minute, clock),
+            findings=Throttle(120, 10 * minute, clock),
             opened=Throttle(1, 15 * minute, clock),
             pictures=Throttle(100, day, clock),
         )

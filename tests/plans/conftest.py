@@ -75,6 +75,7 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO blocks SELECT one.id, other.id FROM actors AS one, actors AS other
        WHERE one.id <> other.id ORDER BY one.id, other.id LIMIT 5000""",
     "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",
+    "UPDATE posts SET findable = true WHERE id % 20 <> 0",
     "ANALYZE",
 )
 

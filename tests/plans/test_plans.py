@@ -22,6 +22,7 @@ from groups import (
     desk,
     directory,
     earlier,
+    finding,
     hashtags,
     membership,
     moving,
@@ -359,3 +360,20 @@ async def test_a_table_that_is_read_from_end_to_end_is_noticed(asking: Asking) -
     with pytest.raises(AssertionError):
         check(plans, "pk_posts")
     assert plans[0].scanned == {"posts"}
+
+
+async def test_posts_by_their_words(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await finding.find(conn, "night", ["de"], town.viewer, before=None, limit=21)
+
+    (plan,) = await asking.plans(work)
+
+    assert "ix_posts_words" in plan.indexes
+    assert not plan.scanned & LARGE, plan.scanned
+
+
+async def test_posts_that_are_to_be_found(asking: Asking, reading: AsyncEngine) -> None:
+    plans = await asking.plans(lambda conn: conn.execute(finding._TAKE_IN))
+
+    assert "ix_posts_not_findable" in plans[0].indexes
+    assert not plans[0].scanned & LARGE

@@ -1,0 +1,68 @@
+"""Posts as lines of a list: what each is, where it was said, and as much as may be read of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from groups.posts import visible
+from kernel.rows import AnySelect, constant
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, posts, threads
+from moderation.visibility import host_is_welcome, may_see_group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostLine:
+    """A post in a list; `content` is HTML to be cleaned, times are UTC."""
+
+    id: int
+    title: str  # of its thread
+    content: str
+    note: str
+    sensitive: bool
+    author_name: str
+    group_name: str
+    group_address: str
+    published: datetime
+
+
+_root: Final = posts.alias("root")
+_group: Final = actors.alias("group_actor")
+
+
+def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySelect:
+    """The columns of `PostLine` for the ids in `found`, of posts that the viewer may read.
+
+    The caller adds WHERE, order and limit.
+    """
+    return (
+        sa.select(
+            posts.c.id,
+            _root.c.title,
+            posts.c.content,
+            posts.c.note,
+            posts.c.sensitive,
+            actors.c.name.label("author_name"),
+            _group.c.name.label("group_name"),
+            sa.case(
+                (_group.c.local, _group.c.handle),
+                else_=_group.c.handle.concat("@").concat(_group.c.host),
+            ).label("group_address"),
+            posts.c.published,
+        )
+        .select_from(
+            found.join(posts, posts.c.id == post_id)
+            .join(threads, threads.c.id == posts.c.thread_id)
+            .join(_root, _root.c.id == posts.c.thread_id)
+            .join(actors, actors.c.id == posts.c.author_id)
+            .join(_group, _group.c.id == posts.c.group_id)
+        )
+        .where(
+            posts.c.state == constant(PostState.SHOWN),
+            visible(),
+            may_see_group(_group.c.id),
+            host_is_welcome(_group),
+        )
+    )
