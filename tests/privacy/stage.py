@@ -82,14 +82,14 @@ async def set_up(postgres: Server, directory: Path) -> AsyncIterator[Stage]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     with_cookies = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
     try:
-        with _logging(wall) as log:
+        with Logged(wall) as log:
             yield Stage(app, url, wall, directory, log, runner.addresses[0][1], with_cookies)
     finally:
         await with_cookies.close()
         await runner.cleanup()
 
 
-class _logging:
+class Logged:
     """Everything the node logs at level INFO, at the time of its own clock, in its own form."""
 
     def __init__(self, wall: Wall) -> None:
