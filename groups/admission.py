@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.parts import Poll
-from groups import contacts
+from groups import contacts, tending
 from groups.contacts import Found
 from groups.groups import Group, is_moderator
 from groups.pictures import NO_CHANGES, Changes, Chosen
@@ -122,6 +122,8 @@ async def admit_draft(
     """
     (known,) = await facts(conn, here, [(speaker, group)])
     state = decide(speaker, group, known, note=draft.note, guidelines=draft.guidelines)
+    if known.moderates:
+        await tending.note(conn, here, group)
     found = draft.contacts()
     if not found:
         return state
@@ -171,6 +173,7 @@ class Facts:
     guidelines: int  # the version accepted
     lately: bool  # posted within the group's slow minutes
     earlier: bool  # has a post shown in the group
+    rests: bool  # nobody looks after the group
 
 
 async def facts(
@@ -194,7 +197,11 @@ async def facts(
         )
         voices += [{"of": number, "voice_id": voice} for voice in speaker.voices]
     values = {**_PAIR.values(pairs), **_VOICE.values(voices), "today": here.now().date()}
-    return [Facts(**row._mapping) for row in await conn.execute(_FACTS, values)]
+    rows = await conn.execute(_FACTS, values)
+    return [
+        Facts(**row._mapping, rests=tending.rests(here, group))
+        for row, (_, group) in zip(rows, asked, strict=True)
+    ]
 
 
 _PAIR = Rows(
@@ -285,6 +292,8 @@ def decide(
     settings = group.settings
     if settings is None or known.moderates:
         return PostState.SHOWN
+    if known.rests:
+        raise NotAllowed(tending.RESTS)
     if not known.member and settings.posts is not Posts.ANYONE:
         raise NotAMember("Only members can post in this group. You can join it first.")
     if settings.posts is Posts.APPROVED and not known.approved:

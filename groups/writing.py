@@ -104,6 +104,7 @@ class New:
             locked=parent.locked if parent else False,
             pinned=parent.pinned if parent else False,
             moved_to=parent.moved_to if parent else None,
+            memorial=parent.memorial if parent else False,
             group_id=self.group.id,
             parent_id=parent.id if parent else None,
             state=self.state,

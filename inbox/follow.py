@@ -5,6 +5,8 @@ from activitypub import remote
 from activitypub.actors import Actor
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
+from groups import room
+from groups.groups import Group
 from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.schema.actors import ActorKind, ActorState
@@ -26,16 +28,18 @@ async def receive(arrival: Arrival) -> None:
         raise NotFound
     if remote.is_group_like(arrival.actor):
         await remote.speaks_wrapped(arrival.conn, arrival.actor.host)
-    if followed.kind is ActorKind.GROUP and not await _may_follow(arrival, followed):
-        await follows.refuse(
-            arrival.conn, arrival.here, arrival.actor, followed, arrival.activity.id
-        )
-        return
-    await follows.receive(arrival.conn, arrival.here, arrival.actor, followed, arrival.activity.id)
+    conn, here, follower, uri = arrival.conn, arrival.here, arrival.actor, arrival.activity.id
+    turn = None
+    if followed.kind is ActorKind.GROUP:
+        group = await group_store.get(conn, followed.id)
+        if not await _may_follow(arrival, group):
+            await follows.refuse(conn, here, follower, followed, uri)
+            return
+        turn = await room.turn_for(conn, group, follower)
+    await follows.receive(conn, here, follower, followed, uri, turn=turn)
 
 
-async def _may_follow(arrival: Arrival, followed: Actor) -> bool:
-    group = await group_store.get(arrival.conn, followed.id)
+async def _may_follow(arrival: Arrival, group: Group) -> bool:
     if group.settings is None or not group.federates:
         raise NotFound
     if group.settings.joining is Joining.INVITATION:

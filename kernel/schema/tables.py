@@ -18,6 +18,7 @@ from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
 from kernel.schema.posts import (
     attachments,
+    memorials,
     moved_threads,
     poll_options,
     poll_votes,
@@ -50,6 +51,7 @@ __all__ = [
     "guidelines",
     "invitations",
     "media",
+    "memorials",
     "metadata",
     "moderators",
     "moved_threads",

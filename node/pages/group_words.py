@@ -42,6 +42,26 @@ PROOFS: Final = (
 )
 
 
+def first_answers(group: Group) -> str:
+    """How soon new threads are answered; empty where there is nothing true to say (DOM-A12)."""
+    minutes = group.answer_minutes
+    if minutes is None:
+        return ""
+    return f"Half of new threads get a first answer within {_roughly(minutes)}."
+
+
+def _roughly(minutes: int) -> str:
+    """So many minutes in words, rounded up."""
+    if minutes <= 10:
+        return "10 minutes"
+    if minutes < 60:
+        return f"{-(-minutes // 10) * 10} minutes" if minutes <= 50 else "an hour"
+    hours = -(-minutes // 60)
+    if hours < 48:
+        return "an hour" if hours == 1 else f"{hours} hours"
+    return f"{-(-hours // 24)} days"
+
+
 def readers(group: Group) -> str:
     """Who will read what is posted now."""
     if group.settings is None:
@@ -68,6 +88,8 @@ def how_it_works(group: Group) -> list[str]:
         JOINING[settings.joining],
         PREMODERATION[settings.premoderation],
     ]
+    if settings.cap:
+        found.append(f"It has room for {settings.cap} people, so that they can know each other.")
     if settings.sees is Sees.MEMBERS:
         found.append("People find it through a link from its moderators.")
     if settings.notes_required:

@@ -25,8 +25,10 @@ from node.pages import (
     preferences,
     search,
     session,
+    signs,
     tags,
     threads,
+    unanswered,
 )
 from node.pages.memory import MEMORY, Memory
 
@@ -41,7 +43,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        node_settings, peers, search, finding, help, about, assets, pictures,
+        node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

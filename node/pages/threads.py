@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.actors import Actor
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import desk, membership, mentions, moving, parts, pins, threads
+from groups import desk, membership, mentions, moving, parts, pins, tending, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
@@ -171,6 +171,7 @@ class Composer:
     choices: Sequence[Choice]
     limits: Mapping[str, int]
     pictures: Sequence[Held]
+    rests: bool
 
 
 def compose(
@@ -189,6 +190,7 @@ def compose(
         choices=choices,
         limits=LIMITS,
         pictures=pictures.of(request).held,
+        rests=tending.rests(request.app[HERE], group),
     )
 
 
