@@ -275,7 +275,7 @@ def note(post: NoteSource) -> Document:
         "@context": APPROVED_CONTEXT if post.approval else POST_CONTEXT,
         "id": post.uri,
         "type": "Question" if post.poll else "Note",
-        **({"name": name} if name else {}),
+        **({"name": name} if name and post.parent_uri is None else {}),
         "attributedTo": post.author.uri,
         "to": [PUBLIC, *(each.uri for each in group)],
         "cc": [uri for uri in cc if uri],

@@ -118,7 +118,7 @@ async def edit(
     shown = (await pictures.pictures_of(conn, [post.id])).get(post.id, ()) if post.attached else ()
     before = [post.title, post.source, post.note, *(each.alt for each in shown)]
     await check_edit(conn, speaker, group, before, draft)
-    words, parts = written(here, draft if post.is_root else replace(draft, title=""))
+    words, parts = written(here, draft if post.is_root else replace(draft, title=post.title))
     if post.poll:  # what was asked stays, since people have answered it
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
     went = await pictures.change(conn, post.id, draft.changes) if post.attached else 0
@@ -488,6 +488,16 @@ async def is_known(conn: AsyncConnection, uri: str) -> bool:
     """Whether there is a thread with this name."""
     found = sa.select(threads.c.id).where(threads.c.uri == uri)
     return await conn.scalar(found) is not None
+
+
+async def is_emptied(conn: AsyncConnection, thread_id: int) -> bool:
+    """Whether all of a thread went to another one, whose first post its own is not."""
+    emptied = (
+        sa.select(threads.c.id)
+        .join(posts, posts.c.id == threads.c.id)
+        .where(threads.c.id == thread_id, posts.c.thread_id != threads.c.id)
+    )
+    return await conn.scalar(emptied) is not None
 
 
 async def settle_context(conn: AsyncConnection, thread_id: int, uri: str) -> None:

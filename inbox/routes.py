@@ -344,6 +344,8 @@ async def get_thread(request: web.Request) -> web.Response:
     uri = f"{here.origin}/t/{_number(request, 'id')}"
     async with request.app[ENGINE].connect() as conn:
         root = await post_store.get(conn, _number(request, "id"), VISITOR)
+        if not root.is_root and await threads.is_emptied(conn, root.id):
+            raise web.HTTPMovedPermanently(root.thread_uri)
         if not root.is_root or root.thread_uri != uri:
             raise NotFound
         group = await group_store.get(conn, root.group_id)

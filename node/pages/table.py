@@ -23,6 +23,7 @@ from node.pages import (
     polls,
     posts,
     preferences,
+    rearranging,
     search,
     session,
     signs,
@@ -44,6 +45,7 @@ def routes() -> list[web.RouteDef]:
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
+        rearranging,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

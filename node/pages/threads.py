@@ -117,7 +117,13 @@ async def show(request: web.Request) -> web.Response:
     thread_id = identity(request)
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
-        page = await threads.show(conn, thread_id, viewer, after=after)
+        try:
+            page = await threads.show(conn, thread_id, viewer, after=after)
+        except NotFound:
+            await post_store.get(conn, thread_id, viewer)  # it may be in another thread now
+            if not await threads.is_emptied(conn, thread_id):
+                raise
+            return see_other(f"/p/{thread_id}")
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
         also = await beside(conn, page.posts, media=pictures.public_base(request, group))
@@ -282,7 +288,7 @@ async def _move_page(
 ) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
-        root, group = await _whole(conn, request)
+        root, group = await whole(conn, request)
         speakers = await moderating(conn, request, group)
         places = await moving.places(conn, group, [each.id for each in speakers])
     return render(
@@ -305,7 +311,7 @@ async def move(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            root, group = await _whole(conn, request)
+            root, group = await whole(conn, request)
             speakers = await moderating(conn, request, group)
             name = form.text("group")
             if not name or "@" in name:
@@ -322,7 +328,7 @@ async def move(request: web.Request) -> web.Response:
     return see_other(f"/t/{root.id}")
 
 
-async def _whole(conn: AsyncConnection, request: web.Request) -> tuple[Post, Group]:
+async def whole(conn: AsyncConnection, request: web.Request) -> tuple[Post, Group]:
     """The first post of a thread of ours that is shown, and its group. Raises NotFound."""
     viewer = await session.viewer(conn, request)
     root = await post_store.get(conn, identity(request), viewer)
