@@ -102,18 +102,31 @@ class Draft:
 
 
 async def admit(
-    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, *, note: str, guidelines: int
+    conn: AsyncConnection,
+    here: Here,
+    speaker: Speaker,
+    group: Group,
+    *,
+    note: str,
+    guidelines: int,
+    memorial: bool = False,
 ) -> PostState:
     """How a post by `speaker` enters the group: shown, or held for a moderator.
 
     Raises as `decide`.
     """
     (known,) = await facts(conn, here, [(speaker, group)])
-    return decide(speaker, group, known, note=note, guidelines=guidelines)
+    return decide(speaker, group, known, note=note, guidelines=guidelines, memorial=memorial)
 
 
 async def admit_draft(
-    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+    conn: AsyncConnection,
+    here: Here,
+    speaker: Speaker,
+    group: Group,
+    draft: Draft,
+    *,
+    memorial: bool = False,
 ) -> PostState:
     """As `admit`, for what a member of ours wants to say.
 
@@ -121,7 +134,9 @@ async def admit_draft(
     Raises ContactDetails: they were not asked yet.
     """
     (known,) = await facts(conn, here, [(speaker, group)])
-    state = decide(speaker, group, known, note=draft.note, guidelines=draft.guidelines)
+    state = decide(
+        speaker, group, known, note=draft.note, guidelines=draft.guidelines, memorial=memorial
+    )
     if known.moderates:
         await tending.note(conn, here, group)
     found = draft.contacts()
@@ -281,9 +296,17 @@ _FACTS = _facts()
 
 
 def decide(
-    speaker: Speaker, group: Group, known: Facts, *, note: str, guidelines: int
+    speaker: Speaker,
+    group: Group,
+    known: Facts,
+    *,
+    note: str,
+    guidelines: int,
+    memorial: bool = False,
 ) -> PostState:
     """How a post by `speaker` enters the group: shown, or held for a moderator.
+
+    In a memorial, whoever is new in the group is read first (DOM-B14).
 
     Raises NotAllowed, GuidelinesChanged, Malformed: it does not enter, and why. Members of ours
     have read the guidelines; people from elsewhere read their own server's.
@@ -311,6 +334,7 @@ def decide(
         )
     if settings.premoderation is Premoderation.ALL:
         return PostState.HELD
-    if settings.premoderation is Premoderation.FIRST and not known.earlier:
+    careful = memorial or settings.premoderation is Premoderation.FIRST
+    if careful and not known.earlier:
         return PostState.HELD  # by persona, never by member
     return PostState.SHOWN

@@ -85,7 +85,7 @@ async def reply(
             "Its author, on another server, asked not to be answered by everybody. "
             "Your words are still here: you can answer the thread's other posts."
         )
-    state = await admit_draft(conn, here, speaker, group, draft)
+    state = await admit_draft(conn, here, speaker, group, draft, memorial=parent.memorial)
     if state is PostState.SHOWN and way is Way.ASKING:
         state = PostState.ASKED
     words, parts = written(here, replace(draft, title=""))

@@ -13,7 +13,7 @@ from activitypub import webfinger
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import appointing, desk, following, membership, parts, room, tending, welcome
+from groups import appointing, desk, following, membership, memorials, parts, room, tending, welcome
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
@@ -101,6 +101,7 @@ async def _page(
             for state, name in ((FollowState.PENDING, "waiting"), (FollowState.ACCEPTED, "members"))
         ]
         queue = await room.waiting(conn, group, after=number(after("queue")) or 0, limit=PAGE)
+        watched = await memorials.watched(conn, request.app[HERE], group)
         banned = await desk.banned(conn, group, after=uuid(after("out")), limit=PAGE)
         log = await desk.log(conn, group, before=number(after("log")), limit=PAGE)
     return render(
@@ -117,6 +118,7 @@ async def _page(
         links=links,
         waiting=waiting,
         queue=queue,
+        memorials=watched,
         rests=tending.rests(request.app[HERE], group),
         members=members,
         banned=banned,
@@ -170,6 +172,10 @@ async def _unban(task: Task) -> None:
     await desk.unban(task.conn, task.here, task.group, task.desk, await task.person())
 
 
+async def _take_over(task: Task) -> None:
+    await memorials.take_over(task.conn, task.here, task.group, await task.post())
+
+
 async def _stay(_: Task) -> None:
     """Only says that somebody is here: see `tending`."""
 
@@ -195,6 +201,7 @@ _TASKS: Final[Mapping[str, Callable[[Task], Awaitable[None]]]] = {
     "ban": _ban,
     "unban": _unban,
     "stay": _stay,
+    "take-over": _take_over,
     "release": _release,
     "remove": _remove,
 }

@@ -15,6 +15,7 @@ from node.pages import (
     help,
     home,
     icons,
+    memorials,
     memory,
     node_settings,
     peers,
@@ -45,7 +46,7 @@ def routes() -> list[web.RouteDef]:
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
-        rearranging,
+        rearranging, memorials,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 
