@@ -304,6 +304,22 @@ def note(post: NoteSource) -> Document:
     }
 
 
+def letter(uri: str, author: Actor, reader: Actor, content: str, *, published: str) -> Document:
+    """A note from one actor to another, for nobody else to see: a direct message elsewhere."""
+    return {
+        "@context": POST_CONTEXT,
+        "id": uri,
+        "type": "Note",
+        "attributedTo": author.uri,
+        "to": [reader.uri],
+        "cc": [],
+        "content": content,
+        "mediaType": "text/html",
+        "published": published,
+        "tag": [{"type": "Mention", "href": reader.uri, "name": reader.address}],
+    }
+
+
 def approved(act: Act, approval: str) -> Document:
     """Where it says that an answer or a Like may be, under both names for that (WIRE 8.7)."""
     return {"approvedBy": approval, f"{act.lower()}Authorization": approval}

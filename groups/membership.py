@@ -187,6 +187,7 @@ async def admit(conn: AsyncConnection, here: Here, group: Group, follower: Actor
     turn = await room.turn_for(conn, group, follower)
     if turn is None:
         await follow_store.accept(conn, here, follower, group.actor)
+        await room.has_a_place(conn, here, group, follower)
     else:
         await room.wait(conn, group, follower, turn)
 

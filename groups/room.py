@@ -17,6 +17,7 @@ from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from groups import groups as group_store
 from groups.groups import MAX_CAP, Group
+from groups.handing_out import hand_out
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import ActorKind, ActorState, FollowState
@@ -97,6 +98,7 @@ async def has_a_place(conn: AsyncConnection, here: Here, group: Group, person: A
 
     Another server hears it by the Accept of its Follow, in the same transaction.
     """
+    await hand_out(conn, here, group, person)
 
 
 _GROUP_ID: Final = sa.bindparam("group_id", type_=sa.Uuid)

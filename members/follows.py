@@ -180,6 +180,14 @@ def _between(follower: Actor, followed: Actor) -> sa.ColumnElement[bool]:
     return sa.and_(follows.c.follower_id == follower.id, follows.c.followed_id == followed.id)
 
 
+async def between(conn: AsyncConnection, follower: Actor, followed: Actor) -> FollowState | None:
+    """How far it has come that one follows the other; None: it was never asked."""
+    state: str | None = await conn.scalar(
+        sa.select(follows.c.state).where(_between(follower, followed))
+    )
+    return FollowState(state) if state else None
+
+
 async def pair_of(conn: AsyncConnection, uri: str) -> tuple[UUID, UUID] | None:
     """(follower id, followed id) of the Follow with this id, for an Undo that names only it."""
     row = (

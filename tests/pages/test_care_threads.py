@@ -1,6 +1,6 @@
 """Threads in memory of somebody, and threads that moderators rearrange (DOM-B14, DOM-A17)."""
 
-from groups import memorials, reactions
+from groups import desk, memorials, reactions
 from groups import posts as post_store
 from kernel.schema.posts import PostState
 from tests.pages.conftest import House
@@ -32,8 +32,7 @@ async def test_a_memorial_from_its_first_day_to_its_last(house: House) -> None:
     new = await node.reply(house.cleo.speaker, house.thread.uri, "How did he do it?")
     assert (known.state, new.state) == (PostState.SHOWN, PostState.HELD)
 
-    desk = await house.ana.open("/g/open/desk")
-    assert "less than two hours ago" in desk.text
+    assert "less than two hours ago" in (await house.ana.open("/g/open/desk")).text
     node.clock.forward(hours=2)
     assert "Please take turns" in (await house.ana.open("/g/open/desk")).text
     await house.ana.fill("/g/open/desk", "/desk/take-over")
@@ -51,7 +50,7 @@ async def _as(house: House) -> dict[str, str]:
     async with house.node.engine.begin() as conn:
         root = await post_store.get(conn, house.thread.id)
         group = house.open
-        actor = await memorials.desk.require(conn, group, house.ana.speaker)
+        actor = await desk.require(conn, group, house.ana.speaker)
         await memorials.end(conn, house.node.here, group, actor, root)
     at = await house.ben.open(f"/p/{house.thread.id}/heard")
     fields = dict(at.page.form("as", action="/heard").filled({"feeling": "with_you"}))

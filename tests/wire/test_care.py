@@ -110,3 +110,27 @@ async def test_wire_G1_a_follow_of_a_full_group_waits_for_its_accept(
     async with alder.engine.connect() as conn:
         group = await group_store.get(conn, sleep.id)
         assert [each.uri for _, each in await room.waiting(conn, group)] == [second.uri]
+
+
+async def test_who_joins_from_elsewhere_is_sent_the_guidelines_once(
+    alder: Node, ana: Speaker, good: Peer, lemmy: Follower
+) -> None:
+    group = await alder.group("rules", ana, rules="Be *kind*.")
+    bo = good.person("bo")
+    for _ in range(2):
+        await good.follow(alder, bo, group.actor.uri)
+        await settle(alder)
+    (create,) = good.got("Create")
+    note = create["object"]
+    assert (create["actor"], note["attributedTo"]) == (group.actor.uri, group.actor.uri)
+    assert create["to"] == note["to"] == [bo.uri]
+    assert create["cc"] == note["cc"] == []
+    assert note["tag"] == [{"type": "Mention", "href": bo.uri, "name": "@bo@good.test"}]
+    assert "Be <em>kind</em>." in note["content"]
+    assert f"{alder.origin}/g/rules/guidelines" in note["content"]
+    await lemmy.peer.follow(alder, lemmy.person, group.actor.uri)
+    await settle(alder)
+    assert not lemmy.peer.got("Create")  # its server shows its people the group's own page
+    await good.follow(alder, good.person("robot", kind="Service"), group.actor.uri)
+    await settle(alder)
+    assert len(good.got("Create")) == 1
