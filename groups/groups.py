@@ -51,6 +51,8 @@ class GroupSettings:
     languages: tuple[str, ...] = ("en",)
     proofs: bool = False
     cap: int = 0  # most members; 0: no limit
+    check_in: int | None = None  # the day of the week it asks how people are; 0: Monday
+    stories: bool = False
 
     @property
     def federates(self) -> bool:
@@ -140,6 +142,8 @@ class Group:
                 languages=tuple(row.languages),
                 proofs=row.proofs,
                 cap=row.cap,
+                check_in=row.check_in,
+                stories=row.stories,
             )
         return cls(
             actor=Actor.of(row),

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
 from activitypub.permissions import Act, request_uri
-from groups import asking, earlier, pictures, telling
+from groups import asking, earlier, pictures, stories, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
@@ -43,11 +43,23 @@ DIGESTED: Final = 10_000  # posts of a thread whose digest is made: 20 ms
 
 
 async def start(
-    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+    conn: AsyncConnection,
+    here: Here,
+    speaker: Speaker,
+    group: Group,
+    draft: Draft,
+    *,
+    story: bool = False,
 ) -> Post:
-    """Start a thread. Raises NotAllowed, Malformed: see `admission`."""
+    """Start a thread; a `story` of recovery waits for a moderator, whoever tells it (DOM-B13).
+
+    Raises NotAllowed, Malformed: see `admission`, or the group collects no stories.
+    """
     draft.check(root=True)
     state = await admit_draft(conn, here, speaker, group, draft)
+    if story:
+        stories.check_open(group)
+        state = PostState.HELD
     words, parts = written(here, draft)
     new = New(
         author=speaker.actor,
@@ -59,6 +71,8 @@ async def start(
         pictures=draft.pictures,
     )
     (post,) = await insert(conn, here, [new])
+    if story:
+        await conn.execute(sa.update(threads).where(threads.c.id == post.id).values(story=True))
     if post.shown:
         await telling.created(conn, here, group, post)
     return post

@@ -60,6 +60,11 @@ groups = table(
     sa.Column(  # the last day that one of its moderators did something; it says of none which
         "tended", sa.Date, nullable=False, server_default=sa.func.current_date()
     ),
+    sa.Column("check_in", sa.SmallInteger),  # the day of the week it asks how people are; 0: Monday
+    sa.Column("checked_in", sa.Date),  # when it asked last
+    sa.Column(  # members may tell how they came through
+        "stories", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
     sa.Column("answer_minutes", sa.Integer),  # within which half of new threads had an answer
     sa.Column("answers_counted", sa.Date),  # when that was worked out
     one_of("sees", "sees", Sees),

@@ -36,6 +36,16 @@ class Feeling(StrEnum):
     THINKING = "thinking"
 
 
+class Mood(StrEnum):
+    """How somebody is, in five words (DOM-B15)."""
+
+    VERY_HARD = "very_hard"
+    HARD = "hard"
+    BETWEEN = "between"
+    FINE = "fine"
+    GOOD = "good"
+
+
 class AttachmentKind(StrEnum):
     IMAGE = "image"
     VIDEO = "video"
@@ -58,9 +68,12 @@ threads = table(
     # Posts went out of it, or all of them: what is being written to it looks where it belongs.
     sa.Column("rearranged", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("memorial", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("check_in", sa.Boolean, nullable=False, server_default=sa.false()),  # the group asks
+    sa.Column("story", sa.Boolean, nullable=False, server_default=sa.false()),  # of recovery
     sa.Index(
         "ix_threads_group_id_latest_id", "group_id", "latest_id", postgresql_where=sa.text("shown")
     ),
+    sa.Index("ix_threads_stories", "group_id", "id", postgresql_where=sa.text("story AND shown")),
     sa.Index("ix_threads_pinned", "group_id", "latest_id", postgresql_where=sa.text("pinned")),
 )
 
@@ -157,6 +170,23 @@ memorials = table(  # threads about somebody who died, while moderators watch ov
     ),
     sa.Column("shift", sa.DateTime(timezone=True), nullable=False),  # to the minute: somebody came
     sa.Column("look_back", sa.Date, nullable=False),  # when to ask how people are
+)
+
+check_ins = table(  # how somebody is this week: told to no other server, and gone in four weeks
+    "check_ins",
+    Side.PERSONA,
+    sa.Column(
+        "thread_id",
+        sa.BigInteger,
+        sa.ForeignKey(threads.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column(
+        "persona_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("mood", sa.Text, nullable=False),
+    one_of("mood", "mood", Mood),
 )
 
 reactions = table(

@@ -13,7 +13,18 @@ from activitypub import webfinger
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import appointing, desk, following, membership, memorials, parts, room, tending, welcome
+from groups import (
+    appointing,
+    desk,
+    following,
+    membership,
+    memorials,
+    parts,
+    room,
+    stories,
+    tending,
+    welcome,
+)
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
@@ -181,7 +192,9 @@ async def _stay(_: Task) -> None:
 
 
 async def _release(task: Task) -> None:
-    await desk.release(task.conn, task.here, task.group, task.desk, await task.post())
+    post = await task.post()
+    await stories.check_reader(task.conn, post, task.voices)
+    await desk.release(task.conn, task.here, task.group, task.desk, post)
 
 
 async def _remove(task: Task) -> None:
@@ -318,7 +331,7 @@ def _filled(group: Group, said: str) -> Form:
     settings = group.settings
     if settings is None:
         raise NotFound
-    ticks = ("one_voice", "one_time", "notes_required", "contacts", "proofs")
+    ticks = ("one_voice", "one_time", "notes_required", "contacts", "proofs", "stories")
     ticked = {name: ["yes"] for name in ticks if getattr(settings, name)}
     return Form(
         {
@@ -331,6 +344,7 @@ def _filled(group: Group, said: str) -> Form:
             "premoderation": [settings.premoderation],
             "slow_minutes": [str(settings.slow_minutes)],
             "cap": [str(settings.cap)],
+            "check_in": ["" if settings.check_in is None else str(settings.check_in)],
             "languages": list(settings.languages),
             **ticked,
         }

@@ -27,6 +27,19 @@ PREMODERATION: Final[Mapping[Premoderation, str]] = {
     Premoderation.ALL: "A moderator reads every post before it is shown.",
 }
 
+WEEKDAYS: Final[Mapping[str, str]] = {
+    "0": "Every Monday",
+    "1": "Every Tuesday",
+    "2": "Every Wednesday",
+    "3": "Every Thursday",
+    "4": "Every Friday",
+    "5": "Every Saturday",
+    "6": "Every Sunday",
+}
+ABOUT_STORIES: Final = (
+    "Members can tell how they came through a hard time: what it was like, what helped, and what "
+    "they do now. Another moderator reads each story before anybody else does."
+)
 ABOUT_CONTACTS: Final = (
     "Phone numbers, addresses and accounts elsewhere. Their author is asked first, either way. "
     "Without this tick a moderator reads what may be one before anybody else does."
@@ -98,6 +111,9 @@ def how_it_works(group: Group) -> list[str]:
         found.append("No contact details: people stay safe because nobody can find them outside.")
     if group.proves:
         found.append(PROOFS)
+    if settings.check_in is not None:
+        day = WEEKDAYS[str(settings.check_in)].lower()
+        found.append(f"The group asks {day} how people are. You answer only if you like.")
     if settings.one_voice:
         found.append("Each member has one name here.")
     if not settings.one_time:

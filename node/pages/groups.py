@@ -176,6 +176,8 @@ def read_settings(form: Form) -> GroupSettings:
             languages=tuple(tag for tag in form.all("languages") if tag in LANGUAGES) or ("en",),
             proofs=form.ticked("proofs"),
             cap=_cap(form),
+            check_in=_weekday(form),
+            stories=form.ticked("stories"),
         )
     except ValueError as error:
         raise Malformed("Please choose an answer to every question about the group.") from error
@@ -197,6 +199,16 @@ def _cap(form: Form) -> int:
             f"The most members a group can have is a number up to {MAX_CAP}. 0 means no limit."
         )
     return int(typed)
+
+
+def _weekday(form: Form) -> int | None:
+    """On which day the group asks how people are. Raises Malformed: there is no such day."""
+    day = form.text("check_in")
+    if not day:
+        return None
+    if day not in group_words.WEEKDAYS:
+        raise Malformed("Please choose a day of the week.")
+    return int(day)
 
 
 async def show_join(request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from node.pages import (
     about,
     account,
     assets,
+    check_ins,
     desk,
     finding,
     forms,
@@ -28,6 +29,7 @@ from node.pages import (
     search,
     session,
     signs,
+    stories,
     tags,
     threads,
     unanswered,
@@ -46,7 +48,7 @@ def routes() -> list[web.RouteDef]:
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
-        rearranging, memorials,
+        rearranging, memorials, check_ins, stories,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.actors import Actor
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import desk, membership, mentions, moving, parts, pins, tending, threads
+from groups import check_ins, desk, membership, mentions, moving, parts, pins, tending, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
@@ -25,6 +25,7 @@ from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
+from node.pages import check_ins as check_in_pages
 from node.pages import forms, group_words, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
@@ -127,6 +128,9 @@ async def show(request: web.Request) -> web.Response:
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
         also = await beside(conn, page.posts, media=pictures.public_base(request, group))
+        asked = None
+        if page.root.by_group and place.members:
+            asked = await check_ins.seen_by(conn, request.app[HERE], page.root, viewer.voices)
     if group.settings is None:
         await _have_read_again(request, thread_id)
     used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
@@ -145,6 +149,7 @@ async def show(request: web.Request) -> web.Response:
         posts=as_seen(page.posts, viewer, place, also),
         next_after=page.next_after,
         first=not after,
+        check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
         composer=compose(request, group, place, choices),
     )
 
