@@ -5,7 +5,8 @@ its own gets a title from the moderators, and brings everything below it along. 
 into an earlier one of its group hangs below that one's first post; its old address leads there.
 
 Other servers hear it from the desk as a Move between the names of the two threads, which FEP-f15d
-has for groups (WIRE-G36): who does not read that keeps the posts where they were.
+has for groups (WIRE-G36): who does not read that keeps the posts where they were. Nothing is said
+in an author's name; the documents of posts show their place when they are next read.
 """
 
 from collections.abc import Sequence
@@ -58,10 +59,7 @@ async def split(
     root = await post_store.get(conn, post.id)
     await desk_store.note(conn, here, group, actor, "split", post.uri, reason)
     await _tell(conn, here, group, actor, root, root.uri, old, root.thread_uri, reason)
-    if root.author_local:
-        await telling.edited(conn, here, group, root)
-    else:
-        await telling.shown_again(conn, here, group, root)
+    await telling.boosted(conn, here, group, root)
     return root
 
 
@@ -120,8 +118,6 @@ async def merge(
     await desk_store.note(conn, here, group, actor, "merge", root.uri, reason)
     await _tell(conn, here, group, actor, joined, old, group.actor.uri, into.thread_uri, reason)
     await telling.unboost(conn, here, group, joined)
-    if joined.author_local:
-        await telling.edited(conn, here, group, joined)
 
 
 async def _check(conn: AsyncConnection, root: Post, into: Post) -> None:

@@ -27,6 +27,7 @@ AFTER: Final = timedelta(hours=6)
 WITHIN: Final = timedelta(days=28)
 SETTLED: Final = timedelta(days=1)  # a younger thread does not count yet
 ENOUGH: Final = 5  # threads; of fewer nothing is said
+MAX_COUNTED: Final = 5_000  # threads of a group that its usual wait is worked out from
 PAGE: Final = 20
 
 _PROGRAMS: Final = (ActorKind.SERVICE, ActorKind.APPLICATION, ActorKind.GROUP)
@@ -192,31 +193,43 @@ async def usual_wait(conn: AsyncConnection, here: Here, group_id: UUID) -> int |
 
 
 def _usual() -> sa.Select[*tuple[Any, ...]]:
-    """The middle one of the waits; a thread without an answer has waited longest (NULLS LAST)."""
+    """The middle one of the waits; a thread without an answer has waited longest.
+
+    The newest threads come first by their index, so that others than the group's are not read.
+    """
+    after = sa.bindparam("after", type_=sa.BigInteger)
+    lately = (
+        sa.select(threads.c.id)
+        .where(threads.c.group_id == _GROUP_ID, threads.c.shown, threads.c.latest_id > after)
+        .order_by(threads.c.latest_id.desc())
+        .limit(at_most(MAX_COUNTED))
+        .subquery("lately")
+    )
     first = (
         sa.select(_said.c.id)
         .join(_sayer, _sayer.c.id == _said.c.author_id)
         .where(
-            _said.c.thread_id == threads.c.id,
-            _said.c.id > threads.c.id,
+            _said.c.thread_id == lately.c.id,
+            _said.c.id > lately.c.id,
             _said.c.state == constant(PostState.SHOWN),
             _said.c.author_id != _root.c.author_id,
             _by_somebody(_sayer),
         )
         .order_by(_said.c.id)
         .limit(at_most(1))
-        .correlate(threads, _root)
+        .correlate(lately, _root)
         .scalar_subquery()
     )
     waits = (
-        sa.select(((first - threads.c.id) // MINUTE).label("minutes"))
-        .select_from(_BEGUN)
+        sa.select(((first - lately.c.id) // MINUTE).label("minutes"))
+        .select_from(
+            lately.join(_root, _root.c.id == lately.c.id).join(
+                _starter, _starter.c.id == _root.c.author_id
+            )
+        )
         .where(
-            threads.c.group_id == _GROUP_ID,
-            threads.c.shown,
-            threads.c.latest_id > sa.bindparam("after", type_=sa.BigInteger),
-            threads.c.id > sa.bindparam("after", type_=sa.BigInteger),
-            threads.c.id < sa.bindparam("before", type_=sa.BigInteger),
+            lately.c.id > after,
+            lately.c.id < sa.bindparam("before", type_=sa.BigInteger),
             _begun_by_somebody(),
         )
         .subquery("waits")
