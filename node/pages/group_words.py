@@ -112,8 +112,8 @@ def how_it_works(group: Group) -> list[str]:
     if group.proves:
         found.append(PROOFS)
     if settings.check_in is not None:
-        day = WEEKDAYS[str(settings.check_in)].lower()
-        found.append(f"The group asks {day} how people are. You answer only if you like.")
+        day = WEEKDAYS[str(settings.check_in)]
+        found.append(f"{day} the group asks how people are. You answer only if you like.")
     if settings.one_voice:
         found.append("Each member has one name here.")
     if not settings.one_time:

@@ -344,9 +344,7 @@ async def show_earlier(request: web.Request) -> web.Response:
     )
 
 
-FEELINGS: Final = {
-    each.value: f"{reactions.EMOJI[each]} {words}" for each, words in reactions.WORDS.items()
-}
+FEELINGS: Final = {feeling.value: words for feeling, words in reactions.WORDS.items()}
 
 
 def routes() -> list[web.RouteDef]:

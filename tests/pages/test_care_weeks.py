@@ -28,7 +28,7 @@ async def test_a_group_asks_once_a_week_and_keeps_each_word_to_itself(house: Hou
     node, root = house.node, await _ask(house)
     path = f"/t/{root.id}"
     await tidy(node.engine, node.here)
-    assert "The group asks every" in (await house.visitor.open("/g/open")).text
+    assert "the group asks how people are" in (await house.visitor.open("/g/open")).text
     welcome = (await house.ana.open("/g/open/settings")).page.form("welcome")
     assert ("welcome", "") in welcome.filled({})  # the question is no welcome
     assert "How is your week?" not in (await house.cleo.open(path)).text
