@@ -382,6 +382,8 @@ async def test_posts_that_are_to_be_found(asking: Asking, reading: AsyncEngine) 
 
     assert "ix_posts_not_findable" in plans[0].indexes
     assert not plans[0].scanned & LARGE
+
+
 async def test_who_waits_for_an_answer_and_how_long_it_takes(asking: Asking, town: Town) -> None:
     async def work(conn: AsyncConnection) -> None:
         await unanswered.waiting(conn, town.here, town.group)
