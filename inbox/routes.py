@@ -190,12 +190,16 @@ async def get_moderators(request: web.Request) -> web.Response:
 
 
 async def get_followers(request: web.Request) -> web.Response:
-    """A rounded count and no names: who belongs is health data (WIRE-A6, DOM finding 9)."""
+    """A rounded count and no names: who belongs is health data (WIRE-A6, DOM finding 9).
+
+    Of people no count either: nobody here has more followers than another (DOM-A13).
+    """
     if "is_follower" in request.query:
         return await _is_follower(request, request.query["is_follower"])
     async with request.app[ENGINE].connect() as conn:
         actor = await _any_actor(conn, request)
-        total = await count_followers(conn, actor.id)
+        person = actor.kind is ActorKind.PERSON
+        total = 0 if person else await count_followers(conn, actor.id)
     uri = f"{request.app[HERE].origin}{request.path}"
     return document_response(documents.hidden_collection(uri, round(total, -1)))
 

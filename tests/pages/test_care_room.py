@@ -84,9 +84,6 @@ async def test_a_moderators_yes_in_a_full_group_gives_a_turn(house: House) -> No
     await house.ana.fill("/g/small/settings", "/settings", cap="2")
     assert await _queue(house) == []
     assert (await _states(house, "small"))["ben"] == (FollowState.ACCEPTED, None)
-
-
-async def test_a_cap_that_is_no_number_is_refused(house: House) -> None:
     refused = await house.ana.fill("/g/open/settings", "/settings", cap="many")
     assert refused.status == 400
     assert 'value="many"' in refused.html
@@ -140,12 +137,7 @@ async def test_a_moderators_own_post_says_that_somebody_is_here(house: House) ->
     async with node.engine.connect() as conn:
         group = await group_store.get(conn, house.open.id)
     assert group.tended == node.clock().date()
-    assert not tending.rests(replace(node.here, tended_within=0), replace(group, tended=None))
-
-
-async def test_the_rule_can_be_turned_off(house: House) -> None:
-    node = house.node
-    node.clock.forward(days=400)
+    node.clock.forward(days=400)  # the rule can be turned off
     never = replace(node.here, tended_within=0)
     async with node.engine.connect() as conn:
         group = await group_store.get(conn, house.open.id)

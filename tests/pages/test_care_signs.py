@@ -1,9 +1,10 @@
 """Four small signs, for the author of a post alone (DOM-A13)."""
 
-import pytest
+import sqlalchemy as sa
 
 from groups import reactions
 from kernel.schema.posts import Feeling
+from kernel.schema.tables import actors, follows
 from tests.pages.conftest import House
 
 
@@ -38,11 +39,11 @@ async def test_a_name_says_one_thing_and_can_change_or_take_it_back(house: House
     assert "Please choose" in strange.text
 
 
-@pytest.mark.parametrize("number", [1, 2])
-async def test_no_page_and_no_document_counts_signs(house: House, number: int) -> None:
-    people = [house.ben, house.cleo][:number]
+async def test_no_page_and_no_document_counts_signs_and_none_outlives_the_words(
+    house: House,
+) -> None:
     await house.node.join(house.cleo.speaker, house.open.actor.uri)
-    for who in people:
+    for who in (house.ben, house.cleo):
         await who.fill(f"/p/{house.thread.id}/heard", "/heard", feeling="with_you")
     page = await house.ana.open(f"/t/{house.thread.id}")
     told = page.text[page.text.index("People let you know") :][:60]
@@ -50,10 +51,14 @@ async def test_no_page_and_no_document_counts_signs(house: House, number: int) -
     document = await (await house.node.get(f"/p/{house.thread.id}")).json()
     assert "likes" not in document
     assert "totalItems" not in document.get("shares", {})
-
-
-async def test_whose_words_are_taken_back_has_no_signs_either(house: House) -> None:
-    await house.ben.fill(f"/p/{house.thread.id}/heard", "/heard", feeling="with_you")
+    everybody = sa.select(
+        actors.c.id, sa.literal(house.ana.actor.id), sa.literal("accepted"), actors.c.uri
+    ).where(actors.c.id != house.ana.actor.id)
+    columns = ["follower_id", "followed_id", "state", "uri"]
+    async with house.node.engine.begin() as conn:
+        followed = await conn.execute(follows.insert().from_select(columns, everybody))
+    assert followed.rowcount > 5  # which are ten, rounded
+    assert (await (await house.node.get("/u/ana/followers")).json())["totalItems"] == 0
     await house.node.delete(house.ana.speaker, house.thread.uri)
     async with house.node.engine.connect() as conn:
         assert await reactions.signs_for(conn, house.thread) == []
