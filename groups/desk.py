@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
-from groups import asking, earlier, telling
+from groups import asking, earlier, telling, tending
 from groups import posts as post_store
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
@@ -329,7 +329,11 @@ async def note(
     object_uri: str,
     reason: str = "",
 ) -> None:
-    """Write a line into the desk's log: each decision has one (SEC-S23)."""
+    """Write a line into the desk's log: each decision has one (SEC-S23).
+
+    Whoever decides something looks after the group.
+    """
+    await tending.note(conn, here, group)
     await conn.execute(
         audit.insert().values(
             group_id=group.id,

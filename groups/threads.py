@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
 from activitypub.permissions import Act, request_uri
-from groups import asking, earlier, pictures, telling
+from groups import asking, earlier, pictures, stories, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
@@ -43,11 +43,23 @@ DIGESTED: Final = 10_000  # posts of a thread whose digest is made: 20 ms
 
 
 async def start(
-    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+    conn: AsyncConnection,
+    here: Here,
+    speaker: Speaker,
+    group: Group,
+    draft: Draft,
+    *,
+    story: bool = False,
 ) -> Post:
-    """Start a thread. Raises NotAllowed, Malformed: see `admission`."""
+    """Start a thread; a `story` of recovery waits for a moderator, whoever tells it (DOM-B13).
+
+    Raises NotAllowed, Malformed: see `admission`, or the group collects no stories.
+    """
     draft.check(root=True)
     state = await admit_draft(conn, here, speaker, group, draft)
+    if story:
+        stories.check_open(group)
+        state = PostState.HELD
     words, parts = written(here, draft)
     new = New(
         author=speaker.actor,
@@ -59,6 +71,8 @@ async def start(
         pictures=draft.pictures,
     )
     (post,) = await insert(conn, here, [new])
+    if story:
+        await conn.execute(sa.update(threads).where(threads.c.id == post.id).values(story=True))
     if post.shown:
         await telling.created(conn, here, group, post)
     return post
@@ -85,7 +99,7 @@ async def reply(
             "Its author, on another server, asked not to be answered by everybody. "
             "Your words are still here: you can answer the thread's other posts."
         )
-    state = await admit_draft(conn, here, speaker, group, draft)
+    state = await admit_draft(conn, here, speaker, group, draft, memorial=parent.memorial)
     if state is PostState.SHOWN and way is Way.ASKING:
         state = PostState.ASKED
     words, parts = written(here, replace(draft, title=""))
@@ -118,7 +132,7 @@ async def edit(
     shown = (await pictures.pictures_of(conn, [post.id])).get(post.id, ()) if post.attached else ()
     before = [post.title, post.source, post.note, *(each.alt for each in shown)]
     await check_edit(conn, speaker, group, before, draft)
-    words, parts = written(here, draft if post.is_root else replace(draft, title=""))
+    words, parts = written(here, draft if post.is_root else replace(draft, title=post.title))
     if post.poll:  # what was asked stays, since people have answered it
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
     went = await pictures.change(conn, post.id, draft.changes) if post.attached else 0
@@ -488,6 +502,16 @@ async def is_known(conn: AsyncConnection, uri: str) -> bool:
     """Whether there is a thread with this name."""
     found = sa.select(threads.c.id).where(threads.c.uri == uri)
     return await conn.scalar(found) is not None
+
+
+async def is_emptied(conn: AsyncConnection, thread_id: int) -> bool:
+    """Whether all of a thread went to another one, whose first post its own is not."""
+    emptied = (
+        sa.select(threads.c.id)
+        .join(posts, posts.c.id == threads.c.id)
+        .where(threads.c.id == thread_id, posts.c.thread_id != threads.c.id)
+    )
+    return await conn.scalar(emptied) is not None
 
 
 async def settle_context(conn: AsyncConnection, thread_id: int, uri: str) -> None:

@@ -82,7 +82,7 @@ async def receive_create(arrival: Arrival) -> None:
         group=group,
         parent=parent,
         words=words_of(arrival.here, note, root=parent is None),
-        state=await _admit(arrival, group, note),
+        state=await _admit(arrival, group, note, parent),
         uri=note.id,
         parts=wording.parts_of(note),
     )
@@ -184,8 +184,16 @@ async def let_in(
     closed = parent is not None and (parent.locked or parent.state not in _ANSWERED)
     if closed or not note.public or await burials.is_buried(conn, note.id):
         raise NotAllowed("It cannot be part of that thread.")
-    speaker = Speaker.alone(author)
-    if await admit(conn, here, speaker, group, note=note.summary, guidelines=0) is PostState.HELD:
+    state = await admit(
+        conn,
+        here,
+        Speaker.alone(author),
+        group,
+        note=note.summary,
+        guidelines=0,
+        memorial=parent is not None and parent.memorial,
+    )
+    if state is PostState.HELD:
         raise NotAllowed("A moderator reads posts there first.")
     return await _insert(conn, here, group, author, note, parent)
 
@@ -230,7 +238,7 @@ async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group
     return await group_store.get(arrival.conn, found, VISITOR)
 
 
-async def _admit(arrival: Arrival, group: Group, note: Note) -> PostState:
+async def _admit(arrival: Arrival, group: Group, note: Note, parent: Post | None) -> PostState:
     """Raises NotYet: its author's Follow may be on its way. Raises NotAllowed."""
     try:
         return await admit(
@@ -240,6 +248,7 @@ async def _admit(arrival: Arrival, group: Group, note: Note) -> PostState:
             group,
             note=note.summary,
             guidelines=0,
+            memorial=parent is not None and parent.memorial,
         )
     except NotAMember:
         if arrival.patient:

@@ -14,7 +14,7 @@ from kernel.clock import to_minute
 from kernel.schema.tables import posts
 
 LAST_ID: Final = 2**63 - 1  # what comes before it is every id
-_RANDOM_BITS = 16  # as Mastodon's: milliseconds above, 16 bits below
+_RANDOM_BITS: Final = 16  # as Mastodon's: milliseconds above, 16 bits below
 
 
 async def next_post_ids(conn: AsyncConnection, released: Sequence[datetime]) -> list[int]:
@@ -23,7 +23,7 @@ async def next_post_ids(conn: AsyncConnection, released: Sequence[datetime]) -> 
     Clients read post ids as millisecond time stamps shifted left by 16 bits; ours put the position
     within the minute where they expect milliseconds (DESIGN, "Order and time").
     """
-    minutes = [int(to_minute(moment).timestamp() * 1000) << _RANDOM_BITS for moment in released]
+    minutes = [first_of(moment) for moment in released]
     rows = await conn.execute(_NEWEST, _MINUTE.values({"first": each} for each in set(minutes)))
     newest: dict[int, int | None] = {row.first: row.newest for row in rows}
     made: list[int] = []
@@ -40,11 +40,19 @@ def released(post_id: int) -> datetime:
     return to_minute(datetime.fromtimestamp((post_id >> _RANDOM_BITS) / 1000, UTC))
 
 
+MINUTE: Final = 60_000 << _RANDOM_BITS  # between the first ids of two minutes
+
+
+def first_of(moment: datetime) -> int:
+    """What every id of a post of this minute, or of a later one, is not smaller than."""
+    return int(to_minute(moment).timestamp() * 1000) << _RANDOM_BITS
+
+
 _MINUTE = Rows("minute", first=sa.BigInteger)
 _NEWEST = sa.select(
     _MINUTE.c.first,
     sa.select(sa.func.max(posts.c.id))
-    .where(posts.c.id >= _MINUTE.c.first, posts.c.id < _MINUTE.c.first + (60_000 << _RANDOM_BITS))
+    .where(posts.c.id >= _MINUTE.c.first, posts.c.id < _MINUTE.c.first + MINUTE)
     .label("newest"),
 )
 

@@ -53,14 +53,27 @@ def _embedded(uri: str, follower_uri: str, followed_uri: str) -> Document:
 
 
 async def receive(
-    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, uri: str
+    conn: AsyncConnection,
+    here: Here,
+    follower: Actor,
+    followed: Actor,
+    uri: str,
+    *,
+    turn: int | None = None,
 ) -> FollowState:
-    """Somebody elsewhere asks to follow one of ours; the open accept at once (WIRE-G1, WIRE-G2)."""
-    state = FollowState.PENDING if followed.locked else FollowState.ACCEPTED
+    """Somebody elsewhere asks to follow one of ours; the open accept at once (WIRE-G1, WIRE-G2).
+
+    With a `turn` it is unanswered until there is room; the locked give no turn before their yes.
+    """
+    waits = followed.locked or turn is not None
+    state = FollowState.PENDING if waits else FollowState.ACCEPTED
+    turn = None if followed.locked else turn
     row = (
         await conn.execute(
             insert(follows)
-            .values(follower_id=follower.id, followed_id=followed.id, state=state, uri=uri)
+            .values(
+                follower_id=follower.id, followed_id=followed.id, state=state, uri=uri, turn=turn
+            )
             .on_conflict_do_update(index_elements=["follower_id", "followed_id"], set_={"uri": uri})
             .returning(follows.c.state)
         )
@@ -98,7 +111,7 @@ async def accept(conn: AsyncConnection, here: Here, follower: Actor, followed: A
     uri = await conn.scalar(
         sa.update(follows)
         .where(_between(follower, followed))
-        .values(state=FollowState.ACCEPTED)
+        .values(state=FollowState.ACCEPTED, turn=None)
         .returning(follows.c.uri)
     )
     if uri is None:
@@ -165,6 +178,14 @@ async def _undo(
 
 def _between(follower: Actor, followed: Actor) -> sa.ColumnElement[bool]:
     return sa.and_(follows.c.follower_id == follower.id, follows.c.followed_id == followed.id)
+
+
+async def between(conn: AsyncConnection, follower: Actor, followed: Actor) -> FollowState | None:
+    """How far it has come that one follows the other; None: it was never asked."""
+    state: str | None = await conn.scalar(
+        sa.select(follows.c.state).where(_between(follower, followed))
+    )
+    return FollowState(state) if state else None
 
 
 async def pair_of(conn: AsyncConnection, uri: str) -> tuple[UUID, UUID] | None:

@@ -19,6 +19,7 @@ from kernel.schema.tables import (
     actor_keys,
     actors,
     blocks,
+    check_ins,
     departures,
     follows,
     moderators,
@@ -29,8 +30,8 @@ from kernel.schema.tables import (
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
-    accounts, sessions, actors, actor_keys, blocks, departures, follows, moderators, poll_votes,
-    reactions,
+    accounts, sessions, actors, actor_keys, blocks, check_ins, departures, follows, moderators,
+    poll_votes, reactions,
 )  # fmt: skip
 ROWS: Final = 100
 

@@ -61,6 +61,7 @@ def create_app(
         node_key=NodeKey.load(settings.data_dir / "node.key"),
         clock=clock,
         signed_fetch=settings.signed_fetch,
+        tended_within=settings.tended_within,
         media_origin=settings.media_origin,
     )
     engine = db.connect(db.normalise(database_url))

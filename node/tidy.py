@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import rotation
-from groups import closing, earlier, finding, polls
+from groups import check_ins, closing, earlier, finding, polls, room, unanswered
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
@@ -59,6 +59,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
             await order.call(conn, actor_keys)
     async with engine.begin() as conn:
         await earlier.sweep(conn, today)
+        await check_ins.sweep(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:
@@ -69,6 +70,12 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     while await polls.sweep(engine, here):
         pass
     await finding.take_in(engine)
+    while await room.let_in(engine, here):
+        pass
+    while await unanswered.count_one(engine, here):
+        pass
+    while await check_ins.ask_one(engine, here):
+        pass
 
 
 async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:

@@ -18,6 +18,8 @@ from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
 from kernel.schema.posts import (
     attachments,
+    check_ins,
+    memorials,
     moved_threads,
     poll_options,
     poll_votes,
@@ -39,6 +41,7 @@ __all__ = [
     "audit",
     "bans",
     "blocks",
+    "check_ins",
     "copies_wanted",
     "deliveries",
     "departures",
@@ -50,6 +53,7 @@ __all__ = [
     "guidelines",
     "invitations",
     "media",
+    "memorials",
     "metadata",
     "moderators",
     "moved_threads",

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.actors import Actor
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import desk, membership, mentions, moving, parts, pins, threads
+from groups import check_ins, desk, membership, mentions, moving, parts, pins, tending, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
@@ -25,6 +25,7 @@ from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
+from node.pages import check_ins as check_in_pages
 from node.pages import forms, group_words, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
@@ -117,10 +118,19 @@ async def show(request: web.Request) -> web.Response:
     thread_id = identity(request)
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
-        page = await threads.show(conn, thread_id, viewer, after=after)
+        try:
+            page = await threads.show(conn, thread_id, viewer, after=after)
+        except NotFound:
+            await post_store.get(conn, thread_id, viewer)  # it may be in another thread now
+            if not await threads.is_emptied(conn, thread_id):
+                raise
+            return see_other(f"/p/{thread_id}")
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
         also = await beside(conn, page.posts, media=pictures.public_base(request, group))
+        asked = None
+        if page.root.by_group and place.members:
+            asked = await check_ins.seen_by(conn, request.app[HERE], page.root, viewer.voices)
     if group.settings is None:
         await _have_read_again(request, thread_id)
     used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
@@ -139,6 +149,7 @@ async def show(request: web.Request) -> web.Response:
         posts=as_seen(page.posts, viewer, place, also),
         next_after=page.next_after,
         first=not after,
+        check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
         composer=compose(request, group, place, choices),
     )
 
@@ -171,6 +182,7 @@ class Composer:
     choices: Sequence[Choice]
     limits: Mapping[str, int]
     pictures: Sequence[Held]
+    rests: bool
 
 
 def compose(
@@ -189,6 +201,7 @@ def compose(
         choices=choices,
         limits=LIMITS,
         pictures=pictures.of(request).held,
+        rests=tending.rests(request.app[HERE], group),
     )
 
 
@@ -280,7 +293,7 @@ async def _move_page(
 ) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
-        root, group = await _whole(conn, request)
+        root, group = await whole(conn, request)
         speakers = await moderating(conn, request, group)
         places = await moving.places(conn, group, [each.id for each in speakers])
     return render(
@@ -303,7 +316,7 @@ async def move(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            root, group = await _whole(conn, request)
+            root, group = await whole(conn, request)
             speakers = await moderating(conn, request, group)
             name = form.text("group")
             if not name or "@" in name:
@@ -320,7 +333,7 @@ async def move(request: web.Request) -> web.Response:
     return see_other(f"/t/{root.id}")
 
 
-async def _whole(conn: AsyncConnection, request: web.Request) -> tuple[Post, Group]:
+async def whole(conn: AsyncConnection, request: web.Request) -> tuple[Post, Group]:
     """The first post of a thread of ours that is shown, and its group. Raises NotFound."""
     viewer = await session.viewer(conn, request)
     root = await post_store.get(conn, identity(request), viewer)

@@ -31,8 +31,13 @@ from groups import (
     pictures,
     pins,
     polls,
+    reactions,
+    rearranging,
+    room,
+    stories,
     telling,
     threads,
+    unanswered,
 )
 from groups import groups as group_store
 from groups import posts as post_store
@@ -377,3 +382,31 @@ async def test_posts_that_are_to_be_found(asking: Asking, reading: AsyncEngine) 
 
     assert "ix_posts_not_findable" in plans[0].indexes
     assert not plans[0].scanned & LARGE
+
+
+async def test_who_waits_for_an_answer_and_how_long_it_takes(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await unanswered.waiting(conn, town.here, town.group)
+        await unanswered.usual_wait(conn, town.here, town.group.id)
+
+    plans = await asking.plans(work)
+
+    latest = "ix_threads_group_id_latest_id"
+    check(plans, latest, latest)
+    assert all("ix_posts_thread_id_id" in plan.indexes for plan in plans)
+    assert "Sort" not in {node["Node Type"] for node in plans[0].nodes}
+
+
+async def test_signs_stories_and_room(asking: Asking, town: Town) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        post = await post_store.get(conn, town.thread_id)
+        await reactions.signs_for(conn, post)
+        await stories.told(conn, town.group)
+        await rearranging.earlier(conn, town.group, post)
+        await room.waiting(conn, town.group)
+
+    latest = "ix_threads_group_id_latest_id"
+    check(
+        await asking.plans(work),
+        "pk_posts", "pk_reactions", "ix_threads_stories", latest, "ix_follows_turn",
+    )  # fmt: skip
