@@ -16,9 +16,9 @@ from activitypub import documents, outbox
 from activitypub.actors import Actor
 from activitypub.parts import MAX_OPTION, MAX_OPTIONS_SHOWN, Option, Poll
 from groups import groups as group_store
+from groups import noticing, telling
 from groups import parts as part_store
 from groups import posts as post_store
-from groups import telling
 from groups.posts import Post
 from kernel import chance
 from kernel.arrays import any_of
@@ -26,6 +26,7 @@ from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import at_most
+from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import poll_options, poll_votes, polls, posts
 from members import order
@@ -242,7 +243,7 @@ async def sweep(engine: AsyncEngine, here: Here) -> bool:
         await conn.execute(
             sa.update(polls).where(polls.c.post_id == post_id).values(due=None, **closed)
         )
-        await _tell(conn, here, post_id)
+        await _tell(conn, here, post_id, over=over is not None)
         if over is not None:
             await _forget_votes(conn, post_id)
     return True
@@ -263,7 +264,7 @@ _OVER_NOW: Final = _first(polls.c.ends, ~polls.c.closed)
 _DUE_NOW: Final = _first(polls.c.due)
 
 
-async def _tell(conn: AsyncConnection, here: Here, post_id: int) -> None:
+async def _tell(conn: AsyncConnection, here: Here, post_id: int, *, over: bool) -> None:
     found = await conn.execute(
         post_store.select_posts().where(posts.c.id == post_id, posts.c.state == PostState.SHOWN)
     )
@@ -278,6 +279,8 @@ async def _tell(conn: AsyncConnection, here: Here, post_id: int) -> None:
         .limit(telling.MAX_VOTERS)
     )
     await telling.counted(conn, here, group, post, voters.all())
+    if over:
+        await noticing.decided(conn, here, post, NoticeKind.POLL)
 
 
 async def _forget_votes(conn: AsyncConnection, post_id: int) -> None:

@@ -19,9 +19,11 @@ from groups.posts import Post
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import constant
+from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
-from members import blocks, order
+from members import blocks, notices, order
+from members.notices import Telling
 from moderation import standing
 from moderation.standing import Speaker
 
@@ -46,9 +48,17 @@ async def like(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) 
         return
     document = _like(uri, speaker.actor, post)
     if kind is ReactionKind.LIKE:
+        await heard(conn, here, post, speaker.actor)
         await _tell(conn, here, speaker.actor, group, post, document)
     else:
         await _ask(conn, here, speaker.actor, post, document)
+
+
+async def heard(conn: AsyncConnection, here: Here, post: Post, by: Actor) -> None:
+    """Tell the author of a post of ours, once for all who heard it."""
+    if post.author_local and not post.by_group:
+        told = Telling(uri=post.author_uri, kind=NoticeKind.HEARD, post_id=post.id, by=by.id)
+        await notices.tell(conn, here, [told])
 
 
 async def _add(
@@ -81,6 +91,8 @@ async def unlike(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post
         )
         .returning(reactions.c.uri, reactions.c.kind)
     )
+    if post.author_local:
+        await notices.unheard(conn, post.id)
     for uri, kind in removed.all():
         await _undo(conn, here, speaker.actor, post, uri, asked=kind == ReactionKind.ASKED)
 

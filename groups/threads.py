@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
 from activitypub.permissions import Act, request_uri
-from groups import asking, earlier, pictures, telling
+from groups import asking, earlier, noticing, pictures, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
 from groups.admission import Draft, admit_draft, check_edit
 from groups.asking import Way
 from groups.groups import Group
+from groups.noticing import Said
 from groups.parts import Parts
 from groups.posts import Post, select_posts, visible
 from groups.writing import New, Words, count_in, count_out, insert, written
@@ -32,6 +33,7 @@ from kernel.schema.actors import FollowState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, posts, threads
 from kernel.tombstone_log import Act as Decision
+from members import notices
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
@@ -61,7 +63,15 @@ async def start(
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
+        await noticing.posted(conn, here, [_said(post, None)])
     return post
+
+
+def _said(post: Post, parent: Post | None, before: str = "") -> Said:
+    """Whom a post of ours calls, but for whom it called `before`."""
+    called = before.split()
+    named = [uri for uri in post.mentioned.split() if uri not in called]
+    return Said(post=post, parent=parent, named=named)
 
 
 async def reply(
@@ -101,6 +111,7 @@ async def reply(
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
+        await noticing.posted(conn, here, [_said(post, parent)])
     elif post.waits:
         await asking.ask(conn, here, post, parent)
     return post
@@ -128,6 +139,7 @@ async def edit(
     if changed.shown:
         await outbox.forget(conn, post.uri)
         await telling.edited(conn, here, group, changed)
+        await noticing.posted(conn, here, [_said(changed, None, post.mentioned)])
     return changed
 
 
@@ -217,6 +229,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
         await pictures.let_go(conn, post.id)
     tombstone_log.note(conn, Decision.DELETED, post.uri)
     await part_store.erase(conn, post.id)
+    await notices.forget_post(conn, post.id)
     if post.shown:
         await count_out(conn, post)
 

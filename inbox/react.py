@@ -11,6 +11,7 @@ from activitypub import outbox
 from activitypub.vocab import ActivityKind
 from groups import groups as group_store
 from groups import posts as post_store
+from groups import reactions as reaction_store
 from groups import telling
 from groups.groups import Group
 from groups.posts import Post
@@ -20,6 +21,7 @@ from kernel.errors import NotFound
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
+from members import notices
 
 _KINDS = {
     ActivityKind.LIKE: ReactionKind.LIKE,
@@ -54,6 +56,8 @@ async def receive(arrival: Arrival) -> None:
         )
         .on_conflict_do_nothing()
     )
+    if added.rowcount and kind is ReactionKind.LIKE and post.author_local:
+        await reaction_store.heard(arrival.conn, arrival.here, post, arrival.actor)
     if added.rowcount and group.settings is not None and arrival.activity.kind in _PASSED_ON:
         await telling.carried(
             arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
@@ -108,6 +112,8 @@ async def _remove(arrival: Arrival, post_id: int, uri: str) -> None:
             reactions.c.actor_uri == arrival.activity.actor,
         )
     )
+    if post.author_local:
+        await notices.unheard(arrival.conn, post.id)
     group = await group_store.get(arrival.conn, post.group_id)
     if await outbox.sent_as(arrival.conn, group.actor, "Announce", uri) is not None:
         await telling.carried(

@@ -22,6 +22,7 @@ from kernel.schema.tables import (
     departures,
     follows,
     moderators,
+    notices,
     poll_votes,
     reactions,
     sessions,
@@ -29,8 +30,8 @@ from kernel.schema.tables import (
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
-    accounts, sessions, actors, actor_keys, blocks, departures, follows, moderators, poll_votes,
-    reactions,
+    accounts, sessions, actors, actor_keys, blocks, departures, follows, moderators, notices,
+    poll_votes, reactions,
 )  # fmt: skip
 ROWS: Final = 100
 
