@@ -5,7 +5,7 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory, threads
 from moderation.visibility import VISITOR
-from node.pages import pictures, session, voices
+from node.pages import notices, pictures, session, voices
 from node.pages.memory import MEMORY, site
 from node.pages.paging import number
 from node.pages.render import render
@@ -24,6 +24,7 @@ async def show(request: web.Request) -> web.Response:
         found = await threads.latest(conn, viewer, before=before, limit=THREADS + 1)
         mine = await directory.page(conn, viewer, mine=True, limit=50)
         names = await voices.mine(conn, request)
+        news = await notices.fresh(conn, request) if before is None else 0
     return render(
         request,
         "home/mine.html",
@@ -32,6 +33,7 @@ async def show(request: web.Request) -> web.Response:
         first=before is None,
         groups=mine,
         has_name=bool(names),
+        news=news,
     )
 
 

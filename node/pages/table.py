@@ -17,6 +17,7 @@ from node.pages import (
     icons,
     memory,
     node_settings,
+    notices,
     peers,
     personas,
     pictures,
@@ -41,7 +42,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        node_settings, peers, search, finding, help, about, assets, pictures,
+        notices, node_settings, peers, search, finding, help, about, assets, pictures,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 
