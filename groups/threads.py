@@ -1,6 +1,6 @@
 """Threads: starting one, answering, changing one's own words, reading (DESIGN, "Groups")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -24,6 +24,7 @@ from groups.parts import Parts
 from groups.posts import Post, select_posts, visible
 from groups.writing import New, Words, count_in, count_out, insert, written
 from kernel import tombstone_log
+from kernel.arrays import any_of
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
@@ -246,6 +247,7 @@ class ThreadLine:
     author_name: str
     author_address: str
     author_uri: str
+    author_id: UUID
     group_id: UUID
     group_name: str
     group_address: str
@@ -271,6 +273,7 @@ _LINE: Final[AnySelect] = sa.select(
     .concat(actors.c.host)
     .label("author_address"),
     actors.c.uri.label("author_uri"),
+    posts.c.author_id,
     threads.c.group_id,
     _group_actor.c.name.label("group_name"),
     sa.case(
@@ -459,6 +462,26 @@ async def show(
     return ThreadPage(
         root=root, posts=page, next_after=page[-1].id if len(behind) > limit else None
     )
+
+
+_TITLES: Final = (
+    sa.select(posts.c.id, posts.c.title)
+    .select_from(_ROOT)
+    .where(
+        any_of(threads.c.id, "thread_ids"),
+        posts.c.state == constant(PostState.SHOWN),
+        may_see_group(threads.c.group_id),
+        host_is_welcome(actors),
+    )
+)
+
+
+async def titles(
+    conn: AsyncConnection, viewer: Viewer, thread_ids: Sequence[int]
+) -> Mapping[int, str]:
+    """The titles of those of the threads that the viewer may see."""
+    rows = await conn.execute(_TITLES, {"thread_ids": thread_ids, **viewer.values})
+    return {row.id: row.title for row in rows}
 
 
 async def shown_uris(

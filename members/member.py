@@ -82,6 +82,11 @@ class Blob:
 
         Raises NotAllowed: the member chose more than there is room for.
         """
+        inner = seal(derive(root, "blob"), self.text(), _context(account_id), padded_to=BLOB_BYTES)
+        return seal(here.node_key.derive("blobs"), inner, _context(account_id))
+
+    def text(self) -> bytes:
+        """As it is sealed. Raises NotAllowed: see `seal`."""
         plain = {
             "roles": sorted(self.roles),
             "theme": self.preferences.theme,
@@ -92,8 +97,7 @@ class Blob:
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
         if len(text) > _MOST:
             raise NotAllowed("There is no more room for your choices. Please take some back first.")
-        inner = seal(derive(root, "blob"), text, _context(account_id), padded_to=BLOB_BYTES)
-        return seal(here.node_key.derive("blobs"), inner, _context(account_id))
+        return text
 
     @classmethod
     def open(cls, here: Here, account_id: UUID, root: bytes, sealed: bytes) -> Self:

@@ -169,6 +169,11 @@ class Sieve:
             self._words = re.compile(rf"(?<!\w)(?:{each})(?!\w)")
 
     @property
+    def empty(self) -> bool:
+        """Whether it lets everything through."""
+        return not (self._people or self._threads or self._servers or self._words)
+
+    @property
     def has_words(self) -> bool:
         """Whether words have to be looked at."""
         return self._words is not None

@@ -5,7 +5,7 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory, threads
 from moderation.visibility import VISITOR
-from node.pages import notices, pictures, session, voices
+from node.pages import lines, notices, pictures, session, voices
 from node.pages.memory import MEMORY, site
 from node.pages.paging import number
 from node.pages.render import render
@@ -28,7 +28,7 @@ async def show(request: web.Request) -> web.Response:
     return render(
         request,
         "home/mine.html",
-        threads=found[:THREADS],
+        threads=lines.kept(request, found[:THREADS]),
         older=found[THREADS - 1].latest_id if len(found) > THREADS else None,
         first=before is None,
         groups=mine,

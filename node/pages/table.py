@@ -24,6 +24,7 @@ from node.pages import (
     polls,
     posts,
     preferences,
+    quiet,
     search,
     session,
     tags,
@@ -42,7 +43,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        notices, node_settings, peers, search, finding, help, about, assets, pictures,
+        notices, quiet, node_settings, peers, search, finding, help, about, assets, pictures,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

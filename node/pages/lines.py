@@ -1,0 +1,29 @@
+"""Threads in a list, as their reader wants them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from aiohttp import web
+
+from groups.threads import ThreadLine
+from node.pages import session
+
+FILTERED: Final = "A thread with a word that you filter"
+
+
+def kept(request: web.Request, found: Sequence[ThreadLine]) -> list[ThreadLine]:
+    """Without those that they mute or block; of filtered ones only that they are there."""
+    sieve = session.sieve(request)
+    if sieve.empty:
+        return list(found)
+    shown = []
+    for line in found:
+        host = line.author_address.rpartition("@")[2]
+        group_host = line.group_address.partition("@")[2]
+        if sieve.author(line.author_id, host) is None and not (
+            sieve.server(group_host) or sieve.thread(line.id)
+        ):
+            folded = sieve.words(line.title, line.note) is not None
+            shown.append(replace(line, title=FILTERED, note="") if folded else line)
+    return shown
