@@ -464,6 +464,44 @@ async def show(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How a post of a thread stands, without its words."""
+
+    id: int
+    state: PostState
+    author_id: UUID
+    author_host: str
+
+
+@cache
+def _changes(limit: int) -> AnySelect:
+    return (
+        sa.select(posts.c.id, posts.c.state, posts.c.author_id, actors.c.host.label("author_host"))
+        .select_from(
+            posts.join(actors, actors.c.id == posts.c.author_id).join(
+                threads, threads.c.id == posts.c.thread_id
+            )
+        )
+        .where(
+            posts.c.thread_id == sa.bindparam("thread_id", type_=sa.BigInteger),
+            posts.c.id >= sa.bindparam("first", type_=sa.BigInteger),
+            visible(),
+        )
+        .order_by(posts.c.id)
+        .limit(at_most(limit))
+    )
+
+
+async def changes(
+    conn: AsyncConnection, thread_id: int, viewer: Viewer, *, first: int, limit: int
+) -> Sequence[Change]:
+    """How the posts of a thread from `first` on stand that the viewer may see, in order of time."""
+    values = {"thread_id": thread_id, "first": first, **viewer.values}
+    rows = await conn.execute(_changes(limit), values)
+    return [Change(**{**row._mapping, "state": PostState(row.state)}) for row in rows]
+
+
 _TITLES: Final = (
     sa.select(posts.c.id, posts.c.title)
     .select_from(_ROOT)

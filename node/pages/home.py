@@ -5,7 +5,7 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory, threads
 from moderation.visibility import VISITOR
-from node.pages import lines, notices, pictures, session, voices
+from node.pages import lines, notices, pictures, session, voices, waiting
 from node.pages.memory import MEMORY, site
 from node.pages.paging import number
 from node.pages.render import render
@@ -34,6 +34,7 @@ async def show(request: web.Request) -> web.Response:
         groups=mine,
         has_name=bool(names),
         news=news,
+        live=waiting.opened(request, news=news) if before is None else None,
     )
 
 

@@ -21,7 +21,7 @@ from members import accounts, notices
 from members.notices import Hearer, Notice
 from members.quiet import Sieve
 from moderation.visibility import Viewer
-from node.pages import forms, session
+from node.pages import forms, session, waiting
 from node.pages.paging import number
 from node.pages.render import render, see_other
 
@@ -50,29 +50,28 @@ class Line:
 
 async def show(request: web.Request) -> web.Response:
     """GET /notices."""
-    current = session.of(request)
+    session.of(request)
     before = number(request.query.get("before"))
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         found = await notices.page(conn, viewer, before=before, limit=PAGE + 1)
         lines = await _lines(conn, request, found[:PAGE])
-        over: Sequence[Over] = ()
-        if before is None and current.seen.voted:
-            asked = [post_id for _, post_id in current.seen.voted]
-            over = await polls.over_among(conn, viewer, request.app[HERE].now(), asked)
+        over = await _over(conn, request, viewer) if before is None else ()
         names = await _names(conn, request)
     minute = first_of_minute(request.app[HERE].now())
     return render(
         request,
         "notices/index.html",
         lines=lines,
-        over=[(names.get(who, ""), each) for who, post_id in current.seen.voted
-              for each in over if each.post_id == post_id],
+        over=[(names.get(who, ""), each) for who, each in over],
         older=found[PAGE - 1].id if len(found) > PAGE else None,
         first=before is None,
         minute=minute,
         also=[line.notice.id for line in lines if line.notice.id >= minute],
-    )  # fmt: skip
+        live=waiting.opened(request, news=sum(line.new for line in lines) + len(over))
+        if before is None
+        else None,
+    )
 
 
 async def _names(conn: AsyncConnection, request: web.Request) -> dict[UUID, str]:
@@ -136,7 +135,21 @@ async def fresh(conn: AsyncConnection, request: web.Request) -> int:
     seen, viewer = session.of(request).seen, await session.viewer(conn, request)
     sieve = session.sieve(request)
     found = await notices.page(conn, viewer, after=seen.before, limit=PAGE + 1)
-    return sum(not seen.holds(each.id) and _passes(sieve, viewer, each) for each in found)
+    new = sum(not seen.holds(each.id) and _passes(sieve, viewer, each) for each in found)
+    return new + len(await _over(conn, request, viewer))
+
+
+async def _over(
+    conn: AsyncConnection, request: web.Request, viewer: Viewer
+) -> Sequence[tuple[UUID, Over]]:
+    """Polls that the member answered and that are over, by whose answer it was."""
+    voted = session.of(request).seen.voted
+    if not voted:
+        return ()
+    asked = [post_id for _, post_id in voted]
+    found = await polls.over_among(conn, viewer, request.app[HERE].now(), asked)
+    by_id = {each.post_id: each for each in found}
+    return [(who, by_id[post_id]) for who, post_id in voted if post_id in by_id]
 
 
 async def mark(request: web.Request) -> web.Response:

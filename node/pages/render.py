@@ -42,6 +42,7 @@ def environment() -> Environment:
         "tone": words.tone,
         "initial": words.initial,
         "count": words.count,
+        "news": words.news,
     }
     made.globals["ui"] = made.get_template("components.html").module
     return made

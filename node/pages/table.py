@@ -15,6 +15,7 @@ from node.pages import (
     help,
     home,
     icons,
+    live,
     memory,
     node_settings,
     notices,
@@ -43,7 +44,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        notices, quiet, node_settings, peers, search, finding, help, about, assets, pictures,
+        notices, quiet, live, node_settings, peers, search, finding, help, about, assets, pictures,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

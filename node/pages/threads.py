@@ -28,7 +28,7 @@ from kernel.schema.posts import PostState
 from members.quiet import OPEN, Sieve, Why
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from node.pages import forms, group_words, pictures, session, voices
+from node.pages import forms, group_words, pictures, session, voices, waiting
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
@@ -158,6 +158,7 @@ async def show(request: web.Request) -> web.Response:
         posts=as_seen(page.posts, viewer, place, also, session.sieve(request)),
         next_after=page.next_after,
         first=not after,
+        live=waiting.opened(request, thread_id),
         composer=compose(request, group, place, choices),
     )
 
