@@ -26,7 +26,7 @@ from kernel.schema.groups import Sees
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import actors, blocks, follows, groups, notices, posts, reactions, threads
-from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
+from moderation.visibility import Viewer, host_is_welcome, may_see_group
 
 MOST: Final = 200  # notices of one persona: the oldest go
 KEPT: Final = timedelta(days=60)
@@ -267,46 +267,85 @@ def _text(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     return sa.func.coalesce(column, "")
 
 
-_SEEN_POST: Final = sa.and_(
-    may_see_group(threads.c.group_id),
-    host_is_welcome(_author),
-    sa.or_(
-        posts.c.state == constant(PostState.SHOWN),
-        notices.c.kind.not_in([constant(kind) for kind in _OF_OTHERS]),
-    ),
-)
-_MINE: Final = sa.and_(
-    is_mine(notices.c.persona_id),
-    notices.c.id < sa.bindparam("before", type_=sa.BigInteger),
-    notices.c.id >= sa.bindparam("from", type_=sa.BigInteger),
-    sa.or_(notices.c.post_id.is_(None), _SEEN_POST),
-)
-_ABOUT: Final = (
-    notices.outerjoin(posts, posts.c.id == notices.c.post_id)
-    .outerjoin(_author, _author.c.id == posts.c.author_id)
-    .outerjoin(threads, threads.c.id == posts.c.thread_id)
-    .outerjoin(_root, _root.c.id == threads.c.id)
-    .join(_group, _group.c.id == sa.func.coalesce(notices.c.group_id, threads.c.group_id))
-)
-_LIST: Final[AnySelect] = (
+def _or_no(column: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return sa.func.coalesce(column, sa.false())
+
+
+def _mine() -> sa.Subquery:
+    """SQL: what the viewer's personas were told, each looked up by the key, at most all of it.
+
+    Otherwise PostgreSQL would walk through everybody's, newest first, until a page is full.
+    """
+    voices = (
+        sa.func.unnest(sa.bindparam("viewer_voices", type_=sa.ARRAY(sa.Uuid)))
+        .table_valued(sa.column("id", sa.Uuid))
+        .render_derived(name="voices")
+    )
+    theirs = (
+        sa.select(notices)
+        .where(
+            notices.c.persona_id == voices.c.id,
+            notices.c.id < sa.bindparam("before", type_=sa.BigInteger),
+            notices.c.id >= sa.bindparam("from", type_=sa.BigInteger),
+        )
+        .order_by(notices.c.id.desc())
+        .limit(at_most(MOST))
+        .lateral("theirs")
+    )
+    return sa.select(theirs).select_from(voices.join(theirs, sa.true())).subquery("mine")
+
+
+_told: Final = _mine()
+_about: Final = (  # LIMIT keeps it a look-up for each line: PostgreSQL would read all threads
     sa.select(
-        notices.c.persona_id,
-        notices.c.id,
-        notices.c.kind,
-        notices.c.post_id,
+        posts.c.id,
         posts.c.thread_id,
-        _text(posts.c.content).label("content"),
-        _text(posts.c.note).label("note"),
-        sa.func.coalesce(posts.c.sensitive, sa.false()).label("sensitive"),
-        _text(posts.c.reason).label("reason"),
+        posts.c.content,
+        posts.c.note,
+        posts.c.sensitive,
+        posts.c.reason,
         posts.c.author_id,
-        _text(_author.c.name).label("author_name"),
-        _text(_author.c.host).label("author_host"),
+        _author.c.name.label("author_name"),
+        _author.c.host.label("author_host"),
         sa.case((_root.c.state == constant(PostState.SHOWN), _root.c.title), else_="").label(
             "title"
         ),
-        _text(_root.c.note).label("title_note"),
-        sa.func.coalesce(_root.c.sensitive, sa.false()).label("title_sensitive"),
+        _root.c.note.label("title_note"),
+        _root.c.sensitive.label("title_sensitive"),
+        threads.c.group_id,
+    )
+    .select_from(
+        posts.join(_author, _author.c.id == posts.c.author_id)
+        .join(threads, threads.c.id == posts.c.thread_id)
+        .join(_root, _root.c.id == threads.c.id)
+    )
+    .where(
+        posts.c.id == _told.c.post_id,
+        may_see_group(threads.c.group_id),
+        host_is_welcome(_author),
+        sa.or_(
+            posts.c.state == constant(PostState.SHOWN),
+            _told.c.kind.not_in([constant(kind) for kind in _OF_OTHERS]),
+        ),
+    )
+    .limit(at_most(1))
+    .lateral("about")
+)
+_LIST: Final[AnySelect] = (
+    sa.select(
+        _told.c.persona_id,
+        _told.c.id,
+        _told.c.kind,
+        _told.c.post_id,
+        _about.c.thread_id,
+        *(_text(_about.c[name]).label(name) for name in ("content", "note", "reason")),
+        _or_no(_about.c.sensitive).label("sensitive"),
+        _about.c.author_id,
+        *(
+            _text(_about.c[name]).label(name)
+            for name in ("author_name", "author_host", "title", "title_note")
+        ),
+        _or_no(_about.c.title_sensitive).label("title_sensitive"),
         _group.c.id.label("group_id"),
         _group.c.name.label("group_name"),
         sa.case(
@@ -315,9 +354,13 @@ _LIST: Final[AnySelect] = (
         ).label("group_address"),
         _group.c.host.label("group_host"),
     )
-    .select_from(_ABOUT)
-    .where(_MINE)
-    .order_by(notices.c.id.desc(), notices.c.persona_id)
+    .select_from(
+        _told.outerjoin(_about, sa.true()).join(
+            _group, _group.c.id == sa.func.coalesce(_told.c.group_id, _about.c.group_id)
+        )
+    )
+    .where(sa.or_(_told.c.post_id.is_(None), _about.c.id.is_not(None)))
+    .order_by(_told.c.id.desc(), _told.c.persona_id)
 )
 
 
