@@ -134,16 +134,14 @@ def _telling() -> sa.Executable:
         .returning(notices.c.persona_id)
         .cte("made")
     )
-    earlier = (
-        sa.delete(notices)
-        .where(
+    earlier = sa.select(notices.c.persona_id, notices.c.id).join(
+        told,
+        sa.and_(
             notices.c.persona_id == told.c.persona_id,
             notices.c.kind == told.c.kind,
             notices.c.post_id.is_not_distinct_from(told.c.post_id),
             notices.c.group_id.is_not_distinct_from(told.c.group_id),
-        )
-        .returning(notices.c.id)
-        .cte("earlier")
+        ),
     )
     whose = sa.select(told.c.persona_id).distinct().subquery("whose")
     old = notices.alias("old")
@@ -156,16 +154,24 @@ def _telling() -> sa.Executable:
         .lateral("last")
     )
     edge = sa.select(whose.c.persona_id, last.c.id).join(last, sa.true()).subquery("edge")
-    over = (
-        sa.delete(notices)
-        .where(notices.c.persona_id == edge.c.persona_id, notices.c.id <= edge.c.id)
-        .returning(notices.c.id)
-        .cte("over")
+    over = sa.select(notices.c.persona_id, notices.c.id).join(
+        edge, sa.and_(notices.c.persona_id == edge.c.persona_id, notices.c.id <= edge.c.id)
     )
     return (
         sa.select(live.persona_told(made.c.persona_id))
         .group_by(made.c.persona_id)
-        .add_cte(earlier, over)
+        .add_cte(_drop(earlier, "earlier"), _drop(over, "over"))
+    )
+
+
+def _drop(rows: sa.Select[UUID, int], name: str) -> sa.CTE:
+    """SQL: delete these, but for what somebody else is deleting: nobody waits for anybody."""
+    free = rows.with_for_update(skip_locked=True, of=notices).cte(f"{name}_free")
+    return (
+        sa.delete(notices)
+        .where(notices.c.persona_id == free.c.persona_id, notices.c.id == free.c.id)
+        .returning(notices.c.id)
+        .cte(name)
     )
 
 

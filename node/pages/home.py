@@ -24,7 +24,7 @@ async def show(request: web.Request) -> web.Response:
         found = await threads.latest(conn, viewer, before=before, limit=THREADS + 1)
         mine = await directory.page(conn, viewer, mine=True, limit=50)
         names = await voices.mine(conn, request)
-        news = await notices.fresh(conn, request) if before is None else 0
+        news = await notices.fresh(conn, request)
     return render(
         request,
         "home/mine.html",
@@ -34,7 +34,7 @@ async def show(request: web.Request) -> web.Response:
         groups=mine,
         has_name=bool(names),
         news=news,
-        live=waiting.opened(request, news=news) if before is None else None,
+        live=waiting.opened(request, news=news),
     )
 
 

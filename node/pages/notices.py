@@ -87,8 +87,13 @@ async def _lines(
     viewer = await session.viewer(conn, request)
     heard = [each.post_id for each in found if each.kind is NoticeKind.HEARD and each.post_id]
     who = await notices.hearers(conn, heard)
-    lines = []
+    lines: list[Line] = []
+    once = set[int | None]()  # two may have heard it at the same moment
     for each in found:
+        if each.kind is NoticeKind.HEARD:
+            if each.post_id in once:
+                continue
+            once.add(each.post_id)
         hearers = [
             one for one in who.get(each.post_id or 0, ())
             if sieve.author(one.id, one.host) is None and one.id not in viewer.voices

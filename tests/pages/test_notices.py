@@ -9,12 +9,15 @@ from groups import closing, desk, membership, polls
 from groups import posts as post_store
 from groups.posts import Post
 from kernel.schema.notices import NoticeKind
-from kernel.schema.tables import notices
+from kernel.schema.tables import actors, notices, posts
 from members import notices as notice_store
 from tests.members import people
 from tests.nodes import Node
 from tests.pages.conftest import House
 from tests.pages.people import Person
+from tests.pages.test_every_page import check_page
+from tests.pages.test_markers import HTML, MARKER
+from tests.pages.test_quiet import choose
 
 pytestmark = pytest.mark.slow
 
@@ -86,8 +89,8 @@ async def test_names_of_one_member_come_together_and_their_own_acts_are_no_news(
 
 async def test_what_the_author_deletes_is_gone_from_notices_at_once(house: House) -> None:
     await house.node.reply(house.ana.speaker, house.answer.uri, "Secret words, @cleo.")
-    posts = await house.node.mentions("Secret words")
-    assert not any(place.startswith("notices") for place in posts)
+    places = await house.node.mentions("Secret words")
+    assert not any(place.startswith("notices") for place in places)
     await house.node.delete(house.ben.speaker, house.answer.uri)
     assert await kinds(house.node, house.ana) == []
     assert "Hello back" not in await lines(house.ana)
@@ -220,3 +223,25 @@ async def test_the_newest_two_hundred_stay(house: House) -> None:
     assert whose is not None
     assert notice_store.MOST - len(about) <= whose <= notice_store.MOST + len(about)
     assert 0 not in ids
+
+
+async def test_sec_X2_what_others_control_is_text_in_notices_and_choices(house: House) -> None:
+    async with house.node.engine.begin() as conn:
+        await conn.execute(sa.update(actors).values(name=MARKER))
+        await conn.execute(sa.update(posts).values(title=MARKER, content=HTML, reason=MARKER))
+    await house.ana.fill("/settings/quiet", "/settings/quiet", word=MARKER)
+    await choose(house.ben, house.thread.id, "mute")
+    await choose(house.ben, house.thread.id, "thread")
+    for who, path in (
+        (house.ana, "/notices"),
+        (house.ben, "/notices"),
+        (house.ana, "/settings/quiet"),
+        (house.ben, "/settings/quiet"),
+        (house.ben, f"/t/{house.thread.id}"),
+        (house.ben, f"/p/{house.thread.id}/quiet"),
+    ):
+        page = await who.open(path)
+        check_page(path, page)
+        assert MARKER in page.text, path
+        assert "<svg/" not in page.html
+        assert "<script>" not in page.html
