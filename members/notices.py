@@ -331,7 +331,10 @@ _about: Final = (  # LIMIT keeps it a look-up for each line: PostgreSQL would re
         host_is_welcome(_author),
         sa.or_(
             posts.c.state == constant(PostState.SHOWN),
-            _told.c.kind.not_in([constant(kind) for kind in _OF_OTHERS]),
+            sa.and_(
+                posts.c.state != constant(PostState.DELETED),
+                _told.c.kind.not_in([constant(kind) for kind in _OF_OTHERS]),
+            ),
         ),
     )
     .limit(at_most(1))

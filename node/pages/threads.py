@@ -61,6 +61,7 @@ class Shown:
     pictures: Sequence[Picture] = ()
     media: str = ""  # where their files are: another origin, or nothing for our own
     quiet: Why | None = None  # why its reader would rather not see it, if so
+    member: bool = False  # its reader is signed in
 
     @property
     def readable(self) -> bool:
@@ -114,6 +115,7 @@ def as_seen(
             poll=also.polls.get(post.id),
             pictures=also.pictures.get(post.id, ()),
             media=also.media if post.shown else "",
+            member=viewer.signed_in,
             quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
         )
         for post in posts

@@ -9,7 +9,10 @@ from groups.groups import Group
 from groups.posts import Post
 from kernel.clock import iso
 from kernel.schema.tables import actors, notices
+from members import notices as notice_store
+from moderation import domains
 from moderation.standing import Speaker
+from moderation.visibility import Viewer
 from tests.nodes import Node, settle
 from tests.peer import PUBLIC, Peer, PeerFactory
 from tests.privacy.recorder import Recorder
@@ -103,3 +106,22 @@ async def test_an_answer_that_is_about_nobody_of_ours_asks_nothing_about_notices
     named = [s.tables for each in recorder.transactions for s in each.statements]
     assert any("posts" in tables for tables in named)
     assert not any("notices" in tables for tables in named)
+
+
+async def test_sec_L10_of_a_blocked_domain_nothing_is_told_any_more(
+    alder: Node, ana: Speaker, sleep: Group, root: Post, good: Peer
+) -> None:
+    cat = good.person("cat")
+    about = {"inReplyTo": root.uri, "published": ago(alder)}
+    note = good.note(cat, "hello", to=[PUBLIC, sleep.actor.uri], **about)
+    await said(alder, good, cat, note)
+    assert await good.send(alder, good.activity("Like", cat, root.uri), cat) == 202
+    await settle(alder)
+    viewer = Viewer((ana.id,), signed_in=True)
+    async with alder.engine.begin() as conn:
+        assert len(await notice_store.page(conn, viewer, limit=20)) == 2
+        assert await notice_store.hearers(conn, [root.id])
+        await domains.block(conn, alder.here, "good.test", "")
+        (heard,) = await notice_store.page(conn, viewer, limit=20)
+        assert heard.kind == "heard"
+        assert not await notice_store.hearers(conn, [root.id])  # so the page leaves it out
