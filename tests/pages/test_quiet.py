@@ -119,13 +119,17 @@ async def test_a_mute_folds_for_a_while_and_a_muted_thread_is_quiet(house: House
 async def test_words_fold_posts_threads_and_notices_with_a_reason(house: House) -> None:
     await house.ben.fill("/settings/quiet", "/settings/quiet", word="FIRST  thread")
     await house.ben.fill("/settings/quiet", "/settings/quiet", word="pudding")
-    await house.node.reply(house.ana.speaker, house.answer.uri, "I made a *pudding*.")
+    await house.node.reply(house.ana.speaker, house.answer.uri, "I made a *pudding* #sweet.")
     thread = await house.ben.open(f"/t/{house.thread.id}")
     assert thread.text.count("Folded: it has a word that you filter") == 2
     assert "A thread with a word that you filter" in (await house.ben.open("/g/open")).text
     told = await house.ben.open("/notices")
     assert "a word that you filter" in told.text
     assert "pudding" not in told.html
+    tagged = await house.ben.open("/tags/sweet")
+    assert "Content note: a word that you filter" in tagged.text
+    assert "pudding" not in tagged.html
+    assert "pudding" in (await house.ana.open("/tags/sweet")).html
     mine = await house.ana.open(f"/t/{house.thread.id}")
     assert "Folded" not in mine.text
 
