@@ -45,6 +45,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
     about = [live.of_persona(each) for each in viewer.voices]
     if thread_id:
         about.append(live.of_thread(thread_id))
+    if request.method == "HEAD":
+        return web.Response(headers=_headers(request), content_type="text/event-stream")
     with hub.waiting(current.id, about) as ear:
         await hub.listening(GAP)
         answer = web.StreamResponse(headers=_headers(request))

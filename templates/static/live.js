@@ -22,7 +22,7 @@ function about() {
 
 async function look() {
   const answer = await fetch(`/live/now?${about()}`);
-  if (!answer.ok) return close();
+  if (answer.status === 403 || answer.status === 404) return close();
   const news = await answer.json();
   for (const id of news.gone) takeAway(document.getElementById(`p${id}`), news.instead);
   if (menu && menu.textContent !== news.menu) menu.textContent = news.menu;

@@ -160,6 +160,9 @@ async def test_who_may_not_read_any_more_hears_of_nothing(house: House) -> None:
     for path in ("/live", "/live/now"):
         assert (await house.cleo.open(f"{path}?of=nonsense")).status == 400
         assert (await house.visitor.open(f"{path}?{of}")).status in (303, 403)
+    told = await house.ben.open(f"/t/{house.thread.id}")
+    head = f"/live?{urlencode({'of': attribute(told.html, 'data-live')})}"
+    assert (await house.ben.send("HEAD", head)).status == 200  # and it ends at once
     assert "data-live" not in (await house.visitor.open(f"/t/{house.thread.id}")).html
 
 
