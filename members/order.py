@@ -23,6 +23,7 @@ from kernel.schema.tables import (
     departures,
     follows,
     moderators,
+    notices,
     poll_votes,
     reactions,
     sessions,
@@ -31,6 +32,7 @@ from kernel.schema.tables import (
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
     accounts, sessions, actors, actor_keys, blocks, check_ins, departures, follows, moderators,
+    notices,
     poll_votes, reactions,
 )  # fmt: skip
 ROWS: Final = 100

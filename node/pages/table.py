@@ -16,15 +16,18 @@ from node.pages import (
     help,
     home,
     icons,
+    live,
     memorials,
     memory,
     node_settings,
+    notices,
     peers,
     personas,
     pictures,
     polls,
     posts,
     preferences,
+    quiet,
     rearranging,
     search,
     session,
@@ -48,7 +51,7 @@ def routes() -> list[web.RouteDef]:
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
-        rearranging, memorials, check_ins, stories,
+        rearranging, memorials, check_ins, stories, notices, quiet, live,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 
