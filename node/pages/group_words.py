@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from groups.groups import Group
+from groups.readers import Readers
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
+from node.pages import words
 
 SEES: Final[Mapping[Sees, str]] = {
     Sees.EVERYONE: "Everyone can read, here and on other servers that follow the group.",
@@ -88,6 +90,44 @@ def readers(group: Group) -> str:
     if group.settings.sees is Sees.MEMBERS:
         return "Only members of this group can read this. It stays on this server."
     return "Everyone with an account here can read this. It stays on this server."
+
+
+def who_reads(group: Group, found: Readers, *, changes: bool = False) -> str:
+    """The readers of what is about to be sent, counted; with `changes`, of new words for it."""
+    if group.settings is None:
+        return _goes_to(group, found)
+    members = words.count(found.members, "member here", "members here")
+    others = words.count(found.servers, "other server", "other servers")
+    servers = others if found.servers else "no other server"
+    if group.settings.sees is Sees.EVERYONE:
+        said = f"Readers: {members}, {servers}, and everyone else: it is public."
+        if changes:
+            said += " Servers that are not told again may keep the old words."
+        if group.proves:
+            said += f" {PROOFS}"
+        return f"{said} Who you name with @ gets it, too. {_SEEN}"
+    if group.settings.sees is Sees.MEMBERS:
+        return f"Readers: {members}, {servers}, not public. {_SEEN}"
+    account = "Readers: everyone with an account here"
+    return f"{account} ({members} of the group), {servers}, not public. {_SEEN}"
+
+
+_SEEN: Final = "Moderators of this group can see this name, not you."
+
+
+def _goes_to(group: Group, found: Readers) -> str:
+    """Of a group elsewhere: it decides, and everyone with an account here can read along."""
+    host = group.actor.host
+    if not found.home:
+        return f"Readers: everyone with an account here. {host} cannot be sent anything now."
+    said = f"This goes to {host}, which decides who reads it."
+    if found.servers:
+        others = words.count(found.servers, "other server", "other servers")
+        said += f" It also goes to {others}, to people it answers or names."
+    return (
+        f"{said} Everyone with an account here can read it. "
+        "Moderators there can see this name, not you."
+    )
 
 
 def how_it_works(group: Group) -> list[str]:

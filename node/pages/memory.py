@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Self
+from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,6 +41,7 @@ class Memory:
     opened: Throttle  # threads of other nodes that somebody reads, by thread
     pictures: Throttle
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
+    readers: dict[tuple[UUID, int], tuple[float, str]] = field(default_factory=dict)
     site: Node | None = None
     read_at: float = 0.0
 

@@ -12,7 +12,7 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import polls, threads
 from kernel.errors import NotAllowed, NotFound, Problem
 from members import accounts
-from node.pages import forms, session, voices
+from node.pages import forms, readers, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
 from node.pages.render import render, see_other
@@ -31,6 +31,7 @@ async def _ask_page(
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
         page = await threads.show(conn, found.post.thread_id, found.viewer)
+        who_reads = await readers.sentence(conn, request, found.group, parent=found.post)
     used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
     speakers = found.place.may_post(found.group, used)
     choices = voices.choices(request, speakers, f"ask {found.post.id}", form)
@@ -42,7 +43,7 @@ async def _ask_page(
         root=page.root,
         parent=found.shown,
         days=_DAYS,
-        composer=compose(request, found.group, found.place, choices),
+        composer=compose(request, found.group, found.place, choices, who_reads),
     )
 
 

@@ -1,6 +1,6 @@
 """One post: answering it, changing it, taking it back, and what moderators may do with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,11 +19,12 @@ from kernel.errors import NotFound, Problem
 from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation.visibility import Viewer
-from node.pages import forms, pictures, session, voices
+from node.pages import forms, pictures, readers, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
 from node.pages.threads import (
+    NOBODY,
     Shown,
     agree,
     as_seen,
@@ -86,7 +87,10 @@ async def show_reply(request: web.Request) -> web.Response:
 
 
 async def _reply_page(
-    request: web.Request, form: Form, problem: Problem | None = None
+    request: web.Request,
+    form: Form,
+    problem: Problem | None = None,
+    people: Mapping[str, str] = NOBODY,
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
@@ -94,6 +98,11 @@ async def _reply_page(
         used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
         speakers = found.place.may_post(found.group, used)
         decides = await ways(conn, found.post.answers_by, found, speakers)
+        who_reads = await readers.sentence(
+            conn, request, found.group, parent=found.post, named=people.values()
+        )
+        if Way.ASKING in decides:
+            who_reads = f"Once they say yes. {who_reads}"
     latest = next((p.author_id for p in reversed(page.posts) if p.author_id in used), None)
     choices = voices.choices(request, speakers, f"reply {found.post.id}", form, usual=latest)
     return render(
@@ -104,7 +113,7 @@ async def _reply_page(
         root=page.root,
         parent=found.shown,
         decides=decides,
-        composer=compose(request, found.group, found.place, choices),
+        composer=compose(request, found.group, found.place, choices, who_reads),
     )
 
 
@@ -128,6 +137,7 @@ async def reply(request: web.Request) -> web.Response:
     form = await pictures.read(request)
     if pictures.only_adding(request, form):
         return await _reply_page(request, form, pictures.of(request).trouble)
+    people = NOBODY
     try:
         voices.pace(request)
         chosen = pictures.chosen(request, form)
@@ -141,7 +151,7 @@ async def reply(request: web.Request) -> web.Response:
             post = await threads.reply(conn, request.app[HERE], speaker, found.post, said)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
-        return await _reply_page(request, form, problem)
+        return await _reply_page(request, form, problem, people)
     return see_other(f"/p/{post.id}")
 
 
@@ -150,13 +160,18 @@ async def show_edit(request: web.Request) -> web.Response:
 
 
 async def _edit_page(
-    request: web.Request, form: Form | None, problem: Problem | None = None
+    request: web.Request,
+    form: Form | None,
+    problem: Problem | None = None,
+    people: Mapping[str, str] | None = None,
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
-    post = found.post
-    if post.state not in (PostState.SHOWN, PostState.HELD):
-        raise NotFound
+        post = found.post
+        if post.state not in (PostState.SHOWN, PostState.HELD):
+            raise NotFound
+        named = post.mentioned.split() if people is None else people.values()
+        who_reads = await readers.sentence(conn, request, found.group, edited=post, named=named)
     filled = form or Form.of(
         title=post.title, text=post.source, note=post.note, language=post.language
     )
@@ -168,7 +183,7 @@ async def _edit_page(
         problem=problem,
         post=post,
         pictures=found.shown.pictures,
-        composer=compose(request, found.group, found.place, choices),
+        composer=compose(request, found.group, found.place, choices, who_reads),
     )
 
 
@@ -181,6 +196,7 @@ def _own(
 async def edit(request: web.Request) -> web.Response:
     session.of(request)
     form = await forms.read(request)
+    people = None
     try:
         voices.pace(request)
         people = await named(request, form)
@@ -190,7 +206,7 @@ async def edit(request: web.Request) -> web.Response:
             said = replace(draft(form, people), changes=pictures.changes(form))
             await threads.edit(conn, request.app[HERE], speaker, found.post, said)
     except REFUSED as problem:
-        return await _edit_page(request, form, problem)
+        return await _edit_page(request, form, problem, people)
     return see_other(f"/p/{identity(request)}")
 
 

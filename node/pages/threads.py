@@ -29,7 +29,7 @@ from members.quiet import OPEN, Sieve, Why
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node.pages import check_ins as check_in_pages
-from node.pages import forms, group_words, pictures, session, voices, waiting
+from node.pages import forms, group_words, pictures, readers, session, voices, waiting
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
@@ -39,6 +39,8 @@ from node.pages.pictures import Held
 from node.pages.render import render, see_other
 from node.pages.voices import Choice, Place
 from resources import crisis
+
+NOBODY: Final[Mapping[str, str]] = {}
 
 LIMITS: Final = {
     "post": MAX_POST,
@@ -152,6 +154,8 @@ async def show(request: web.Request) -> web.Response:
         asked = None
         if page.root.by_group and place.members:
             asked = await check_ins.seen_by(conn, request.app[HERE], page.root, viewer.voices)
+        may_answer = session.SESSION in request and not (page.root.locked or page.root.moved_to)
+        who_reads = await readers.lately(conn, request, group, page.root) if may_answer else ""
     if group.settings is None:
         await _have_read_again(request, thread_id)
     used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
@@ -172,7 +176,7 @@ async def show(request: web.Request) -> web.Response:
         first=not after,
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
         live=waiting.opened(request, thread_id),
-        composer=compose(request, group, place, choices),
+        composer=compose(request, group, place, choices, who_reads),
     )
 
 
@@ -208,15 +212,18 @@ class Composer:
 
 
 def compose(
-    request: web.Request, group: Group, place: Place, choices: Sequence[Choice]
+    request: web.Request, group: Group, place: Place, choices: Sequence[Choice], who_reads: str
 ) -> Composer:
-    """The composer of one page; a visitor is asked to log in instead."""
+    """The composer of one page; a visitor is asked to log in instead.
+
+    `who_reads` is the sentence about whoever will read what is sent with it.
+    """
     offered = group.settings.languages if group.settings is not None else ("en",)
     return Composer(
         group=group,
         path=group_words.path(group),
         place=place,
-        readers=group_words.readers(group),
+        readers=who_reads,
         may_be_new=session.SESSION in request and voices.may_be_new(group),
         must_read=group.accept_from > 0 and not place.read_guidelines(group),
         languages={tag: name_of(tag) for tag in offered},
@@ -262,19 +269,24 @@ async def show_new(request: web.Request) -> web.Response:
 
 
 async def _new_page(
-    request: web.Request, form: Form, problem: Problem | None = None
+    request: web.Request,
+    form: Form,
+    problem: Problem | None = None,
+    people: Mapping[str, str] = NOBODY,
 ) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         place = await voices.place(conn, request, group)
+        named = people.values()
+        who_reads = await readers.sentence(conn, request, group, named=named)
     choices = voices.choices(request, place.may_post(group), f"start in {group.id}", form)
     return render(
         request,
         "threads/new.html",
         form=form,
         problem=problem,
-        composer=compose(request, group, place, choices),
+        composer=compose(request, group, place, choices, who_reads),
     )
 
 
@@ -282,11 +294,13 @@ async def start(request: web.Request) -> web.Response:
     form = await pictures.read(request)
     if pictures.only_adding(request, form):
         return await _new_page(request, form, pictures.of(request).trouble)
+    people = NOBODY
     try:
         voices.pace(request)
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
-        said = draft(form, await named(request, form), chosen)
+        people = await named(request, form)
+        said = draft(form, people, chosen)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             purpose = f"start in {group.id}"
@@ -294,7 +308,7 @@ async def start(request: web.Request) -> web.Response:
             post = await threads.start(conn, request.app[HERE], speaker, group, said)
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
-        return await _new_page(request, form, problem)
+        return await _new_page(request, form, problem, people)
     return see_other(f"/t/{post.thread_id}")
 
 
