@@ -291,7 +291,7 @@ async def test_dom_A6_the_sentence_counts_who_is_told_in_200_worlds(
     told = silent = elsewhere = 0
     for seed in range(WORLDS):
         async with engine.connect() as conn:
-            dice = random.Random(f"readers {seed}")  # noqa: S311
+            dice = random.Random(f"readers {seed}")
             counted = await play(World(conn, here, dice, key_pairs))
             await conn.rollback()
         found, group = counted.readers, counted.group
