@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
@@ -20,12 +20,21 @@ _MOST: Final = BLOB_BYTES - 16
 _VERSION = 1
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
 _MAX_LANGUAGES = 30
+_MAX_COVERS = 50
 
 
 class Theme(StrEnum):
     AUTO = "auto"
     LIGHT = "light"
     DARK = "dark"
+
+
+class Cover(StrEnum):
+    """How posts with a label stand before a reader."""
+
+    SHOW = "show"
+    FOLD = "fold"
+    HIDE = "hide"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +50,14 @@ class Member:
 class Preferences:
     """What a member likes; applied when a page is drawn, told to nobody.
 
-    `languages` are BCP 47 tags in order of liking; none means all.
+    `languages` are BCP 47 tags in order of liking; none means all. `covers` are what was chosen by
+    label; others are folded. `hints`: small helps while they write.
     """
 
     theme: Theme = Theme.AUTO
     languages: tuple[str, ...] = ()
+    covers: Mapping[str, Cover] = field(default_factory=dict)
+    hints: bool = True
 
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
@@ -54,6 +66,8 @@ class Preferences:
         for tag in self.languages:
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
+        if len(self.covers) > _MAX_COVERS:
+            raise Malformed("Please choose from the list of content notes.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +105,8 @@ class Blob:
             "roles": sorted(self.roles),
             "theme": self.preferences.theme,
             "languages": list(self.preferences.languages),
+            "covers": dict(self.preferences.covers),
+            "hints": self.preferences.hints,
             "quiet": self.quiet.plain(),
             "seen": self.seen.plain(),
         }
@@ -107,7 +123,10 @@ class Blob:
         return cls(
             roles=frozenset(plain["roles"]),
             preferences=Preferences(
-                theme=Theme(plain["theme"]), languages=tuple(plain["languages"])
+                theme=Theme(plain["theme"]),
+                languages=tuple(plain["languages"]),
+                covers={name: Cover(value) for name, value in plain.get("covers", {}).items()},
+                hints=plain.get("hints", True),
             ),
             quiet=Quiet.of(plain["quiet"]) if "quiet" in plain else Quiet(),
             seen=Seen.of(plain["seen"]) if "seen" in plain else Seen(),

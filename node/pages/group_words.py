@@ -6,6 +6,7 @@ from typing import Final
 from groups.groups import Group
 from groups.readers import Readers
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
+from kernel.schema.posts import Wish
 from node.pages import words
 
 SEES: Final[Mapping[Sees, str]] = {
@@ -42,6 +43,14 @@ ABOUT_STORIES: Final = (
     "Members can tell how they came through a hard time: what it was like, what helped, and what "
     "they do now. Another moderator reads each story before anybody else does."
 )
+WISHES: Final[Mapping[Wish, str]] = {
+    Wish.LISTEN: "Just listen",
+    Wish.STORIES: "Similar stories",
+    Wish.IDEAS: "Ideas are welcome",
+    Wish.PRACTICAL: "Practical help",
+    Wish.NO_REPLIES: "No replies: I want to say it, and be read",
+}
+
 ABOUT_CONTACTS: Final = (
     "Phone numbers, addresses and accounts elsewhere. Their author is asked first, either way. "
     "Without this tick a moderator reads what may be one before anybody else does."

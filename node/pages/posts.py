@@ -18,8 +18,9 @@ from groups.posts import Post
 from kernel.errors import NotFound, Problem
 from kernel.schema.posts import PostState
 from members.personas import Persona
+from moderation import labels
 from moderation.visibility import Viewer
-from node.pages import forms, pictures, readers, session, voices
+from node.pages import covers, forms, pictures, readers, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
@@ -62,7 +63,7 @@ async def find(conn: AsyncConnection, request: web.Request) -> Found:
     group = await group_store.get(conn, post.group_id, viewer)
     place = await voices.place(conn, request, group)
     also = await beside(conn, [post], media=pictures.public_base(request, group))
-    (shown,) = as_seen([post], viewer, place, also)
+    (shown,) = as_seen(request, [post], viewer, place, also)
     return Found(post=post, group=group, viewer=viewer, place=place, shown=shown)
 
 
@@ -75,8 +76,11 @@ async def show(request: web.Request) -> web.Response:
         told = post.author_local and post.shown
         told = told and (await group_store.get(conn, post.group_id)).federates
     near = any(each.id == post.id for each in page.posts)
-    after = "" if near else f"?after={post.id - 1}"
-    answer = see_other(f"/t/{post.thread_id}{after}#p{post.id}")
+    asked = [] if near else [f"after={post.id - 1}"]
+    if covers.SHOW in request.query:
+        asked.append(f"{covers.SHOW}={post.id}")
+    query = f"?{'&'.join(asked)}" if asked else ""
+    answer = see_other(f"/t/{post.thread_id}{query}#p{post.id}")
     if told:
         answer.headers["Link"] = alternate_link(post.uri)  # WIRE-B8
     return answer
@@ -113,6 +117,7 @@ async def _reply_page(
         root=page.root,
         parent=found.shown,
         decides=decides,
+        no_replies=page.root.no_replies and page.root.author_id not in found.viewer.voices,
         composer=compose(request, found.group, found.place, choices, who_reads),
     )
 
@@ -172,9 +177,7 @@ async def _edit_page(
             raise NotFound
         named = post.mentioned.split() if people is None else people.values()
         who_reads = await readers.sentence(conn, request, found.group, edited=post, named=named)
-    filled = form or Form.of(
-        title=post.title, text=post.source, note=post.note, language=post.language
-    )
+    filled = form or _filled(post)
     choices = _own(request, found.author(), f"edit {post.id}", filled)
     return render(
         request,
@@ -184,6 +187,21 @@ async def _edit_page(
         post=post,
         pictures=found.shown.pictures,
         composer=compose(request, found.group, found.place, choices, who_reads),
+    )
+
+
+def _filled(post: Post) -> Form:
+    """The form as the post stands."""
+    picked = post.labels.split()
+    return Form(
+        {
+            "title": (post.title,),
+            "text": (post.source,),
+            "note": (labels.own_words(picked, post.note),),
+            "label": picked,
+            "wish": (post.wish or "",),
+            "language": (post.language,),
+        }
     )
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from activitypub.care import HOPES
 from activitypub.state import HERE
 from kernel import text
 from kernel.errors import Problem
 from kernel.languages import name_of
 from members.member import Theme
-from node.pages import assets, words
+from moderation.labels import FOR_AUTHORS
+from node.pages import assets, group_words, words
+from node.pages.covers import cover
 from node.pages.forms import Form
 from node.pages.memory import MEMORY, known_site
 from node.pages.session import PREFERENCES, SESSION, is_administrator
@@ -30,7 +33,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals |= {"asset": assets.address}
+    made.globals |= {
+        "asset": assets.address,
+        "wishes": group_words.WISHES,
+        "hopes": HOPES,
+        "note_labels": FOR_AUTHORS,
+    }
     made.filters |= {
         "clean": text.clean,
         "markdown": lambda source: text.clean(text.render(source)),
@@ -43,6 +51,7 @@ def environment() -> Environment:
         "initial": words.initial,
         "count": words.count,
         "news": words.news,
+        "cover": cover,
     }
     made.globals["ui"] = made.get_template("components.html").module
     return made
@@ -88,6 +97,7 @@ def render(
             problem=problem,
             news=news,
             form=form or Form(),
+            covers=preferences.covers if preferences else {},
             **context,
         )
     )

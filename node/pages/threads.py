@@ -24,12 +24,14 @@ from kernel import text
 from kernel.errors import Malformed, NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.languages import LANGUAGES, name_of
-from kernel.schema.posts import PostState
+from kernel.schema.posts import PostState, Wish
+from members.member import Cover, Preferences
 from members.quiet import OPEN, Sieve, Why
+from moderation import labels
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node.pages import check_ins as check_in_pages
-from node.pages import forms, group_words, pictures, readers, session, voices, waiting
+from node.pages import covers, forms, group_words, pictures, readers, session, voices, waiting
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
@@ -65,6 +67,8 @@ class Shown:
     media: str = ""  # where their files are: another origin, or nothing for our own
     quiet: Why | None = None  # why its reader would rather not see it, if so
     member: bool = False  # its reader is signed in
+    cover: Cover = Cover.FOLD  # of what has a content note
+    foreign: str = ""  # the name of its language, where the reader does not read it
 
     @property
     def readable(self) -> bool:
@@ -98,18 +102,21 @@ async def beside(conn: AsyncConnection, posts: Sequence[Post], *, media: str = "
 
 
 def as_seen(
+    request: web.Request,
     posts: Sequence[Post],
     viewer: Viewer,
     place: Place,
     also: Beside = Beside(),
     sieve: Sieve = OPEN,
 ) -> list[Shown]:
-    """The posts of one page, in order."""
+    """The posts of one page, in order, as the reader wants to see them."""
     by_id = {post.id: post for post in posts}
+    liked, asked = covers.preferences(request), covers.revealed(request)
+    own = {post.id for post in posts if post.author_id in viewer.voices}
     return [
         Shown(
             post=post,
-            mine=post.author_id in viewer.voices,
+            mine=post.id in own,
             moderating=bool(place.moderators),
             answers=None
             if post.parent_id in (None, post.thread_id)
@@ -120,6 +127,8 @@ def as_seen(
             media=also.media if post.shown else "",
             member=viewer.signed_in,
             quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
+            cover=_cover(post, liked, open=post.id == asked, mine=post.id in own),
+            foreign="" if post.id in own else covers.foreign(post, liked.languages),
         )
         for post in posts
     ]
@@ -133,6 +142,14 @@ def _why_quiet(sieve: Sieve, viewer: Viewer, place: Place, post: Post) -> Why | 
     if why is None and sieve.has_words:
         why = sieve.words(post.title, post.note, text.plain(post.content, MAX_HTML))
     return Why.MUTED if why is not None and why.hides and place.moderators else why
+
+
+def _cover(post: Post, liked: Preferences, *, open: bool, mine: bool) -> Cover:
+    """Nobody hides their own words from themselves; what was asked for is open."""
+    if open:
+        return Cover.SHOW
+    found = covers.cover(post, liked.covers)
+    return Cover.FOLD if mine and found is Cover.HIDE else found
 
 
 async def show(request: web.Request) -> web.Response:
@@ -154,7 +171,9 @@ async def show(request: web.Request) -> web.Response:
         asked = None
         if page.root.by_group and place.members:
             asked = await check_ins.seen_by(conn, request.app[HERE], page.root, viewer.voices)
-        may_answer = session.SESSION in request and not (page.root.locked or page.root.moved_to)
+        closed = page.root.no_replies and page.root.author_id not in viewer.voices
+        shut = closed or page.root.locked or page.root.moved_to
+        may_answer = session.SESSION in request and not shut
         who_reads = await readers.lately(conn, request, group, page.root) if may_answer else ""
     if group.settings is None:
         await _have_read_again(request, thread_id)
@@ -171,7 +190,11 @@ async def show(request: web.Request) -> web.Response:
         "threads/show.html",
         alternate=page.root.thread_uri if public else "",
         root=page.root,
-        posts=as_seen(page.posts, viewer, place, also, session.sieve(request)),
+        posts=as_seen(request, page.posts, viewer, place, also, session.sieve(request)),
+        no_replies=closed,
+        hidden=covers.cover(page.root, covers.preferences(request).covers) is Cover.HIDE
+        and page.root.id != covers.revealed(request)
+        and page.root.author_id not in viewer.voices,
         next_after=page.next_after,
         first=not after,
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
@@ -255,6 +278,8 @@ def draft(form: Form, people: Mapping[str, str], chosen: Sequence[Chosen] = ()) 
         title=form.text("title"),
         source=form.text("text"),
         note=form.text("note"),
+        labels=labels.picked(form.all("label")),
+        wish=Wish(wish) if (wish := form.text("wish")) in {*Wish} else None,
         language=tag if tag.partition("-")[0] in LANGUAGES else "",
         guidelines=form.number("guidelines"),
         people=people,
