@@ -43,6 +43,7 @@ ABOUT_STORIES: Final = (
     "Members can tell how they came through a hard time: what it was like, what helped, and what "
     "they do now. Another moderator reads each story before anybody else does."
 )
+
 WISHES: Final[Mapping[Wish, str]] = {
     Wish.LISTEN: "Just listen",
     Wish.STORIES: "Similar stories",

@@ -12,7 +12,7 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import polls, threads
 from kernel.errors import NotAllowed, NotFound, Problem
 from members import accounts
-from node.pages import forms, readers, session, voices
+from node.pages import forms, hinting, readers, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
 from node.pages.render import render, see_other
@@ -65,11 +65,12 @@ async def ask(request: web.Request) -> web.Response:
             days=form.number("days"),
         )
         people = await named(request, form)
+        asked = replace(draft(form, people), poll=poll)
+        hinting.look(request, form, asked, answering=True)
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             purpose = f"ask {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            asked = replace(draft(form, people), poll=poll)
             post = await threads.reply(conn, here, speaker, found.post, asked)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:

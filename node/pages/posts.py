@@ -20,7 +20,7 @@ from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation import labels
 from moderation.visibility import Viewer
-from node.pages import covers, forms, pictures, readers, session, voices
+from node.pages import covers, forms, hinting, pictures, readers, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
@@ -148,11 +148,12 @@ async def reply(request: web.Request) -> web.Response:
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
+        said = draft(form, people, chosen)
+        hinting.look(request, form, said, answering=True)
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             purpose = f"reply {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            said = draft(form, people, chosen)
             post = await threads.reply(conn, request.app[HERE], speaker, found.post, said)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
@@ -222,6 +223,8 @@ async def edit(request: web.Request) -> web.Response:
             found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"edit {found.post.id}")
             said = replace(draft(form, people), changes=pictures.changes(form))
+            post, earlier_words = found.post, f"{found.post.title}\n{found.post.source}"
+            hinting.look(request, form, said, answering=not post.is_root, before=earlier_words)
             await threads.edit(conn, request.app[HERE], speaker, found.post, said)
     except REFUSED as problem:
         return await _edit_page(request, form, problem, people)

@@ -31,7 +31,17 @@ from moderation import labels
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node.pages import check_ins as check_in_pages
-from node.pages import covers, forms, group_words, pictures, readers, session, voices, waiting
+from node.pages import (
+    covers,
+    forms,
+    group_words,
+    hinting,
+    pictures,
+    readers,
+    session,
+    voices,
+    waiting,
+)
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
@@ -232,6 +242,7 @@ class Composer:
     limits: Mapping[str, int]
     pictures: Sequence[Held]
     rests: bool
+    hints: bool
 
 
 def compose(
@@ -254,6 +265,7 @@ def compose(
         limits=LIMITS,
         pictures=pictures.of(request).held,
         rests=tending.rests(request.app[HERE], group),
+        hints=covers.preferences(request).hints,
     )
 
 
@@ -326,6 +338,7 @@ async def start(request: web.Request) -> web.Response:
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
         said = draft(form, people, chosen)
+        hinting.look(request, form, said, answering=False)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             purpose = f"start in {group.id}"
