@@ -107,6 +107,5 @@ def _strings(tree: ast.Module) -> Iterator[str]:
         for each in node.values
     }
     for node in ast.walk(tree):
-        shown = isinstance(node, ast.Constant | ast.JoinedStr)
-        if shown and id(node) not in documented | inside:
+        if id(node) not in documented | inside and isinstance(node, ast.Constant | ast.JoinedStr):
             yield _said(node)
