@@ -76,16 +76,15 @@ def _belonging() -> sa.ScalarSelect[int]:
     """SQL: how many names of people here may read what only members may."""
     this = sa.bindparam("group_id", type_=sa.Uuid)
     belong = sa.union(
-        sa.select(follows.c.follower_id).where(
+        sa.select(follows.c.follower_id.label("id")).where(
             follows.c.followed_id == this, follows.c.state == constant(FollowState.ACCEPTED)
         ),
         sa.select(moderators.c.actor_id).where(moderators.c.group_id == this),
-    )
+    ).subquery("belong")
     return (
         sa.select(sa.func.count())
-        .select_from(actors)
+        .select_from(belong.join(actors, actors.c.id == belong.c.id))
         .where(
-            actors.c.id.in_(belong),
             actors.c.local,
             actors.c.kind == constant(ActorKind.PERSON),
             actors.c.state != constant(ActorState.CLOSED),
@@ -103,39 +102,33 @@ def _readers() -> AnySelect:
     """
     this = sa.bindparam("group_id", type_=sa.Uuid)
     post_id = sa.bindparam("post_id", type_=sa.BigInteger)
-    before = sa.select(moved_threads.c.group_id).where(
-        moved_threads.c.thread_id == sa.bindparam("thread_id", type_=sa.BigInteger),
-        moved_threads.c.last_id >= post_id,
-    )
     announced = sa.exists().where(
         activities.c.object_uri == sa.bindparam("post_uri", type_=sa.Text),
         activities.c.kind == "Announce",
         activities.c.actor_uri == sa.bindparam("group_uri", type_=sa.Text),
         activities.c.body != "",
     )
-    plain = sa.and_(
-        sa.bindparam("starts", type_=sa.Boolean),
-        follows.c.followed_id == this,
-        sa.or_(post_id.is_(None), ~announced),
-    )
-    hears = sa.or_(
-        plain,
-        reads_wrapped(),
-        sa.and_(sa.bindparam("proves", type_=sa.Boolean), takes_forwards()),
+    plain = sa.and_(sa.bindparam("starts", type_=sa.Boolean), sa.or_(post_id.is_(None), ~announced))
+    again = sa.or_(
+        reads_wrapped(), sa.and_(sa.bindparam("proves", type_=sa.Boolean), takes_forwards())
     )
     following = (
         sa.select(actors.c.host)
         .join(follows, follows.c.follower_id == actors.c.id)
         .where(
             sa.bindparam("followers_hear", type_=sa.Boolean),
-            sa.or_(follows.c.followed_id == this, follows.c.followed_id.in_(before)),
             follows.c.state == constant(FollowState.ACCEPTED),
             reachable(actors),
-            hears,
         )
     )
+    now = following.where(follows.c.followed_id == this, sa.or_(plain, again))
+    before = following.join(moved_threads, moved_threads.c.group_id == follows.c.followed_id).where(
+        moved_threads.c.thread_id == sa.bindparam("thread_id", type_=sa.BigInteger),
+        moved_threads.c.last_id >= post_id,
+        again,
+    )
     direct = sa.select(actors.c.host).where(any_of(actors.c.uri, "direct"), reachable(actors))
-    told = sa.union(following, direct).subquery("told")
+    told = sa.union(now, before, direct).subquery("told")
     is_home = told.c.host == sa.bindparam("group_host", type_=sa.Text)
     return sa.select(
         _belonging().label("members"),

@@ -1,8 +1,12 @@
 """Wishes, content notes from one list, and languages, as pages offer and show them."""
 
+import pytest
+
+from activitypub.care import HOPES
 from groups import threads
 from groups.admission import Draft
 from kernel.schema.posts import Wish
+from node.pages.group_words import WISHES
 from tests.pages.conftest import House
 from tests.pages.people import Answer, Person
 
@@ -86,6 +90,7 @@ async def test_dom_A9_a_reader_chooses_by_label_and_nobody_else_sees_it(house: H
     assert HARD in page
 
 
+@pytest.mark.slow
 async def test_dom_A9_what_a_label_does_not_say_stays_folded(house: House) -> None:
     sent = await begin(house.ben, label="grief", note="and more")
     await choose(house.cleo, **{"cover-grief": "show"})
@@ -115,7 +120,4 @@ async def test_dom_A18_lists_leave_other_languages_out_and_threads_fold_them(hou
 
 
 def test_dom_A8_every_wish_has_its_words() -> None:
-    from activitypub.care import HOPES
-    from node.pages.group_words import WISHES
-
     assert set(HOPES) == set(WISHES) == set(Wish)

@@ -30,6 +30,7 @@ async def test_dom_A10_a_hint_keeps_the_words_and_one_press_goes_on(
     assert changed.status == 303  # what was there already is not asked about again
 
 
+@pytest.mark.slow
 async def test_dom_A10_a_hint_comes_before_the_question_about_contact_details_and_stays_answered(
     house: House,
 ) -> None:

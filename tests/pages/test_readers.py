@@ -4,6 +4,8 @@ import pytest
 
 from tests.pages.conftest import House
 
+pytestmark = pytest.mark.slow
+
 SEEN = "Moderators of this group can see this name, not you."
 
 
