@@ -109,20 +109,22 @@ def who_reads(group: Group, found: Readers, *, changes: bool = False) -> str:
     members = words.count(found.members, "member here", "members here")
     others = words.count(found.servers, "other server", "other servers")
     servers = others if found.servers else "no other server"
+    first = _FIRST if group.settings.premoderation is Premoderation.ALL and not changes else ""
     if group.settings.sees is Sees.EVERYONE:
         said = f"Readers: {members}, {servers}, and everyone else: it is public."
         if changes:
             said += " Servers that are not told again may keep the old words."
         if group.proves:
             said += f" {PROOFS}"
-        return f"{said} Who you name with @ gets it, too. {_SEEN}"
+        return f"{said} Who you name with @ gets it, too. {_SEEN}{first}"
     if group.settings.sees is Sees.MEMBERS:
-        return f"Readers: {members}, {servers}, not public. {_SEEN}"
+        return f"Readers: {members}, {servers}, not public. {_SEEN}{first}"
     account = "Readers: everyone with an account here"
-    return f"{account} ({members} of the group), {servers}, not public. {_SEEN}"
+    return f"{account} ({members} of the group), {servers}, not public. {_SEEN}{first}"
 
 
 _SEEN: Final = "Moderators of this group can see this name, not you."
+_FIRST: Final = " One of them reads it before anybody else does."
 
 
 def _goes_to(group: Group, found: Readers) -> str:

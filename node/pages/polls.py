@@ -1,5 +1,6 @@
 """Polls: asking one in a thread, and answering one."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -16,7 +17,7 @@ from node.pages import forms, hinting, readers, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
 from node.pages.render import render, see_other
-from node.pages.threads import agree, compose, draft, identity, named
+from node.pages.threads import NOBODY, agree, compose, draft, identity, named
 
 _DAYS: Final = {"1": "One day", "3": "Three days", "7": "A week"}
 
@@ -26,12 +27,17 @@ async def show_ask(request: web.Request) -> web.Response:
 
 
 async def _ask_page(
-    request: web.Request, form: Form, problem: Problem | None = None
+    request: web.Request,
+    form: Form,
+    problem: Problem | None = None,
+    people: Mapping[str, str] = NOBODY,
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
         page = await threads.show(conn, found.post.thread_id, found.viewer)
-        who_reads = await readers.sentence(conn, request, found.group, parent=found.post)
+        who_reads = await readers.sentence(
+            conn, request, found.group, parent=found.post, named=people.values()
+        )
     used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
     speakers = found.place.may_post(found.group, used)
     choices = voices.choices(request, speakers, f"ask {found.post.id}", form)
@@ -54,7 +60,7 @@ async def ask(request: web.Request) -> web.Response:
     """
     session.of(request)
     form = await forms.read(request)
-    here = request.app[HERE]
+    here, people = request.app[HERE], NOBODY
     try:
         voices.pace(request)
         keys = await voices.keys_if_new(request, form)
@@ -74,7 +80,7 @@ async def ask(request: web.Request) -> web.Response:
             post = await threads.reply(conn, here, speaker, found.post, asked)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
-        return await _ask_page(request, form, problem)
+        return await _ask_page(request, form, problem, people)
     return see_other(f"/p/{post.id}")
 
 

@@ -46,7 +46,9 @@ async def test_dom_A10_a_hint_comes_before_the_question_about_contact_details_an
 
 async def test_dom_A15_cards_for_answers_and_a_switch_that_turns_all_off(house: House) -> None:
     path = f"/p/{house.thread.id}/reply"
-    assert "Ask before you give ideas." in (await house.ben.open(path)).text
+    open_for = (await house.ben.open(path)).text
+    assert "Ask before you give ideas." in open_for
+    assert "Please keep to the guidelines" in open_for
     assert "Not sure what to say?" not in (await house.ben.open("/g/open/new")).text
     hinted = await house.ben.fill(path, text="At least you have a job.")
     assert "Do you want to say more?" in hinted.text

@@ -17,6 +17,8 @@ async def test_dom_A6_every_composer_says_who_reads(house: House) -> None:
         assert SEEN in text, path
     changing = (await house.ben.open(f"/p/{house.answer.id}/edit")).text
     assert "Servers that are not told again may keep the old words." in changing
+    careful = (await house.ben.open("/g/careful/new")).text
+    assert "One of them reads it before anybody else does." in careful
     assert (
         "Readers: 1 member here, no other server, not public."
         in (await house.ana.open("/g/private/new")).text
