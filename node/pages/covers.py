@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from groups.posts import Post
 from groups.threads import ThreadLine
 from kernel.languages import name_of
 from members.member import Cover, Preferences
@@ -63,6 +64,17 @@ def cover(post: Noted, chosen: Mapping[str, Cover]) -> Cover:
     if wanted == {Cover.SHOW} and not labels.own_words(ids, post.note):
         return Cover.SHOW
     return Cover.FOLD
+
+
+def seen(request: web.Request, post: Post, *, mine: bool) -> Cover:
+    """As `cover`, for the page of its thread: nobody's own words hide from them.
+
+    What the address asks for is open.
+    """
+    if post.id == revealed(request):
+        return Cover.SHOW
+    found = cover(post, preferences(request).covers)
+    return Cover.FOLD if mine and found is Cover.HIDE else found
 
 
 def foreign(post: Spoken, read: Sequence[str]) -> str:

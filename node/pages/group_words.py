@@ -194,3 +194,21 @@ STARTER: Final = """\
 10. **If you are worried about somebody, tell a moderator.** You do not have to carry it alone.
 """
 """Guidelines to begin with (DOM, appendix C); every group changes them as it likes."""
+
+EXAMPLES: Final = (
+    ("1", "Walking at night helped me.", "Walking helps. Do it."),
+    ("2", "Would ideas help you?", "Here is what you should do."),
+    ("3", "I was in a very dark place.", "I was there, with this, and so much of it."),
+    ("4", "Content note: grief. My brother died.", "My brother died, with no note before it."),
+    ("5", "I would like to talk with you here.", "Write to me somewhere else."),
+    ("6", "Somebody once told me this helps.", "In the other group Kay told us that …"),
+    ("7", "My doctor changed mine, and it took weeks.", "Take half of it, or stop."),
+    ("8", "May I ask people about a study? I wrote to the moderators.", "Fill in my survey."),
+    ("9", "I do not know your faith. Tell me about it?", "People like that are all the same."),
+    (
+        "10",
+        "I told a moderator that I worry about Kay.",
+        "I stayed up all night to watch over Kay.",
+    ),
+)
+"""For each of them what fits it, and what does not."""

@@ -25,7 +25,7 @@ from kernel.errors import Malformed, NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState, Wish
-from members.member import Cover, Preferences
+from members.member import Cover
 from members.quiet import OPEN, Sieve, Why
 from moderation import labels
 from moderation.standing import Speaker
@@ -121,7 +121,7 @@ def as_seen(
 ) -> list[Shown]:
     """The posts of one page, in order, as the reader wants to see them."""
     by_id = {post.id: post for post in posts}
-    liked, asked = covers.preferences(request), covers.revealed(request)
+    read = covers.preferences(request).languages
     own = {post.id for post in posts if post.author_id in viewer.voices}
     return [
         Shown(
@@ -137,8 +137,8 @@ def as_seen(
             media=also.media if post.shown else "",
             member=viewer.signed_in,
             quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
-            cover=_cover(post, liked, open=post.id == asked, mine=post.id in own),
-            foreign="" if post.id in own else covers.foreign(post, liked.languages),
+            cover=covers.seen(request, post, mine=post.id in own),
+            foreign="" if post.id in own else covers.foreign(post, read),
         )
         for post in posts
     ]
@@ -152,14 +152,6 @@ def _why_quiet(sieve: Sieve, viewer: Viewer, place: Place, post: Post) -> Why | 
     if why is None and sieve.has_words:
         why = sieve.words(post.title, post.note, text.plain(post.content, MAX_HTML))
     return Why.MUTED if why is not None and why.hides and place.moderators else why
-
-
-def _cover(post: Post, liked: Preferences, *, open: bool, mine: bool) -> Cover:
-    """Nobody hides their own words from themselves; what was asked for is open."""
-    if open:
-        return Cover.SHOW
-    found = covers.cover(post, liked.covers)
-    return Cover.FOLD if mine and found is Cover.HIDE else found
 
 
 async def show(request: web.Request) -> web.Response:
@@ -202,9 +194,8 @@ async def show(request: web.Request) -> web.Response:
         root=page.root,
         posts=as_seen(request, page.posts, viewer, place, also, session.sieve(request)),
         no_replies=closed,
-        hidden=covers.cover(page.root, covers.preferences(request).covers) is Cover.HIDE
-        and page.root.id != covers.revealed(request)
-        and page.root.author_id not in viewer.voices,
+        hidden=covers.seen(request, page.root, mine=page.root.author_id in viewer.voices)
+        is Cover.HIDE,
         next_after=page.next_after,
         first=not after,
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
