@@ -116,7 +116,7 @@ def who_reads(group: Group, found: Readers, *, changes: bool = False) -> str:
             said += " Servers that are not told again may keep the old words."
         if group.proves:
             said += f" {PROOFS}"
-        return f"{said} Who you name with @ gets it, too. {_SEEN}{first}"
+        return f"{said} Whoever you name with @ gets it, too. {_SEEN}{first}"
     if group.settings.sees is Sees.MEMBERS:
         return f"Readers: {members}, {servers}, not public. {_SEEN}{first}"
     account = "Readers: everyone with an account here"
