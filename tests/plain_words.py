@@ -24,7 +24,9 @@ _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _STATEMENT = re.compile(r"\{%(.*?)%\}", re.DOTALL)
 _STRING = re.compile(r'"([^"]*)"')
-_ENDS_BLOCK = re.compile(rf"</?(?:{_BLOCK})\b[^>]*>", re.IGNORECASE)
+_ENDS_BLOCK = re.compile(
+    rf"</?(?:{_BLOCK})\b[^>]*>|<a class=\"(?:quiet-)?button[^>]*>", re.IGNORECASE
+)
 _LABELLED = re.compile(r'\b(?:aria-label|title|placeholder|alt)="([^"]*)"')
 _TAG = re.compile(r"<[^>]*>")
 _SENTENCE = re.compile(r"(?<=[.!?])[”\"]?\s+|(?<=[.!?][”\")])\s+|\n")

@@ -25,7 +25,7 @@ AVOID: Final = {
 _AVOID = {say: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for say, words in AVOID.items()}
 
 MEANT: Final = {  # what is said so for a reason
-    "There is no list and no score.",
+    "There is no score.",
     "You do not have to carry it alone.",
 }
 

@@ -40,8 +40,8 @@ WEEKDAYS: Final[Mapping[str, str]] = {
     "6": "Every Sunday",
 }
 ABOUT_STORIES: Final = (
-    "Members can tell how they came through a hard time: what it was like, what helped, and what "
-    "they do now. Another moderator reads each story before anybody else does."
+    "Members can tell how they came through a hard time. They say what it was like, what helped, "
+    "and what they do now. Another moderator reads each story before anybody else does."
 )
 
 WISHES: Final[Mapping[Wish, str]] = {
