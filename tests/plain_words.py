@@ -23,6 +23,7 @@ _BLOCK = (
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _STATEMENT = re.compile(r"\{%(.*?)%\}", re.DOTALL)
+_OTHERWISE = re.compile(r"\{%\s*el(?:se|if)\b.*?%\}", re.DOTALL)
 _STRING = re.compile(r'"([^"]*)"')
 _ENDS_BLOCK = re.compile(
     rf"</?(?:{_BLOCK})\b[^>]*>|<a class=\"(?:quiet-)?button[^>]*>", re.IGNORECASE
@@ -72,7 +73,7 @@ def _shown(template: str) -> Iterator[str]:
     for expression in (*_EXPRESSION.findall(text), *_STATEMENT.findall(text)):
         yield from (said for said in _STRING.findall(expression) if " " in said)
     text = _EXPRESSION.sub("…", text)
-    text = _STATEMENT.sub("", text)
+    text = _STATEMENT.sub("", _OTHERWISE.sub("<br>", text))
     yield from _LABELLED.findall(text)
     yield _TAG.sub("", _ENDS_BLOCK.sub("\n", re.sub(r"\s+", " ", text)))
 

@@ -27,6 +27,7 @@ _AVOID = {say: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for say, words in 
 MEANT: Final = {  # what is said so for a reason
     "There is no score.",
     "You do not have to carry it alone.",
+    "There is nothing you have to do.",
 }
 
 FOUND: Final = list(sentences())
