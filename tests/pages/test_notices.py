@@ -65,7 +65,7 @@ async def test_answers_names_and_signs_are_told_and_name_whose_they_are(house: H
     assert "heard" not in await kinds(node, house.ana)
 
 
-async def test_nothing_of_it_stands_in_the_title_or_is_for_others(house: House) -> None:
+async def test_sec_U10_nothing_of_it_stands_in_the_title_or_is_for_others(house: House) -> None:
     page = await house.ana.open("/notices")
     assert "<title>Notices · Alder House</title>" in page.html
     assert page.headers["Cache-Control"] == "no-store"
@@ -133,7 +133,7 @@ async def test_what_desks_decide_is_told(house: House) -> None:
     assert "The moderators of" not in await lines(house.cleo)
 
 
-async def test_content_notes_fold_what_a_notice_says(house: House) -> None:
+async def test_dom_A9_content_notes_fold_what_a_notice_says(house: House) -> None:
     await house.node.join(house.cleo.speaker, house.open.actor.uri)
     noted = await house.node.start(
         house.ben.speaker, house.open.actor.uri, "Hard title", "Hard words, @ana.", "low mood"
@@ -145,7 +145,7 @@ async def test_content_notes_fold_what_a_notice_says(house: House) -> None:
         assert "An answer below it" not in told
 
 
-async def test_seen_is_counted_in_words_and_what_comes_later_is_new(house: House) -> None:
+async def test_dom_A16_seen_is_counted_in_words_and_what_comes_later_is_new(house: House) -> None:
     home = await house.ana.open("/")
     assert "Notices, 1 new" in home.text
     at = await house.ana.open("/notices")
