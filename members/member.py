@@ -37,17 +37,24 @@ class Member:
 class Preferences:
     """What a member likes; applied when a page is drawn, told to nobody.
 
-    `languages` are BCP 47 tags in order of liking; none means all.
+    `languages` are BCP 47 tags in order of liking; none means all. `easier` pages are calmer and
+    larger (DOM-J2); on `private` ones no title, icon or list of pages tells where somebody was
+    (DOM-I10). `card`: crisis lines are shown after posting something very heavy (DOM-D10).
+    `language` is that of our own words; empty: as the browser says.
     """
 
     theme: Theme = Theme.AUTO
     languages: tuple[str, ...] = ()
+    easier: bool = False
+    private: bool = False
+    card: bool = True
+    language: str = ""
 
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
         if len(self.languages) > _MAX_LANGUAGES:
             raise Malformed(f"Please choose up to {_MAX_LANGUAGES} languages.")
-        for tag in self.languages:
+        for tag in filter(None, (*self.languages, self.language)):
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
 
@@ -65,6 +72,10 @@ class Blob:
             "roles": sorted(self.roles),
             "theme": self.preferences.theme,
             "languages": list(self.preferences.languages),
+            "easier": self.preferences.easier,
+            "private": self.preferences.private,
+            "card": self.preferences.card,
+            "language": self.preferences.language,
         }
         inner = seal(
             derive(root, "blob"),
@@ -82,7 +93,12 @@ class Blob:
         return cls(
             roles=frozenset(plain["roles"]),
             preferences=Preferences(
-                theme=Theme(plain["theme"]), languages=tuple(plain["languages"])
+                theme=Theme(plain["theme"]),
+                languages=tuple(plain["languages"]),
+                easier=plain.get("easier", False),
+                private=plain.get("private", False),
+                card=plain.get("card", True),
+                language=plain.get("language", ""),
             ),
         )
 

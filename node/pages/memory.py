@@ -65,7 +65,8 @@ MEMORY = web.AppKey("pages", Memory)
 
 
 NO_DATABASE: Final = (
-    "/help", "/leave", "/static/", "/.well-known/", "/nodeinfo", "/inbox", "/healthz", "/readyz",
+    "/help", "/leave", "/look", "/static/", "/.well-known/", "/nodeinfo", "/inbox", "/healthz",
+    "/readyz",
 )  # fmt: skip
 """Addresses that ask the database nothing for a page's sake: no session, no name of the node."""
 

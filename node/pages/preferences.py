@@ -1,13 +1,16 @@
 """A member's own settings: how pages look, the password, and leaving for good."""
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from activitypub.state import ENGINE, HERE
 from kernel.errors import Malformed, Problem
 from members import accounts
-from members.member import Preferences, Theme
+from members.member import Theme
 from members.vault import MIN_PASSWORD
-from node.pages import forms, session
+from node.pages import forms, look, session
+from node.pages.catalogues import LANGUAGES
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.render import render, see_other
@@ -27,6 +30,8 @@ def _page(
         "account/settings.html",
         problem=problem,
         preferences=request[PREFERENCES],
+        themes=look.THEMES,
+        tongues=LANGUAGES,
         min_password=MIN_PASSWORD,
         saved=saved or "saved" in request.query,
     )
@@ -36,12 +41,28 @@ async def save(request: web.Request) -> web.Response:
     member = session.of(request).member
     form = await forms.read(request)
     try:
-        wanted = Preferences(theme=_theme(form), languages=tuple(form.all("languages")))
+        wanted = replace(
+            request[PREFERENCES],
+            theme=_theme(form),
+            languages=tuple(form.all("languages")),
+            easier=form.text("easier") == "yes",
+            private=form.text("private") == "yes",
+            card=form.text("card") == "yes",
+            language=_language(form),
+        )
         async with request.app[ENGINE].begin() as conn:
             await accounts.save_preferences(conn, request.app[HERE], member, wanted)
     except REFUSED as problem:
         return _page(request, problem)
-    return see_other("/settings?saved")
+    answer = see_other("/settings?saved")
+    look.saved(request, answer, wanted)
+    return answer
+
+
+def _language(form: Form) -> str:
+    """One of ours, or nothing: as the browser says."""
+    asked = form.text("language")
+    return asked if asked in LANGUAGES else ""
 
 
 def _theme(form: Form) -> Theme:

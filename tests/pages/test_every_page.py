@@ -94,10 +94,10 @@ def check_page(path: str, answer: Answer) -> None:
 def check_headers(path: str, answer: Answer, *, signed_in: bool) -> None:
     for name, value in headers.ALWAYS.items():
         assert answer.headers[name] == value, (path, name)
-    static = path.startswith(("/help", "/leave"))
+    static = path.startswith(("/help", "/leav", "/look"))
     if answer.headers.get("Content-Type", "").startswith("text/html") and not static:
         assert answer.headers["Cache-Control"] == ("no-store" if signed_in else "no-cache"), path
-        assert answer.headers["Vary"] == "Cookie, Accept", path
+        assert answer.headers["Vary"] == "Cookie, Accept, Accept-Language", path
     if path.startswith(("/t/", "/p/", "/u/")):
         assert answer.headers["X-Robots-Tag"] == "noindex", path  # WIRE-D15
     assert "Server" not in answer.headers or "alder" not in answer.headers["Server"]
