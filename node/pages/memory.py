@@ -39,6 +39,7 @@ class Memory:
     findings: Throttle  # of posts by their words
     opened: Throttle  # threads of other nodes that somebody reads, by thread
     pictures: Throttle
+    cards: Throttle  # crisis lines after posting, by account: in memory, told to nobody
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
     site: Node | None = None
     read_at: float = 0.0
@@ -58,6 +59,7 @@ class Memory:
             findings=Throttle(120, 10 * minute, clock),
             opened=Throttle(1, 15 * minute, clock),
             pictures=Throttle(100, day, clock),
+            cards=Throttle(1, day, clock),
         )
 
 

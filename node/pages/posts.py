@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +19,7 @@ from kernel.errors import NotFound, Problem
 from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation.visibility import Viewer
-from node.pages import forms, pictures, session, voices
+from node.pages import card, forms, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
@@ -73,8 +74,11 @@ async def show(request: web.Request) -> web.Response:
         told = post.author_local and post.shown
         told = told and (await group_store.get(conn, post.group_id)).federates
     near = any(each.id == post.id for each in page.posts)
-    after = "" if near else f"?after={post.id - 1}"
-    answer = see_other(f"/t/{post.thread_id}{after}#p{post.id}")
+    asked = {} if near else {"after": str(post.id - 1)}
+    if request.query.get("posted") == str(post.id):
+        asked["posted"] = str(post.id)
+    query = f"?{urlencode(asked)}" if asked else ""
+    answer = see_other(f"/t/{post.thread_id}{query}#p{post.id}")
     if told:
         answer.headers["Link"] = alternate_link(post.uri)  # WIRE-B8
     return answer
@@ -141,7 +145,7 @@ async def reply(request: web.Request) -> web.Response:
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
         return await _reply_page(request, form, problem)
-    return see_other(f"/p/{post.id}")
+    return see_other(card.posted(f"/p/{post.id}", post))
 
 
 async def show_edit(request: web.Request) -> web.Response:

@@ -25,11 +25,11 @@ from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from node.pages import forms, group_words, pictures, session, voices
+from node.pages import card, forms, group_words, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
-from node.pages.memory import MEMORY
+from node.pages.memory import MEMORY, known_site
 from node.pages.paging import number
 from node.pages.pictures import Held
 from node.pages.render import render, see_other
@@ -139,8 +139,13 @@ async def show(request: web.Request) -> web.Response:
         posts=as_seen(page.posts, viewer, place, also),
         next_after=page.next_after,
         first=not after,
+        card=card.after_posting(request, page.posts, viewer, _country(request)),
         composer=compose(request, group, place, choices),
     )
+
+
+def _country(request: web.Request) -> str:
+    return known_site(request.app[MEMORY], request.app[HERE]).country
 
 
 async def _have_read_again(request: web.Request, thread_id: int) -> None:
@@ -260,7 +265,7 @@ async def start(request: web.Request) -> web.Response:
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
         return await _new_page(request, form, problem)
-    return see_other(f"/t/{post.thread_id}")
+    return see_other(card.posted(f"/t/{post.thread_id}", post))
 
 
 async def agree(conn: AsyncConnection, form: Form, speaker: Speaker, group: Group) -> None:

@@ -19,7 +19,8 @@ FOCUSED = """() => {
     if (it === document.body) return null;
     const target = it.matches("input[type=checkbox], input[type=radio]") ? it.parentElement : it;
     const box = it.getBoundingClientRect();
-    const at = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height / 2, 60));
+    const middle = [box.x + box.width / 2, box.y + Math.min(box.height / 2, 60)];
+    const at = document.elementFromPoint(...middle);
     const style = getComputedStyle(it);
     const size = target.getBoundingClientRect();
     return {
@@ -126,7 +127,7 @@ async def test_pages_print_without_what_is_only_for_the_screen(
         for gone in (".safety", ".bottom", ".switch", ".menu", ".post > footer"):
             assert await page.locator(f"{gone}:visible").count() == 0, (path, gone)
         paper, ink = await page.evaluate(
-            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+            "(style => [style.backgroundColor, style.color])(getComputedStyle(document.body))"
         )
         assert (paper, ink) == ("rgb(255, 255, 255)", "rgb(0, 0, 0)"), path
         assert await page.locator("h1:visible").count() == 1
