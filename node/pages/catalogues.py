@@ -5,9 +5,9 @@ A catalogue is a `.po` file in `templates/locale/`. What it lacks, and what nobo
 are believed only once two people approved exactly these words (`approved.json`, DOM-J5).
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
@@ -79,22 +79,33 @@ def read(language: str) -> Catalog:
 
 def approved(language: str, source: object, words: object) -> bool:
     """Whether two people said that exactly these words may stand for the English ones."""
-    record = records().get(language, {}).get(digest(source, words), ())
-    return len(set(record)) >= APPROVERS
+    record = records().get(language, {}).get(str(source))
+    return record is not None and record.words == words and len(set(record.by)) >= APPROVERS
 
 
-def digest(*words: object) -> str:
-    """Stands for exactly these words in a record of approval."""
-    return hashlib.sha256("\x00".join(map(str, words)).encode()).hexdigest()[:16]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Exactly these words, and who said that they may stand there; fewer than two: nobody yet."""
+
+    words: str
+    by: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        return "approved" if len(set(self.by)) >= APPROVERS else "awaiting review"
 
 
 @cache
-def records() -> Mapping[str, Mapping[str, list[str]]]:
-    """Who approved which safety words, by language and digest."""
-    found: Mapping[str, Mapping[str, list[str]]] = json.loads(
-        _place().joinpath("approved.json").read_text(encoding="utf-8")
-    )
-    return found
+def records() -> Mapping[str, Mapping[str, Record]]:
+    """Who approved which safety words, by language and English words."""
+    found = json.loads(_place().joinpath("approved.json").read_text(encoding="utf-8"))
+    return {
+        language: {
+            source: Record(words=each["words"], by=tuple(each["by"]))
+            for source, each in record.items()
+        }
+        for language, record in found.items()
+    }
 
 
 def _place() -> Traversable:
@@ -161,3 +172,8 @@ def _parts(said: str, variables: Mapping[str, nodes.Expr]) -> Iterator[nodes.Exp
 def noted(words: str) -> str:
     """Marks words that are looked up elsewhere, so that they are gathered into catalogues too."""
     return words
+
+
+def noted_pair(one: str, many: str) -> tuple[str, str]:
+    """The same for one and for many."""
+    return one, many

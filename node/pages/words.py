@@ -6,7 +6,7 @@ from datetime import datetime
 from gettext import NullTranslations
 from typing import Final
 
-from node.pages.catalogues import noted
+from node.pages.catalogues import noted, noted_pair
 
 _TONES: Final = 6
 _MONTHS: Final = (
@@ -14,6 +14,9 @@ _MONTHS: Final = (
     noted("June"), noted("July"), noted("August"), noted("September"), noted("October"),
     noted("November"), noted("December"),
 )  # fmt: skip
+
+
+COUNTED: Final = (noted_pair("answer", "answers"), noted_pair("person", "people"))
 
 
 @dataclass(frozen=True, slots=True)
