@@ -5,12 +5,15 @@ from typing import Final
 
 from aiohttp import web
 
+from activitypub.state import HERE
 from kernel.errors import Problem
-from node.pages import account
+from node.pages import account, look
 from node.pages.catalogues import noted
 from node.pages.forms import FORM, Form
+from node.pages.memory import MEMORY, known_site
 from node.pages.render import render, see_other
 from node.pages.session import SignedOut, forget_if_over
+from resources import crisis
 
 _NEXT: Mapping[int, str] = {
     400: noted("Please go back one page and look at what you typed."),
@@ -27,6 +30,7 @@ _NEXT: Mapping[int, str] = {
     ),
     503: noted("Please wait a moment, then load this page again."),
 }
+_BUSY: Final = (429, 500, 503, 507)
 _OTHERWISE = noted("You could go back one page and try again, or start from the first page.")
 TITLES: Final = (  # of `kernel.errors`, for the catalogues
     noted("Something broke here"), noted("We could not read that"),
@@ -63,7 +67,19 @@ async def _answer(
         detail=problem.detail,
         next_step=_NEXT.get(status, _OTHERWISE),
         kept=_words(request.get(FORM)),
+        **_help_now(request, busy=status in _BUSY),
     )
+
+
+def _help_now(request: web.Request, *, busy: bool) -> Mapping[str, object]:
+    """A node that cannot answer now shows crisis lines in its place, with no database."""
+    code = look.country_of(request, known_site(request.app[MEMORY], request.app[HERE]).country)
+    return {
+        "busy": busy,
+        "country": crisis.countries().get(code),
+        "emergency": crisis.emergency(code),
+        "if_nobody_answers": crisis.IF_NOBODY_ANSWERS,
+    }
 
 
 def _words(form: Form | None) -> list[str]:
