@@ -111,6 +111,7 @@ async def leave(request: web.Request) -> web.Response:
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         return answer
     answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+    look.forget(request, answer)
     cookie = request.cookies.get(cookie_name(request.app[HERE]))
     if cookie is not None:
         forget(request, answer)

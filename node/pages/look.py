@@ -169,6 +169,12 @@ def carry(request: web.Request, answer: web.Response) -> None:
         remember(request, answer, known)
 
 
+def forget(request: web.Request, answer: web.Response) -> None:
+    """Take the cookie back: nothing says what was liked here, whoever opens the browser next."""
+    if cookie_name(request.app[HERE]) in request.cookies:
+        remember(request, answer, Chosen())
+
+
 def saved(request: web.Request, answer: web.Response, mine: Preferences) -> None:
     """What a member saved is what this browser shows from now on."""
     chosen = Chosen(

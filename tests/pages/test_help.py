@@ -79,6 +79,15 @@ async def test_leaving_ends_the_session_and_keeps_nothing(house: House) -> None:
     assert (await house.ben.open("/leave")).status == 303
 
 
+async def test_leaving_forgets_how_pages_looked(house: House) -> None:
+    """Browsers that do not know `Clear-Site-Data` forget it too."""
+    anyone = Browser(house.node)
+    await anyone.send("POST", "/look", {"easier": "yes", "country": "IE"})
+    assert anyone.cookies == {"look": "easier.from-ie"}
+    await anyone.open("/leave")
+    assert anyone.cookies == {}
+
+
 async def test_another_website_logs_nobody_out(house: House) -> None:
     for site in ("cross-site", "same-site"):
         answer = await house.ben.open("/leave", Sec_Fetch_Site=site)
