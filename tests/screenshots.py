@@ -79,6 +79,7 @@ class Scene:
             "compose": ("/g/sleep/new", True),
             "help": ("/help", False),
             "leaving": ("/leaving", False),
+            "look": ("/look", False),
             "settings": ("/settings", True),
             "sign-up": ("/sign-up", False),
             "desk": ("/g/sleep/desk", True),

@@ -6,6 +6,7 @@ Whether lines are shown is found out as the page is drawn: no row, no log, no wo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from aiohttp import web
 
@@ -29,6 +30,16 @@ class Card:
     emergency: str
     if_nobody_answers: str
 
+    @classmethod
+    def of(cls, request: web.Request, country: str) -> Self:
+        """For whoever asks. `country` (ISO 3166-1): the node's own, where the browser says none."""
+        code = look.country_of(request, country)
+        return cls(
+            country=crisis.countries().get(code),
+            emergency=crisis.emergency(code),
+            if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
+        )
+
 
 def posted(path: str, post: Post) -> str:
     """Where somebody goes on after posting."""
@@ -38,10 +49,7 @@ def posted(path: str, post: Post) -> str:
 def after_posting(
     request: web.Request, posts: Sequence[Post], viewer: Viewer, country: str
 ) -> Card | None:
-    """The card of a page with `posts`, once in a day for each member who does not mind it.
-
-    `country` (ISO 3166-1) is the node's own: shown where the browser says none.
-    """
+    """The card of a page with `posts`, once in a day for each member who does not mind it."""
     asked, session = number(request.query.get("posted")), request.get(SESSION)
     if asked is None or session is None or not request[PREFERENCES].card:
         return None
@@ -52,9 +60,4 @@ def after_posting(
         request.app[MEMORY].cards.check(session.member.account_id)
     except TooMany:
         return None
-    code = look.country_of(request, country)
-    return Card(
-        country=crisis.countries().get(code),
-        emergency=crisis.emergency(code),
-        if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
-    )
+    return Card.of(request, country)

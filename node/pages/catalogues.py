@@ -15,11 +15,15 @@ from importlib.resources.abc import Traversable
 from io import BytesIO
 from typing import Final
 
+from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from jinja2 import nodes
 from jinja2.ext import InternationalizationExtension
+
+from kernel.languages import name_of
+from resources.countries import NAMES
 
 SOURCE: Final = "en"
 LANGUAGES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch", "es": "Español"}
@@ -110,6 +114,25 @@ def records() -> Mapping[str, Mapping[str, Record]]:
 
 def _place() -> Traversable:
     return files("templates").joinpath("locale")
+
+
+@cache
+def _names(language: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Of countries and of languages (CLDR); English ones are our own."""
+    if language not in LANGUAGES or language == SOURCE:
+        return {}, {}
+    locale = Locale.parse(language)
+    return locale.territories, locale.languages
+
+
+def country(language: str, code: str) -> str:
+    """What a country (ISO 3166-1 alpha-2) is called in one of our languages."""
+    return _names(language)[0].get(code) or NAMES[code]
+
+
+def tongue(language: str, tag: str) -> str:
+    """What the language of a BCP 47 tag is called in one of our languages."""
+    return _names(language)[1].get(tag.partition("-")[0]) or name_of(tag)
 
 
 class _Mirrored(NullTranslations):

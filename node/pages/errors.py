@@ -7,13 +7,13 @@ from aiohttp import web
 
 from activitypub.state import HERE
 from kernel.errors import Problem
-from node.pages import account, look
+from node.pages import account
+from node.pages.card import Card
 from node.pages.catalogues import noted
 from node.pages.forms import FORM, Form
 from node.pages.memory import MEMORY, known_site
 from node.pages.render import render, see_other
 from node.pages.session import SignedOut, forget_if_over
-from resources import crisis
 
 _NEXT: Mapping[int, str] = {
     400: noted("Please go back one page and look at what you typed."),
@@ -58,6 +58,7 @@ async def _answer(
         if request.method in {"GET", "HEAD"}:
             return see_other(account.log_in_address(request.path_qs))
         return await account.ask_again(request, problem)
+    site = known_site(request.app[MEMORY], request.app[HERE])
     return render(
         request,
         "error.html",
@@ -67,19 +68,9 @@ async def _answer(
         detail=problem.detail,
         next_step=_NEXT.get(status, _OTHERWISE),
         kept=_words(request.get(FORM)),
-        **_help_now(request, busy=status in _BUSY),
+        # A node that cannot answer now shows crisis lines in its place, with no database.
+        lines=Card.of(request, site.country) if status in _BUSY else None,
     )
-
-
-def _help_now(request: web.Request, *, busy: bool) -> Mapping[str, object]:
-    """A node that cannot answer now shows crisis lines in its place, with no database."""
-    code = look.country_of(request, known_site(request.app[MEMORY], request.app[HERE]).country)
-    return {
-        "busy": busy,
-        "country": crisis.countries().get(code),
-        "emergency": crisis.emergency(code),
-        "if_nobody_answers": crisis.IF_NOBODY_ANSWERS,
-    }
 
 
 def _words(form: Form | None) -> list[str]:

@@ -13,12 +13,13 @@ from kernel.db import describe
 from kernel.errors import NotFound
 from members import sessions
 from node.pages import look
-from node.pages.catalogues import LANGUAGES
+from node.pages.catalogues import LANGUAGES, country
 from node.pages.look import THEMES, Look
 from node.pages.memory import DATABASE_ERRORS, MEMORY
 from node.pages.render import draw
 from node.pages.session import cookie_name, forget
 from resources import crisis
+from resources.crisis import Country
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +39,14 @@ def prepare() -> None:
 def _list(hint: str, seen: Look) -> bytes:
     """All countries, and the lines of one of them first."""
     countries = crisis.countries()
+
+    def called(each: Country) -> str:
+        return country(seen.language, each.code).casefold()
+
     return draw(
         "help/index.html",
         seen,
-        countries=countries.values(),
+        countries=sorted(countries.values(), key=called),
         first=countries.get(hint),
         chosen=seen.country == hint,
         emergency=crisis.emergency(),

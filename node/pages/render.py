@@ -1,7 +1,7 @@
 """Templates to answers; every value is escaped, and a name that is missing is an error."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,9 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from activitypub.state import HERE
 from kernel import text
 from kernel.errors import Problem
-from kernel.languages import name_of
 from node.pages import assets, look, words
-from node.pages.catalogues import SOURCE, Folded, catalogue
+from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
 from node.pages.forms import Form
 from node.pages.look import Look
 from node.pages.memory import MEMORY, known_site
@@ -48,7 +47,8 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "markdown": lambda source: text.clean(text.render(source)),
         "plain": text.plain,
         "host": text.host_shown,
-        "language": name_of,
+        "language": partial(tongue, language),
+        "country": partial(country, language),
         "moment": spoken.moment,
         "stamp": spoken.stamp,
         "tone": words.tone,

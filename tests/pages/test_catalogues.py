@@ -14,6 +14,7 @@ from node.pages import catalogues
 from node.pages.catalogues import LANGUAGES, SAFETY, Record
 from node.pages.look import Look
 from node.pages.render import draw, environment
+from tests.pages.conftest import House
 
 LOCALE = Path(str(files("templates"))) / "locale"
 KEYWORDS = {
@@ -114,6 +115,12 @@ def test_every_template_can_be_drawn_translated_and_easier() -> None:
     made = environment(catalogues.MIRRORED, easier=True)
     for name in made.list_templates(extensions=["html"]):
         made.get_template(name)
+
+
+async def test_countries_have_their_names_in_every_language(house: House) -> None:
+    page = await house.visitor.open("/help/ie", Accept_Language="de")
+    assert "Hilfe: Irland" in page.text
+    assert "Irland" in (await house.visitor.open("/help", Accept_Language="de")).text
 
 
 def test_pages_can_be_read_from_the_right() -> None:
