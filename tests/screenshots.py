@@ -29,7 +29,7 @@ from tests.conftest import TEMPLATE, migrated
 from tests.nodes import Node, Nodes
 from tests.pages.people import Person, person, settle
 
-QUALITY = 72  # of WebP: plain pages stay under 60 kB
+QUALITY = 60  # of WebP: plain pages stay under 60 kB
 TALLEST = 2200  # pixels of a page that are shown
 
 GROUPS = {

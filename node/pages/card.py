@@ -1,25 +1,28 @@
 """Crisis lines for the one who just wrote something very heavy, and for nobody else (DOM-D10).
 
-Every post leads on to an address that says it was just posted, so that the address tells nothing.
-Whether lines are shown is found out as the page is drawn: no row, no log, no word to anybody.
+Whether they are shown is found out as a thread's page is drawn for the author of a new post in it:
+no row, no log, nothing in the address, no word to anybody.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from datetime import timedelta
+from typing import Final, Self
 
 from aiohttp import web
 
+from activitypub.state import HERE
 from groups.posts import Post
 from kernel.errors import TooMany
 from moderation.visibility import Viewer
 from node.pages import look
 from node.pages.memory import MEMORY
-from node.pages.paging import number
 from node.pages.session import PREFERENCES, SESSION
 from resources import crisis
 from resources.crisis import Country
 from resources.heavy import sounds_heavy
+
+RECENT: Final = timedelta(minutes=15)  # how long a post is one that somebody just wrote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +44,15 @@ class Card:
         )
 
 
-def posted(path: str, post: Post) -> str:
-    """Where somebody goes on after posting."""
-    return f"{path}?posted={post.id}"
-
-
 def after_posting(
     request: web.Request, posts: Sequence[Post], viewer: Viewer, country: str
 ) -> Card | None:
     """The card of a page with `posts`, once in a day for each member who does not mind it."""
-    asked, session = number(request.query.get("posted")), request.get(SESSION)
-    if asked is None or session is None or not request[PREFERENCES].card:
+    session = request.get(SESSION)
+    if session is None or not request[PREFERENCES].card:
         return None
-    mine = [post for post in posts if post.id == asked and post.author_id in viewer.voices]
+    since = request.app[HERE].now() - RECENT
+    mine = [it for it in posts if it.author_id in viewer.voices and it.published > since]
     if not any(sounds_heavy(f"{it.title}\n{it.source}", it.language) for it in mine):
         return None
     try:

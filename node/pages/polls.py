@@ -9,7 +9,7 @@ from activitypub.parts import MAX_OPTIONS_SHOWN
 from activitypub.state import ENGINE, HERE, READING
 from groups import polls, threads
 from kernel.errors import NotFound, Problem
-from node.pages import card, forms, session, voices
+from node.pages import forms, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
 from node.pages.render import render, see_other
@@ -70,7 +70,7 @@ async def ask(request: web.Request) -> web.Response:
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
         return await _ask_page(request, form, problem)
-    return see_other(card.posted(f"/p/{post.id}", post))
+    return see_other(f"/p/{post.id}")
 
 
 async def show_vote(request: web.Request) -> web.Response:

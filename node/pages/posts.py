@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +18,7 @@ from kernel.errors import NotFound, Problem
 from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation.visibility import Viewer
-from node.pages import card, forms, pictures, session, voices
+from node.pages import forms, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
@@ -74,11 +73,8 @@ async def show(request: web.Request) -> web.Response:
         told = post.author_local and post.shown
         told = told and (await group_store.get(conn, post.group_id)).federates
     near = any(each.id == post.id for each in page.posts)
-    asked = {} if near else {"after": str(post.id - 1)}
-    if request.query.get("posted") == str(post.id):
-        asked["posted"] = str(post.id)
-    query = f"?{urlencode(asked)}" if asked else ""
-    answer = see_other(f"/t/{post.thread_id}{query}#p{post.id}")
+    after = "" if near else f"?after={post.id - 1}"
+    answer = see_other(f"/t/{post.thread_id}{after}#p{post.id}")
     if told:
         answer.headers["Link"] = alternate_link(post.uri)  # WIRE-B8
     return answer
@@ -145,7 +141,7 @@ async def reply(request: web.Request) -> web.Response:
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
         return await _reply_page(request, form, problem)
-    return see_other(card.posted(f"/p/{post.id}", post))
+    return see_other(f"/p/{post.id}")
 
 
 async def show_edit(request: web.Request) -> web.Response:

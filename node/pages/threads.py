@@ -265,7 +265,7 @@ async def start(request: web.Request) -> web.Response:
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
         return await _new_page(request, form, problem)
-    return see_other(card.posted(f"/t/{post.thread_id}", post))
+    return see_other(f"/t/{post.thread_id}")
 
 
 async def agree(conn: AsyncConnection, form: Form, speaker: Speaker, group: Group) -> None:
