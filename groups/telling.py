@@ -357,7 +357,13 @@ async def shown_again(conn: AsyncConnection, here: Here, group: Group, post: Pos
     if post.author_local:
         await edited(conn, here, group, post)
     elif post.is_root:
-        await announcing.announce(conn, here, [_boost(group, post)])
+        await boosted(conn, here, group, post)
+
+
+async def boosted(conn: AsyncConnection, here: Here, group: Group, root: Post) -> None:
+    """A group of ours shows everybody a first post, as it does with new ones (WIRE-G20)."""
+    if group.federates and group.settings is not None:
+        await announcing.announce(conn, here, [_boost(group, root)])
 
 
 def _boost(group: Group, root: Post) -> Announcement:

@@ -19,9 +19,11 @@ from kernel.schema.tables import (
     actor_keys,
     actors,
     blocks,
+    check_ins,
     departures,
     follows,
     moderators,
+    notices,
     poll_votes,
     reactions,
     sessions,
@@ -29,8 +31,9 @@ from kernel.schema.tables import (
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
-    accounts, sessions, actors, actor_keys, blocks, departures, follows, moderators, poll_votes,
-    reactions,
+    accounts, sessions, actors, actor_keys, blocks, check_ins, departures, follows, moderators,
+    notices,
+    poll_votes, reactions,
 )  # fmt: skip
 ROWS: Final = 100
 

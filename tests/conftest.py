@@ -40,6 +40,7 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "kernel/test_sealed_file",
     "media/",
     "operations/",
+    "pages/test_care",
     "pages/test_multipart",
     "pages/test_pictures",
     "test_three_nodes",

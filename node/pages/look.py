@@ -19,6 +19,7 @@ from node.pages import catalogues, forms
 from node.pages.catalogues import LANGUAGES, MIRRORED, noted
 from node.pages.forms import Form
 from node.pages.session import PREFERENCES
+from node.pages.words import Words
 from resources import crisis
 
 LASTS: Final = 365 * 86_400  # seconds that a browser keeps what was chosen in it
@@ -115,6 +116,12 @@ def of(request: web.Request) -> Look:
         language=language or catalogues.wanted(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")),
         country=chosen.country or "",
     )
+
+
+def words(request: web.Request) -> Words:
+    """Times and numbers as this reader's pages say them."""
+    seen = of(request)
+    return Words(catalogues.catalogue(seen.language), seen.easier)
 
 
 def chosen_in(request: web.Request) -> Chosen:

@@ -16,7 +16,11 @@ _MONTHS: Final = (
 )  # fmt: skip
 
 
-COUNTED: Final = (noted_pair("answer", "answers"), noted_pair("person", "people"))
+COUNTED: Final = (
+    noted_pair("answer", "answers"), noted_pair("new answer", "new answers"),
+    noted_pair("person", "people"), noted_pair("person says", "people say"),
+    noted_pair("is", "are"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,15 @@ class Words:
             return f"{number} {word}"
         some = {0: noted("no"), 1: noted("one")}.get(number, noted("some"))
         return f"{self.catalogue.gettext(some)} {word}"
+
+    def news(self, number: int) -> str:
+        """What the menu says of notices: no mark, a few words (DOM-A16)."""
+        _ = self.catalogue.gettext
+        if not number:
+            return _("Notices")
+        if self.easier:
+            return _("Notices, some new")
+        return _("Notices, {} new").format(number if number <= 20 else _("many"))
 
 
 def tone(address: str) -> int:

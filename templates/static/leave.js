@@ -50,6 +50,10 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
+// A page that can say what is new brings the address of the file for that.
+const live = document.querySelector("[data-live]");
+if (live) import(live.dataset.script);
+
 // Private pages: a link within this place puts its page where this one was, so that one step back
 // leads out of it. Without this file they are only plain in title and icon.
 addEventListener("click", (event) => {
