@@ -51,19 +51,26 @@ class Preferences:
     """What a member likes; applied when a page is drawn, told to nobody.
 
     `languages` are BCP 47 tags in order of liking; none means all. `covers` are what was chosen by
-    label; others are folded. `hints`: small helps while they write.
+    label; others are folded. `hints`: small helps while they write. `easier` pages are calmer and
+    larger (DOM-J2); on `private` ones no title, icon or list of pages tells where somebody was
+    (DOM-I10). `card`: crisis lines are shown after posting something very heavy (DOM-D10).
+    `language` is that of our own words; empty: as the browser says.
     """
 
     theme: Theme = Theme.AUTO
     languages: tuple[str, ...] = ()
     covers: Mapping[str, Cover] = field(default_factory=dict)
     hints: bool = True
+    easier: bool = False
+    private: bool = False
+    card: bool = True
+    language: str = ""
 
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
         if len(self.languages) > _MAX_LANGUAGES:
             raise Malformed(f"Please choose up to {_MAX_LANGUAGES} languages.")
-        for tag in self.languages:
+        for tag in filter(None, (*self.languages, self.language)):
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
         if len(self.covers) > _MAX_COVERS:
@@ -107,6 +114,10 @@ class Blob:
             "languages": list(self.preferences.languages),
             "covers": dict(self.preferences.covers),
             "hints": self.preferences.hints,
+            "easier": self.preferences.easier,
+            "private": self.preferences.private,
+            "card": self.preferences.card,
+            "language": self.preferences.language,
             "quiet": self.quiet.plain(),
             "seen": self.seen.plain(),
         }
@@ -127,6 +138,10 @@ class Blob:
                 languages=tuple(plain["languages"]),
                 covers={name: Cover(value) for name, value in plain.get("covers", {}).items()},
                 hints=plain.get("hints", True),
+                easier=plain.get("easier", False),
+                private=plain.get("private", False),
+                card=plain.get("card", True),
+                language=plain.get("language", ""),
             ),
             quiet=Quiet.of(plain["quiet"]) if "quiet" in plain else Quiet(),
             seen=Seen.of(plain["seen"]) if "seen" in plain else Seen(),

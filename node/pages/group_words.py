@@ -8,6 +8,7 @@ from groups.readers import Readers
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.posts import Wish
 from node.pages import words
+from node.pages.catalogues import SOURCE, catalogue
 
 SEES: Final[Mapping[Sees, str]] = {
     Sees.EVERYONE: "Everyone can read, here and on other servers that follow the group.",
@@ -102,12 +103,15 @@ def readers(group: Group) -> str:
     return "Everyone with an account here can read this. It stays on this server."
 
 
+_COUNTED: Final = words.Words(catalogue(SOURCE))
+
+
 def who_reads(group: Group, found: Readers, *, changes: bool = False) -> str:
     """The readers of what is about to be sent, counted; with `changes`, of new words for it."""
     if group.settings is None:
         return _goes_to(group, found)
-    members = words.count(found.members, "member here", "members here")
-    others = words.count(found.servers, "other server", "other servers")
+    members = _COUNTED.count(found.members, "member here", "members here")
+    others = _COUNTED.count(found.servers, "other server", "other servers")
     servers = others if found.servers else "no other server"
     first = _FIRST if group.settings.premoderation is Premoderation.ALL and not changes else ""
     if group.settings.sees is Sees.EVERYONE:
@@ -134,7 +138,7 @@ def _goes_to(group: Group, found: Readers) -> str:
         return f"Readers: everyone with an account here. {host} cannot be sent anything now."
     said = f"This goes to {host}, which decides who reads it."
     if found.servers:
-        others = words.count(found.servers, "other server", "other servers")
+        others = _COUNTED.count(found.servers, "other server", "other servers")
         said += f" It also goes to {others}, to people it answers or names."
     return (
         f"{said} Everyone with an account here can read it. "

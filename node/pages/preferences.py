@@ -12,7 +12,8 @@ from members import accounts
 from members.member import Cover, Theme
 from members.vault import MIN_PASSWORD
 from moderation import labels
-from node.pages import forms, session
+from node.pages import forms, look, session
+from node.pages.catalogues import LANGUAGES as TONGUES
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.render import render, see_other
@@ -34,6 +35,8 @@ def _page(
         preferences=request[PREFERENCES],
         reading=Form({"languages": request[PREFERENCES].languages}),
         languages=LANGUAGES,
+        themes=look.THEMES,
+        tongues=TONGUES,
         min_password=MIN_PASSWORD,
         saved=saved or "saved" in request.query,
     )
@@ -44,13 +47,27 @@ async def save(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         wanted = replace(
-            request[PREFERENCES], theme=_theme(form), languages=tuple(form.all("languages"))
+            request[PREFERENCES],
+            theme=_theme(form),
+            languages=tuple(form.all("languages")),
+            easier=form.text("easier") == "yes",
+            private=form.text("private") == "yes",
+            card=form.text("card") == "yes",
+            language=_language(form),
         )
         async with request.app[ENGINE].begin() as conn:
             await accounts.save_preferences(conn, request.app[HERE], member, wanted)
     except REFUSED as problem:
         return _page(request, problem)
-    return see_other("/settings?saved")
+    answer = see_other("/settings?saved")
+    look.saved(request, answer, wanted)
+    return answer
+
+
+def _language(form: Form) -> str:
+    """One of ours, or nothing: as the browser says."""
+    asked = form.text("language")
+    return asked if asked in LANGUAGES else ""
 
 
 async def save_reading(request: web.Request) -> web.Response:

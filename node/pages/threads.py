@@ -30,8 +30,8 @@ from members.quiet import OPEN, Sieve, Why
 from moderation import labels
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from node.pages import check_ins as check_in_pages
 from node.pages import (
+    card,
     covers,
     forms,
     group_words,
@@ -42,10 +42,11 @@ from node.pages import (
     voices,
     waiting,
 )
+from node.pages import check_ins as check_in_pages
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
-from node.pages.memory import MEMORY
+from node.pages.memory import MEMORY, known_site
 from node.pages.paging import number
 from node.pages.pictures import Held
 from node.pages.render import render, see_other
@@ -198,10 +199,15 @@ async def show(request: web.Request) -> web.Response:
         is Cover.HIDE,
         next_after=page.next_after,
         first=not after,
+        card=card.after_posting(request, page.posts, viewer, _country(request)),
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
         live=waiting.opened(request, thread_id),
         composer=compose(request, group, place, choices, who_reads),
     )
+
+
+def _country(request: web.Request) -> str:
+    return known_site(request.app[MEMORY], request.app[HERE]).country
 
 
 async def _have_read_again(request: web.Request, thread_id: int) -> None:
