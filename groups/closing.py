@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from activitypub import documents, outbox
+from activitypub import documents, outbox, receipts
 from activitypub.actors import Actor, columns
 from activitypub.vocab import PUBLIC
 from groups import reactions, threads
@@ -85,6 +85,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
         removeData=True,
     )
     await outbox.publish_everywhere(conn, here, document, signer=persona)
+    await receipts.begin(conn, here, persona.id, str(document["id"]))
     await conn.execute(
         sa.delete(follows).where(
             sa.or_(follows.c.follower_id == persona.id, follows.c.followed_id == persona.id)
@@ -99,5 +100,13 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona.id)
-        .values(state=ActorState.CLOSED, name=persona.handle, summary="", source="", closes_on=None)
+        .values(
+            state=ActorState.CLOSED,
+            name=persona.handle,
+            summary="",
+            source="",
+            closes_on=None,
+            opens_on=None,
+            open=False,
+        )
     )
