@@ -23,8 +23,19 @@ from kernel.schema.tables import (
 )
 from kernel.tombstone_log import Act
 from members import notices
+from members.order import stir
 
 _BATCH = 1000
+
+
+async def begin(conn: AsyncConnection, here: Here, persona: Actor) -> None:
+    """Its member closes the persona: it speaks no more, and a worker erases it within a minute."""
+    await conn.execute(
+        sa.update(actors)
+        .where(actors.c.id == persona.id, actors.c.state == ActorState.ACTIVE)
+        .values(closes_on=here.now().date())
+    )
+    await stir(conn, actors)
 
 
 async def close_one(engine: AsyncEngine, here: Here) -> bool:

@@ -12,7 +12,7 @@ from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import node, notices, order
+from members import node, notices, openness, order
 from members import sessions as session_store
 
 SEEN_IDS = keep_times.SEEN_ID
@@ -69,6 +69,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await node.count_people(conn, today)
     await departure_store.fall_due(engine, here)
+    while await openness.sweep(engine, here):
+        pass
     while await closing.close_one(engine, here):
         pass
     while await polls.sweep(engine, here):
