@@ -31,6 +31,7 @@ from node.pages import (
     quiet,
     rearranging,
     receipts,
+    safety,
     search,
     session,
     signs,
@@ -53,8 +54,9 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        own_names, receipts, node_settings, peers, search, finding, help, about, assets, pictures,
-        unanswered, signs, rearranging, memorials, check_ins, stories, notices, quiet, live,
+        own_names, receipts, safety, node_settings, peers, search, finding, help, about, assets,
+        pictures, unanswered, signs, rearranging, memorials, check_ins, stories, notices, quiet,
+        live,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -40,6 +40,8 @@ class House:
             "{kind}": "like",
             "{tag}": "sleep",
             "{host}": "nowhere.example",
+            "{record}": "risks",
+            "{version}": "1",
         }
 
     def sample(self, path: str) -> str:
