@@ -41,6 +41,7 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "media/",
     "operations/",
     "pages/test_care",
+    "pages/test_hidden",
     "pages/test_multipart",
     "pages/test_pictures",
     "test_three_nodes",

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from activitypub import parts
+from activitypub.vocab import Document
 from kernel import text
 from tests.kernel.test_text import is_safe
 from tests.payloads import payloads
@@ -57,7 +58,7 @@ def test_sec_X5_only_web_addresses_are_links(address: str) -> None:
 def test_sec_X5_what_came_along_is_dropped_where_its_address_is_none_of_the_web(
     address: str,
 ) -> None:
-    document = {
+    document: Document = {
         "attachment": [{"type": "Link", "href": address}, {"type": "Image", "url": address}]
     }
     assert parts.attachments_of(document) == ()
