@@ -43,7 +43,9 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "pages/test_care",
     "pages/test_hidden",
     "pages/test_multipart",
+    "pages/test_own_names",
     "pages/test_pictures",
+    "privacy/test_seen_from_outside",
     "test_three_nodes",
     "wire/",
 )

@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from activitypub import actors as actor_store
 from activitypub import documents
-from groups import desk
+from groups import desk, membership, reactions
+from groups import posts as post_store
 from groups.groups import GroupSettings
 from kernel import keep_times
-from kernel.schema.groups import Posts
+from kernel.schema.groups import Posts, Sees
 from kernel.schema.tables import actors, posts
 from members import accounts, openness
 from moderation.standing import Speaker
@@ -116,7 +117,7 @@ async def test_sec_U19_an_archive_says_nothing_of_another_name(alder: Node, ana:
     assert b"Openly" not in theirs.read("outbox.json")
 
 
-async def test_an_archive_needs_the_password_and_is_of_ones_own_name(
+async def test_sec_L8_what_belongs_to_a_name_is_for_its_member_and_needs_the_password(
     alder: Node, ana: Person
 ) -> None:
     wrong = await ana.send("POST", "/personas/ana/archive", {"password": "not it at all"})
@@ -131,6 +132,25 @@ async def test_an_archive_needs_the_password_and_is_of_ones_own_name(
     for path in ("settings", "close", "open"):
         assert (await ben.open(f"/personas/ana/{path}")).status == 404
         assert (await Browser(alder).open(f"/personas/ana/{path}")).status == 303  # to the log-in
+
+
+async def test_sec_L5_what_was_seen_once_is_in_no_archive_after_the_access_went(
+    alder: Node, ana: Person
+) -> None:
+    mod = await alder.persona("mod")
+    group = await alder.group("closed", mod, settings=GroupSettings(sees=Sees.MEMBERS))
+    await alder.join(ana.speaker, group.actor.uri)
+    root = await alder.start(mod, group.actor.uri, "Zebrafinch", "Zebrafinch words.")
+    await alder.reply(ana.speaker, root.uri, "My own answer.")
+    async with alder.engine.begin() as conn:
+        post = await post_store.get(conn, root.id)
+        await reactions.like(conn, alder.here, ana.speaker, post)
+        await membership.leave(conn, alder.here, ana.speaker, group)
+    opened = _opened(await _archive(ana))
+    everything = b"".join(opened.read(name) for name in opened.namelist()).decode()
+    assert "My own answer." in everything
+    assert root.uri in opened.read("heard.json").decode()
+    assert "Zebrafinch" not in everything
 
 
 async def test_sec_X2_an_archives_page_runs_nothing_and_asks_nobody(
