@@ -10,6 +10,8 @@ SESSION: Final = timedelta(weeks=3)
 LEAVING_FROM: Final = timedelta(days=1)
 LEAVING_UNTIL: Final = timedelta(days=14)
 EARLIER_WORDS: Final = timedelta(days=30)
+NOTICE: Final = timedelta(days=60)
+CHECK_IN: Final = timedelta(days=28)
 DRAFT_PICTURE: Final = timedelta(days=1)
 ACTIVITY: Final = timedelta(days=365)
 DELIVERY: Final = timedelta(days=30)  # a server that was away longer hears no more of it

@@ -13,6 +13,7 @@ from activitypub.refusals import KEPT as REFUSALS
 from groups.earlier import VERSIONS
 from kernel import keep_times
 from media.copies import MAX_COPIES
+from members.notices import MOST as NOTICES
 
 NOBODY: Final = "Nobody."
 READERS: Final = "Those who may read the group, and their servers."
@@ -154,6 +155,22 @@ WORDS: Final = (
         MODERATORS,
         "post_edits",
     ),
+    _timed(
+        "What a name was told: somebody answered it, or moderators decided about a post of its",
+        keep_times.NOTICE,
+        f"{{}}, and at most the last {NOTICES}.",
+        "So that you see it when you come back.",
+        "You.",
+        "notices",
+    ),
+    _timed(
+        "In which word a name said how its week is, where a group asks",
+        keep_times.CHECK_IN,
+        "{}, and gone at once when you take it back.",
+        "So that the group sees how people are, in sums.",
+        "Nobody sees whose word it was.",
+        "check_ins",
+    ),
     _kept(
         "Which name chose what in a poll",
         "Until the poll is over. Then only the numbers stay.",
@@ -252,6 +269,13 @@ CARE: Final = (
         "So that moderators can be held to it.",
         MODERATORS,
         "audit",
+    ),
+    _kept(
+        "Which threads about somebody who died are watched over, and until when",
+        "As long as the thread is here.",
+        "So that moderators stay with them.",
+        MODERATORS,
+        "memorials",
     ),
     _kept(
         "Servers that this place does not talk to",

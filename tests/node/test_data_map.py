@@ -8,18 +8,23 @@ import sqlalchemy as sa
 
 from activitypub.keys import generate
 from groups import closing
+from groups.groups import GroupSettings
 from inbox.burials import BURIED
 from kernel.clock import to_month
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
+from kernel.schema.groups import Posts
+from kernel.schema.posts import Mood
 from kernel.schema.tables import (
     activities,
     actors,
+    check_ins,
     deliveries,
     departures,
     media,
     metadata,
+    notices,
     post_edits,
     receipts,
     received,
@@ -87,6 +92,24 @@ async def _edit(node: Node) -> sa.Select[int]:
     return sa.select(_count).select_from(post_edits)
 
 
+async def _check_in(node: Node) -> sa.Select[int]:
+    bea = await node.persona("bea")
+    group = await node.group("weekly", bea)
+    thread = await node.start(bea, group.actor.uri, "This week", "How is it?")
+    row = {"thread_id": thread.id, "persona_id": bea.id, "mood": Mood.FINE}
+    async with node.engine.begin() as conn:
+        await conn.execute(check_ins.insert().values(row))
+    return sa.select(_count).select_from(check_ins)
+
+
+async def _notice(node: Node) -> sa.Select[int]:
+    one, two = await node.persona("cat"), await node.persona("dan")
+    group = await node.group("answers", one, settings=GroupSettings(posts=Posts.ANYONE))
+    root = await node.start(one, group.actor.uri, "First", "Words.")
+    await node.reply(two, root.uri, "An answer.")
+    return sa.select(_count).select_from(notices)
+
+
 async def _draft(node: Node) -> sa.Select[int]:
     row = {"id": random_uuid(), "width": 1, "height": 1, "bytes": 1}
     async with node.engine.begin() as conn:
@@ -144,6 +167,8 @@ PLANTED: Final[Mapping[str, Planter]] = {
     "receipts": _receipt,
     "post_edits": _edit,
     "media": _draft,
+    "check_ins": _check_in,
+    "notices": _notice,
     "activities": _activity,
     "deliveries": _delivery,
     "received": _arrival,
