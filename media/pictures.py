@@ -6,14 +6,14 @@ leaves a file that nobody can reach, which a sweep finds a day later.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kernel import chance
+from kernel import chance, keep_times
 from kernel.arrays import any_of
 from kernel.here import Here
 from kernel.schema.tables import media
@@ -21,7 +21,7 @@ from media.store import PARTS, Store
 from media.studio import Picture
 
 CHANNEL: Final = "hearthold_media"
-DRAFTS: Final = timedelta(days=1)
+DRAFTS: Final = keep_times.DRAFT_PICTURE
 
 _STEP: Final = 100
 

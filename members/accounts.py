@@ -199,6 +199,13 @@ async def close(
         departures.note(conn, here, member.account_id, leaving)
 
 
+async def confirm(
+    engine: AsyncEngine, here: Here, member: Member, password: str, *, cost: Cost = ADVISED
+) -> None:
+    """Before something that cannot be taken back: is it the member? Raises NotAllowed: no."""
+    await _verify(engine, here, member, password, cost)
+
+
 async def preferences(conn: AsyncConnection, here: Here, member: Member) -> Preferences:
     """What the member likes. Raises NotFound: the account was closed meanwhile."""
     return (await _blob(conn, here, member, lock=False)).preferences

@@ -7,14 +7,14 @@ show which of them belong together (DESIGN-V1).
 import base64
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kernel import tombstone_log
+from kernel import keep_times, tombstone_log
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorState
@@ -23,8 +23,8 @@ from kernel.sealing import seal, unseal
 from kernel.tombstone_log import Act
 from members.order import stir
 
-FIRST: Final = timedelta(days=1)
-LAST: Final = timedelta(days=14)
+FIRST: Final = keep_times.LEAVING_FROM
+LAST: Final = keep_times.LEAVING_UNTIL
 
 _NOTED: Final = 50  # personas in one line of the tombstone log
 _NOTE: Final = 1024  # bytes: every such line is as long

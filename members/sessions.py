@@ -2,13 +2,14 @@
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import keep_times
 from kernel.here import Here
 from kernel.schema.tables import accounts, sessions
 from kernel.sealing import Unsealable, derive, digest, seal, unseal
@@ -18,7 +19,7 @@ from members.quiet import Quiet
 from members.seen import Seen
 from members.vault import session_tag
 
-LASTS: Final = timedelta(weeks=3)
+LASTS: Final = keep_times.SESSION
 
 _COOKIE_LETTERS = 43  # 32 bytes in URL-safe base64
 _DAY_BYTES = 4

@@ -28,7 +28,7 @@ SALT_BYTES: Final = 16
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 _READ_AS = str.maketrans("ILO", "110")
-_CODE_LETTERS = 25  # of 5 bits each: 125
+CODE_LETTERS: Final = 25  # of 5 bits each: 125
 _GROUP = 5
 
 _T = TypeVar("_T")
@@ -139,18 +139,30 @@ async def stretch(here: Here, password: str, salt: bytes, cost: Cost) -> Wrapper
 
 def new_code() -> str:
     """A recovery code for a printed sheet: `7G2KM-…`, 125 random bits in five groups of five."""
-    letters = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LETTERS))
-    return "-".join(letters[at : at + _GROUP] for at in range(0, _CODE_LETTERS, _GROUP))
+    return spelled(secrets.randbits(5 * CODE_LETTERS))
+
+
+def spelled(number: int) -> str:
+    """125 bits as a code in five groups of five letters."""
+    letters = "".join(
+        _ALPHABET[number >> 5 * place & 31] for place in reversed(range(CODE_LETTERS))
+    )
+    return "-".join(letters[at : at + _GROUP] for at in range(0, CODE_LETTERS, _GROUP))
+
+
+def letters_of(code: str) -> str:
+    """A code as people type it: case, spaces and dashes do not matter, O is 0, I and L are 1."""
+    letters = "".join(letter for letter in code[:200].upper() if letter.isalnum())
+    return letters.translate(_READ_AS)
 
 
 def read_code(here: Here, code: str) -> Wrapper:
-    """A recovery code as people type it: case, spaces and dashes do not matter, O is 0, I is 1.
+    """A recovery code as people type it (`letters_of`).
 
     It is random already, so deriving is enough. A code nobody has gives a wrapper that fits
     nothing.
     """
-    letters = "".join(letter for letter in code[:200].upper() if letter.isalnum())
-    secret = here.node_key.derive("recovery codes") + _encode(letters.translate(_READ_AS))
+    secret = here.node_key.derive("recovery codes") + _encode(letters_of(code))
     return Wrapper.of(derive(secret, "recovery code", 2 * KEY_BYTES))
 
 

@@ -41,8 +41,11 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "media/",
     "operations/",
     "pages/test_care",
+    "pages/test_hidden",
     "pages/test_multipart",
+    "pages/test_own_names",
     "pages/test_pictures",
+    "privacy/test_seen_from_outside",
     "test_three_nodes",
     "wire/",
 )

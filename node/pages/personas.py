@@ -73,7 +73,8 @@ async def show(request: web.Request) -> web.Response:
         raise NotFound
     if found.state is ActorState.CLOSED:
         raise Gone
-    return render(request, "personas/show.html", person=found, alternate=found.uri)
+    listed = {"X-Robots-Tag": "all"} if found.open else None
+    return render(request, "personas/show.html", person=found, alternate=found.uri, headers=listed)
 
 
 def routes() -> list[web.RouteDef]:

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from activitypub.state import ENGINE, HERE
+from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import Malformed, Problem
 from kernel.languages import LANGUAGES
-from members import accounts
+from members import accounts, personas
 from members.member import Cover, Theme
+from members.receipts import code_of
 from members.vault import MIN_PASSWORD
 from moderation import labels
 from node.pages import forms, look, session
@@ -131,16 +132,19 @@ async def show_close(request: web.Request) -> web.Response:
 
 
 async def close(request: web.Request) -> web.Response:
-    """The account goes now; its names follow, each on a day of its own."""
-    member = session.of(request).member
+    """The account goes now; its names follow, each on a day of its own, and each has a receipt."""
+    member, here = session.of(request).member, request.app[HERE]
     form = await forms.read(request)
     try:
         request.app[MEMORY].log_ins_of.check(member.account_id)
-        await accounts.close(request.app[ENGINE], request.app[HERE], member, form.text("password"))
+        async with request.app[READING].connect() as conn:
+            mine = await personas.mine(conn, member)
+        await accounts.close(request.app[ENGINE], here, member, form.text("password"))
     except REFUSED as problem:
         return render(request, "account/close.html", problem=problem)
     del request[session.SESSION]
-    answer = render(request, "account/closed.html")
+    codes = [(each.actor.address, code_of(here, each.actor.id)) for each in mine]
+    answer = render(request, "account/closed.html", codes=codes)
     session.forget(request, answer)
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
     return answer

@@ -21,6 +21,7 @@ from node.pages import (
     memory,
     node_settings,
     notices,
+    own_names,
     peers,
     personas,
     pictures,
@@ -29,6 +30,8 @@ from node.pages import (
     preferences,
     quiet,
     rearranging,
+    receipts,
+    safety,
     search,
     session,
     signs,
@@ -44,14 +47,16 @@ def prepare(app: web.Application, clock: Clock) -> None:
     """Give a node's application what its pages remember, and draw the help pages."""
     app[MEMORY] = Memory.of(clock)
     help.prepare()
+    own_names.prepare(app)
 
 
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
-        rearranging, memorials, check_ins, stories, notices, quiet, live,
+        own_names, receipts, safety, node_settings, peers, search, finding, help, about, assets,
+        pictures, unanswered, signs, rearranging, memorials, check_ins, stories, notices, quiet,
+        live,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -27,7 +27,7 @@ LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
      "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
-     "moved_threads", "notices"}
+     "moved_threads", "notices", "receipts"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -56,6 +56,9 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO refreshes (thread_id, due, done)
        SELECT id, CASE WHEN row_number() OVER () % 40 = 0 THEN timestamp '2026-01-01' END,
        '2026-01-01' FROM threads""",
+    """INSERT INTO receipts (delivery_id, persona_id, host, until)
+       SELECT row_number() OVER (), actors.id, 'server' || n || '.test', '2026-01-01'
+       FROM actors, generate_series(1, 20) AS n WHERE actors.local""",
     "INSERT INTO moved_threads SELECT id, group_id, latest_id FROM threads",
     """INSERT INTO post_tags (tag, post_id) SELECT tag, id FROM posts,
        LATERAL (VALUES ('many'), ('t' || id % 500)) AS tags (tag)""",
