@@ -224,7 +224,7 @@ async def allow(conn: AsyncConnection, here: Here, answer: Post, approval: str) 
     await outbox.withdraw(conn, request_uri(answer.uri, Act.REPLY))
     await count_in(conn, answer.thread_id, answer.id)
     shown = await post_store.get(conn, answer.id)
-    await telling.created(conn, here, group, shown)
+    await telling.released(conn, here, group, shown)
 
 
 async def decline(conn: AsyncConnection, here: Here, answer: Post) -> None:

@@ -212,7 +212,7 @@ async def release(
     await count_in(conn, post.thread_id, post.id)
     shown = await post_store.get(conn, post.id)
     if shown.author_local:
-        await telling.created(conn, here, group, shown)
+        await telling.released(conn, here, group, shown)
     else:
         inner = await telling.as_created(conn, shown)
         if inner is not None:

@@ -29,6 +29,11 @@ from kernel.schema.tables import activities, moved_threads
 MAX_VOTERS = 1000  # who answered a poll and is told the counts
 
 
+async def released(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+    """A post of ours is out: from now on others see it. What follows from that begins here."""
+    await created(conn, here, group, post)
+
+
 async def created(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
     """A post of ours is out: its Create, and the Announces of a group of ours (WIRE-G20)."""
     await _by_author(conn, here, group, post, "Create", iso(post.published))

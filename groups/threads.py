@@ -46,8 +46,7 @@ async def start(
     conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
 ) -> Post:
     """Start a thread. Raises NotAllowed, Malformed: see `admission`."""
-    draft.check(root=True)
-    state = await admit_draft(conn, here, speaker, group, draft)
+    state = await may_start(conn, here, speaker, group, draft)
     words, parts = written(here, draft)
     new = New(
         author=speaker.actor,
@@ -60,8 +59,16 @@ async def start(
     )
     (post,) = await insert(conn, here, [new])
     if post.shown:
-        await telling.created(conn, here, group, post)
+        await telling.released(conn, here, group, post)
     return post
+
+
+async def may_start(
+    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+) -> PostState:
+    """How a thread would enter the group now. Raises NotAllowed, Malformed: see `admission`."""
+    draft.check(root=True)
+    return await admit_draft(conn, here, speaker, group, draft)
 
 
 async def reply(
@@ -71,6 +78,29 @@ async def reply(
 
     Raises NotAllowed: the thread is locked, the author wants no such answers, or see `admission`.
     """
+    group, state = await may_reply(conn, here, speaker, parent, draft)
+    words, parts = written(here, replace(draft, title=""))
+    new = New(
+        author=speaker.actor,
+        group=group,
+        parent=parent,
+        words=words,
+        state=state,
+        parts=parts,
+        pictures=draft.pictures,
+    )
+    (post,) = await insert(conn, here, [new])
+    if post.shown:
+        await telling.released(conn, here, group, post)
+    elif post.waits:
+        await asking.ask(conn, here, post, parent)
+    return post
+
+
+async def may_reply(
+    conn: AsyncConnection, here: Here, speaker: Speaker, parent: Post, draft: Draft
+) -> tuple[Group, PostState]:
+    """The group, and how an answer would enter it now. Raises as `reply`."""
     draft.check(root=False)
     if not parent.shown:
         raise NotAllowed("That post is no longer here, so it cannot be answered.")
@@ -88,22 +118,7 @@ async def reply(
     state = await admit_draft(conn, here, speaker, group, draft)
     if state is PostState.SHOWN and way is Way.ASKING:
         state = PostState.ASKED
-    words, parts = written(here, replace(draft, title=""))
-    new = New(
-        author=speaker.actor,
-        group=group,
-        parent=parent,
-        words=words,
-        state=state,
-        parts=parts,
-        pictures=draft.pictures,
-    )
-    (post,) = await insert(conn, here, [new])
-    if post.shown:
-        await telling.created(conn, here, group, post)
-    elif post.waits:
-        await asking.ask(conn, here, post, parent)
-    return post
+    return group, state
 
 
 async def edit(
@@ -209,6 +224,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
             answers_by="",
             likes_by="",
             approval=None,
+            expires=None,
         )
     )
     if post.state is PostState.ASKED:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -45,6 +45,7 @@ class Words:
     likes_closed: bool = False
     answers_by: str = ""  # `Permission.line`
     likes_by: str = ""
+    expires: date | None = None  # of ours: the day on which it is deleted
 
 
 def written(here: Here, draft: Draft) -> tuple[Words, Parts]:
@@ -60,6 +61,7 @@ def written(here: Here, draft: Draft) -> tuple[Words, Parts]:
         language=draft.language,
         published=to_minute(here.now()),
         mentioned=" ".join(marks.mentioned),
+        expires=here.now().date() + timedelta(days=draft.days) if draft.days else None,
     )
     return words, Parts(hashtags=tuple(marks.tags), poll=draft.poll)
 

@@ -19,6 +19,7 @@ class Here:
     clock: Clock
     signed_fetch: bool = False  # documents are only for servers that sign
     media_origin: str | None = None  # where public pictures are shown instead of here
+    release_delay: bool = False  # what people do goes out a little later, by chance
 
     @property
     def host(self) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from kernel.errors import Malformed
 from kernel.here import Here
+from kernel.release import AT_ONCE, MAX_UNDO, OFFSETS, Timing
 from kernel.sealing import derive, seal, unseal
 
 BLOB_BYTES: Final = 16 * 1024
@@ -37,11 +38,12 @@ class Member:
 class Preferences:
     """What a member likes; applied when a page is drawn, told to nobody.
 
-    `languages` are BCP 47 tags in order of liking; none means all.
+    `languages` are BCP 47 tags in order of liking; none means all. `timing`: of what they post.
     """
 
     theme: Theme = Theme.AUTO
     languages: tuple[str, ...] = ()
+    timing: Timing = AT_ONCE
 
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
@@ -50,6 +52,10 @@ class Preferences:
         for tag in self.languages:
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
+        if not 0 <= self.timing.undo <= MAX_UNDO:
+            raise Malformed(f"You can have up to {MAX_UNDO} minutes to take your words back.")
+        if self.timing.night is not None and self.timing.night not in OFFSETS:
+            raise Malformed("Please choose your time from the list.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,8 @@ class Blob:
             "roles": sorted(self.roles),
             "theme": self.preferences.theme,
             "languages": list(self.preferences.languages),
+            "undo": self.preferences.timing.undo,
+            "night": self.preferences.timing.night,
         }
         inner = seal(
             derive(root, "blob"),
@@ -82,7 +90,9 @@ class Blob:
         return cls(
             roles=frozenset(plain["roles"]),
             preferences=Preferences(
-                theme=Theme(plain["theme"]), languages=tuple(plain["languages"])
+                theme=Theme(plain["theme"]),
+                languages=tuple(plain["languages"]),
+                timing=Timing(undo=plain.get("undo", 0), night=plain.get("night")),
             ),
         )
 

@@ -20,6 +20,7 @@ from kernel.schema.tables import (
     actors,
     blocks,
     departures,
+    drawers,
     follows,
     moderators,
     poll_votes,
@@ -29,8 +30,8 @@ from kernel.schema.tables import (
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
-    accounts, sessions, actors, actor_keys, blocks, departures, follows, moderators, poll_votes,
-    reactions,
+    accounts, drawers, sessions, actors, actor_keys, blocks, departures, follows, moderators,
+    poll_votes, reactions,
 )  # fmt: skip
 ROWS: Final = 100
 

@@ -62,6 +62,7 @@ def create_app(
         clock=clock,
         signed_fetch=settings.signed_fetch,
         media_origin=settings.media_origin,
+        release_delay=settings.release_delay,
     )
     engine = db.connect(db.normalise(database_url))
     tombstone_log.keep(engine, settings.tombstones)

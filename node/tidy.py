@@ -6,12 +6,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import rotation
-from groups import closing, earlier, finding, polls
+from groups import closing, earlier, expiry, finding, polls
+from groups import waiting as waiting_store
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import node, order
+from members import drawers, node, order
 from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
@@ -60,13 +61,18 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await earlier.sweep(conn, today)
     async with engine.begin() as conn:
+        await waiting_store.sweep(conn, here)
+    async with engine.begin() as conn:
         await session_store.sweep(conn, here)
+    await drawers.sweep(engine, here)
     async with engine.begin() as conn:
         await node.count_people(conn, today)
     await departure_store.fall_due(engine, here)
     while await closing.close_one(engine, here):
         pass
     while await polls.sweep(engine, here):
+        pass
+    while await expiry.delete_one(engine, here):
         pass
     await finding.take_in(engine)
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import enqueue
 from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
+from groups import waiting
 from inbox import catch_up, claim, errands, refreshes
 from inbox.backfill import refresh_one
 from inbox.claim import Floor
@@ -25,6 +26,7 @@ from media.pictures import CHANNEL as PICTURES
 from members import moves, order, reader
 from node import pictures, strangers, tidy
 from node.safekeeping import sent
+from resources import crisis
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
+        _loop(stop, asyncio.Event(), lambda: release(app)),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
@@ -76,6 +79,8 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
 async def settle(app: web.Application) -> bool:
     """Run the queues dry once, without waiting. False: there was nothing to do."""
     busy = False
+    while await release(app):
+        busy = True
     while await process(app):
         busy = True
     while await refresh_one(app[ENGINE], app[HERE], app[REMOTE]):
@@ -95,6 +100,11 @@ async def _answers(app: web.Application) -> bool:
     if 0 < count < MOST:
         await asyncio.sleep(BREATH)
     return count > 0
+
+
+async def release(app: web.Application) -> bool:
+    """Let one post go out whose time has come. False: none is due."""
+    return await waiting.release_one(app[ENGINE], app[HERE], help_lines=crisis.numbers())
 
 
 async def process(app: web.Application) -> bool:

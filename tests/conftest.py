@@ -34,6 +34,7 @@ TEMPLATE = "hearthold_template"
 SLOW = (  # places whose tests start servers and wait for them: a second each, and there are many
     "faults/",
     "framing/",
+    "groups/test_waiting",
     "fuzzing/",
     "hostile/",
     "interop/",
@@ -42,6 +43,7 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "operations/",
     "pages/test_multipart",
     "pages/test_pictures",
+    "pages/test_waiting",
     "test_three_nodes",
     "wire/",
 )

@@ -85,6 +85,7 @@ posts = table(
     sa.Column("approval", sa.Text),  # of ours: where the author it answers says that it may stand
     # Its words are in the index of words; not at once, since what comes in must not wait for that.
     sa.Column("findable", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("expires", sa.Date),  # of ours: the day on which it is deleted, as its author chose
     one_of("state", "state", PostState),
     sa.Index("ix_posts_thread_id_id", "thread_id", "id"),
     sa.Index("ix_posts_author_id_id", "author_id", "id"),
@@ -93,6 +94,7 @@ posts = table(
         "ix_posts_not_findable", "id", postgresql_where=sa.text("NOT findable AND state = 'shown'")
     ),
     sa.Index("ix_posts_held", "group_id", "id", postgresql_where=sa.text("state = 'held'")),
+    sa.Index("ix_posts_expires", "expires", postgresql_where=sa.text("expires IS NOT NULL")),
     sa.Index(
         "ix_posts_approval",
         "approval",

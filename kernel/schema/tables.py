@@ -29,6 +29,7 @@ from kernel.schema.posts import (
     refreshes,
     threads,
 )
+from kernel.schema.waiting import drawers, waiting
 
 __all__ = [
     "accounts",
@@ -43,6 +44,7 @@ __all__ = [
     "deliveries",
     "departures",
     "domain_blocks",
+    "drawers",
     "errands",
     "follows",
     "group_invitations",
@@ -68,4 +70,5 @@ __all__ = [
     "sessions",
     "threads",
     "tombstones",
+    "waiting",
 ]

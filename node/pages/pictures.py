@@ -8,13 +8,14 @@ session and that form. A draft that no post takes is gone after a day.
 import base64
 import binascii
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 from uuid import UUID
 
 from aiohttp import hdrs, web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import ENGINE, HERE, READING, SETTINGS
 from groups import picture_access
@@ -147,6 +148,14 @@ async def _draw(request: web.Request, current: Session, file: IO[bytes], side: i
         request.app[ENGINE], request.app[HERE], request.app[STORE], picture
     )
     return Held(kept, _seal(current, kept.id, request.path), "")
+
+
+async def bring(conn: AsyncConnection, request: web.Request, chosen: Sequence[Chosen]) -> None:
+    """The form of this page begins with pictures that somebody had put into it before."""
+    current, alts = session.of(request), {each.id: each.alt for each in chosen}
+    kept = await media_store.drafts(conn, list(alts)) if alts else []
+    held = [Held(each, _seal(current, each.id, request.path), alts[each.id]) for each in kept]
+    request[BROUGHT] = Brought(held=held)
 
 
 def _too_many(most: int) -> str:

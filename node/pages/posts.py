@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, READING
-from groups import asking, desk, earlier, reactions, threads
+from groups import asking, desk, earlier, reactions, threads, waiting
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.asking import Way
@@ -18,7 +18,7 @@ from kernel.errors import NotFound, Problem
 from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation.visibility import Viewer
-from node.pages import forms, pictures, session, voices
+from node.pages import drafts, forms, outgoing, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
@@ -81,7 +81,7 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def show_reply(request: web.Request) -> web.Response:
-    return await _reply_page(request, Form())
+    return await _reply_page(request, await drafts.resumed(request))
 
 
 async def _reply_page(
@@ -128,6 +128,8 @@ async def reply(request: web.Request) -> web.Response:
     if pictures.only_adding(request, form):
         return await _reply_page(request, form, pictures.of(request).trouble)
     try:
+        if (kept := await drafts.keep_if_asked(request, form)) is not None:
+            return kept
         voices.pace(request)
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
@@ -136,12 +138,14 @@ async def reply(request: web.Request) -> web.Response:
             found = await find(conn, request)
             purpose = f"reply {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            said = draft(form, people, chosen)
-            post = await threads.reply(conn, request.app[HERE], speaker, found.post, said)
+            said, when = draft(form, people, chosen), outgoing.timing(request)
+            here, parent = request.app[HERE], found.post
+            sent = await waiting.send(conn, here, speaker, found.group, parent, said, when)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
         return await _reply_page(request, form, problem)
-    return see_other(f"/p/{post.id}")
+    await drafts.done_with(request, form)
+    return outgoing.answer(sent, f"/p/{parent.id}")
 
 
 async def show_edit(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from node.pages import (
     account,
     assets,
     desk,
+    drafts,
     finding,
     forms,
     groups,
@@ -27,6 +28,7 @@ from node.pages import (
     session,
     tags,
     threads,
+    waiting,
 )
 from node.pages.memory import MEMORY, Memory
 
@@ -41,7 +43,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        node_settings, peers, search, finding, help, about, assets, pictures,
+        node_settings, peers, search, finding, help, about, assets, pictures, waiting, drafts,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.actors import Actor
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import desk, membership, mentions, moving, parts, pins, threads
+from groups import desk, membership, mentions, moving, parts, pins, threads, waiting
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
@@ -25,7 +25,7 @@ from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from node.pages import forms, group_words, pictures, session, voices
+from node.pages import drafts, forms, group_words, outgoing, pictures, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
@@ -219,11 +219,12 @@ def draft(form: Form, people: Mapping[str, str], chosen: Sequence[Chosen] = ()) 
         pictures=chosen,
         help_lines=crisis.numbers(),
         contacts_stay=form.ticked("contacts_stay"),
+        days=form.number("stays"),
     )
 
 
 async def show_new(request: web.Request) -> web.Response:
-    return await _new_page(request, Form())
+    return await _new_page(request, await drafts.resumed(request))
 
 
 async def _new_page(
@@ -248,6 +249,8 @@ async def start(request: web.Request) -> web.Response:
     if pictures.only_adding(request, form):
         return await _new_page(request, form, pictures.of(request).trouble)
     try:
+        if (kept := await drafts.keep_if_asked(request, form)) is not None:
+            return kept
         voices.pace(request)
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
@@ -256,11 +259,13 @@ async def start(request: web.Request) -> web.Response:
             group = await find(conn, request)
             purpose = f"start in {group.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, group, keys)
-            post = await threads.start(conn, request.app[HERE], speaker, group, said)
+            when = outgoing.timing(request)
+            sent = await waiting.send(conn, request.app[HERE], speaker, group, None, said, when)
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
         return await _new_page(request, form, problem)
-    return see_other(f"/t/{post.thread_id}")
+    await drafts.done_with(request, form)
+    return outgoing.answer(sent, group_words.path(group))
 
 
 async def agree(conn: AsyncConnection, form: Form, speaker: Speaker, group: Group) -> None:

@@ -40,6 +40,8 @@ class House:
             "{kind}": "like",
             "{tag}": "sleep",
             "{host}": "nowhere.example",
+            "{waiting}": "00000000-0000-4000-8000-000000000000",
+            "{number}": "1",
         }
 
     def sample(self, path: str) -> str:

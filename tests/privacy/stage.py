@@ -69,7 +69,12 @@ async def set_up(postgres: Server, directory: Path) -> AsyncIterator[Stage]:
     database = f"test_{uuid.uuid4().hex}"
     await postgres.create_database(database, template=TEMPLATE)
     wall = Wall()
-    settings = Settings(data_dir=directory, origin=f"http://{NAME}", allow_networks=LOOPBACK)
+    settings = Settings(
+        data_dir=directory,
+        origin=f"http://{NAME}",
+        allow_networks=LOOPBACK,
+        release_delay=False,
+    )
     url = postgres.url(database)
     app = create_app(settings, database_url=url, resolver=Names(), clock=wall)
     runner = web.AppRunner(
