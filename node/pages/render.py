@@ -39,6 +39,7 @@ def environment() -> Environment:
         "language": name_of,
         "moment": words.moment,
         "stamp": words.stamp,
+        "day": words.day,
         "tone": words.tone,
         "initial": words.initial,
         "count": words.count,

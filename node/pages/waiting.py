@@ -1,6 +1,5 @@
 """What a member wrote and is not out yet: looked at, taken back, changed, sent again, deleted."""
 
-import math
 from dataclasses import replace
 from datetime import datetime
 
@@ -38,9 +37,10 @@ async def index(request: web.Request) -> web.Response:
 
 def soon(due: datetime, now: datetime) -> str:
     """How long until then, in coarse words."""
-    minutes = math.ceil((due - now).total_seconds() / 60)
-    if minutes <= 1:
+    seconds = (due - now).total_seconds()
+    if seconds <= 60:
         return "within a minute"
+    minutes = max(2, round(seconds / 60))
     if minutes <= 90:
         return f"in about {minutes} minutes"
     return f"in about {round(minutes / 60)} hours"

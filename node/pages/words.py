@@ -1,7 +1,7 @@
 """Small words for pages: times and numbers."""
 
 import hashlib
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 _TONES: Final = 6
@@ -30,6 +30,11 @@ def moment(then: datetime, now: datetime) -> str:
 def stamp(then: datetime) -> str:
     """The whole time, for those who want to know."""
     return f"{then.day} {_MONTHS[then.month - 1]} {then.year}, {then.hour:02}:{then.minute:02} UTC"
+
+
+def day(then: date) -> str:
+    """A day as people write it."""
+    return f"{then.day} {_MONTHS[then.month - 1]} {then.year}"
 
 
 def tone(address: str) -> int:
