@@ -1,10 +1,13 @@
 """A quiet sign to the author of a post: no score, no list of names (WIRE-G25)."""
 
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub import documents, jsontext, outbox
@@ -13,12 +16,14 @@ from activitypub.permissions import Act, Permission, request_uri
 from activitypub.vocab import Document
 from groups import asking, telling
 from groups import groups as group_store
+from groups import posts as post_store
 from groups.asking import Asked, Way
 from groups.groups import Group
 from groups.posts import Post
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
-from kernel.rows import constant
+from kernel.release import act_due
+from kernel.rows import at_most, constant
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
 from members import blocks, order
@@ -31,6 +36,7 @@ _KINDS: Final = {Way.AT_ONCE: ReactionKind.LIKE, Way.ASKING: ReactionKind.ASKED}
 async def like(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) -> None:
     """Tell the author that they were heard, or ask whether one may; once per persona.
 
+    Nobody learns of it before some minutes have passed, which are drawn by chance (SEC-U6).
     Raises NotFound: the post is not shown. Raises NotAllowed: banned from the group, or its author
     elsewhere wants no such signs (WIRE-M20).
     """
@@ -41,14 +47,69 @@ async def like(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post) 
     if post.likes_closed or way is Way.NONE or (way is Way.ASKING and not group.federates):
         raise NotAllowed("Its author, on another server, asked for no such signs.")
     await standing.check(conn, here, speaker, post.group_id)
-    uri, kind = here.new_activity_uri(), _KINDS[way]
-    if not await _add(conn, post, kind, speaker.actor.uri, uri):
-        return
-    document = _like(uri, speaker.actor, post)
-    if kind is ReactionKind.LIKE:
-        await _tell(conn, here, speaker.actor, group, post, document)
+    if (due := act_due(here)) is not None:
+        await _keep(conn, post, speaker.actor.uri, due)
     else:
-        await _ask(conn, here, speaker.actor, post, document)
+        await _give(conn, here, speaker.actor, post, group, way)
+
+
+async def _keep(conn: AsyncConnection, post: Post, actor_uri: str, due: datetime) -> None:
+    """A sign that goes out later, unless it is out already."""
+    known = sa.exists().where(
+        reactions.c.post_id == post.id,
+        reactions.c.kind.in_(_KINDS.values()),
+        reactions.c.actor_uri == actor_uri,
+    )
+    if not await conn.scalar(sa.select(known)):
+        await _add(conn, post, ReactionKind.SOON, actor_uri, "", due=due)
+
+
+async def send_one(engine: AsyncEngine, here: Here) -> bool:
+    """Give one sign whose time has come, if it may still be given. False: there is none."""
+    async with engine.begin() as conn:
+        row = (await conn.execute(_DUE, {"now": here.now()})).first()
+        if row is None:
+            return False
+        await conn.execute(
+            sa.delete(reactions).where(
+                reactions.c.post_id == row.post_id,
+                reactions.c.kind == constant(ReactionKind.SOON),
+                reactions.c.actor_uri == row.actor_uri,
+            )
+        )
+        await order.call(conn, reactions)
+        actor = await actor_store.by_uri(conn, row.actor_uri)
+        if actor is not None:
+            with suppress(NotFound, NotAllowed):
+                await like(
+                    conn,
+                    replace(here, release_delay=False),
+                    Speaker.alone(actor),
+                    await post_store.get(conn, row.post_id),
+                )
+    return True
+
+
+_DUE: Final = (
+    sa.select(reactions.c.post_id, reactions.c.actor_uri)
+    .where(reactions.c.due <= sa.bindparam("now", type_=sa.DateTime(timezone=True)))
+    .order_by(reactions.c.due, reactions.c.actor_uri)
+    .limit(at_most(1))
+    .with_for_update(skip_locked=True)
+)
+
+
+async def _give(
+    conn: AsyncConnection, here: Here, actor: Actor, post: Post, group: Group, way: Way
+) -> None:
+    uri, kind = here.new_activity_uri(), _KINDS[way]
+    if not await _add(conn, post, kind, actor.uri, uri):
+        return
+    document = _like(uri, actor, post)
+    if kind is ReactionKind.LIKE:
+        await _tell(conn, here, actor, group, post, document)
+    else:
+        await _ask(conn, here, actor, post, document)
 
 
 async def _add(
@@ -58,11 +119,14 @@ async def _add(
     actor_uri: str,
     uri: str,
     approval: str | None = None,
+    due: datetime | None = None,
 ) -> bool:
     """Whether it is new."""
     added = await conn.execute(
         insert(reactions)
-        .values(post_id=post.id, kind=kind, actor_uri=actor_uri, uri=uri, approval=approval)
+        .values(
+            post_id=post.id, kind=kind, actor_uri=actor_uri, uri=uri, approval=approval, due=due
+        )
         .on_conflict_do_nothing(index_elements=["post_id", "kind", "actor_uri"])
     )
     if added.rowcount:
@@ -76,12 +140,13 @@ async def unlike(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post
         sa.delete(reactions)
         .where(
             reactions.c.post_id == post.id,
-            reactions.c.kind.in_(_KINDS.values()),
+            reactions.c.kind.in_([*_KINDS.values(), ReactionKind.SOON]),
             reactions.c.actor_uri == speaker.actor.uri,
         )
         .returning(reactions.c.uri, reactions.c.kind)
     )
-    for uri, kind in removed.all():
+    known = [(uri, kind) for uri, kind in removed if kind != ReactionKind.SOON]
+    for uri, kind in known:
         await _undo(conn, here, speaker.actor, post, uri, asked=kind == ReactionKind.ASKED)
 
 
@@ -139,10 +204,11 @@ async def _remove(conn: AsyncConnection, asked: Asked) -> None:
 
 
 async def forget_asked(conn: AsyncConnection, actor_uri: str) -> None:
-    """Signs that wait for an author's word go with whoever gave them."""
+    """Signs that wait, for their time or an author's word, go with whoever gave them."""
     await conn.execute(
         sa.delete(reactions).where(
-            reactions.c.actor_uri == actor_uri, reactions.c.kind == constant(ReactionKind.ASKED)
+            reactions.c.actor_uri == actor_uri,
+            reactions.c.kind.in_([constant(ReactionKind.ASKED), constant(ReactionKind.SOON)]),
         )
     )
 

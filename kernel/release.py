@@ -15,6 +15,7 @@ STEP: Final = timedelta(seconds=5)
 DELAY: Final = timedelta(seconds=20)  # of a post at most
 NIGHT_ENDS: Final = 5  # o'clock; it begins at midnight
 MORNING: Final = timedelta(hours=1)  # within which what was held over night goes out
+ACT_DELAY: Final = timedelta(minutes=5)  # of a follow or a sign at most
 MAX_UNDO: Final = 10  # minutes
 OFFSETS: Final = range(-12 * 60, 14 * 60 + 1, 15)  # minutes that clocks are before UTC's
 
@@ -45,6 +46,15 @@ def due(here: Here, timing: Timing) -> datetime | None:
     steps = math.ceil(first.timestamp() / STEP.total_seconds())
     steps += int(chance.share() * (spread // STEP))
     return datetime.fromtimestamp(steps * STEP.total_seconds(), UTC)
+
+
+def act_due(here: Here) -> datetime | None:
+    """When a follow or a sign that is given now goes out, a whole minute; None: at once."""
+    if not here.release_delay:
+        return None
+    minutes = math.ceil(here.now().timestamp() / 60)
+    minutes += int(chance.share() * (ACT_DELAY // timedelta(minutes=1)))
+    return datetime.fromtimestamp(minutes * 60, UTC)
 
 
 def _morning(now: datetime, offset: int) -> datetime | None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import enqueue
 from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
-from groups import waiting
+from groups import reactions, waiting
 from inbox import catch_up, claim, errands, refreshes
 from inbox.backfill import refresh_one
 from inbox.claim import Floor
@@ -23,7 +23,7 @@ from inbox.process import process_one
 from inbox.together import MOST, process_many
 from kernel.db import AWAY, describe
 from media.pictures import CHANNEL as PICTURES
-from members import moves, order, reader
+from members import follows, moves, order, reader
 from node import pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
@@ -103,8 +103,13 @@ async def _answers(app: web.Application) -> bool:
 
 
 async def release(app: web.Application) -> bool:
-    """Let one post go out whose time has come. False: none is due."""
-    return await waiting.release_one(app[ENGINE], app[HERE], help_lines=crisis.numbers())
+    """Let something go out whose time has come: a post, a follow, a sign. False: none is due."""
+    engine, here = app[ENGINE], app[HERE]
+    return (
+        await waiting.release_one(engine, here, help_lines=crisis.numbers())
+        or await follows.send_one(engine, here)
+        or await reactions.send_one(engine, here)
+    )
 
 
 async def process(app: web.Application) -> bool:

@@ -114,9 +114,11 @@ follows = table(
     sa.Column("uri", sa.Text, nullable=False),  # of the Follow
     sa.Column("guidelines", sa.Integer, nullable=False, server_default="0"),  # version accepted
     sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),  # may post
+    sa.Column("due", sa.DateTime(timezone=True)),  # of ours: when it is sent; a whole minute
     one_of("state", "state", FollowState),
     sa.Index("ix_follows_followed_id", "followed_id", "state", "follower_id"),
     sa.Index("ix_follows_uri", "uri"),
+    sa.Index("ix_follows_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
 )
 
 blocks = table(  # somebody elsewhere wants nothing from one of ours (WIRE-M10); shown nowhere

@@ -23,6 +23,7 @@ class PostState(StrEnum):
 class ReactionKind(StrEnum):
     LIKE = "like"
     ASKED = "asked"  # a like that the post's author, elsewhere, has yet to allow
+    SOON = "soon"  # a like of ours that nobody knows of before it is `due`
     DISLIKE = "dislike"  # stored, shown nowhere (WIRE-in-5)
     SHARE = "share"
 
@@ -145,7 +146,9 @@ reactions = table(
     sa.Column("actor_uri", sa.Text, primary_key=True),
     sa.Column("uri", sa.Text, nullable=False),  # of the activity, for its Undo
     sa.Column("approval", sa.Text),  # of ours: where the post's author says that it may be
+    sa.Column("due", sa.DateTime(timezone=True)),  # of what is SOON; a whole minute
     one_of("kind", "kind", ReactionKind),
+    sa.Index("ix_reactions_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
     sa.Index("ix_reactions_uri", "uri"),
     sa.Index(
         "ix_reactions_approval",

@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import actors as actor_store
 from activitypub.parts import Option, Poll
 from activitypub.state import SETTINGS
-from groups import closing, desk, expiry, threads, waiting
+from groups import closing, desk, expiry, reactions, threads, waiting
 from groups import parts as part_store
 from groups.admission import Draft
 from groups.groups import Group, GroupSettings
@@ -25,8 +26,9 @@ from kernel.release import Timing
 from kernel.schema.actors import ActorState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, actors, groups, posts
+from kernel.schema.tables import activities, actors, follows, groups, posts
 from kernel.schema.tables import threads as thread_table
+from members import follows as follow_store
 from moderation.standing import Speaker
 from node import tidy, worker
 from tests.nodes import Node, NodeFactory, settle
@@ -368,3 +370,57 @@ def test_a_draft_that_waits_loses_nothing() -> None:
 
 def _default(name: str) -> object:
     return getattr(Draft(source=""), name)
+
+
+async def test_sec_U6_a_follow_and_a_sign_are_known_to_others_some_minutes_later(
+    node: NodeFactory, alder: Node, ana: Speaker
+) -> None:
+    birch = await node("birch.test")
+    ben = await birch.persona("ben")
+    club = await birch.group("club", ben, settings=GroupSettings(posts=Posts.ANYONE))
+    other = await birch.group("other", ben)
+
+    async def members() -> int:
+        async with birch.engine.connect() as conn:
+            return await _count(conn, follows)
+
+    await alder.join(ana, club.actor.uri)
+    await alder.join(ana, other.actor.uri)
+    async with alder.engine.begin() as conn:  # before anybody heard of it
+        there = await actor_store.by_uri(conn, other.actor.uri)
+        assert there is not None
+        await follow_store.end(conn, alder.here, ana.actor, there)
+    before = await members()
+    await settle(alder, birch)
+    assert await members() == before
+    alder.clock.forward(minutes=5)
+    await settle(alder, birch)
+    assert await members() > before
+
+    root = await birch.start(ben, club.actor.uri, "A thread", "Hello.")
+    await settle(alder, birch)
+    post = await alder.post(root.uri)
+    assert post is not None
+    async with alder.engine.begin() as conn:
+        await reactions.like(conn, alder.here, ana, post)
+        await reactions.like(conn, alder.here, ana, post)
+    await settle(alder, birch)
+    assert await _likes(alder, root) == await _likes(birch, root) == 0
+    alder.clock.forward(minutes=5)
+    await settle(alder, birch)
+    assert await _likes(alder, root) == await _likes(birch, root) == 1
+    async with alder.engine.begin() as conn:
+        await reactions.unlike(conn, alder.here, ana, post)
+    await settle(alder, birch)
+    assert await _likes(birch, root) == 0
+    async with alder.engine.begin() as conn:  # given and taken back before anybody heard of it
+        await reactions.like(conn, alder.here, ana, post)
+        await reactions.unlike(conn, alder.here, ana, post)
+    alder.clock.forward(minutes=5)
+    assert not await worker.release(alder.app)
+
+
+async def _likes(node: Node, root: Post) -> int:
+    post = await node.post(root.uri)
+    assert post is not None
+    return post.likes

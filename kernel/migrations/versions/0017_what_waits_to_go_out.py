@@ -1,4 +1,4 @@
-"""Posts that wait to go out, drafts that somebody keeps, and posts that have a last day."""
+"""Posts, follows and signs that wait to go out, drafts that somebody keeps, and posts that have a last day."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,15 @@ def upgrade() -> None:
     op.create_index(
         "ix_posts_expires", "posts", ["expires"], postgresql_where=sa.text("expires IS NOT NULL")
     )
+    for table in ("follows", "reactions"):
+        op.add_column(table, sa.Column("due", sa.DateTime(timezone=True)))
+        op.create_index(
+            f"ix_{table}_due", table, ["due"], postgresql_where=sa.text("due IS NOT NULL")
+        )
+    name = op.f("ck_reactions_kind")
+    op.drop_constraint(name, "reactions", type_="check")
+    kinds = "'like', 'asked', 'soon', 'dislike', 'share'"
+    op.create_check_constraint(name, "reactions", f"kind IN ({kinds})")
     op.create_table(
         "waiting",
         sa.Column("id", sa.Uuid(), nullable=False),
