@@ -310,8 +310,8 @@ def dump(draft: Draft, now: datetime) -> str:
 def load(said: str, now: datetime) -> Draft:
     """A draft as it was kept, of now."""
     kept = json.loads(said)
-    poll = kept.pop("poll")
-    pictures = tuple(Chosen(UUID(media_id), alt) for media_id, alt in kept.pop("pictures"))
+    poll = kept.pop("poll", None)
+    pictures = tuple(Chosen(UUID(media_id), alt) for media_id, alt in kept.pop("pictures", ()))
     return Draft(**kept, pictures=pictures, poll=_poll(poll, now) if poll else None)
 
 

@@ -32,6 +32,7 @@ from members import follows as follow_store
 from moderation.standing import Speaker
 from node import tidy, worker
 from tests.nodes import Node, NodeFactory, settle
+from tests.privacy.recorder import Recorder, violations
 
 TEN = Timing(undo=10)
 
@@ -125,15 +126,17 @@ async def test_sec_U6_two_siblings_who_post_in_one_minute_are_released_apart_in_
     lou = await alder.persona("lou")
     one, two = (replace(each, voices=(ana.id, lou.id)) for each in (ana, lou))
     first, apart, rounds = 0, 0, 24
-    for number in range(rounds):
-        a = await send(alder, one, sleep, f"a{number}", timing=Timing())
-        b = await send(alder, two, sleep, f"b{number}", timing=Timing())
-        due = {each.id: each.due for each in await mine(alder, ana, lou)}
-        apart += due[a] != due[b]
-        await later(alder, 1)
-        words = await out(alder)
-        assert len(words) == 2 * (number + 1)
-        first += words[-2] == f"a{number}"
+    with Recorder.listening(alder.engine) as recorder:
+        for number in range(rounds):
+            a = await send(alder, one, sleep, f"a{number}", timing=Timing())
+            b = await send(alder, two, sleep, f"b{number}", timing=Timing())
+            due = {each.id: each.due for each in await mine(alder, ana, lou)}
+            apart += due[a] != due[b]
+            await later(alder, 1)
+            words = await out(alder)
+            assert len(words) == 2 * (number + 1)
+            first += words[-2] == f"a{number}"
+    assert violations(recorder.transactions, [[ana.actor, lou.actor]]) == []
     assert 3 <= first <= rounds - 3  # luck alone is outside once in thirty thousand runs
     assert apart >= 8
 
