@@ -28,6 +28,7 @@ from kernel import chance
 from kernel.arrays import Type, any_of
 from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound, Problem
+from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.release import Timing, due
 from kernel.rows import AnyRow, at_most
@@ -231,6 +232,8 @@ async def release_one(engine: AsyncEngine, here: Here, *, help_lines: Collection
             except Problem as problem:
                 reason = problem.detail or problem.title
                 await conn.execute(_REFUSE, {"waiting_id": row.id, "why": reason})
+            reached(Point.BEFORE_COMMIT)
+        reached(Point.AFTER_COMMIT)
     except Exception:
         if broken is not None:
             await _note_failure(engine, here, broken)
@@ -295,6 +298,7 @@ def dump(draft: Draft, now: datetime) -> str:
             "guidelines": draft.guidelines,
             "people": dict(draft.people),
             "days": draft.days,
+            "contacts_stay": draft.contacts_stay,
             "pictures": [[str(each.id), each.alt] for each in draft.pictures],
             "poll": poll
             and {

@@ -6,6 +6,7 @@ picks up what a lost one left.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -22,6 +23,7 @@ from inbox.claim import Floor
 from inbox.process import process_one
 from inbox.together import MOST, process_many
 from kernel.db import AWAY, describe
+from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
 from members import follows, moves, order, reader
 from node import pictures, strangers, tidy
@@ -55,7 +57,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
-        _loop(stop, asyncio.Event(), lambda: release(app)),
+        _loop(stop, asyncio.Event(), lambda: release(app), _until_next_step),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
@@ -122,6 +124,7 @@ async def _loop(
     stop: asyncio.Event,
     wake: asyncio.Event,
     work: Callable[[], Awaitable[bool]],
+    pause: Callable[[], float] = lambda: SWEEP,
 ) -> None:
     while not stop.is_set():
         wake.clear()
@@ -130,7 +133,13 @@ async def _loop(
                 pass
         except Exception as error:  # one bad round must not end the work
             log.error("worker: round given up (%s)", describe(error))
-        await _wait(stop, wake, SWEEP)
+        await _wait(stop, wake, pause())
+
+
+def _until_next_step() -> float:
+    """Seconds until posts may be due again."""
+    step = STEP.total_seconds()
+    return step - time.time() % step
 
 
 async def _wait(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:

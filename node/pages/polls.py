@@ -53,9 +53,9 @@ async def ask(request: web.Request) -> web.Response:
     form = await forms.read(request)
     here = request.app[HERE]
     try:
+        voices.pace(request)
         if (kept := await drafts.keep_if_asked(request, form)) is not None:
             return kept
-        voices.pace(request)
         keys = await voices.keys_if_new(request, form)
         poll = poll_of(here, form)
         people = await named(request, form)

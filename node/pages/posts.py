@@ -128,9 +128,9 @@ async def reply(request: web.Request) -> web.Response:
     if pictures.only_adding(request, form):
         return await _reply_page(request, form, pictures.of(request).trouble)
     try:
+        voices.pace(request)
         if (kept := await drafts.keep_if_asked(request, form)) is not None:
             return kept
-        voices.pace(request)
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)

@@ -249,9 +249,9 @@ async def start(request: web.Request) -> web.Response:
     if pictures.only_adding(request, form):
         return await _new_page(request, form, pictures.of(request).trouble)
     try:
+        voices.pace(request)
         if (kept := await drafts.keep_if_asked(request, form)) is not None:
             return kept
-        voices.pace(request)
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
         said = draft(form, await named(request, form), chosen)

@@ -361,10 +361,11 @@ def test_a_draft_that_waits_loses_nothing() -> None:
         ),
         pictures=(Chosen(random_uuid(), "A lake"),),
         days=30,
+        contacts_stay=True,
     )
     assert waiting.load(waiting.dump(draft, now), now) == draft
     # What is asked anew at the release, or belongs to edits only.
-    not_kept = {"changes", "help_lines", "contacts_stay"}
+    not_kept = {"changes", "help_lines"}
     unlike = {
         each.name for each in fields(Draft) if getattr(draft, each.name) != _default(each.name)
     }

@@ -123,6 +123,9 @@ async def test_dom_A14_at_night_words_are_held_until_the_members_morning(house: 
     await later(house, hours=1.2)
     assert await count(house, waiting) == 0
     assert (await answer(house, house.ben, "By day.")).location.startswith("/p/")
+    await house.ben.fill("/settings", theme="dark")
+    kept = (await house.ben.open("/settings/timing")).page.form("hold")
+    assert {("hold", "yes"), ("clock", "120")} <= set(kept.fields)
     for wrong in ({"undo": "11"}, {"hold": "yes", "clock": "7"}, {"hold": "yes", "clock": "x"}):
         assert (await house.ben.send("POST", "/settings/timing", wrong)).status == 400
 
