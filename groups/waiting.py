@@ -7,7 +7,7 @@ not. What did not go out, and what its author took back, stays for a month for t
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -286,29 +286,23 @@ async def stop_all(conn: AsyncConnection, reason: str) -> int:
     return held.rowcount
 
 
+_NOT_KEPT: Final = frozenset({"changes", "help_lines"})  # of edits only, and asked anew
+
+
 def dump(draft: Draft, now: datetime) -> str:
     """A draft as it is kept; how long a poll is open counts from its release."""
-    poll = draft.poll
-    return json.dumps(
-        {
-            "source": draft.source,
-            "title": draft.title,
-            "note": draft.note,
-            "language": draft.language,
-            "guidelines": draft.guidelines,
-            "people": dict(draft.people),
-            "days": draft.days,
-            "contacts_stay": draft.contacts_stay,
-            "pictures": [[str(each.id), each.alt] for each in draft.pictures],
-            "poll": poll
-            and {
-                "options": [each.name for each in poll.options],
-                "several": poll.several,
-                "seconds": poll.ends and (poll.ends - to_minute(now)).total_seconds(),
-            },
-        },
-        ensure_ascii=False,
-    )
+    kept = {
+        each.name: getattr(draft, each.name) for each in fields(Draft) if each.name not in _NOT_KEPT
+    }
+    kept["people"] = dict(draft.people)
+    kept["pictures"] = [[str(each.id), each.alt] for each in draft.pictures]
+    if (poll := draft.poll) is not None:
+        kept["poll"] = {
+            "options": [each.name for each in poll.options],
+            "several": poll.several,
+            "seconds": poll.ends and (poll.ends - to_minute(now)).total_seconds(),
+        }
+    return json.dumps(kept, ensure_ascii=False)
 
 
 def load(said: str, now: datetime) -> Draft:
@@ -316,7 +310,10 @@ def load(said: str, now: datetime) -> Draft:
     kept = json.loads(said)
     poll = kept.pop("poll", None)
     pictures = tuple(Chosen(UUID(media_id), alt) for media_id, alt in kept.pop("pictures", ()))
-    return Draft(**kept, pictures=pictures, poll=_poll(poll, now) if poll else None)
+    plain: dict[str, Any] = {
+        name: tuple(each) if isinstance(each, list) else each for name, each in kept.items()
+    }
+    return Draft(**plain, pictures=pictures, poll=_poll(poll, now) if poll else None)
 
 
 def _poll(kept: Mapping[str, Any], now: datetime) -> Poll:

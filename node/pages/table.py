@@ -28,7 +28,7 @@ from node.pages import (
     session,
     tags,
     threads,
-    waiting,
+    unsent,
 )
 from node.pages.memory import MEMORY, Memory
 
@@ -43,7 +43,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        node_settings, peers, search, finding, help, about, assets, pictures, waiting, drafts,
+        node_settings, peers, search, finding, help, about, assets, pictures, unsent, drafts,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 
