@@ -5,28 +5,25 @@ then: its id and its time are those of its release, and whoever may not post the
 not. What did not go out, and what its author took back, stays for a month for them to look at.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub.parts import Option, Poll
+from groups import draft_text, threads
 from groups import groups as group_store
 from groups import posts as post_store
-from groups import threads
 from groups.admission import Draft
 from groups.groups import Group
-from groups.pictures import NOT_KEPT, Chosen
+from groups.pictures import NOT_KEPT
 from groups.posts import Post
 from kernel import chance
 from kernel.arrays import Type, any_of
-from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound, Problem
 from kernel.faults import Point, reached
 from kernel.here import Here
@@ -131,7 +128,7 @@ async def _keep(
             "author_id": speaker.id,
             "group_id": group.id,
             "parent_id": parent.id if parent is not None else None,
-            "said": dump(draft, here.now()),
+            "said": draft_text.dump(draft, here.now()),
             "due": when,
             "keep_until": until,
         },
@@ -178,7 +175,7 @@ async def drop(conn: AsyncConnection, waiting_id: UUID, author_id: UUID) -> None
     row = (await conn.execute(_DROP, values)).first()
     if row is None:
         raise NotFound
-    await media_store.let_go(conn, _pictures(row.said))
+    await media_store.let_go(conn, draft_text.pictures_in(row.said))
 
 
 async def forget_of(conn: AsyncConnection, author_id: UUID) -> None:
@@ -186,7 +183,9 @@ async def forget_of(conn: AsyncConnection, author_id: UUID) -> None:
     gone = await conn.execute(
         sa.delete(waiting).where(waiting.c.author_id == author_id).returning(waiting.c.said)
     )
-    await media_store.let_go(conn, [each for row in gone for each in _pictures(row.said)])
+    await media_store.let_go(
+        conn, [each for row in gone for each in draft_text.pictures_in(row.said)]
+    )
 
 
 async def send_again(
@@ -248,7 +247,7 @@ async def _release(
     author = await actor_store.get(conn, row.author_id)
     await conn.execute(sa.delete(waiting).where(waiting.c.id == row.id))
     draft = replace(
-        load(row.said, here.now()),
+        draft_text.load(row.said, here.now()),
         help_lines=help_lines,
         contacts_stay=True,  # its author was asked when they wrote it
     )
@@ -275,7 +274,9 @@ async def sweep(conn: AsyncConnection, here: Here) -> None:
         .where(waiting.c.keep_until < here.now().date(), waiting.c.due.is_(None))
         .returning(waiting.c.said)
     )
-    await media_store.let_go(conn, [each for row in gone for each in _pictures(row.said)])
+    await media_store.let_go(
+        conn, [each for row in gone for each in draft_text.pictures_in(row.said)]
+    )
 
 
 async def stop_all(conn: AsyncConnection, reason: str) -> int:
@@ -286,52 +287,9 @@ async def stop_all(conn: AsyncConnection, reason: str) -> int:
     return held.rowcount
 
 
-_NOT_KEPT: Final = frozenset({"changes", "help_lines"})  # of edits only, and asked anew
-
-
-def dump(draft: Draft, now: datetime) -> str:
-    """A draft as it is kept; how long a poll is open counts from its release."""
-    kept = {
-        each.name: getattr(draft, each.name) for each in fields(Draft) if each.name not in _NOT_KEPT
-    }
-    kept["people"] = dict(draft.people)
-    kept["pictures"] = [[str(each.id), each.alt] for each in draft.pictures]
-    if (poll := draft.poll) is not None:
-        kept["poll"] = {
-            "options": [each.name for each in poll.options],
-            "several": poll.several,
-            "seconds": poll.ends and (poll.ends - to_minute(now)).total_seconds(),
-        }
-    return json.dumps(kept, ensure_ascii=False)
-
-
-def load(said: str, now: datetime) -> Draft:
-    """A draft as it was kept, of now."""
-    kept = json.loads(said)
-    poll = kept.pop("poll", None)
-    pictures = tuple(Chosen(UUID(media_id), alt) for media_id, alt in kept.pop("pictures", ()))
-    plain: dict[str, Any] = {
-        name: tuple(each) if isinstance(each, list) else each for name, each in kept.items()
-    }
-    return Draft(**plain, pictures=pictures, poll=_poll(poll, now) if poll else None)
-
-
-def _poll(kept: Mapping[str, Any], now: datetime) -> Poll:
-    seconds = kept["seconds"]
-    return Poll(
-        options=tuple(Option(name=name) for name in kept["options"]),
-        several=kept["several"],
-        ends=to_minute(now) + timedelta(seconds=seconds) if seconds else None,
-    )
-
-
-def _pictures(said: str) -> list[UUID]:
-    return [UUID(media_id) for media_id, _ in json.loads(said)["pictures"]]
-
-
 def _read(row: AnyRow, now: datetime) -> Waiting:
     values = dict(row._mapping)
-    return Waiting(draft=load(values.pop("said"), now), **values)
+    return Waiting(draft=draft_text.load(values.pop("said"), now), **values)
 
 
 _author, _group, _parent_post = actors.alias("author"), actors.alias("home"), posts.alias("parent")

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub.parts import Option, Poll
 from activitypub.state import SETTINGS
-from groups import closing, desk, expiry, reactions, threads, waiting
+from groups import closing, desk, draft_text, expiry, reactions, threads, waiting
 from groups import parts as part_store
 from groups.admission import Draft
 from groups.groups import Group, GroupSettings
@@ -363,7 +363,7 @@ def test_a_draft_that_waits_loses_nothing() -> None:
         days=30,
         contacts_stay=True,
     )
-    assert waiting.load(waiting.dump(draft, now), now) == draft
+    assert draft_text.load(draft_text.dump(draft, now), now) == draft
     # What is asked anew at the release, or belongs to edits only.
     not_kept = {"changes", "help_lines"}
     unlike = {

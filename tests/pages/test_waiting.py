@@ -50,6 +50,7 @@ async def test_what_somebody_sent_can_be_undone_changed_and_sent_again(house: Ho
         assert (await who.open(path)).status == 404
         assert (await who.send("POST", f"{path}/undo", {})).status == 303
         assert (await who.send("POST", f"{path}/delete", {})).status == 404
+    assert (await ben.open(f"{path}/edit")).location == path
     assert WORDS in (await ben.open("/waiting")).text
     assert WORDS not in (await house.ana.open("/waiting")).text
 
