@@ -99,7 +99,7 @@ async def _edit_page(
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await _find(conn, request)
-        if found.due is not None:  # it may go out any moment
+        if form is None and found.due is not None:  # it may go out any moment
             return see_other(f"/waiting/{found.id}")
         viewer = await session.viewer(conn, request)
         group = await group_store.get(conn, found.group_id, viewer)
