@@ -275,7 +275,7 @@ def note(post: NoteSource) -> Document:
         "@context": APPROVED_CONTEXT if post.approval else POST_CONTEXT,
         "id": post.uri,
         "type": "Question" if post.poll else "Note",
-        **({"name": name} if name else {}),
+        **({"name": name} if name and post.parent_uri is None else {}),
         "attributedTo": post.author.uri,
         "to": [PUBLIC, *(each.uri for each in group)],
         "cc": [uri for uri in cc if uri],
@@ -301,6 +301,22 @@ def note(post: NoteSource) -> Document:
             "canQuote": {"automaticApproval": [post.author.uri], "manualApproval": []}
         },
         **(approved(Act.REPLY, post.approval) if post.approval else {}),
+    }
+
+
+def letter(uri: str, author: Actor, reader: Actor, content: str, *, published: str) -> Document:
+    """A note from one actor to another, for nobody else to see: a direct message elsewhere."""
+    return {
+        "@context": POST_CONTEXT,
+        "id": uri,
+        "type": "Note",
+        "attributedTo": author.uri,
+        "to": [reader.uri],
+        "cc": [],
+        "content": content,
+        "mediaType": "text/html",
+        "published": published,
+        "tag": [{"type": "Mention", "href": reader.uri, "name": reader.address}],
     }
 
 

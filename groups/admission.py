@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.parts import Poll
-from groups import contacts
+from groups import contacts, tending
 from groups.contacts import Found
 from groups.groups import Group, is_moderator
 from groups.pictures import NO_CHANGES, Changes, Chosen
@@ -106,18 +106,31 @@ class Draft:
 
 
 async def admit(
-    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, *, note: str, guidelines: int
+    conn: AsyncConnection,
+    here: Here,
+    speaker: Speaker,
+    group: Group,
+    *,
+    note: str,
+    guidelines: int,
+    memorial: bool = False,
 ) -> PostState:
     """How a post by `speaker` enters the group: shown, or held for a moderator.
 
     Raises as `decide`.
     """
     (known,) = await facts(conn, here, [(speaker, group)])
-    return decide(speaker, group, known, note=note, guidelines=guidelines)
+    return decide(speaker, group, known, note=note, guidelines=guidelines, memorial=memorial)
 
 
 async def admit_draft(
-    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+    conn: AsyncConnection,
+    here: Here,
+    speaker: Speaker,
+    group: Group,
+    draft: Draft,
+    *,
+    memorial: bool = False,
 ) -> PostState:
     """As `admit`, for what a member of ours wants to say.
 
@@ -125,7 +138,11 @@ async def admit_draft(
     Raises ContactDetails: they were not asked yet.
     """
     (known,) = await facts(conn, here, [(speaker, group)])
-    state = decide(speaker, group, known, note=draft.note, guidelines=draft.guidelines)
+    state = decide(
+        speaker, group, known, note=draft.note, guidelines=draft.guidelines, memorial=memorial
+    )
+    if known.moderates:
+        await tending.note(conn, here, group)
     found = draft.contacts()
     if not found:
         return state
@@ -175,6 +192,7 @@ class Facts:
     guidelines: int  # the version accepted
     lately: bool  # posted within the group's slow minutes
     earlier: bool  # has a post shown in the group
+    rests: bool  # nobody looks after the group
 
 
 async def facts(
@@ -198,7 +216,11 @@ async def facts(
         )
         voices += [{"of": number, "voice_id": voice} for voice in speaker.voices]
     values = {**_PAIR.values(pairs), **_VOICE.values(voices), "today": here.now().date()}
-    return [Facts(**row._mapping) for row in await conn.execute(_FACTS, values)]
+    rows = await conn.execute(_FACTS, values)
+    return [
+        Facts(**row._mapping, rests=tending.rests(here, group))
+        for row, (_, group) in zip(rows, asked, strict=True)
+    ]
 
 
 _PAIR = Rows(
@@ -278,9 +300,17 @@ _FACTS = _facts()
 
 
 def decide(
-    speaker: Speaker, group: Group, known: Facts, *, note: str, guidelines: int
+    speaker: Speaker,
+    group: Group,
+    known: Facts,
+    *,
+    note: str,
+    guidelines: int,
+    memorial: bool = False,
 ) -> PostState:
     """How a post by `speaker` enters the group: shown, or held for a moderator.
+
+    In a memorial, whoever is new in the group is read first (DOM-B14).
 
     Raises NotAllowed, GuidelinesChanged, Malformed: it does not enter, and why. Members of ours
     have read the guidelines; people from elsewhere read their own server's.
@@ -289,6 +319,8 @@ def decide(
     settings = group.settings
     if settings is None or known.moderates:
         return PostState.SHOWN
+    if known.rests:
+        raise NotAllowed(tending.RESTS)
     if not known.member and settings.posts is not Posts.ANYONE:
         raise NotAMember("Only members can post in this group. You can join it first.")
     if settings.posts is Posts.APPROVED and not known.approved:
@@ -306,6 +338,7 @@ def decide(
         )
     if settings.premoderation is Premoderation.ALL:
         return PostState.HELD
-    if settings.premoderation is Premoderation.FIRST and not known.earlier:
+    careful = memorial or settings.premoderation is Premoderation.FIRST
+    if careful and not known.earlier:
         return PostState.HELD  # by persona, never by member
     return PostState.SHOWN

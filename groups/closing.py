@@ -12,8 +12,17 @@ from kernel import tombstone_log
 from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, blocks, follows, moderators, poll_votes, posts
+from kernel.schema.tables import (
+    actors,
+    blocks,
+    check_ins,
+    follows,
+    moderators,
+    poll_votes,
+    posts,
+)
 from kernel.tombstone_log import Act
+from members import notices
 
 _BATCH = 1000
 
@@ -85,7 +94,9 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == persona.id))
     await conn.execute(sa.delete(blocks).where(blocks.c.persona_id == persona.id))
     await conn.execute(sa.delete(poll_votes).where(poll_votes.c.actor_uri == persona.uri))
+    await conn.execute(sa.delete(check_ins).where(check_ins.c.persona_id == persona.id))
     await reactions.forget_asked(conn, persona.uri)
+    await notices.forget_persona(conn, persona.id)
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona.id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_grou
 MAX_GUIDELINES = 10_000
 MAX_ABOUT = 5_000
 MAX_NAME = 100
+MAX_CAP = 1000  # members of a group that counts them; one without a limit may have more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,9 @@ class GroupSettings:
     slow_minutes: int = 0
     languages: tuple[str, ...] = ("en",)
     proofs: bool = False
+    cap: int = 0  # most members; 0: no limit
+    check_in: int | None = None  # the day of the week it asks how people are; 0: Monday
+    stories: bool = False
 
     @property
     def federates(self) -> bool:
@@ -64,6 +69,7 @@ class Membership:
     approved: bool
     moderator: bool
     guidelines: int
+    turn: int | None = None  # place among those who wait for room
 
     @classmethod
     def of(cls, row: AnyRow) -> Self:
@@ -74,6 +80,7 @@ class Membership:
             approved=row.member_approved,
             moderator=row.member_moderates,
             guidelines=row.member_guidelines,
+            turn=row.member_turn,
         )
 
 
@@ -98,6 +105,8 @@ class Group:
     guidelines_version: int
     accept_from: int
     icon: Icon | None = None
+    tended: date | None = None  # the last day that one of its moderators did something
+    answer_minutes: int | None = None  # half of new threads had an answer within so many
     memberships: Sequence[Membership] | None = None
 
     @property
@@ -132,6 +141,9 @@ class Group:
                 slow_minutes=row.slow_minutes,
                 languages=tuple(row.languages),
                 proofs=row.proofs,
+                cap=row.cap,
+                check_in=row.check_in,
+                stories=row.stories,
             )
         return cls(
             actor=Actor.of(row),
@@ -140,6 +152,8 @@ class Group:
             guidelines_version=row.guidelines or 0,
             accept_from=row.accept_from or 0,
             icon=Icon(row.icon, row.icon_alt) if row.icon is not None else None,
+            tended=row.tended,
+            answer_minutes=row.answer_minutes,
         )
 
 
@@ -157,6 +171,7 @@ def membership_columns() -> list[sa.ColumnElement[Any]]:
         follows.c.state.label("member_state"),
         follows.c.approved.label("member_approved"),
         follows.c.guidelines.label("member_guidelines"),
+        follows.c.turn.label("member_turn"),
         moderates.label("member_moderates"),
     ]
 
@@ -293,6 +308,7 @@ async def create(
             desk_id=desk.id,
             guidelines=version,
             accept_from=version,
+            tended=here.now().date(),
             **_row(settings),
         )
     )

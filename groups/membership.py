@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
+from groups import room
 from groups.admission import GuidelinesChanged
 from groups.groups import Group, Membership, is_moderator, membership_columns
 from kernel.arrays import any_of
@@ -38,8 +39,9 @@ async def join(
     guidelines: int = 0,
     invitation: str = "",
 ) -> FollowState:
-    """Become a member, or ask to. A group elsewhere answers later.
+    """Become a member, or ask to; a full group lets people in later (see `room`).
 
+    A group elsewhere answers later.
     Raises NotAllowed: banned, not invited, or a sibling is a member where one voice is the rule.
     Raises GuidelinesChanged: `guidelines` is not the version to accept.
     """
@@ -57,6 +59,10 @@ async def join(
         await _redeem(conn, group, invitation)
     elif settings.joining is Joining.APPROVAL:
         state = FollowState.PENDING
+    turn = None
+    if state is FollowState.ACCEPTED:
+        turn = await room.turn_for(conn, group, speaker.actor)
+        state = FollowState.ACCEPTED if turn is None else FollowState.PENDING
     await conn.execute(
         insert(follows)
         .values(
@@ -65,6 +71,7 @@ async def join(
             state=state,
             uri=here.new_activity_uri(),
             guidelines=guidelines,
+            turn=turn,
         )
         .on_conflict_do_update(
             index_elements=["follower_id", "followed_id"], set_={"guidelines": guidelines}
@@ -166,6 +173,7 @@ def _people(state: FollowState, limit: int) -> AnySelect:
         .where(
             follows.c.followed_id == sa.bindparam("group_id", type_=sa.Uuid),
             follows.c.state == constant(state),
+            follows.c.turn.is_(None),
             follows.c.follower_id > sa.bindparam("after", type_=sa.Uuid),
         )
         .order_by(follows.c.follower_id)
@@ -174,8 +182,16 @@ def _people(state: FollowState, limit: int) -> AnySelect:
 
 
 async def admit(conn: AsyncConnection, here: Here, group: Group, follower: Actor) -> None:
-    """A moderator lets somebody in. Raises NotFound: nobody of that name waits."""
-    await follow_store.accept(conn, here, follower, group.actor)
+    """A moderator lets somebody in; in a full group they have their turn from now on.
+
+    Raises NotFound: nobody of that name waits.
+    """
+    turn = await room.turn_for(conn, group, follower)
+    if turn is None:
+        await follow_store.accept(conn, here, follower, group.actor)
+        await room.has_a_place(conn, here, group, follower)
+    else:
+        await room.wait(conn, group, follower, turn)
 
 
 async def decline(conn: AsyncConnection, here: Here, group: Group, follower: Actor) -> None:

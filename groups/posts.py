@@ -52,6 +52,7 @@ class Post:
     locked: bool
     pinned: bool
     moved_to: str | None
+    memorial: bool
     group_id: UUID
     parent_id: int | None
     title: str
@@ -131,6 +132,7 @@ _BESIDE: Final[Mapping[str, sa.ColumnElement[Any]]] = {
     "locked": threads.c.locked,
     "pinned": threads.c.pinned,
     "moved_to": threads.c.moved_to,
+    "memorial": threads.c.memorial,
     "likes": _LIKES,
 }
 _SELECT: Final[AnySelect] = sa.select(

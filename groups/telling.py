@@ -29,11 +29,6 @@ from kernel.schema.tables import activities, moved_threads
 MAX_VOTERS = 1000  # who answered a poll and is told the counts
 
 
-async def released(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
-    """A post of ours is out: from now on others see it. What follows from that begins here."""
-    await created(conn, here, group, post)
-
-
 async def created(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
     """A post of ours is out: its Create, and the Announces of a group of ours (WIRE-G20)."""
     await _by_author(conn, here, group, post, "Create", iso(post.published))
@@ -362,7 +357,13 @@ async def shown_again(conn: AsyncConnection, here: Here, group: Group, post: Pos
     if post.author_local:
         await edited(conn, here, group, post)
     elif post.is_root:
-        await announcing.announce(conn, here, [_boost(group, post)])
+        await boosted(conn, here, group, post)
+
+
+async def boosted(conn: AsyncConnection, here: Here, group: Group, root: Post) -> None:
+    """A group of ours shows everybody a first post, as it does with new ones (WIRE-G20)."""
+    if group.federates and group.settings is not None:
+        await announcing.announce(conn, here, [_boost(group, root)])
 
 
 def _boost(group: Group, root: Post) -> Announcement:

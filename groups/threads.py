@@ -1,6 +1,6 @@
 """Threads: starting one, answering, changing one's own words, reading (DESIGN, "Groups")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -12,17 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
 from activitypub.permissions import Act, request_uri
-from groups import asking, earlier, pictures, telling
+from groups import asking, earlier, noticing, pictures, stories, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
 from groups.admission import Draft, admit_draft, check_edit
 from groups.asking import Way
 from groups.groups import Group
+from groups.noticing import Said
 from groups.parts import Parts
 from groups.posts import Post, select_posts, visible
 from groups.writing import New, Words, count_in, count_out, insert, written
 from kernel import tombstone_log
+from kernel.arrays import any_of
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
@@ -32,6 +34,7 @@ from kernel.schema.actors import FollowState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, posts, threads
 from kernel.tombstone_log import Act as Decision
+from members import notices
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
@@ -43,10 +46,22 @@ DIGESTED: Final = 10_000  # posts of a thread whose digest is made: 20 ms
 
 
 async def start(
-    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+    conn: AsyncConnection,
+    here: Here,
+    speaker: Speaker,
+    group: Group,
+    draft: Draft,
+    *,
+    story: bool = False,
 ) -> Post:
-    """Start a thread. Raises NotAllowed, Malformed: see `admission`."""
+    """Start a thread; a `story` of recovery waits for a moderator, whoever tells it (DOM-B13).
+
+    Raises NotAllowed, Malformed: see `admission`, or the group collects no stories.
+    """
     state = await may_start(conn, here, speaker, group, draft)
+    if story:
+        stories.check_open(group)
+        state = PostState.HELD
     words, parts = written(here, draft)
     new = New(
         author=speaker.actor,
@@ -58,8 +73,11 @@ async def start(
         pictures=draft.pictures,
     )
     (post,) = await insert(conn, here, [new])
+    if story:
+        await conn.execute(sa.update(threads).where(threads.c.id == post.id).values(story=True))
     if post.shown:
-        await telling.released(conn, here, group, post)
+        await telling.created(conn, here, group, post)
+        await noticing.posted(conn, here, [_said(post, None)])
     return post
 
 
@@ -69,6 +87,13 @@ async def may_start(
     """How a thread would enter the group now. Raises NotAllowed, Malformed: see `admission`."""
     draft.check(root=True)
     return await admit_draft(conn, here, speaker, group, draft)
+
+
+def _said(post: Post, parent: Post | None, before: str = "") -> Said:
+    """Whom a post of ours calls, but for whom it called `before`."""
+    called = before.split()
+    named = [uri for uri in post.mentioned.split() if uri not in called]
+    return Said(post=post, parent=parent, named=named)
 
 
 async def reply(
@@ -91,7 +116,8 @@ async def reply(
     )
     (post,) = await insert(conn, here, [new])
     if post.shown:
-        await telling.released(conn, here, group, post)
+        await telling.created(conn, here, group, post)
+        await noticing.posted(conn, here, [_said(post, parent)])
     elif post.waits:
         await asking.ask(conn, here, post, parent)
     return post
@@ -115,7 +141,7 @@ async def may_reply(
             "Its author, on another server, asked not to be answered by everybody. "
             "Your words are still here: you can answer the thread's other posts."
         )
-    state = await admit_draft(conn, here, speaker, group, draft)
+    state = await admit_draft(conn, here, speaker, group, draft, memorial=parent.memorial)
     if state is PostState.SHOWN and way is Way.ASKING:
         state = PostState.ASKED
     return group, state
@@ -133,7 +159,7 @@ async def edit(
     shown = (await pictures.pictures_of(conn, [post.id])).get(post.id, ()) if post.attached else ()
     before = [post.title, post.source, post.note, *(each.alt for each in shown)]
     await check_edit(conn, speaker, group, before, draft)
-    words, parts = written(here, draft if post.is_root else replace(draft, title=""))
+    words, parts = written(here, draft if post.is_root else replace(draft, title=post.title))
     if post.poll:  # what was asked stays, since people have answered it
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
     went = await pictures.change(conn, post.id, draft.changes) if post.attached else 0
@@ -143,6 +169,7 @@ async def edit(
     if changed.shown:
         await outbox.forget(conn, post.uri)
         await telling.edited(conn, here, group, changed)
+        await noticing.posted(conn, here, [_said(changed, None, post.mentioned)])
     return changed
 
 
@@ -233,6 +260,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
         await pictures.let_go(conn, post.id)
     tombstone_log.note(conn, Decision.DELETED, post.uri)
     await part_store.erase(conn, post.id)
+    await notices.forget_post(conn, post.id)
     if post.shown:
         await count_out(conn, post)
 
@@ -249,6 +277,7 @@ class ThreadLine:
     author_name: str
     author_address: str
     author_uri: str
+    author_id: UUID
     group_id: UUID
     group_name: str
     group_address: str
@@ -274,6 +303,7 @@ _LINE: Final[AnySelect] = sa.select(
     .concat(actors.c.host)
     .label("author_address"),
     actors.c.uri.label("author_uri"),
+    posts.c.author_id,
     threads.c.group_id,
     _group_actor.c.name.label("group_name"),
     sa.case(
@@ -464,6 +494,64 @@ async def show(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How a post of a thread stands, without its words."""
+
+    id: int
+    state: PostState
+    author_id: UUID
+    author_host: str
+
+
+@cache
+def _changes(limit: int) -> AnySelect:
+    return (
+        sa.select(posts.c.id, posts.c.state, posts.c.author_id, actors.c.host.label("author_host"))
+        .select_from(
+            posts.join(actors, actors.c.id == posts.c.author_id).join(
+                threads, threads.c.id == posts.c.thread_id
+            )
+        )
+        .where(
+            posts.c.thread_id == sa.bindparam("thread_id", type_=sa.BigInteger),
+            posts.c.id >= sa.bindparam("first", type_=sa.BigInteger),
+            visible(),
+        )
+        .order_by(posts.c.id)
+        .limit(at_most(limit))
+    )
+
+
+async def changes(
+    conn: AsyncConnection, thread_id: int, viewer: Viewer, *, first: int, limit: int
+) -> Sequence[Change]:
+    """How the posts of a thread from `first` on stand that the viewer may see, in order of time."""
+    values = {"thread_id": thread_id, "first": first, **viewer.values}
+    rows = await conn.execute(_changes(limit), values)
+    return [Change(**{**row._mapping, "state": PostState(row.state)}) for row in rows]
+
+
+_TITLES: Final = (
+    sa.select(posts.c.id, posts.c.title)
+    .select_from(_ROOT)
+    .where(
+        any_of(threads.c.id, "thread_ids"),
+        posts.c.state == constant(PostState.SHOWN),
+        may_see_group(threads.c.group_id),
+        host_is_welcome(actors),
+    )
+)
+
+
+async def titles(
+    conn: AsyncConnection, viewer: Viewer, thread_ids: Sequence[int]
+) -> Mapping[int, str]:
+    """The titles of those of the threads that the viewer may see."""
+    rows = await conn.execute(_TITLES, {"thread_ids": thread_ids, **viewer.values})
+    return {row.id: row.title for row in rows}
+
+
 async def shown_uris(
     conn: AsyncConnection, thread_id: int, *, after: int = 0, limit: int = 100
 ) -> Sequence[tuple[int, str]]:
@@ -504,6 +592,16 @@ async def is_known(conn: AsyncConnection, uri: str) -> bool:
     """Whether there is a thread with this name."""
     found = sa.select(threads.c.id).where(threads.c.uri == uri)
     return await conn.scalar(found) is not None
+
+
+async def is_emptied(conn: AsyncConnection, thread_id: int) -> bool:
+    """Whether all of a thread went to another one, whose first post its own is not."""
+    emptied = (
+        sa.select(threads.c.id)
+        .join(posts, posts.c.id == threads.c.id)
+        .where(threads.c.id == thread_id, posts.c.thread_id != threads.c.id)
+    )
+    return await conn.scalar(emptied) is not None
 
 
 async def settle_context(conn: AsyncConnection, thread_id: int, uri: str) -> None:

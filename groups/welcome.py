@@ -21,6 +21,7 @@ from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
+from kernel.schema.tables import threads as threads_table
 
 MAX_WELCOME: Final = MAX_POST
 
@@ -34,6 +35,7 @@ async def current(conn: AsyncConnection, group: Group) -> Post | None:
                 posts.c.author_id == group.id,
                 posts.c.state == PostState.SHOWN,
                 posts.c.id == posts.c.thread_id,
+                ~threads_table.c.check_in,
             )
             .order_by(posts.c.id.desc())
             .limit(1)

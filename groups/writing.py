@@ -18,11 +18,12 @@ from groups.groups import Group
 from groups.parts import NO_PARTS, Parts
 from groups.pictures import Chosen
 from groups.posts import Post
-from kernel import text
+from kernel import live, text
 from kernel.arrays import Rows
 from kernel.clock import to_minute
 from kernel.here import Here
 from kernel.ids import next_post_ids, released
+from kernel.rows import constant
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts, threads
 
@@ -78,6 +79,7 @@ class New:
     uri: str | None = None
     parts: Parts = NO_PARTS
     pictures: Sequence[Chosen] = ()
+    named: Sequence[str] = ()  # ids of actors that a post from elsewhere mentions
 
     @property
     def shown(self) -> bool:
@@ -106,6 +108,7 @@ class New:
             locked=parent.locked if parent else False,
             pinned=parent.pinned if parent else False,
             moved_to=parent.moved_to if parent else None,
+            memorial=parent.memorial if parent else False,
             group_id=self.group.id,
             parent_id=parent.id if parent else None,
             state=self.state,
@@ -158,7 +161,10 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
     if latest:
         rows = [{"id": n, "latest_id": latest[n], "more": replies[n]} for n in sorted(latest)]
         found = await conn.execute(_COUNT_IN, _COUNT.values(rows))
-        made = await _follow_threads(conn, made, {row.id: row.group_id for row in found})
+        rows_found = found.all()
+        made = await _follow_threads(conn, made, {row.id: row.group_id for row in rows_found})
+        if strayed := {row.id for row in rows_found if row.rearranged}:
+            made = await _rejoin(conn, made, strayed)
     return made
 
 
@@ -201,8 +207,50 @@ _COUNT_IN = (
         latest_id=sa.func.greatest(threads.c.latest_id, _COUNT.c.latest_id),
         shown=True,
     )
-    .returning(threads.c.id, threads.c.group_id)
+    .returning(
+        threads.c.id, threads.c.group_id, threads.c.rearranged, live.thread_changed(threads.c.id)
+    )
 )
+
+
+async def _rejoin(conn: AsyncConnection, made: list[Post], threads_of: set[int]) -> list[Post]:
+    """Answers whose parents went to another thread while they were written go there as well.
+
+    Whoever rearranges a thread holds its row, so this sees what they did.
+    """
+    parent = posts.alias("parent")
+    moved = await conn.execute(
+        sa.update(posts)
+        .where(
+            posts.c.id.in_([post.id for post in made if post.thread_id in threads_of]),
+            parent.c.id == posts.c.parent_id,
+            parent.c.thread_id != posts.c.thread_id,
+        )
+        .values(thread_id=parent.c.thread_id)
+        .returning(posts.c.id, posts.c.thread_id)
+    )
+    homes: dict[int, int] = {row.id: row.thread_id for row in moved}
+    if not homes:
+        return made
+    for thread_id in sorted({*threads_of, *homes.values()}):
+        await recount(conn, thread_id)
+    return [await post_store.get(conn, post.id) if post.id in homes else post for post in made]
+
+
+async def recount(conn: AsyncConnection, thread_id: int) -> None:
+    """Count a thread's shown posts anew; without any it leaves the lists."""
+    shown = sa.and_(posts.c.thread_id == thread_id, posts.c.state == constant(PostState.SHOWN))
+    answers = sa.select(sa.func.count()).select_from(posts).where(shown, posts.c.id != thread_id)
+    newest = sa.select(sa.func.max(posts.c.id)).where(shown)
+    await conn.execute(
+        sa.update(threads)
+        .where(threads.c.id == thread_id)
+        .values(
+            replies=answers.scalar_subquery(),
+            latest_id=sa.func.coalesce(newest.scalar_subquery(), thread_id),
+            shown=sa.exists().where(shown),
+        )
+    )
 
 
 async def count_in(conn: AsyncConnection, thread_id: int, post_id: int) -> None:
@@ -216,6 +264,7 @@ async def count_in(conn: AsyncConnection, thread_id: int, post_id: int) -> None:
             latest_id=sa.func.greatest(threads.c.latest_id, post_id),
             shown=True,
         )
+        .returning(live.thread_changed(threads.c.id))
     )
 
 
@@ -232,5 +281,8 @@ async def count_out(conn: AsyncConnection, post: Post) -> None:
     if not post.is_root:
         changed = {"replies": sa.func.greatest(threads.c.replies - 1, 0)}
     await conn.execute(
-        sa.update(threads).where(threads.c.id == post.thread_id).values(shown=left, **changed)
+        sa.update(threads)
+        .where(threads.c.id == post.thread_id)
+        .values(shown=left, **changed)
+        .returning(live.thread_changed(threads.c.id))
     )

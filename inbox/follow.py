@@ -5,9 +5,11 @@ from activitypub import remote
 from activitypub.actors import Actor
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
+from groups import handing_out, room
+from groups.groups import Group
 from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound
-from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining
 from members import follows, reader
 from moderation import standing
@@ -26,16 +28,22 @@ async def receive(arrival: Arrival) -> None:
         raise NotFound
     if remote.is_group_like(arrival.actor):
         await remote.speaks_wrapped(arrival.conn, arrival.actor.host)
-    if followed.kind is ActorKind.GROUP and not await _may_follow(arrival, followed):
-        await follows.refuse(
-            arrival.conn, arrival.here, arrival.actor, followed, arrival.activity.id
-        )
+    conn, here, follower, uri = arrival.conn, arrival.here, arrival.actor, arrival.activity.id
+    if followed.kind is ActorKind.GROUP:
+        group = await group_store.get(conn, followed.id)
+        if not await _may_follow(arrival, group):
+            await follows.refuse(conn, here, follower, followed, uri)
+            return
+        turn = await room.turn_for(conn, group, follower)
+        is_new = await follows.between(conn, follower, followed) is None
+        state = await follows.receive(conn, here, follower, followed, uri, turn=turn)
+        if is_new and state is FollowState.ACCEPTED:
+            await handing_out.hand_out(conn, here, group, follower)
         return
-    await follows.receive(arrival.conn, arrival.here, arrival.actor, followed, arrival.activity.id)
+    await follows.receive(conn, here, follower, followed, uri)
 
 
-async def _may_follow(arrival: Arrival, followed: Actor) -> bool:
-    group = await group_store.get(arrival.conn, followed.id)
+async def _may_follow(arrival: Arrival, group: Group) -> bool:
     if group.settings is None or not group.federates:
         raise NotFound
     if group.settings.joining is Joining.INVITATION:
@@ -50,7 +58,7 @@ async def _may_follow(arrival: Arrival, followed: Actor) -> bool:
 async def receive_accept(arrival: Arrival) -> None:
     """Somebody elsewhere let one of ours in. Raises Malformed: no Follow of ours is meant."""
     follower, followed = await _pair(arrival)
-    await follows.accepted(arrival.conn, follower, followed)
+    await follows.accepted(arrival.conn, arrival.here, follower, followed)
 
 
 async def receive_reject(arrival: Arrival) -> None:
@@ -62,7 +70,7 @@ async def receive_reject(arrival: Arrival) -> None:
     if follower.uri == reader.uri(arrival.here):
         await follows.still_waiting(arrival.conn, follower, followed)
     else:
-        await follows.forget(arrival.conn, follower, followed)
+        await follows.turned_away(arrival.conn, arrival.here, follower, followed)
 
 
 async def _pair(arrival: Arrival) -> tuple[Actor, Actor]:

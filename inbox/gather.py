@@ -288,8 +288,12 @@ async def _gather_relocation(it: Gatherer, activity: Activity, group: Group | No
         if root is None or target is None:
             return Gathered()
         home = await group_store.get(conn, root.group_id)
+        within = await relocation.is_within(conn, root, target)
     if home.settings is not None or it.here.is_local(target):
         return Gathered()
+    if within:
+        its_own = group is not None and group.id == home.id
+        return Gathered(moderates=its_own and await it.moderates(activity.actor, home))
     shown = False
     if group is None:
         on_one = (home.actor.uri, target, root.thread_uri)

@@ -1,7 +1,8 @@
 """Like, Dislike and a person's boost: counted, and passed on where a group reads it (WIRE-in-5).
 
 A group elsewhere may pass votes on that nobody can prove: they count, in that group alone, and are
-never shown as somebody's (WIRE-G16).
+never shown as somebody's (WIRE-G16). What somebody's own server brings says who they are, to the
+author of the post alone (DOM-A13).
 """
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from activitypub import outbox
 from activitypub.vocab import ActivityKind
 from groups import groups as group_store
 from groups import posts as post_store
+from groups import reactions as reaction_store
 from groups import telling
 from groups.groups import Group
 from groups.posts import Post
@@ -20,6 +22,7 @@ from kernel.errors import NotFound
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
+from members import notices
 
 _KINDS = {
     ActivityKind.LIKE: ReactionKind.LIKE,
@@ -28,6 +31,7 @@ _KINDS = {
     ActivityKind.ANNOUNCE: ReactionKind.SHARE,
 }
 
+_SIGNS = frozenset({ReactionKind.LIKE, ReactionKind.DISLIKE})
 _PASSED_ON = frozenset({ActivityKind.LIKE, ActivityKind.DISLIKE})  # WIRE-G12
 
 
@@ -44,6 +48,10 @@ async def receive(arrival: Arrival) -> None:
     if await burials.is_buried(arrival.conn, arrival.activity.id):
         return
     kind = _KINDS[ActivityKind(arrival.activity.kind)]
+    if post.memorial and kind in _SIGNS:
+        return  # in memory of somebody nobody is given signs (DOM-B14)
+    named = arrival.group is None
+    feeling = reaction_store.feeling_of(arrival.activity.document.get("content"))
     added = await arrival.conn.execute(
         insert(reactions)
         .values(
@@ -51,13 +59,34 @@ async def receive(arrival: Arrival) -> None:
             kind=kind,
             actor_uri=arrival.activity.actor,
             uri=arrival.activity.id,
+            feeling=(feeling or "") if kind is ReactionKind.LIKE else "",
+            named=named,
         )
         .on_conflict_do_nothing()
     )
+    if not added.rowcount and named:
+        await _name(arrival, post, kind)
+    if added.rowcount and kind is ReactionKind.LIKE and post.author_local:
+        await reaction_store.heard(arrival.conn, arrival.here, post, arrival.actor)
     if added.rowcount and group.settings is not None and arrival.activity.kind in _PASSED_ON:
         await telling.carried(
             arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
         )
+
+
+async def _name(arrival: Arrival, post: Post, kind: ReactionKind) -> None:
+    """What a group passed on before is now known to be theirs."""
+    await arrival.conn.execute(
+        sa.update(reactions)
+        .where(
+            reactions.c.post_id == post.id,
+            reactions.c.kind == kind,
+            reactions.c.actor_uri == arrival.activity.actor,
+            reactions.c.uri == arrival.activity.id,
+            ~reactions.c.named,
+        )
+        .values(named=True)
+    )
 
 
 def is_theirs(arrival: Arrival, post: Post) -> bool:
@@ -108,6 +137,8 @@ async def _remove(arrival: Arrival, post_id: int, uri: str) -> None:
             reactions.c.actor_uri == arrival.activity.actor,
         )
     )
+    if post.author_local:
+        await notices.unheard(arrival.conn, post.id)
     group = await group_store.get(arrival.conn, post.group_id)
     if await outbox.sent_as(arrival.conn, group.actor, "Announce", uri) is not None:
         await telling.carried(

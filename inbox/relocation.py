@@ -5,14 +5,19 @@ Between groups elsewhere it is the old one, which announces the Move, and the ne
 the same server, whose word it is then (FEP-fe34), or by announcing the Move, or anything in the
 thread, itself. Until then, and while nobody here follows the new group, the thread stays where it
 was and says where it went.
+
+A group elsewhere rearranges its own threads in the same way: the Move is between their names.
 """
+
+from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
-from activitypub.vocab import id_of
-from groups import desk, moving
+from activitypub.notes import MAX_TITLE
+from activitypub.vocab import id_of, text_of
+from groups import desk, moving, rearranging, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
@@ -30,6 +35,11 @@ async def find(conn: AsyncConnection, uri: str) -> Post | None:
     return await post_store.root_of(conn, uri) or await post_store.by_uri(conn, uri)
 
 
+async def is_within(conn: AsyncConnection, post: Post, target: str) -> bool:
+    """Whether a Move is about threads of one group: an answer leaves, or `target` is a thread."""
+    return not post.is_root or await post_store.root_of(conn, target) is not None
+
+
 async def receive(arrival: Arrival) -> None:
     """A thread goes to another group, or is said to.
 
@@ -42,10 +52,11 @@ async def receive(arrival: Arrival) -> None:
         if await actor_store.by_uri(arrival.conn, uri) is not None:
             raise NotAllowed("Actors move themselves.")
         raise NotYet if arrival.patient else NotFound
-    if not root.is_root:
-        raise NotFound
     home = await group_store.get(arrival.conn, root.group_id)
     target = arrival.activity.target
+    if target is not None and await is_within(arrival.conn, root, target):
+        await _within(arrival, home, root, target)
+        return
     origin = id_of(arrival.activity.document.get("origin"))
     if target == home.actor.uri:
         await _came_back(arrival, home, root)
@@ -55,6 +66,32 @@ async def receive(arrival: Arrival) -> None:
         await _between_ours(arrival, home, root)
     else:
         await _elsewhere(arrival, home, root)
+
+
+async def _within(arrival: Arrival, home: Group, post: Post, target: str) -> None:
+    """A group elsewhere split a thread of its own, or put one into an earlier one (DOM-A17).
+
+    Threads of ours are rearranged on our own pages. Raises NotAllowed: it is not theirs to decide,
+    or the names do not fit.
+    """
+    if home.settings is not None or arrival.group is None:
+        raise NotAllowed("Threads of a group are rearranged where the group lives.")
+    await authenticity.check_moderator(arrival, home)
+    if not post.is_root:
+        document = arrival.activity.document
+        leaves = id_of(document.get("origin")) == post.thread_uri
+        if not (leaves and post.shown and same_origin(target, home.actor.uri)):
+            raise NotAllowed("That answer is in another thread.")
+        if await threads.is_known(arrival.conn, target):
+            raise NotAllowed("There is a thread of that name already.")
+        title = text_of(document.get("name"), MAX_TITLE)
+        post = rearranging.titled(replace(post, title=" ".join(title.split())))
+        await rearranging.take_out(arrival.conn, post, post.title, target)
+        return
+    into = await post_store.root_of(arrival.conn, target)
+    if into is None or into.group_id != home.id or into.id >= post.id:
+        raise NotAllowed("That is no earlier thread of the group.")
+    await rearranging.put_below(arrival.conn, post, into)
 
 
 async def _between_ours(arrival: Arrival, origin: Group, root: Post) -> None:

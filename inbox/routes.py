@@ -190,12 +190,16 @@ async def get_moderators(request: web.Request) -> web.Response:
 
 
 async def get_followers(request: web.Request) -> web.Response:
-    """A rounded count and no names: who belongs is health data (WIRE-A6, DOM finding 9)."""
+    """A rounded count and no names: who belongs is health data (WIRE-A6, DOM finding 9).
+
+    Of people no count either: nobody here has more followers than another (DOM-A13).
+    """
     if "is_follower" in request.query:
         return await _is_follower(request, request.query["is_follower"])
     async with request.app[ENGINE].connect() as conn:
         actor = await _any_actor(conn, request)
-        total = await count_followers(conn, actor.id)
+        person = actor.kind is ActorKind.PERSON
+        total = 0 if person else await count_followers(conn, actor.id)
     uri = f"{request.app[HERE].origin}{request.path}"
     return document_response(documents.hidden_collection(uri, round(total, -1)))
 
@@ -344,6 +348,8 @@ async def get_thread(request: web.Request) -> web.Response:
     uri = f"{here.origin}/t/{_number(request, 'id')}"
     async with request.app[ENGINE].connect() as conn:
         root = await post_store.get(conn, _number(request, "id"), VISITOR)
+        if not root.is_root and await threads.is_emptied(conn, root.id):
+            raise web.HTTPMovedPermanently(root.thread_uri)
         if not root.is_root or root.thread_uri != uri:
             raise NotFound
         group = await group_store.get(conn, root.group_id)

@@ -161,7 +161,12 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
     facts = known.facts[author.id, group.id]
     try:
         state = admission.decide(
-            Speaker.alone(author), group, facts, note=note.summary, guidelines=0
+            Speaker.alone(author),
+            group,
+            facts,
+            note=note.summary,
+            guidelines=0,
+            memorial=parent.memorial,
         )
     except NotAMember as error:
         raise Alone from error  # the Follow may be on its way
@@ -174,6 +179,7 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         state=state,
         uri=note.id,
         parts=wording.parts_of(note),
+        named=note.mentions,
     )
 
 

@@ -69,6 +69,7 @@ class Settings:
     new_per_hour: int = NEW_PER_HOUR
     actors_per_hour: int = ACTORS_PER_HOUR
     release_delay: bool = True
+    tended_within: int = 14
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -291,6 +292,13 @@ def _an_hour(value: object) -> int:
     return int(text)
 
 
+def _days(value: object) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,3}", text) or int(text) > 365:
+        raise ValueError("write a number of days, up to 365 (0: for as long as it may take).")
+    return int(text)
+
+
 def _host_and_port(value: object) -> tuple[str, int]:
     host, separator, port = _word(value).rpartition(":")
     if not separator:
@@ -365,6 +373,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "new_per_hour": _an_hour,
     "actors_per_hour": _an_hour,
     "release_delay": _yes_or_no,
+    "tended_within": _days,
     "leave_url": _leave_url,
     "log_level": _level,
 }

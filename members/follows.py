@@ -16,7 +16,9 @@ from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.rows import at_most
 from kernel.schema.actors import ActorState, FollowState
+from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import follows
+from members import notices
 from members.order import stir
 
 
@@ -97,14 +99,27 @@ def _embedded(uri: str, follower_uri: str, followed_uri: str) -> Document:
 
 
 async def receive(
-    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, uri: str
+    conn: AsyncConnection,
+    here: Here,
+    follower: Actor,
+    followed: Actor,
+    uri: str,
+    *,
+    turn: int | None = None,
 ) -> FollowState:
-    """Somebody elsewhere asks to follow one of ours; the open accept at once (WIRE-G1, WIRE-G2)."""
-    state = FollowState.PENDING if followed.locked else FollowState.ACCEPTED
+    """Somebody elsewhere asks to follow one of ours; the open accept at once (WIRE-G1, WIRE-G2).
+
+    With a `turn` it is unanswered until there is room; the locked give no turn before their yes.
+    """
+    waits = followed.locked or turn is not None
+    state = FollowState.PENDING if waits else FollowState.ACCEPTED
+    turn = None if followed.locked else turn
     row = (
         await conn.execute(
             insert(follows)
-            .values(follower_id=follower.id, followed_id=followed.id, state=state, uri=uri)
+            .values(
+                follower_id=follower.id, followed_id=followed.id, state=state, uri=uri, turn=turn
+            )
             .on_conflict_do_update(index_elements=["follower_id", "followed_id"], set_={"uri": uri})
             .returning(follows.c.state)
         )
@@ -142,28 +157,53 @@ async def accept(conn: AsyncConnection, here: Here, follower: Actor, followed: A
     uri = await conn.scalar(
         sa.update(follows)
         .where(_between(follower, followed))
-        .values(state=FollowState.ACCEPTED)
+        .values(state=FollowState.ACCEPTED, turn=None)
         .returning(follows.c.uri)
     )
     if uri is None:
         raise NotFound
+    await notices.tell(conn, here, notices.of_membership(follower, followed, NoticeKind.JOINED))
     await _answer(conn, here, "Accept", follower, followed, uri)
 
 
 async def reject(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
     """Turn a follower away, waiting or not, and tell its server (WIRE-G3)."""
-    uri = await conn.scalar(
-        sa.delete(follows).where(_between(follower, followed)).returning(follows.c.uri)
-    )
+    uri = await turned_away(conn, here, follower, followed)
     if uri is not None:
         await _answer(conn, here, "Reject", follower, followed, uri)
 
 
-async def accepted(conn: AsyncConnection, follower: Actor, followed: Actor) -> None:
-    """Somebody elsewhere said yes to one of ours."""
-    await conn.execute(
-        sa.update(follows).where(_between(follower, followed)).values(state=FollowState.ACCEPTED)
+async def turned_away(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor
+) -> str | None:
+    """A follow is over, or was never let in, and one of ours is told; the id of the Follow."""
+    row = (
+        await conn.execute(
+            sa.delete(follows)
+            .where(_between(follower, followed))
+            .returning(follows.c.uri, follows.c.state)
+        )
+    ).first()
+    if row is None:
+        return None
+    waited = row.state == FollowState.PENDING
+    kind = NoticeKind.REFUSED if waited else NoticeKind.ENDED
+    await notices.tell(conn, here, notices.of_membership(follower, followed, kind))
+    return str(row.uri)
+
+
+async def accepted(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
+    """Somebody elsewhere said yes to one of ours.
+
+    Of a yes that comes by itself no notice is written: its minute would be that of the asking.
+    """
+    news = await conn.execute(
+        sa.update(follows)
+        .where(_between(follower, followed), follows.c.state != FollowState.ACCEPTED)
+        .values(state=FollowState.ACCEPTED)
     )
+    if news.rowcount and followed.locked:
+        await notices.tell(conn, here, notices.of_membership(follower, followed, NoticeKind.JOINED))
     await stir(conn, follows)
 
 
@@ -212,6 +252,14 @@ async def _undo(
 
 def _between(follower: Actor, followed: Actor) -> sa.ColumnElement[bool]:
     return sa.and_(follows.c.follower_id == follower.id, follows.c.followed_id == followed.id)
+
+
+async def between(conn: AsyncConnection, follower: Actor, followed: Actor) -> FollowState | None:
+    """How far it has come that one follows the other; None: it was never asked."""
+    state: str | None = await conn.scalar(
+        sa.select(follows.c.state).where(_between(follower, followed))
+    )
+    return FollowState(state) if state else None
 
 
 async def pair_of(conn: AsyncConnection, uri: str) -> tuple[UUID, UUID] | None:

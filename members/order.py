@@ -19,10 +19,12 @@ from kernel.schema.tables import (
     actor_keys,
     actors,
     blocks,
+    check_ins,
     departures,
     drawers,
     follows,
     moderators,
+    notices,
     poll_votes,
     reactions,
     sessions,
@@ -30,7 +32,8 @@ from kernel.schema.tables import (
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
-    accounts, drawers, sessions, actors, actor_keys, blocks, departures, follows, moderators,
+    accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
+    moderators, notices,
     poll_votes, reactions,
 )  # fmt: skip
 ROWS: Final = 100

@@ -6,13 +6,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import rotation
-from groups import closing, earlier, expiry, finding, polls
+from groups import check_ins, closing, earlier, expiry, finding, polls, room, unanswered
 from groups import waiting as waiting_store
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import drawers, node, order
+from members import drawers, node, notices, order
 from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
@@ -60,6 +60,9 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
             await order.call(conn, actor_keys)
     async with engine.begin() as conn:
         await earlier.sweep(conn, today)
+        await check_ins.sweep(conn, here)
+    async with engine.begin() as conn:
+        await notices.sweep(conn, here.now())
     async with engine.begin() as conn:
         await waiting_store.sweep(conn, here)
     async with engine.begin() as conn:
@@ -75,6 +78,12 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     while await expiry.delete_one(engine, here):
         pass
     await finding.take_in(engine)
+    while await room.let_in(engine, here):
+        pass
+    while await unanswered.count_one(engine, here):
+        pass
+    while await check_ins.ask_one(engine, here):
+        pass
 
 
 async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:

@@ -41,6 +41,7 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "kernel/test_sealed_file",
     "media/",
     "operations/",
+    "pages/test_care",
     "pages/test_multipart",
     "pages/test_pictures",
     "pages/test_waiting",

@@ -56,6 +56,17 @@ groups = table(
     sa.Column("accept_from", sa.Integer, nullable=False, server_default="0"),  # newest material one
     sa.Column("icon", sa.Uuid),  # which of our files shows the group
     sa.Column("icon_alt", sa.Text, nullable=False, server_default=""),  # what it shows, plain text
+    sa.Column("cap", sa.Integer, nullable=False, server_default="0"),  # most members; 0: no limit
+    sa.Column(  # the last day that one of its moderators did something; it says of none which
+        "tended", sa.Date, nullable=False, server_default=sa.func.current_date()
+    ),
+    sa.Column("check_in", sa.SmallInteger),  # the day of the week it asks how people are; 0: Monday
+    sa.Column("checked_in", sa.Date),  # when it asked last
+    sa.Column(  # members may tell how they came through
+        "stories", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
+    sa.Column("answer_minutes", sa.Integer),  # within which half of new threads had an answer
+    sa.Column("answers_counted", sa.Date),  # when that was worked out
     one_of("sees", "sees", Sees),
     one_of("posts", "posts", Posts),
     one_of("joining", "joining", Joining),

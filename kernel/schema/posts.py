@@ -28,6 +28,25 @@ class ReactionKind(StrEnum):
     SHARE = "share"
 
 
+class Feeling(StrEnum):
+    """What a like says, in one of four ways; most from elsewhere say none of them (DOM-A13)."""
+
+    WITH_YOU = "with_you"
+    SAME_HERE = "same_here"
+    THANK_YOU = "thank_you"
+    THINKING = "thinking"
+
+
+class Mood(StrEnum):
+    """How somebody is, in five words (DOM-B15)."""
+
+    VERY_HARD = "very_hard"
+    HARD = "hard"
+    BETWEEN = "between"
+    FINE = "fine"
+    GOOD = "good"
+
+
 class AttachmentKind(StrEnum):
     IMAGE = "image"
     VIDEO = "video"
@@ -47,9 +66,15 @@ threads = table(
     sa.Column("shown", sa.Boolean, nullable=False),  # false while the root is held or gone
     sa.Column("latest_id", sa.BigInteger, nullable=False),  # newest shown post: orders lists
     sa.Column("replies", sa.Integer, nullable=False, server_default="0"),  # shown ones
+    # Posts went out of it, or all of them: what is being written to it looks where it belongs.
+    sa.Column("rearranged", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("memorial", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("check_in", sa.Boolean, nullable=False, server_default=sa.false()),  # the group asks
+    sa.Column("story", sa.Boolean, nullable=False, server_default=sa.false()),  # of recovery
     sa.Index(
         "ix_threads_group_id_latest_id", "group_id", "latest_id", postgresql_where=sa.text("shown")
     ),
+    sa.Index("ix_threads_stories", "group_id", "id", postgresql_where=sa.text("story AND shown")),
     sa.Index("ix_threads_pinned", "group_id", "latest_id", postgresql_where=sa.text("pinned")),
 )
 
@@ -136,6 +161,37 @@ moved_threads = table(  # groups of ours that a thread was in: their followers h
     sa.Column("last_id", sa.BigInteger, nullable=False),  # the newest post that was in it
 )
 
+memorials = table(  # threads about somebody who died, while moderators watch over them
+    "memorials",
+    Side.PERSONA,
+    sa.Column(
+        "thread_id",
+        sa.BigInteger,
+        sa.ForeignKey(threads.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("shift", sa.DateTime(timezone=True), nullable=False),  # to the minute: somebody came
+    sa.Column("look_back", sa.Date, nullable=False),  # when to ask how people are
+)
+
+check_ins = table(  # how somebody is this week: told to no other server, and gone in four weeks
+    "check_ins",
+    Side.PERSONA,
+    sa.Column(
+        "thread_id",
+        sa.BigInteger,
+        sa.ForeignKey(threads.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column(
+        "persona_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("mood", sa.Text, nullable=False),
+    one_of("mood", "mood", Mood),
+)
+
 reactions = table(
     "reactions",
     Side.PERSONA,
@@ -147,6 +203,9 @@ reactions = table(
     sa.Column("uri", sa.Text, nullable=False),  # of the activity, for its Undo
     sa.Column("approval", sa.Text),  # of ours: where the post's author says that it may be
     sa.Column("due", sa.DateTime(timezone=True)),  # of what is SOON; a whole minute
+    sa.Column("feeling", sa.Text, nullable=False, server_default=""),  # `Feeling`, or nothing
+    # It came from whoever it names, or is ours: its author may be told the name (WIRE-G16).
+    sa.Column("named", sa.Boolean, nullable=False, server_default=sa.false()),
     one_of("kind", "kind", ReactionKind),
     sa.Index("ix_reactions_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
     sa.Index("ix_reactions_uri", "uri"),

@@ -16,8 +16,11 @@ from kernel.schema.groups import group_invitations, groups, guidelines, moderato
 from kernel.schema.media import copies_wanted, media
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
+from kernel.schema.notices import notices
 from kernel.schema.posts import (
     attachments,
+    check_ins,
+    memorials,
     moved_threads,
     poll_options,
     poll_votes,
@@ -40,6 +43,7 @@ __all__ = [
     "audit",
     "bans",
     "blocks",
+    "check_ins",
     "copies_wanted",
     "deliveries",
     "departures",
@@ -52,10 +56,12 @@ __all__ = [
     "guidelines",
     "invitations",
     "media",
+    "memorials",
     "metadata",
     "moderators",
     "moved_threads",
     "node",
+    "notices",
     "peers",
     "poll_options",
     "poll_votes",

@@ -13,7 +13,18 @@ from activitypub import webfinger
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import appointing, desk, following, membership, parts, welcome
+from groups import (
+    appointing,
+    desk,
+    following,
+    membership,
+    memorials,
+    parts,
+    room,
+    stories,
+    tending,
+    welcome,
+)
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
@@ -100,6 +111,8 @@ async def _page(
             await membership.people(conn, group, state, after=uuid(after(name)), limit=PAGE)
             for state, name in ((FollowState.PENDING, "waiting"), (FollowState.ACCEPTED, "members"))
         ]
+        queue = await room.waiting(conn, group, after=number(after("queue")) or 0, limit=PAGE)
+        watched = await memorials.watched(conn, request.app[HERE], group)
         banned = await desk.banned(conn, group, after=uuid(after("out")), limit=PAGE)
         log = await desk.log(conn, group, before=number(after("log")), limit=PAGE)
     return render(
@@ -115,6 +128,9 @@ async def _page(
         pictures=pictures,
         links=links,
         waiting=waiting,
+        queue=queue,
+        memorials=watched,
+        rests=tending.rests(request.app[HERE], group),
         members=members,
         banned=banned,
         log=log,
@@ -167,8 +183,18 @@ async def _unban(task: Task) -> None:
     await desk.unban(task.conn, task.here, task.group, task.desk, await task.person())
 
 
+async def _take_over(task: Task) -> None:
+    await memorials.take_over(task.conn, task.here, task.group, await task.post())
+
+
+async def _stay(_: Task) -> None:
+    """Only says that somebody is here: see `tending`."""
+
+
 async def _release(task: Task) -> None:
-    await desk.release(task.conn, task.here, task.group, task.desk, await task.post())
+    post = await task.post()
+    await stories.check_reader(task.conn, post, task.voices)
+    await desk.release(task.conn, task.here, task.group, task.desk, post)
 
 
 async def _remove(task: Task) -> None:
@@ -187,6 +213,8 @@ _TASKS: Final[Mapping[str, Callable[[Task], Awaitable[None]]]] = {
     "unfollow": _unfollow,
     "ban": _ban,
     "unban": _unban,
+    "stay": _stay,
+    "take-over": _take_over,
     "release": _release,
     "remove": _remove,
 }
@@ -213,6 +241,7 @@ async def decide(request: web.Request) -> web.Response:
                 voices=speaker.voices,
             )
             await work(task)
+            await tending.note(conn, task.here, group)
             place = await membership.of(conn, group, speaker.voices)
     except REFUSED as problem:
         return await _page(request, problem)
@@ -267,6 +296,7 @@ async def invite(request: web.Request) -> web.Response:
             group = await find(conn, request)
             await moderating(conn, request, group)
             secret = await membership.invite(conn, group, uses=form.number("uses") or 1)
+            await tending.note(conn, request.app[HERE], group)
     except REFUSED as problem:
         return await _page(request, problem)
     link = f"{request.app[HERE].origin}{group_words.path(group)}/join?invitation={secret}"
@@ -301,7 +331,7 @@ def _filled(group: Group, said: str) -> Form:
     settings = group.settings
     if settings is None:
         raise NotFound
-    ticks = ("one_voice", "one_time", "notes_required", "contacts", "proofs")
+    ticks = ("one_voice", "one_time", "notes_required", "contacts", "proofs", "stories")
     ticked = {name: ["yes"] for name in ticks if getattr(settings, name)}
     return Form(
         {
@@ -313,6 +343,8 @@ def _filled(group: Group, said: str) -> Form:
             "joining": [settings.joining],
             "premoderation": [settings.premoderation],
             "slow_minutes": [str(settings.slow_minutes)],
+            "cap": [str(settings.cap)],
+            "check_in": ["" if settings.check_in is None else str(settings.check_in)],
             "languages": list(settings.languages),
             **ticked,
         }
@@ -337,6 +369,7 @@ async def save_settings(request: web.Request) -> web.Response:
                 settings=settings,
             )
             await welcome.say(conn, request.app[HERE], changed, actor, form.text("welcome"))
+            await tending.note(conn, request.app[HERE], group)
     except REFUSED as problem:
         return await _settings_page(request, form, problem)
     return see_other(group_words.path(group))
@@ -377,6 +410,7 @@ async def save_guidelines(request: web.Request) -> web.Response:
             await group_store.set_guidelines(
                 conn, group, form.text("guidelines"), material=form.ticked("material")
             )
+            await tending.note(conn, request.app[HERE], group)
     except REFUSED as problem:
         return await _guidelines_page(request, form, problem)
     return see_other(f"{group_words.path(group)}/guidelines")

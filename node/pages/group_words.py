@@ -27,6 +27,19 @@ PREMODERATION: Final[Mapping[Premoderation, str]] = {
     Premoderation.ALL: "A moderator reads every post before it is shown.",
 }
 
+WEEKDAYS: Final[Mapping[str, str]] = {
+    "0": "Every Monday",
+    "1": "Every Tuesday",
+    "2": "Every Wednesday",
+    "3": "Every Thursday",
+    "4": "Every Friday",
+    "5": "Every Saturday",
+    "6": "Every Sunday",
+}
+ABOUT_STORIES: Final = (
+    "Members can tell how they came through a hard time: what it was like, what helped, and what "
+    "they do now. Another moderator reads each story before anybody else does."
+)
 ABOUT_CONTACTS: Final = (
     "Phone numbers, addresses and accounts elsewhere. Their author is asked first, either way. "
     "Without this tick a moderator reads what may be one before anybody else does."
@@ -40,6 +53,26 @@ ABOUT_PROOFS: Final = (
 PROOFS: Final = (
     "Posts carry a proof of the name that wrote them, which stays true after they are deleted."
 )
+
+
+def first_answers(group: Group) -> str:
+    """How soon new threads are answered; empty where there is nothing true to say (DOM-A12)."""
+    minutes = group.answer_minutes
+    if minutes is None:
+        return ""
+    return f"Half of new threads get a first answer within {_roughly(minutes)}."
+
+
+def _roughly(minutes: int) -> str:
+    """So many minutes in words, rounded up."""
+    if minutes <= 10:
+        return "10 minutes"
+    if minutes < 60:
+        return f"{-(-minutes // 10) * 10} minutes" if minutes <= 50 else "an hour"
+    hours = -(-minutes // 60)
+    if hours < 48:
+        return "an hour" if hours == 1 else f"{hours} hours"
+    return f"{-(-hours // 24)} days"
 
 
 def readers(group: Group) -> str:
@@ -68,6 +101,8 @@ def how_it_works(group: Group) -> list[str]:
         JOINING[settings.joining],
         PREMODERATION[settings.premoderation],
     ]
+    if settings.cap:
+        found.append(f"It has room for {settings.cap} people, so that they can know each other.")
     if settings.sees is Sees.MEMBERS:
         found.append("People find it through a link from its moderators.")
     if settings.notes_required:
@@ -76,6 +111,9 @@ def how_it_works(group: Group) -> list[str]:
         found.append("No contact details: people stay safe because nobody can find them outside.")
     if group.proves:
         found.append(PROOFS)
+    if settings.check_in is not None:
+        day = WEEKDAYS[str(settings.check_in)]
+        found.append(f"{day} the group asks how people are. You answer only if you like.")
     if settings.one_voice:
         found.append("Each member has one name here.")
     if not settings.one_time:

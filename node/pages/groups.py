@@ -9,16 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, KEYS, READING
-from groups import directory, membership, threads
+from groups import directory, membership, tending, threads
 from groups import groups as group_store
-from groups.groups import Group, GroupSettings
+from groups.groups import MAX_CAP, Group, GroupSettings
 from groups.threads import ThreadLine
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.sealing import derive
-from node.pages import forms, group_words, pictures, session, voices
+from node.pages import forms, group_words, lines, pictures, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.paging import number, uuid
@@ -84,10 +84,12 @@ async def show(request: web.Request) -> web.Response:
         path=group_words.path(group),
         media=pictures.public_base(request, group),
         how=group_words.how_it_works(group),
+        answers=group_words.first_answers(group),
+        rests=tending.rests(request.app[HERE], group),
         place=place,
-        pinned=pinned,
-        others=others,
-        threads=found[:PAGE],
+        pinned=lines.kept(request, pinned),
+        others=lines.kept(request, others),
+        threads=lines.kept(request, found[:PAGE]),
         older=found[PAGE - 1].latest_id if len(found) > PAGE else None,
         first=before is None,
         asked="asked" in request.query,
@@ -173,6 +175,9 @@ def read_settings(form: Form) -> GroupSettings:
             slow_minutes=min(form.number("slow_minutes"), MAX_SLOW),
             languages=tuple(tag for tag in form.all("languages") if tag in LANGUAGES) or ("en",),
             proofs=form.ticked("proofs"),
+            cap=_cap(form),
+            check_in=_weekday(form),
+            stories=form.ticked("stories"),
         )
     except ValueError as error:
         raise Malformed("Please choose an answer to every question about the group.") from error
@@ -182,6 +187,28 @@ def read_settings(form: Form) -> GroupSettings:
             "Take that tick away, or let everyone read."
         )
     return settings
+
+
+def _cap(form: Form) -> int:
+    """Most members; 0: no limit. Raises Malformed: it is no number, or too high."""
+    typed = form.text("cap").strip()
+    if not typed:
+        return 0
+    if not typed.isdecimal() or int(typed[:10]) > MAX_CAP:
+        raise Malformed(
+            f"The most members a group can have is a number up to {MAX_CAP}. 0 means no limit."
+        )
+    return int(typed)
+
+
+def _weekday(form: Form) -> int | None:
+    """On which day the group asks how people are. Raises Malformed: there is no such day."""
+    day = form.text("check_in")
+    if not day:
+        return None
+    if day not in group_words.WEEKDAYS:
+        raise Malformed("Please choose a day of the week.")
+    return int(day)
 
 
 async def show_join(request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import ENGINE, HERE, READING
+from groups import tending
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
 from kernel.schema.node import SignUp
@@ -127,6 +128,7 @@ async def _page(
     after = uuid(request.query.get("waiting"))
     async with request.app[READING].connect() as conn:
         node = await node_store.read(conn)
+        resting = await tending.resting(conn, request.app[HERE])
         blocks = await domains.blocked(conn, after=request.query.get("blocks", ""), limit=PAGE)
     async with request.app[READING].connect() as conn:
         waiting = await approval.waiting(conn, request.app[HERE], after=after, limit=PAGE)
@@ -138,6 +140,7 @@ async def _page(
         languages=LANGUAGES,
         countries=NAMES,
         waiting=waiting,
+        resting=resting,
         blocks=blocks,
         page=PAGE,
         invitation=invitation,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -302,6 +303,7 @@ async def _heard_page(
     return render(
         request,
         "threads/heard.html",
+        feelings=FEELINGS,
         form=form,
         problem=problem,
         parent=found.shown,
@@ -319,8 +321,11 @@ async def heard(request: web.Request) -> web.Response:
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"hear {found.post.id}")
-            act = reactions.unlike if form.ticked("back") else reactions.like
-            await act(conn, request.app[HERE], speaker, found.post)
+            if form.ticked("back"):
+                await reactions.unlike(conn, request.app[HERE], speaker, found.post)
+            else:
+                feeling = reactions.read_feeling(form.text("feeling"))
+                await reactions.like(conn, request.app[HERE], speaker, found.post, feeling)
     except REFUSED as problem:
         return await _heard_page(request, form, problem)
     return see_other(f"/p/{found.post.id}")
@@ -341,6 +346,9 @@ async def show_earlier(request: web.Request) -> web.Response:
         versions=versions,
         days=earlier.KEPT.days,
     )
+
+
+FEELINGS: Final = {feeling.value: words for feeling, words in reactions.WORDS.items()}
 
 
 def routes() -> list[web.RouteDef]:

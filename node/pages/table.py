@@ -8,6 +8,7 @@ from node.pages import (
     about,
     account,
     assets,
+    check_ins,
     desk,
     drafts,
     finding,
@@ -16,18 +17,26 @@ from node.pages import (
     help,
     home,
     icons,
+    live,
+    memorials,
     memory,
     node_settings,
+    notices,
     peers,
     personas,
     pictures,
     polls,
     posts,
     preferences,
+    quiet,
+    rearranging,
     search,
     session,
+    signs,
+    stories,
     tags,
     threads,
+    unanswered,
     unsent,
 )
 from node.pages.memory import MEMORY, Memory
@@ -43,7 +52,8 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        node_settings, peers, search, finding, help, about, assets, pictures, unsent, drafts,
+        node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
+        rearranging, memorials, check_ins, stories, notices, quiet, live, unsent, drafts,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -8,24 +8,39 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
+from activitypub.notes import MAX_HTML
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import desk, membership, mentions, moving, parts, pins, threads, waiting
+from groups import (
+    check_ins,
+    desk,
+    membership,
+    mentions,
+    moving,
+    parts,
+    pins,
+    tending,
+    threads,
+)
 from groups import groups as group_store
 from groups import posts as post_store
+from groups import waiting as unsent
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
 from groups.groups import Group
 from groups.pictures import MAX_ALT, MAX_PICTURES, Chosen, pictures_of
 from groups.pictures import Shown as Picture
 from groups.posts import Post
 from inbox import refreshes
+from kernel import text
 from kernel.errors import Malformed, NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
+from members.quiet import OPEN, Sieve, Why
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from node.pages import drafts, forms, group_words, outgoing, pictures, session, voices
+from node.pages import check_ins as check_in_pages
+from node.pages import drafts, forms, group_words, outgoing, pictures, session, voices, waiting
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
@@ -57,6 +72,8 @@ class Shown:
     poll: Poll | None = None
     pictures: Sequence[Picture] = ()
     media: str = ""  # where their files are: another origin, or nothing for our own
+    quiet: Why | None = None  # why its reader would rather not see it, if so
+    member: bool = False  # its reader is signed in
 
     @property
     def readable(self) -> bool:
@@ -90,7 +107,11 @@ async def beside(conn: AsyncConnection, posts: Sequence[Post], *, media: str = "
 
 
 def as_seen(
-    posts: Sequence[Post], viewer: Viewer, place: Place, also: Beside = Beside()
+    posts: Sequence[Post],
+    viewer: Viewer,
+    place: Place,
+    also: Beside = Beside(),
+    sieve: Sieve = OPEN,
 ) -> list[Shown]:
     """The posts of one page, in order."""
     by_id = {post.id: post for post in posts}
@@ -106,9 +127,21 @@ def as_seen(
             poll=also.polls.get(post.id),
             pictures=also.pictures.get(post.id, ()),
             media=also.media if post.shown else "",
+            member=viewer.signed_in,
+            quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
         )
         for post in posts
     ]
+
+
+def _why_quiet(sieve: Sieve, viewer: Viewer, place: Place, post: Post) -> Why | None:
+    """Why the reader would rather not see a post; who moderates the group can open all of them."""
+    if not post.shown or post.author_id in viewer.voices:
+        return None
+    why = sieve.author(post.author_id, post.author_host)
+    if why is None and sieve.has_words:
+        why = sieve.words(post.title, post.note, text.plain(post.content, MAX_HTML))
+    return Why.MUTED if why is not None and why.hides and place.moderators else why
 
 
 async def show(request: web.Request) -> web.Response:
@@ -117,10 +150,19 @@ async def show(request: web.Request) -> web.Response:
     thread_id = identity(request)
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
-        page = await threads.show(conn, thread_id, viewer, after=after)
+        try:
+            page = await threads.show(conn, thread_id, viewer, after=after)
+        except NotFound:
+            await post_store.get(conn, thread_id, viewer)  # it may be in another thread now
+            if not await threads.is_emptied(conn, thread_id):
+                raise
+            return see_other(f"/p/{thread_id}")
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
         also = await beside(conn, page.posts, media=pictures.public_base(request, group))
+        asked = None
+        if page.root.by_group and place.members:
+            asked = await check_ins.seen_by(conn, request.app[HERE], page.root, viewer.voices)
     if group.settings is None:
         await _have_read_again(request, thread_id)
     used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
@@ -136,9 +178,11 @@ async def show(request: web.Request) -> web.Response:
         "threads/show.html",
         alternate=page.root.thread_uri if public else "",
         root=page.root,
-        posts=as_seen(page.posts, viewer, place, also),
+        posts=as_seen(page.posts, viewer, place, also, session.sieve(request)),
         next_after=page.next_after,
         first=not after,
+        check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
+        live=waiting.opened(request, thread_id),
         composer=compose(request, group, place, choices),
     )
 
@@ -171,6 +215,7 @@ class Composer:
     choices: Sequence[Choice]
     limits: Mapping[str, int]
     pictures: Sequence[Held]
+    rests: bool
 
 
 def compose(
@@ -189,6 +234,7 @@ def compose(
         choices=choices,
         limits=LIMITS,
         pictures=pictures.of(request).held,
+        rests=tending.rests(request.app[HERE], group),
     )
 
 
@@ -260,7 +306,7 @@ async def start(request: web.Request) -> web.Response:
             purpose = f"start in {group.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, group, keys)
             when = outgoing.timing(request)
-            sent = await waiting.send(conn, request.app[HERE], speaker, group, None, said, when)
+            sent = await unsent.send(conn, request.app[HERE], speaker, group, None, said, when)
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
         return await _new_page(request, form, problem)
@@ -285,7 +331,7 @@ async def _move_page(
 ) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
-        root, group = await _whole(conn, request)
+        root, group = await whole(conn, request)
         speakers = await moderating(conn, request, group)
         places = await moving.places(conn, group, [each.id for each in speakers])
     return render(
@@ -308,7 +354,7 @@ async def move(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            root, group = await _whole(conn, request)
+            root, group = await whole(conn, request)
             speakers = await moderating(conn, request, group)
             name = form.text("group")
             if not name or "@" in name:
@@ -325,7 +371,7 @@ async def move(request: web.Request) -> web.Response:
     return see_other(f"/t/{root.id}")
 
 
-async def _whole(conn: AsyncConnection, request: web.Request) -> tuple[Post, Group]:
+async def whole(conn: AsyncConnection, request: web.Request) -> tuple[Post, Group]:
     """The first post of a thread of ours that is shown, and its group. Raises NotFound."""
     viewer = await session.viewer(conn, request)
     root = await post_store.get(conn, identity(request), viewer)

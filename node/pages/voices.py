@@ -12,7 +12,7 @@ from activitypub.keys import KeyPair
 from activitypub.state import HERE, KEYS
 from groups import membership
 from groups.groups import Group, Membership
-from kernel.errors import Malformed, NotFound, TooMany
+from kernel.errors import Malformed, NotAllowed, NotFound, TooMany
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining, Posts
 from kernel.sealing import derive
@@ -110,7 +110,13 @@ async def speaker_or_new(
     )
     made = await personas.speaker(conn, member, actor.id)
     if group.settings is not None and group.settings.posts is Posts.MEMBERS:
-        await membership.join(conn, here, made, group, guidelines=form.number("guidelines"))
+        guidelines = form.number("guidelines")
+        state = await membership.join(conn, here, made, group, guidelines=guidelines)
+        if state is not FollowState.ACCEPTED:
+            raise NotAllowed(
+                "This group is full right now. Your words are kept here. "
+                "You can ask to join with a name you keep, and write once there is room."
+            )
     return made
 
 
@@ -145,6 +151,11 @@ class Place:
     def waiting(self) -> list[Persona]:
         """Names that asked to join."""
         return self._in({m.persona_id for m in self.memberships if m.state is FollowState.PENDING})
+
+    @property
+    def queued(self) -> list[Persona]:
+        """Names that wait because the group is full."""
+        return self._in({m.persona_id for m in self.memberships if m.turn is not None})
 
     @property
     def outside(self) -> list[Persona]:

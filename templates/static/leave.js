@@ -49,3 +49,7 @@ link.addEventListener("click", (event) => {
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
+
+// A page that can say what is new brings the address of the file for that.
+const live = document.querySelector("[data-live]");
+if (live) import(live.dataset.script);

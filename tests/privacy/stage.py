@@ -73,6 +73,7 @@ async def set_up(postgres: Server, directory: Path) -> AsyncIterator[Stage]:
         data_dir=directory,
         origin=f"http://{NAME}",
         allow_networks=LOOPBACK,
+        tended_within=0,
         release_delay=False,
     )
     url = postgres.url(database)

@@ -1,0 +1,115 @@
+"""Stories of recovery: how somebody came through, in a group that collects them (DOM-B13).
+
+A story is a thread in four parts. Whoever tells it, a moderator reads it first, and nobody is the
+moderator who reads their own.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from groups.groups import Group
+from groups.posts import Post
+from kernel.errors import Malformed, NotAllowed
+from kernel.ids import LAST_ID
+from kernel.rows import AnySelect, at_most, constant
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, posts, threads
+from moderation.visibility import host_is_welcome
+
+PAGE: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a story is made of, as typed."""
+
+    like: str  # what it was like
+    helped: str
+    now: str  # what I do now
+    lines: str  # of help
+
+    @property
+    def source(self) -> str:
+        """The words as one post, in Markdown. Raises Malformed: a part is missing."""
+        if not (self.like.strip() and self.helped.strip() and self.now.strip()):
+            raise Malformed("A story needs its first three parts. A few words each are enough.")
+        parts = (
+            ("What it was like", self.like),
+            ("What helped", self.helped),
+            ("What I do now", self.now),
+            ("Where to find help", self.lines),
+        )
+        return "\n\n".join(
+            f"**{title}**\n\n{said.strip()}" for title, said in parts if said.strip()
+        )
+
+
+def check_open(group: Group) -> None:
+    """Raises NotAllowed: the group collects no stories."""
+    if group.settings is None or not group.settings.stories:
+        raise NotAllowed("This group does not collect stories.")
+
+
+async def check_reader(conn: AsyncConnection, post: Post, voices: Collection[UUID]) -> None:
+    """Raises NotAllowed: it is a story by whoever would be its reader."""
+    if post.author_id not in voices or not post.is_root:
+        return
+    is_story = sa.select(threads.c.id).where(threads.c.id == post.id, threads.c.story)
+    if await conn.scalar(is_story) is not None:
+        raise NotAllowed("Somebody else reads your story first. Please ask another moderator.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A line of the list. `published` is UTC."""
+
+    id: int
+    title: str
+    note: str
+    sensitive: bool
+    author_name: str
+    published: datetime
+
+
+async def told(
+    conn: AsyncConnection, group: Group, *, before: int | None = None, limit: int = PAGE
+) -> Sequence[Story]:
+    """The stories of a group that are shown, newest first."""
+    values = {"group_id": group.id, "before": LAST_ID if before is None else before}
+    return [Story(**row._mapping) for row in await conn.execute(_told(limit), values)]
+
+
+@cache
+def _told(limit: int) -> AnySelect:
+    return (
+        sa.select(
+            threads.c.id,
+            posts.c.title,
+            posts.c.note,
+            posts.c.sensitive,
+            actors.c.name.label("author_name"),
+            posts.c.published,
+        )
+        .select_from(
+            threads.join(posts, posts.c.id == threads.c.id).join(
+                actors, actors.c.id == posts.c.author_id
+            )
+        )
+        .where(
+            threads.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
+            threads.c.story,
+            threads.c.shown,
+            threads.c.id < sa.bindparam("before", type_=sa.BigInteger),
+            posts.c.state == constant(PostState.SHOWN),
+            host_is_welcome(actors),
+        )
+        .order_by(threads.c.id.desc())
+        .limit(at_most(limit))
+    )
