@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activitypub import documents, outbox, receipts
 from activitypub.actors import Actor, columns
 from activitypub.vocab import PUBLIC
-from groups import reactions, threads
+from groups import reactions, threads, waiting
 from groups.posts import Post, select_posts
 from kernel import tombstone_log
 from kernel.here import Here
@@ -86,6 +86,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
             last = post.id
         if len(rows) < _BATCH:
             break
+    await waiting.forget_of(conn, persona.id)
     tombstone_log.note(conn, Act.CLOSED, persona.uri)
     document = documents.activity(
         here.new_activity_uri(),

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -76,6 +76,7 @@ class Post:
     answers_by: str
     likes_by: str
     approval: str | None
+    expires: date | None
     likes: int
 
     @property

@@ -82,6 +82,19 @@ async def take(conn: AsyncConnection, ids: Collection[UUID]) -> frozenset[UUID]:
     return frozenset(taken)
 
 
+async def keep_drafts(conn: AsyncConnection, ids: Collection[UUID], until: date) -> int:
+    """Drafts stay until that day for a post to take them; how many of them there are."""
+    kept = await conn.execute(_KEEP_DRAFTS, {"ids": list(ids), "drafted_on": until - DRAFTS})
+    return kept.rowcount
+
+
+_KEEP_DRAFTS: Final = (
+    sa.update(media)
+    .where(any_of(media.c.id, "ids"), media.c.drafted.is_not(None), ~media.c.gone)
+    .values(drafted=sa.bindparam("drafted_on", type_=sa.Date))
+)
+
+
 async def let_go(conn: AsyncConnection, ids: Collection[UUID]) -> None:
     """Nobody holds these any more: their files go as soon as this commits."""
     if ids:

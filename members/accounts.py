@@ -21,7 +21,7 @@ from kernel.ids import random_uuid
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts
 from kernel.sealing import KEY_BYTES, mac
-from members import approval, departures, personas, sessions
+from members import approval, departures, drawers, personas, sessions
 from members.member import Blob, Member, Preferences
 from members.order import stir
 from members.vault import (
@@ -194,6 +194,7 @@ async def close(
             await departures.schedule(conn, here, persona_id)
     async with engine.begin() as conn:
         await sessions.end_all(conn, member)
+        await drawers.drop_all(conn, member)
         await conn.execute(sa.delete(accounts).where(accounts.c.id == row.id))
         await stir(conn, accounts)
         departures.note(conn, here, member.account_id, leaving)

@@ -19,6 +19,7 @@ from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorState
 from kernel.schema.tables import actors, departures
+from kernel.schema.tables import waiting as unsaid
 from kernel.sealing import seal, unseal
 from kernel.tombstone_log import Act
 from members.order import stir
@@ -35,7 +36,11 @@ _dice = random.SystemRandom()
 
 
 async def schedule(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
-    """Let the persona close at a random minute, 1 to 14 days from now."""
+    """Let the persona close at a random minute, 1 to 14 days from now.
+
+    What it did not say yet is not said any more.
+    """
+    await conn.execute(sa.delete(unsaid).where(unsaid.c.author_id == persona_id))
     wait = _dice.uniform(FIRST.total_seconds(), LAST.total_seconds())
     minute = int((here.now().timestamp() + wait) // 60)
     row_id = random_uuid()

@@ -21,6 +21,7 @@ from kernel.schema.tables import (
     blocks,
     check_ins,
     departures,
+    drawers,
     follows,
     moderators,
     notices,
@@ -31,8 +32,8 @@ from kernel.schema.tables import (
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
-    accounts, sessions, actors, actor_keys, blocks, check_ins, departures, follows, moderators,
-    notices,
+    accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
+    moderators, notices,
     poll_votes, reactions,
 )  # fmt: skip
 ROWS: Final = 100

@@ -6,13 +6,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import receipts, rotation
-from groups import check_ins, closing, earlier, finding, polls, room, unanswered
+from groups import check_ins, closing, earlier, expiry, finding, polls, room, unanswered
+from groups import waiting as waiting_store
 from kernel import keep_times
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import node, notices, openness, order
+from members import drawers, node, notices, openness, order
 from members import sessions as session_store
 
 SEEN_IDS = keep_times.SEEN_ID
@@ -65,7 +66,10 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await notices.sweep(conn, here.now())
     async with engine.begin() as conn:
+        await waiting_store.sweep(conn, here)
+    async with engine.begin() as conn:
         await session_store.sweep(conn, here)
+    await drawers.sweep(engine, here)
     async with engine.begin() as conn:
         await node.count_people(conn, today)
     await departure_store.fall_due(engine, here)
@@ -74,6 +78,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     while await closing.close_one(engine, here):
         pass
     while await polls.sweep(engine, here):
+        pass
+    while await expiry.delete_one(engine, here):
         pass
     await finding.take_in(engine)
     while await room.let_in(engine, here):

@@ -34,6 +34,7 @@ TEMPLATE = "hearthold_template"
 SLOW = (  # places whose tests start servers and wait for them: a second each, and there are many
     "faults/",
     "framing/",
+    "groups/test_waiting",
     "fuzzing/",
     "hostile/",
     "interop/",
@@ -46,6 +47,7 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "pages/test_own_names",
     "pages/test_pictures",
     "privacy/test_seen_from_outside",
+    "pages/test_waiting",
     "test_three_nodes",
     "wire/",
 )

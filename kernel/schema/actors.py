@@ -117,6 +117,7 @@ follows = table(
     sa.Column("uri", sa.Text, nullable=False),  # of the Follow
     sa.Column("guidelines", sa.Integer, nullable=False, server_default="0"),  # version accepted
     sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),  # may post
+    sa.Column("due", sa.DateTime(timezone=True)),  # of ours: when it is sent; a whole minute
     sa.Column("turn", sa.Integer),  # place among those who wait for room; gone once there is some
     one_of("state", "state", FollowState),
     sa.Index("ix_follows_followed_id", "followed_id", "state", "follower_id"),
@@ -124,6 +125,7 @@ follows = table(
         "ix_follows_turn", "followed_id", "turn", postgresql_where=sa.text("turn IS NOT NULL")
     ),
     sa.Index("ix_follows_uri", "uri"),
+    sa.Index("ix_follows_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
 )
 
 blocks = table(  # somebody elsewhere wants nothing from one of ours (WIRE-M10); shown nowhere

@@ -33,6 +33,7 @@ from kernel.schema.posts import (
     refreshes,
     threads,
 )
+from kernel.schema.waiting import drawers, waiting
 
 __all__ = [
     "accounts",
@@ -48,6 +49,7 @@ __all__ = [
     "deliveries",
     "departures",
     "domain_blocks",
+    "drawers",
     "errands",
     "follows",
     "group_invitations",
@@ -77,4 +79,5 @@ __all__ = [
     "sessions",
     "threads",
     "tombstones",
+    "waiting",
 ]

@@ -10,6 +10,7 @@ from node.pages import (
     assets,
     check_ins,
     desk,
+    drafts,
     finding,
     forms,
     groups,
@@ -39,6 +40,7 @@ from node.pages import (
     tags,
     threads,
     unanswered,
+    unsent,
 )
 from node.pages.memory import MEMORY, Memory
 
@@ -56,7 +58,7 @@ def routes() -> list[web.RouteDef]:
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         own_names, receipts, safety, node_settings, peers, search, finding, help, about, assets,
         pictures, unanswered, signs, rearranging, memorials, check_ins, stories, notices, quiet,
-        live,
+        live, unsent, drafts,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

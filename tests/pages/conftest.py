@@ -42,6 +42,8 @@ class House:
             "{host}": "nowhere.example",
             "{record}": "risks",
             "{version}": "1",
+            "{waiting}": "00000000-0000-4000-8000-000000000000",
+            "{number}": "1",
         }
 
     def sample(self, path: str) -> str:

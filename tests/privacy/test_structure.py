@@ -12,7 +12,7 @@ from kernel.schema.accounts import AccountState
 from kernel.schema.base import Side
 from kernel.schema.tables import accounts as account_table
 from kernel.schema.tables import actors, metadata
-from members import accounts, approval, departures, invitations, personas, sessions
+from members import accounts, approval, departures, drawers, invitations, personas, sessions
 from members.member import Member, Preferences, Theme
 from tests.members.people import CHEAP, PASSWORD, keys, log_in, persona, sign_up
 from tests.privacy.recorder import Recorder, violations
@@ -112,6 +112,9 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
         await approval.approve(conn, here, members[4].account_id)
         many = Preferences(theme=Theme.DARK, languages=tuple(["sr-Latn-RS"] * 30))
         await accounts.save_preferences(conn, here, members[0], many)
+    for member, words in zip(members, ("", "short", "long " * 5000), strict=False):
+        async with engine.begin() as conn:
+            await drawers.keep(conn, here, member, "/g/sleep/new", {"text": [words]})
     await accounts.change_password(engine, here, members[1], "x" * 1024, PASSWORD, cost=CHEAP)
     await sessions.open(engine, here, members[1])
     return members
@@ -192,6 +195,9 @@ async def journey(engine: AsyncEngine, here: Here, login: str) -> list[Actor]:
         assert len(await personas.mine(conn, session.member)) == 4
         await personas.speaker(conn, session.member, mine[0].id)
     async with engine.begin() as conn:
+        number = await drawers.keep(conn, here, member, "/g/sleep/new", {"text": ["Words."]})
+        await drawers.drop(conn, member, number)
+    async with engine.begin() as conn:
         await accounts.save_preferences(conn, here, member, Preferences(theme=Theme.LIGHT))
     await accounts.change_password(engine, here, member, PASSWORD, PASSWORD, cost=CHEAP)
     member, _ = await accounts.recover(
@@ -211,11 +217,17 @@ async def test_no_transaction_of_a_members_life_names_both_sides_or_writes_two_s
 
     assert violations(recorder.transactions, families) == []
     named = [frozenset().union(*(s.tables for s in t.statements)) for t in recorder.transactions]
-    assert {"accounts", "sessions", "actors", "actor_keys", "departures"} <= frozenset().union(
-        *named
-    )  # the recorder did hear it
+    assert {
+        "accounts",
+        "drawers",
+        "sessions",
+        "actors",
+        "actor_keys",
+        "departures",
+    } <= frozenset().union(*named)  # the recorder did hear it
     for actor in families[0]:
-        assert sum(bool(t.written([actor])) for t in recorder.transactions) == 2  # made, closed
+        written = [t for t in recorder.transactions if t.written([actor])]
+        assert len(written) == 3  # made, leaving, closed
 
 
 async def test_planted_transactions_are_found(
