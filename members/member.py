@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
@@ -20,12 +20,21 @@ _MOST: Final = BLOB_BYTES - 16
 _VERSION = 1
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
 _MAX_LANGUAGES = 30
+_MAX_COVERS = 50
 
 
 class Theme(StrEnum):
     AUTO = "auto"
     LIGHT = "light"
     DARK = "dark"
+
+
+class Cover(StrEnum):
+    """How posts with a label stand before a reader."""
+
+    SHOW = "show"
+    FOLD = "fold"
+    HIDE = "hide"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +50,8 @@ class Member:
 class Preferences:
     """What a member likes; applied when a page is drawn, told to nobody.
 
-    `languages` are BCP 47 tags in order of liking; none means all. `easier` pages are calmer and
+    `languages` are BCP 47 tags in order of liking; none means all. `covers` are what was chosen by
+    label; others are folded. `hints`: small helps while they write. `easier` pages are calmer and
     larger (DOM-J2); on `private` ones no title, icon or list of pages tells where somebody was
     (DOM-I10). `card`: crisis lines are shown after posting something very heavy (DOM-D10).
     `language` is that of our own words; empty: as the browser says.
@@ -53,6 +63,8 @@ class Preferences:
     private: bool = False
     card: bool = True
     language: str = ""
+    covers: Mapping[str, Cover] = field(default_factory=dict)
+    hints: bool = True
 
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
@@ -61,6 +73,8 @@ class Preferences:
         for tag in filter(None, (*self.languages, self.language)):
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
+        if len(self.covers) > _MAX_COVERS:
+            raise Malformed("Please choose from the list of content notes.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +116,8 @@ class Blob:
             "private": self.preferences.private,
             "card": self.preferences.card,
             "language": self.preferences.language,
+            "covers": dict(self.preferences.covers),
+            "hints": self.preferences.hints,
             "quiet": self.quiet.plain(),
             "seen": self.seen.plain(),
         }
@@ -124,6 +140,8 @@ class Blob:
                 private=plain.get("private", False),
                 card=plain.get("card", True),
                 language=plain.get("language", ""),
+                covers={name: Cover(value) for name, value in plain.get("covers", {}).items()},
+                hints=plain.get("hints", True),
             ),
             quiet=Quiet.of(plain["quiet"]) if "quiet" in plain else Quiet(),
             seen=Seen.of(plain["seen"]) if "seen" in plain else Seen(),

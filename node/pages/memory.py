@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Self
+from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,6 +42,7 @@ class Memory:
     pictures: Throttle
     cards: Throttle  # crisis lines after posting, by account: in memory, told to nobody
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
+    readers: dict[tuple[UUID, int], tuple[float, str]] = field(default_factory=dict)
     site: Node | None = None
     read_at: float = 0.0
 

@@ -8,15 +8,18 @@ from pathlib import Path
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from activitypub.care import HOPES
 from activitypub.state import HERE
 from kernel import text
 from kernel.errors import Problem
-from node.pages import assets, look, words
+from moderation.labels import FOR_AUTHORS
+from node.pages import assets, group_words, look, words
 from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
+from node.pages.covers import cover
 from node.pages.forms import Form
 from node.pages.look import Look
 from node.pages.memory import MEMORY, known_site
-from node.pages.session import SESSION, is_administrator
+from node.pages.session import PREFERENCES, SESSION, is_administrator
 
 
 @cache
@@ -41,6 +44,9 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "easier": easier,
         "_": found.gettext,
         "pgettext": found.pgettext,
+        "wishes": group_words.WISHES,
+        "hopes": HOPES,
+        "note_labels": FOR_AUTHORS,
     }
     made.filters |= {
         "clean": text.clean,
@@ -55,6 +61,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "initial": words.initial,
         "count": spoken.count,
         "news": spoken.news,
+        "cover": cover,
     }
     made.globals["ui"] = made.get_template("components.html").module
     return made
@@ -91,6 +98,7 @@ def render(
             sent["Retry-After"] = str(problem.retry_after)
     if alternate:
         sent["Link"] = alternate_link(alternate)
+    preferences = request.get(PREFERENCES)
     shown = draw(
         template,
         look.of(request),
@@ -104,6 +112,7 @@ def render(
         problem=problem,
         news=news,
         form=form or Form(),
+        covers=preferences.covers if preferences else {},
         **context,
     )
     answer = web.Response(
