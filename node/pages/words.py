@@ -90,3 +90,8 @@ def tone(address: str) -> int:
 def initial(name: str) -> str:
     """The letter in a name's round mark."""
     return next((letter.upper() for letter in name if letter.isalnum()), "·")
+
+
+def count(number: int, one: str, many: str) -> str:
+    """`1 answer`, `3 answers`: for English sentences that are made in Python."""
+    return f"{number} {one if number == 1 else many}"
