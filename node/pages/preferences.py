@@ -71,7 +71,7 @@ async def save(request: web.Request) -> web.Response:
 def _language(form: Form) -> str:
     """One of ours, or nothing: as the browser says."""
     asked = form.text("language")
-    return asked if asked in catalogues.LANGUAGES else ""
+    return asked if asked in TONGUES else ""
 
 
 async def save_reading(request: web.Request) -> web.Response:

@@ -18,7 +18,7 @@ from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
 from node.pages.forms import Form
 from node.pages.look import Look
 from node.pages.memory import MEMORY, known_site
-from node.pages.session import PREFERENCES, SESSION, is_administrator
+from node.pages.session import SESSION, is_administrator
 
 
 @cache
