@@ -25,7 +25,7 @@ from kernel.ids import random_uuid, released
 from kernel.release import Timing
 from kernel.schema.actors import ActorState
 from kernel.schema.groups import Posts, Premoderation
-from kernel.schema.posts import PostState
+from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import activities, actors, follows, groups, posts
 from kernel.schema.tables import threads as thread_table
 from members import follows as follow_store
@@ -353,6 +353,8 @@ def test_a_draft_that_waits_loses_nothing() -> None:
         source="Words",
         title="A title",
         note="sleep",
+        labels=("grief", "loss"),
+        wish=Wish.LISTEN,
         language="ga",
         guidelines=3,
         people={"@ben": "http://alder.test/u/ben"},
