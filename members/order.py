@@ -26,12 +26,13 @@ from kernel.schema.tables import (
     poll_votes,
     reactions,
     sessions,
+    spent,
 )
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
     accounts, sessions, actors, actor_keys, blocks, check_ins, departures, follows, moderators,
-    poll_votes, reactions,
+    poll_votes, reactions, spent,
 )  # fmt: skip
 ROWS: Final = 100
 

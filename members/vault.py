@@ -154,6 +154,12 @@ def read_code(here: Here, code: str) -> Wrapper:
     return Wrapper.of(derive(secret, "recovery code", 2 * KEY_BYTES))
 
 
+def passkey_wrapper(here: Here, secret: bytes) -> Wrapper:
+    """What the 32 bytes that a passkey makes for us (WebAuthn's PRF) turn into."""
+    key = here.node_key.derive("passkeys") + secret
+    return Wrapper.of(derive(key, "passkey", 2 * KEY_BYTES))
+
+
 def persona_id(root: bytes, index: int, *, one_time: bool) -> UUID:
     """The id of a member's persona number `index`; it looks like any other random id."""
     (made,) = persona_ids(root, index, 1, one_time=one_time)
@@ -170,3 +176,8 @@ def persona_ids(root: bytes, first: int, count: int, *, one_time: bool) -> list[
 def session_tag(root: bytes) -> bytes:
     """What all sessions of one member carry, so that they can end together."""
     return derive(root, "sessions")
+
+
+def half_session_tag(root: bytes) -> bytes:
+    """As `session_tag`, of those who still have a second step to go."""
+    return derive(root, "half sessions")

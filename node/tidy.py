@@ -11,7 +11,7 @@ from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import node, order
+from members import node, order, spent
 from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
@@ -62,6 +62,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await check_ins.sweep(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
+    async with engine.begin() as conn:
+        await spent.sweep(conn, here)
     async with engine.begin() as conn:
         await node.count_people(conn, today)
     await departure_store.fall_due(engine, here)

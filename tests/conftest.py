@@ -43,6 +43,7 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "pages/test_care",
     "pages/test_multipart",
     "pages/test_pictures",
+    "pages/test_ways_in",
     "test_three_nodes",
     "wire/",
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from kernel.errors import Problem
-from node.pages import account
+from node.pages import log_in
 from node.pages.forms import FORM, Form
 from node.pages.render import render, see_other
 from node.pages.session import SignedOut, forget_if_over
@@ -38,8 +38,8 @@ async def _answer(
 ) -> web.Response:
     if isinstance(problem, SignedOut):
         if request.method in {"GET", "HEAD"}:
-            return see_other(account.log_in_address(request.path_qs))
-        return await account.ask_again(request, problem)
+            return see_other(log_in.log_in_address(request.path_qs))
+        return await log_in.ask_again(request, problem)
     return render(
         request,
         "error.html",

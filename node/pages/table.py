@@ -16,6 +16,7 @@ from node.pages import (
     help,
     home,
     icons,
+    log_in,
     memorials,
     memory,
     node_settings,
@@ -33,6 +34,8 @@ from node.pages import (
     tags,
     threads,
     unanswered,
+    ways_in,
+    where,
 )
 from node.pages.memory import MEMORY, Memory
 
@@ -49,6 +52,7 @@ def routes() -> list[web.RouteDef]:
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
         rearranging, memorials, check_ins, stories,
+        log_in, ways_in, where,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

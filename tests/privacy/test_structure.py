@@ -12,8 +12,20 @@ from kernel.schema.accounts import AccountState
 from kernel.schema.base import Side
 from kernel.schema.tables import accounts as account_table
 from kernel.schema.tables import actors, metadata
-from members import accounts, approval, departures, invitations, personas, sessions
+from members import (
+    accounts,
+    approval,
+    departures,
+    factors,
+    invitations,
+    personas,
+    sessions,
+    spent,
+    totp,
+)
+from members.factors import Factors
 from members.member import Member, Preferences, Theme
+from members.passkeys import MAX_ID, MAX_KEY, Passkey
 from tests.members.people import CHEAP, PASSWORD, keys, log_in, persona, sign_up
 from tests.privacy.recorder import Recorder, violations
 
@@ -114,6 +126,14 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
         await accounts.save_preferences(conn, here, members[0], many)
     await accounts.change_password(engine, here, members[1], "x" * 1024, PASSWORD, cost=CHEAP)
     await sessions.open(engine, here, members[1])
+    await sessions.open_half(engine, here, members[2])
+    many_keys = [Passkey(id=bytes([n]) * MAX_ID, public_key=b"k" * MAX_KEY) for n in range(4)]
+    async with engine.begin() as conn:
+        await factors.set_totp(conn, here, members[0], b"t" * 20)
+        await factors.handle(conn, here, members[0])
+        for each in many_keys:
+            await factors.add_passkey(conn, here, members[0], each, each.id[:32])
+        await spent.spend(conn, here, b"a code")
     return members
 
 
@@ -188,6 +208,14 @@ async def journey(engine: AsyncEngine, here: Here, login: str) -> list[Actor]:
         )
     session = await sessions.read(engine, here, cookie)
     assert session is not None
+    half = await sessions.read_half(engine, here, await sessions.open_half(engine, here, member))
+    assert half is not None
+    async with engine.begin() as conn:
+        set_up = Factors(totp=b"t" * 20)
+        await factors.set_totp(conn, here, member, set_up.totp)
+        code = totp.code(b"t" * 20, int(here.now().timestamp()) // totp.STEP)
+        await factors.check_code(conn, here, member, set_up, code)
+        await sessions.end_half(conn, half)
     async with engine.connect() as conn:
         assert len(await personas.mine(conn, session.member)) == 4
         await personas.speaker(conn, session.member, mine[0].id)
@@ -211,9 +239,14 @@ async def test_no_transaction_of_a_members_life_names_both_sides_or_writes_two_s
 
     assert violations(recorder.transactions, families) == []
     named = [frozenset().union(*(s.tables for s in t.statements)) for t in recorder.transactions]
-    assert {"accounts", "sessions", "actors", "actor_keys", "departures"} <= frozenset().union(
-        *named
-    )  # the recorder did hear it
+    assert {
+        "accounts",
+        "sessions",
+        "spent",
+        "actors",
+        "actor_keys",
+        "departures",
+    } <= frozenset().union(*named)  # the recorder did hear it
     for actor in families[0]:
         assert sum(bool(t.written([actor])) for t in recorder.transactions) == 2  # made, closed
 
