@@ -183,6 +183,19 @@ async def change_password(
     await _relock(engine, member, row, await _locked_by_password(here, member, new, cost))
 
 
+async def renew_code(
+    engine: AsyncEngine, here: Here, member: Member, password: str, *, cost: Cost = ADVISED
+) -> str:
+    """Another recovery code to show once; the one before opens nothing any more.
+
+    Raises NotAllowed: the password is not right.
+    """
+    row = await _verify(engine, here, member, password, cost)
+    code = new_code()
+    await _relock(engine, member, row, _locked_by_code(here, member, code), everywhere=False)
+    return code
+
+
 async def recover(
     engine: AsyncEngine,
     here: Here,
@@ -325,8 +338,10 @@ async def _relock(
     member: Member,
     row: sa.Row[tuple[object, ...]],
     changes: Mapping[str, bytes],
+    *,
+    everywhere: bool = True,
 ) -> None:
-    """Write new locks over exactly those that were opened, and end every session."""
+    """Write new locks over exactly those that were opened, and end every session `everywhere`."""
     async with engine.begin() as conn:
         done = await conn.execute(
             sa.update(accounts)
@@ -339,7 +354,8 @@ async def _relock(
         )
         if done.rowcount != 1:
             raise Conflict(_MEANWHILE)
-        await sessions.end_all(conn, member)
+        if everywhere:
+            await sessions.end_all(conn, member)
         await stir(conn, accounts)
 
 

@@ -1,4 +1,4 @@
-"""A member leaves: their personas close one by one, each at a time of its own (SEC-U9).
+"""Personas close one by one, each at a time of its own (SEC-U9), when their member leaves.
 
 Who is about to close, and when, is sealed under the node key: a date beside each persona would
 show which of them belong together (DESIGN-V1).
@@ -14,14 +14,17 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub import actors as actor_store
 from kernel import tombstone_log
+from kernel.errors import NotAllowed
 from kernel.here import Here
 from kernel.ids import random_uuid
-from kernel.schema.actors import ActorState
+from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.tables import actors, departures
 from kernel.sealing import seal, unseal
 from kernel.tombstone_log import Act
 from members.order import stir
+from members.vault import closes
 
 FIRST: Final = timedelta(days=1)
 LAST: Final = timedelta(days=14)
@@ -30,6 +33,11 @@ _NOTED: Final = 50  # personas in one line of the tombstone log
 _NOTE: Final = 1024  # bytes: every such line is as long
 _UUID: Final = 16
 _LEFT: Final = "left 1"
+
+_WRONG_CODE: Final = (
+    "That name and code do not fit together, or the name is closed already. "
+    "Please check both, then try again."
+)
 
 _dice = random.SystemRandom()
 
@@ -42,6 +50,26 @@ async def schedule(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
     sealed = seal(_key(here), persona_id.bytes + minute.to_bytes(4, "big"), _context(row_id))
     await conn.execute(departures.insert().values(id=row_id, sealed=sealed))
     await stir(conn, departures)
+
+
+async def close_by_code(
+    conn: AsyncConnection, here: Here, handle: str, code: str, *, at_once: bool
+) -> None:
+    """Let a persona close by the code on its owner's printed sheet (DESIGN-V4).
+
+    At once, or on a random day like those of a member who left, so that several closed by one sheet
+    need not close together. Raises NotAllowed: in the same words whether nobody has that name, it
+    is closed already, or the code is another's (SEC-U20).
+    """
+    persona = await actor_store.by_handle(conn, handle, kind=ActorKind.PERSON)
+    fits = closes(here, persona.id if persona else random_uuid(), code)
+    if persona is None or not fits or persona.state is ActorState.CLOSED:
+        raise NotAllowed(_WRONG_CODE)
+    if at_once:
+        await _fall_due(conn, here, persona.id)
+    else:
+        await schedule(conn, here, persona.id)
+        note(conn, here, random_uuid(), [persona.id])  # a restore lets it close, too
 
 
 async def waiting(conn: AsyncConnection, here: Here) -> Sequence[tuple[UUID, UUID, datetime]]:
@@ -57,12 +85,16 @@ async def fall_due(engine: AsyncEngine, here: Here) -> int:
     for row_id, persona_id, _ in due:
         async with engine.begin() as conn:
             await conn.execute(sa.delete(departures).where(departures.c.id == row_id))
-            await conn.execute(
-                sa.update(actors)
-                .where(actors.c.id == persona_id, actors.c.state != ActorState.CLOSED)
-                .values(closes_on=here.now().date())
-            )
+            await _fall_due(conn, here, persona_id)
     return len(due)
+
+
+async def _fall_due(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
+    await conn.execute(
+        sa.update(actors)
+        .where(actors.c.id == persona_id, actors.c.state != ActorState.CLOSED)
+        .values(closes_on=here.now().date())
+    )
 
 
 def note(conn: AsyncConnection, here: Here, account_id: UUID, leaving: Sequence[UUID]) -> None:

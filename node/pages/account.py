@@ -48,6 +48,8 @@ async def sign_up(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         request.app[MEMORY].sign_ups.check(forms.address_of(request))
+        if not form.ticked("adult"):
+            raise NotAllowed("This place is for adults. If you are 18 or older, please tick that.")
         if not form.ticked("agree"):
             raise NotAllowed("Please tick that you have read how this place works.")
         prepared, state = await _enrol(request, form)

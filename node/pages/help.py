@@ -20,6 +20,8 @@ from resources import crisis
 log = logging.getLogger(__name__)
 
 PAGES: Final = web.AppKey("help pages", Mapping[str, bytes])
+COUNTRY: Final = "country"  # of help, in a cookie: chosen on this device, and kept nowhere else
+_YEAR: Final = 365 * 24 * 60 * 60
 LEAVE_SECONDS: Final = 0.05  # the way out is open at once; the session ends meanwhile
 
 
@@ -28,16 +30,20 @@ def draw(app: web.Application) -> None:
     countries = crisis.countries()
     shown = {"": _draw("help/index.html", countries=countries.values(), guessed=None)}
     for code, country in countries.items():
+        shown[f"!{code}"] = _draw(
+            "help/index.html", countries=countries.values(), guessed=country, chosen=True
+        )
         shown[code] = _draw("help/country.html", country=country)
         shown[f"?{code}"] = _draw("help/index.html", countries=countries.values(), guessed=country)
     app[PAGES] = shown
 
 
-def _draw(template: str, **context: object) -> bytes:
+def _draw(template: str, *, chosen: bool = False, **context: object) -> bytes:
     return (
         environment()
         .get_template(template)
         .render(
+            chosen=chosen,
             emergency=crisis.emergency(),
             if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
             theme="auto",
@@ -48,9 +54,25 @@ def _draw(template: str, **context: object) -> bytes:
 
 
 async def show(request: web.Request) -> web.Response:
-    """GET /help: the browser's languages give a hint, shown as one; nothing is kept."""
+    """GET /help: the country chosen on this device; else the languages hint at one (DOM-D2)."""
+    pages = request.app[PAGES]
+    if chosen := pages.get(f"!{request.cookies.get(COUNTRY, '')}"):
+        return _answer(chosen, kept="private, max-age=300")
     hint = crisis.guess(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
-    return _answer(request.app[PAGES][f"?{hint}" if hint else ""])
+    return _answer(pages[f"?{hint}" if hint else ""])
+
+
+def remember(request: web.Request, response: web.StreamResponse, code: str) -> None:
+    """Let the device know its country for help; with no `code` it forgets. We keep nothing."""
+    response.set_cookie(
+        COUNTRY,
+        code,
+        max_age=_YEAR if code else 0,
+        path="/",
+        secure=request.app[HERE].origin.startswith("https:"),
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 async def show_country(request: web.Request) -> web.Response:
@@ -61,12 +83,12 @@ async def show_country(request: web.Request) -> web.Response:
     return _answer(page)
 
 
-def _answer(page: bytes) -> web.Response:
+def _answer(page: bytes, *, kept: str = "public, max-age=300") -> web.Response:
     return web.Response(
         body=page,
         content_type="text/html",
         charset="utf-8",
-        headers={"Cache-Control": "public, max-age=300", "Vary": "Accept-Language"},
+        headers={"Cache-Control": kept, "Vary": "Accept-Language, Cookie"},
     )
 
 

@@ -1,11 +1,13 @@
 """A member's own settings: how pages look, the password, and leaving for good."""
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from activitypub.state import ENGINE, HERE
 from kernel.errors import Malformed, Problem
 from members import accounts
-from members.member import Preferences, Theme
+from members.member import Theme
 from members.vault import MIN_PASSWORD
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
@@ -36,7 +38,8 @@ async def save(request: web.Request) -> web.Response:
     member = session.of(request).member
     form = await forms.read(request)
     try:
-        wanted = Preferences(theme=_theme(form), languages=tuple(form.all("languages")))
+        languages = tuple(form.all("languages"))
+        wanted = replace(request[PREFERENCES], theme=theme_of(form), languages=languages)
         async with request.app[ENGINE].begin() as conn:
             await accounts.save_preferences(conn, request.app[HERE], member, wanted)
     except REFUSED as problem:
@@ -44,7 +47,8 @@ async def save(request: web.Request) -> web.Response:
     return see_other("/settings?saved")
 
 
-def _theme(form: Form) -> Theme:
+def theme_of(form: Form) -> Theme:
+    """Light or dark. Raises Malformed: neither."""
     try:
         return Theme(form.text("theme"))
     except ValueError as error:

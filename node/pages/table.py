@@ -7,6 +7,7 @@ from kernel.clock import Clock
 from node.pages import (
     about,
     account,
+    arrival,
     assets,
     check_ins,
     desk,
@@ -29,6 +30,7 @@ from node.pages import (
     rearranging,
     search,
     session,
+    sheet,
     signs,
     stories,
     tags,
@@ -52,7 +54,7 @@ def routes() -> list[web.RouteDef]:
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
         rearranging, memorials, check_ins, stories,
-        log_in, ways_in, where,
+        log_in, ways_in, where, sheet, arrival,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 
