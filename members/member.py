@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Self
@@ -12,6 +13,7 @@ from kernel.here import Here
 from kernel.sealing import derive, seal, unseal
 
 BLOB_BYTES: Final = 16 * 1024
+MAX_LABEL: Final = 30
 
 _VERSION = 1
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
@@ -37,11 +39,13 @@ class Member:
 class Preferences:
     """What a member likes; applied when a page is drawn, told to nobody.
 
-    `languages` are BCP 47 tags in order of liking; none means all.
+    `languages` are BCP 47 tags in order of liking; none means all. `labels` are what they call
+    their personas for themselves.
     """
 
     theme: Theme = Theme.AUTO
     languages: tuple[str, ...] = ()
+    labels: Mapping[UUID, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
@@ -50,6 +54,9 @@ class Preferences:
         for tag in self.languages:
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
+        for words in self.labels.values():
+            if len(words) > MAX_LABEL or not words.isprintable():
+                raise Malformed(f"A label can have up to {MAX_LABEL} letters.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +72,9 @@ class Blob:
             "roles": sorted(self.roles),
             "theme": self.preferences.theme,
             "languages": list(self.preferences.languages),
+            "labels": {
+                persona_id.hex: words for persona_id, words in self.preferences.labels.items()
+            },
         }
         inner = seal(
             derive(root, "blob"),
@@ -82,7 +92,9 @@ class Blob:
         return cls(
             roles=frozenset(plain["roles"]),
             preferences=Preferences(
-                theme=Theme(plain["theme"]), languages=tuple(plain["languages"])
+                theme=Theme(plain["theme"]),
+                languages=tuple(plain["languages"]),
+                labels={UUID(hex=each): words for each, words in plain.get("labels", {}).items()},
             ),
         )
 

@@ -43,6 +43,7 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "pages/test_care",
     "pages/test_arrival",
     "pages/test_multipart",
+    "pages/test_own_names",
     "pages/test_pictures",
     "pages/test_sheet",
     "pages/test_ways_in",

@@ -52,7 +52,7 @@ async def show_close(request: web.Request) -> web.Response:
 
 
 def _close_page(request: web.Request, form: Form, problem: Problem | None = None) -> web.Response:
-    return render(request, "personas/close.html", form=form, problem=problem)
+    return render(request, "personas/by_code.html", form=form, problem=problem)
 
 
 async def close(request: web.Request) -> web.Response:
@@ -68,7 +68,7 @@ async def close(request: web.Request) -> web.Response:
             await departures.close_by_code(conn, here, handle, form.text("code"), at_once=at_once)
     except REFUSED as problem:
         return _close_page(request, form, problem)
-    return render(request, "personas/closing.html", at_once=at_once)
+    return render(request, "personas/by_code_done.html", at_once=at_once)
 
 
 def routes() -> list[web.RouteDef]:
