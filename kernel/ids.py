@@ -15,6 +15,7 @@ from kernel.schema.tables import posts
 
 LAST_ID: Final = 2**63 - 1  # what comes before it is every id
 _RANDOM_BITS: Final = 16  # as Mastodon's: milliseconds above, 16 bits below
+_MINUTE_BITS: Final = 31  # below a minute's 60,000 milliseconds
 
 
 async def next_post_ids(conn: AsyncConnection, released: Sequence[datetime]) -> list[int]:
@@ -33,6 +34,16 @@ async def next_post_ids(conn: AsyncConnection, released: Sequence[datetime]) -> 
         made.append(position | chance.bits(_RANDOM_BITS))
         newest[first] = made[-1]
     return made
+
+
+def within_minute(moment: datetime) -> int:
+    """An id that sorts by the minute of `moment` and is random within it; `released` reads it."""
+    return first_of_minute(moment) + chance.bits(_MINUTE_BITS)
+
+
+def first_of_minute(moment: datetime) -> int:
+    """What every `within_minute` of that minute, and of all later ones, is not below."""
+    return int(to_minute(moment).timestamp() * 1000) << _RANDOM_BITS
 
 
 def released(post_id: int) -> datetime:

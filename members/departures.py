@@ -7,7 +7,9 @@ show which of them belong together (DESIGN-V1).
 import base64
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from typing import Final
 from uuid import UUID
 
@@ -39,15 +41,33 @@ _WRONG_CODE: Final = (
     "Please check both, then try again."
 )
 
+
+class Why(IntEnum):
+    """Why a persona closes."""
+
+    LEFT = 0  # its member left, or asked for it
+    ONE_THREAD = 1  # it was made for one thread, if that has ended by then
+    SILENT = 2  # it has not written for years, if it has not by then
+
+
+_WHY: Final = 30  # bits of the minute before it
+
 _dice = random.SystemRandom()
 
 
 async def schedule(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
     """Let the persona close at a random minute, 1 to 14 days from now."""
     wait = _dice.uniform(FIRST.total_seconds(), LAST.total_seconds())
-    minute = int((here.now().timestamp() + wait) // 60)
+    await expect(conn, here, persona_id, here.now() + timedelta(seconds=wait), Why.LEFT)
+
+
+async def expect(
+    conn: AsyncConnection, here: Here, persona_id: UUID, when: datetime, why: Why
+) -> None:
+    """Come back to the persona at that minute."""
+    noted = int(when.timestamp() // 60) | why << _WHY
     row_id = random_uuid()
-    sealed = seal(_key(here), persona_id.bytes + minute.to_bytes(4, "big"), _context(row_id))
+    sealed = seal(_key(here), persona_id.bytes + noted.to_bytes(4, "big"), _context(row_id))
     await conn.execute(departures.insert().values(id=row_id, sealed=sealed))
     await stir(conn, departures)
 
@@ -66,16 +86,41 @@ async def close_by_code(
     if persona is None or not fits or persona.state is ActorState.CLOSED:
         raise NotAllowed(_WRONG_CODE)
     if at_once:
-        await _fall_due(conn, here, persona.id)
+        await close_today(conn, here, persona.id)
     else:
         await schedule(conn, here, persona.id)
         note(conn, here, random_uuid(), [persona.id])  # a restore lets it close, too
 
 
-async def waiting(conn: AsyncConnection, here: Here) -> Sequence[tuple[UUID, UUID, datetime]]:
-    """(row, persona, when it closes) of everybody who is on the way out."""
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A persona that closes at `when`, for sure if its member left."""
+
+    row_id: UUID
+    persona_id: UUID
+    when: datetime
+    why: Why
+
+
+async def expected(conn: AsyncConnection, here: Here) -> Sequence[Departure]:
+    """Every persona that may close, and why."""
     rows = await conn.execute(sa.select(departures.c.id, departures.c.sealed))
-    return [(row.id, *_read(here, row.id, row.sealed)) for row in rows]
+    key = _key(here)
+    return [_read(key, row.id, row.sealed) for row in rows]
+
+
+async def waiting(conn: AsyncConnection, here: Here) -> Sequence[tuple[UUID, UUID, datetime]]:
+    """(row, persona, when it closes) of everybody who is on the way out for sure."""
+    return [
+        (each.row_id, each.persona_id, each.when)
+        for each in await expected(conn, here)
+        if each.why is Why.LEFT
+    ]
+
+
+async def forget(conn: AsyncConnection, row_id: UUID) -> None:
+    """Come back to a persona no more."""
+    await conn.execute(sa.delete(departures).where(departures.c.id == row_id))
 
 
 async def fall_due(engine: AsyncEngine, here: Here) -> int:
@@ -84,12 +129,13 @@ async def fall_due(engine: AsyncEngine, here: Here) -> int:
         due = [found for found in await waiting(conn, here) if found[2] <= here.now()]
     for row_id, persona_id, _ in due:
         async with engine.begin() as conn:
-            await conn.execute(sa.delete(departures).where(departures.c.id == row_id))
-            await _fall_due(conn, here, persona_id)
+            await forget(conn, row_id)
+            await close_today(conn, here, persona_id)
     return len(due)
 
 
-async def _fall_due(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
+async def close_today(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
+    """Mark the persona to close, which the next round of tidying does."""
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona_id, actors.c.state != ActorState.CLOSED)
@@ -121,7 +167,9 @@ def _context(row_id: UUID) -> str:
     return f"departure {row_id}"
 
 
-def _read(here: Here, row_id: UUID, sealed: bytes) -> tuple[UUID, datetime]:
-    plain = unseal(_key(here), sealed, _context(row_id))
-    minute = int.from_bytes(plain[16:], "big")
-    return UUID(bytes=plain[:16]), datetime.fromtimestamp(minute * 60, UTC)
+def _read(key: bytes, row_id: UUID, sealed: bytes) -> Departure:
+    plain = unseal(key, sealed, _context(row_id))
+    noted = int.from_bytes(plain[16:], "big")
+    minute = noted & ((1 << _WHY) - 1)
+    when = datetime.fromtimestamp(minute * 60, UTC)
+    return Departure(row_id, UUID(bytes=plain[:16]), when, Why(noted >> _WHY))

@@ -11,7 +11,7 @@ from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import node, order, spent
+from members import node, order, silence, spent
 from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
@@ -65,7 +65,10 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await spent.sweep(conn, here)
     async with engine.begin() as conn:
-        await node.count_people(conn, today)
+        new_day = await node.count_people(conn, today)
+    if new_day:
+        await silence.notice(engine, here)
+        await silence.fall_due(engine, here)
     await departure_store.fall_due(engine, here)
     while await closing.close_one(engine, here):
         pass

@@ -20,6 +20,7 @@ from members import (
     invitations,
     personas,
     sessions,
+    silence,
     spent,
     totp,
 )
@@ -236,6 +237,7 @@ async def test_no_transaction_of_a_members_life_names_both_sides_or_writes_two_s
     families = [await journey(engine, here, login) for login in ("ana", "ben")]
     later = Here(here.origin, here.node_key, lambda: here.now().replace(year=here.now().year + 1))
     assert await departures.fall_due(engine, later) == 8
+    assert await silence.fall_due(engine, later) == 0  # they are closing already
 
     assert violations(recorder.transactions, families) == []
     named = [frozenset().union(*(s.tables for s in t.statements)) for t in recorder.transactions]
