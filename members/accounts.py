@@ -79,7 +79,7 @@ async def prepare(
     name = _normalise(login)
     if not _LOGIN.fullmatch(name) or not name.isprintable():
         raise Malformed(f"A log-in name has 3 to {MAX_LOGIN} letters or digits, and no spaces.")
-    check_password(password)
+    check_password(password, name)
     member = Member(account_id=random_uuid(), root=secrets.token_bytes(KEY_BYTES), roles=roles)
     code = new_code()
     row = {
@@ -211,7 +211,7 @@ async def recover(
     for any more, since what it needs may be lost as well. Raises Malformed: the new
     password cannot be used. Raises NotAllowed: the code is not right, or the account waits.
     """
-    check_password(new_password)
+    check_password(new_password, _normalise(login))
     row = await _find(engine, accounts.c.login == _login_mac(here, _normalise(login)))
     wrapper = read_code(here, code)
     if not wrapper.fits(row.recovery_verifier if row else bytes(KEY_BYTES)) or row is None:

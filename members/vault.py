@@ -21,6 +21,7 @@ from kernel.errors import Busy, Malformed
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.sealing import KEY_BYTES, derive, derive_many, digest, mac, seal, unseal
+from members.common_passwords import is_common
 
 MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 1024  # bytes, measured before anything is computed (SEC-A16)
@@ -99,8 +100,8 @@ class Wrapper:
         return unseal(self.key, wrapped, f"root of {account_id}")
 
 
-def check_password(password: str) -> None:
-    """Raises Malformed: too short or too long to be a password, and what to do."""
+def check_password(password: str, login: str = "") -> None:
+    """Raises Malformed: too short, too long or too well-known (SEC-A16), and what to do."""
     size = len(_encode(password))
     if size > MAX_PASSWORD:
         raise Malformed("That password is very long. Please choose one that fits on a page.")
@@ -108,6 +109,11 @@ def check_password(password: str) -> None:
         raise Malformed(
             f"Please choose a longer password: {MIN_PASSWORD} letters or more. "
             "A few words in a row are easy to remember."
+        )
+    if is_common(password, login):
+        raise Malformed(
+            "Many people try that password first, so it is easy to guess. "
+            "A few words that nobody else would put in a row are better."
         )
 
 

@@ -30,6 +30,8 @@ from members.passkeys import MAX_ID, MAX_KEY, Passkey
 from tests.members.people import CHEAP, PASSWORD, keys, log_in, persona, sign_up
 from tests.privacy.recorder import Recorder, violations
 
+LONG = "a river " * 128
+
 
 def strangers(columns: Iterable[sa.Column[object]]) -> list[str]:
     """Columns that stand nowhere, or on the account side with a type that could tell.
@@ -113,7 +115,7 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
     """Members who differ in everything that a row could show."""
     made = [
         await sign_up(engine, here, "abc"),
-        await sign_up(engine, here, "x" * 64, password="x" * 1024),
+        await sign_up(engine, here, "x" * 64, password=LONG),
         await sign_up(engine, here, "head", roles=frozenset({"administrator"})),
         await sign_up(engine, here, "asks", state=AccountState.WAITING, request="Please." * 200),
         await sign_up(engine, here, "asked", state=AccountState.WAITING, request="Let me in."),
@@ -125,7 +127,7 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
         await approval.approve(conn, here, members[4].account_id)
         many = Preferences(theme=Theme.DARK, languages=tuple(["sr-Latn-RS"] * 30))
         await accounts.save_preferences(conn, here, members[0], many)
-    await accounts.change_password(engine, here, members[1], "x" * 1024, PASSWORD, cost=CHEAP)
+    await accounts.change_password(engine, here, members[1], LONG, PASSWORD, cost=CHEAP)
     await sessions.open(engine, here, members[1])
     await sessions.open_half(engine, here, members[2])
     many_keys = [Passkey(id=bytes([n]) * MAX_ID, public_key=b"k" * MAX_KEY) for n in range(4)]
