@@ -15,8 +15,7 @@ from uuid import UUID
 
 from PIL import Image, ImageChops, ImageDraw
 
-from kernel.here import Here
-from kernel.sealing import mac
+from kernel.sealing import NodeKey, mac
 
 MEDIA_TYPE: Final = "image/png"
 SIDE: Final = 128  # pixels of the one that other servers get
@@ -76,9 +75,9 @@ class Face:
         return out.getvalue()
 
 
-def of(here: Here, persona_id: UUID) -> Face:
+def of(node_key: NodeKey, persona_id: UUID) -> Face:
     """The picture of a persona: always the same one."""
-    seed = mac(here.node_key.derive("faces"), "face", persona_id.bytes)
+    seed = mac(node_key.derive("faces"), "face", persona_id.bytes)
     first, *rest = seed[:16]
     circles = []
     for ring, (turn, far, size, tone) in enumerate(zip(*[iter(rest[:12])] * 4, strict=True)):
@@ -89,6 +88,12 @@ def of(here: Here, persona_id: UUID) -> Face:
             x, y = _SPACE / 2 + away * math.cos(angle), _SPACE / 2 + away * math.sin(angle)
             circles.append(Circle(round(x, 1), round(y, 1), radius, _TONES[tone % len(_TONES)]))
     return Face(_GROUNDS[first % len(_GROUNDS)], tuple(circles), seed[16:])
+
+
+@lru_cache(maxsize=4096)
+def svg_of(node_key: NodeKey, persona_id: UUID) -> str:
+    """As `Face.svg`; forms show the same few again and again."""
+    return of(node_key, persona_id).svg()
 
 
 @lru_cache(maxsize=256)

@@ -122,7 +122,7 @@ async def show_icon(request: web.Request) -> web.Response:
     """GET /u/{name}/icon.png: the picture that other servers show beside the name."""
     found = await _find(request)
     return web.Response(
-        body=faces.png_of(faces.of(request.app[HERE], found.id)),
+        body=faces.png_of(faces.of(request.app[HERE].node_key, found.id)),
         content_type=faces.MEDIA_TYPE,
         headers={"Cache-Control": "public, max-age=86400"},
     )

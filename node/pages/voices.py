@@ -71,7 +71,7 @@ def choices(
 
 def face(here: Here, persona_id: UUID) -> Markup:
     """A persona's picture as part of a page."""
-    return Markup(faces.of(here, persona_id).svg())  # noqa: S704  (our own drawing)
+    return Markup(faces.svg_of(here.node_key, persona_id))  # noqa: S704  (our own drawing)
 
 
 def _opened(current: Session, form: Form, purpose: str) -> UUID | None:

@@ -86,6 +86,14 @@ def test_words_are_plain_and_kind(folder: str) -> None:
             assert word not in spoken.lower(), (path.name, word)
 
 
+def test_the_one_script_is_small_and_asks_nobody() -> None:
+    (script,) = Path(str(files("templates"))).joinpath("static").glob("*.js")
+    text = script.read_text()
+    assert len(text.encode()) < 6_000
+    for word in ("fetch(", "XMLHttpRequest", "import", "eval", "innerHTML", "localStorage", "http"):
+        assert word not in text, word
+
+
 def test_templates_escape_and_carry_no_scripts() -> None:
     assert environment().autoescape is True
     assert len(templates()) > 30
