@@ -97,5 +97,16 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona.id)
-        .values(state=ActorState.CLOSED, name=persona.handle, summary="", source="", closes_on=None)
+        .values(
+            state=_once_closed(persona),
+            name=persona.handle,
+            summary="",
+            source="",
+            closes_on=None,
+        )
     )
+
+
+def _once_closed(persona: Actor) -> ActorState:
+    """A suspension outlives the persona: closing it is no way around (DESIGN-V3)."""
+    return ActorState.SUSPENDED if persona.state is ActorState.SUSPENDED else ActorState.CLOSED

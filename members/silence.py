@@ -114,7 +114,7 @@ async def _decide(conn: AsyncConnection, here: Here, due: Departure) -> bool:
             )
         )
     ).first()
-    if row is None or row.state == ActorState.CLOSED or row.closes_on is not None:
+    if row is None or row.state != ActorState.ACTIVE or row.closes_on is not None:
         return False
     one_thread = due.why is Why.ONE_THREAD
     last: int | None = await conn.scalar(

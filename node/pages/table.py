@@ -17,16 +17,19 @@ from node.pages import (
     help,
     home,
     icons,
+    live,
     log_in,
     memorials,
     memory,
     node_settings,
+    notices,
     peers,
     personas,
     pictures,
     polls,
     posts,
     preferences,
+    quiet,
     rearranging,
     search,
     session,
@@ -53,7 +56,7 @@ def routes() -> list[web.RouteDef]:
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
-        rearranging, memorials, check_ins, stories,
+        rearranging, memorials, check_ins, stories, notices, quiet, live,
         log_in, ways_in, where, sheet, arrival,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]

@@ -3,11 +3,13 @@
 import re
 
 import pytest
+import sqlalchemy as sa
 
 from groups import closing
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorState
+from kernel.schema.tables import actors
 from members import departures
 from members.vault import ADVISED, closes, closing_code
 from tests.nodes import NodeFactory
@@ -96,6 +98,29 @@ async def test_v4_or_on_a_day_of_its_own_within_two_weeks(ana: Person) -> None:
     while await closing.close_one(ana.node.engine, here):
         pass
     assert await state_of(ana) == 410
+
+
+async def test_v3_closing_a_suspended_name_is_no_way_around_the_suspension(ana: Person) -> None:
+    assert (await close(ana, "later")).status == 200
+    engine, here = ana.node.engine, ana.node.here
+    async with engine.begin() as conn:
+        await conn.execute(
+            sa.update(actors)
+            .where(actors.c.id == ana.actor.id)
+            .values(state=ActorState.SUSPENDED, name="Ana")
+        )
+    assert (await close(ana, "now")).status == 200
+    ana.node.clock.forward(days=15)
+    await departures.fall_due(engine, here)
+    while await closing.close_one(engine, here):
+        pass
+    assert await state_of(ana) == 404
+    async with engine.connect() as conn:
+        query = sa.select(actors.c.name).where(actors.c.id == ana.actor.id)
+        assert await conn.scalar(query) == "ana"  # what it was is gone
+    refused = await ana.fill("/personas/new", handle="ana_again", name="")
+    assert refused.status == 403
+    assert "paused" in refused.text
 
 
 async def test_guessing_closing_codes_has_an_end(ana: Person) -> None:
