@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import keys
 from activitypub.keys import KeyPair, PublicKey, ed25519_id
+from kernel.arrays import any_of
 from kernel.clock import to_month
 from kernel.errors import Conflict, Malformed, NotFound, Unproven
 from kernel.here import Here
@@ -105,6 +106,15 @@ async def get(conn: AsyncConnection, actor_id: UUID) -> Actor:
     if (actor := await _first(conn, actors.c.id == actor_id)) is None:
         raise NotFound
     return actor
+
+
+async def several(conn: AsyncConnection, actor_ids: Sequence[UUID]) -> dict[UUID, Actor]:
+    """Those of the actors that are on record, by id."""
+    rows = await conn.execute(_SEVERAL, {"actor_ids": actor_ids})
+    return {row.id: Actor.of(row) for row in rows}
+
+
+_SEVERAL = sa.select(*columns()).where(any_of(actors.c.id, "actor_ids"))
 
 
 async def by_uri(conn: AsyncConnection, uri: str) -> Actor | None:

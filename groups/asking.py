@@ -16,7 +16,7 @@ from activitypub import documents, outbox
 from activitypub.actors import Actor
 from activitypub.permissions import Act, Permission, request_uri
 from activitypub.vocab import PUBLIC
-from groups import earlier, telling
+from groups import earlier, noticing, telling
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.posts import Post, note_source
@@ -26,6 +26,7 @@ from kernel.errors import NotAllowed
 from kernel.here import Here
 from kernel.rows import constant
 from kernel.schema.actors import FollowState
+from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import actors, follows, posts, reactions
 from kernel.tombstone_log import Act as Decision
@@ -225,6 +226,8 @@ async def allow(conn: AsyncConnection, here: Here, answer: Post, approval: str) 
     await count_in(conn, answer.thread_id, answer.id)
     shown = await post_store.get(conn, answer.id)
     await telling.created(conn, here, group, shown)
+    await noticing.decided(conn, here, shown, NoticeKind.ALLOWED)
+    await noticing.became_visible(conn, here, shown)
 
 
 async def decline(conn: AsyncConnection, here: Here, answer: Post) -> None:
@@ -235,6 +238,7 @@ async def decline(conn: AsyncConnection, here: Here, answer: Post) -> None:
     await conn.execute(
         sa.update(posts).where(posts.c.id == answer.id).values(state=PostState.DECLINED)
     )
+    await noticing.decided(conn, here, answer, NoticeKind.DECLINED)
     if not answer.shown:
         await outbox.withdraw(conn, request_uri(answer.uri, Act.REPLY))
         return

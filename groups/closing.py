@@ -22,6 +22,7 @@ from kernel.schema.tables import (
     posts,
 )
 from kernel.tombstone_log import Act
+from members import notices
 
 _BATCH = 1000
 
@@ -94,6 +95,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     await conn.execute(sa.delete(poll_votes).where(poll_votes.c.actor_uri == persona.uri))
     await conn.execute(sa.delete(check_ins).where(check_ins.c.persona_id == persona.id))
     await reactions.forget_asked(conn, persona.uri)
+    await notices.forget_persona(conn, persona.id)
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona.id)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
-from groups import asking, earlier, telling, tending
+from groups import asking, earlier, noticing, telling, tending
 from groups import posts as post_store
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
@@ -23,6 +23,7 @@ from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID
 from kernel.rows import AnySelect, at_most, constant
+from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, audit, bans, posts
 from kernel.schema.tables import threads as thread_table
@@ -62,6 +63,7 @@ async def remove(
         await count_out(conn, post)
     tombstone_log.note(conn, Act.REMOVED, post.uri)
     await note(conn, here, group, actor, "remove", post.uri, reason)
+    await noticing.decided(conn, here, post, NoticeKind.REMOVED)
     await outbox.forget(conn, post.uri)
     if post.shown and actor.local:
         await telling.by_desk(
@@ -88,6 +90,7 @@ async def restore(
     await count_in(conn, post.thread_id, post.id)
     tombstone_log.note(conn, Act.RESTORED, post.uri)
     await note(conn, here, group, actor, "restore", post.uri)
+    await noticing.decided(conn, here, post, NoticeKind.RESTORED)
     shown = await post_store.get(conn, post.id)
     if actor.local:
         await telling.undone_by_desk(
@@ -217,6 +220,8 @@ async def release(
         inner = await telling.as_created(conn, shown)
         if inner is not None:
             await telling.carried(conn, here, group, shown, *inner)
+    await noticing.decided(conn, here, shown, NoticeKind.RELEASED)
+    await noticing.became_visible(conn, here, shown)
 
 
 async def held(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -22,6 +23,9 @@ class PostLine:
     content: str
     note: str
     sensitive: bool
+    thread_id: int
+    author_id: UUID
+    author_host: str
     author_name: str
     group_name: str
     group_address: str
@@ -44,6 +48,9 @@ def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySel
             posts.c.content,
             posts.c.note,
             posts.c.sensitive,
+            posts.c.thread_id,
+            posts.c.author_id,
+            actors.c.host.label("author_host"),
             actors.c.name.label("author_name"),
             _group.c.name.label("group_name"),
             sa.case(

@@ -5,6 +5,7 @@ is kept for as long as its poll is open, so that no persona is counted twice; th
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,21 +17,23 @@ from activitypub import documents, outbox
 from activitypub.actors import Actor
 from activitypub.parts import MAX_OPTION, MAX_OPTIONS_SHOWN, Option, Poll
 from groups import groups as group_store
+from groups import noticing, telling
 from groups import parts as part_store
 from groups import posts as post_store
-from groups import telling
 from groups.posts import Post
 from kernel import chance
 from kernel.arrays import any_of
 from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
-from kernel.rows import at_most
+from kernel.rows import at_most, constant
+from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
-from kernel.schema.tables import poll_options, poll_votes, polls, posts
+from kernel.schema.tables import actors, poll_options, poll_votes, polls, posts
 from members import order
 from moderation import standing
 from moderation.standing import Speaker
+from moderation.visibility import Viewer, host_is_welcome, may_see_group
 
 DAYS: Final = (1, 3, 7)
 TELL_EVERY: Final = timedelta(minutes=10)
@@ -230,6 +233,42 @@ _VOTED: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Over:
+    """A poll that is over, in a group."""
+
+    post_id: int
+    group_name: str
+
+
+async def over_among(
+    conn: AsyncConnection, viewer: Viewer, now: datetime, post_ids: Sequence[int]
+) -> Sequence[Over]:
+    """Those of the polls that are over and that the viewer may see."""
+    values = {"post_ids": post_ids, "now": now, **viewer.values}
+    return [Over(**row._mapping) for row in await conn.execute(_OVER_AMONG, values)]
+
+
+_group: Final = actors.alias("poll_group")
+_OVER_AMONG: Final = (
+    sa.select(posts.c.id.label("post_id"), _group.c.name.label("group_name"))
+    .select_from(
+        posts.join(polls, polls.c.post_id == posts.c.id)
+        .join(actors, actors.c.id == posts.c.author_id)
+        .join(_group, _group.c.id == posts.c.group_id)
+    )
+    .where(
+        any_of(posts.c.id, "post_ids"),
+        posts.c.state == constant(PostState.SHOWN),
+        sa.or_(
+            polls.c.closed, polls.c.ends <= sa.bindparam("now", type_=sa.DateTime(timezone=True))
+        ),
+        may_see_group(posts.c.group_id),
+        host_is_welcome(actors),
+    )
+)
+
+
 async def sweep(engine: AsyncEngine, here: Here) -> bool:
     """Close one poll that is over, or tell one's counts. False: nothing is due."""
     async with engine.begin() as conn:
@@ -242,7 +281,7 @@ async def sweep(engine: AsyncEngine, here: Here) -> bool:
         await conn.execute(
             sa.update(polls).where(polls.c.post_id == post_id).values(due=None, **closed)
         )
-        await _tell(conn, here, post_id)
+        await _tell(conn, here, post_id, over=over is not None)
         if over is not None:
             await _forget_votes(conn, post_id)
     return True
@@ -263,7 +302,7 @@ _OVER_NOW: Final = _first(polls.c.ends, ~polls.c.closed)
 _DUE_NOW: Final = _first(polls.c.due)
 
 
-async def _tell(conn: AsyncConnection, here: Here, post_id: int) -> None:
+async def _tell(conn: AsyncConnection, here: Here, post_id: int, *, over: bool) -> None:
     found = await conn.execute(
         post_store.select_posts().where(posts.c.id == post_id, posts.c.state == PostState.SHOWN)
     )
@@ -278,6 +317,8 @@ async def _tell(conn: AsyncConnection, here: Here, post_id: int) -> None:
         .limit(telling.MAX_VOTERS)
     )
     await telling.counted(conn, here, group, post, voters.all())
+    if over:
+        await noticing.decided(conn, here, post, NoticeKind.POLL)
 
 
 async def _forget_votes(conn: AsyncConnection, post_id: int) -> None:

@@ -27,9 +27,11 @@ from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import ActorState
+from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import Feeling, ReactionKind
 from kernel.schema.tables import actors, reactions
-from members import blocks, order
+from members import blocks, notices, order
+from members.notices import Telling
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import host_is_welcome
@@ -99,6 +101,7 @@ async def like(
     await _add(conn, post, kind, speaker.actor.uri, uri, feeling)
     document = _like(uri, speaker.actor, post, feeling)
     if kind is ReactionKind.LIKE:
+        await heard(conn, here, post, speaker.actor)
         await _tell(conn, here, speaker.actor, group, post, document)
     else:
         await _ask(conn, here, speaker.actor, post, document)
@@ -114,6 +117,13 @@ async def _given(conn: AsyncConnection, post: Post, actor: Actor) -> str | None:
         )
     )
     return feeling
+
+
+async def heard(conn: AsyncConnection, here: Here, post: Post, by: Actor) -> None:
+    """Tell the author of a post of ours, once for all who heard it."""
+    if post.author_local and not post.by_group:
+        told = Telling(uri=post.author_uri, kind=NoticeKind.HEARD, post_id=post.id, by=by.id)
+        await notices.tell(conn, here, [told])
 
 
 async def _add(
@@ -155,6 +165,8 @@ async def unlike(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post
         )
         .returning(reactions.c.uri, reactions.c.kind, reactions.c.feeling)
     )
+    if post.author_local:
+        await notices.unheard(conn, post.id)
     for uri, kind, feeling in removed.all():
         asked = kind == ReactionKind.ASKED
         await _undo(conn, here, speaker.actor, post, uri, feeling, asked=asked)

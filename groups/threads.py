@@ -1,6 +1,6 @@
 """Threads: starting one, answering, changing one's own words, reading (DESIGN, "Groups")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -12,17 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
 from activitypub.permissions import Act, request_uri
-from groups import asking, earlier, pictures, stories, telling
+from groups import asking, earlier, noticing, pictures, stories, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
 from groups.admission import Draft, admit_draft, check_edit
 from groups.asking import Way
 from groups.groups import Group
+from groups.noticing import Said
 from groups.parts import Parts
 from groups.posts import Post, select_posts, visible
 from groups.writing import New, Words, count_in, count_out, insert, written
 from kernel import tombstone_log
+from kernel.arrays import any_of
 from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
@@ -32,6 +34,7 @@ from kernel.schema.actors import FollowState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, posts, threads
 from kernel.tombstone_log import Act as Decision
+from members import notices
 from moderation import standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group, my_groups
@@ -75,7 +78,15 @@ async def start(
         await conn.execute(sa.update(threads).where(threads.c.id == post.id).values(story=True))
     if post.shown:
         await telling.created(conn, here, group, post)
+        await noticing.posted(conn, here, [_said(post, None)])
     return post
+
+
+def _said(post: Post, parent: Post | None, before: str = "") -> Said:
+    """Whom a post of ours calls, but for whom it called `before`."""
+    called = before.split()
+    named = [uri for uri in post.mentioned.split() if uri not in called]
+    return Said(post=post, parent=parent, named=named)
 
 
 async def reply(
@@ -115,6 +126,7 @@ async def reply(
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
+        await noticing.posted(conn, here, [_said(post, parent)])
     elif post.waits:
         await asking.ask(conn, here, post, parent)
     return post
@@ -142,6 +154,7 @@ async def edit(
     if changed.shown:
         await outbox.forget(conn, post.uri)
         await telling.edited(conn, here, group, changed)
+        await noticing.posted(conn, here, [_said(changed, None, post.mentioned)])
     return changed
 
 
@@ -231,6 +244,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
         await pictures.let_go(conn, post.id)
     tombstone_log.note(conn, Decision.DELETED, post.uri)
     await part_store.erase(conn, post.id)
+    await notices.forget_post(conn, post.id)
     if post.shown:
         await count_out(conn, post)
 
@@ -247,6 +261,7 @@ class ThreadLine:
     author_name: str
     author_address: str
     author_uri: str
+    author_id: UUID
     group_id: UUID
     group_name: str
     group_address: str
@@ -272,6 +287,7 @@ _LINE: Final[AnySelect] = sa.select(
     .concat(actors.c.host)
     .label("author_address"),
     actors.c.uri.label("author_uri"),
+    posts.c.author_id,
     threads.c.group_id,
     _group_actor.c.name.label("group_name"),
     sa.case(
@@ -460,6 +476,64 @@ async def show(
     return ThreadPage(
         root=root, posts=page, next_after=page[-1].id if len(behind) > limit else None
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How a post of a thread stands, without its words."""
+
+    id: int
+    state: PostState
+    author_id: UUID
+    author_host: str
+
+
+@cache
+def _changes(limit: int) -> AnySelect:
+    return (
+        sa.select(posts.c.id, posts.c.state, posts.c.author_id, actors.c.host.label("author_host"))
+        .select_from(
+            posts.join(actors, actors.c.id == posts.c.author_id).join(
+                threads, threads.c.id == posts.c.thread_id
+            )
+        )
+        .where(
+            posts.c.thread_id == sa.bindparam("thread_id", type_=sa.BigInteger),
+            posts.c.id >= sa.bindparam("first", type_=sa.BigInteger),
+            visible(),
+        )
+        .order_by(posts.c.id)
+        .limit(at_most(limit))
+    )
+
+
+async def changes(
+    conn: AsyncConnection, thread_id: int, viewer: Viewer, *, first: int, limit: int
+) -> Sequence[Change]:
+    """How the posts of a thread from `first` on stand that the viewer may see, in order of time."""
+    values = {"thread_id": thread_id, "first": first, **viewer.values}
+    rows = await conn.execute(_changes(limit), values)
+    return [Change(**{**row._mapping, "state": PostState(row.state)}) for row in rows]
+
+
+_TITLES: Final = (
+    sa.select(posts.c.id, posts.c.title)
+    .select_from(_ROOT)
+    .where(
+        any_of(threads.c.id, "thread_ids"),
+        posts.c.state == constant(PostState.SHOWN),
+        may_see_group(threads.c.group_id),
+        host_is_welcome(actors),
+    )
+)
+
+
+async def titles(
+    conn: AsyncConnection, viewer: Viewer, thread_ids: Sequence[int]
+) -> Mapping[int, str]:
+    """The titles of those of the threads that the viewer may see."""
+    rows = await conn.execute(_TITLES, {"thread_ids": thread_ids, **viewer.values})
+    return {row.id: row.title for row in rows}
 
 
 async def shown_uris(

@@ -18,7 +18,7 @@ from groups.groups import Group
 from groups.parts import NO_PARTS, Parts
 from groups.pictures import Chosen
 from groups.posts import Post
-from kernel import text
+from kernel import live, text
 from kernel.arrays import Rows
 from kernel.clock import to_minute
 from kernel.here import Here
@@ -77,6 +77,7 @@ class New:
     uri: str | None = None
     parts: Parts = NO_PARTS
     pictures: Sequence[Chosen] = ()
+    named: Sequence[str] = ()  # ids of actors that a post from elsewhere mentions
 
     @property
     def shown(self) -> bool:
@@ -204,7 +205,9 @@ _COUNT_IN = (
         latest_id=sa.func.greatest(threads.c.latest_id, _COUNT.c.latest_id),
         shown=True,
     )
-    .returning(threads.c.id, threads.c.group_id, threads.c.rearranged)
+    .returning(
+        threads.c.id, threads.c.group_id, threads.c.rearranged, live.thread_changed(threads.c.id)
+    )
 )
 
 
@@ -259,6 +262,7 @@ async def count_in(conn: AsyncConnection, thread_id: int, post_id: int) -> None:
             latest_id=sa.func.greatest(threads.c.latest_id, post_id),
             shown=True,
         )
+        .returning(live.thread_changed(threads.c.id))
     )
 
 
@@ -275,5 +279,8 @@ async def count_out(conn: AsyncConnection, post: Post) -> None:
     if not post.is_root:
         changed = {"replies": sa.func.greatest(threads.c.replies - 1, 0)}
     await conn.execute(
-        sa.update(threads).where(threads.c.id == post.thread_id).values(shown=left, **changed)
+        sa.update(threads)
+        .where(threads.c.id == post.thread_id)
+        .values(shown=left, **changed)
+        .returning(live.thread_changed(threads.c.id))
     )

@@ -58,7 +58,7 @@ async def _may_follow(arrival: Arrival, group: Group) -> bool:
 async def receive_accept(arrival: Arrival) -> None:
     """Somebody elsewhere let one of ours in. Raises Malformed: no Follow of ours is meant."""
     follower, followed = await _pair(arrival)
-    await follows.accepted(arrival.conn, follower, followed)
+    await follows.accepted(arrival.conn, arrival.here, follower, followed)
 
 
 async def receive_reject(arrival: Arrival) -> None:
@@ -70,7 +70,7 @@ async def receive_reject(arrival: Arrival) -> None:
     if follower.uri == reader.uri(arrival.here):
         await follows.still_waiting(arrival.conn, follower, followed)
     else:
-        await follows.forget(arrival.conn, follower, followed)
+        await follows.turned_away(arrival.conn, arrival.here, follower, followed)
 
 
 async def _pair(arrival: Arrival) -> tuple[Actor, Actor]:

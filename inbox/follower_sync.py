@@ -131,6 +131,6 @@ async def _go_by(
         if follower.uri in lost:
             await follow_store.forget(conn, follower, followed)
         elif follower.uri in waiting:
-            await follow_store.accepted(conn, follower, followed)
+            await follow_store.accepted(conn, here, follower, followed)
         else:
             await follow_store.disown(conn, here, follower, followed)

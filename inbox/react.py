@@ -22,6 +22,7 @@ from kernel.errors import NotFound
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
+from members import notices
 
 _KINDS = {
     ActivityKind.LIKE: ReactionKind.LIKE,
@@ -65,6 +66,8 @@ async def receive(arrival: Arrival) -> None:
     )
     if not added.rowcount and named:
         await _name(arrival, post, kind)
+    if added.rowcount and kind is ReactionKind.LIKE and post.author_local:
+        await reaction_store.heard(arrival.conn, arrival.here, post, arrival.actor)
     if added.rowcount and group.settings is not None and arrival.activity.kind in _PASSED_ON:
         await telling.carried(
             arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
@@ -134,6 +137,8 @@ async def _remove(arrival: Arrival, post_id: int, uri: str) -> None:
             reactions.c.actor_uri == arrival.activity.actor,
         )
     )
+    if post.author_local:
+        await notices.unheard(arrival.conn, post.id)
     group = await group_store.get(arrival.conn, post.group_id)
     if await outbox.sent_as(arrival.conn, group.actor, "Announce", uri) is not None:
         await telling.carried(

@@ -15,10 +15,11 @@ from activitypub.outbox import Kept
 from activitypub.permissions import Permission
 from activitypub.vocab import Activity
 from groups import groups as group_store
-from groups import moving, polls, telling, threads
+from groups import moving, noticing, polls, telling, threads
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, NotAMember, admit
 from groups.groups import Group
+from groups.noticing import Said
 from groups.parts import NO_PARTS
 from groups.posts import Post
 from groups.telling import Passed
@@ -85,6 +86,7 @@ async def receive_create(arrival: Arrival) -> None:
         state=await _admit(arrival, group, note, parent),
         uri=note.id,
         parts=wording.parts_of(note),
+        named=note.mentions,
     )
     if await burials.is_buried(arrival.conn, note.id):
         await insert(arrival.conn, arrival.here, [_emptied(new)])
@@ -136,6 +138,11 @@ async def enter(conn: AsyncConnection, here: Here, several: Sequence[Entering]) 
             held.append(Kept(activity=each.activity, thread_id=post.thread_id, body=each.body))
     await outbox.keep(conn, here, held)
     await telling.pass_on(conn, here, shown)
+    said = [
+        Said(post=post, parent=each.new.parent, named=each.new.named)
+        for each, post in zip(several, made, strict=True)
+    ]
+    await noticing.posted(conn, here, said)
 
 
 async def _parent(arrival: Arrival, note: Note) -> Post | None:
@@ -307,7 +314,8 @@ def _closed(permission: Permission | None, note: Note) -> bool:
 
 async def _mirror(arrival: Arrival, group: Group) -> None:
     """Keep what a followed group passed on; what else its thread holds is read later."""
-    kept = await mirror(arrival.conn, arrival.here, group, arrival.gathered, arrival.context)
+    conn, here, found = arrival.conn, arrival.here, arrival.gathered
+    kept = await mirror(conn, here, group, found, arrival.context, news=True)
     await _confirm(arrival)
     gaps = len(arrival.gathered.notes) > 1 or arrival.gathered.lost is not None
     old = arrival.here.now() - kept.published > YOUNG
@@ -316,12 +324,19 @@ async def _mirror(arrival: Arrival, group: Group) -> None:
 
 
 async def mirror(
-    conn: AsyncConnection, here: Here, group: Group, found: Gathered, context: str | None
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    found: Gathered,
+    context: str | None,
+    *,
+    news: bool = False,
 ) -> Post:
     """Keep posts of a group elsewhere, ancestors first, so that the thread is whole; the last one.
 
-    `context` is the name that the group gave the thread. Raises NotAllowed: they belong nowhere
-    there, or are not public.
+    `context` is the name that the group gave the thread. With `news` those whom the last one
+    answers or names are told (WIRE-G46). Raises NotAllowed: they belong nowhere there, or are not
+    public.
     """
     above = found.ancestor or found.lost
     if found.notes[0].parent is not None and above is None:
@@ -340,6 +355,9 @@ async def mirror(
         author = found.people[note.author]
         if known is None:
             known = await _keep_mirrored(conn, here, group, author, note, parent)
+            if news and note is found.notes[-1]:
+                said = Said(post=known, parent=parent, named=note.mentions)
+                await noticing.posted(conn, here, [said])
         elif known.stands_in:
             known = await _fill_in(conn, here, known, author, note)
         parent = known

@@ -179,6 +179,7 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         state=state,
         uri=note.id,
         parts=wording.parts_of(note),
+        named=note.mentions,
     )
 
 

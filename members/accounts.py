@@ -7,7 +7,7 @@ import random
 import re
 import secrets
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -260,7 +260,17 @@ async def save_preferences(
     Raises Malformed: a preference that is none. Raises NotFound: the account was closed.
     """
     wanted.check()
-    blob = replace(await _blob(conn, here, member, lock=True), preferences=wanted)
+    await change(conn, here, member, lambda blob: replace(blob, preferences=wanted))
+
+
+async def change(
+    conn: AsyncConnection, here: Here, member: Member, change_it: Callable[[Blob], Blob]
+) -> None:
+    """Change something of what the account keeps, while nobody else does.
+
+    Raises NotAllowed: there is no room for it. Raises NotFound: the account was closed.
+    """
+    blob = change_it(await _blob(conn, here, member, lock=True))
     await conn.execute(
         sa.update(accounts)
         .where(accounts.c.id == member.account_id)

@@ -12,7 +12,9 @@ from activitypub.vocab import Document
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.actors import FollowState
+from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import follows
+from members import notices
 from members.order import stir
 
 
@@ -116,23 +118,48 @@ async def accept(conn: AsyncConnection, here: Here, follower: Actor, followed: A
     )
     if uri is None:
         raise NotFound
+    await notices.tell(conn, here, notices.of_membership(follower, followed, NoticeKind.JOINED))
     await _answer(conn, here, "Accept", follower, followed, uri)
 
 
 async def reject(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
     """Turn a follower away, waiting or not, and tell its server (WIRE-G3)."""
-    uri = await conn.scalar(
-        sa.delete(follows).where(_between(follower, followed)).returning(follows.c.uri)
-    )
+    uri = await turned_away(conn, here, follower, followed)
     if uri is not None:
         await _answer(conn, here, "Reject", follower, followed, uri)
 
 
-async def accepted(conn: AsyncConnection, follower: Actor, followed: Actor) -> None:
-    """Somebody elsewhere said yes to one of ours."""
-    await conn.execute(
-        sa.update(follows).where(_between(follower, followed)).values(state=FollowState.ACCEPTED)
+async def turned_away(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor
+) -> str | None:
+    """A follow is over, or was never let in, and one of ours is told; the id of the Follow."""
+    row = (
+        await conn.execute(
+            sa.delete(follows)
+            .where(_between(follower, followed))
+            .returning(follows.c.uri, follows.c.state)
+        )
+    ).first()
+    if row is None:
+        return None
+    waited = row.state == FollowState.PENDING
+    kind = NoticeKind.REFUSED if waited else NoticeKind.ENDED
+    await notices.tell(conn, here, notices.of_membership(follower, followed, kind))
+    return str(row.uri)
+
+
+async def accepted(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
+    """Somebody elsewhere said yes to one of ours.
+
+    Of a yes that comes by itself no notice is written: its minute would be that of the asking.
+    """
+    news = await conn.execute(
+        sa.update(follows)
+        .where(_between(follower, followed), follows.c.state != FollowState.ACCEPTED)
+        .values(state=FollowState.ACCEPTED)
     )
+    if news.rowcount and followed.locked:
+        await notices.tell(conn, here, notices.of_membership(follower, followed, NoticeKind.JOINED))
     await stir(conn, follows)
 
 

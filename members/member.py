@@ -2,18 +2,21 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self
 from uuid import UUID
 
-from kernel.errors import Malformed
+from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
 from kernel.sealing import derive, seal, unseal
+from members.quiet import Quiet
+from members.seen import Seen
 
 BLOB_BYTES: Final = 16 * 1024
 MAX_LABEL: Final = 30
+_MOST: Final = BLOB_BYTES - 16
 
 _VERSION = 1
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
@@ -65,9 +68,31 @@ class Blob:
 
     roles: frozenset[str] = frozenset()
     preferences: Preferences = field(default_factory=Preferences)
+    quiet: Quiet = field(default_factory=Quiet)
+    seen: Seen = field(default_factory=Seen)
+
+    def marked(self, before: int, also: Sequence[int], polls: Collection[int]) -> Self:
+        """With notices seen up to `before` and `also` these, and of these polls nothing more."""
+        first, others = self.seen.up_to(before, also)
+        voted = tuple(each for each in self.seen.voted if each[1] not in polls)
+        return replace(self, seen=Seen(before=first, also=others, voted=voted))
+
+    def voted(self, persona_id: UUID, post_id: int) -> Self:
+        """With one more poll whose end the member hears of."""
+        return replace(
+            self, seen=replace(self.seen, voted=self.seen.with_vote(persona_id, post_id))
+        )
 
     def seal(self, here: Here, account_id: UUID, root: bytes) -> bytes:
-        """Sealed by the root key, then by the node key: always the same number of bytes."""
+        """Sealed by the root key, then by the node key: always the same number of bytes.
+
+        Raises NotAllowed: the member chose more than there is room for.
+        """
+        inner = seal(derive(root, "blob"), self.text(), _context(account_id), padded_to=BLOB_BYTES)
+        return seal(here.node_key.derive("blobs"), inner, _context(account_id))
+
+    def text(self) -> bytes:
+        """As it is sealed. Raises NotAllowed: see `seal`."""
         plain = {
             "roles": sorted(self.roles),
             "theme": self.preferences.theme,
@@ -75,14 +100,13 @@ class Blob:
             "labels": {
                 persona_id.hex: words for persona_id, words in self.preferences.labels.items()
             },
+            "quiet": self.quiet.plain(),
+            "seen": self.seen.plain(),
         }
-        inner = seal(
-            derive(root, "blob"),
-            json.dumps(plain).encode(),
-            _context(account_id),
-            padded_to=BLOB_BYTES,
-        )
-        return seal(here.node_key.derive("blobs"), inner, _context(account_id))
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(text) > _MOST:
+            raise NotAllowed("There is no more room for your choices. Please take some back first.")
+        return text
 
     @classmethod
     def open(cls, here: Here, account_id: UUID, root: bytes, sealed: bytes) -> Self:
@@ -96,6 +120,8 @@ class Blob:
                 languages=tuple(plain["languages"]),
                 labels={UUID(hex=each): words for each, words in plain.get("labels", {}).items()},
             ),
+            quiet=Quiet.of(plain["quiet"]) if "quiet" in plain else Quiet(),
+            seen=Seen.of(plain["seen"]) if "seen" in plain else Seen(),
         )
 
 

@@ -23,6 +23,7 @@ from kernel.schema.tables import (
     departures,
     follows,
     moderators,
+    notices,
     poll_votes,
     reactions,
     sessions,
@@ -32,7 +33,7 @@ from kernel.schema.tables import (
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
     accounts, sessions, actors, actor_keys, blocks, check_ins, departures, follows, moderators,
-    poll_votes, reactions, spent,
+    notices, poll_votes, reactions, spent,
 )  # fmt: skip
 ROWS: Final = 100
 

@@ -17,6 +17,8 @@ from kernel.sealing import Unsealable, derive, digest, seal, unseal
 from members import ends
 from members.member import Blob, Member, Preferences
 from members.order import stir
+from members.quiet import Quiet
+from members.seen import Seen
 from members.vault import half_session_tag, session_tag
 
 LASTS: Final = timedelta(weeks=3)
@@ -36,6 +38,8 @@ class Session:
     member: Member
     key: bytes = field(repr=False)
     preferences: Preferences
+    quiet: Quiet = field(default_factory=Quiet, repr=False)
+    seen: Seen = field(default_factory=Seen, repr=False)
 
 
 _SEALED: Final = sa.select(sessions.c.id, sessions.c.sealed, sessions.c.ends).where(
@@ -95,6 +99,8 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
         member=Member(account_id=account_id, root=root, roles=blob.roles),
         key=derive(secret, "forms"),
         preferences=blob.preferences,
+        quiet=blob.quiet,
+        seen=blob.seen,
     )
 
 

@@ -22,7 +22,7 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, health, logs, metrics, opening, pictures, problems
+from node import door, health, live, logs, metrics, opening, pictures, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -85,6 +85,7 @@ def create_app(
     app[KEYS] = Pool()
     app[federation.INTAKE] = Intake(engine)
     pictures.prepare(app)
+    live.prepare(app, engine)
     pages.prepare(app, clock)
     health.prepare(app)
     app[metrics.METRICS] = metrics.Metrics.new()

@@ -140,6 +140,9 @@ def route_of(request: web.BaseRequest) -> str:
     return resource.canonical if resource is not None else "-"
 
 
+UNSAID = frozenset({"/live", "/live/now"})  # open pages: a line would say how long one was read
+
+
 class RequestLog(AbstractAccessLogger):
     """A line per answer: method, route, status, milliseconds. No path, no address, no agent."""
 
@@ -148,6 +151,8 @@ class RequestLog(AbstractAccessLogger):
         return self.logger.isEnabledFor(logging.INFO)
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        if route_of(request) in UNSAID:
+            return
         self.logger.info(
             "answered",
             extra={

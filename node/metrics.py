@@ -34,7 +34,7 @@ from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import deliveries, domain_blocks, peers, received
 from node.listening import bind
-from node.logs import route_of
+from node.logs import UNSAID, route_of
 
 FRESH: Final = 15.0  # seconds
 PATIENCE: Final = 5.0  # seconds in which the database has to answer
@@ -172,7 +172,8 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     finally:
         route = route_of(request)
         metrics.requests.labels(route, f"{status // 100}xx").inc()
-        metrics.seconds.labels(route).observe(time.perf_counter() - begun)
+        if route not in UNSAID:
+            metrics.seconds.labels(route).observe(time.perf_counter() - begun)
 
 
 async def answering(app: web.Application) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import node, order, silence, spent
+from members import node, notices, order, silence, spent
 from members import sessions as session_store
 
 SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
@@ -60,6 +60,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await earlier.sweep(conn, today)
         await check_ins.sweep(conn, here)
+    async with engine.begin() as conn:
+        await notices.sweep(conn, here.now())
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:

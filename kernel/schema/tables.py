@@ -16,6 +16,7 @@ from kernel.schema.groups import group_invitations, groups, guidelines, moderato
 from kernel.schema.media import copies_wanted, media
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node
+from kernel.schema.notices import notices
 from kernel.schema.posts import (
     attachments,
     check_ins,
@@ -58,6 +59,7 @@ __all__ = [
     "moderators",
     "moved_threads",
     "node",
+    "notices",
     "peers",
     "poll_options",
     "poll_votes",

@@ -12,6 +12,7 @@ from kernel.errors import Problem
 from kernel.sealing import derive
 from node.pages import forms, session
 from node.pages.forms import Form
+from node.pages.lines import kept_posts
 from node.pages.memory import MEMORY
 from node.pages.paging import number
 from node.pages.render import render
@@ -52,7 +53,7 @@ async def find(request: web.Request) -> web.Response:
         request,
         "threads/find.html",
         form=Form.of(words=words),
-        lines=lines,
+        lines=kept_posts(request, lines),
         older=lines[-1].id if len(found) > PAGE else None,
         first=before is None,
         problem=None,

@@ -18,7 +18,7 @@ from kernel.languages import LANGUAGES
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.sealing import derive
-from node.pages import forms, group_words, pictures, session, voices
+from node.pages import forms, group_words, lines, pictures, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.paging import number, uuid
@@ -87,9 +87,9 @@ async def show(request: web.Request) -> web.Response:
         answers=group_words.first_answers(group),
         rests=tending.rests(request.app[HERE], group),
         place=place,
-        pinned=pinned,
-        others=others,
-        threads=found[:PAGE],
+        pinned=lines.kept(request, pinned),
+        others=lines.kept(request, others),
+        threads=lines.kept(request, found[:PAGE]),
         older=found[PAGE - 1].latest_id if len(found) > PAGE else None,
         first=before is None,
         asked="asked" in request.query,

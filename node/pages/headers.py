@@ -15,7 +15,8 @@ _POLICY: Final = "Content-Security-Policy"
 ALWAYS: Final = {
     _POLICY: (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -40,7 +41,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 @cache
-def _always(media_origin: str | None) -> Mapping[str, str]:
+def always(media_origin: str | None) -> Mapping[str, str]:
     """`ALWAYS`, and pictures may also come from where the node shows them."""
     if media_origin is None:
         return ALWAYS
@@ -49,7 +50,7 @@ def _always(media_origin: str | None) -> Mapping[str, str]:
 
 
 def _add(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _always(request.app[SETTINGS].media_origin).items():
+    for name, value in always(request.app[SETTINGS].media_origin).items():
         response.headers.setdefault(name, value)
     if response.status >= 400 or request.path.startswith(_OF_PEOPLE):
         response.headers["X-Robots-Tag"] = "noindex"

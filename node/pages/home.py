@@ -5,7 +5,7 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory, threads
 from moderation.visibility import VISITOR
-from node.pages import pictures, session, voices
+from node.pages import lines, notices, pictures, session, voices, waiting
 from node.pages.memory import MEMORY, site
 from node.pages.paging import number
 from node.pages.render import render
@@ -24,14 +24,17 @@ async def show(request: web.Request) -> web.Response:
         found = await threads.latest(conn, viewer, before=before, limit=THREADS + 1)
         mine = await directory.page(conn, viewer, mine=True, limit=50)
         names = await voices.mine(conn, request)
+        news = await notices.fresh(conn, request)
     return render(
         request,
         "home/mine.html",
-        threads=found[:THREADS],
+        threads=lines.kept(request, found[:THREADS]),
         older=found[THREADS - 1].latest_id if len(found) > THREADS else None,
         first=before is None,
         groups=mine,
         has_name=bool(names),
+        news=news,
+        live=waiting.opened(request, news=news),
     )
 
 

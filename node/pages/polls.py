@@ -1,14 +1,17 @@
 """Polls: asking one in a thread, and answering one."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 from aiohttp import web
 
 from activitypub.parts import MAX_OPTIONS_SHOWN
 from activitypub.state import ENGINE, HERE, READING
 from groups import polls, threads
-from kernel.errors import NotFound, Problem
+from kernel.errors import NotAllowed, NotFound, Problem
+from members import accounts
 from node.pages import forms, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
@@ -115,7 +118,16 @@ async def vote(request: web.Request) -> web.Response:
             await polls.vote(conn, request.app[HERE], speaker, found.post, chosen)
     except REFUSED as problem:
         return await _vote_page(request, form, problem)
+    await _remember(request, speaker.id, found.post.id)
     return see_other(f"/p/{identity(request)}")
+
+
+async def _remember(request: web.Request, persona_id: UUID, post_id: int) -> None:
+    """So that the member hears of the poll's end: on their side alone, who voted is forgotten."""
+    member, here = session.of(request).member, request.app[HERE]
+    with suppress(NotAllowed, NotFound):
+        async with request.app[ENGINE].begin() as conn:
+            await accounts.change(conn, here, member, lambda blob: blob.voted(persona_id, post_id))
 
 
 _POSITIONS: Final = frozenset(map(str, range(MAX_OPTIONS_SHOWN)))

@@ -42,6 +42,7 @@ def environment() -> Environment:
         "tone": words.tone,
         "initial": words.initial,
         "count": words.count,
+        "news": words.news,
     }
     made.globals["ui"] = made.get_template("components.html").module
     return made
@@ -56,11 +57,13 @@ def render(
     alternate: str = "",
     problem: Problem | None = None,
     form: Form | None = None,
+    news: int = 0,
     **context: object,
 ) -> web.Response:
     """A page. With a `problem` it says so at its top, and has its status.
 
-    `alternate` is the address of the same thing as an ActivityPub document.
+    `alternate` is the address of the same thing as an ActivityPub document. `news`: how many new
+    notices the menu tells of, where that was asked.
     """
     here = request.app[HERE]
     sent = dict(headers or {})
@@ -83,6 +86,7 @@ def render(
             now=here.now(),
             alternate=alternate,
             problem=problem,
+            news=news,
             form=form or Form(),
             **context,
         )

@@ -12,6 +12,7 @@ from kernel.here import Here
 from members import personas, sessions
 from members.member import Member, Preferences
 from members.personas import NOBODY, Voices
+from members.quiet import OPEN, Sieve
 from members.sessions import Session
 from moderation.visibility import Viewer
 from node.pages.memory import NO_DATABASE
@@ -19,6 +20,7 @@ from node.pages.memory import NO_DATABASE
 SESSION = web.RequestKey("session", Session)
 PREFERENCES = web.RequestKey("preferences", Preferences)
 VOICES = web.RequestKey("voices", Voices)
+SIEVE = web.RequestKey("sieve", Sieve)
 OVER = web.RequestKey("session is over", bool)
 
 ADMINISTRATOR: Final = "administrator"
@@ -117,6 +119,16 @@ def administrator(request: web.Request) -> Session:
     if not is_administrator(request):
         raise NotAllowed("Only the people who run this place can do that.")
     return session
+
+
+def sieve(request: web.Request) -> Sieve:
+    """What whoever is signed in would rather not read; of visitors everything passes."""
+    current = request.get(SESSION)
+    if current is None:
+        return OPEN
+    if SIEVE not in request:
+        request[SIEVE] = Sieve(current.quiet, request.app[HERE].now().date())
+    return request[SIEVE]
 
 
 async def voices(conn: AsyncConnection, request: web.Request) -> Voices:

@@ -10,6 +10,7 @@ from groups import hashtags
 from kernel.errors import NotFound
 from kernel.hashtags import fold
 from node.pages import session
+from node.pages.lines import kept_posts
 from node.pages.paging import number
 from node.pages.render import render, see_other
 
@@ -33,7 +34,7 @@ async def show(request: web.Request) -> web.Response:
         "threads/tag.html",
         tag=tag,
         path=f"/tags/{quote(tag, safe='')}",
-        lines=lines,
+        lines=kept_posts(request, lines),
         older=lines[-1].id if len(found) > PAGE else None,
         first=before is None,
     )

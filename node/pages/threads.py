@@ -8,6 +8,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
+from activitypub.notes import MAX_HTML
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
 from groups import check_ins, desk, membership, mentions, moving, parts, pins, tending, threads
@@ -19,14 +20,16 @@ from groups.pictures import MAX_ALT, MAX_PICTURES, Chosen, pictures_of
 from groups.pictures import Shown as Picture
 from groups.posts import Post
 from inbox import refreshes
+from kernel import text
 from kernel.errors import Malformed, NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.languages import LANGUAGES, name_of
 from kernel.schema.posts import PostState
+from members.quiet import OPEN, Sieve, Why
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node.pages import check_ins as check_in_pages
-from node.pages import forms, group_words, pictures, session, voices
+from node.pages import forms, group_words, pictures, session, voices, waiting
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
@@ -58,6 +61,8 @@ class Shown:
     poll: Poll | None = None
     pictures: Sequence[Picture] = ()
     media: str = ""  # where their files are: another origin, or nothing for our own
+    quiet: Why | None = None  # why its reader would rather not see it, if so
+    member: bool = False  # its reader is signed in
 
     @property
     def readable(self) -> bool:
@@ -91,7 +96,11 @@ async def beside(conn: AsyncConnection, posts: Sequence[Post], *, media: str = "
 
 
 def as_seen(
-    posts: Sequence[Post], viewer: Viewer, place: Place, also: Beside = Beside()
+    posts: Sequence[Post],
+    viewer: Viewer,
+    place: Place,
+    also: Beside = Beside(),
+    sieve: Sieve = OPEN,
 ) -> list[Shown]:
     """The posts of one page, in order."""
     by_id = {post.id: post for post in posts}
@@ -107,9 +116,21 @@ def as_seen(
             poll=also.polls.get(post.id),
             pictures=also.pictures.get(post.id, ()),
             media=also.media if post.shown else "",
+            member=viewer.signed_in,
+            quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
         )
         for post in posts
     ]
+
+
+def _why_quiet(sieve: Sieve, viewer: Viewer, place: Place, post: Post) -> Why | None:
+    """Why the reader would rather not see a post; who moderates the group can open all of them."""
+    if not post.shown or post.author_id in viewer.voices:
+        return None
+    why = sieve.author(post.author_id, post.author_host)
+    if why is None and sieve.has_words:
+        why = sieve.words(post.title, post.note, text.plain(post.content, MAX_HTML))
+    return Why.MUTED if why is not None and why.hides and place.moderators else why
 
 
 async def show(request: web.Request) -> web.Response:
@@ -146,10 +167,11 @@ async def show(request: web.Request) -> web.Response:
         "threads/show.html",
         alternate=page.root.thread_uri if public else "",
         root=page.root,
-        posts=as_seen(page.posts, viewer, place, also),
+        posts=as_seen(page.posts, viewer, place, also, session.sieve(request)),
         next_after=page.next_after,
         first=not after,
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
+        live=waiting.opened(request, thread_id),
         composer=compose(request, group, place, choices),
     )
 

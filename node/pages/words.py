@@ -42,6 +42,13 @@ def initial(name: str) -> str:
     return next((letter.upper() for letter in name if letter.isalnum()), "·")
 
 
+def news(number: int) -> str:
+    """What the menu says of notices: no mark, a few words (DOM-A16)."""
+    if not number:
+        return "Notices"
+    return f"Notices, {number if number <= 20 else 'many'} new"
+
+
 def count(number: int, one: str, many: str) -> str:
     """`1 answer`, `3 answers`."""
     return f"{number} {one if number == 1 else many}"

@@ -160,10 +160,15 @@ ALWAYS: Final[Mapping[str, str]] = {
         SELECT p.uri FROM posts p WHERE p.state = 'deleted' AND p.id IN (
             SELECT post_id FROM post_tags UNION SELECT post_id FROM attachments
             UNION SELECT post_id FROM polls UNION SELECT post_id FROM poll_options
-            UNION SELECT post_id FROM poll_votes UNION SELECT post_id FROM post_edits)
+            UNION SELECT post_id FROM poll_votes UNION SELECT post_id FROM post_edits
+            UNION SELECT post_id FROM notices WHERE post_id IS NOT NULL)
     """,
     "earlier words are those of posts that are here": """
         SELECT p.uri FROM post_edits e JOIN posts p ON p.id = e.post_id WHERE p.state = 'removed'
+    """,
+    "only open names of ours are told anything": """
+        SELECT n.id::text FROM notices n JOIN actors a ON a.id = n.persona_id
+        WHERE NOT a.local OR a.kind <> 'Person' OR a.state = 'closed'
     """,
     "a post says what it has beside its words": """
         SELECT p.uri FROM posts p

@@ -27,7 +27,7 @@ LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
      "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
-     "moved_threads"}
+     "moved_threads", "notices"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -71,6 +71,7 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
        SELECT id, n, n::text FROM posts, generate_series(0, 2) AS n""",
     """INSERT INTO poll_votes
        SELECT id, 'https://a.test/u/' || n, 0 FROM posts, generate_series(0, 1) AS n""",
+    "INSERT INTO notices SELECT author_id, id, 'answer', id, NULL FROM posts",
     """INSERT INTO post_edits SELECT id, 1, '', '', '', '2090-01-01' FROM posts""",
     """INSERT INTO blocks SELECT one.id, other.id FROM actors AS one, actors AS other
        WHERE one.id <> other.id ORDER BY one.id, other.id LIMIT 5000""",

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -46,14 +47,16 @@ from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID, random_uuid
 from kernel.schema.actors import FollowState
+from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import follows, moderators, posts
 from kernel.schema.tables import threads as thread_table
 from media import pictures as media_store
 from media.copies import Copier
 from media.folder import Folder
 from media.studio import Studio
-from members import blocks, personas, sessions
+from members import blocks, notices, personas, sessions
 from members.member import Member
+from members.notices import Telling
 from moderation.visibility import VISITOR, Viewer
 from tests.plans.conftest import LARGE, Asking, Plan, Seeded
 
@@ -410,3 +413,31 @@ async def test_signs_stories_and_room(asking: Asking, town: Town) -> None:
         await asking.plans(work),
         "pk_posts", "pk_reactions", "ix_threads_stories", latest, "ix_follows_turn",
     )  # fmt: skip
+
+
+async def test_notices_and_what_an_open_page_asks(asking: Asking, town: Town) -> None:
+    nobody = Telling(uri="http://alder.test/u/nobody", kind=NoticeKind.ANSWER, post_id=1)
+
+    async def work(conn: AsyncConnection) -> None:
+        await notices.page(conn, town.viewer, limit=21)
+        await notices.page(conn, town.viewer, before=town.deep, after=town.thread_id, limit=21)
+        await notices.hearers(conn, [town.thread_id])
+        await notices.tell(conn, town.here, [nobody])
+        await notices.forget_post(conn, 1)
+        await notices.sweep(conn, town.here.now() - timedelta(days=30_000))
+        await threads.changes(conn, town.thread_id, town.viewer, first=town.deep, limit=100)
+        await threads.titles(conn, town.viewer, [town.thread_id])
+        await polls.over_among(conn, town.viewer, town.here.now(), [town.thread_id])
+        await actor_store.several(conn, [random_uuid()])
+
+    plans = await asking.plans(work)
+
+    mine, post = "pk_notices", "ix_notices_post_id"
+    thread = "ix_posts_thread_id_id"
+    check(
+        plans,
+        mine, mine, "pk_reactions", "uq_actors_uri", post, "ix_notices_id", thread,
+        "pk_threads", "pk_polls", "pk_actors",
+    )  # fmt: skip
+    assert {mine, "ix_follows_followed_id", "pk_blocks"} <= plans[3].indexes
+    assert not plans[6].sorted

@@ -282,7 +282,7 @@ class Town:
         if group.actor.host not in self.down:
             await self._arrive(group.actor)
             async with self.engine.begin() as conn:
-                await follows.accepted(conn, persona.actor, group.actor)
+                await follows.accepted(conn, self.here, persona.actor, group.actor)
 
     async def leave_group(self, persona: Persona) -> None:
         """Stop following one elsewhere, if any."""

@@ -1,0 +1,60 @@
+"""Who is told of a post: whom it answers, and whom it names."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from groups import posts as post_store
+from groups.posts import Post
+from kernel.here import Here
+from kernel.schema.notices import NoticeKind
+from members import notices
+from members.notices import Telling
+
+OLD: Final = timedelta(days=2)  # nobody is told of a post that came so late (WIRE-G46)
+NAMED: Final = 20  # people of ours that one post may call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A post that is shown from now on; `named` are the ids of actors that it mentions."""
+
+    post: Post
+    parent: Post | None
+    named: Collection[str] = ()
+
+
+async def posted(conn: AsyncConnection, here: Here, several: Sequence[Said]) -> None:
+    """Tell whom the posts answer or name, in one statement; none where nobody of ours is meant."""
+    await notices.tell(conn, here, [each for said in several for each in _of(here, said)])
+
+
+def _of(here: Here, said: Said) -> list[Telling]:
+    post, parent = said.post, said.parent
+    if not post.shown or post.by_group or here.now() - post.published > OLD:
+        return []
+    kinds: dict[str, NoticeKind] = {}
+    if parent is not None and parent.author_local and not parent.by_group:
+        kinds[parent.author_uri] = NoticeKind.ANSWER
+    for uri in [uri for uri in said.named if here.is_local(uri)][:NAMED]:
+        kinds.setdefault(uri, NoticeKind.MENTION)
+    return [
+        Telling(uri=uri, kind=kind, post_id=post.id, by=post.author_id, within=post.group_id)
+        for uri, kind in kinds.items()
+    ]
+
+
+async def became_visible(conn: AsyncConnection, here: Here, post: Post) -> None:
+    """As `posted`, of a post that was written earlier and shown only now."""
+    parent = await post_store.get(conn, post.parent_id) if post.parent_id is not None else None
+    await posted(conn, here, [Said(post=post, parent=parent, named=post.mentioned.split())])
+
+
+async def decided(conn: AsyncConnection, here: Here, post: Post, kind: NoticeKind) -> None:
+    """Tell the author of a post of ours what was decided about it."""
+    if post.author_local and not post.by_group:
+        told = Telling(uri=post.author_uri, kind=kind, post_id=post.id)
+        await notices.tell(conn, here, [told])

@@ -1,0 +1,40 @@
+"""What a persona is told: somebody answered it, a desk decided about a post of its."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from kernel.schema.actors import actors
+from kernel.schema.base import Side, one_of, table
+from kernel.schema.posts import posts
+
+
+class NoticeKind(StrEnum):
+    ANSWER = "answer"  # its post answers one of the persona's
+    MENTION = "mention"  # its post names the persona
+    HEARD = "heard"  # of the persona's own post; who heard it stands in `reactions` alone
+    RELEASED = "released"  # a moderator read it, and now it is shown
+    REMOVED = "removed"
+    RESTORED = "restored"
+    ALLOWED = "allowed"  # the author elsewhere whom it answers lets it stand
+    DECLINED = "declined"
+    JOINED = "joined"  # the group let the persona in
+    REFUSED = "refused"
+    ENDED = "ended"  # the group let the persona go
+    POLL = "poll"  # the persona's own poll is over
+
+
+notices = table(
+    "notices",
+    Side.PERSONA,
+    sa.Column(
+        "persona_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # tells the minute
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("post_id", sa.BigInteger, sa.ForeignKey(posts.c.id, ondelete="CASCADE")),
+    sa.Column("group_id", sa.Uuid),  # which it is about, where it is about no post
+    one_of("kind", "kind", NoticeKind),
+    sa.Index("ix_notices_id", "id"),
+    sa.Index("ix_notices_post_id", "post_id", postgresql_where=sa.text("post_id IS NOT NULL")),
+)

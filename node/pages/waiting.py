@@ -1,0 +1,42 @@
+"""What an open page needs in order to hear that something changed (`node/pages/live.py`)."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from kernel.errors import Malformed
+from kernel.sealing import Unsealable, seal, unseal
+from members.sessions import Session
+from node.pages import session
+
+_ID_BYTES: Final = 8
+_CONTEXT: Final = "live 1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """What a page waits with: `token` says what for, to this session alone."""
+
+    token: str
+    notices: int = 0  # that were new when the page was drawn
+
+
+def opened(request: web.Request, thread_id: int = 0, *, news: int = 0) -> Open | None:
+    """For a page about a thread, or about none; visitors' pages wait for nothing."""
+    current = request.get(session.SESSION)
+    if current is None:
+        return None
+    sealed = seal(current.key, thread_id.to_bytes(_ID_BYTES, "big"), _CONTEXT)
+    return Open(token=base64.urlsafe_b64encode(sealed).decode(), notices=news)
+
+
+def thread_of(current: Session, token: str) -> int:
+    """The thread a page is about, or 0. Raises Malformed: another session's token, or none."""
+    try:
+        sealed = base64.urlsafe_b64decode(token.encode("ascii"))
+        return int.from_bytes(unseal(current.key, sealed, _CONTEXT), "big")
+    except (UnicodeEncodeError, binascii.Error, Unsealable) as error:
+        raise Malformed("This page is old. Please open it again.") from error

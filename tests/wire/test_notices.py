@@ -1,0 +1,127 @@
+"""Who of ours is told of what came from another server, and what it costs when nobody is."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from groups.groups import Group
+from groups.posts import Post
+from kernel.clock import iso
+from kernel.schema.tables import actors, notices
+from members import notices as notice_store
+from moderation import domains
+from moderation.standing import Speaker
+from moderation.visibility import Viewer
+from tests.nodes import Node, settle
+from tests.peer import PUBLIC, Peer, PeerFactory
+from tests.privacy.recorder import Recorder
+from tests.wire.world import Club, said
+
+
+@pytest.fixture
+async def root(alder: Node, ana: Speaker, sleep: Group) -> Post:
+    return await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
+
+
+def ago(node: Node, **steps: int) -> str:
+    """A time so long before the node's, as documents spell it."""
+    return iso(node.clock() - timedelta(**steps))
+
+
+async def told(node: Node) -> list[tuple[str, str]]:
+    """(handle, kind) of every notice."""
+    async with node.engine.connect() as conn:
+        rows = await conn.execute(
+            sa.select(actors.c.handle, notices.c.kind)
+            .join(actors, actors.c.id == notices.c.persona_id)
+            .order_by(actors.c.handle, notices.c.kind)
+        )
+        return [(handle, kind) for handle, kind in rows]
+
+
+async def test_answers_mentions_and_signs_from_elsewhere_are_told(
+    alder: Node, sleep: Group, root: Post, good: Peer
+) -> None:
+    await alder.persona("kay")
+    cat = good.person("cat")
+    mention = {"type": "Mention", "href": f"{alder.origin}/u/kay", "name": "@kay@alder.test"}
+    to = [PUBLIC, sleep.actor.uri]
+    asked = {"inReplyTo": root.uri, "tag": [mention], "published": ago(alder)}
+    note = good.note(cat, "hello", to=to, **asked)
+    await said(alder, good, cat, note)
+    assert await told(alder) == [("ana", "answer"), ("kay", "mention")]
+    like = good.activity("Like", cat, root.uri)
+    assert await good.send(alder, like, cat) == 202
+    await settle(alder)
+    assert await told(alder) == [("ana", "answer"), ("ana", "heard"), ("kay", "mention")]
+
+    assert await good.send(alder, good.activity("Undo", cat, like), cat) == 202
+    assert await good.send(alder, good.activity("Delete", cat, note["id"]), cat) == 202
+    await settle(alder)
+    assert await told(alder) == []
+
+
+async def test_wire_G46_nobody_is_told_of_what_is_old_or_was_read_later(
+    alder: Node, sleep: Group, root: Post, good: Peer, club: Club
+) -> None:
+    cat = good.person("cat")
+    about = {"inReplyTo": root.uri, "published": ago(alder, days=3)}
+    await said(alder, good, cat, good.note(cat, "late", to=[PUBLIC, sleep.actor.uri], **about))
+    assert await told(alder) == []
+
+    mine = await alder.start(club.member, club.group.uri, "In the club", "Mine.")
+    about = {"inReplyTo": mine.uri, "published": ago(alder)}
+    answer = good.note(cat, "in the club", to=[PUBLIC, club.group.uri], **about)
+    await club.announce(alder, good.create(cat, answer))
+    assert await told(alder) == [("kay", "answer")]
+
+
+async def test_wire_M10_who_blocks_a_name_tells_it_nothing_either(
+    alder: Node, ana: Speaker, sleep: Group, root: Post, good: Peer
+) -> None:
+    cat = good.person("cat")
+    block = good.activity("Block", cat, ana.actor.uri)
+    assert await good.send(alder, block, cat) == 202
+    await settle(alder)
+    about = {"inReplyTo": root.uri, "published": ago(alder)}
+    note = good.note(cat, "hello", to=[PUBLIC, sleep.actor.uri], **about)
+    await said(alder, good, cat, note)
+    assert await alder.post(note["id"]) is not None
+    assert await told(alder) == []
+
+
+async def test_an_answer_that_is_about_nobody_of_ours_asks_nothing_about_notices(
+    alder: Node, sleep: Group, root: Post, good: Peer, peer: PeerFactory
+) -> None:
+    far = await peer("far.test", alder)
+    cat, dan = good.person("cat"), far.person("dan")
+    first = good.note(cat, "first", to=[PUBLIC, sleep.actor.uri], inReplyTo=root.uri)
+    await said(alder, good, cat, first)
+    with Recorder.listening(alder.engine) as recorder:
+        about = {"inReplyTo": first["id"], "published": ago(alder)}
+        second = far.note(dan, "second", to=[PUBLIC, sleep.actor.uri], **about)
+        await said(alder, far, dan, second)
+    assert await alder.post(second["id"]) is not None
+    named = [s.tables for each in recorder.transactions for s in each.statements]
+    assert any("posts" in tables for tables in named)
+    assert not any("notices" in tables for tables in named)
+
+
+async def test_sec_L10_of_a_blocked_domain_nothing_is_told_any_more(
+    alder: Node, ana: Speaker, sleep: Group, root: Post, good: Peer
+) -> None:
+    cat = good.person("cat")
+    about = {"inReplyTo": root.uri, "published": ago(alder)}
+    note = good.note(cat, "hello", to=[PUBLIC, sleep.actor.uri], **about)
+    await said(alder, good, cat, note)
+    assert await good.send(alder, good.activity("Like", cat, root.uri), cat) == 202
+    await settle(alder)
+    viewer = Viewer((ana.id,), signed_in=True)
+    async with alder.engine.begin() as conn:
+        assert len(await notice_store.page(conn, viewer, limit=20)) == 2
+        assert await notice_store.hearers(conn, [root.id])
+        await domains.block(conn, alder.here, "good.test", "")
+        (heard,) = await notice_store.page(conn, viewer, limit=20)
+        assert heard.kind == "heard"
+        assert not await notice_store.hearers(conn, [root.id])  # so the page leaves it out
