@@ -76,11 +76,14 @@ async def test_dom_A3_silent_names_close_after_two_years_and_not_all_at_once(
 ) -> None:
     alder = await node("alder.test")
     ana, ben = await alder.persona("ana"), await alder.persona("ben")
+    dora = await alder.persona("dora")
     silent = [await alder.persona(f"silent{n}") for n in range(4)]
-    group = await alder.group("sleep", ana)  # ana looks after it and never writes
+    await alder.group("calm", ana)  # she looks after it and never writes
+    group = await alder.group("sleep", dora)
     await alder.join(ben, group.actor.uri)
     await day(alder, 700)
     assert await rows(alder) == []
+    await alder.start(dora, group.actor.uri, "Here again", "I look after this.")
     await alder.start(ben, group.actor.uri, "Still here", "Hello.")
     await day(alder, 70)
     assert await rows(alder) == [52] * 4
@@ -88,6 +91,7 @@ async def test_dom_A3_silent_names_close_after_two_years_and_not_all_at_once(
         minutes = {each.when for each in await store.expected(conn, alder.here)}
         assert await store.waiting(conn, alder.here) == []  # nobody left
     assert len(minutes) == 4
+    await alder.start(dora, group.actor.uri, "And again", "I look after this.")
     await alder.join(silent[0], group.actor.uri)
     await alder.start(silent[0], group.actor.uri, "Back again", "Hello again.")
     for _ in range(15):
