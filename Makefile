@@ -2,7 +2,7 @@
 PY ?= .venv/bin/python
 CODE = activitypub bench groups inbox kernel media members moderation node resources tests
 
-.PHONY: check format lint types imports quick quick-O test attack fuzz interop install
+.PHONY: check format lint types imports quick quick-O test attack fuzz interop install words
 
 check: lint types imports quick
 
@@ -49,6 +49,15 @@ interop:
 	for other in $(OTHERS); do \
 		test -d $$other/.venv || python3 -m venv $$other/.venv || exit; \
 		$$other/.venv/bin/python -m pip install -q --require-hashes --no-deps -r $$other/requirements.lock || exit; \
+	done
+
+# Gather what pages say into the catalogues of every language; nothing that was translated is lost.
+words:
+	.venv/bin/pybabel -q extract -F templates/locale/babel.cfg -k noted -k noted_pair:1,2 -k pgettext:1c,2 -c note: \
+		--no-location --sort-output --omit-header -o templates/locale/hearthold.pot .
+	for file in templates/locale/*.po; do \
+		.venv/bin/pybabel -q update -i templates/locale/hearthold.pot -o $$file \
+			-l $$(basename $$file .po) --ignore-obsolete --no-fuzzy-matching --omit-header || exit; \
 	done
 
 # Strange documents against a real node, other ones each time: `make fuzz MINUTES=30`.

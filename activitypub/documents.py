@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
+from activitypub import care
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.parts import Poll
@@ -17,6 +18,7 @@ from kernel import languages as names
 from kernel import text
 from kernel.clock import iso
 from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.posts import Wish
 from kernel.urls import same_origin
 
 SECURITY = "https://w3id.org/security/v1"
@@ -112,6 +114,8 @@ APPROVED_CONTEXT: list[Json] = [
     },
 ]
 """Of what its author elsewhere had to allow (WIRE 8.7)."""
+CARE_CONTEXT: list[Json] = [care.TERMS]
+"""Beside the others, of what says what would help, or what a content note is about."""
 REQUEST_CONTEXT: list[Json] = [*POST_CONTEXT, {act.request: f"gts:{act.request}" for act in Act}]
 
 
@@ -252,6 +256,8 @@ class NoteSource:
     hashtags: Sequence[tuple[str, str]] = ()  # (folded, the address of its page)
     poll: Poll | None = None
     approval: str | None = None  # where the author of what it answers allows it
+    labels: Sequence[str] = ()  # of its content note
+    wish: Wish | None = None  # of a first post: what would help
 
     @property
     def people(self) -> list[Actor]:
@@ -267,16 +273,20 @@ class NoteSource:
 
 def note(post: NoteSource) -> Document:
     """A thread's root, a reply or a poll (WIRE 8.1, WIRE-G40, WIRE-G41, WIRE-P4, WIRE-P7 to P9)."""
-    content = heading(post.title) + post.content
+    content = heading(post.title) + post.content + care.closing(post.wish, post.language)
     source = post.source
     name = post.title
     if post.note:
         source = f"::: spoiler {post.note}\n{post.source}\n:::"  # WIRE-P4
         name = f"[CW: {post.note}] {post.title}"[:200] if post.title else ""
+    if post.wish:
+        source = f"{source}\n\n{care.line(post.wish)}"
     cc = [post.group.followers_uri, *post.addressed]
+    cares = care.said(post.wish, post.labels)
+    context = APPROVED_CONTEXT if post.approval else POST_CONTEXT
     group = [post.group] if post.group.uri != post.author.uri else []  # nobody mentions themselves
     return {
-        "@context": APPROVED_CONTEXT if post.approval else POST_CONTEXT,
+        "@context": [*context, *CARE_CONTEXT] if cares else context,
         "id": post.uri,
         "type": "Question" if post.poll else "Note",
         **({"name": name} if name and post.parent_uri is None else {}),
@@ -288,6 +298,7 @@ def note(post: NoteSource) -> Document:
         "inReplyTo": post.parent_uri,
         **({"summary": post.note} if post.note else {}),
         "sensitive": post.sensitive or bool(post.note),
+        **cares,
         "content": content,
         "mediaType": "text/html",
         **({"contentMap": {post.language: content}} if post.language else {}),
@@ -302,7 +313,8 @@ def note(post: NoteSource) -> Document:
         **_replies(post),
         "commentsEnabled": not post.locked,
         "interactionPolicy": {
-            "canQuote": {"automaticApproval": [post.author.uri], "manualApproval": []}
+            "canQuote": _only(post.author),
+            **({"canReply": _only(post.author)} if post.wish is Wish.NO_REPLIES else {}),
         },
         **(approved(Act.REPLY, post.approval) if post.approval else {}),
     }
@@ -322,6 +334,11 @@ def letter(uri: str, author: Actor, reader: Actor, content: str, *, published: s
         "published": published,
         "tag": [{"type": "Mention", "href": reader.uri, "name": reader.address}],
     }
+
+
+def _only(author: Actor) -> Document:
+    """Nobody else, and nobody need ask."""
+    return {"automaticApproval": [author.uri], "manualApproval": []}
 
 
 def approved(act: Act, approval: str) -> Document:

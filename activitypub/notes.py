@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from activitypub import parts
+from activitypub import care, parts
 from activitypub.jsontext import Json
 from activitypub.parts import Attachment, Event, Poll
 from activitypub.permissions import Act, Permission
@@ -22,6 +22,7 @@ from activitypub.vocab import (
     uri_of,
 )
 from kernel.errors import Malformed
+from kernel.schema.posts import Wish
 from kernel.urls import same_origin
 
 MAX_HTML = 100 * 1024
@@ -61,6 +62,8 @@ class Note:
     quoted: str | None
     answers: Permission | None  # None: everybody may answer at once
     likes: Permission | None
+    wish: Wish | None = None  # what would help whoever began the thread
+    labels: tuple[str, ...] = ()  # of the content note
     replies: str | None = None  # the collection of its answers, on its own server
 
     @classmethod
@@ -102,6 +105,8 @@ class Note:
             quoted=parts.quoted_in(document, tags),
             answers=Permission.parse(document, Act.REPLY),
             likes=Permission.parse(document, Act.LIKE),
+            wish=care.wish_in(document),
+            labels=care.labels_in(document),
             replies=replies if replies and same_origin(replies, note_id) else None,
         )
 

@@ -19,9 +19,9 @@ from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Posts, Premoderation
-from kernel.schema.posts import PostState
+from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import actors, bans, follows, moderators, posts
-from moderation import standing
+from moderation import labels, standing
 from moderation.standing import Speaker
 
 MAX_POST = 5_000
@@ -65,7 +65,9 @@ class Draft:
 
     source: str
     title: str = ""
-    note: str = ""
+    note: str = ""  # in the author's own words, beside the `labels` that they picked
+    labels: Sequence[str] = ()
+    wish: Wish | None = None  # what would help; of a thread
     language: str = ""
     guidelines: int = field(default=0)  # the version ticked in the composer
     people: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +76,11 @@ class Draft:
     changes: Changes = NO_CHANGES  # about the pictures that a post has
     help_lines: Collection[str] = ()
     contacts_stay: bool = False
+
+    @property
+    def whole_note(self) -> str:
+        """The content note that readers see: the names of its labels, then its own words."""
+        return labels.note_of(labels.picked(self.labels), self.note)
 
     def contacts(self) -> list[Found]:
         """What of it may say how to reach somebody."""
@@ -135,7 +142,7 @@ async def admit_draft(
     """
     (known,) = await facts(conn, here, [(speaker, group)])
     state = decide(
-        speaker, group, known, note=draft.note, guidelines=draft.guidelines, memorial=memorial
+        speaker, group, known, note=draft.whole_note, guidelines=draft.guidelines, memorial=memorial
     )
     if known.moderates:
         await tending.note(conn, here, group)

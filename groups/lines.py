@@ -23,6 +23,7 @@ class PostLine:
     content: str
     note: str
     sensitive: bool
+    labels: str
     thread_id: int
     author_id: UUID
     author_host: str
@@ -48,6 +49,7 @@ def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySel
             posts.c.content,
             posts.c.note,
             posts.c.sensitive,
+            posts.c.labels,
             posts.c.thread_id,
             posts.c.author_id,
             actors.c.host.label("author_host"),

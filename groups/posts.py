@@ -21,7 +21,7 @@ from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID
 from kernel.rows import AnyRow, AnySelect, at_most, constant
-from kernel.schema.posts import PostState, ReactionKind
+from kernel.schema.posts import PostState, ReactionKind, Wish
 from kernel.schema.tables import actors, posts, reactions, threads
 from media.studio import MEDIA_TYPE
 from members import blocks
@@ -51,6 +51,7 @@ class Post:
     thread_uri: str
     locked: bool
     pinned: bool
+    wish: Wish | None
     moved_to: str | None
     memorial: bool
     group_id: UUID
@@ -59,6 +60,7 @@ class Post:
     source: str
     content: str
     note: str
+    labels: str
     sensitive: bool
     language: str
     published: datetime
@@ -83,6 +85,11 @@ class Post:
     @property
     def shown(self) -> bool:
         return self.state is PostState.SHOWN
+
+    @property
+    def no_replies(self) -> bool:
+        """Whether whoever began the thread wishes for no answers but their own (DOM-A8)."""
+        return self.wish is Wish.NO_REPLIES
 
     @property
     def waits(self) -> bool:
@@ -113,6 +120,7 @@ class Post:
         """From a row of `select_posts()`."""
         values = dict(zip(cls.__slots__, row, strict=True))
         values["state"] = PostState(values["state"])
+        values["wish"] = Wish(values["wish"]) if values["wish"] else None
         return cls(**values)
 
 
@@ -130,6 +138,7 @@ _BESIDE: Final[Mapping[str, sa.ColumnElement[Any]]] = {
     "thread_uri": threads.c.uri,
     "locked": threads.c.locked,
     "pinned": threads.c.pinned,
+    "wish": threads.c.wish,
     "moved_to": threads.c.moved_to,
     "memorial": threads.c.memorial,
     "likes": _LIKES,
@@ -184,6 +193,16 @@ async def get(conn: AsyncConnection, post_id: int, viewer: Viewer | None = None)
     if row is None:
         raise NotFound
     return Post.of(row)
+
+
+async def is_closed_to(conn: AsyncConnection, post: Post, author_id: UUID) -> bool:
+    """Whether the post's thread takes no answers of this author.
+
+    Moderators closed it, or whoever began it wishes for none but their own (DOM-A8).
+    """
+    if post.locked or not post.no_replies:
+        return post.locked
+    return (await get(conn, post.thread_id)).author_id != author_id
 
 
 async def by_uri(conn: AsyncConnection, uri: str) -> Post | None:
@@ -276,11 +295,13 @@ def _source(
         content=post.content,
         source=post.source,
         note=post.note,
+        labels=post.labels.split(),
+        wish=post.wish if post.is_root else None,
         sensitive=post.sensitive,
         language=post.language,
         published=post.published,
         edited=post.edited,
-        locked=post.locked,
+        locked=post.locked or post.no_replies,
         approval=post.approval,
         attachments=[
             Attached(

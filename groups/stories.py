@@ -74,6 +74,7 @@ class Story:
     title: str
     note: str
     sensitive: bool
+    labels: str
     author_name: str
     published: datetime
 
@@ -94,6 +95,7 @@ def _told(limit: int) -> AnySelect:
             posts.c.title,
             posts.c.note,
             posts.c.sensitive,
+            posts.c.labels,
             actors.c.name.label("author_name"),
             posts.c.published,
         )

@@ -31,7 +31,7 @@ from kernel.here import Here
 from kernel.ids import LAST_ID
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import FollowState
-from kernel.schema.posts import PostState
+from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import actors, follows, posts, threads
 from kernel.tombstone_log import Act as Decision
 from members import notices
@@ -103,6 +103,11 @@ async def reply(
         raise NotAllowed("This thread moved to another group. It can be answered there.")
     if parent.locked:
         raise NotAllowed("The moderators closed this thread. It can be read, not answered.")
+    if await post_store.is_closed_to(conn, parent, speaker.id):
+        raise NotAllowed(
+            "Whoever began this thread wishes to be read, with no replies. "
+            "Your words are still here: you can copy them. “I hear you” tells them you were there."
+        )
     group = await group_store.get(conn, parent.group_id)
     way = await asking.way(conn, parent.answers_by, parent, speaker.actor)
     if parent.answers_closed or way is Way.NONE or (way is Way.ASKING and not group.federates):
@@ -177,6 +182,7 @@ async def rewrite(
             source=words.source,
             content=words.content,
             note=words.note,
+            labels=words.labels,
             sensitive=words.sensitive,
             language=words.language,
             mentioned=words.mentioned,
@@ -189,20 +195,27 @@ async def rewrite(
             edited=edited,
         )
     )
+    if post.is_root and words.wish != post.wish:
+        await _wish(conn, post.thread_id, words.wish)
+
+
+async def _wish(conn: AsyncConnection, thread_id: int, wish: Wish | None) -> None:
+    await conn.execute(sa.update(threads).where(threads.c.id == thread_id).values(wish=wish))
 
 
 async def fill_in(
     conn: AsyncConnection, here: Here, post: Post, author_id: UUID, words: Words, parts: Parts
 ) -> None:
     """A place that was kept for a post gets its author, its words and what belongs to them."""
-    values = {name: getattr(words, name) for name in Words.__slots__}
-    values |= {"poll": parts.poll is not None, "attached": len(parts.attachments)}
+    beside = {"poll": parts.poll is not None, "attached": len(parts.attachments)}
     await part_store.rewrite(conn, here, post.id, parts)
     await conn.execute(
         sa.update(posts)
         .where(posts.c.id == post.id)
-        .values(author_id=author_id, state=PostState.SHOWN, **values)
+        .values(author_id=author_id, state=PostState.SHOWN, **words.columns(), **beside)
     )
+    if post.is_root:
+        await _wish(conn, post.thread_id, words.wish)
     await count_in(conn, post.thread_id, post.id)
 
 
@@ -225,6 +238,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
             source="",
             content="",
             note="",
+            labels="",
             sensitive=False,
             state=state,
             url=None,
@@ -238,6 +252,8 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
             approval=None,
         )
     )
+    if post.is_root and post.wish is not None:
+        await _wish(conn, post.thread_id, None)
     if post.state is PostState.ASKED:
         await outbox.withdraw(conn, request_uri(post.uri, Act.REPLY))
     if post.attached:
@@ -257,7 +273,10 @@ class ThreadLine:
     latest_id: int
     title: str
     note: str
+    labels: str
     sensitive: bool
+    language: str
+    wish: Wish | None
     author_name: str
     author_address: str
     author_uri: str
@@ -279,7 +298,10 @@ _LINE: Final[AnySelect] = sa.select(
     threads.c.latest_id,
     posts.c.title,
     posts.c.note,
+    posts.c.labels,
     posts.c.sensitive,
+    posts.c.language,
+    threads.c.wish,
     actors.c.name.label("author_name"),
     sa.literal("@")
     .concat(actors.c.handle)
@@ -419,7 +441,16 @@ async def latest(
     else:
         query = _first_in_one(limit) if before is None else _latest_in_one(limit)
         found = await conn.execute(query, {"group_id": group_id, **values})
-    lines = [ThreadLine(**{**row._mapping, "state": PostState(row.state)}) for row in found]
+    lines = [
+        ThreadLine(
+            **{
+                **row._mapping,
+                "state": PostState(row.state),
+                "wish": Wish(row.wish) if row.wish else None,
+            }
+        )
+        for row in found
+    ]
     if group_id is not None:
         lines.sort(key=lambda line: _place(group_id, line))
     return lines

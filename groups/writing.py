@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -24,8 +25,9 @@ from kernel.clock import to_minute
 from kernel.here import Here
 from kernel.ids import next_post_ids, released
 from kernel.rows import constant
-from kernel.schema.posts import PostState
+from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import posts, threads
+from moderation import labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,12 @@ class Words:
     likes_closed: bool = False
     answers_by: str = ""  # `Permission.line`
     likes_by: str = ""
+    labels: str = ""  # ids, with blanks between them
+    wish: Wish | None = None  # of a thread, so only with its first post
+
+    def columns(self) -> dict[str, Any]:
+        """What of it stands in the row of a post."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "wish"}
 
 
 def written(here: Here, draft: Draft) -> tuple[Words, Parts]:
@@ -56,8 +64,10 @@ def written(here: Here, draft: Draft) -> tuple[Words, Parts]:
         title=" ".join(draft.title.split()),
         source=draft.source.strip(),
         content=content,
-        note=" ".join(draft.note.split()),
-        sensitive=bool(draft.note.strip()),
+        note=draft.whole_note,
+        labels=" ".join(labels.picked(draft.labels)),
+        wish=draft.wish,
+        sensitive=bool(draft.whole_note),
         language=draft.language,
         published=to_minute(here.now()),
         mentioned=" ".join(marks.mentioned),
@@ -115,7 +125,8 @@ class New:
             likes=0,
             poll=self.parts.poll is not None,
             attached=len(self.parts.attachments) + len(self.pictures),
-            **{name: getattr(self.words, name) for name in Words.__slots__},
+            wish=parent.wish if parent else self.words.wish,
+            **self.words.columns(),
         )
 
 
@@ -139,6 +150,7 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
                 "group_id": post.group_id,
                 "latest_id": post.id,
                 "shown": post.shown,
+                "wish": post.wish,
             }
             for post in roots
         ]
@@ -189,6 +201,7 @@ _THREAD = Rows(
     group_id=sa.Uuid,
     latest_id=sa.BigInteger,
     shown=sa.Boolean,
+    wish=sa.Text,
 )
 _INSERT_THREADS = threads.insert().from_select(_THREAD.names, sa.select(*_THREAD.c))
 

@@ -35,7 +35,7 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import actors
 from kernel.schema.tables import threads as thread_table
 from kernel.urls import same_origin
-from moderation import standing
+from moderation import labels, standing
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR
 
@@ -71,7 +71,10 @@ async def receive_create(arrival: Arrival) -> None:
         if parent is None and arrival.patient:
             raise NotYet
     group = await _group_for(arrival, note, parent)
-    if parent is not None and parent.locked and note.public:
+    closed = parent is not None and await post_store.is_closed_to(
+        arrival.conn, parent, arrival.actor.id
+    )
+    if closed and note.public:
         await telling.refused(arrival.conn, arrival.here, group, note.id, arrival.actor)
         return
     parent = await _bring_in(arrival, group, parent)
@@ -188,7 +191,9 @@ async def let_in(
     """
     if (known := await post_store.by_uri(conn, note.id)) is not None:
         return known
-    closed = parent is not None and (parent.locked or parent.state not in _ANSWERED)
+    closed = parent is not None and (
+        parent.state not in _ANSWERED or await post_store.is_closed_to(conn, parent, author.id)
+    )
     if closed or not note.public or await burials.is_buried(conn, note.id):
         raise NotAllowed("It cannot be part of that thread.")
     state = await admit(
@@ -277,6 +282,8 @@ def _emptied(new: New) -> New:
         likes_closed=False,
         answers_by="",
         likes_by="",
+        labels="",
+        wish=None,
     )
     return replace(new, words=words, state=PostState.DELETED, parts=NO_PARTS)
 
@@ -305,6 +312,8 @@ def words_of(here: Here, note: Note, *, root: bool) -> Words:
         likes_closed=_closed(note.likes, note),
         answers_by=note.answers.line if note.answers is not None else "",
         likes_by=note.likes.line if note.likes is not None else "",
+        labels=" ".join(labels.picked(note.labels)),
+        wish=note.wish if root else None,
     )
 
 
@@ -473,7 +482,9 @@ def _only_counts(post: Post, note: Note, words: Words) -> bool:
 
 
 def _same_words(post: Post, words: Words) -> bool:
-    return (words.title, words.content, words.note) == (post.title, post.content, post.note)
+    same = (words.title, words.content, words.note) == (post.title, post.content, post.note)
+    wish = words.wish if post.is_root else post.wish
+    return same and (words.labels, wish) == (post.labels, post.wish)
 
 
 async def _pass_on(arrival: Arrival, group: Group, post: Post) -> None:

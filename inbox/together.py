@@ -153,7 +153,7 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         raise Alone
     if group.settings.slow_minutes:
         raise Alone  # what enters beside it counts
-    if parent.locked:
+    if parent.locked or parent.no_replies:
         raise Alone  # its author's server is told
     if parent.state is PostState.ASKED:
         raise Alone  # it waits for the word that allows its parent

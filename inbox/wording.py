@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-from activitypub import documents
+from activitypub import care, documents
 from activitypub.notes import MAX_HTML, Note
 from activitypub.parts import Event
 from groups.parts import Parts
@@ -40,6 +40,8 @@ def title_of(note: Note, summary: str) -> str:
 def content_of(note: Note, title: str) -> str:
     """Its HTML with all that belongs to it; not clean yet."""
     content = note.content.removeprefix(documents.heading(title))
+    if note.wish is not None:
+        content = care.without_closing(content)  # pages say it themselves (DOM-A8)
     before, after = _before(note), _after(note, content)
     if not before and not after:
         return content

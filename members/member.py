@@ -21,12 +21,21 @@ _MOST: Final = BLOB_BYTES - 16
 _VERSION = 1
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")
 _MAX_LANGUAGES = 30
+_MAX_COVERS = 50
 
 
 class Theme(StrEnum):
     AUTO = "auto"
     LIGHT = "light"
     DARK = "dark"
+
+
+class Cover(StrEnum):
+    """How posts with a label stand before a reader."""
+
+    SHOW = "show"
+    FOLD = "fold"
+    HIDE = "hide"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,24 +51,36 @@ class Member:
 class Preferences:
     """What a member likes; applied when a page is drawn, told to nobody.
 
-    `languages` are BCP 47 tags in order of liking; none means all. `labels` are what they call
-    their personas for themselves.
+    `languages` are BCP 47 tags in order of liking; none means all. `covers` are what was chosen by
+    label; others are folded. `hints`: small helps while they write. `easier` pages are calmer and
+    larger (DOM-J2); on `private` ones no title, icon or list of pages tells where somebody was
+    (DOM-I10). `card`: crisis lines are shown after posting something very heavy (DOM-D10).
+    `language` is that of our own words; empty: as the browser says. `labels` are what they call their
+    personas for themselves.
     """
 
     theme: Theme = Theme.AUTO
     languages: tuple[str, ...] = ()
     labels: Mapping[UUID, str] = field(default_factory=dict)
+    covers: Mapping[str, Cover] = field(default_factory=dict)
+    hints: bool = True
+    easier: bool = False
+    private: bool = False
+    card: bool = True
+    language: str = ""
 
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
         if len(self.languages) > _MAX_LANGUAGES:
             raise Malformed(f"Please choose up to {_MAX_LANGUAGES} languages.")
-        for tag in self.languages:
+        for tag in filter(None, (*self.languages, self.language)):
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
         for words in self.labels.values():
             if len(words) > MAX_LABEL or not words.isprintable():
                 raise Malformed(f"A label can have up to {MAX_LABEL} letters.")
+        if len(self.covers) > _MAX_COVERS:
+            raise Malformed("Please choose from the list of content notes.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +121,12 @@ class Blob:
             "labels": {
                 persona_id.hex: words for persona_id, words in self.preferences.labels.items()
             },
+            "covers": dict(self.preferences.covers),
+            "hints": self.preferences.hints,
+            "easier": self.preferences.easier,
+            "private": self.preferences.private,
+            "card": self.preferences.card,
+            "language": self.preferences.language,
             "quiet": self.quiet.plain(),
             "seen": self.seen.plain(),
         }
@@ -119,6 +146,12 @@ class Blob:
                 theme=Theme(plain["theme"]),
                 languages=tuple(plain["languages"]),
                 labels={UUID(hex=each): words for each, words in plain.get("labels", {}).items()},
+                covers={name: Cover(value) for name, value in plain.get("covers", {}).items()},
+                hints=plain.get("hints", True),
+                easier=plain.get("easier", False),
+                private=plain.get("private", False),
+                card=plain.get("card", True),
+                language=plain.get("language", ""),
             ),
             quiet=Quiet.of(plain["quiet"]) if "quiet" in plain else Quiet(),
             seen=Seen.of(plain["seen"]) if "seen" in plain else Seen(),

@@ -414,6 +414,7 @@ _one: Final = (
     .where(
         reactions.c.post_id == posts.c.id,
         reactions.c.kind == constant(ReactionKind.LIKE),
+        reactions.c.named,  # what a group elsewhere only says of them is nobody's (WIRE-G16)
         host_is_welcome(actors),
     )
     .limit(at_most(HEARERS))

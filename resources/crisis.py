@@ -57,6 +57,11 @@ class Country:
     emergency: str
     lines: tuple[Line, ...]
 
+    @property
+    def emergency_numbers(self) -> tuple[str, ...]:
+        """What a phone dials when a life is in danger; none where we know none."""
+        return tuple(re.findall(r"\d+", EMERGENCY.get(self.code, "")))
+
 
 @cache
 def countries() -> Mapping[str, Country]:

@@ -29,6 +29,7 @@ from kernel.clock import utcnow
 from kernel.here import Here
 from kernel.postgres import Server
 from kernel.schema.actors import ActorKind
+from kernel.schema.posts import Wish
 from kernel.schema.tables import metadata
 from kernel.settings import ACTORS_PER_HOUR, NEW_PER_HOUR, S3, Settings
 from moderation.standing import Speaker
@@ -171,6 +172,9 @@ class Node:
         words: str,
         note: str = "",
         language: str = "en",
+        *,
+        labels: Sequence[str] = (),
+        wish: Wish | None = None,
     ) -> Post:
         """Start a thread."""
         people = await self._named(words)
@@ -188,6 +192,8 @@ class Node:
                     source=words,
                     note=note,
                     language=language,
+                    labels=labels,
+                    wish=wish,
                     guidelines=99,
                     people=people,
                 ),

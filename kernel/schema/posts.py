@@ -46,6 +46,16 @@ class Mood(StrEnum):
     GOOD = "good"
 
 
+class Wish(StrEnum):
+    """What would help whoever began a thread; `no-replies` closes it."""
+
+    LISTEN = "listen"
+    STORIES = "stories"
+    IDEAS = "ideas"
+    PRACTICAL = "practical"
+    NO_REPLIES = "no-replies"
+
+
 class AttachmentKind(StrEnum):
     IMAGE = "image"
     VIDEO = "video"
@@ -61,6 +71,7 @@ threads = table(
     sa.Column("group_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False),
     sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("pinned", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("wish", sa.Text),  # what would help whoever began it
     sa.Column("moved_to", sa.Text),  # the group elsewhere that its own group says it went to
     sa.Column("shown", sa.Boolean, nullable=False),  # false while the root is held or gone
     sa.Column("latest_id", sa.BigInteger, nullable=False),  # newest shown post: orders lists
@@ -74,6 +85,7 @@ threads = table(
         "ix_threads_group_id_latest_id", "group_id", "latest_id", postgresql_where=sa.text("shown")
     ),
     sa.Index("ix_threads_stories", "group_id", "id", postgresql_where=sa.text("story AND shown")),
+    one_of("wish", "wish", Wish),
     sa.Index("ix_threads_pinned", "group_id", "latest_id", postgresql_where=sa.text("pinned")),
 )
 
@@ -90,6 +102,8 @@ posts = table(
     sa.Column("source", sa.Text, nullable=False, server_default=""),  # Markdown, ours only
     sa.Column("content", sa.Text, nullable=False),  # HTML as sent; sanitise to show
     sa.Column("note", sa.Text, nullable=False, server_default=""),  # content note, plain text
+    # Labels of the note, with blanks between their ids.
+    sa.Column("labels", sa.Text, nullable=False, server_default=""),
     sa.Column("sensitive", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("language", sa.Text, nullable=False, server_default=""),  # BCP 47
     sa.Column("published", sa.DateTime(timezone=True), nullable=False),  # to the minute

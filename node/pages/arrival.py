@@ -7,13 +7,13 @@ preferences, and nothing else is kept.
 from dataclasses import replace
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory
 from kernel.errors import Malformed, Problem
 from members import accounts
-from node.pages import forms, help, pictures, preferences, session
+from node.pages import forms, look, pictures, preferences, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, known_site
 from node.pages.render import render, see_other
@@ -51,8 +51,8 @@ async def show_country(request: web.Request) -> web.Response:
 
 
 def _country_page(request: web.Request, problem: Problem | None = None) -> web.Response:
-    chosen = request.cookies.get(help.COUNTRY, "")
-    guess = crisis.guess(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+    chosen = look.of(request).country
+    guess = look.country_of(request)
     return _page(
         request,
         "country",
@@ -70,7 +70,7 @@ async def save_country(request: web.Request) -> web.Response:
     if code and code not in crisis.countries():
         return _country_page(request, Malformed("Please choose a country of the list."))
     answer = see_other(_path("comfort"))
-    help.remember(request, answer, code)
+    look.remember(request, answer, replace(look.chosen_in(request), country=code or None))
     return answer
 
 
@@ -83,12 +83,18 @@ async def save_comfort(request: web.Request) -> web.Response:
     member = session.of(request).member
     form = await forms.read(request)
     try:
-        wanted = replace(request[PREFERENCES], theme=preferences.theme_of(form))
+        wanted = replace(
+            request[PREFERENCES],
+            theme=preferences.theme_of(form),
+            easier=form.text("easier") == "yes",
+        )
         async with request.app[ENGINE].begin() as conn:
             await accounts.save_preferences(conn, request.app[HERE], member, wanted)
     except REFUSED as problem:
         return _page(request, "comfort", problem, preferences=request[PREFERENCES])
-    return see_other(_path("expect"))
+    answer = see_other(_path("expect"))
+    look.saved(request, answer, wanted)
+    return answer
 
 
 async def show_expect(request: web.Request) -> web.Response:

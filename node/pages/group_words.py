@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from groups.groups import Group
+from groups.readers import Readers
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
+from kernel.schema.posts import Wish
+from node.pages import words
+from node.pages.catalogues import SOURCE, catalogue
 
 SEES: Final[Mapping[Sees, str]] = {
     Sees.EVERYONE: "Everyone can read, here and on other servers that follow the group.",
@@ -37,9 +41,18 @@ WEEKDAYS: Final[Mapping[str, str]] = {
     "6": "Every Sunday",
 }
 ABOUT_STORIES: Final = (
-    "Members can tell how they came through a hard time: what it was like, what helped, and what "
-    "they do now. Another moderator reads each story before anybody else does."
+    "Members can tell how they came through a hard time. They say what it was like, what helped, "
+    "and what they do now. Another moderator reads each story before anybody else does."
 )
+
+WISHES: Final[Mapping[Wish, str]] = {
+    Wish.LISTEN: "Just listen",
+    Wish.STORIES: "Similar stories",
+    Wish.IDEAS: "Ideas are welcome",
+    Wish.PRACTICAL: "Practical help",
+    Wish.NO_REPLIES: "No replies: I want to say it, and be read",
+}
+
 ABOUT_CONTACTS: Final = (
     "Phone numbers, addresses and accounts elsewhere. Their author is asked first, either way. "
     "Without this tick a moderator reads what may be one before anybody else does."
@@ -88,6 +101,49 @@ def readers(group: Group) -> str:
     if group.settings.sees is Sees.MEMBERS:
         return "Only members of this group can read this. It stays on this server."
     return "Everyone with an account here can read this. It stays on this server."
+
+
+_COUNTED: Final = words.Words(catalogue(SOURCE))
+
+
+def who_reads(group: Group, found: Readers, *, changes: bool = False) -> str:
+    """The readers of what is about to be sent, counted; with `changes`, of new words for it."""
+    if group.settings is None:
+        return _goes_to(group, found)
+    members = _COUNTED.count(found.members, "member here", "members here")
+    others = _COUNTED.count(found.servers, "other server", "other servers")
+    servers = others if found.servers else "no other server"
+    first = _FIRST if group.settings.premoderation is Premoderation.ALL and not changes else ""
+    if group.settings.sees is Sees.EVERYONE:
+        said = f"Readers: {members}, {servers}, and everyone else: it is public."
+        if changes:
+            said += " Servers that are not told again may keep the old words."
+        if group.proves:
+            said += f" {PROOFS}"
+        return f"{said} Whoever you name with @ gets it, too. {_SEEN}{first}"
+    if group.settings.sees is Sees.MEMBERS:
+        return f"Readers: {members}, {servers}, not public. {_SEEN}{first}"
+    account = "Readers: everyone with an account here"
+    return f"{account} ({members} of the group), {servers}, not public. {_SEEN}{first}"
+
+
+_SEEN: Final = "Moderators of this group can see this name, not you."
+_FIRST: Final = " One of them reads it before anybody else does."
+
+
+def _goes_to(group: Group, found: Readers) -> str:
+    """Of a group elsewhere: it decides, and everyone with an account here can read along."""
+    host = group.actor.host
+    if not found.home:
+        return f"Readers: everyone with an account here. {host} cannot be sent anything now."
+    said = f"This goes to {host}, which decides who reads it."
+    if found.servers:
+        others = _COUNTED.count(found.servers, "other server", "other servers")
+        said += f" It also goes to {others}, to people it answers or names."
+    return (
+        f"{said} Everyone with an account here can read it. "
+        "Moderators there can see this name, not you."
+    )
 
 
 def how_it_works(group: Group) -> list[str]:
@@ -142,3 +198,21 @@ STARTER: Final = """\
 10. **If you are worried about somebody, tell a moderator.** You do not have to carry it alone.
 """
 """Guidelines to begin with (DOM, appendix C); every group changes them as it likes."""
+
+EXAMPLES: Final = (
+    ("1", "Walking at night helped me.", "Walking helps. Do it."),
+    ("2", "Would ideas help you?", "Here is what you should do."),
+    ("3", "I was in a very dark place.", "I was there, with this, and so much of it."),
+    ("4", "Content note: grief. My brother died.", "My brother died, with no note before it."),
+    ("5", "I would like to talk with you here.", "Write to me somewhere else."),
+    ("6", "Somebody once told me this helps.", "In the other group Kay told us that …"),
+    ("7", "My doctor changed mine, and it took weeks.", "Take half of it, or stop."),
+    ("8", "May I ask people about a study? I wrote to the moderators.", "Fill in my survey."),
+    ("9", "I do not know your faith. Tell me about it?", "People like that are all the same."),
+    (
+        "10",
+        "I told a moderator that I worry about Kay.",
+        "I stayed up all night to watch over Kay.",
+    ),
+)
+"""For each of them what fits it, and what does not."""

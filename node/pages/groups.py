@@ -18,7 +18,7 @@ from kernel.languages import LANGUAGES
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.sealing import derive
-from node.pages import forms, group_words, lines, pictures, session, voices
+from node.pages import covers, forms, group_words, lines, pictures, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.paging import number, uuid
@@ -77,6 +77,7 @@ async def show(request: web.Request) -> web.Response:
         found = await threads.latest(conn, viewer, group_id=group.id, before=before, limit=PAGE + 1)
         place = await voices.place(conn, request, group)
     pinned, found, others = _apart(group, found)
+    kept, left_out = covers.in_languages(request, lines.kept(request, found[:PAGE]))
     return render(
         request,
         "groups/show.html",
@@ -89,7 +90,9 @@ async def show(request: web.Request) -> web.Response:
         place=place,
         pinned=lines.kept(request, pinned),
         others=lines.kept(request, others),
-        threads=lines.kept(request, found[:PAGE]),
+        threads=kept,
+        left_out=left_out,
+        here_path=request.path_qs,
         older=found[PAGE - 1].latest_id if len(found) > PAGE else None,
         first=before is None,
         asked="asked" in request.query,

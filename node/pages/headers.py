@@ -61,4 +61,4 @@ def _add(request: web.Request, response: web.StreamResponse) -> None:
     signed_in = request.get(SESSION) is not None
     private = signed_in or request.method not in {"GET", "HEAD"} or response.cookies
     response.headers.setdefault("Cache-Control", "no-store" if private else "no-cache")
-    response.headers.setdefault("Vary", "Cookie, Accept")
+    response.headers.setdefault("Vary", "Cookie, Accept, Accept-Language")

@@ -2,93 +2,106 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.state import ENGINE, HERE, SETTINGS
 from kernel.db import describe
 from kernel.errors import NotFound
 from members import sessions
+from node.pages import look
+from node.pages.catalogues import LANGUAGES, country
+from node.pages.look import THEMES, Look
 from node.pages.memory import DATABASE_ERRORS, MEMORY
-from node.pages.render import environment
+from node.pages.render import draw
 from node.pages.session import cookie_name, forget
 from resources import crisis
+from resources.crisis import Country
 
 log = logging.getLogger(__name__)
 
-PAGES: Final = web.AppKey("help pages", Mapping[str, bytes])
-COUNTRY: Final = "country"  # of help, in a cookie: chosen on this device, and kept nowhere else
-_YEAR: Final = 365 * 24 * 60 * 60
 LEAVE_SECONDS: Final = 0.05  # the way out is open at once; the session ends meanwhile
+KEPT: Final = 512  # drawn pages: every country in the usual look, and others as they are asked for
 
 
-def draw(app: web.Application) -> None:
-    """Draw every help page at the start: one with all countries, one for each."""
+def prepare() -> None:
+    """Draw every help page as most people see it: one with all countries, one for each."""
+    for code in ("", *crisis.countries()):
+        _list(code, Look())
+        if code:
+            _country(code, Look())
+
+
+@lru_cache(maxsize=KEPT)
+def _list(hint: str, seen: Look) -> bytes:
+    """All countries, and the lines of one of them first."""
     countries = crisis.countries()
-    shown = {"": _draw("help/index.html", countries=countries.values(), guessed=None)}
-    for code, country in countries.items():
-        shown[f"!{code}"] = _draw(
-            "help/index.html", countries=countries.values(), guessed=country, chosen=True
-        )
-        shown[code] = _draw("help/country.html", country=country)
-        shown[f"?{code}"] = _draw("help/index.html", countries=countries.values(), guessed=country)
-    app[PAGES] = shown
+
+    def called(each: Country) -> str:
+        return country(seen.language, each.code).casefold()
+
+    return draw(
+        "help/index.html",
+        seen,
+        countries=sorted(countries.values(), key=called),
+        first=countries.get(hint),
+        chosen=seen.country == hint,
+        emergency=crisis.emergency(),
+        if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
+    ).encode()
 
 
-def _draw(template: str, *, chosen: bool = False, **context: object) -> bytes:
-    return (
-        environment()
-        .get_template(template)
-        .render(
-            chosen=chosen,
-            emergency=crisis.emergency(),
-            if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
-            theme="auto",
-            **context,
-        )
-        .encode()
-    )
+@lru_cache(maxsize=KEPT)
+def _country(code: str, seen: Look) -> bytes:
+    return draw(
+        "help/country.html",
+        seen,
+        country=crisis.countries()[code],
+        if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
+    ).encode()
 
 
 async def show(request: web.Request) -> web.Response:
-    """GET /help: the country chosen on this device; else the languages hint at one (DOM-D2)."""
-    pages = request.app[PAGES]
-    if chosen := pages.get(f"!{request.cookies.get(COUNTRY, '')}"):
-        return _answer(chosen, kept="private, max-age=300")
-    hint = crisis.guess(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
-    return _answer(pages[f"?{hint}" if hint else ""])
-
-
-def remember(request: web.Request, response: web.StreamResponse, code: str) -> None:
-    """Let the device know its country for help; with no `code` it forgets. We keep nothing."""
-    response.set_cookie(
-        COUNTRY,
-        code,
-        max_age=_YEAR if code else 0,
-        path="/",
-        secure=request.app[HERE].origin.startswith("https:"),
-        httponly=True,
-        samesite="Lax",
-    )
+    """GET /help: the country chosen in this browser, else a hint from its languages (DOM-D2)."""
+    return _answer(_list(look.country_of(request), look.of(request)))
 
 
 async def show_country(request: web.Request) -> web.Response:
     """GET /help/{country}."""
-    page = request.app[PAGES].get(request.match_info["country"].upper())
-    if page is None or not request.match_info["country"].isalpha():
+    code = request.match_info["country"].upper()
+    if code not in crisis.countries():
         raise NotFound
-    return _answer(page)
+    return _answer(_country(code, look.of(request)))
 
 
-def _answer(page: bytes, *, kept: str = "public, max-age=300") -> web.Response:
+async def show_look(request: web.Request) -> web.Response:
+    """GET /look: light or dark, easier, private, language, country; for anybody."""
+    return _answer(
+        draw(
+            "help/look.html",
+            look.of(request),
+            themes=THEMES,
+            languages=LANGUAGES,
+            countries=crisis.countries().values(),
+        ).encode()
+    )
+
+
+async def show_leaving(request: web.Request) -> web.Response:
+    """GET /leaving: what “Leave” does, and what it cannot do (DOM-D9)."""
+    return _answer(draw("help/leaving.html", look.of(request)).encode())
+
+
+def _answer(page: bytes) -> web.Response:
+    """No word of a member is in it, so a browser may keep it for a while; nobody between may."""
     return web.Response(
         body=page,
         content_type="text/html",
         charset="utf-8",
-        headers={"Cache-Control": kept, "Vary": "Accept-Language, Cookie"},
+        headers={"Cache-Control": "private, no-cache", "Vary": "Cookie, Accept-Language"},
     )
 
 
@@ -103,6 +116,7 @@ async def leave(request: web.Request) -> web.Response:
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         return answer
     answer.headers["Clear-Site-Data"] = '"cache", "cookies", "storage"'
+    look.forget(request, answer)
     cookie = request.cookies.get(cookie_name(request.app[HERE]))
     if cookie is not None:
         forget(request, answer)
@@ -127,4 +141,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/help", show),
         web.get("/help/{country}", show_country),
         web.get("/leave", leave),
+        web.get("/leaving", show_leaving),
+        web.get("/look", show_look),
+        web.post("/look", look.choose),
     ]

@@ -5,7 +5,7 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING
 from groups import directory, threads
 from moderation.visibility import VISITOR
-from node.pages import lines, notices, pictures, session, voices, waiting
+from node.pages import covers, lines, notices, pictures, session, voices, waiting
 from node.pages.memory import MEMORY, site
 from node.pages.paging import number
 from node.pages.render import render
@@ -25,10 +25,13 @@ async def show(request: web.Request) -> web.Response:
         mine = await directory.page(conn, viewer, mine=True, limit=50)
         names = await voices.mine(conn, request)
         news = await notices.fresh(conn, request)
+    kept, left_out = covers.in_languages(request, lines.kept(request, found[:THREADS]))
     return render(
         request,
         "home/mine.html",
-        threads=lines.kept(request, found[:THREADS]),
+        threads=kept,
+        left_out=left_out,
+        here_path=request.path_qs,
         older=found[THREADS - 1].latest_id if len(found) > THREADS else None,
         first=before is None,
         groups=mine,

@@ -22,7 +22,7 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import sessions
 from moderation.visibility import Viewer
 from node.live import HUB, Ear
-from node.pages import headers, notices, session, waiting, words
+from node.pages import headers, look, notices, session, waiting
 from node.pages.paging import number
 
 PULSE: Final = 20.0  # seconds between two signs of life
@@ -108,9 +108,9 @@ async def now(request: web.Request) -> web.Response:
         if thread_id:
             found = await _changes(conn, viewer, thread_id, first or 0)
     more = _more(request, viewer, found, last) if last is not None else []
-    say, href = "", ""
+    say, href, spoken = "", "", look.words(request)
     if more:
-        say, href = f"{words.count(len(more), 'new answer', 'new answers')}.", f"/p/{more[0].id}"
+        say, href = f"{spoken.count(len(more), 'new answer', 'new answers')}.", f"/p/{more[0].id}"
     elif not thread_id and told > known:
         say, href = "There is something new for you.", "/notices"
     return web.json_response(
@@ -120,7 +120,7 @@ async def now(request: web.Request) -> web.Response:
             "show": ("Show them" if len(more) > 1 else "Show it") if say else "",
             "gone": [str(each.id) for each in found if _is_gone(viewer, each)],
             "instead": "This post is no longer shown.",
-            "menu": words.news(told),
+            "menu": spoken.news(told),
         },
         headers={"Cache-Control": "no-store"},
     )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Self
+from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
@@ -39,7 +40,9 @@ class Memory:
     findings: Throttle  # of posts by their words
     opened: Throttle  # threads of other nodes that somebody reads, by thread
     pictures: Throttle
+    cards: Throttle  # crisis lines after posting, by account: in memory, told to nobody
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
+    readers: dict[tuple[UUID, int], tuple[float, str]] = field(default_factory=dict)
     site: Node | None = None
     read_at: float = 0.0
 
@@ -58,6 +61,7 @@ class Memory:
             findings=Throttle(120, 10 * minute, clock),
             opened=Throttle(1, 15 * minute, clock),
             pictures=Throttle(100, day, clock),
+            cards=Throttle(1, day, clock),
         )
 
 
@@ -65,7 +69,8 @@ MEMORY = web.AppKey("pages", Memory)
 
 
 NO_DATABASE: Final = (
-    "/help", "/leave", "/static/", "/.well-known/", "/nodeinfo", "/inbox", "/healthz", "/readyz",
+    "/help", "/leave", "/look", "/static/", "/.well-known/", "/nodeinfo", "/inbox", "/healthz",
+    "/readyz",
 )  # fmt: skip
 """Addresses that ask the database nothing for a page's sake: no session, no name of the node."""
 

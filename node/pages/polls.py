@@ -1,5 +1,6 @@
 """Polls: asking one in a thread, and answering one."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -12,11 +13,11 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import polls, threads
 from kernel.errors import NotAllowed, NotFound, Problem
 from members import accounts
-from node.pages import forms, session, voices
+from node.pages import forms, hinting, readers, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
 from node.pages.render import render, see_other
-from node.pages.threads import agree, compose, draft, identity, named
+from node.pages.threads import NOBODY, agree, compose, draft, identity, named
 
 _DAYS: Final = {"1": "One day", "3": "Three days", "7": "A week"}
 
@@ -26,11 +27,17 @@ async def show_ask(request: web.Request) -> web.Response:
 
 
 async def _ask_page(
-    request: web.Request, form: Form, problem: Problem | None = None
+    request: web.Request,
+    form: Form,
+    problem: Problem | None = None,
+    people: Mapping[str, str] = NOBODY,
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
         page = await threads.show(conn, found.post.thread_id, found.viewer)
+        who_reads = await readers.sentence(
+            conn, request, found.group, parent=found.post, named=people.values()
+        )
     used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
     speakers = found.place.may_post(found.group, used)
     choices = voices.choices(request, speakers, f"ask {found.post.id}", form)
@@ -42,7 +49,7 @@ async def _ask_page(
         root=page.root,
         parent=found.shown,
         days=_DAYS,
-        composer=compose(request, found.group, found.place, choices),
+        composer=compose(request, found.group, found.place, choices, who_reads),
     )
 
 
@@ -53,7 +60,7 @@ async def ask(request: web.Request) -> web.Response:
     """
     session.of(request)
     form = await forms.read(request)
-    here = request.app[HERE]
+    here, people = request.app[HERE], NOBODY
     try:
         voices.pace(request)
         keys = await voices.keys_if_new(request, form)
@@ -64,15 +71,16 @@ async def ask(request: web.Request) -> web.Response:
             days=form.number("days"),
         )
         people = await named(request, form)
+        asked = replace(draft(form, people), poll=poll)
+        hinting.look(request, form, asked, answering=True)
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             purpose = f"ask {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            asked = replace(draft(form, people), poll=poll)
             post = await threads.reply(conn, here, speaker, found.post, asked)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
-        return await _ask_page(request, form, problem)
+        return await _ask_page(request, form, problem, people)
     return see_other(f"/p/{post.id}")
 
 

@@ -1,6 +1,6 @@
 """One post: answering it, changing it, taking it back, and what moderators may do with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,12 +18,14 @@ from groups.posts import Post
 from kernel.errors import NotFound, Problem
 from kernel.schema.posts import PostState
 from members.personas import Persona
+from moderation import labels
 from moderation.visibility import Viewer
-from node.pages import forms, pictures, session, voices
+from node.pages import covers, forms, hinting, pictures, readers, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
 from node.pages.threads import (
+    NOBODY,
     Shown,
     agree,
     as_seen,
@@ -61,7 +63,7 @@ async def find(conn: AsyncConnection, request: web.Request) -> Found:
     group = await group_store.get(conn, post.group_id, viewer)
     place = await voices.place(conn, request, group)
     also = await beside(conn, [post], media=pictures.public_base(request, group))
-    (shown,) = as_seen([post], viewer, place, also)
+    (shown,) = as_seen(request, [post], viewer, place, also)
     return Found(post=post, group=group, viewer=viewer, place=place, shown=shown)
 
 
@@ -74,8 +76,11 @@ async def show(request: web.Request) -> web.Response:
         told = post.author_local and post.shown
         told = told and (await group_store.get(conn, post.group_id)).federates
     near = any(each.id == post.id for each in page.posts)
-    after = "" if near else f"?after={post.id - 1}"
-    answer = see_other(f"/t/{post.thread_id}{after}#p{post.id}")
+    asked = [] if near else [f"after={post.id - 1}"]
+    if covers.SHOW in request.query:
+        asked.append(f"{covers.SHOW}={post.id}")
+    query = f"?{'&'.join(asked)}" if asked else ""
+    answer = see_other(f"/t/{post.thread_id}{query}#p{post.id}")
     if told:
         answer.headers["Link"] = alternate_link(post.uri)  # WIRE-B8
     return answer
@@ -86,7 +91,10 @@ async def show_reply(request: web.Request) -> web.Response:
 
 
 async def _reply_page(
-    request: web.Request, form: Form, problem: Problem | None = None
+    request: web.Request,
+    form: Form,
+    problem: Problem | None = None,
+    people: Mapping[str, str] = NOBODY,
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
@@ -94,6 +102,11 @@ async def _reply_page(
         used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
         speakers = found.place.may_post(found.group, used)
         decides = await ways(conn, found.post.answers_by, found, speakers)
+        who_reads = await readers.sentence(
+            conn, request, found.group, parent=found.post, named=people.values()
+        )
+        if Way.ASKING in decides:
+            who_reads = f"Once they say yes. {who_reads}"
     latest = next((p.author_id for p in reversed(page.posts) if p.author_id in used), None)
     choices = voices.choices(request, speakers, f"reply {found.post.id}", form, usual=latest)
     return render(
@@ -104,7 +117,8 @@ async def _reply_page(
         root=page.root,
         parent=found.shown,
         decides=decides,
-        composer=compose(request, found.group, found.place, choices),
+        no_replies=page.root.no_replies and page.root.author_id not in found.viewer.voices,
+        composer=compose(request, found.group, found.place, choices, who_reads),
     )
 
 
@@ -128,20 +142,22 @@ async def reply(request: web.Request) -> web.Response:
     form = await pictures.read(request)
     if pictures.only_adding(request, form):
         return await _reply_page(request, form, pictures.of(request).trouble)
+    people = NOBODY
     try:
         voices.pace(request)
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
+        said = draft(form, people, chosen)
+        hinting.look(request, form, said, answering=True)
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             purpose = f"reply {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            said = draft(form, people, chosen)
             post = await threads.reply(conn, request.app[HERE], speaker, found.post, said)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
-        return await _reply_page(request, form, problem)
+        return await _reply_page(request, form, problem, people)
     return see_other(f"/p/{post.id}")
 
 
@@ -150,16 +166,19 @@ async def show_edit(request: web.Request) -> web.Response:
 
 
 async def _edit_page(
-    request: web.Request, form: Form | None, problem: Problem | None = None
+    request: web.Request,
+    form: Form | None,
+    problem: Problem | None = None,
+    people: Mapping[str, str] | None = None,
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
-    post = found.post
-    if post.state not in (PostState.SHOWN, PostState.HELD):
-        raise NotFound
-    filled = form or Form.of(
-        title=post.title, text=post.source, note=post.note, language=post.language
-    )
+        post = found.post
+        if post.state not in (PostState.SHOWN, PostState.HELD):
+            raise NotFound
+        named = post.mentioned.split() if people is None else people.values()
+        who_reads = await readers.sentence(conn, request, found.group, edited=post, named=named)
+    filled = form or _filled(post)
     choices = _own(request, found.author(), f"edit {post.id}", filled)
     return render(
         request,
@@ -168,7 +187,22 @@ async def _edit_page(
         problem=problem,
         post=post,
         pictures=found.shown.pictures,
-        composer=compose(request, found.group, found.place, choices),
+        composer=compose(request, found.group, found.place, choices, who_reads),
+    )
+
+
+def _filled(post: Post) -> Form:
+    """The form as the post stands."""
+    picked = post.labels.split()
+    return Form(
+        {
+            "title": (post.title,),
+            "text": (post.source,),
+            "note": (labels.own_words(picked, post.note),),
+            "label": picked,
+            "wish": (post.wish or "",),
+            "language": (post.language,),
+        }
     )
 
 
@@ -181,6 +215,7 @@ def _own(
 async def edit(request: web.Request) -> web.Response:
     session.of(request)
     form = await forms.read(request)
+    people = None
     try:
         voices.pace(request)
         people = await named(request, form)
@@ -188,9 +223,11 @@ async def edit(request: web.Request) -> web.Response:
             found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"edit {found.post.id}")
             said = replace(draft(form, people), changes=pictures.changes(form))
+            post, earlier_words = found.post, f"{found.post.title}\n{found.post.source}"
+            hinting.look(request, form, said, answering=not post.is_root, before=earlier_words)
             await threads.edit(conn, request.app[HERE], speaker, found.post, said)
     except REFUSED as problem:
-        return await _edit_page(request, form, problem)
+        return await _edit_page(request, form, problem, people)
     return see_other(f"/p/{identity(request)}")
 
 

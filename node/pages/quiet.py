@@ -65,7 +65,7 @@ def _options(found: Found) -> Mapping[str, str]:
     post, who = found.post, found.post.author_name
     options = {}
     if not found.shown.mine and not post.by_group:
-        options["mute"] = f"Fold what {who} writes. I can still open it."
+        options["mute"] = f"Fold what {who} writes, and tell me nothing of it. I can still open it."
         options["block"] = f"Hide everything that {who} writes, and tell me nothing of it."
     options["thread"] = "Tell me nothing more of this thread, and leave it out of my lists."
     if not post.author_local:

@@ -1,27 +1,29 @@
 """Templates to answers; every value is escaped, and a name that is missing is an error."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from activitypub.care import HOPES
 from activitypub.state import HERE
 from kernel import text
 from kernel.errors import Problem
-from kernel.languages import name_of
-from members.member import Theme
-from node.pages import assets, words
+from moderation.labels import FOR_AUTHORS
+from node.pages import assets, covers, group_words, look, words
+from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
 from node.pages.forms import Form
+from node.pages.look import Look
 from node.pages.memory import MEMORY, known_site
-from node.pages.session import PREFERENCES, SESSION, is_administrator
+from node.pages.session import SESSION, is_administrator
 
 
 @cache
-def environment() -> Environment:
-    """The templates: read-only, so every node of a process may share them."""
+def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
+    """The templates in one language: read-only, so every node of a process may share them."""
     made = Environment(
         loader=FileSystemLoader(Path(str(files("templates")))),
         autoescape=True,
@@ -29,23 +31,45 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        extensions=[Folded],
     )
-    made.globals |= {"asset": assets.address}
+    found = catalogue(language)
+    spoken = words.Words(found, easier)
+    made.policies["ext.i18n.trimmed"] = True
+    made.globals |= {
+        "asset": assets.address,
+        "catalogue": found,
+        "language": language,
+        "easier": easier,
+        "_": found.gettext,
+        "pgettext": found.pgettext,
+        "wishes": group_words.WISHES,
+        "hopes": HOPES,
+        "note_labels": FOR_AUTHORS,
+    }
     made.filters |= {
         "clean": text.clean,
         "markdown": lambda source: text.clean(text.render(source)),
         "plain": text.plain,
         "host": text.host_shown,
-        "language": name_of,
-        "moment": words.moment,
-        "stamp": words.stamp,
+        "language": partial(tongue, language),
+        "country": partial(country, language),
+        "moment": spoken.moment,
+        "stamp": spoken.stamp,
         "tone": words.tone,
         "initial": words.initial,
-        "count": words.count,
-        "news": words.news,
+        "count": spoken.count,
+        "news": spoken.news,
+        "cover": covers.cover,
     }
     made.globals["ui"] = made.get_template("components.html").module
     return made
+
+
+def draw(template: str, drawn_for: Look, **context: object) -> str:
+    """A page as somebody likes to see it."""
+    made = environment(drawn_for.language, easier=drawn_for.easier)
+    return made.get_template(template).render(look=drawn_for, **context)
 
 
 def render(
@@ -73,27 +97,27 @@ def render(
             sent["Retry-After"] = str(problem.retry_after)
     if alternate:
         sent["Link"] = alternate_link(alternate)
-    preferences = request.get(PREFERENCES)
-    shown = (
-        environment()
-        .get_template(template)
-        .render(
-            site=known_site(request.app[MEMORY], here),
-            signed_in=SESSION in request,
-            administrator=is_administrator(request),
-            theme=preferences.theme if preferences else Theme.AUTO,
-            current=request.path,
-            now=here.now(),
-            alternate=alternate,
-            problem=problem,
-            news=news,
-            form=form or Form(),
-            **context,
-        )
+    shown = draw(
+        template,
+        look.of(request),
+        answers_form=request.method not in {"GET", "HEAD"},
+        site=known_site(request.app[MEMORY], here),
+        signed_in=SESSION in request,
+        administrator=is_administrator(request),
+        current=request.path,
+        now=here.now(),
+        alternate=alternate,
+        problem=problem,
+        news=news,
+        form=form or Form(),
+        covers=covers.preferences(request).covers,
+        **context,
     )
-    return web.Response(
+    answer = web.Response(
         text=shown, status=status, content_type="text/html", charset="utf-8", headers=sent
     )
+    look.carry(request, answer)
+    return answer
 
 
 def alternate_link(uri: str) -> str:

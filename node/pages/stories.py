@@ -9,7 +9,7 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import stories, threads
 from groups.stories import Parts
 from kernel.errors import NotFound, Problem
-from node.pages import forms, group_words, session, voices
+from node.pages import forms, group_words, hinting, readers, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
 from node.pages.paging import number
@@ -54,13 +54,14 @@ async def _new_page(
         if group.settings is None or not group.settings.stories:
             raise NotFound
         place = await voices.place(conn, request, group)
+        who_reads = await readers.sentence(conn, request, group)
     choices = voices.choices(request, place.may_post(group), f"story in {group.id}", form)
     return render(
         request,
         "groups/story.html",
         form=form,
         problem=problem,
-        composer=compose(request, group, place, choices),
+        composer=compose(request, group, place, choices, who_reads),
     )
 
 
@@ -77,6 +78,7 @@ async def tell(request: web.Request) -> web.Response:
             lines=form.text("lines"),
         )
         said = replace(draft(form, await named(request, form)), source=parts.source)
+        hinting.look(request, form, said, answering=False)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"story in {group.id}")

@@ -48,7 +48,7 @@ from node.pages.memory import MEMORY, Memory
 def prepare(app: web.Application, clock: Clock) -> None:
     """Give a node's application what its pages remember, and draw the help pages."""
     app[MEMORY] = Memory.of(clock)
-    help.draw(app)
+    help.prepare()
 
 
 def routes() -> list[web.RouteDef]:

@@ -24,21 +24,36 @@ from kernel import text
 from kernel.errors import Malformed, NotFound, Problem, TooMany
 from kernel.here import Here
 from kernel.languages import LANGUAGES, name_of
-from kernel.schema.posts import PostState
+from kernel.schema.posts import PostState, Wish
+from members.member import Cover
 from members.quiet import OPEN, Sieve, Why
+from moderation import labels
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
+from node.pages import (
+    card,
+    covers,
+    forms,
+    group_words,
+    hinting,
+    pictures,
+    readers,
+    session,
+    voices,
+    waiting,
+)
 from node.pages import check_ins as check_in_pages
-from node.pages import forms, group_words, pictures, session, voices, waiting
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
-from node.pages.memory import MEMORY
+from node.pages.memory import MEMORY, known_site
 from node.pages.paging import number
 from node.pages.pictures import Held
 from node.pages.render import render, see_other
 from node.pages.voices import Choice, Place
 from resources import crisis
+
+NOBODY: Final[Mapping[str, str]] = {}
 
 LIMITS: Final = {
     "post": MAX_POST,
@@ -63,6 +78,8 @@ class Shown:
     media: str = ""  # where their files are: another origin, or nothing for our own
     quiet: Why | None = None  # why its reader would rather not see it, if so
     member: bool = False  # its reader is signed in
+    cover: Cover = Cover.FOLD  # of what has a content note
+    foreign: str = ""  # the name of its language, where the reader does not read it
 
     @property
     def readable(self) -> bool:
@@ -96,18 +113,21 @@ async def beside(conn: AsyncConnection, posts: Sequence[Post], *, media: str = "
 
 
 def as_seen(
+    request: web.Request,
     posts: Sequence[Post],
     viewer: Viewer,
     place: Place,
     also: Beside = Beside(),
     sieve: Sieve = OPEN,
 ) -> list[Shown]:
-    """The posts of one page, in order."""
+    """The posts of one page, in order, as the reader wants to see them."""
     by_id = {post.id: post for post in posts}
+    read = covers.preferences(request).languages
+    own = {post.id for post in posts if post.author_id in viewer.voices}
     return [
         Shown(
             post=post,
-            mine=post.author_id in viewer.voices,
+            mine=post.id in own,
             moderating=bool(place.moderators),
             answers=None
             if post.parent_id in (None, post.thread_id)
@@ -118,6 +138,8 @@ def as_seen(
             media=also.media if post.shown else "",
             member=viewer.signed_in,
             quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
+            cover=covers.seen(request, post, mine=post.id in own),
+            foreign="" if post.id in own else covers.foreign(post, read),
         )
         for post in posts
     ]
@@ -152,6 +174,10 @@ async def show(request: web.Request) -> web.Response:
         asked = None
         if page.root.by_group and place.members:
             asked = await check_ins.seen_by(conn, request.app[HERE], page.root, viewer.voices)
+        closed = page.root.no_replies and page.root.author_id not in viewer.voices
+        shut = closed or page.root.locked or page.root.moved_to
+        may_answer = session.SESSION in request and not shut
+        who_reads = await readers.lately(conn, request, group, page.root) if may_answer else ""
     if group.settings is None:
         await _have_read_again(request, thread_id)
     used = {post.author_id for post in page.posts if post.author_id in viewer.voices}
@@ -167,13 +193,21 @@ async def show(request: web.Request) -> web.Response:
         "threads/show.html",
         alternate=page.root.thread_uri if public else "",
         root=page.root,
-        posts=as_seen(page.posts, viewer, place, also, session.sieve(request)),
+        posts=as_seen(request, page.posts, viewer, place, also, session.sieve(request)),
+        no_replies=closed,
+        hidden=covers.seen(request, page.root, mine=page.root.author_id in viewer.voices)
+        is Cover.HIDE,
         next_after=page.next_after,
         first=not after,
+        card=card.after_posting(request, page.posts, viewer, _country(request)),
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
         live=waiting.opened(request, thread_id),
-        composer=compose(request, group, place, choices),
+        composer=compose(request, group, place, choices, who_reads),
     )
+
+
+def _country(request: web.Request) -> str:
+    return known_site(request.app[MEMORY], request.app[HERE]).country
 
 
 async def _have_read_again(request: web.Request, thread_id: int) -> None:
@@ -205,18 +239,22 @@ class Composer:
     limits: Mapping[str, int]
     pictures: Sequence[Held]
     rests: bool
+    hints: bool
 
 
 def compose(
-    request: web.Request, group: Group, place: Place, choices: Sequence[Choice]
+    request: web.Request, group: Group, place: Place, choices: Sequence[Choice], who_reads: str
 ) -> Composer:
-    """The composer of one page; a visitor is asked to log in instead."""
+    """The composer of one page; a visitor is asked to log in instead.
+
+    `who_reads` is the sentence about whoever will read what is sent with it.
+    """
     offered = group.settings.languages if group.settings is not None else ("en",)
     return Composer(
         group=group,
         path=group_words.path(group),
         place=place,
-        readers=group_words.readers(group),
+        readers=who_reads,
         may_be_new=session.SESSION in request and voices.may_be_new(group),
         must_read=group.accept_from > 0 and not place.read_guidelines(group),
         languages={tag: name_of(tag) for tag in offered},
@@ -224,6 +262,7 @@ def compose(
         limits=LIMITS,
         pictures=pictures.of(request).held,
         rests=tending.rests(request.app[HERE], group),
+        hints=covers.preferences(request).hints,
     )
 
 
@@ -248,6 +287,8 @@ def draft(form: Form, people: Mapping[str, str], chosen: Sequence[Chosen] = ()) 
         title=form.text("title"),
         source=form.text("text"),
         note=form.text("note"),
+        labels=labels.picked(form.all("label")),
+        wish=Wish(wish) if (wish := form.text("wish")) in {*Wish} else None,
         language=tag if tag.partition("-")[0] in LANGUAGES else "",
         guidelines=form.number("guidelines"),
         people=people,
@@ -262,19 +303,24 @@ async def show_new(request: web.Request) -> web.Response:
 
 
 async def _new_page(
-    request: web.Request, form: Form, problem: Problem | None = None
+    request: web.Request,
+    form: Form,
+    problem: Problem | None = None,
+    people: Mapping[str, str] = NOBODY,
 ) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         place = await voices.place(conn, request, group)
+        named = people.values()
+        who_reads = await readers.sentence(conn, request, group, named=named)
     choices = voices.choices(request, place.may_post(group), f"start in {group.id}", form)
     return render(
         request,
         "threads/new.html",
         form=form,
         problem=problem,
-        composer=compose(request, group, place, choices),
+        composer=compose(request, group, place, choices, who_reads),
     )
 
 
@@ -282,11 +328,14 @@ async def start(request: web.Request) -> web.Response:
     form = await pictures.read(request)
     if pictures.only_adding(request, form):
         return await _new_page(request, form, pictures.of(request).trouble)
+    people = NOBODY
     try:
         voices.pace(request)
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
-        said = draft(form, await named(request, form), chosen)
+        people = await named(request, form)
+        said = draft(form, people, chosen)
+        hinting.look(request, form, said, answering=False)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             purpose = f"start in {group.id}"
@@ -294,7 +343,7 @@ async def start(request: web.Request) -> web.Response:
             post = await threads.start(conn, request.app[HERE], speaker, group, said)
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
-        return await _new_page(request, form, problem)
+        return await _new_page(request, form, problem, people)
     return see_other(f"/t/{post.thread_id}")
 
 

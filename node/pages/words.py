@@ -1,35 +1,79 @@
-"""Small words for pages: times and numbers."""
+"""Small words for pages: times and numbers, in the language of the page."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
+from gettext import NullTranslations
 from typing import Final
+
+from node.pages.catalogues import noted, noted_pair
 
 _TONES: Final = 6
 _MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    noted("January"), noted("February"), noted("March"), noted("April"), noted("May"),
+    noted("June"), noted("July"), noted("August"), noted("September"), noted("October"),
+    noted("November"), noted("December"),
 )  # fmt: skip
 
 
-def moment(then: datetime, now: datetime) -> str:
-    """How long ago, in the coarse words people use."""
-    minutes = int((now - then).total_seconds() // 60)
-    if minutes < 2:
-        return "just now"
-    if minutes < 60:
-        return f"{minutes} minutes ago"
-    hours = minutes // 60
-    if hours < 24:
-        return "an hour ago" if hours == 1 else f"{hours} hours ago"
-    days = hours // 24
-    if days < 7:
-        return "yesterday" if days == 1 else f"{days} days ago"
-    return f"{then.day} {_MONTHS[then.month - 1]} {then.year}"
+COUNTED: Final = (
+    noted_pair("answer", "answers"), noted_pair("new answer", "new answers"),
+    noted_pair("person", "people"), noted_pair("person says", "people say"),
+    noted_pair("is", "are"),
+)  # fmt: skip
 
 
-def stamp(then: datetime) -> str:
-    """The whole time, for those who want to know."""
-    return f"{then.day} {_MONTHS[then.month - 1]} {then.year}, {then.hour:02}:{then.minute:02} UTC"
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Times and numbers in one language; on easier pages no minutes and no counts (DOM-J2)."""
+
+    catalogue: NullTranslations
+    easier: bool = False
+
+    def moment(self, then: datetime, now: datetime) -> str:
+        """How long ago, in the coarse words people use."""
+        _ = self.catalogue.gettext
+        minutes = int((now - then).total_seconds() // 60)
+        hours, days = minutes // 60, minutes // (60 * 24)
+        if days >= 7:
+            return self._day(then)
+        if days:
+            return _("yesterday") if days == 1 else _("{} days ago").format(days)
+        if self.easier:
+            return _("earlier today") if then.date() == now.date() else _("yesterday")
+        if minutes < 2:
+            return _("just now")
+        if hours:
+            return _("an hour ago") if hours == 1 else _("{} hours ago").format(hours)
+        return _("{} minutes ago").format(minutes)
+
+    def stamp(self, then: datetime) -> str:
+        """The whole time, for those who want to know."""
+        day = self._day(then)
+        return day if self.easier else f"{day}, {then.hour:02}:{then.minute:02} UTC"
+
+    def _day(self, then: datetime) -> str:
+        month = self.catalogue.gettext(_MONTHS[then.month - 1])
+        return self.catalogue.gettext("{day} {month} {year}").format(
+            day=then.day, month=month, year=then.year
+        )
+
+    def count(self, number: int, one: str, many: str) -> str:
+        """`1 answer`, `3 answers`; on easier pages `one answer`, `some answers`."""
+        word = self.catalogue.ngettext(one, many, number)
+        if not self.easier:
+            return f"{number} {word}"
+        some = {0: noted("no"), 1: noted("one")}.get(number, noted("some"))
+        return f"{self.catalogue.gettext(some)} {word}"
+
+    def news(self, number: int) -> str:
+        """What the menu says of notices: no mark, a few words (DOM-A16)."""
+        _ = self.catalogue.gettext
+        if not number:
+            return _("Notices")
+        if self.easier:
+            return _("Notices, some new")
+        return _("Notices, {} new").format(number if number <= 20 else _("many"))
 
 
 def tone(address: str) -> int:
@@ -40,15 +84,3 @@ def tone(address: str) -> int:
 def initial(name: str) -> str:
     """The letter in a name's round mark."""
     return next((letter.upper() for letter in name if letter.isalnum()), "·")
-
-
-def news(number: int) -> str:
-    """What the menu says of notices: no mark, a few words (DOM-A16)."""
-    if not number:
-        return "Notices"
-    return f"Notices, {number if number <= 20 else 'many'} new"
-
-
-def count(number: int, one: str, many: str) -> str:
-    """`1 answer`, `3 answers`."""
-    return f"{number} {one if number == 1 else many}"

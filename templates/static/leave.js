@@ -55,3 +55,15 @@ addEventListener("pageshow", (event) => {
 for (const each of document.querySelectorAll("[data-live], [data-passkey]")) {
   import(each.dataset.script);
 }
+
+// Private pages: a link within this place puts its page where this one was, so that one step back
+// leads out of it. Without this file they are only plain in title and icon.
+addEventListener("click", (event) => {
+  if (!("private" in document.documentElement.dataset)) return;
+  if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const it = event.target.closest("a[href]");
+  if (!it || it.target || it.origin !== location.origin) return;
+  if (it.pathname === location.pathname && it.search === location.search && it.hash) return;
+  event.preventDefault();
+  location.replace(it.href);
+});

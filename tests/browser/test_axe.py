@@ -1,4 +1,7 @@
-"""axe looks at every page, at phone and desk width, light and dark, for what shuts people out."""
+"""axe looks at every page for what shuts people out.
+
+At phone and desk width, light and dark; then as easier pages from right to left, light and dark.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,10 @@ __all__ = ["house"]
 AXE = Path(__file__).parent / "axe/node_modules/axe-core/axe.min.js"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+STRONG = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "color-contrast-enhanced"]},
+    "rules": {"color-contrast-enhanced": {"enabled": True}},
+}
 LOOK = """async (rules) => (await axe.run(document, rules)).violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
     .map((found) => [found.id, found.help, found.nodes.map((node) => node.html).slice(0, 3)])"""
@@ -43,7 +50,7 @@ async def test_axe_finds_nothing_serious(house: House, browsers: Browsers) -> No
         await context.add_cookies(cookies(person))
         page = await context.new_page()
         for path in pages(house):
-            if path in ("/leave", "/log-out") or path.startswith(("/media/", "/.well-known")):
+            if not looked_at(path):
                 continue
             await page.set_viewport_size({"width": 320, "height": 800})
             answer = await page.goto(f"{house.node.origin}{path}")
@@ -60,6 +67,47 @@ async def test_axe_finds_nothing_serious(house: House, browsers: Browsers) -> No
             looked += 1
     assert trouble == [], "\n".join(map(str, trouble))
     assert looked > 70
+
+
+async def test_axe_finds_nothing_serious_on_easier_and_mirrored_pages(
+    house: House, browsers: Browsers
+) -> None:
+    """DOM-J1, DOM-J2: one narrow look at what both change together."""
+    if not AXE.exists():
+        missing("axe: `make interop` installs it")
+    context = await (await browsers.open(house.node)).new_context(
+        viewport={"width": 320, "height": 800}
+    )
+    await context.add_cookies(cookies(house.ana))
+    await context.add_cookies(
+        [{"name": "look", "value": "easier.lang-en-xb", "url": house.node.origin}]
+    )
+    page = await context.new_page()
+    looked, trouble = 0, []
+    for path in pages(house):
+        if not looked_at(path):
+            continue
+        answer = await page.goto(f"{house.node.origin}{path}")
+        assert answer is not None
+        if "html" not in answer.headers.get("content-type", ""):
+            continue
+        assert await page.locator('html[dir="rtl"][data-mode="easier"]').count() == 1, path
+        await page.evaluate(
+            "for (const each of document.querySelectorAll('.also')) each.open = true"
+        )
+        seen = await found(page)
+        await page.emulate_media(color_scheme="dark")
+        seen += await found(page, STRONG)
+        await page.emulate_media(color_scheme="light")
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        trouble += [(path, each) for each in seen] + ([(path, wide)] if wide > 320 else [])
+        looked += 1
+    assert trouble == [], "\n".join(map(str, trouble))
+    assert looked > 35
+
+
+def looked_at(path: str) -> bool:
+    return path not in ("/leave", "/log-out") and not path.startswith(("/media/", "/.well-known"))
 
 
 async def test_axe_would_find_it(house: House, browsers: Browsers) -> None:

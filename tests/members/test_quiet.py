@@ -87,7 +87,7 @@ def test_threads_are_muted_and_lists_are_full_at_their_limits() -> None:
             add(quiet, "one.more.example")
 
 
-def test_seen_holds_what_a_page_showed_and_not_what_came_after_it() -> None:
+def test_sec_U14_seen_holds_what_a_page_showed_and_not_what_came_after_it() -> None:
     seen = Seen(before=100, also=(105,))
     assert seen.holds(99)
     assert seen.holds(105)
@@ -102,7 +102,7 @@ def test_seen_holds_what_a_page_showed_and_not_what_came_after_it() -> None:
     assert seen.voted[-1] == (ONE, MAX_VOTED + 4)
 
 
-def test_ids_of_notices_tell_the_minute_and_no_more(here: Here) -> None:
+def test_sec_U10_ids_of_notices_tell_the_minute_and_no_more(here: Here) -> None:
     now = here.now()
     ids = [within_minute(now) for _ in range(500)]
     assert {released(each) for each in ids} == {now.replace(second=0, microsecond=0)}

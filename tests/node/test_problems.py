@@ -15,6 +15,7 @@ async def test_a_database_that_is_away_is_503_and_work_goes_on_when_it_is_back(
     assert page.status == 503
     assert page.headers["Retry-After"] == "30"
     assert "Get help now" in await page.text()
+    assert "Help does not wait for us" in await page.text()  # crisis lines, with no database
     document = await alder.get("/g/sleep")
     assert (document.status, document.content_type) == (503, "application/problem+json")
     assert "actors" not in await document.text()

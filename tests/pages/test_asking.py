@@ -55,7 +55,7 @@ async def answered(house: House, post: Post) -> Post:
     """Ben answers in his browser."""
     path = f"/p/{post.id}/reply"
     page = await house.ben.open(path)
-    assert "is asked first: your words go to them alone" in page.text
+    assert "is asked first. Your words go to them alone" in page.text
     sent = await house.ben.submit(page, page.page.form("text", action=path), text=WORDS)
     assert sent.status == 303, sent.text
     await settle(house.node)

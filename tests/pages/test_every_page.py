@@ -1,5 +1,6 @@
 """What holds on every page: headers, help within reach, one heading, nothing from elsewhere."""
 
+import gzip
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
@@ -95,10 +96,10 @@ def check_page(path: str, answer: Answer) -> None:
 def check_headers(path: str, answer: Answer, *, signed_in: bool) -> None:
     for name, value in headers.ALWAYS.items():
         assert answer.headers[name] == value, (path, name)
-    static = path.startswith(("/help", "/leave"))
+    static = path.startswith(("/help", "/leav", "/look"))
     if answer.headers.get("Content-Type", "").startswith("text/html") and not static:
         assert answer.headers["Cache-Control"] == ("no-store" if signed_in else "no-cache"), path
-        assert answer.headers["Vary"] == "Cookie, Accept", path
+        assert answer.headers["Vary"] == "Cookie, Accept, Accept-Language", path
     if path.startswith(("/t/", "/p/", "/u/")):
         assert answer.headers["X-Robots-Tag"] == "noindex", path  # WIRE-D15
     assert "Server" not in answer.headers or "alder" not in answer.headers["Server"]
@@ -162,6 +163,24 @@ async def test_sec_F10_static_files_are_ours_and_kept(house: House) -> None:
     assert old.headers["Cache-Control"] == "no-cache"
     for path in ("../base.html", "%2e%2e%2fbase.html", "..%2f__init__.py", "nothing.css"):
         assert (await house.visitor.open(f"/static/0/{path}")).status == 404
+
+
+async def test_a_page_and_all_it_loads_are_light(house: House) -> None:
+    """DOM-J3: under 60 kB on the way, pictures apart; sheet and script come compressed."""
+    for path in ("/", f"/t/{house.thread.id}", "/help"):
+        page = await house.visitor.open(path)
+        parts = {v for _, _, v in Reading(page.html).attributes if v.startswith("/static/")}
+        assert len(parts) == 3
+        total = len(gzip.compress(page.body))
+        for part in parts:
+            plain = await house.visitor.open(part, Accept_Encoding="identity")
+            assert "Content-Encoding" not in plain.headers
+            small = await house.visitor.open(part, Accept_Encoding="br, gzip")
+            assert small.headers["Content-Encoding"] == "gzip"
+            assert small.headers["Vary"] == "Accept-Encoding"
+            assert small.body == plain.body  # unpacked by the client
+            total += int(small.headers["Content-Length"])
+        assert total < 60_000, (path, total)
 
 
 async def test_sec_F10_no_path_leads_to_the_disk(house: House) -> None:

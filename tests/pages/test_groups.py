@@ -58,9 +58,9 @@ async def test_a_group_is_founded_joined_and_used(node: NodeFactory) -> None:
 
 
 async def test_everyone_is_told_who_will_read(house: House) -> None:
-    assert "other servers that follow this group" in (await house.ben.open("/g/open/new")).text
+    assert "and everyone else: it is public." in (await house.ben.open("/g/open/new")).text
     private = (await house.ana.open("/g/private/new")).text
-    assert "Only members of this group can read this. It stays on this server." in private
+    assert "Readers: 1 member here, no other server, not public." in private
 
 
 async def test_own_words_can_be_changed_and_taken_back(house: House) -> None:

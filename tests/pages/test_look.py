@@ -1,5 +1,6 @@
 """How pages look and read: contrast, plain words, and the same in light and dark."""
 
+import gzip
 import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -30,6 +31,15 @@ def themes() -> Iterator[tuple[str, Mapping[str, str]]]:
             yield ("dark" if "color-scheme: dark" in block else "light"), found
 
 
+def easier(theme: str) -> Mapping[str, str]:
+    """What easier pages change of a theme's colours: the same by device and by choice."""
+    blocks = re.findall(r':root\[data-mode="easier"\]([^{]*)\{([^}]*)\}', SHEET.read_text())
+    found = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", colours)) for _, colours in blocks]
+    assert len(found) == 3
+    assert found[1] == found[2]
+    return found[0 if theme == "light" else 1]
+
+
 def luminance(colour: str) -> float:
     """WCAG 2.2, relative luminance."""
     parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
@@ -55,11 +65,35 @@ def test_every_colour_can_be_read_in_light_and_dark() -> None:
             assert contrast(colours["focus"], colours[edge]) >= 3, (name, "focus", edge)
 
 
+def test_easier_pages_have_stronger_colours() -> None:
+    """DOM-J2: words at 7 : 1."""
+    for name, colours in themes():
+        strong = {**colours, **easier(name)}
+        for words, ground in PAIRS:
+            assert contrast(strong[words], strong[ground]) >= 7, (name, words, ground)
+
+
+def test_the_sheet_has_no_left_and_no_right() -> None:
+    """Pages are read from the right as well: sides are the start and the end of a line."""
+    sheet = re.sub(r"/\*.*?\*/", "", SHEET.read_text(), flags=re.S)
+    assert re.findall(r"[^\n;{]*\b(?:left|right)\b[^-\n;]*", sheet) == []
+
+
+def test_sheet_and_script_are_small_on_the_way() -> None:
+    """All that a page loads besides itself and pictures, compressed."""
+    total = sum(
+        len(gzip.compress(file.read_bytes(), 9))
+        for file in SHEET.parent.iterdir()
+        if file.suffix in {".css", ".js", ".svg"}
+    )
+    assert total < 20_000
+
+
 def test_the_sheet_asks_nobody_else_for_anything() -> None:
     text = SHEET.read_text()
     assert "url(" not in text
     assert "@import" not in text
-    assert "animation" not in text
+    assert not re.search("animation|transition|scroll-behavior", text), "nothing moves, for anybody"
     assert len(SHEET.read_bytes()) < 32_000
 
 

@@ -33,6 +33,7 @@ from groups import (
     pins,
     polls,
     reactions,
+    readers,
     rearranging,
     room,
     stories,
@@ -123,6 +124,19 @@ async def test_a_page_of_a_thread(asking: Asking, town: Town, who: str, page: in
 
     check(plans, "ix_posts_thread_id_id")
     assert not plans[0].sorted or who == "member"
+
+
+@pytest.mark.parametrize("what", ["thread", "answer", "change"])
+async def test_who_will_read(asking: Asking, town: Town, what: str) -> None:
+    async def count(conn: AsyncConnection) -> None:
+        post = await post_store.by_uri(conn, town.post_uri)
+        parent, edited = (post if what == each else None for each in ("answer", "change"))
+        asking.statements.clear()
+        await readers.of(conn, town.here, town.group, parent=parent, edited=edited)
+
+    plans = await asking.plans(count)
+    check(plans[-1:], "ix_follows_followed_id")
+    assert len(plans) == (2 if what == "change" else 1)
 
 
 async def test_a_post_by_its_id_and_by_its_uri(asking: Asking, town: Town) -> None:

@@ -46,8 +46,8 @@ TEXT: Final = (
     Mask("tag", re.compile(r'(?<=ETag: )"[^"]+"'), "a digest of what is compared itself"),
     Mask(
         "sealed",
-        re.compile(r'(?<=value=")[A-Za-z0-9_-]{60,}(?=")'),
-        "a name sealed into a form, for the reader's own session",
+        re.compile(r'(?<=value=")[A-Za-z0-9_-]{60,}(?=")|(?<=data-live=")[A-Za-z0-9_=-]{40,}(?=")'),
+        "a name sealed into a form, or what a page waits for, for the reader's own session",
     ),
     Mask("request", re.compile(r"(?<=request=)[0-9a-f]{12}"), "a number drawn for each request"),
     Mask(

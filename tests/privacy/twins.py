@@ -118,7 +118,7 @@ class Twins:
 
     async def log_in(self) -> None:
         """Everybody signs in anew, before the sessions they have come to their end."""
-        for member in self.members:
+        for member in [*self.members, self.moderator]:
             cookie = await sessions.open(self.node.engine, self.node.here, member.prepared.member)
             member.cookies[cookie_name(self.node.here)] = cookie
 
@@ -186,7 +186,9 @@ class Twins:
         await tidy(self.node.engine, self.node.here)
 
     async def look(self, when: str) -> None:
-        """Others look at everything that is to be seen."""
+        """Others look at everything that is to be seen; moderators are there, too."""
+        here = await self.moderator.send("POST", "/g/open/desk/stay", {"here": "yes"})
+        assert here.status == 303, here.text
         reader, visitor = self.owners[READER], Browser(self.node)
         threads = sorted({path for paths in self.posts.values() for path in paths})[-3:]
         people = [f"/u/{name}" for name in (ONE, OTHER)]

@@ -72,7 +72,7 @@ def _examples() -> list[Document]:
 
 _LEMMY_READS = frozenset(  # no end of a boost, no poll, no vote, no refusal of a quote, no picture
     f"https://alder.example/{path}"
-    for path in ("g/sleep", "a/1", "a/2", "a/3", "a/5", "a/7", "a/9", "a/20", "t/117")
+    for path in ("g/sleep", "a/1", "a/2", "a/3", "a/5", "a/7", "a/9", "a/20", "p/150", "t/117")
 )
 
 
@@ -80,7 +80,8 @@ def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     examples = _examples()
     assert [each["type"] for each in examples] == [
         "Group", "Create", "Announce", "Announce", "Announce", "Accept", "Delete", "Undo", "Block",
-        "Question", "Create", "Reject", "ReplyRequest", "Delete", "OrderedCollection", "Image",
+        "Question", "Create", "Note", "Reject", "ReplyRequest", "Delete", "OrderedCollection",
+        "Image",
     ]  # fmt: skip
     for example in examples:
         strict.check(example)

@@ -125,3 +125,19 @@ async def test_sec_L10_of_a_blocked_domain_nothing_is_told_any_more(
         (heard,) = await notice_store.page(conn, viewer, limit=20)
         assert heard.kind == "heard"
         assert not await notice_store.hearers(conn, [root.id])  # so the page leaves it out
+
+
+async def test_wire_G16_whose_sign_it_is_is_said_of_proven_ones_alone(
+    alder: Node, good: Peer, club: Club
+) -> None:
+    mine = await alder.start(club.member, club.group.uri, "In the club", "Mine.")
+    dan = good.person("dan")
+    like = good.activity("Like", dan, mine.uri)
+    await club.announce(alder, like)
+    async with alder.engine.connect() as conn:
+        assert not await notice_store.hearers(conn, [mine.id])
+    assert await good.send(alder, like, dan) == 202
+    await settle(alder)
+    async with alder.engine.connect() as conn:
+        found = await notice_store.hearers(conn, [mine.id])
+    assert [each.name for each in found.get(mine.id, ())] == ["Dan"]

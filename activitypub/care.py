@@ -1,0 +1,76 @@
+"""What a post asks of its readers, and what it is hard about, as other servers read it.
+
+Two terms of our own, defined where they are used (WIRE-B11), and beside each of them what everybody
+understands: a last line in plain words, and the content note (DOM-A8, DOM-A9).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from activitypub.jsontext import Json
+from activitypub.parts import each
+from activitypub.vocab import Document
+from kernel.schema.posts import Wish
+
+MAX_LABELS: Final = 10
+_LABEL = re.compile(r"[a-z]{2,20}(-[a-z]{2,20}){0,4}")
+
+TERMS: Final[dict[str, Json]] = {
+    "hearthold": "urn:hearthold:terms:",
+    "supportWanted": "hearthold:supportWanted",
+    "contentNotes": {"@id": "hearthold:contentNotes", "@container": "@set"},
+    "canReply": {"@id": "gts:canReply", "@type": "@id"},
+}
+
+HOPING: Final = "Hoping for"
+HOPES: Final[Mapping[Wish, str]] = {
+    Wish.LISTEN: "somebody who just listens",
+    Wish.STORIES: "similar stories",
+    Wish.IDEAS: "ideas",
+    Wish.PRACTICAL: "practical help",
+    Wish.NO_REPLIES: "being read, with no replies",
+}
+_CLOSING = re.compile(rf"<p(?: lang=\"en\")?>{HOPING}: [^<>]{{1,100}}</p>\s*$")
+
+
+def said(wish: Wish | None, labels: Sequence[str]) -> Document:
+    """The members of a post's document that say it in our own terms."""
+    return {
+        **({"supportWanted": wish.value} if wish else {}),
+        **({"contentNotes": list(labels)} if labels else {}),
+    }
+
+
+def wish_in(document: Document) -> Wish | None:
+    """What would help its author; None where that is not said, or in words we do not know."""
+    found = document.get("supportWanted")
+    return Wish(found) if isinstance(found, str) and found in {*Wish} else None
+
+
+def labels_in(document: Document) -> tuple[str, ...]:
+    """The labels that an author put on a post, at most ten, each once; known here or not."""
+    found = [
+        label
+        for label in each(document.get("contentNotes"))
+        if isinstance(label, str) and _LABEL.fullmatch(label)
+    ]
+    return tuple(dict.fromkeys(found))[:MAX_LABELS]
+
+
+def line(wish: Wish) -> str:
+    """The last line of a post for those who know none of our terms."""
+    return f"{HOPING}: {HOPES[wish]}."
+
+
+def closing(wish: Wish | None, language: str) -> str:
+    """That line as the last paragraph of a post in `language`; nothing without a wish."""
+    if wish is None:
+        return ""
+    english = not language or language.partition("-")[0] == "en"
+    return f"<p>{line(wish)}</p>" if english else f'<p lang="en">{line(wish)}</p>'
+
+
+def without_closing(content: str) -> str:
+    """The HTML of a post that says its wish in our terms, without saying it in words again."""
+    return _CLOSING.sub("", content)

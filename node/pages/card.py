@@ -1,0 +1,62 @@
+"""Crisis lines for the one who just wrote something very heavy, and for nobody else (DOM-D10).
+
+Whether they are shown is found out as a thread's page is drawn for the author of a new post in it:
+no row, no log, nothing in the address, no word to anybody.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Self
+
+from aiohttp import web
+
+from activitypub.state import HERE
+from groups.posts import Post
+from kernel.errors import TooMany
+from moderation.visibility import Viewer
+from node.pages import look
+from node.pages.memory import MEMORY
+from node.pages.session import PREFERENCES, SESSION
+from resources import crisis
+from resources.crisis import Country
+from resources.heavy import sounds_heavy
+
+RECENT: Final = timedelta(minutes=15)  # how long a post is one that somebody just wrote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Lines of one country, or a way to all of them."""
+
+    country: Country | None
+    emergency: str
+    if_nobody_answers: str
+
+    @classmethod
+    def of(cls, request: web.Request, country: str) -> Self:
+        """For whoever asks. `country` (ISO 3166-1): the node's own, where the browser says none."""
+        code = look.country_of(request, country)
+        return cls(
+            country=crisis.countries().get(code),
+            emergency=crisis.emergency(code),
+            if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
+        )
+
+
+def after_posting(
+    request: web.Request, posts: Sequence[Post], viewer: Viewer, country: str
+) -> Card | None:
+    """The card of a page with `posts`, once in a day for each member who does not mind it."""
+    session = request.get(SESSION)
+    if session is None or not request[PREFERENCES].card:
+        return None
+    since = request.app[HERE].now() - RECENT
+    mine = [it for it in posts if it.author_id in viewer.voices and it.published > since]
+    if not any(sounds_heavy(f"{it.title}\n{it.source}", it.language) for it in mine):
+        return None
+    try:
+        request.app[MEMORY].cards.check(session.member.account_id)
+    except TooMany:
+        return None
+    return Card.of(request, country)

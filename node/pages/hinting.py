@@ -1,0 +1,45 @@
+"""Hints are given once, beside what was typed, and one press goes on without them (DOM-A10)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+
+from groups import hints
+from groups.admission import Draft
+from groups.hints import Hint
+from kernel.errors import Malformed
+from node.pages.covers import preferences
+from node.pages.forms import Form
+
+AS_IT_IS: Final = "as_it_is"
+
+
+class Hinted(Malformed):
+    """There are hints for what somebody wrote, and they have not seen them yet."""
+
+    title = "Some words to look at, if you like"
+
+    def __init__(self, found: Sequence[Hint]) -> None:
+        super().__init__(
+            "Nothing is sent yet. Below your words are hints; take what fits. "
+            "“Post as it is” sends them unchanged. Nobody is told about the hints."
+        )
+        self.hints = found
+
+
+def look(
+    request: web.Request, form: Form, said: Draft, *, answering: bool, before: str = ""
+) -> None:
+    """Raises Hinted: there are hints, for who wants them and has not said to go on.
+
+    What the words `before` a change had already gets none.
+    """
+    if form.ticked(AS_IT_IS) or not preferences(request).hints:
+        return
+    options = said.poll.options if said.poll else ()
+    words = "\n".join([said.title, said.source, *(each.name for each in options)])
+    known = {each.words for each in hints.find(before, answering=answering)} if before else set()
+    found = [each for each in hints.find(words, answering=answering) if each.words not in known]
+    if found:
+        raise Hinted(found)
