@@ -55,8 +55,8 @@ class Preferences:
     label; others are folded. `hints`: small helps while they write. `easier` pages are calmer and
     larger (DOM-J2); on `private` ones no title, icon or list of pages tells where somebody was
     (DOM-I10). `card`: crisis lines are shown after posting something very heavy (DOM-D10).
-    `language` is that of our own words; empty: as the browser says. `labels` are what they call their
-    personas for themselves.
+    `language` is that of our own words; empty: as the browser says. `labels` are what they call
+    their personas for themselves.
     """
 
     theme: Theme = Theme.AUTO
