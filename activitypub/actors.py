@@ -55,6 +55,8 @@ class Actor:
     state: ActorState
     since: date | None
     closes_on: date | None
+    opens_on: date | None
+    open: bool
     fetched_at: datetime | None
 
     @property

@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import actors as actor_store
-from activitypub import refusals, schemes, synchronisation
+from activitypub import receipts, refusals, schemes, synchronisation
 from activitypub.actors import SigningKeys
 from activitypub.client import Answer, Client, Signer, Unreachable
 from activitypub.keys import KeyPair
@@ -245,7 +245,10 @@ class Deliverer:
                 outcome.learned = Scheme.RFC9421  # it says so itself (WIRE-S32)
         else:  # final for this activity (WIRE-Q10)
             log.info("delivery=%s refused status=%s", row.id, answer.status)
-            outcome.refused.append(refusals.read(answer, row.parcel.body, by_group=row.by_group))
+            refusal = refusals.read(answer, row.parcel.body, by_group=row.by_group)
+            outcome.refused.append(refusal)
+            if refusal.kind in receipts.KINDS:
+                outcome.said_no[row.id] = answer.status
 
     async def _knock_again(
         self, row: Row, work: Work, outcome: Outcome, scheme: Scheme, refused: Answer

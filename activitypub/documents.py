@@ -146,8 +146,9 @@ def actor(
         "endpoints": {"sharedInbox": subject.shared_inbox},
         # WIRE-A11: Lemmy takes a group that says so for a private one
         "manuallyApprovesFollowers": subject.locked and subject.kind is not ActorKind.GROUP,
-        "discoverable": subject.kind is ActorKind.GROUP,
-        "indexable": False,
+        # A persona may be listed, and its posts searched, only where it chose so (DOM-A5)
+        "discoverable": subject.kind is ActorKind.GROUP or subject.open,
+        "indexable": subject.open,
         "alsoKnownAs": [],  # no persona says what else it is called (WIRE-A15)
         # WIRE-A16: nobody but itself puts it into a collection that others see
         "interactionPolicy": {
@@ -180,7 +181,7 @@ def actor(
     if subject.state is ActorState.SUSPENDED:
         found["suspended"] = True
     if subject.kind is ActorKind.PERSON:
-        found["hidesToPublicFromUnauthedWeb"] = True
+        found["hidesToPublicFromUnauthedWeb"] = not subject.open
     if subject.kind is ActorKind.GROUP:
         found["following"] = f"{root}/following"
         found["featured"] = subject.featured_uri

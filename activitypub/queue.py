@@ -18,10 +18,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activitypub import refusals, schemes
+from activitypub import receipts, refusals, schemes
 from activitypub.claims import digest_of
 from activitypub.refusals import Refusal
-from kernel import chance, db
+from kernel import chance, db, keep_times
 from kernel.db import describe
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
@@ -37,7 +37,7 @@ LEASE = timedelta(seconds=35)  # a claim, one slow request, and the note of what
 CRASHES = 5
 GATHER = 0.1  # seconds a note waits for others while more claims are under way
 NOTES = 200  # in one commit
-VOTES = timedelta(days=2)  # then a vote is not sent any more (WIRE 6.3)
+VOTES = keep_times.VOTE
 AGAIN = 0.5  # seconds until a note that the database did not take is tried again
 
 
@@ -115,6 +115,7 @@ class Outcome:
     spared: list[int] = field(default_factory=list)  # tried alone, and the sender lives
     setback: Setback | None = None
     refused: list[Refusal] = field(default_factory=list)  # for the administrator (WIRE-Q10)
+    said_no: dict[int, int] = field(default_factory=dict)  # rows with a receipt, and the status
     learned: Scheme | None = None  # which signatures it reads, where that is news;
     unlearned: bool = False  # or that it does not read what was known
 
@@ -322,6 +323,9 @@ class Queue:
             "reasons": [reason for _, reason in parked],
         }
         async with self._at_once.connect() as conn:
+            await receipts.mark(
+                conn, {row: status for each in outcomes for row, status in each.said_no.items()}
+            )
             rows = (await conn.execute(_NOTE, values)).all()
             written = {(row.host, row.lease) for row in rows}
             await refusals.keep(

@@ -62,6 +62,7 @@ class Place:
             origin=self.here.origin,
             allow_networks=LOOPBACK,
             new_per_hour=NEW_PER_HOUR,
+            release_delay=False,
         )
 
     async def group(self, keys: KeyPair, *, members: int) -> tuple[Group, Speaker]:

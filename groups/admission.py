@@ -27,6 +27,7 @@ from moderation.standing import Speaker
 MAX_POST = 5_000
 MAX_TITLE = 200
 MAX_NOTE = 200
+LASTING: Final = (1, 7, 30, 90, 182, 365)  # days that a post may be there
 
 
 class GuidelinesChanged(Conflict):
@@ -76,6 +77,7 @@ class Draft:
     changes: Changes = NO_CHANGES  # about the pictures that a post has
     help_lines: Collection[str] = ()
     contacts_stay: bool = False
+    days: int = 0  # after which it is deleted; 0: it stays
 
     @property
     def whole_note(self) -> str:
@@ -106,6 +108,8 @@ class Draft:
                     "Nothing is lost: you can make it shorter, or send it in two parts."
                 )
         check_pictures(self.pictures, self.changes)
+        if self.days and self.days not in LASTING:
+            raise Malformed("Please choose how long your words stay.")
 
 
 async def admit(

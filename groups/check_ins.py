@@ -7,7 +7,6 @@ answered, and after four weeks all of it is gone.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from groups.admission import Draft
 from groups.groups import Group
 from groups.posts import Post
 from groups.writing import New, insert, written
+from kernel import keep_times
 from kernel.arrays import any_of
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
@@ -33,7 +33,7 @@ from members import order
 from moderation import standing
 from moderation.standing import Speaker
 
-KEPT: Final = timedelta(days=28)
+KEPT: Final = keep_times.CHECK_IN
 ENOUGH: Final = 5  # answers; of fewer no sums are shown
 
 WORDS: Final[Mapping[Mood, str]] = {

@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from activitypub import documents, outbox
+from activitypub import documents, outbox, receipts
 from activitypub.actors import Actor, columns
 from activitypub.vocab import PUBLIC
-from groups import reactions, threads
+from groups import reactions, threads, waiting
 from groups.posts import Post, select_posts
 from kernel import tombstone_log
 from kernel.here import Here
@@ -23,8 +23,19 @@ from kernel.schema.tables import (
 )
 from kernel.tombstone_log import Act
 from members import notices
+from members.order import stir
 
 _BATCH = 1000
+
+
+async def begin(conn: AsyncConnection, here: Here, persona: Actor) -> None:
+    """Its member closes the persona: it speaks no more, and a worker erases it within a minute."""
+    await conn.execute(
+        sa.update(actors)
+        .where(actors.c.id == persona.id, actors.c.state == ActorState.ACTIVE)
+        .values(closes_on=here.now().date())
+    )
+    await stir(conn, actors)
 
 
 async def close_one(engine: AsyncEngine, here: Here) -> bool:
@@ -75,6 +86,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
             last = post.id
         if len(rows) < _BATCH:
             break
+    await waiting.forget_of(conn, persona.id)
     tombstone_log.note(conn, Act.CLOSED, persona.uri)
     document = documents.activity(
         here.new_activity_uri(),
@@ -85,6 +97,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
         removeData=True,
     )
     await outbox.publish_everywhere(conn, here, document, signer=persona)
+    await receipts.begin(conn, here, persona.id, str(document["id"]))
     await conn.execute(
         sa.delete(follows).where(
             sa.or_(follows.c.follower_id == persona.id, follows.c.followed_id == persona.id)
@@ -105,6 +118,8 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
             summary="",
             source="",
             closes_on=None,
+            opens_on=None,
+            open=False,
         )
     )
 

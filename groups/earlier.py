@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kernel import keep_times
 from kernel.schema.tables import groups, post_edits, posts
 
-KEPT: Final = timedelta(days=30)
+KEPT: Final = keep_times.EARLIER_WORDS
 VERSIONS: Final = 20
 
 

@@ -18,6 +18,7 @@ from groups.groups import Group, Membership, is_moderator, membership_columns
 from kernel.arrays import any_of
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
+from kernel.release import act_due
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining
@@ -47,7 +48,8 @@ async def join(
     await standing.check(conn, here, speaker, group.id)
     settings = group.settings
     if settings is None:
-        return await follow_store.request(conn, here, speaker.actor, group.actor)
+        due = act_due(here)
+        return await follow_store.request(conn, here, speaker.actor, group.actor, due=due)
     if guidelines < group.accept_from:
         raise GuidelinesChanged("Please read this group's guidelines and tick that you did.")
     if settings.one_voice and await _has_other_voice(conn, speaker, group):

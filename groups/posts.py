@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -76,6 +76,7 @@ class Post:
     answers_by: str
     likes_by: str
     approval: str | None
+    expires: date | None
     likes: int
 
     @property
@@ -263,6 +264,43 @@ async def root_sources(
     tags = await part_store.hashtags_of(conn, [root.id for root in roots if "#" in root.source])
     shown = await pictures_of(conn, [root.id for root in roots if root.attached])
     return [_source(here, root, None, people, tags, shown, (), None) for root in roots]
+
+
+async def told_sources(
+    conn: AsyncConnection, here: Here, several: Sequence[Post]
+) -> list[NoteSource]:
+    """As `note_source`, of several posts at once by a fixed number of statements.
+
+    Of their replies nothing is said, and nobody is left out: it is for their author alone.
+    """
+    answered = {each.parent_id for each in several if each.parent_id is not None}
+    rows = await conn.execute(
+        sa.select(posts.c.id, posts.c.uri, posts.c.author_id).where(any_of(posts.c.id, "ids")),
+        {"ids": list(answered)},
+    )
+    parents = {row.id: row for row in rows}
+    people = await _people(
+        conn,
+        {who for each in several for who in (each.author_id, each.group_id)}
+        | {row.author_id for row in parents.values()},
+        [uri for each in several for uri in each.mentioned.split()],
+    )
+    tags = await part_store.hashtags_of(conn, [each.id for each in several])
+    shown = await pictures_of(conn, [each.id for each in several if each.attached])
+    asked = await part_store.polls_of(conn, [each.id for each in several if each.poll])
+    found = []
+    for each in several:
+        source = _source(here, each, None, people, tags, shown, (), None)
+        parent = parents.get(each.parent_id or 0)
+        found.append(
+            replace(
+                source,
+                parent_uri=parent.uri if parent else None,
+                parent_author=people[parent.author_id] if parent else None,
+                poll=asked.get(each.id),
+            )
+        )
+    return found
 
 
 async def _people(

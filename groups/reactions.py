@@ -6,12 +6,14 @@ server said so.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub import documents, jsontext, outbox
@@ -20,11 +22,13 @@ from activitypub.permissions import Act, Permission, request_uri
 from activitypub.vocab import Document
 from groups import asking, telling
 from groups import groups as group_store
+from groups import posts as post_store
 from groups.asking import Asked, Way
 from groups.groups import Group
 from groups.posts import Post
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
+from kernel.release import act_due
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import ActorState
 from kernel.schema.notices import NoticeKind
@@ -81,7 +85,8 @@ async def like(
 ) -> None:
     """Tell the author how one feels about it, or ask whether one may; once per persona.
 
-    What the persona said before is taken back. Raises NotFound: the post is not shown.
+    What the persona said before is taken back. Nobody learns of it before some minutes have
+    passed, which are drawn by chance (SEC-U6). Raises NotFound: the post is not shown.
     Raises NotAllowed: banned from the group, or in a memorial, or its author elsewhere wants no
     such signs (WIRE-M20).
     """
@@ -95,6 +100,10 @@ async def like(
         raise NotAllowed("Its author, on another server, asked for no such signs.")
     await standing.check(conn, here, speaker, post.group_id)
     if await _given(conn, post, speaker.actor) == feeling:
+        await _take_waiting(conn, post.id, speaker.actor.uri)  # they thought again, twice
+        return
+    if (due := act_due(here)) is not None:
+        await _keep(conn, post, speaker.actor, feeling, due)
         return
     await unlike(conn, here, speaker, post)
     uri, kind = here.new_activity_uri(), _KINDS[way]
@@ -105,6 +114,50 @@ async def like(
         await _tell(conn, here, speaker.actor, group, post, document)
     else:
         await _ask(conn, here, speaker.actor, post, document)
+
+
+async def _keep(
+    conn: AsyncConnection, post: Post, actor: Actor, feeling: Feeling, due: datetime
+) -> None:
+    """A sign that goes out later, in place of one that waits."""
+    await _take_waiting(conn, post.id, actor.uri)
+    await _add(conn, post, ReactionKind.SOON, actor.uri, "", feeling, due=due)
+
+
+async def _take_waiting(conn: AsyncConnection, post_id: int, actor_uri: str) -> None:
+    await conn.execute(
+        sa.delete(reactions).where(
+            reactions.c.post_id == post_id,
+            reactions.c.kind == constant(ReactionKind.SOON),
+            reactions.c.actor_uri == actor_uri,
+        )
+    )
+
+
+async def send_one(engine: AsyncEngine, here: Here) -> bool:
+    """Give one sign whose time has come, if it may still be given. False: there is none."""
+    async with engine.begin() as conn:
+        row = (await conn.execute(_DUE, {"now": here.now()})).first()
+        if row is None:
+            return False
+        await _take_waiting(conn, row.post_id, row.actor_uri)
+        await order.call(conn, reactions)
+        actor = await actor_store.by_uri(conn, row.actor_uri)
+        if actor is not None:
+            with suppress(NotFound, NotAllowed):
+                at_once, speaker = replace(here, release_delay=False), Speaker.alone(actor)
+                post = await post_store.get(conn, row.post_id)
+                await like(conn, at_once, speaker, post, Feeling(row.feeling))
+    return True
+
+
+_DUE: Final = (
+    sa.select(reactions.c.post_id, reactions.c.actor_uri, reactions.c.feeling)
+    .where(reactions.c.due <= sa.bindparam("now", type_=sa.DateTime(timezone=True)))
+    .order_by(reactions.c.due, reactions.c.actor_uri)
+    .limit(at_most(1))
+    .with_for_update(skip_locked=True)
+)
 
 
 async def _given(conn: AsyncConnection, post: Post, actor: Actor) -> str | None:
@@ -134,6 +187,7 @@ async def _add(
     uri: str,
     feeling: str,
     approval: str | None = None,
+    due: datetime | None = None,
 ) -> bool:
     """Whether it is new."""
     added = await conn.execute(
@@ -146,6 +200,7 @@ async def _add(
             feeling=feeling,
             named=True,
             approval=approval,
+            due=due,
         )
         .on_conflict_do_nothing(index_elements=["post_id", "kind", "actor_uri"])
     )
@@ -160,7 +215,7 @@ async def unlike(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post
         sa.delete(reactions)
         .where(
             reactions.c.post_id == post.id,
-            reactions.c.kind.in_(_KINDS.values()),
+            reactions.c.kind.in_([*_KINDS.values(), ReactionKind.SOON]),
             reactions.c.actor_uri == speaker.actor.uri,
         )
         .returning(reactions.c.uri, reactions.c.kind, reactions.c.feeling)
@@ -168,6 +223,8 @@ async def unlike(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post
     if post.author_local:
         await notices.unheard(conn, post.id)
     for uri, kind, feeling in removed.all():
+        if kind == ReactionKind.SOON:
+            continue  # nobody was told
         asked = kind == ReactionKind.ASKED
         await _undo(conn, here, speaker.actor, post, uri, feeling, asked=asked)
 
@@ -237,10 +294,11 @@ async def _remove(conn: AsyncConnection, asked: Asked) -> str:
 
 
 async def forget_asked(conn: AsyncConnection, actor_uri: str) -> None:
-    """Signs that wait for an author's word go with whoever gave them."""
+    """Signs that wait, for their time or an author's word, go with whoever gave them."""
     await conn.execute(
         sa.delete(reactions).where(
-            reactions.c.actor_uri == actor_uri, reactions.c.kind == constant(ReactionKind.ASKED)
+            reactions.c.actor_uri == actor_uri,
+            reactions.c.kind.in_([constant(ReactionKind.ASKED), constant(ReactionKind.SOON)]),
         )
     )
 

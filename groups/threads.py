@@ -58,8 +58,7 @@ async def start(
 
     Raises NotAllowed, Malformed: see `admission`, or the group collects no stories.
     """
-    draft.check(root=True)
-    state = await admit_draft(conn, here, speaker, group, draft)
+    state = await may_start(conn, here, speaker, group, draft)
     if story:
         stories.check_open(group)
         state = PostState.HELD
@@ -82,6 +81,14 @@ async def start(
     return post
 
 
+async def may_start(
+    conn: AsyncConnection, here: Here, speaker: Speaker, group: Group, draft: Draft
+) -> PostState:
+    """How a thread would enter the group now. Raises NotAllowed, Malformed: see `admission`."""
+    draft.check(root=True)
+    return await admit_draft(conn, here, speaker, group, draft)
+
+
 def _said(post: Post, parent: Post | None, before: str = "") -> Said:
     """Whom a post of ours calls, but for whom it called `before`."""
     called = before.split()
@@ -96,6 +103,30 @@ async def reply(
 
     Raises NotAllowed: the thread is locked, the author wants no such answers, or see `admission`.
     """
+    group, state = await may_reply(conn, here, speaker, parent, draft)
+    words, parts = written(here, replace(draft, title=""))
+    new = New(
+        author=speaker.actor,
+        group=group,
+        parent=parent,
+        words=words,
+        state=state,
+        parts=parts,
+        pictures=draft.pictures,
+    )
+    (post,) = await insert(conn, here, [new])
+    if post.shown:
+        await telling.created(conn, here, group, post)
+        await noticing.posted(conn, here, [_said(post, parent)])
+    elif post.waits:
+        await asking.ask(conn, here, post, parent)
+    return post
+
+
+async def may_reply(
+    conn: AsyncConnection, here: Here, speaker: Speaker, parent: Post, draft: Draft
+) -> tuple[Group, PostState]:
+    """The group, and how an answer would enter it now. Raises as `reply`."""
     draft.check(root=False)
     if not parent.shown:
         raise NotAllowed("That post is no longer here, so it cannot be answered.")
@@ -118,23 +149,7 @@ async def reply(
     state = await admit_draft(conn, here, speaker, group, draft, memorial=parent.memorial)
     if state is PostState.SHOWN and way is Way.ASKING:
         state = PostState.ASKED
-    words, parts = written(here, replace(draft, title=""))
-    new = New(
-        author=speaker.actor,
-        group=group,
-        parent=parent,
-        words=words,
-        state=state,
-        parts=parts,
-        pictures=draft.pictures,
-    )
-    (post,) = await insert(conn, here, [new])
-    if post.shown:
-        await telling.created(conn, here, group, post)
-        await noticing.posted(conn, here, [_said(post, parent)])
-    elif post.waits:
-        await asking.ask(conn, here, post, parent)
-    return post
+    return group, state
 
 
 async def edit(
@@ -250,6 +265,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
             answers_by="",
             likes_by="",
             approval=None,
+            expires=None,
         )
     )
     if post.is_root and post.wish is not None:

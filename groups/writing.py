@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +50,7 @@ class Words:
     likes_by: str = ""
     labels: str = ""  # ids, with blanks between them
     wish: Wish | None = None  # of a thread, so only with its first post
+    expires: date | None = None  # of ours: the day on which it is deleted
 
     def columns(self) -> dict[str, Any]:
         """What of it stands in the row of a post."""
@@ -71,6 +72,7 @@ def written(here: Here, draft: Draft) -> tuple[Words, Parts]:
         language=draft.language,
         published=to_minute(here.now()),
         mentioned=" ".join(marks.mentioned),
+        expires=here.now().date() + timedelta(days=draft.days) if draft.days else None,
     )
     return words, Parts(hashtags=tuple(marks.tags), poll=draft.poll)
 

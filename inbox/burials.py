@@ -4,18 +4,17 @@ Things come in any order. A Delete, or an Undo, of something that is not here is
 id of that thing.
 """
 
-from datetime import timedelta
-
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inbox.arrival import Arrival
+from kernel import keep_times
 from kernel.here import Here
 from kernel.schema.tables import tombstones
 from kernel.urls import same_origin
 
-BURIED = timedelta(days=30)
+BURIED = keep_times.BURIED
 
 
 async def bury(arrival: Arrival, uri: str) -> None:

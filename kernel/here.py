@@ -20,6 +20,7 @@ class Here:
     signed_fetch: bool = False  # documents are only for servers that sign
     tended_within: int = 14  # days in which a moderator has to be seen in a group; 0: never
     media_origin: str | None = None  # where public pictures are shown instead of here
+    release_delay: bool = False  # what people do goes out a little later, by chance
 
     @property
     def host(self) -> str:

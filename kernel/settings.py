@@ -68,6 +68,7 @@ class Settings:
     s3_secret: str | None = field(default=None, repr=False)
     new_per_hour: int = NEW_PER_HOUR
     actors_per_hour: int = ACTORS_PER_HOUR
+    release_delay: bool = True
     tended_within: int = 14
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
@@ -371,6 +372,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "s3_secret": _word,
     "new_per_hour": _an_hour,
     "actors_per_hour": _an_hour,
+    "release_delay": _yes_or_no,
     "tended_within": _days,
     "leave_url": _leave_url,
     "log_level": _level,

@@ -6,14 +6,14 @@ leaves a file that nobody can reach, which a sweep finds a day later.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kernel import chance
+from kernel import chance, keep_times
 from kernel.arrays import any_of
 from kernel.here import Here
 from kernel.schema.tables import media
@@ -21,7 +21,7 @@ from media.store import PARTS, Store
 from media.studio import Picture
 
 CHANNEL: Final = "hearthold_media"
-DRAFTS: Final = timedelta(days=1)
+DRAFTS: Final = keep_times.DRAFT_PICTURE
 
 _STEP: Final = 100
 
@@ -80,6 +80,19 @@ async def take(conn: AsyncConnection, ids: Collection[UUID]) -> frozenset[UUID]:
         {"ids": list(ids)},
     )
     return frozenset(taken)
+
+
+async def keep_drafts(conn: AsyncConnection, ids: Collection[UUID], until: date) -> int:
+    """Drafts stay until that day for a post to take them; how many of them there are."""
+    kept = await conn.execute(_KEEP_DRAFTS, {"ids": list(ids), "drafted_on": until - DRAFTS})
+    return kept.rowcount
+
+
+_KEEP_DRAFTS: Final = (
+    sa.update(media)
+    .where(any_of(media.c.id, "ids"), media.c.drafted.is_not(None), ~media.c.gone)
+    .values(drafted=sa.bindparam("drafted_on", type_=sa.Date))
+)
 
 
 async def let_go(conn: AsyncConnection, ids: Collection[UUID]) -> None:

@@ -21,7 +21,7 @@ from kernel.ids import random_uuid
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts
 from kernel.sealing import KEY_BYTES, mac
-from members import approval, departures, factors, passkeys, personas, sessions
+from members import approval, departures, drawers, factors, passkeys, personas, sessions
 from members.member import Blob, Member, Preferences
 from members.order import stir
 from members.passkeys import Answer
@@ -242,9 +242,17 @@ async def close(
             await departures.schedule(conn, here, persona_id)
     async with engine.begin() as conn:
         await sessions.end_all(conn, member)
+        await drawers.drop_all(conn, member)
         await conn.execute(sa.delete(accounts).where(accounts.c.id == row.id))
         await stir(conn, accounts)
         departures.note(conn, here, member.account_id, leaving)
+
+
+async def confirm(
+    engine: AsyncEngine, here: Here, member: Member, password: str, *, cost: Cost = ADVISED
+) -> None:
+    """Before something that cannot be taken back: is it the member? Raises NotAllowed: no."""
+    await _verify(engine, here, member, password, cost)
 
 
 async def preferences(conn: AsyncConnection, here: Here, member: Member) -> Preferences:

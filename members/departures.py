@@ -17,19 +17,20 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from kernel import tombstone_log
+from kernel import keep_times, tombstone_log
 from kernel.errors import NotAllowed
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.tables import actors, departures
+from kernel.schema.tables import waiting as unsaid
 from kernel.sealing import seal, unseal
 from kernel.tombstone_log import Act
 from members.order import stir
 from members.vault import closes
 
-FIRST: Final = timedelta(days=1)
-LAST: Final = timedelta(days=14)
+FIRST: Final = keep_times.LEAVING_FROM
+LAST: Final = keep_times.LEAVING_UNTIL
 
 _NOTED: Final = 50  # personas in one line of the tombstone log
 _NOTE: Final = 1024  # bytes: every such line is as long
@@ -56,7 +57,11 @@ _dice = random.SystemRandom()
 
 
 async def schedule(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
-    """Let the persona close at a random minute, 1 to 14 days from now."""
+    """Let the persona close at a random minute, 1 to 14 days from now.
+
+    What it did not say yet is not said any more.
+    """
+    await conn.execute(sa.delete(unsaid).where(unsaid.c.author_id == persona_id))
     wait = _dice.uniform(FIRST.total_seconds(), LAST.total_seconds())
     await expect(conn, here, persona_id, here.now() + timedelta(seconds=wait), Why.LEFT)
 

@@ -1,17 +1,21 @@
 """Who follows whom, in both directions across nodes (WIRE 3.1, ActivityPub §7.5-7.7)."""
 
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub import actors as actor_store
 from activitypub import documents, outbox
 from activitypub.actors import Actor
 from activitypub.vocab import Document
 from kernel.errors import NotFound
 from kernel.here import Here
-from kernel.schema.actors import FollowState
+from kernel.rows import at_most
+from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import follows
 from members import notices
@@ -19,9 +23,17 @@ from members.order import stir
 
 
 async def request(
-    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor
+    conn: AsyncConnection,
+    here: Here,
+    follower: Actor,
+    followed: Actor,
+    *,
+    due: datetime | None = None,
 ) -> FollowState:
-    """One of ours asks to follow somebody elsewhere; asking twice asks again (WIRE-G1)."""
+    """One of ours asks to follow somebody elsewhere; asking twice asks again (WIRE-G1).
+
+    With `due` the other server hears of it then (SEC-U6).
+    """
     uri = here.new_activity_uri()
     row = (
         await conn.execute(
@@ -31,18 +43,50 @@ async def request(
                 followed_id=followed.id,
                 state=FollowState.PENDING,
                 uri=uri,
+                due=due,
             )
             .on_conflict_do_update(
-                index_elements=["follower_id", "followed_id"], set_={"uri": follows.c.uri}
+                index_elements=["follower_id", "followed_id"],
+                set_={"uri": follows.c.uri, "due": due},
             )
             .returning(follows.c.state, follows.c.uri)
         )
     ).one()
     await stir(conn, follows)
-    if row.state == FollowState.PENDING:
-        document = _follow(row.uri, follower.uri, followed.uri)
-        await outbox.publish(conn, here, document, signer=follower, to=[followed.uri])
+    if row.state == FollowState.PENDING and due is None:
+        await _ask(conn, here, follower, followed, row.uri)
     return FollowState(row.state)
+
+
+async def _ask(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, uri: str
+) -> None:
+    document = _follow(uri, follower.uri, followed.uri)
+    await outbox.publish(conn, here, document, signer=follower, to=[followed.uri])
+
+
+async def send_one(engine: AsyncEngine, here: Here) -> bool:
+    """Send one request to follow whose time has come. False: there is none."""
+    async with engine.begin() as conn:
+        row = (await conn.execute(_DUE, {"now": here.now()})).first()
+        if row is None:
+            return False
+        follower = await actor_store.get(conn, row.follower_id)
+        followed = await actor_store.get(conn, row.followed_id)
+        await conn.execute(sa.update(follows).where(_between(follower, followed)).values(due=None))
+        await stir(conn, follows)
+        if row.state == FollowState.PENDING and follower.state is ActorState.ACTIVE:
+            await _ask(conn, here, follower, followed, row.uri)
+    return True
+
+
+_DUE: Final = (
+    sa.select(follows.c.follower_id, follows.c.followed_id, follows.c.state, follows.c.uri)
+    .where(follows.c.due <= sa.bindparam("now", type_=sa.DateTime(timezone=True)))
+    .order_by(follows.c.due, follows.c.follower_id)
+    .limit(at_most(1))
+    .with_for_update(skip_locked=True)
+)
 
 
 def _follow(uri: str, follower_uri: str, followed_uri: str) -> Document:
@@ -177,12 +221,15 @@ async def forget(conn: AsyncConnection, follower: Actor, followed: Actor) -> Non
 
 
 async def end(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
-    """One of ours stops following; a server elsewhere is told (WIRE-G3)."""
-    uri = await conn.scalar(
-        sa.delete(follows).where(_between(follower, followed)).returning(follows.c.uri)
+    """One of ours stops following; a server elsewhere is told, if it knows of it (WIRE-G3)."""
+    ended = await conn.execute(
+        sa.delete(follows)
+        .where(_between(follower, followed))
+        .returning(follows.c.uri, follows.c.due)
     )
-    if uri is not None and not followed.local:
-        await _undo(conn, here, follower, followed, uri)
+    row = ended.first()
+    if row is not None and row.due is None and not followed.local:
+        await _undo(conn, here, follower, followed, row.uri)
 
 
 async def disown(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:

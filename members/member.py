@@ -10,6 +10,7 @@ from uuid import UUID
 
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
+from kernel.release import AT_ONCE, MAX_UNDO, OFFSETS, Timing
 from kernel.sealing import derive, seal, unseal
 from members.quiet import Quiet
 from members.seen import Seen
@@ -57,6 +58,7 @@ class Preferences:
     (DOM-I10). `card`: crisis lines are shown after posting something very heavy (DOM-D10).
     `language` is that of our own words; empty: as the browser says. `labels` are what they call
     their personas for themselves.
+    `timing`: of what they post.
     """
 
     theme: Theme = Theme.AUTO
@@ -68,6 +70,7 @@ class Preferences:
     private: bool = False
     card: bool = True
     language: str = ""
+    timing: Timing = AT_ONCE
 
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
@@ -81,6 +84,10 @@ class Preferences:
                 raise Malformed(f"A label can have up to {MAX_LABEL} letters.")
         if len(self.covers) > _MAX_COVERS:
             raise Malformed("Please choose from the list of content notes.")
+        if not 0 <= self.timing.undo <= MAX_UNDO:
+            raise Malformed(f"You can have up to {MAX_UNDO} minutes to take your words back.")
+        if self.timing.night is not None and self.timing.night not in OFFSETS:
+            raise Malformed("Please choose your time from the list.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +134,8 @@ class Blob:
             "private": self.preferences.private,
             "card": self.preferences.card,
             "language": self.preferences.language,
+            "undo": self.preferences.timing.undo,
+            "night": self.preferences.timing.night,
             "quiet": self.quiet.plain(),
             "seen": self.seen.plain(),
         }
@@ -152,6 +161,7 @@ class Blob:
                 private=plain.get("private", False),
                 card=plain.get("card", True),
                 language=plain.get("language", ""),
+                timing=Timing(undo=plain.get("undo", 0), night=plain.get("night")),
             ),
             quiet=Quiet.of(plain["quiet"]) if "quiet" in plain else Quiet(),
             seen=Seen.of(plain["seen"]) if "seen" in plain else Seen(),

@@ -6,7 +6,7 @@ alone, so that they go with it. What a member has read is in no table (`members/
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Final, Self
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
-from kernel import live
+from kernel import keep_times, live
 from kernel.arrays import Rows, any_of
 from kernel.here import Here
 from kernel.ids import LAST_ID, first_of_minute, released, within_minute
@@ -29,7 +29,7 @@ from kernel.schema.tables import actors, blocks, follows, groups, notices, posts
 from moderation.visibility import Viewer, host_is_welcome, may_see_group
 
 MOST: Final = 200  # notices of one persona: the oldest go
-KEPT: Final = timedelta(days=60)
+KEPT: Final = keep_times.NOTICE
 HEARERS: Final = 20  # names of those who heard one post
 
 _OF_OTHERS: Final = (NoticeKind.ANSWER, NoticeKind.MENTION, NoticeKind.HEARD)

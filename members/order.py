@@ -21,6 +21,7 @@ from kernel.schema.tables import (
     blocks,
     check_ins,
     departures,
+    drawers,
     follows,
     moderators,
     notices,
@@ -32,8 +33,8 @@ from kernel.schema.tables import (
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
-    accounts, sessions, actors, actor_keys, blocks, check_ins, departures, follows, moderators,
-    notices, poll_votes, reactions, spent,
+    accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
+    moderators, notices, poll_votes, reactions, spent,
 )  # fmt: skip
 ROWS: Final = 100
 

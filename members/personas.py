@@ -185,7 +185,8 @@ def open_choice(session: Session, token: str, purpose: str) -> UUID:
 
 
 def _is_open(found: _Found) -> bool:
-    return found.state is ActorState.ACTIVE
+    """One that is about to close speaks no more, though its words are here for a minute still."""
+    return found.state is ActorState.ACTIVE and found.actor.closes_on is None
 
 
 _THESE: Final = sa.select(*actors.columns()).where(any_of(tables.actors.c.id, "ids"))

@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import keep_times
 from kernel.here import Here
 from kernel.rows import AnyRow
 from kernel.schema.tables import accounts, sessions
@@ -21,7 +22,7 @@ from members.quiet import Quiet
 from members.seen import Seen
 from members.vault import half_session_tag, session_tag
 
-LASTS: Final = timedelta(weeks=3)
+LASTS: Final = keep_times.SESSION
 
 HALF_LASTS: Final = timedelta(minutes=10)  # from the password to the second step
 

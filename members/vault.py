@@ -29,9 +29,7 @@ SALT_BYTES: Final = 16
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 _READ_AS = str.maketrans("ILO", "110")
-_BITS = 5  # of each letter
-_CODE_LETTERS = 25
-_CODE_BITS = _BITS * _CODE_LETTERS
+CODE_LETTERS: Final = 25  # of 5 bits each: 125
 _GROUP = 5
 
 _T = TypeVar("_T")
@@ -147,7 +145,7 @@ async def stretch(here: Here, password: str, salt: bytes, cost: Cost) -> Wrapper
 
 def new_code() -> str:
     """A recovery code for a printed sheet: `7G2KM-…`, 125 random bits in five groups of five."""
-    return _spell(secrets.randbits(_CODE_BITS))
+    return spelled(secrets.randbits(5 * CODE_LETTERS))
 
 
 def closing_code(here: Here, persona_id: UUID) -> str:
@@ -156,33 +154,36 @@ def closing_code(here: Here, persona_id: UUID) -> str:
     The node key and the persona's id make it, so nothing is stored for it (DESIGN-V4).
     """
     made = mac(here.node_key.derive("closing codes"), "closing code", persona_id.bytes)
-    return _spell(int.from_bytes(made, "big") & ((1 << _CODE_BITS) - 1))
+    return spelled(int.from_bytes(made, "big") & ((1 << 5 * CODE_LETTERS) - 1))
 
 
 def closes(here: Here, persona_id: UUID, code: str) -> bool:
     """Whether `code`, as people type it, closes the persona; in constant time (SEC-A12)."""
-    wanted = _letters(closing_code(here, persona_id))
-    return hmac.compare_digest(_encode(_letters(code)), _encode(wanted))
+    wanted = letters_of(closing_code(here, persona_id))
+    return hmac.compare_digest(_encode(letters_of(code)), _encode(wanted))
 
 
-def _spell(number: int) -> str:
-    letters = "".join(_ALPHABET[number >> at & 31] for at in range(0, _CODE_BITS, _BITS))
-    return "-".join(letters[at : at + _GROUP] for at in range(0, _CODE_LETTERS, _GROUP))
+def spelled(number: int) -> str:
+    """125 bits as a code in five groups of five letters."""
+    letters = "".join(
+        _ALPHABET[number >> 5 * place & 31] for place in reversed(range(CODE_LETTERS))
+    )
+    return "-".join(letters[at : at + _GROUP] for at in range(0, CODE_LETTERS, _GROUP))
 
 
-def _letters(code: str) -> str:
-    """A code as people type it: case, spaces and dashes do not matter, O is 0, I is 1."""
+def letters_of(code: str) -> str:
+    """A code as people type it: case, spaces and dashes do not matter, O is 0, I and L are 1."""
     letters = "".join(letter for letter in code[:200].upper() if letter.isalnum())
     return letters.translate(_READ_AS)
 
 
 def read_code(here: Here, code: str) -> Wrapper:
-    """A recovery code as people type it: case, spaces and dashes do not matter, O is 0, I is 1.
+    """A recovery code as people type it (`letters_of`).
 
     It is random already, so deriving is enough. A code nobody has gives a wrapper that fits
     nothing.
     """
-    secret = here.node_key.derive("recovery codes") + _encode(_letters(code))
+    secret = here.node_key.derive("recovery codes") + _encode(letters_of(code))
     return Wrapper.of(derive(secret, "recovery code", 2 * KEY_BYTES))
 
 

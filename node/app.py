@@ -63,6 +63,7 @@ def create_app(
         signed_fetch=settings.signed_fetch,
         tended_within=settings.tended_within,
         media_origin=settings.media_origin,
+        release_delay=settings.release_delay,
     )
     engine = db.connect(db.normalise(database_url))
     tombstone_log.keep(engine, settings.tombstones)

@@ -84,8 +84,8 @@ async def _answer(request: web.Request, problem: Problem) -> web.StreamResponse:
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     if wants_document(request) or any(part in request.path for part in _MACHINE_PATHS):
-        if status in (401, 403):  # it depends on who asks (WIRE-B7)
-            headers |= {"Cache-Control": "no-store", "Vary": "Accept, Signature"}
+        # A refusal depends on who asks, by signature or by cookie: no cache keeps it (SEC-L7)
+        headers |= {"Cache-Control": "no-store", "Vary": "Accept, Signature"}
         return web.Response(
             status=status,
             body=jsontext.dump(

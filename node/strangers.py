@@ -1,17 +1,17 @@
 """Actors of other servers who never became part of anything here are forgotten again (SEC-D7)."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import keep_times
 from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.schema.tables import actors, deliveries, metadata, peers
 
-STRANGERS = timedelta(days=30)  # since their document was last read
+STRANGERS = keep_times.STRANGER
 STEP = 1_000
 
 _NAMED = [

@@ -1,22 +1,24 @@
 """What happens on its own: keep-times, and personas that close."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activitypub import rotation
-from groups import check_ins, closing, earlier, finding, polls, room, unanswered
+from activitypub import receipts, rotation
+from groups import check_ins, closing, earlier, expiry, finding, polls, room, unanswered
+from groups import waiting as waiting_store
+from kernel import keep_times
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import node, notices, order, silence, spent
+from members import drawers, node, notices, openness, order, silence, spent
 from members import sessions as session_store
 
-SEEN_IDS = timedelta(days=30)  # WIRE-Q2 asks for a week
-ACTIVITIES = timedelta(days=365)
-DELIVERIES = timedelta(days=30)  # a server that was away longer hears no more of it
+SEEN_IDS = keep_times.SEEN_ID
+ACTIVITIES = keep_times.ACTIVITY
+DELIVERIES = keep_times.DELIVERY
 _STEP = 1_000
 # Between two persons: once delivered, nobody asks for one again, and its place among the others
 # tells when somebody joined or liked (DESIGN-V1).
@@ -36,6 +38,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
             )
         )
         await conn.execute(sa.delete(tombstones).where(tombstones.c.until < today))
+        await receipts.sweep(conn, today)  # before what they are about is dropped
         waiting = sa.select(deliveries.c.activity_uri)
         of_posts = sa.select(posts.c.uri)
         await conn.execute(
@@ -63,7 +66,10 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await notices.sweep(conn, here.now())
     async with engine.begin() as conn:
+        await waiting_store.sweep(conn, here)
+    async with engine.begin() as conn:
         await session_store.sweep(conn, here)
+    await drawers.sweep(engine, here)
     async with engine.begin() as conn:
         await spent.sweep(conn, here)
     async with engine.begin() as conn:
@@ -72,9 +78,13 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
     await departure_store.fall_due(engine, here)
+    while await openness.sweep(engine, here):
+        pass
     while await closing.close_one(engine, here):
         pass
     while await polls.sweep(engine, here):
+        pass
+    while await expiry.delete_one(engine, here):
         pass
     await finding.take_in(engine)
     while await room.let_in(engine, here):

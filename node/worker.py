@@ -6,6 +6,7 @@ picks up what a lost one left.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -15,16 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import enqueue
 from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
+from groups import reactions, waiting
 from inbox import catch_up, claim, errands, refreshes
 from inbox.backfill import refresh_one
 from inbox.claim import Floor
 from inbox.process import process_one
 from inbox.together import MOST, process_many
 from kernel.db import AWAY, describe
+from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
-from members import moves, order, reader
+from members import follows, moves, order, reader
 from node import pictures, strangers, tidy
 from node.safekeeping import sent
+from resources import crisis
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
+        _loop(stop, asyncio.Event(), lambda: release(app), _until_next_step),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
@@ -76,6 +81,8 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
 async def settle(app: web.Application) -> bool:
     """Run the queues dry once, without waiting. False: there was nothing to do."""
     busy = False
+    while await release(app):
+        busy = True
     while await process(app):
         busy = True
     while await refresh_one(app[ENGINE], app[HERE], app[REMOTE]):
@@ -97,6 +104,16 @@ async def _answers(app: web.Application) -> bool:
     return count > 0
 
 
+async def release(app: web.Application) -> bool:
+    """Let something go out whose time has come: a post, a follow, a sign. False: none is due."""
+    engine, here = app[ENGINE], app[HERE]
+    return (
+        await waiting.release_one(engine, here, help_lines=crisis.numbers())
+        or await follows.send_one(engine, here)
+        or await reactions.send_one(engine, here)
+    )
+
+
 async def process(app: web.Application) -> bool:
     """Deal with some of what came. False: nothing is due."""
     many = await process_many(app[ENGINE], app[HERE]) > 0
@@ -107,6 +124,7 @@ async def _loop(
     stop: asyncio.Event,
     wake: asyncio.Event,
     work: Callable[[], Awaitable[bool]],
+    pause: Callable[[], float] = lambda: SWEEP,
 ) -> None:
     while not stop.is_set():
         wake.clear()
@@ -115,7 +133,13 @@ async def _loop(
                 pass
         except Exception as error:  # one bad round must not end the work
             log.error("worker: round given up (%s)", describe(error))
-        await _wait(stop, wake, SWEEP)
+        await _wait(stop, wake, pause())
+
+
+def _until_next_step() -> float:
+    """Seconds until posts may be due again."""
+    step = STEP.total_seconds()
+    return step - time.time() % step
 
 
 async def _wait(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> None:

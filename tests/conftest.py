@@ -34,6 +34,7 @@ TEMPLATE = "hearthold_template"
 SLOW = (  # places whose tests start servers and wait for them: a second each, and there are many
     "faults/",
     "framing/",
+    "groups/test_waiting",
     "fuzzing/",
     "hostile/",
     "interop/",
@@ -42,11 +43,15 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "operations/",
     "pages/test_care",
     "pages/test_arrival",
+    "pages/test_hidden",
     "pages/test_multipart",
     "pages/test_own_names",
     "pages/test_pictures",
     "pages/test_sheet",
+    "pages/test_waiting",
     "pages/test_ways_in",
+    "pages/test_who_speaks",
+    "privacy/test_seen_from_outside",
     "test_three_nodes",
     "wire/",
 )

@@ -301,6 +301,7 @@ class Nodes:
         s3: S3 | None = None,
         new_per_hour: int = NEW_PER_HOUR,
         actors_per_hour: int = ACTORS_PER_HOUR,
+        release_delay: bool = False,
         leave_url: str = "https://weather.example/",
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
@@ -320,6 +321,7 @@ class Nodes:
             signed_fetch=signed_fetch,
             new_per_hour=new_per_hour,
             actors_per_hour=actors_per_hour,
+            release_delay=release_delay,
             **({f"s3_{name}": value for name, value in asdict(s3).items()} if s3 else {}),
             leave_url=leave_url,
         )

@@ -20,7 +20,7 @@ _BLOCK = (
     r"p|li|ul|ol|h\d|div|label|legend|summary|option|button|section|header|footer|main|nav|aside"
     r"|article|form|fieldset|dt|dd|dl|td|th|tr|table|details|title|br|select|textarea"
 )
-_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_COMMENT = re.compile(r"\{#.*?#\}|<style>.*?</style>", re.DOTALL)
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _STATEMENT = re.compile(r"\{%(.*?)%\}", re.DOTALL)
 _OTHERWISE = re.compile(r"\{%\s*el(?:se|if)\b.*?%\}", re.DOTALL)

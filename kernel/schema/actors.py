@@ -54,6 +54,8 @@ actors = table(
     sa.Column("state", sa.Text, nullable=False, server_default=ActorState.ACTIVE.value),
     sa.Column("since", sa.Date),  # ours: the month
     sa.Column("closes_on", sa.Date),  # ours: drawn at random when the member leaves
+    sa.Column("opens_on", sa.Date),  # a persona's: when it speaks openly, or has since (DOM-A5)
+    sa.Column("open", sa.Boolean, nullable=False, server_default=sa.false()),  # it does
     sa.Column("fetched_at", sa.DateTime(timezone=True)),  # theirs: when the document was read
     sa.Column("moved_to", sa.Text),  # theirs: who they are now
     sa.Column("moved_on", sa.Date),
@@ -79,6 +81,7 @@ actors = table(
         postgresql_where=sa.text("kind = 'Group' AND state = 'active'"),
     ),
     sa.Index("ix_actors_closes_on", "closes_on", postgresql_where=sa.text("closes_on IS NOT NULL")),
+    sa.Index("ix_actors_opens_on", "opens_on", postgresql_where=sa.text("opens_on IS NOT NULL")),
     sa.Index("ix_actors_moved_to", "moved_to", postgresql_where=sa.text("moved_to IS NOT NULL")),
 )
 
@@ -114,6 +117,7 @@ follows = table(
     sa.Column("uri", sa.Text, nullable=False),  # of the Follow
     sa.Column("guidelines", sa.Integer, nullable=False, server_default="0"),  # version accepted
     sa.Column("approved", sa.Boolean, nullable=False, server_default=sa.false()),  # may post
+    sa.Column("due", sa.DateTime(timezone=True)),  # of ours: when it is sent; a whole minute
     sa.Column("turn", sa.Integer),  # place among those who wait for room; gone once there is some
     one_of("state", "state", FollowState),
     sa.Index("ix_follows_followed_id", "followed_id", "state", "follower_id"),
@@ -121,6 +125,7 @@ follows = table(
         "ix_follows_turn", "followed_id", "turn", postgresql_where=sa.text("turn IS NOT NULL")
     ),
     sa.Index("ix_follows_uri", "uri"),
+    sa.Index("ix_follows_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
 )
 
 blocks = table(  # somebody elsewhere wants nothing from one of ours (WIRE-M10); shown nowhere

@@ -131,6 +131,20 @@ deliveries = table(
     sa.Index("ix_deliveries_parked", "host", postgresql_where=sa.text("parked IS NOT NULL")),
 )
 
+receipts = table(
+    "receipts",  # which servers a persona's last word went to, and what came of it (DOM-I4)
+    Side.PERSONA,
+    sa.Column("delivery_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column(
+        "persona_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("refused", sa.SmallInteger),  # with which status; null: waits, or was taken
+    sa.Column("until", sa.Date, nullable=False),  # then it is sent no more
+    sa.Index("ix_receipts_persona_id_host", "persona_id", "host"),
+    sa.Index("ix_receipts_until", "until"),
+)
+
 refusals = table(
     "refusals",  # the last few of each server, without a time: what it said may name a persona
     Side.PERSONA,

@@ -14,6 +14,24 @@ class SignUp(StrEnum):
     CLOSED = "closed"
 
 
+class Record(StrEnum):
+    """What the people who run a node write down for everybody's safety (DOM-I8)."""
+
+    RISKS = "risks"  # which harms may come to people here, and what is done about each
+    COMPLAINTS = "complaints"  # how to complain, who answers, and how soon
+    CONTACT = "contact"  # where people and authorities reach the node
+
+
+safety_records = table(  # every version stays: what was in force when
+    "safety_records",
+    Side.NEITHER,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("source", sa.Text, nullable=False),  # Markdown
+    sa.Column("day", sa.Date, nullable=False),
+    one_of("kind", "kind", Record),
+)
+
 node = table(
     "node",
     Side.NEITHER,

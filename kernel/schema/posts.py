@@ -23,6 +23,7 @@ class PostState(StrEnum):
 class ReactionKind(StrEnum):
     LIKE = "like"
     ASKED = "asked"  # a like that the post's author, elsewhere, has yet to allow
+    SOON = "soon"  # a like of ours that nobody knows of before it is `due`
     DISLIKE = "dislike"  # stored, shown nowhere (WIRE-in-5)
     SHARE = "share"
 
@@ -124,6 +125,7 @@ posts = table(
     sa.Column("approval", sa.Text),  # of ours: where the author it answers says that it may stand
     # Its words are in the index of words; not at once, since what comes in must not wait for that.
     sa.Column("findable", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("expires", sa.Date),  # of ours: the day on which it is deleted, as its author chose
     one_of("state", "state", PostState),
     sa.Index("ix_posts_thread_id_id", "thread_id", "id"),
     sa.Index("ix_posts_author_id_id", "author_id", "id"),
@@ -132,6 +134,7 @@ posts = table(
         "ix_posts_not_findable", "id", postgresql_where=sa.text("NOT findable AND state = 'shown'")
     ),
     sa.Index("ix_posts_held", "group_id", "id", postgresql_where=sa.text("state = 'held'")),
+    sa.Index("ix_posts_expires", "expires", postgresql_where=sa.text("expires IS NOT NULL")),
     sa.Index(
         "ix_posts_approval",
         "approval",
@@ -213,10 +216,12 @@ reactions = table(
     sa.Column("actor_uri", sa.Text, primary_key=True),
     sa.Column("uri", sa.Text, nullable=False),  # of the activity, for its Undo
     sa.Column("approval", sa.Text),  # of ours: where the post's author says that it may be
+    sa.Column("due", sa.DateTime(timezone=True)),  # of what is SOON; a whole minute
     sa.Column("feeling", sa.Text, nullable=False, server_default=""),  # `Feeling`, or nothing
     # It came from whoever it names, or is ours: its author may be told the name (WIRE-G16).
     sa.Column("named", sa.Boolean, nullable=False, server_default=sa.false()),
     one_of("kind", "kind", ReactionKind),
+    sa.Index("ix_reactions_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
     sa.Index("ix_reactions_uri", "uri"),
     sa.Index(
         "ix_reactions_approval",

@@ -8,6 +8,7 @@ from kernel.schema.federation import (
     deliveries,
     errands,
     peers,
+    receipts,
     received,
     refusals,
     tombstones,
@@ -15,7 +16,7 @@ from kernel.schema.federation import (
 from kernel.schema.groups import group_invitations, groups, guidelines, moderators
 from kernel.schema.media import copies_wanted, media
 from kernel.schema.moderation import audit, bans, domain_blocks
-from kernel.schema.node import node
+from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
 from kernel.schema.posts import (
     attachments,
@@ -32,6 +33,7 @@ from kernel.schema.posts import (
     refreshes,
     threads,
 )
+from kernel.schema.waiting import drawers, waiting
 
 __all__ = [
     "accounts",
@@ -47,6 +49,7 @@ __all__ = [
     "deliveries",
     "departures",
     "domain_blocks",
+    "drawers",
     "errands",
     "follows",
     "group_invitations",
@@ -68,11 +71,14 @@ __all__ = [
     "post_tags",
     "posts",
     "reactions",
+    "receipts",
     "received",
     "refreshes",
     "refusals",
+    "safety_records",
     "sessions",
     "spent",
     "threads",
     "tombstones",
+    "waiting",
 ]

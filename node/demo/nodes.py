@@ -67,6 +67,7 @@ class DemoNode:
                     "DATABASE_URL": self.database_url,
                     "HEARTHOLD_ALLOW_NETWORKS": "127.0.0.0/8",
                     "HEARTHOLD_LOG_LEVEL": "warning",
+                    "HEARTHOLD_RELEASE_DELAY": "false",
                 },
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from activitypub.state import ENGINE, HERE
+from node import data_map
 from node.pages.forms import Form
 from node.pages.memory import MEMORY, site
 from node.pages.render import render
@@ -20,6 +21,11 @@ async def show_privacy(request: web.Request) -> web.Response:
     return render(
         request, "about/privacy.html", node=await site(request.app[MEMORY], request.app[ENGINE])
     )
+
+
+async def show_kept(request: web.Request) -> web.Response:
+    """What is kept and how long, from the table that the timers use (DOM-I5)."""
+    return render(request, "about/kept.html", map=data_map.MAP)
 
 
 async def interact(request: web.Request) -> web.Response:
@@ -44,5 +50,6 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/about", show),
         web.get("/about/privacy", show_privacy),
+        web.get("/about/kept", show_kept),
         web.get("/interact", interact),
     ]

@@ -16,7 +16,7 @@ from groups.posts import Post
 from kernel.errors import TooMany
 from moderation.visibility import Viewer
 from node.pages import look
-from node.pages.memory import MEMORY
+from node.pages.memory import MEMORY, known_site
 from node.pages.session import PREFERENCES, SESSION
 from resources import crisis
 from resources.crisis import Country
@@ -44,19 +44,22 @@ class Card:
         )
 
 
-def after_posting(
-    request: web.Request, posts: Sequence[Post], viewer: Viewer, country: str
-) -> Card | None:
-    """The card of a page with `posts`, once in a day for each member who does not mind it."""
+def after_posting(request: web.Request, posts: Sequence[Post], viewer: Viewer) -> Card | None:
+    """The card of a page with `posts`, some of which its reader may have just written."""
+    since = request.app[HERE].now() - RECENT
+    mine = [it for it in posts if it.author_id in viewer.voices and it.published > since]
+    return for_words(request, [(f"{it.title}\n{it.source}", it.language) for it in mine])
+
+
+def for_words(request: web.Request, said: Sequence[tuple[str, str]]) -> Card | None:
+    """The card for what a member just wrote, with its languages: once in a day, if they like it."""
     session = request.get(SESSION)
     if session is None or not request[PREFERENCES].card:
         return None
-    since = request.app[HERE].now() - RECENT
-    mine = [it for it in posts if it.author_id in viewer.voices and it.published > since]
-    if not any(sounds_heavy(f"{it.title}\n{it.source}", it.language) for it in mine):
+    if not any(sounds_heavy(words, language) for words, language in said):
         return None
     try:
         request.app[MEMORY].cards.check(session.member.account_id)
     except TooMany:
         return None
-    return Card.of(request, country)
+    return Card.of(request, known_site(request.app[MEMORY], request.app[HERE]).country)

@@ -53,7 +53,7 @@ def _add(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in always(request.app[SETTINGS].media_origin).items():
         response.headers.setdefault(name, value)
     if response.status >= 400 or request.path.startswith(_OF_PEOPLE):
-        response.headers["X-Robots-Tag"] = "noindex"
+        response.headers.setdefault("X-Robots-Tag", "noindex")
     if request.path.startswith(_FOR_ALL):
         response.headers["Access-Control-Allow-Origin"] = "*"  # refusals too (WIRE-D1)
     if response.content_type != "text/html" and not 300 <= response.status < 400:

@@ -33,6 +33,8 @@ class Memory:
     log_ins_of: Throttle  # by log-in name
     sign_ups: Throttle
     recoveries: Throttle
+    receipts: Throttle
+    exports: Throttle
     posts: Throttle
     founding: Throttle
     one_time: Throttle
@@ -54,6 +56,8 @@ class Memory:
             log_ins_of=Throttle(10, 10 * minute, clock),
             sign_ups=Throttle(20, hour, clock),
             recoveries=Throttle(20, hour, clock),
+            receipts=Throttle(60, hour, clock),
+            exports=Throttle(10, day, clock),
             posts=Throttle(60, 10 * minute, clock),
             founding=Throttle(5, day, clock),
             one_time=personas.one_time_throttle(clock),

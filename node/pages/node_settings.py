@@ -14,7 +14,7 @@ from members import accounts, approval, invitations
 from members import node as node_store
 from members.node import Node
 from members.vault import MIN_PASSWORD
-from moderation import domains
+from moderation import domains, safety
 from moderation.recounting import recount
 from node.pages import account, forms, session
 from node.pages.forms import REFUSED, Form
@@ -129,6 +129,7 @@ async def _page(
     async with request.app[READING].connect() as conn:
         node = await node_store.read(conn)
         resting = await tending.resting(conn, request.app[HERE])
+        records = await safety.newest(conn)
         blocks = await domains.blocked(conn, after=request.query.get("blocks", ""), limit=PAGE)
     async with request.app[READING].connect() as conn:
         waiting = await approval.waiting(conn, request.app[HERE], after=after, limit=PAGE)
@@ -142,6 +143,7 @@ async def _page(
         waiting=waiting,
         resting=resting,
         blocks=blocks,
+        safety_due=len(safety.due(records, request.app[HERE].now().date())),
         page=PAGE,
         invitation=invitation,
     )

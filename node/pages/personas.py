@@ -104,7 +104,15 @@ async def show(request: web.Request) -> web.Response:
     """GET /u/{name}: what anybody may know of a name that lives here."""
     found = await _find(request)
     face = voices.face(request.app[HERE], found.id)
-    return render(request, "personas/show.html", person=found, face=face, alternate=found.uri)
+    listed = {"X-Robots-Tag": "all"} if found.open else None
+    return render(
+        request,
+        "personas/show.html",
+        person=found,
+        face=face,
+        alternate=found.uri,
+        headers=listed,
+    )
 
 
 async def _find(request: web.Request) -> Actor:

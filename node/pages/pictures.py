@@ -1,20 +1,21 @@
 """Pictures in forms, and at their addresses.
 
 A browser does not keep files when a form comes back. So a picture is kept here as soon as it came,
-as a draft that only the session holds which sent it: in the form stands a token, sealed for that
-session and that form. A draft that no post takes is gone after a day.
+as a draft that only its member holds: in the form stands a token, sealed for them and that form,
+which outlives their session. A draft that no post takes is gone after a day.
 """
 
 import base64
 import binascii
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 from uuid import UUID
 
 from aiohttp import hdrs, web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import ENGINE, HERE, READING, SETTINGS
 from groups import picture_access
@@ -149,6 +150,14 @@ async def _draw(request: web.Request, current: Session, file: IO[bytes], side: i
     return Held(kept, _seal(current, kept.id, request.path), "")
 
 
+async def bring(conn: AsyncConnection, request: web.Request, chosen: Sequence[Chosen]) -> None:
+    """The form of this page begins with pictures that somebody had put into it before."""
+    current, alts = session.of(request), {each.id: each.alt for each in chosen}
+    kept = await media_store.drafts(conn, list(alts)) if alts else []
+    held = [Held(each, _seal(current, each.id, request.path), alts[each.id]) for each in kept]
+    request[BROUGHT] = Brought(held=held)
+
+
 def _too_many(most: int) -> str:
     if most == 1:
         return "Please choose one picture."
@@ -195,19 +204,23 @@ def _id(text: str) -> UUID | None:
 
 
 def _seal(current: Session, media_id: UUID, path: str) -> str:
-    sealed = seal(current.key, media_id.bytes + _mark(path), _CONTEXT)
+    sealed = seal(_key(current), media_id.bytes + _mark(path), _CONTEXT)
     return base64.urlsafe_b64encode(sealed).decode()
 
 
 def _open(current: Session, token: str, path: str | None = None) -> UUID | None:
-    """The draft a token stands for; None: another session's, another form's, or no token."""
+    """The draft a token stands for; None: another member's, another form's, or no token."""
     try:
-        opened = unseal(current.key, base64.urlsafe_b64decode(token.encode("ascii")), _CONTEXT)
+        opened = unseal(_key(current), base64.urlsafe_b64decode(token.encode("ascii")), _CONTEXT)
     except (UnicodeEncodeError, binascii.Error, Unsealable):
         return None
     if path is not None and opened[16:] != _mark(path):
         return None
     return UUID(bytes=opened[:16])
+
+
+def _key(current: Session) -> bytes:
+    return derive(current.member.root, "pictures in forms")
 
 
 def _mark(path: str) -> bytes:

@@ -8,22 +8,23 @@ from uuid import UUID
 
 from aiohttp import web
 
-from activitypub.parts import MAX_OPTIONS_SHOWN
+from activitypub.parts import MAX_OPTIONS_SHOWN, Poll
 from activitypub.state import ENGINE, HERE, READING
-from groups import polls, threads
+from groups import polls, threads, waiting
 from kernel.errors import NotAllowed, NotFound, Problem
+from kernel.here import Here
 from members import accounts
-from node.pages import forms, hinting, readers, session, voices
+from node.pages import drafts, forms, hinting, outgoing, readers, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
 from node.pages.render import render, see_other
 from node.pages.threads import NOBODY, agree, compose, draft, identity, named
 
-_DAYS: Final = {"1": "One day", "3": "Three days", "7": "A week"}
+DAYS: Final = {"1": "One day", "3": "Three days", "7": "A week"}
 
 
 async def show_ask(request: web.Request) -> web.Response:
-    return await _ask_page(request, Form())
+    return await _ask_page(request, await drafts.resumed(request))
 
 
 async def _ask_page(
@@ -48,7 +49,7 @@ async def _ask_page(
         problem=problem,
         root=page.root,
         parent=found.shown,
-        days=_DAYS,
+        days=DAYS,
         composer=compose(request, found.group, found.place, choices, who_reads),
     )
 
@@ -63,13 +64,10 @@ async def ask(request: web.Request) -> web.Response:
     here, people = request.app[HERE], NOBODY
     try:
         voices.pace(request)
+        if (kept := await drafts.keep_if_asked(request, form)) is not None:
+            return kept
         keys = await voices.keys_if_new(request, form)
-        poll = polls.draft(
-            here,
-            form.text("options").splitlines(),
-            several=form.text("several") == "several",
-            days=form.number("days"),
-        )
+        poll = poll_of(here, form)
         people = await named(request, form)
         asked = replace(draft(form, people), poll=poll)
         hinting.look(request, form, asked, answering=True)
@@ -77,11 +75,23 @@ async def ask(request: web.Request) -> web.Response:
             found = await find(conn, request)
             purpose = f"ask {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            post = await threads.reply(conn, here, speaker, found.post, asked)
+            when = outgoing.timing(request)
+            sent = await waiting.send(conn, here, speaker, found.group, found.post, asked, when)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
         return await _ask_page(request, form, problem, people)
-    return see_other(f"/p/{post.id}")
+    await drafts.done_with(request, form)
+    return outgoing.answer(sent, f"/p/{identity(request)}")
+
+
+def poll_of(here: Here, form: Form) -> Poll:
+    """The poll that was typed. Raises Malformed: see `polls.draft`."""
+    return polls.draft(
+        here,
+        form.text("options").splitlines(),
+        several=form.text("several") == "several",
+        days=form.number("days"),
+    )
 
 
 async def show_vote(request: web.Request) -> web.Response:

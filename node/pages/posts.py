@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, READING
-from groups import asking, desk, earlier, reactions, threads
+from groups import asking, desk, earlier, reactions, threads, waiting
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.asking import Way
@@ -20,7 +20,7 @@ from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation import labels
 from moderation.visibility import Viewer
-from node.pages import covers, forms, hinting, pictures, readers, session, voices
+from node.pages import covers, drafts, forms, hinting, outgoing, pictures, readers, session, voices
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
@@ -87,7 +87,7 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def show_reply(request: web.Request) -> web.Response:
-    return await _reply_page(request, Form())
+    return await _reply_page(request, await drafts.resumed(request))
 
 
 async def _reply_page(
@@ -145,6 +145,8 @@ async def reply(request: web.Request) -> web.Response:
     people = NOBODY
     try:
         voices.pace(request)
+        if (kept := await drafts.keep_if_asked(request, form)) is not None:
+            return kept
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
@@ -154,11 +156,13 @@ async def reply(request: web.Request) -> web.Response:
             found = await find(conn, request)
             purpose = f"reply {found.post.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, found.group, keys)
-            post = await threads.reply(conn, request.app[HERE], speaker, found.post, said)
+            here, parent, when = request.app[HERE], found.post, outgoing.timing(request)
+            sent = await waiting.send(conn, here, speaker, found.group, parent, said, when)
             await agree(conn, form, speaker, found.group)
     except REFUSED as problem:
         return await _reply_page(request, form, problem, people)
-    return see_other(f"/p/{post.id}")
+    await drafts.done_with(request, form)
+    return outgoing.answer(sent, f"/p/{parent.id}")
 
 
 async def show_edit(request: web.Request) -> web.Response:

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from aiohttp import web
 
-from activitypub.state import ENGINE, HERE
+from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import Malformed, Problem
 from kernel.languages import LANGUAGES
-from members import accounts
+from kernel.release import MAX_UNDO, Timing
+from members import accounts, personas
 from members.member import Cover, Theme
+from members.receipts import code_of
 from members.vault import MIN_PASSWORD
 from moderation import labels
 from node.pages import forms, look, session
@@ -67,7 +71,7 @@ async def save(request: web.Request) -> web.Response:
 def _language(form: Form) -> str:
     """One of ours, or nothing: as the browser says."""
     asked = form.text("language")
-    return asked if asked in LANGUAGES else ""
+    return asked if asked in TONGUES else ""
 
 
 async def save_reading(request: web.Request) -> web.Response:
@@ -96,6 +100,64 @@ def _covers(form: Form) -> Mapping[str, Cover]:
     except ValueError as error:
         raise Malformed("Please choose how posts with a content note should look.") from error
     return {label: cover for label, cover in chosen.items() if cover is not Cover.FOLD}
+
+
+async def show_timing(request: web.Request) -> web.Response:
+    session.of(request)
+    chosen = request[PREFERENCES].timing
+    form = Form.of(
+        undo=str(chosen.undo),
+        clock=str(chosen.night or 0),
+        hold="" if chosen.night is None else "yes",
+    )
+    return _timing_page(request, form, saved="saved" in request.query)
+
+
+def _timing_page(
+    request: web.Request, form: Form, problem: Problem | None = None, *, saved: bool = False
+) -> web.Response:
+    now = request.app[HERE].now()
+    return render(
+        request,
+        "waiting/timing.html",
+        form=form,
+        problem=problem,
+        saved=saved,
+        most=MAX_UNDO,
+        clocks={offset: _clock(now, offset) for offset in _CLOCKS},
+    )
+
+
+def _clock(now: datetime, offset: int) -> str:
+    """What a clock shows that is so many minutes before UTC's: `14:05 (UTC+2)`."""
+    there, (hours, minutes) = now + timedelta(minutes=offset), divmod(abs(offset), 60)
+    ahead = f"{'-' if offset < 0 else '+'}{hours}" + (f":{minutes:02}" if minutes else "")
+    return f"{there.hour:02}:{there.minute:02} (UTC{ahead if offset else ''})"
+
+
+_CLOCKS: Final = sorted({*range(-12 * 60, 14 * 60 + 1, 30), 5 * 60 + 45, 8 * 60 + 45, 12 * 60 + 45})
+
+
+async def save_timing(request: web.Request) -> web.Response:
+    """POST /settings/timing: when what this member posts goes out."""
+    member = session.of(request).member
+    form = await forms.read(request)
+    try:
+        night = _offset(form) if form.ticked("hold") else None
+        chosen = Timing(undo=form.number("undo"), night=night)
+        wanted = replace(request[PREFERENCES], timing=chosen)
+        async with request.app[ENGINE].begin() as conn:
+            await accounts.save_preferences(conn, request.app[HERE], member, wanted)
+    except REFUSED as problem:
+        return _timing_page(request, form, problem)
+    return see_other("/settings/timing?saved")
+
+
+def _offset(form: Form) -> int:
+    try:
+        return int(form.text("clock"))
+    except ValueError as error:
+        raise Malformed("Please choose your time from the list.") from error
 
 
 def theme_of(form: Form) -> Theme:
@@ -132,16 +194,19 @@ async def show_close(request: web.Request) -> web.Response:
 
 
 async def close(request: web.Request) -> web.Response:
-    """The account goes now; its names follow, each on a day of its own."""
-    member = session.of(request).member
+    """The account goes now; its names follow, each on a day of its own, and each has a receipt."""
+    member, here = session.of(request).member, request.app[HERE]
     form = await forms.read(request)
     try:
         request.app[MEMORY].log_ins_of.check(member.account_id)
-        await accounts.close(request.app[ENGINE], request.app[HERE], member, form.text("password"))
+        async with request.app[READING].connect() as conn:
+            mine = await personas.mine(conn, member)
+        await accounts.close(request.app[ENGINE], here, member, form.text("password"))
     except REFUSED as problem:
         return render(request, "account/close.html", problem=problem)
     del request[session.SESSION]
-    answer = render(request, "account/closed.html")
+    codes = [(each.actor.address, code_of(here, each.actor.id)) for each in mine]
+    answer = render(request, "account/closed.html", codes=codes)
     session.forget(request, answer)
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
     return answer
@@ -152,6 +217,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/settings", show),
         web.post("/settings", save),
         web.post("/settings/reading", save_reading),
+        web.get("/settings/timing", show_timing),
+        web.post("/settings/timing", save_timing),
         web.post("/settings/password", change_password),
         web.get("/settings/close", show_close),
         web.post("/settings/close", close),

@@ -56,6 +56,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "country": partial(country, language),
         "moment": spoken.moment,
         "stamp": spoken.stamp,
+        "day": spoken.day,
         "tone": words.tone,
         "initial": words.initial,
         "count": spoken.count,

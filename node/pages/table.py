@@ -11,6 +11,7 @@ from node.pages import (
     assets,
     check_ins,
     desk,
+    drafts,
     finding,
     forms,
     groups,
@@ -23,6 +24,7 @@ from node.pages import (
     memory,
     node_settings,
     notices,
+    own_names,
     peers,
     personas,
     pictures,
@@ -31,6 +33,8 @@ from node.pages import (
     preferences,
     quiet,
     rearranging,
+    receipts,
+    safety,
     search,
     session,
     sheet,
@@ -39,6 +43,7 @@ from node.pages import (
     tags,
     threads,
     unanswered,
+    unsent,
     ways_in,
     where,
 )
@@ -49,14 +54,16 @@ def prepare(app: web.Application, clock: Clock) -> None:
     """Give a node's application what its pages remember, and draw the help pages."""
     app[MEMORY] = Memory.of(clock)
     help.prepare()
+    own_names.prepare(app)
 
 
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        node_settings, peers, search, finding, help, about, assets, pictures, unanswered, signs,
-        rearranging, memorials, check_ins, stories, notices, quiet, live,
+        own_names, receipts, safety, node_settings, peers, search, finding, help, about, assets,
+        pictures, unanswered, signs, rearranging, memorials, check_ins, stories, notices, quiet,
+        live, unsent, drafts,
         log_in, ways_in, where, sheet, arrival,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]

@@ -11,9 +11,20 @@ from activitypub.actors import Actor
 from activitypub.notes import MAX_HTML
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
-from groups import check_ins, desk, membership, mentions, moving, parts, pins, tending, threads
+from groups import (
+    check_ins,
+    desk,
+    membership,
+    mentions,
+    moving,
+    parts,
+    pins,
+    tending,
+    threads,
+)
 from groups import groups as group_store
 from groups import posts as post_store
+from groups import waiting as unsent
 from groups.admission import MAX_NOTE, MAX_POST, MAX_TITLE, Draft
 from groups.groups import Group
 from groups.pictures import MAX_ALT, MAX_PICTURES, Chosen, pictures_of
@@ -33,9 +44,11 @@ from moderation.visibility import Viewer
 from node.pages import (
     card,
     covers,
+    drafts,
     forms,
     group_words,
     hinting,
+    outgoing,
     pictures,
     readers,
     session,
@@ -46,7 +59,7 @@ from node.pages import check_ins as check_in_pages
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
-from node.pages.memory import MEMORY, known_site
+from node.pages.memory import MEMORY
 from node.pages.paging import number
 from node.pages.pictures import Held
 from node.pages.render import render, see_other
@@ -199,15 +212,11 @@ async def show(request: web.Request) -> web.Response:
         is Cover.HIDE,
         next_after=page.next_after,
         first=not after,
-        card=card.after_posting(request, page.posts, viewer, _country(request)),
+        card=card.after_posting(request, page.posts, viewer),
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
         live=waiting.opened(request, thread_id),
         composer=compose(request, group, place, choices, who_reads),
     )
-
-
-def _country(request: web.Request) -> str:
-    return known_site(request.app[MEMORY], request.app[HERE]).country
 
 
 async def _have_read_again(request: web.Request, thread_id: int) -> None:
@@ -295,11 +304,12 @@ def draft(form: Form, people: Mapping[str, str], chosen: Sequence[Chosen] = ()) 
         pictures=chosen,
         help_lines=crisis.numbers(),
         contacts_stay=form.ticked("contacts_stay"),
+        days=form.number("stays"),
     )
 
 
 async def show_new(request: web.Request) -> web.Response:
-    return await _new_page(request, Form())
+    return await _new_page(request, await drafts.resumed(request))
 
 
 async def _new_page(
@@ -331,6 +341,8 @@ async def start(request: web.Request) -> web.Response:
     people = NOBODY
     try:
         voices.pace(request)
+        if (kept := await drafts.keep_if_asked(request, form)) is not None:
+            return kept
         chosen = pictures.chosen(request, form)
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
@@ -340,11 +352,13 @@ async def start(request: web.Request) -> web.Response:
             group = await find(conn, request)
             purpose = f"start in {group.id}"
             speaker = await voices.speaker_or_new(conn, request, form, purpose, group, keys)
-            post = await threads.start(conn, request.app[HERE], speaker, group, said)
+            when = outgoing.timing(request)
+            sent = await unsent.send(conn, request.app[HERE], speaker, group, None, said, when)
             await agree(conn, form, speaker, group)
     except REFUSED as problem:
         return await _new_page(request, form, problem, people)
-    return see_other(f"/t/{post.thread_id}")
+    await drafts.done_with(request, form)
+    return outgoing.answer(sent, group_words.path(group))
 
 
 async def agree(conn: AsyncConnection, form: Form, speaker: Speaker, group: Group) -> None:

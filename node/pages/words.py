@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from gettext import NullTranslations
 from typing import Final
 
@@ -36,7 +36,7 @@ class Words:
         minutes = int((now - then).total_seconds() // 60)
         hours, days = minutes // 60, minutes // (60 * 24)
         if days >= 7:
-            return self._day(then)
+            return self.day(then)
         if days:
             return _("yesterday") if days == 1 else _("{} days ago").format(days)
         if self.easier:
@@ -49,10 +49,11 @@ class Words:
 
     def stamp(self, then: datetime) -> str:
         """The whole time, for those who want to know."""
-        day = self._day(then)
+        day = self.day(then)
         return day if self.easier else f"{day}, {then.hour:02}:{then.minute:02} UTC"
 
-    def _day(self, then: datetime) -> str:
+    def day(self, then: date) -> str:
+        """A day as people write it."""
         month = self.catalogue.gettext(_MONTHS[then.month - 1])
         return self.catalogue.gettext("{day} {month} {year}").format(
             day=then.day, month=month, year=then.year
@@ -76,6 +77,11 @@ class Words:
         return _("Notices, {} new").format(number if number <= 20 else _("many"))
 
 
+def day(then: date) -> str:
+    """A day as people write it."""
+    return f"{then.day} {_MONTHS[then.month - 1]} {then.year}"
+
+
 def tone(address: str) -> int:
     """One of six quiet colours; the same name has the same one everywhere."""
     return hashlib.sha256(address.encode()).digest()[0] % _TONES
@@ -84,3 +90,8 @@ def tone(address: str) -> int:
 def initial(name: str) -> str:
     """The letter in a name's round mark."""
     return next((letter.upper() for letter in name if letter.isalnum()), "·")
+
+
+def count(number: int, one: str, many: str) -> str:
+    """`1 answer`, `3 answers`: for English sentences that are made in Python."""
+    return f"{number} {one if number == 1 else many}"

@@ -16,6 +16,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from groups import waiting
 from kernel import copying, db, revisions, tombstone_log
 from kernel.clock import utcnow
 from kernel.errors import Busy, Misconfigured
@@ -39,6 +40,12 @@ from node.safekeeping.sent import FILE as SENT
 from node.safekeeping.sent import Sent, drop_sent
 
 SPREAD: Final = 3600  # seconds over which peers are served anew where nothing says what has left
+
+
+RESTORED: Final = (
+    "This place was brought back from a copy. Perhaps this went out already, or you took it back. "
+    "Please look before you send it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,7 @@ async def _go_on(conn: AsyncConnection, here: Here, about: About, files: "_Files
     for table in (peers, received):
         await conn.execute(sa.update(table).values(lease=None, leased_until=None))
     await conn.execute(sa.update(deliveries).values(attempts=0))
+    await waiting.stop_all(conn, RESTORED)
     gone = None
     if sent := files.sent():
         gone = await drop_sent(conn, sent)

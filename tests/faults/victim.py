@@ -153,7 +153,10 @@ def _dying(point: Point, times: int) -> "faults.At":
 
 async def _run(plan: Plan, parent: Connection) -> None:
     settings = Settings(
-        data_dir=plan.data_dir, origin=f"http://{plan.name}", allow_networks=LOOPBACK
+        release_delay=False,
+        data_dir=plan.data_dir,
+        origin=f"http://{plan.name}",
+        allow_networks=LOOPBACK,
     )
     app = create_app(
         settings,

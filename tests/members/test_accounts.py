@@ -97,6 +97,7 @@ async def test_another_node_key_opens_nothing(
 async def test_sec_A4_a_password_change_wraps_anew_and_ends_every_session(
     engine: AsyncEngine, here: Here
 ) -> None:
+    """SEC-U9."""
     made = await sign_up(engine, here)
     other = await sign_up(engine, here, "ben-by-day")
     cookies = [await sessions.open(engine, here, made.member) for _ in range(2)]

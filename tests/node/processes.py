@@ -24,7 +24,7 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if name != "DATABASE_URL" and not name.startswith("HEARTHOLD_")
     }
-    return {**kept, "COLUMNS": "120", **given}
+    return {**kept, "COLUMNS": "120", "HEARTHOLD_RELEASE_DELAY": "false", **given}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def test_no_file_and_no_variables_give_the_defaults(tmp_path: Path) -> None:
     settings = Settings.load(tmp_path, {})
 
     assert settings == Settings(data_dir=tmp_path)
+    assert settings.release_delay
     assert (settings.listen_host, settings.listen_port) == ("127.0.0.1", 8080)
 
 

@@ -15,9 +15,14 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub.state import SETTINGS
+from groups import waiting
+from groups.admission import Draft
+from groups.groups import GroupSettings
 from kernel import copying, db
 from kernel.errors import Conflict, Malformed, Misconfigured, NotAllowed
 from kernel.postgres import Server
+from kernel.release import Timing
+from kernel.schema.groups import Posts
 from kernel.settings import Settings
 from node.opening import KEY
 from node.safekeeping import archive, backup, key_file, restore
@@ -126,6 +131,26 @@ async def test_every_row_and_every_number_comes_back(
                 assert left == right, table
         number = await there.scalar(sa.text("SELECT nextval('audit_id_seq')"))
         assert number == 4712
+
+
+async def test_what_waited_goes_out_only_after_its_author_looked(
+    alder: Node, postgres: Server, tmp_path: Path
+) -> None:
+    """It may have gone out since the backup, or its author took it back."""
+    ana = await alder.persona("ana_who_waits")
+    group = await alder.group("quiet", settings=GroupSettings(posts=Posts.ANYONE))
+    draft = Draft(title="Nights", source="Not out yet.", language="en")
+    async with alder.engine.begin() as conn:
+        await waiting.send(conn, alder.here, ana, group, None, draft, Timing(undo=1))
+    file = await backed_up(alder, tmp_path / "file")
+    place = await place_for(alder, postgres, tmp_path)
+    await bring_back(place, file)
+
+    assert place.database_url is not None
+    async with db.disposed(db.connect(place.database_url)) as engine, engine.connect() as conn:
+        (found,) = await waiting.mine(conn, alder.here, [ana.id])
+    assert (found.due, found.reason) == (None, restore.RESTORED)
+    assert found.draft.source == "Not out yet."
 
 
 CHANGES: list[Callable[[bytes], bytes]] = [

@@ -40,6 +40,10 @@ class House:
             "{kind}": "like",
             "{tag}": "sleep",
             "{host}": "nowhere.example",
+            "{record}": "risks",
+            "{version}": "1",
+            "{waiting}": "00000000-0000-4000-8000-000000000000",
+            "{number}": "1",
         }
 
     def sample(self, path: str) -> str:
@@ -48,7 +52,7 @@ class House:
             return "/static/0000000000000000/site.css"
         if path.startswith("/media/"):
             return "/media/00000000-0000-4000-8000-000000000000.webp"
-        if path.startswith("/u/"):
+        if path.startswith(("/u/", "/personas/")):
             return path.replace("{name}", "ana")
         for part, value in self.addresses().items():
             path = path.replace(part, value)

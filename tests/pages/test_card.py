@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import sqlalchemy as sa
 
 from kernel.schema.tables import metadata
@@ -41,6 +42,7 @@ async def test_the_author_alone_sees_the_lines_of_their_country_once(house: Hous
     assert CARD in (await _start(house.ben, HEAVY)).text
 
 
+@pytest.mark.slow
 async def test_answers_have_it_too_and_the_browsers_country_comes_first(house: House) -> None:
     await house.ben.send("POST", "/look", {"country": "DE"})
     sent = await house.ben.fill(f"/p/{house.thread.id}/reply", text=HEAVY)
@@ -49,6 +51,7 @@ async def test_answers_have_it_too_and_the_browsers_country_comes_first(house: H
     assert "All lines in Germany" in page.text
 
 
+@pytest.mark.slow
 async def test_other_words_and_other_wishes_have_none(house: House) -> None:
     assert CARD not in (await _start(house.ben, "I slept badly and the tea is cold.")).text
     async with house.node.engine.begin() as conn:
@@ -57,6 +60,7 @@ async def test_other_words_and_other_wishes_have_none(house: House) -> None:
     assert CARD not in (await _start(house.ben, HEAVY)).text
 
 
+@pytest.mark.slow
 async def test_nothing_of_it_is_kept_or_sent(house: House) -> None:
     """Two posts alike but for heavy words leave the same rows and the same deliveries."""
     before = await _counts(house)

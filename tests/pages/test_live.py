@@ -185,6 +185,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 async def test_a_stream_ends_with_its_session_and_leaves_no_line_in_the_log(
     log: pytest.LogCaptureFixture, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """SEC-L9."""
     monkeypatch.setattr("node.pages.live.PULSE", 0.2)
     node = house.node
     path, before = f"/t/{house.thread.id}", {"Last-Event-ID": "7"}

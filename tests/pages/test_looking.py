@@ -97,6 +97,7 @@ async def test_one_press_makes_every_page_easier_and_one_takes_it_back(house: Ho
     assert 'data-mode="easier"' not in (await anyone.open(thread)).html
 
 
+@pytest.mark.slow
 async def test_the_switch_leads_to_no_other_site(house: House) -> None:
     """SEC-X4."""
     for headers in ({"Referer": "https://evil.example//evil.example/"}, {"Referer": "x y"}, {}):
@@ -112,6 +113,7 @@ async def test_the_switch_leads_to_no_other_site(house: House) -> None:
     assert "Set-Cookie" not in refused.headers
 
 
+@pytest.mark.slow
 async def test_a_members_own_choice_holds_until_the_browser_was_asked(house: House) -> None:
     wanted = Preferences(theme=Theme.DARK, easier=True, language="de")
     async with house.node.engine.begin() as conn:
@@ -123,6 +125,7 @@ async def test_a_members_own_choice_holds_until_the_browser_was_asked(house: Hou
     assert '<html lang="en" dir="ltr" data-theme="dark">' in page.html
 
 
+@pytest.mark.slow
 async def test_settings_keep_it_for_every_device(house: House) -> None:
     await house.ben.send("POST", "/look", {"easier": "no"})
     saved = await house.ben.fill("/settings", "/settings", easier="yes", theme="dark")
@@ -131,6 +134,7 @@ async def test_settings_keep_it_for_every_device(house: House) -> None:
         assert 'data-theme="dark" data-mode="easier"' in (await house.ben.open(path)).html
 
 
+@pytest.mark.slow
 async def test_help_looks_as_its_reader_likes_it_with_no_database(house: House) -> None:
     """A browser that was asked nothing learns it from the first page of its member."""
     wanted = Preferences(easier=True, language="es")
@@ -144,6 +148,7 @@ async def test_help_looks_as_its_reader_likes_it_with_no_database(house: House) 
     )
 
 
+@pytest.mark.slow
 async def test_private_pages_say_nowhere_where_somebody_was(house: House) -> None:
     """DOM-I10: title and icon are plain."""
     anyone = Browser(house.node)
@@ -156,6 +161,7 @@ async def test_private_pages_say_nowhere_where_somebody_was(house: House) -> Non
         assert " data-private" in page.html
 
 
+@pytest.mark.slow
 async def test_the_country_chosen_comes_first(house: House) -> None:
     """DOM-D2: choice, then a guess that is shown as one; nothing is written."""
     anyone = Browser(house.node)

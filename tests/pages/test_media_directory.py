@@ -36,7 +36,7 @@ async def post_as(person: Person, token: str, thread_id: int, file: bytes) -> No
 async def test_sec_U3_the_same_file_under_two_names_of_one_member_ties_nothing(
     house: House,
 ) -> None:
-    """DESIGN-V1: names are random, times are midnight, and no row says whose a draft was."""
+    """DESIGN-V1, SEC-U21: random names, times at midnight, and no row says whose a draft was."""
     node = house.node
     sibling = await persona(node.engine, node.here, house.ben.prepared.member, "other")
     await node.join(Speaker.alone(sibling), house.open.actor.uri)

@@ -27,7 +27,7 @@ LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
      "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
-     "moved_threads", "notices"}
+     "moved_threads", "notices", "receipts", "waiting", "drawers"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -56,6 +56,9 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO refreshes (thread_id, due, done)
        SELECT id, CASE WHEN row_number() OVER () % 40 = 0 THEN timestamp '2026-01-01' END,
        '2026-01-01' FROM threads""",
+    """INSERT INTO receipts (delivery_id, persona_id, host, until)
+       SELECT row_number() OVER (), actors.id, 'server' || n || '.test', '2026-01-01'
+       FROM actors, generate_series(1, 20) AS n WHERE actors.local""",
     "INSERT INTO moved_threads SELECT id, group_id, latest_id FROM threads",
     """INSERT INTO post_tags (tag, post_id) SELECT tag, id FROM posts,
        LATERAL (VALUES ('many'), ('t' || id % 500)) AS tags (tag)""",
@@ -75,6 +78,11 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO post_edits SELECT id, 1, '', '', '', '2090-01-01' FROM posts""",
     """INSERT INTO blocks SELECT one.id, other.id FROM actors AS one, actors AS other
        WHERE one.id <> other.id ORDER BY one.id, other.id LIMIT 5000""",
+    """INSERT INTO waiting SELECT gen_random_uuid(), author_id, group_id, id, '{"source": ""}',
+       CASE WHEN id % 3 = 0 THEN timestamp '2090-01-01' END, '', 0, '2090-01-01' FROM posts""",
+    """INSERT INTO drawers SELECT sha256(n::text::bytea), '', ''
+       FROM generate_series(1, 3000) AS n""",
+    "UPDATE posts SET expires = '2090-01-01' WHERE id % 10 = 0",
     "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",
     "UPDATE posts SET findable = true WHERE id % 20 <> 0",
     "ANALYZE",

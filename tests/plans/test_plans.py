@@ -23,6 +23,7 @@ from groups import (
     desk,
     directory,
     earlier,
+    expiry,
     finding,
     hashtags,
     membership,
@@ -40,6 +41,7 @@ from groups import (
     telling,
     threads,
     unanswered,
+    waiting,
 )
 from groups import groups as group_store
 from groups import posts as post_store
@@ -55,7 +57,8 @@ from media import pictures as media_store
 from media.copies import Copier
 from media.folder import Folder
 from media.studio import Studio
-from members import blocks, notices, personas, sessions
+from members import blocks, drawers, notices, personas, sessions
+from members import follows as follow_store
 from members.member import Member
 from members.notices import Telling
 from moderation.visibility import VISITOR, Viewer
@@ -314,6 +317,33 @@ async def test_polls_that_are_due(asking: Asking, town: Town, reading: AsyncEngi
 
     check(plans, "ix_polls_ends", "ix_polls_due")
     assert not any(plan.sorted for plan in plans)
+
+
+async def test_what_waits_to_go_out_and_what_has_a_last_day(
+    asking: Asking, town: Town, reading: AsyncEngine
+) -> None:
+    async def work(_: AsyncConnection) -> None:
+        assert not await waiting.release_one(reading, town.here, help_lines=())
+        assert not await follow_store.send_one(reading, town.here)
+        assert not await reactions.send_one(reading, town.here)
+        assert not await expiry.delete_one(reading, town.here)
+
+    plans = await asking.plans(work)
+
+    check(plans, "ix_waiting_due", "ix_follows_due", "ix_reactions_due", "ix_posts_expires")
+    assert not plans[0].sorted
+
+
+async def test_what_of_a_member_is_not_out(asking: Asking, town: Town) -> None:
+    member = Member(account_id=random_uuid(), root=secrets.token_bytes(32))
+
+    async def work(conn: AsyncConnection) -> None:
+        await waiting.mine(conn, town.here, town.viewer.voices)
+        with suppress(NotFound):
+            await waiting.get(conn, town.here, random_uuid(), town.viewer.voices)
+        await drawers.mine(conn, town.here, member)
+
+    check(await asking.plans(work), "ix_waiting_author_id", "pk_waiting", "pk_drawers")
 
 
 async def test_outboxes(asking: Asking, town: Town) -> None:

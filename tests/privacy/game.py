@@ -16,6 +16,7 @@ import numpy as np
 
 from kernel.schema.base import Side
 from kernel.schema.tables import metadata
+from members import drawers
 from tests.privacy import attacks, odds, trained
 from tests.privacy.attacks import Attack
 from tests.privacy.dump import Dump, Value
@@ -100,6 +101,7 @@ def people_of_accounts(world: World) -> People:
         account_id = resident.member.account_id
         names = (account_id.bytes, str(account_id), account_id.hex)
         found |= dict.fromkeys([*names, resident.login, *resident.cookies], number)
+        found |= dict.fromkeys(drawers.ids(resident.member.root), number)
     for session, number in world.sessions.items():
         found |= dict.fromkeys([session, session.hex()], number)
     return found

@@ -70,7 +70,11 @@ async def set_up(postgres: Server, directory: Path) -> AsyncIterator[Stage]:
     await postgres.create_database(database, template=TEMPLATE)
     wall = Wall()
     settings = Settings(
-        data_dir=directory, origin=f"http://{NAME}", allow_networks=LOOPBACK, tended_within=0
+        data_dir=directory,
+        origin=f"http://{NAME}",
+        allow_networks=LOOPBACK,
+        tended_within=0,
+        release_delay=False,
     )
     url = postgres.url(database)
     app = create_app(settings, database_url=url, resolver=Names(), clock=wall)

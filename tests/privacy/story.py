@@ -92,6 +92,11 @@ class Story:
             self.at(first, NOBODY, partial(self._set_down, host))
             self.at(first + timedelta(days=45), NOBODY, partial(self._set_up, host))
         self.at(EVENING - timedelta(days=5), NOBODY, self._ask)
+        for number in self.dice.sample(early, members // 2):
+            self.at(
+                self.between(arrivals[number], EVENING), number, partial(town.keep_draft, number)
+            )
+        self.at(EVENING, NOBODY, self._hesitate)
         for nth in range(self.plan.earlier_thefts):
             first = START + timedelta(days=60 + 45 * nth)
             self.at(
@@ -159,6 +164,13 @@ class Story:
         for persona in self.dice.sample(there, len(there) // 2):
             moment = self.between(self.town.now, EVENING)
             self.at(moment, persona.member, partial(self.town.vote, persona))
+
+    async def _hesitate(self) -> None:
+        """What many wrote on the last evening waits for the morning."""
+        there = [each for each in self.town.personas if each.groups]
+        for persona in self.dice.sample(there, len(there) // 3):
+            moment = self.between(EVENING, EVENING + timedelta(minutes=40))
+            self.at(moment, persona.member, partial(self.town.hesitate, persona))
 
     async def _set_down(self, host: str) -> None:
         self.town.down.add(host)

@@ -1,4 +1,4 @@
-"""DESIGN-V1, parts (b) and (c), at a reduced size: `make attack` plays the whole game.
+"""DESIGN-V1 and SEC-U16, parts (b) and (c), at a reduced size: `make attack` plays the whole game.
 
 The dump is a real `pg_dump` at one moment of a busy evening; node key and passwords stay behind.
 """

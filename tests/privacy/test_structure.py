@@ -16,6 +16,7 @@ from members import (
     accounts,
     approval,
     departures,
+    drawers,
     factors,
     invitations,
     personas,
@@ -127,6 +128,9 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
         await approval.approve(conn, here, members[4].account_id)
         many = Preferences(theme=Theme.DARK, languages=tuple(["sr-Latn-RS"] * 30))
         await accounts.save_preferences(conn, here, members[0], many)
+    for member, words in zip(members, ("", "short", "long " * 5000), strict=False):
+        async with engine.begin() as conn:
+            await drawers.keep(conn, here, member, "/g/sleep/new", {"text": [words]})
     await accounts.change_password(engine, here, members[1], LONG, PASSWORD, cost=CHEAP)
     await sessions.open(engine, here, members[1])
     await sessions.open_half(engine, here, members[2])
@@ -223,6 +227,9 @@ async def journey(engine: AsyncEngine, here: Here, login: str) -> list[Actor]:
         assert len(await personas.mine(conn, session.member)) == 4
         await personas.speaker(conn, session.member, mine[0].id)
     async with engine.begin() as conn:
+        number = await drawers.keep(conn, here, member, "/g/sleep/new", {"text": ["Words."]})
+        await drawers.drop(conn, member, number)
+    async with engine.begin() as conn:
         await accounts.save_preferences(conn, here, member, Preferences(theme=Theme.LIGHT))
     await accounts.change_password(engine, here, member, PASSWORD, PASSWORD, cost=CHEAP)
     member, _ = await accounts.recover(
@@ -245,6 +252,7 @@ async def test_no_transaction_of_a_members_life_names_both_sides_or_writes_two_s
     named = [frozenset().union(*(s.tables for s in t.statements)) for t in recorder.transactions]
     assert {
         "accounts",
+        "drawers",
         "sessions",
         "spent",
         "actors",
@@ -252,7 +260,8 @@ async def test_no_transaction_of_a_members_life_names_both_sides_or_writes_two_s
         "departures",
     } <= frozenset().union(*named)  # the recorder did hear it
     for actor in families[0]:
-        assert sum(bool(t.written([actor])) for t in recorder.transactions) == 2  # made, closed
+        written = [t for t in recorder.transactions if t.written([actor])]
+        assert len(written) == 3  # made, leaving, closed
 
 
 async def test_planted_transactions_are_found(

@@ -118,7 +118,8 @@ class Twins:
 
     async def log_in(self) -> None:
         """Everybody signs in anew, before the sessions they have come to their end."""
-        for member in [*self.members, self.moderator]:
+        everybody: list[Member | Person] = [*self.members, self.moderator]
+        for member in everybody:
             cookie = await sessions.open(self.node.engine, self.node.here, member.prepared.member)
             member.cookies[cookie_name(self.node.here)] = cookie
 

@@ -20,7 +20,7 @@ from activitypub import remote
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair, generate
 from activitypub.vocab import ActorDocument
-from groups import desk, membership, polls, reactions, threads
+from groups import desk, membership, polls, reactions, threads, waiting
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import Draft
@@ -29,11 +29,12 @@ from groups.posts import Post
 from inbox.intake import Intake, Row
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
+from kernel.release import Timing
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
 from kernel.schema.groups import Sees
 from kernel.schema.tables import deliveries, metadata, received
-from members import accounts, factors, follows, order, personas, sessions, totp
+from members import accounts, drawers, factors, follows, order, personas, sessions, totp
 from members.accounts import Prepared
 from members.factors import Factors
 from members.handles import suggest_handle
@@ -308,6 +309,21 @@ class Town:
                 draft = Draft(title=words[:40], source=words, language="en")
                 post = await threads.start(conn, self.here, speaker, group, draft)
         self.posts.append(post)
+
+    async def hesitate(self, persona: Persona) -> None:
+        """Write something that waits for the morning: where its writer is, it is night."""
+        words, offset = suggest_handle(), 24 * 60 - self.now.hour * 60
+        async with self.engine.begin() as conn:
+            group = await group_store.get(conn, self.groups[self.dice.choice(persona.groups)].id)
+            draft = Draft(title=words, source=words, language="en")
+            speaker = await self.speaker(conn, persona)
+            night = Timing(night=offset)
+            await waiting.send(conn, self.here, speaker, group, None, draft, night)
+
+    async def keep_draft(self, number: int) -> None:
+        member, words = self.residents[number].member, "word " * self.dice.randint(3, 400)
+        async with self.engine.begin() as conn:
+            await drawers.keep(conn, self.here, member, "/g/group_0/new", {"text": [words]})
 
     async def like(self, persona: Persona) -> None:
         async with self.engine.begin() as conn:

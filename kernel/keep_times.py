@@ -1,0 +1,23 @@
+"""How long things are kept: every timer takes its number from here, and so does the page of it.
+
+`node/data_map.py` says of each what it is about; `/about/kept` prints that (DOM-I5).
+"""
+
+from datetime import timedelta
+from typing import Final
+
+SESSION: Final = timedelta(weeks=3)
+LEAVING_FROM: Final = timedelta(days=1)
+LEAVING_UNTIL: Final = timedelta(days=14)
+EARLIER_WORDS: Final = timedelta(days=30)
+NOTICE: Final = timedelta(days=60)
+CHECK_IN: Final = timedelta(days=28)
+DRAFT_PICTURE: Final = timedelta(days=1)
+ACTIVITY: Final = timedelta(days=365)
+DELIVERY: Final = timedelta(days=30)  # a server that was away longer hears no more of it
+VOTE: Final = timedelta(days=2)  # then it is not sent any more (WIRE 6.3)
+RECEIPT: Final = DELIVERY  # what came of a name's last word, while that is still being sent
+SEEN_ID: Final = timedelta(days=30)  # WIRE-Q2 asks for a week
+BURIED: Final = timedelta(days=30)
+STRANGER: Final = timedelta(days=30)  # since their document was last read
+CONSENT: Final = timedelta(days=365)  # to speak openly; then a name is asked again (DOM-A5)

@@ -1,0 +1,347 @@
+"""What this node keeps: of what kind, for how long, why, and who gets it (DOM-I1, DOM-I5).
+
+`/about/kept` prints this table, and its numbers are those of the timers (`kernel/keep_times.py`).
+Every table of the database is in a row; what has a timer has a test that moves the clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from activitypub.refusals import KEPT as REFUSALS
+from groups.earlier import VERSIONS
+from kernel import keep_times
+from media.copies import MAX_COPIES
+from members.notices import MOST as NOTICES
+
+NOBODY: Final = "Nobody."
+READERS: Final = "Those who may read the group, and their servers."
+MODERATORS: Final = "The moderators of the group."
+OPERATORS: Final = "The people who run this place."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One kind of thing that is kept; every part is a sentence for a page.
+
+    `after` is the timer that takes it away, where there is one; `tables` are where it lies.
+    """
+
+    what: str
+    until: str
+    why: str
+    who: str
+    tables: Sequence[str] = ()
+    after: timedelta | None = None
+
+
+def span(time: timedelta) -> str:
+    """A time as a page says it: "1 day", "3 weeks", "30 days"."""
+    if time.days % 7 == 0:
+        number, word = time.days // 7, "week"
+    else:
+        number, word = time.days, "day"
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _timed(what: str, time: timedelta, words: str, why: str, who: str, *tables: str) -> Kept:
+    until = words.format(span(time))
+    return Kept(what=what, until=until, why=why, who=who, tables=tables, after=time)
+
+
+def _kept(what: str, until: str, why: str, who: str, *tables: str) -> Kept:
+    return Kept(what=what, until=until, why=why, who=who, tables=tables)
+
+
+YOU: Final = (
+    _kept(
+        "Your log-in name, password and recovery code, in a form that cannot be read back, and "
+        "your settings, locked with your password",
+        "Until you close your account.",
+        "So that you, and nobody else, can come in.",
+        NOBODY,
+        "accounts",
+    ),
+    _timed(
+        "That you are logged in on a device",
+        keep_times.SESSION,
+        "{}, or until you log out.",
+        "So that you need no password on every page.",
+        NOBODY,
+        "sessions",
+    ),
+    _kept(
+        "That a code of your app or an answer of your passkey was used, without saying whose",
+        "Until the end of the next day.",
+        "So that each works only once.",
+        NOBODY,
+        "spent",
+    ),
+    _kept(
+        "Invitations that nobody has used yet",
+        "Until they are used.",
+        "So that people can be invited.",
+        "Whoever was given the link.",
+        "invitations",
+        "group_invitations",
+    ),
+    _kept(
+        "Internet addresses, to count how often somebody tries",
+        "A day at most, and only in the computer's working memory. They are never written down.",
+        "So that nobody can guess passwords.",
+        NOBODY,
+    ),
+)
+
+NAMES: Final = (
+    _kept(
+        "Your names, what each says about itself, and the month each was made",
+        "Until the name closes. Then its bare address stays, so that nobody else can take it and "
+        "a ban still holds.",
+        "So that others know who speaks.",
+        "Everybody who reads, and their servers.",
+        "actors",
+        "actor_keys",
+    ),
+    _timed(
+        "Which names close because their member left, or because nobody uses them",
+        keep_times.LEAVING_UNTIL,
+        "{} at most; each name closes on a day of its own. It can be read with the node key only.",
+        "So that names do not vanish together.",
+        NOBODY,
+        "departures",
+    ),
+    _kept(
+        "Which groups a name belongs to or looks after",
+        "Until it leaves the group, or closes.",
+        "So that posts reach it.",
+        "The moderators, and the group's server where that is another one.",
+        "follows",
+        "moderators",
+    ),
+    _kept(
+        "Who elsewhere told us that they block a name",
+        "Until they stop, or the name closes.",
+        "So that they hear nothing from it.",
+        NOBODY,
+        "blocks",
+    ),
+    _timed(
+        "Which servers were asked to forget a name that closed, or not to list it any more, and "
+        "what they answered",
+        keep_times.RECEIPT,
+        "{}.",
+        "So that you can see who has done so.",
+        "Whoever has the code of the receipt.",
+        "receipts",
+    ),
+)
+
+WORDS: Final = (
+    _kept(
+        "Posts, their titles, tags, polls and pictures, and that somebody heard them",
+        "Until you delete them, or the name closes. An empty place stays where others answered.",
+        "They are what this place is for.",
+        READERS,
+        "posts",
+        "threads",
+        "attachments",
+        "media",
+        "polls",
+        "poll_options",
+        "post_tags",
+        "reactions",
+        "moved_threads",
+    ),
+    _timed(
+        "What a post said before it was changed",
+        keep_times.EARLIER_WORDS,
+        f"{{}}, and at most {VERSIONS} times. Deleting the post takes it along.",
+        "So that a change hides nothing from the moderators.",
+        MODERATORS,
+        "post_edits",
+    ),
+    _timed(
+        "What a name was told: somebody answered it, or moderators decided about a post of its",
+        keep_times.NOTICE,
+        f"{{}}, and at most the last {NOTICES}.",
+        "So that you see it when you come back.",
+        "You.",
+        "notices",
+    ),
+    _timed(
+        "In which word a name said how its week is, where a group asks",
+        keep_times.CHECK_IN,
+        "{}, and gone at once when you take it back.",
+        "So that the group sees how people are, in sums.",
+        "Nobody sees whose word it was.",
+        "check_ins",
+    ),
+    _kept(
+        "Which name chose what in a poll",
+        "Until the poll is over. Then only the numbers stay.",
+        "So that nobody is counted twice.",
+        "The server of who asked.",
+        "poll_votes",
+    ),
+    _timed(
+        "A picture in a form that was never sent",
+        keep_times.DRAFT_PICTURE,
+        "{}, and what is left of that day.",
+        "So that you can describe it first.",
+        NOBODY,
+        "media",
+    ),
+    _kept(
+        "Copies of pictures from other servers",
+        f"Until {MAX_COPIES // 1024**3} GiB are full. Then what nobody looked at for longest goes.",
+        "So that no other server learns who reads.",
+        READERS,
+        "copies_wanted",
+    ),
+)
+
+SERVERS: Final = (
+    _timed(
+        "What your names told other servers, as it was sent",
+        keep_times.ACTIVITY,
+        "{} where it is about no post here; as long as the post where it is. Deleting blanks it at "
+        "once, and what is between two people goes once it has arrived.",
+        "So that others can check that it is true.",
+        "The servers it was for.",
+        "activities",
+    ),
+    _timed(
+        "What still has to be sent",
+        keep_times.DELIVERY,
+        f"{{}}; votes and “I hear you” {span(keep_times.VOTE)}.",
+        "So that a server that was away hears it later.",
+        "The server it is for.",
+        "deliveries",
+    ),
+    _timed(
+        "Which messages came from other servers",
+        keep_times.SEEN_ID,
+        "The message itself until it was read, its number for {}.",
+        "So that nothing counts twice.",
+        NOBODY,
+        "received",
+    ),
+    _timed(
+        "The address of a post elsewhere that was deleted before it came",
+        keep_times.BURIED,
+        "{}.",
+        "So that it does not come back.",
+        NOBODY,
+        "tombstones",
+    ),
+    _timed(
+        "People elsewhere who have to do with nobody here, and their servers",
+        keep_times.STRANGER,
+        "{} after we last read who they are.",
+        "So that their signatures can be checked.",
+        NOBODY,
+        "actors",
+        "peers",
+    ),
+    _kept(
+        "What another server would not take: its kind and an error code",
+        f"The last {REFUSALS} of each server, without a time.",
+        "So that mistakes are found.",
+        OPERATORS,
+        "refusals",
+    ),
+    _kept(
+        "What is to be read at other servers, and when a thread of theirs was last read",
+        "As long as the group or thread is known here.",
+        "So that no answer is missed.",
+        NOBODY,
+        "errands",
+        "refreshes",
+    ),
+)
+
+CARE: Final = (
+    _kept(
+        "Bans and their reasons",
+        "Until they end or are lifted.",
+        "So that a decision holds.",
+        "The moderators of the group, and whoever is banned.",
+        "bans",
+    ),
+    _kept(
+        "What moderators decided, on which day and why",
+        "As long as the group is here.",
+        "So that moderators can be held to it.",
+        MODERATORS,
+        "audit",
+    ),
+    _kept(
+        "Which threads about somebody who died are watched over, and until when",
+        "As long as the thread is here.",
+        "So that moderators stay with them.",
+        MODERATORS,
+        "memorials",
+    ),
+    _kept(
+        "Servers that this place does not talk to",
+        "Until the people who run it change their mind.",
+        "To keep harm out.",
+        OPERATORS,
+        "domain_blocks",
+    ),
+    _kept(
+        "Groups, their settings and every version of their guidelines",
+        "As long as the group is here.",
+        "So that it is clear what was agreed.",
+        "Those who may see the group.",
+        "groups",
+        "guidelines",
+    ),
+    _kept(
+        "What this place says about itself and about safety, in every version",
+        "For good.",
+        "So that it can be seen what was promised, and when.",
+        "Everybody; the weighing of risks only the people who run this place.",
+        "node",
+        "safety_records",
+    ),
+)
+
+BESIDE: Final = (
+    _kept(
+        "A list of what was deleted, closed, banned or blocked: ids, and no words, names or times",
+        "For good.",
+        "So that a backup brings back nothing that was taken away.",
+        NOBODY,
+    ),
+    _kept(
+        "Backups",
+        "As long as the people who run this place keep them; they are advised 30 days. Words "
+        "you delete stay in a backup until then, and are deleted again when one is used.",
+        "So that a broken disk is not the end.",
+        OPERATORS,
+    ),
+    _kept(
+        "A log of what the program does: ids, and no words, addresses or names",
+        "As long as the computer it runs on keeps it.",
+        "So that faults are found.",
+        OPERATORS,
+    ),
+)
+
+MAP: Final = {
+    "You": YOU,
+    "Your names": NAMES,
+    "Your words": WORDS,
+    "Other servers": SERVERS,
+    "Looking after groups": CARE,
+    "Beside the database": BESIDE,
+}
+"""Every row, under the heading that a page gives it."""
+
+
+def rows() -> Sequence[Kept]:
+    """Every row, in the order of the page."""
+    return [row for several in MAP.values() for row in several]

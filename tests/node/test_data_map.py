@@ -1,0 +1,230 @@
+"""What `/about/kept` says is what happens: every table is in it, and every timer ends in time."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+
+from activitypub.keys import generate
+from groups import closing
+from groups.groups import GroupSettings
+from inbox.burials import BURIED
+from kernel.clock import to_month
+from kernel.ids import random_uuid
+from kernel.schema.actors import ActorKind
+from kernel.schema.federation import ReceivedState
+from kernel.schema.groups import Posts
+from kernel.schema.posts import Mood
+from kernel.schema.tables import (
+    activities,
+    actors,
+    check_ins,
+    deliveries,
+    departures,
+    media,
+    metadata,
+    notices,
+    post_edits,
+    receipts,
+    received,
+    sessions,
+    tombstones,
+)
+from members import departures as departure_store
+from members import sessions as session_store
+from node import data_map, pictures, strangers, tidy
+from node.strangers import Walk
+from tests.members.people import sign_up
+from tests.nodes import Node, NodeFactory
+from tests.pages.people import Browser
+from tests.privacy.world import meet
+
+Planter = Callable[[Node], Awaitable[sa.Select[int]]]
+"""Puts something into a table, and gives the count of it."""
+
+_count = sa.func.count()
+
+
+async def _session(node: Node) -> sa.Select[int]:
+    member = (await sign_up(node.engine, node.here)).member
+    await session_store.open(node.engine, node.here, member)
+    return sa.select(_count).select_from(sessions)
+
+
+async def _departure(node: Node) -> sa.Select[int]:
+    leaving = await node.persona("leaves")
+    async with node.engine.begin() as conn:
+        await departure_store.schedule(conn, node.here, leaving.id)
+    return sa.select(_count).select_from(departures)
+
+
+async def _receipt(node: Node) -> sa.Select[int]:
+    await _known(node)
+    closes = await node.persona("closes")
+    async with node.engine.begin() as conn:
+        await closing.close(conn, node.here, closes.actor)
+    return sa.select(_count).select_from(receipts).where(receipts.c.persona_id == closes.id)
+
+
+async def _known(node: Node) -> None:
+    async with node.engine.begin() as conn:
+        uri = f"https://birch.example/u/{random_uuid()}"
+        friend = await meet(conn, node.here, uri, ActorKind.PERSON, generate())
+        await conn.execute(
+            sa.update(actors).where(actors.c.id == friend.id).values(fetched_at=None)
+        )
+
+
+async def _delivery(node: Node) -> sa.Select[int]:
+    await _known(node)
+    closes = await node.persona("says_goodbye")
+    async with node.engine.begin() as conn:
+        await closing.close(conn, node.here, closes.actor)
+    return sa.select(_count).select_from(deliveries).where(deliveries.c.signer_id == closes.id)
+
+
+async def _edit(node: Node) -> sa.Select[int]:
+    ana = await node.persona("ana")
+    group = await node.group("sleep", ana)
+    post = await node.start(ana, group.actor.uri, "First", "What it said.")
+    await node.edit(ana, post.uri, "First", "What it says.")
+    return sa.select(_count).select_from(post_edits)
+
+
+async def _check_in(node: Node) -> sa.Select[int]:
+    bea = await node.persona("bea")
+    group = await node.group("weekly", bea)
+    thread = await node.start(bea, group.actor.uri, "This week", "How is it?")
+    row = {"thread_id": thread.id, "persona_id": bea.id, "mood": Mood.FINE}
+    async with node.engine.begin() as conn:
+        await conn.execute(check_ins.insert().values(row))
+    return sa.select(_count).select_from(check_ins)
+
+
+async def _notice(node: Node) -> sa.Select[int]:
+    one, two = await node.persona("cat"), await node.persona("dan")
+    group = await node.group("answers", one, settings=GroupSettings(posts=Posts.ANYONE))
+    root = await node.start(one, group.actor.uri, "First", "Words.")
+    await node.reply(two, root.uri, "An answer.")
+    return sa.select(_count).select_from(notices)
+
+
+async def _draft(node: Node) -> sa.Select[int]:
+    row = {"id": random_uuid(), "width": 1, "height": 1, "bytes": 1}
+    async with node.engine.begin() as conn:
+        await conn.execute(media.insert().values(**row, drafted=node.here.now().date()))
+    return sa.select(_count).select_from(media).where(~media.c.gone)
+
+
+async def _activity(node: Node) -> sa.Select[int]:
+    uri = f"{node.origin}/a/1"
+    async with node.engine.begin() as conn:
+        await conn.execute(
+            activities.insert().values(
+                uri=uri, actor_uri=f"{node.origin}/u/ana", kind="Announce", object_uri="",
+                body="{}", public=True, month=to_month(node.here.now()),
+            )
+        )  # fmt: skip
+    return sa.select(_count).select_from(activities).where(activities.c.uri == uri)
+
+
+async def _arrival(node: Node) -> sa.Select[int]:
+    async with node.engine.begin() as conn:
+        await conn.execute(
+            received.insert().values(
+                origin="https://birch.example", activity_uri="https://birch.example/a/1",
+                signer_uri="https://birch.example/u/ben", state=ReceivedState.DONE, plain=False,
+                next_attempt=node.here.now(), day=node.here.now().date(),
+            )
+        )  # fmt: skip
+    return sa.select(_count).select_from(received)
+
+
+async def _burial(node: Node) -> sa.Select[int]:
+    async with node.engine.begin() as conn:
+        await conn.execute(
+            tombstones.insert().values(
+                uri="https://birch.example/p/1", until=node.here.now().date() + BURIED
+            )
+        )
+    return sa.select(_count).select_from(tombstones)
+
+
+async def _stranger(node: Node) -> sa.Select[int]:
+    async with node.engine.begin() as conn:
+        uri = "https://oak.example/u/zoe"
+        await meet(conn, node.here, uri, ActorKind.PERSON, generate())
+        await conn.execute(
+            sa.update(actors).where(actors.c.uri == uri).values(fetched_at=node.here.now())
+        )
+    return sa.select(_count).select_from(actors).where(actors.c.uri == uri)
+
+
+PLANTED: Final[Mapping[str, Planter]] = {
+    "sessions": _session,
+    "departures": _departure,
+    "receipts": _receipt,
+    "post_edits": _edit,
+    "media": _draft,
+    "check_ins": _check_in,
+    "notices": _notice,
+    "activities": _activity,
+    "deliveries": _delivery,
+    "received": _arrival,
+    "tombstones": _burial,
+    "actors": _stranger,
+}
+SOONER: Final = {"activities": 31, "departures": 14, "media": 2}  # days before its time it may go
+
+
+async def _round(node: Node) -> None:
+    await tidy.tidy(node.engine, node.here)
+    await strangers.forget(node.engine, node.here, Walk())
+    await pictures.sweep(node.app)
+
+
+async def test_dom_I5_what_has_a_timer_is_gone_after_its_time_and_not_long_before(
+    node: NodeFactory,
+) -> None:
+    alder = await node("alder.test")
+    timed = {row.tables[0]: row.after for row in data_map.rows() if row.after is not None}
+    assert timed.keys() == PLANTED.keys(), "a row with a timer needs something planted for it"
+    counts = {name: await plant(alder) for name, plant in PLANTED.items()}
+    begun = alder.clock.now
+
+    async def there(name: str) -> int:
+        async with alder.engine.connect() as conn:
+            return await conn.scalar(counts[name]) or 0
+
+    await _round(alder)
+    assert all([await there(name) for name in counts])
+    moments = sorted(
+        {(after - timedelta(days=SOONER.get(name, 1)), name, True) for name, after in timed.items()}
+        | {(after + timedelta(days=1, minutes=1), name, False) for name, after in timed.items()}
+    )
+    for after, name, expected in moments:
+        alder.clock.now = max(begun, begun + after)
+        await _round(alder)
+        assert bool(await there(name)) is expected, (name, after)
+
+
+def test_dom_I1_every_table_is_in_the_data_map_and_nothing_else_is() -> None:
+    named = {table for row in data_map.rows() for table in row.tables}
+    assert named == metadata.tables.keys()
+
+
+async def test_the_page_says_what_is_kept_and_for_how_long(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    page = await Browser(alder).open("/about/kept")
+    shown = " ".join(page.text.split())
+    for row in data_map.rows():
+        for part in (row.what, row.until, row.why, row.who):
+            assert part in shown
+        assert row.after is None or data_map.span(row.after) in row.until
+
+
+def test_times_read_as_people_say_them() -> None:
+    assert data_map.span(timedelta(days=1)) == "1 day"
+    assert data_map.span(timedelta(weeks=3)) == "3 weeks"
+    assert data_map.span(timedelta(days=30)) == "30 days"
