@@ -191,6 +191,10 @@ def actor(
         found["language"] = [_language(tag) for tag in languages]
         if about := text.plain(subject.summary, ONE_LINE, first_line=True):
             found["description"] = about
+    if subject.kind is ActorKind.PERSON:
+        found["icon"] = _attachment(
+            Attached(url=f"{root}/icon.png", media_type="image/png", alt="")
+        )
     if icon is not None:
         found["icon"] = _attachment(icon)  # its words twice: Mastodon's avatar has some (WIRE-A18)
     return found

@@ -113,7 +113,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
         sa.update(actors)
         .where(actors.c.id == persona.id)
         .values(
-            state=ActorState.CLOSED,
+            state=_once_closed(persona),
             name=persona.handle,
             summary="",
             source="",
@@ -122,3 +122,8 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
             open=False,
         )
     )
+
+
+def _once_closed(persona: Actor) -> ActorState:
+    """A suspension outlives the persona: closing it is no way around (DESIGN-V3)."""
+    return ActorState.SUSPENDED if persona.state is ActorState.SUSPENDED else ActorState.CLOSED

@@ -21,9 +21,10 @@ from kernel.ids import random_uuid
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts
 from kernel.sealing import KEY_BYTES, mac
-from members import approval, departures, drawers, personas, sessions
+from members import approval, departures, drawers, factors, passkeys, personas, sessions
 from members.member import Blob, Member, Preferences
 from members.order import stir
+from members.passkeys import Answer
 from members.vault import (
     ADVISED,
     SALT_BYTES,
@@ -44,6 +45,10 @@ _WRONG_PASSWORD = "That is not the password you log in with now. Please try it o
 _WAITING = (
     "Your request is with the people who run this place. They read every one. "
     "Please look in again tomorrow."
+)
+_WRONG_PASSKEY = (
+    "That passkey does not open anything here on its own. "
+    "Please log in with your name and password."
 )
 _MEANWHILE = "Something changed at the same moment. Please try again."
 
@@ -74,7 +79,7 @@ async def prepare(
     name = _normalise(login)
     if not _LOGIN.fullmatch(name) or not name.isprintable():
         raise Malformed(f"A log-in name has 3 to {MAX_LOGIN} letters or digits, and no spaces.")
-    check_password(password)
+    check_password(password, name)
     member = Member(account_id=random_uuid(), root=secrets.token_bytes(KEY_BYTES), roles=roles)
     code = new_code()
     row = {
@@ -83,6 +88,7 @@ async def prepare(
         "blob": Blob(roles=roles).seal(here, member.account_id, member.root),
         **await _locked_by_password(here, member, password, cost),
         **_locked_by_code(here, member, code),
+        **factors.none(here, member),
     }
     return Prepared(member=member, recovery_code=code, row=row)
 
@@ -132,6 +138,33 @@ async def log_in(
     return _admit(here, row, wrapper.unwrap(row.wrapped_root, row.id))
 
 
+async def log_in_by_passkey(
+    engine: AsyncEngine, here: Here, answer: Answer, secret: bytes | None, purpose: str
+) -> Member:
+    """The member whose passkey holds the root key: no name, no password (DESIGN).
+
+    Raises NotAllowed: it opens nothing here, its challenge was not for this or is used, or the
+    account waits.
+    """
+    passkeys.check_challenge(here, purpose, answer.challenge)
+    account_id = factors.read_handle(here, answer.handle)
+    row = await _find(engine, accounts.c.id == account_id) if account_id else None
+    root = factors.unwrap(here, row.id, row.passkey_roots, secret) if row and secret else None
+    if row is None or root is None:
+        raise NotAllowed(_WRONG_PASSKEY)
+    set_up = factors.Factors.open(here, row.id, root, row.factors)
+    async with engine.begin() as conn:
+        await factors.check_passkey(conn, here, set_up, answer, purpose)
+    return _admit(here, row, root)
+
+
+async def verify(
+    engine: AsyncEngine, here: Here, member: Member, password: str, *, cost: Cost = ADVISED
+) -> None:
+    """Before something that only the password may do. Raises NotAllowed: it is not right."""
+    await _verify(engine, here, member, password, cost)
+
+
 async def change_password(
     engine: AsyncEngine,
     here: Here,
@@ -150,6 +183,19 @@ async def change_password(
     await _relock(engine, member, row, await _locked_by_password(here, member, new, cost))
 
 
+async def renew_code(
+    engine: AsyncEngine, here: Here, member: Member, password: str, *, cost: Cost = ADVISED
+) -> str:
+    """Another recovery code to show once; the one before opens nothing any more.
+
+    Raises NotAllowed: the password is not right.
+    """
+    row = await _verify(engine, here, member, password, cost)
+    code = new_code()
+    await _relock(engine, member, row, _locked_by_code(here, member, code), everywhere=False)
+    return code
+
+
 async def recover(
     engine: AsyncEngine,
     here: Here,
@@ -161,10 +207,11 @@ async def recover(
 ) -> tuple[Member, str]:
     """Come back with the recovery code: the member, and the next code to show once.
 
-    A code works once, in parallel too (SEC-A5); every session ends. Raises Malformed: the new
+    A code works once, in parallel too (SEC-A5); every session ends, and no second step is asked
+    for any more, since what it needs may be lost as well. Raises Malformed: the new
     password cannot be used. Raises NotAllowed: the code is not right, or the account waits.
     """
-    check_password(new_password)
+    check_password(new_password, _normalise(login))
     row = await _find(engine, accounts.c.login == _login_mac(here, _normalise(login)))
     wrapper = read_code(here, code)
     if not wrapper.fits(row.recovery_verifier if row else bytes(KEY_BYTES)) or row is None:
@@ -172,7 +219,8 @@ async def recover(
     member = _admit(here, row, wrapper.unwrap(row.recovery_root, row.id))
     next_code = new_code()
     changes = await _locked_by_password(here, member, new_password, cost)
-    await _relock(engine, member, row, {**changes, **_locked_by_code(here, member, next_code)})
+    changes |= {**_locked_by_code(here, member, next_code), **factors.none(here, member)}
+    await _relock(engine, member, row, changes)
     return member, next_code
 
 
@@ -308,8 +356,10 @@ async def _relock(
     member: Member,
     row: sa.Row[tuple[object, ...]],
     changes: Mapping[str, bytes],
+    *,
+    everywhere: bool = True,
 ) -> None:
-    """Write new locks over exactly those that were opened, and end every session."""
+    """Write new locks over exactly those that were opened, and end every session `everywhere`."""
     async with engine.begin() as conn:
         done = await conn.execute(
             sa.update(accounts)
@@ -322,7 +372,8 @@ async def _relock(
         )
         if done.rowcount != 1:
             raise Conflict(_MEANWHILE)
-        await sessions.end_all(conn, member)
+        if everywhere:
+            await sessions.end_all(conn, member)
         await stir(conn, accounts)
 
 

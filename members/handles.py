@@ -1,4 +1,4 @@
-"""Handles for those who want none of their own: two plain words and digits."""
+"""Plain words: handles for those who want none of their own, and what to call a random thing."""
 
 import secrets
 from typing import Final
@@ -22,3 +22,8 @@ def suggest_handle() -> str:
     """Such as `quiet_birch_0384`: drawn from some forty million, each as likely as the others."""
     number = secrets.randbelow(10_000)
     return f"{secrets.choice(_FIRST)}_{secrets.choice(_SECOND)}_{number:04}"
+
+
+def words_of(seed: bytes) -> str:
+    """Two plain words that stand for a random id on its owner's pages: `quiet birch`."""
+    return f"{_FIRST[seed[0] % len(_FIRST)]} {_SECOND[seed[1] % len(_SECOND)]}"

@@ -16,6 +16,7 @@ from members.quiet import Quiet
 from members.seen import Seen
 
 BLOB_BYTES: Final = 16 * 1024
+MAX_LABEL: Final = 30
 _MOST: Final = BLOB_BYTES - 16
 
 _VERSION = 1
@@ -55,12 +56,14 @@ class Preferences:
     label; others are folded. `hints`: small helps while they write. `easier` pages are calmer and
     larger (DOM-J2); on `private` ones no title, icon or list of pages tells where somebody was
     (DOM-I10). `card`: crisis lines are shown after posting something very heavy (DOM-D10).
-    `language` is that of our own words; empty: as the browser says.
+    `language` is that of our own words; empty: as the browser says. `labels` are what they call
+    their personas for themselves.
     `timing`: of what they post.
     """
 
     theme: Theme = Theme.AUTO
     languages: tuple[str, ...] = ()
+    labels: Mapping[UUID, str] = field(default_factory=dict)
     covers: Mapping[str, Cover] = field(default_factory=dict)
     hints: bool = True
     easier: bool = False
@@ -76,6 +79,9 @@ class Preferences:
         for tag in filter(None, (*self.languages, self.language)):
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
+        for words in self.labels.values():
+            if len(words) > MAX_LABEL or not words.isprintable():
+                raise Malformed(f"A label can have up to {MAX_LABEL} letters.")
         if len(self.covers) > _MAX_COVERS:
             raise Malformed("Please choose from the list of content notes.")
         if not 0 <= self.timing.undo <= MAX_UNDO:
@@ -119,6 +125,9 @@ class Blob:
             "roles": sorted(self.roles),
             "theme": self.preferences.theme,
             "languages": list(self.preferences.languages),
+            "labels": {
+                persona_id.hex: words for persona_id, words in self.preferences.labels.items()
+            },
             "covers": dict(self.preferences.covers),
             "hints": self.preferences.hints,
             "easier": self.preferences.easier,
@@ -145,6 +154,7 @@ class Blob:
             preferences=Preferences(
                 theme=Theme(plain["theme"]),
                 languages=tuple(plain["languages"]),
+                labels={UUID(hex=each): words for each, words in plain.get("labels", {}).items()},
                 covers={name: Cover(value) for name, value in plain.get("covers", {}).items()},
                 hints=plain.get("hints", True),
                 easier=plain.get("easier", False),

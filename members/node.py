@@ -118,8 +118,11 @@ async def settle(
     )
 
 
-async def count_people(conn: AsyncConnection, today: date) -> None:
-    """Count active personas once a day, in tens: what NodeInfo shows (WIRE-D11)."""
+async def count_people(conn: AsyncConnection, today: date) -> bool:
+    """Count active personas once a day, in tens: what NodeInfo shows (WIRE-D11).
+
+    False: that was done today.
+    """
     total = await conn.scalar(
         sa.select(sa.func.count())
         .select_from(actors)
@@ -127,8 +130,9 @@ async def count_people(conn: AsyncConnection, today: date) -> None:
             actors.c.local, actors.c.kind == ActorKind.PERSON, actors.c.state == ActorState.ACTIVE
         )
     )
-    await conn.execute(
+    done = await conn.execute(
         sa.update(node)
         .where(sa.or_(node.c.counted.is_(None), node.c.counted < today))
         .values(people=round(total or 0, -1), counted=today)
     )
+    return done.rowcount > 0

@@ -28,13 +28,13 @@ from kernel.schema.tables import (
     poll_votes,
     reactions,
     sessions,
+    spent,
 )
 
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
     accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
-    moderators, notices,
-    poll_votes, reactions,
+    moderators, notices, poll_votes, reactions, spent,
 )  # fmt: skip
 ROWS: Final = 100
 

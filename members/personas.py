@@ -24,6 +24,7 @@ from kernel.schema import tables
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.sealing import Unsealable, derive, seal, unseal
 from kernel.throttle import Throttle
+from members import silence
 from members.handles import suggest_handle
 from members.member import Member
 from members.order import stir
@@ -109,7 +110,7 @@ async def create(
 async def create_one_time(
     conn: AsyncConnection, here: Here, member: Member, *, keys: KeyPair, throttle: Throttle
 ) -> Actor:
-    """A persona for one thread, under a handle of our choosing.
+    """A persona for one thread, under a handle of our choosing; it closes itself (DOM-A3).
 
     Raises TooMany: ten were made today. Raises NotAllowed: a moderator suspended a sibling.
     """
@@ -118,9 +119,11 @@ async def create_one_time(
         handle = suggest_handle()
         found = await _scan(conn, member)
         try:
-            return await _insert(conn, here, member, found, handle, "", keys, one_time=True)
+            made = await _insert(conn, here, member, found, handle, "", keys, one_time=True)
         except Conflict:
             continue
+        await silence.watch(conn, here, made.id)
+        return made
     raise Conflict("We found no free name just now. Please try again.")
 
 

@@ -1,8 +1,9 @@
 """Sessions: a cookie's secret opens the row that holds the member's root key (DESIGN)."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,18 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel import keep_times
 from kernel.here import Here
+from kernel.rows import AnyRow
 from kernel.schema.tables import accounts, sessions
 from kernel.sealing import Unsealable, derive, digest, seal, unseal
+from members import ends
 from members.member import Blob, Member, Preferences
 from members.order import stir
 from members.quiet import Quiet
 from members.seen import Seen
-from members.vault import session_tag
+from members.vault import half_session_tag, session_tag
 
 LASTS: Final = keep_times.SESSION
 
+HALF_LASTS: Final = timedelta(minutes=10)  # from the password to the second step
+
+_SHOWN = 100
+_MINUTE_DIGITS = 12
 _COOKIE_LETTERS = 43  # 32 bytes in URL-safe base64
-_DAY_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +53,28 @@ async def open(engine: AsyncEngine, here: Here, member: Member) -> str:
     """Sign a member in: the cookie's value, which is stored nowhere."""
     cookie = secrets.token_urlsafe(32)
     secret = cookie.encode()
+    await _store(engine, here, secret, _seal(here, secret, member, _context(secret)), member)
+    return cookie
+
+
+async def _store(
+    engine: AsyncEngine,
+    here: Here,
+    secret: bytes,
+    sealed: bytes,
+    member: Member,
+    *,
+    half: bool = False,
+) -> None:
     row = {
         "id": digest(secret),
-        "sealed": _seal(here, secret, member),
-        "tag": session_tag(member.root),
-        "ends": _seal_end(here, digest(secret), (here.now() + LASTS).date()),
+        "sealed": sealed,
+        "tag": (half_session_tag if half else session_tag)(member.root),
+        "ends": ends.seal_end(here, sessions, digest(secret), (here.now() + LASTS).date()),
     }
     async with engine.begin() as conn:
         await conn.execute(sessions.insert().values(row))
         await stir(conn, sessions)
-    return cookie
 
 
 async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
@@ -67,10 +85,10 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
     session_id = digest(secret)
     async with engine.connect() as conn:
         row = (await conn.execute(_SEALED, {"session_id": session_id})).first()
-        if row is None or _last_day(_ends_key(here), row.id, row.ends) < here.now().date():
+        if row is None or _is_over(here, row):
             return None
         try:
-            account_id, root = _unseal(here, secret, row.sealed)
+            account_id, root = _unseal(here, secret, row.sealed, _context(secret))
         except Unsealable:  # the node has another key now: everybody signs in again
             return None
         kept: bytes | None = await conn.scalar(BLOB, {"account_id": account_id})
@@ -99,47 +117,104 @@ async def end(engine: AsyncEngine, cookie: str) -> None:
 
 async def end_all(conn: AsyncConnection, member: Member) -> None:
     """Sign the member out everywhere (SEC-A4)."""
-    await conn.execute(sa.delete(sessions).where(sessions.c.tag == session_tag(member.root)))
+    tags = [session_tag(member.root), half_session_tag(member.root)]
+    await conn.execute(sa.delete(sessions).where(sessions.c.tag.in_(tags)))
+
+
+async def end_others(conn: AsyncConnection, session: Session) -> None:
+    """Sign the member out everywhere but here."""
+    tags = [session_tag(session.member.root), half_session_tag(session.member.root)]
+    await conn.execute(
+        sa.delete(sessions).where(sessions.c.tag.in_(tags), sessions.c.id != session.id)
+    )
+
+
+async def end_one(conn: AsyncConnection, member: Member, session_id: bytes) -> None:
+    """Sign out one session of the member; another's, or one that is over, is left alone."""
+    await conn.execute(
+        sa.delete(sessions).where(
+            sessions.c.id == session_id, sessions.c.tag == session_tag(member.root)
+        )
+    )
+
+
+async def of_member(conn: AsyncConnection, here: Here, member: Member) -> Sequence[bytes]:
+    """The ids of a member's sessions, in an order that says nothing; a hundred at most."""
+    rows = await conn.execute(
+        sa.select(sessions.c.id, sessions.c.ends)
+        .where(sessions.c.tag == session_tag(member.root))
+        .order_by(sessions.c.id)
+        .limit(_SHOWN)
+    )
+    return [row.id for row in rows if not _is_over(here, row)]
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:
-    """Remove the sessions that are over.
+    """Remove the sessions that are over."""
+    await ends.sweep(conn, here, sessions)
 
-    When a session ends is sealed under the node key: it is as old as a sign-up, or as new, and
-    would tell which personas may be that member's (DESIGN-V1).
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Half:
+    """Somebody who gave the right password, and has one more step to go."""
+
+    id: bytes
+    member: Member
+
+
+async def open_half(engine: AsyncEngine, here: Here, member: Member) -> str:
+    """What a form carries from the password to the second step, for ten minutes.
+
+    It opens no page, and it is stored as a session is, so that both end alike.
     """
-    rows = await conn.execute(sa.select(sessions.c.id, sessions.c.ends))
-    key, today = _ends_key(here), here.now().date()
-    over = [row.id for row in rows if _last_day(key, row.id, row.ends) < today]
-    if over:
-        await conn.execute(sa.delete(sessions).where(sessions.c.id.in_(over)))
+    word = secrets.token_urlsafe(32)
+    minute = int((here.now() + HALF_LASTS).timestamp()) // 60
+    secret = word.encode()
+    sealed = _seal(here, secret, member, _half_context(secret, minute))
+    await _store(engine, here, secret, sealed, member, half=True)
+    return f"{word}.{minute}"
 
 
-def _seal_end(here: Here, session_id: bytes, last: date) -> bytes:
-    plain = last.toordinal().to_bytes(_DAY_BYTES, "big")
-    return seal(_ends_key(here), plain, f"end of {session_id.hex()}")
+async def read_half(engine: AsyncEngine, here: Here, token: str) -> Half | None:
+    """Who is half-way in; None: it took too long, is used, or never was."""
+    word, _, digits = token.partition(".")
+    if len(word) != _COOKIE_LETTERS or not token.isascii() or not digits.isdecimal():
+        return None
+    if len(digits) > _MINUTE_DIGITS or int(digits) * 60 < here.now().timestamp():
+        return None
+    secret = word.encode()
+    async with engine.connect() as conn:
+        row = (await conn.execute(_SEALED, {"session_id": digest(secret)})).first()
+        if row is None:
+            return None
+        try:
+            context = _half_context(secret, int(digits))
+            account_id, root = _unseal(here, secret, row.sealed, context)
+        except Unsealable:
+            return None
+        kept: bytes | None = await conn.scalar(BLOB, {"account_id": account_id})
+    if kept is None:
+        return None
+    roles = Blob.open(here, account_id, root, kept).roles
+    return Half(id=row.id, member=Member(account_id=account_id, root=root, roles=roles))
 
 
-def _ends_key(here: Here) -> bytes:
-    return here.node_key.derive("session ends")
+async def end_half(conn: AsyncConnection, half: Half) -> bool:
+    """Use it up. False: somebody did so meanwhile (SEC-A5)."""
+    gone = await conn.execute(sa.delete(sessions).where(sessions.c.id == half.id))
+    return gone.rowcount == 1
 
 
-def _last_day(key: bytes, session_id: bytes, ends: bytes) -> date:
-    """Long past where the node has another key now: no session opens then."""
-    try:
-        return date.fromordinal(int.from_bytes(unseal(key, ends, f"end of {session_id.hex()}")))
-    except Unsealable:
-        return date.min
+def _is_over(here: Here, row: AnyRow) -> bool:
+    return ends.last_day(ends.key(here, sessions), row.id, row.ends) < here.now().date()
 
 
-def _seal(here: Here, secret: bytes, member: Member) -> bytes:
-    context = _context(secret)
+def _seal(here: Here, secret: bytes, member: Member, context: str) -> bytes:
     inner = seal(derive(secret, "session"), member.account_id.bytes + member.root, context)
     return seal(here.node_key.derive("sessions"), inner, context)
 
 
-def _unseal(here: Here, secret: bytes, sealed: bytes) -> tuple[UUID, bytes]:
-    context = _context(secret)
+def _unseal(here: Here, secret: bytes, sealed: bytes, context: str) -> tuple[UUID, bytes]:
     inner = unseal(here.node_key.derive("sessions"), sealed, context)
     plain = unseal(derive(secret, "session"), inner, context)
     return UUID(bytes=plain[:16]), plain[16:]
@@ -147,3 +222,7 @@ def _unseal(here: Here, secret: bytes, sealed: bytes) -> tuple[UUID, bytes]:
 
 def _context(secret: bytes) -> str:
     return f"session {digest(secret).hex()} 1"
+
+
+def _half_context(secret: bytes, minute: int) -> str:
+    return f"half session {digest(secret).hex()} until {minute}"

@@ -21,6 +21,7 @@ from kernel.errors import Busy, Malformed
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.sealing import KEY_BYTES, derive, derive_many, digest, mac, seal, unseal
+from members.common_passwords import is_common
 
 MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 1024  # bytes, measured before anything is computed (SEC-A16)
@@ -97,8 +98,8 @@ class Wrapper:
         return unseal(self.key, wrapped, f"root of {account_id}")
 
 
-def check_password(password: str) -> None:
-    """Raises Malformed: too short or too long to be a password, and what to do."""
+def check_password(password: str, login: str = "") -> None:
+    """Raises Malformed: too short, too long or too well-known (SEC-A16), and what to do."""
     size = len(_encode(password))
     if size > MAX_PASSWORD:
         raise Malformed("That password is very long. Please choose one that fits on a page.")
@@ -106,6 +107,11 @@ def check_password(password: str) -> None:
         raise Malformed(
             f"Please choose a longer password: {MIN_PASSWORD} letters or more. "
             "A few words in a row are easy to remember."
+        )
+    if is_common(password, login):
+        raise Malformed(
+            "Many people try that password first, so it is easy to guess. "
+            "A few words that nobody else would put in a row are better."
         )
 
 
@@ -142,6 +148,21 @@ def new_code() -> str:
     return spelled(secrets.randbits(5 * CODE_LETTERS))
 
 
+def closing_code(here: Here, persona_id: UUID) -> str:
+    """What closes a persona without logging in, for a printed sheet; it looks like a recovery code.
+
+    The node key and the persona's id make it, so nothing is stored for it (DESIGN-V4).
+    """
+    made = mac(here.node_key.derive("closing codes"), "closing code", persona_id.bytes)
+    return spelled(int.from_bytes(made, "big") & ((1 << 5 * CODE_LETTERS) - 1))
+
+
+def closes(here: Here, persona_id: UUID, code: str) -> bool:
+    """Whether `code`, as people type it, closes the persona; in constant time (SEC-A12)."""
+    wanted = letters_of(closing_code(here, persona_id))
+    return hmac.compare_digest(_encode(letters_of(code)), _encode(wanted))
+
+
 def spelled(number: int) -> str:
     """125 bits as a code in five groups of five letters."""
     letters = "".join(
@@ -166,6 +187,12 @@ def read_code(here: Here, code: str) -> Wrapper:
     return Wrapper.of(derive(secret, "recovery code", 2 * KEY_BYTES))
 
 
+def passkey_wrapper(here: Here, secret: bytes) -> Wrapper:
+    """What the 32 bytes that a passkey makes for us (WebAuthn's PRF) turn into."""
+    key = here.node_key.derive("passkeys") + secret
+    return Wrapper.of(derive(key, "passkey", 2 * KEY_BYTES))
+
+
 def persona_id(root: bytes, index: int, *, one_time: bool) -> UUID:
     """The id of a member's persona number `index`; it looks like any other random id."""
     (made,) = persona_ids(root, index, 1, one_time=one_time)
@@ -182,3 +209,8 @@ def persona_ids(root: bytes, first: int, count: int, *, one_time: bool) -> list[
 def session_tag(root: bytes) -> bytes:
     """What all sessions of one member carry, so that they can end together."""
     return derive(root, "sessions")
+
+
+def half_session_tag(root: bytes) -> bytes:
+    """As `session_tag`, of those who still have a second step to go."""
+    return derive(root, "half sessions")

@@ -72,6 +72,13 @@ YOU: Final = (
         "sessions",
     ),
     _kept(
+        "That a code of your app or an answer of your passkey was used, without saying whose",
+        "Until the end of the next day.",
+        "So that each works only once.",
+        NOBODY,
+        "spent",
+    ),
+    _kept(
         "Invitations that nobody has used yet",
         "Until they are used.",
         "So that people can be invited.",
@@ -98,7 +105,7 @@ NAMES: Final = (
         "actor_keys",
     ),
     _timed(
-        "Which names close because their member left",
+        "Which names close because their member left, or because nobody uses them",
         keep_times.LEAVING_UNTIL,
         "{} at most; each name closes on a day of its own. It can be read with the node key only.",
         "So that names do not vanish together.",

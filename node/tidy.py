@@ -13,7 +13,7 @@ from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import drawers, node, notices, openness, order
+from members import drawers, node, notices, openness, order, silence, spent
 from members import sessions as session_store
 
 SEEN_IDS = keep_times.SEEN_ID
@@ -71,7 +71,12 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await session_store.sweep(conn, here)
     await drawers.sweep(engine, here)
     async with engine.begin() as conn:
-        await node.count_people(conn, today)
+        await spent.sweep(conn, here)
+    async with engine.begin() as conn:
+        new_day = await node.count_people(conn, today)
+    if new_day:
+        await silence.notice(engine, here)
+        await silence.fall_due(engine, here)
     await departure_store.fall_due(engine, here)
     while await openness.sweep(engine, here):
         pass

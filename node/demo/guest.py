@@ -49,9 +49,10 @@ class Guest:
     async def sign_up(self, invitation: str) -> None:
         """Make an account."""
         page = await self.visitor.open(invitation)
-        form = page.form("login", "password", "agree")
+        form = page.form("login", "password", "adult", "agree")
         answers = {"login": self.login, "password": self.password}
-        await self.visitor.submit(page, form, {**answers, "agree": form.choice("agree", "")})
+        ticked = {name: form.choice(name, "") for name in ("adult", "agree")}
+        await self.visitor.submit(page, form, {**answers, **ticked})
 
     async def log_in(self) -> None:
         """Come back with the password."""

@@ -1,7 +1,4 @@
-"""Coming in and going out: sign-up, log-in, log-out, recovery."""
-
-from typing import Final
-from urllib.parse import quote
+"""Joining with a new account, and coming back with the recovery code."""
 
 from aiohttp import web
 
@@ -17,70 +14,6 @@ from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, site
 from node.pages.render import render, see_other
-
-_KEPT: Final = "kept."
-
-
-def log_in_address(then: str) -> str:
-    """The log-in page, which goes on to `then`."""
-    return "/log-in" if then == "/" else f"/log-in?then={quote(then, safe='/')}"
-
-
-async def show_log_in(request: web.Request) -> web.Response:
-    if session.SESSION in request:
-        return see_other(forms.local_path(request.query.get("then", "/")))
-    return _log_in_page(request, Form.of(then=request.query.get("then", "/")))
-
-
-def _log_in_page(request: web.Request, form: Form, problem: Problem | None = None) -> web.Response:
-    kept = [(name, value) for name, value in form.kept() if name.startswith(_KEPT)]
-    return render(
-        request,
-        "account/log_in.html",
-        form=form,
-        problem=problem,
-        then=forms.local_path(form.text("then")),
-        kept=kept,
-    )
-
-
-async def ask_again(request: web.Request, problem: Problem) -> web.Response:
-    """The session was over when a form came: its words wait in the log-in page's hidden fields."""
-    typed = await forms.read(request)
-    values: dict[str, list[str]] = {"then": [request.path_qs]}
-    for name, value in typed.kept():
-        values.setdefault(f"{_KEPT}{name}", []).append(value)
-    return _log_in_page(request, Form(values), problem)
-
-
-async def log_in(request: web.Request) -> web.Response:
-    """A new session; the right password once opens the door, a wrong one says no more than that."""
-    form, memory = await forms.read(request), request.app[MEMORY]
-    try:
-        memory.log_ins.check(forms.address_of(request))
-        memory.log_ins_of.check(digest(form.text("login").strip().lower().encode()))
-        member = await accounts.log_in(
-            request.app[ENGINE], request.app[HERE], form.text("login"), form.text("password")
-        )
-    except REFUSED as problem:
-        return _log_in_page(request, form, problem)
-    then = forms.local_path(form.text("then"))
-    kept = [
-        (name.removeprefix(_KEPT), value) for name, value in form.kept() if name.startswith(_KEPT)
-    ]
-    answer = (
-        render(request, "account/resume.html", then=then, kept=kept) if kept else see_other(then)
-    )
-    await session.begin(request, answer, member)
-    return answer
-
-
-async def log_out(request: web.Request) -> web.Response:
-    await session.end(request)
-    answer = see_other("/")
-    session.forget(request, answer)
-    answer.headers["Clear-Site-Data"] = '"cache"'
-    return answer
 
 
 async def show_sign_up(request: web.Request) -> web.Response:
@@ -115,6 +48,8 @@ async def sign_up(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         request.app[MEMORY].sign_ups.check(forms.address_of(request))
+        if not form.ticked("adult"):
+            raise NotAllowed("This place is for adults. If you are 18 or older, please tick that.")
         if not form.ticked("agree"):
             raise NotAllowed("Please tick that you have read how this place works.")
         prepared, state = await _enrol(request, form)
@@ -197,9 +132,6 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/sign-up", show_sign_up),
         web.post("/sign-up", sign_up),
-        web.get("/log-in", show_log_in),
-        web.post("/log-in", log_in),
-        web.post("/log-out", log_out),
         web.get("/recover", show_recover),
         web.post("/recover", recover),
     ]

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from activitypub.state import HERE
 from kernel.errors import Problem
-from node.pages import account
+from node.pages import log_in
 from node.pages.card import Card
 from node.pages.catalogues import noted
 from node.pages.forms import FORM, Form
@@ -56,8 +56,8 @@ async def _answer(
 ) -> web.Response:
     if isinstance(problem, SignedOut):
         if request.method in {"GET", "HEAD"}:
-            return see_other(account.log_in_address(request.path_qs))
-        return await account.ask_again(request, problem)
+            return see_other(log_in.log_in_address(request.path_qs))
+        return await log_in.ask_again(request, problem)
     site = known_site(request.app[MEMORY], request.app[HERE])
     return render(
         request,

@@ -32,7 +32,8 @@ REFUSED: Final = (Busy, Conflict, Malformed, NoPicture, NotAllowed, TooLarge, To
 
 _TOO_LARGE: Final = "That is more than one form can carry. Please send it in parts."
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_SECRET: Final = ("password", "old_password", "code", "as")  # never put back into a page
+_SECRET: Final = ("password", "old_password", "code", "as", "half", "credential", "secret")
+"""Never put back into a page."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -52,7 +52,7 @@ async def save(request: web.Request) -> web.Response:
     try:
         wanted = replace(
             request[PREFERENCES],
-            theme=_theme(form),
+            theme=theme_of(form),
             languages=tuple(form.all("languages")),
             easier=form.text("easier") == "yes",
             private=form.text("private") == "yes",
@@ -160,7 +160,8 @@ def _offset(form: Form) -> int:
         raise Malformed("Please choose your time from the list.") from error
 
 
-def _theme(form: Form) -> Theme:
+def theme_of(form: Form) -> Theme:
+    """Light or dark. Raises Malformed: neither."""
     try:
         return Theme(form.text("theme"))
     except ValueError as error:

@@ -7,6 +7,7 @@ from kernel.clock import Clock
 from node.pages import (
     about,
     account,
+    arrival,
     assets,
     check_ins,
     desk,
@@ -18,6 +19,7 @@ from node.pages import (
     home,
     icons,
     live,
+    log_in,
     memorials,
     memory,
     node_settings,
@@ -35,12 +37,15 @@ from node.pages import (
     safety,
     search,
     session,
+    sheet,
     signs,
     stories,
     tags,
     threads,
     unanswered,
     unsent,
+    ways_in,
+    where,
 )
 from node.pages.memory import MEMORY, Memory
 
@@ -59,6 +64,7 @@ def routes() -> list[web.RouteDef]:
         own_names, receipts, safety, node_settings, peers, search, finding, help, about, assets,
         pictures, unanswered, signs, rearranging, memorials, check_ins, stories, notices, quiet,
         live, unsent, drafts,
+        log_in, ways_in, where, sheet, arrival,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from aiohttp import web
+from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.keys import KeyPair
@@ -13,10 +14,11 @@ from activitypub.state import HERE, KEYS
 from groups import membership
 from groups.groups import Group, Membership
 from kernel.errors import Malformed, NotAllowed, NotFound, TooMany
+from kernel.here import Here
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining, Posts
 from kernel.sealing import derive
-from members import personas
+from members import faces, personas
 from members.personas import Persona
 from members.sessions import Session
 from moderation.standing import Speaker
@@ -38,6 +40,8 @@ class Choice:
     address: str
     one_time: bool
     chosen: bool
+    face: Markup
+    label: str  # the member's own, for nobody else
 
 
 def choices(
@@ -58,9 +62,16 @@ def choices(
             address=each.actor.address,
             one_time=each.one_time,
             chosen=each.actor.id == before or len(speakers) == 1,
+            face=face(request.app[HERE], each.actor.id),
+            label=current.preferences.labels.get(each.actor.id, ""),
         )
         for each in speakers
     ]
+
+
+def face(here: Here, persona_id: UUID) -> Markup:
+    """A persona's picture as part of a page."""
+    return Markup(faces.svg_of(here.node_key, persona_id))  # noqa: S704  (our own drawing)
 
 
 def _opened(current: Session, form: Form, purpose: str) -> UUID | None:

@@ -50,9 +50,11 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
-// A page that can say what is new brings the address of the file for that.
-const live = document.querySelector("[data-live]");
-if (live) import(live.dataset.script);
+// A page that can say what is new, or speak with a device about passkeys, brings the address of the
+// file for that.
+for (const each of document.querySelectorAll("[data-live], [data-passkey]")) {
+  import(each.dataset.script);
+}
 
 // Private pages: a link within this place puts its page where this one was, so that one step back
 // leads out of it. Without this file they are only plain in title and icon.

@@ -1,6 +1,7 @@
 """The migrations lead to exactly the tables that `kernel/schema/` describes."""
 
 import uuid
+from importlib import import_module
 
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -8,8 +9,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
 from kernel import db
+from kernel.here import Here
 from kernel.postgres import Server
-from kernel.schema.tables import metadata
+from kernel.schema.accounts import AccountState
+from kernel.schema.tables import accounts, metadata
+from members import approval, factors
+from members.accounts import prepare
+from tests.members.people import CHEAP, PASSWORD, log_in
+
+_MORE_WAYS_IN = "kernel.migrations.versions.0018_more_ways_in"
 
 
 async def test_an_empty_database_is_upgraded_to_the_schema(postgres: Server) -> None:
@@ -39,3 +47,38 @@ async def test_an_empty_database_is_upgraded_to_the_schema(postgres: Server) -> 
     )
     assert checks is not None
     assert checks >= described > 0
+
+
+async def test_accounts_from_before_there_were_second_steps_go_on(
+    postgres: Server, here: Here
+) -> None:
+    """They get as many random bytes as others have sealed ones, each its own."""
+    name = f"test_{uuid.uuid4().hex}"
+    await postgres.create_database(name)
+    engine = db.connect(postgres.url(name))
+    new = ("factors", "passkey_roots")
+    earlier = [column for column in accounts.columns if column.name not in new]
+    async with engine.begin() as conn:
+        await db.upgrade(conn, import_module(_MORE_WAYS_IN).down_revision)
+        for login in ("ana-at-night", "ben-by-day"):
+            made = await prepare(here, login=login, password=PASSWORD, cost=CHEAP)
+            row = {
+                **made.row,
+                "request": approval.seal_request(here, made.member.account_id, ""),
+                "state": approval.seal_state(here, made.member.account_id, AccountState.ACTIVE),
+            }
+            old = sa.table("accounts", *(sa.column(c.name, c.type) for c in earlier))
+            await conn.execute(old.insert().values({c.name: row[c.name] for c in earlier}))
+    await db.migrate(engine)
+    for column in (accounts.c.factors, accounts.c.passkey_roots):
+        async with engine.connect() as conn:
+            values = list(await conn.scalars(sa.select(column)))
+        assert isinstance(column.type, sa.LargeBinary)
+        assert [len(value) for value in values] == [column.type.length] * 2
+        assert values[0] != values[1]
+    member = await log_in(engine, here)
+    assert not (await factors.read(engine, here, member)).wanted
+    async with engine.begin() as conn:
+        await factors.set_totp(conn, here, member, b"t" * 20)
+    assert (await factors.read(engine, here, member)).totp == b"t" * 20
+    await engine.dispose()

@@ -16,7 +16,13 @@ from tests.pages.people import PASSWORD, Answer, Browser, Person, person, settle
 async def join(browser: Browser, login: str, **more: str) -> Answer:
     """Fill in the sign-up form."""
     return await browser.fill(
-        "/sign-up", action="/sign-up", login=login, password=PASSWORD, agree="yes", **more
+        "/sign-up",
+        action="/sign-up",
+        login=login,
+        password=PASSWORD,
+        adult="yes",
+        agree="yes",
+        **more,
     )
 
 
@@ -55,19 +61,24 @@ async def test_a_name_is_never_the_log_in_name(node: NodeFactory) -> None:
 async def test_sign_up_keeps_what_was_typed_but_no_password(node: NodeFactory) -> None:
     alder = await node("alder.test")
     await settle(alder)
-    refused = await Browser(alder).fill("/sign-up", login="dora", password="short", agree="yes")
+    fields = {"login": "dora", "adult": "yes", "agree": "yes"}
+    refused = await Browser(alder).fill("/sign-up", password="short", **fields)
     assert refused.status == 400
     assert 'value="dora"' in refused.html
     assert 'value="short"' not in refused.html
-    untied = await Browser(alder).fill("/sign-up", login="dora", password=PASSWORD)
-    assert untied.status == 403
+    for missing in ("adult", "agree"):
+        ticked = {**fields, "password": PASSWORD}
+        del ticked[missing]
+        untied = await Browser(alder).fill("/sign-up", **ticked)
+        assert untied.status == 403
+        assert 'value="dora"' in untied.html
 
 
 @pytest.mark.parametrize("how", [SignUp.CLOSED, SignUp.INVITATION])
 async def test_a_closed_door_opens_with_an_invitation_once(node: NodeFactory, how: SignUp) -> None:
     alder = await node("alder.test")
     await settle(alder, sign_up=how)
-    fields = {"login": "dora-at-home", "password": PASSWORD, "agree": "yes"}
+    fields = {"login": "dora-at-home", "password": PASSWORD, "adult": "yes", "agree": "yes"}
     shut = await Browser(alder).open("/sign-up")
     assert not any("login" in form.names for form in shut.page.forms)
     assert (await Browser(alder).send("POST", "/sign-up", fields)).status == 403

@@ -60,7 +60,8 @@ class Reading(HTMLParser):
 def pages(house: House) -> Iterator[str]:
     """The address of every page of the router, and some that do not exist."""
     for route in table.routes():
-        if route.method == "GET" and not route.path.startswith("/static"):
+        page = not route.path.startswith("/static") and not route.path.endswith(".png")
+        if route.method == "GET" and page:
             yield house.sample(route.path)
     yield from (
         "/nope", "/t/1", "/g/nobody", "/t/x", "/log-in?then=//evil.example", "/sign-up?invite=x",

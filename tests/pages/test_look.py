@@ -120,6 +120,13 @@ def test_words_are_plain_and_kind(folder: str) -> None:
             assert word not in spoken.lower(), (path.name, word)
 
 
+def test_the_script_of_every_page_is_small_and_asks_nobody() -> None:
+    text = Path(str(files("templates"))).joinpath("static", "leave.js").read_text()
+    assert len(text.encode()) < 8_000
+    for word in ("fetch(", "XMLHttpRequest", "eval(", "innerHTML", "localStorage", "http"):
+        assert word not in text, word
+
+
 def test_templates_escape_and_carry_no_scripts() -> None:
     assert environment().autoescape is True
     assert len(templates()) > 30

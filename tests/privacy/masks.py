@@ -54,6 +54,11 @@ TEXT: Final = (
         "date", re.compile(r"(?<=^Date: ).+$", re.M), "the machine's clock, in answers to requests"
     ),
     Mask("tone", re.compile(r"(?<=medal )tone-\d"), "the colour of a letter, drawn from an id"),
+    Mask(
+        "picture",
+        re.compile(r'(?<=<svg class="medal" ).+?(?=</svg>)'),
+        "a persona's own, drawn from its id",
+    ),
     Mask("ms", re.compile(r"(?<=ms=)\d+"), "how long the machine took"),
 )
 
@@ -70,6 +75,8 @@ COLUMNS: Final[Mapping[str, str]] = {
     "accounts.wrapped_root": "sealed",
     "accounts.recovery_verifier": "a hash with that salt",
     "accounts.recovery_root": "sealed",
+    "accounts.factors": "sealed",
+    "accounts.passkey_roots": "sealed, or random",
     "accounts.blob": "sealed",
     "accounts.request": "sealed",
     "accounts.state": "sealed",
@@ -77,6 +84,9 @@ COLUMNS: Final[Mapping[str, str]] = {
     "sessions.sealed": "sealed",
     "sessions.tag": "derived from a key that only the cookie opens",
     "sessions.ends": "sealed",
+    "spent.id": "a keyed hash",
+    "spent.ends": "sealed",
+    "departures.sealed": "sealed",
     # Keys of actors.
     "actor_keys.sealed": "sealed",
     "actors.public_key": "each actor's own",

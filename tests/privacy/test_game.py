@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 # Nothing in these says anything of one persona: groups' own rows, and what only the node can open.
 NOBODYS = {
-    "groups", "guidelines", "departures",
+    "groups", "guidelines", "departures", "spent",
     "moved_threads",  # which group a thread was in: everybody was told
     "attachments", "blocks", "copies_wanted", "refreshes",  # of posts of other servers: none come
     "refusals",  # what other servers did not take: they take all

@@ -12,10 +12,26 @@ from kernel.schema.accounts import AccountState
 from kernel.schema.base import Side
 from kernel.schema.tables import accounts as account_table
 from kernel.schema.tables import actors, metadata
-from members import accounts, approval, departures, drawers, invitations, personas, sessions
+from members import (
+    accounts,
+    approval,
+    departures,
+    drawers,
+    factors,
+    invitations,
+    personas,
+    sessions,
+    silence,
+    spent,
+    totp,
+)
+from members.factors import Factors
 from members.member import Member, Preferences, Theme
+from members.passkeys import MAX_ID, MAX_KEY, Passkey
 from tests.members.people import CHEAP, PASSWORD, keys, log_in, persona, sign_up
 from tests.privacy.recorder import Recorder, violations
+
+LONG = "a river " * 128
 
 
 def strangers(columns: Iterable[sa.Column[object]]) -> list[str]:
@@ -100,7 +116,7 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
     """Members who differ in everything that a row could show."""
     made = [
         await sign_up(engine, here, "abc"),
-        await sign_up(engine, here, "x" * 64, password="x" * 1024),
+        await sign_up(engine, here, "x" * 64, password=LONG),
         await sign_up(engine, here, "head", roles=frozenset({"administrator"})),
         await sign_up(engine, here, "asks", state=AccountState.WAITING, request="Please." * 200),
         await sign_up(engine, here, "asked", state=AccountState.WAITING, request="Let me in."),
@@ -115,8 +131,16 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
     for member, words in zip(members, ("", "short", "long " * 5000), strict=False):
         async with engine.begin() as conn:
             await drawers.keep(conn, here, member, "/g/sleep/new", {"text": [words]})
-    await accounts.change_password(engine, here, members[1], "x" * 1024, PASSWORD, cost=CHEAP)
+    await accounts.change_password(engine, here, members[1], LONG, PASSWORD, cost=CHEAP)
     await sessions.open(engine, here, members[1])
+    await sessions.open_half(engine, here, members[2])
+    many_keys = [Passkey(id=bytes([n]) * MAX_ID, public_key=b"k" * MAX_KEY) for n in range(4)]
+    async with engine.begin() as conn:
+        await factors.set_totp(conn, here, members[0], b"t" * 20)
+        await factors.handle(conn, here, members[0])
+        for each in many_keys:
+            await factors.add_passkey(conn, here, members[0], each, each.id[:32])
+        await spent.spend(conn, here, b"a code")
     return members
 
 
@@ -191,6 +215,14 @@ async def journey(engine: AsyncEngine, here: Here, login: str) -> list[Actor]:
         )
     session = await sessions.read(engine, here, cookie)
     assert session is not None
+    half = await sessions.read_half(engine, here, await sessions.open_half(engine, here, member))
+    assert half is not None
+    async with engine.begin() as conn:
+        set_up = Factors(totp=b"t" * 20)
+        await factors.set_totp(conn, here, member, set_up.totp)
+        code = totp.code(b"t" * 20, int(here.now().timestamp()) // totp.STEP)
+        await factors.check_code(conn, here, member, set_up, code)
+        await sessions.end_half(conn, half)
     async with engine.connect() as conn:
         assert len(await personas.mine(conn, session.member)) == 4
         await personas.speaker(conn, session.member, mine[0].id)
@@ -214,6 +246,7 @@ async def test_no_transaction_of_a_members_life_names_both_sides_or_writes_two_s
     families = [await journey(engine, here, login) for login in ("ana", "ben")]
     later = Here(here.origin, here.node_key, lambda: here.now().replace(year=here.now().year + 1))
     assert await departures.fall_due(engine, later) == 8
+    assert await silence.fall_due(engine, later) == 0  # they are closing already
 
     assert violations(recorder.transactions, families) == []
     named = [frozenset().union(*(s.tables for s in t.statements)) for t in recorder.transactions]
@@ -221,6 +254,7 @@ async def test_no_transaction_of_a_members_life_names_both_sides_or_writes_two_s
         "accounts",
         "drawers",
         "sessions",
+        "spent",
         "actors",
         "actor_keys",
         "departures",
