@@ -22,7 +22,7 @@ from groups.admission import Draft
 from groups.groups import Group
 from groups.pictures import NOT_KEPT
 from groups.posts import Post
-from kernel import chance
+from kernel import chance, keep_times
 from kernel.arrays import Type, any_of
 from kernel.errors import Malformed, NotAllowed, NotFound, Problem
 from kernel.faults import Point, reached
@@ -35,7 +35,7 @@ from moderation.standing import Speaker
 
 MAX_WAITING: Final = 50  # of one persona
 PAGE: Final = 100
-KEPT: Final = timedelta(days=30)
+KEPT: Final = keep_times.UNSENT
 ATTEMPTS: Final = 5
 
 _BROKE: Final = "Something broke here when it should go out. Your words are still here."

@@ -12,6 +12,10 @@ LEAVING_UNTIL: Final = timedelta(days=14)
 EARLIER_WORDS: Final = timedelta(days=30)
 NOTICE: Final = timedelta(days=60)
 CHECK_IN: Final = timedelta(days=28)
+ONE_THREAD: Final = timedelta(days=90)  # a persona made for one thread, after its last answer
+SILENT: Final = timedelta(days=730)  # any other persona, after its last post
+UNSENT: Final = timedelta(days=30)  # what did not go out, or was taken back
+DRAFT: Final = timedelta(days=180)  # since it was last changed
 DRAFT_PICTURE: Final = timedelta(days=1)
 ACTIVITY: Final = timedelta(days=365)
 DELIVERY: Final = timedelta(days=30)  # a server that was away longer hears no more of it

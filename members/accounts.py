@@ -158,13 +158,6 @@ async def log_in_by_passkey(
     return _admit(here, row, root)
 
 
-async def verify(
-    engine: AsyncEngine, here: Here, member: Member, password: str, *, cost: Cost = ADVISED
-) -> None:
-    """Before something that only the password may do. Raises NotAllowed: it is not right."""
-    await _verify(engine, here, member, password, cost)
-
-
 async def change_password(
     engine: AsyncEngine,
     here: Here,

@@ -7,13 +7,14 @@ key finds all of them with one question, and nobody else sees that two belong to
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import keep_times
 from kernel.arrays import any_of
 from kernel.errors import NotAllowed, NotFound, TooLarge
 from kernel.here import Here
@@ -25,7 +26,7 @@ from members.member import Member
 from members.order import stir
 
 MAX_DRAFTS: Final = 20
-KEPT: Final = timedelta(days=180)  # since it was last changed
+KEPT: Final = keep_times.DRAFT
 
 _DAY_BYTES: Final = 4
 _STEP: Final = 1_000

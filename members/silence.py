@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import keep_times
 from kernel.here import Here
 from kernel.ids import first_of, released
 from kernel.rows import constant
@@ -21,8 +22,8 @@ from kernel.schema.tables import actors, moderators, posts, threads
 from members import departures
 from members.departures import Departure, Why
 
-ONE_THREAD: Final = timedelta(days=90)  # after the last answer in its thread
-SILENT: Final = timedelta(days=730)  # after its last post
+ONE_THREAD: Final = keep_times.ONE_THREAD
+SILENT: Final = keep_times.SILENT
 SPREAD: Final = timedelta(days=14)  # within so many days more, drawn for each alone
 
 _BATCH: Final = 500

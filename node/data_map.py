@@ -113,6 +113,14 @@ NAMES: Final = (
         "departures",
     ),
     _kept(
+        "A name that you do not use any more",
+        f"{span(keep_times.SILENT)} after its last post it closes by itself. A name for one thread "
+        f"closes {span(keep_times.ONE_THREAD)} after the last answer there. One that looks after a "
+        "group stays.",
+        "So that nothing of you lies about that you have forgotten.",
+        NOBODY,
+    ),
+    _kept(
         "Which groups a name belongs to or looks after",
         "Until it leaves the group, or closes.",
         "So that posts reach it.",
@@ -153,6 +161,22 @@ WORDS: Final = (
         "post_tags",
         "reactions",
         "moved_threads",
+    ),
+    _timed(
+        "Posts that are not out yet",
+        keep_times.UNSENT,
+        "Until they go out. What did not, and what you took back, is kept for {}.",
+        "So that no word of yours is lost.",
+        "You.",
+        "waiting",
+    ),
+    _timed(
+        "Drafts, locked with your password",
+        keep_times.DRAFT,
+        "{} after you last changed them.",
+        "So that you can go on writing.",
+        NOBODY,
+        "drawers",
     ),
     _timed(
         "What a post said before it was changed",

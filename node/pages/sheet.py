@@ -36,7 +36,7 @@ async def make(request: web.Request) -> web.Response:
         if form.ticked("recovery"):
             code = await accounts.renew_code(engine, here, member, password)
         else:
-            await accounts.verify(engine, here, member, password)
+            await accounts.confirm(engine, here, member, password)
     except REFUSED as problem:
         return _page(request, form, problem)
     codes = []

@@ -43,7 +43,7 @@ async def change(request: web.Request) -> web.Response:
     form, engine, here = await forms.read(request), request.app[ENGINE], request.app[HERE]
     try:
         request.app[MEMORY].log_ins_of.check(current.member.account_id)
-        await accounts.verify(engine, here, current.member, form.text("password"))
+        await accounts.confirm(engine, here, current.member, form.text("password"))
         match form.text("do"):
             case "codes":
                 return _codes_page(request, totp.new_secret())

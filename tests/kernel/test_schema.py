@@ -17,7 +17,7 @@ from members import approval, factors
 from members.accounts import prepare
 from tests.members.people import CHEAP, PASSWORD, log_in
 
-_MORE_WAYS_IN = "kernel.migrations.versions.0018_more_ways_in"
+_MORE_WAYS_IN = "kernel.migrations.versions.0023_more_ways_in"
 
 
 async def test_an_empty_database_is_upgraded_to_the_schema(postgres: Server) -> None:

@@ -3,15 +3,19 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from activitypub.keys import generate
 from groups import closing
+from groups import waiting as waiting_store
+from groups.admission import Draft
 from groups.groups import GroupSettings
 from inbox.burials import BURIED
 from kernel.clock import to_month
 from kernel.ids import random_uuid
+from kernel.release import Timing
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
 from kernel.schema.groups import Posts
@@ -22,6 +26,7 @@ from kernel.schema.tables import (
     check_ins,
     deliveries,
     departures,
+    drawers,
     media,
     metadata,
     notices,
@@ -30,8 +35,10 @@ from kernel.schema.tables import (
     received,
     sessions,
     tombstones,
+    waiting,
 )
 from members import departures as departure_store
+from members import drawers as drawer_store
 from members import sessions as session_store
 from node import data_map, pictures, strangers, tidy
 from node.strangers import Walk
@@ -161,10 +168,31 @@ async def _stranger(node: Node) -> sa.Select[int]:
     return sa.select(_count).select_from(actors).where(actors.c.uri == uri)
 
 
+async def _unsent(node: Node) -> sa.Select[int]:
+    eve = await node.persona("eve")
+    group = await node.group("later", eve)
+    timing = Timing(undo=10)
+    async with node.engine.begin() as conn:
+        draft = Draft(title="Later", source="Words.", language="en")
+        kept = await waiting_store.send(conn, node.here, eve, group, None, draft, timing)
+        assert isinstance(kept, UUID)
+        await waiting_store.take_back(conn, kept, eve.id)
+    return sa.select(_count).select_from(waiting)
+
+
+async def _drawer(node: Node) -> sa.Select[int]:
+    member = (await sign_up(node.engine, node.here, "keeps-drafts")).member
+    async with node.engine.begin() as conn:
+        await drawer_store.keep(conn, node.here, member, "/g/sleep/new", {"text": ["Words."]})
+    return sa.select(_count).select_from(drawers)
+
+
 PLANTED: Final[Mapping[str, Planter]] = {
     "sessions": _session,
     "departures": _departure,
     "receipts": _receipt,
+    "waiting": _unsent,
+    "drawers": _drawer,
     "post_edits": _edit,
     "media": _draft,
     "check_ins": _check_in,

@@ -25,6 +25,10 @@ KNOWN = {
     "/log-in", "/recover", "/sign-up", "/receipt", "/settings/password", "/settings/close",
     "/personas/{name}/archive", "/personas/{name}/close",
 }  # fmt: skip
+HALF_WAY = {
+    "/log-in/second",
+    "/settings/ways-in/codes",
+}  # after a password: counted in `test_ways_in`
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +78,7 @@ def _reads_secret(handler: object) -> bool:
 
 
 async def test_sec_D12_every_route_that_takes_a_secret_counts_wrong_ones(alder: Node) -> None:
-    found = sorted(doors())
+    found = sorted(set(doors()) - HALF_WAY)
     assert set(found) >= KNOWN, "a door is looked for by what it reads"
     for number, path in enumerate(found):
         member = await person(alder, f"ana{number}")
@@ -83,6 +87,8 @@ async def test_sec_D12_every_route_that_takes_a_secret_counts_wrong_ones(alder: 
             "login": f"ana{number}-logs-in",
             "handle": f"ana{number}",
             "token": "x",
+            "names": "yes",
+            "when": "later",
         }
         at = path.replace("{name}", f"ana{number}")
         statuses = []
@@ -91,8 +97,6 @@ async def test_sec_D12_every_route_that_takes_a_secret_counts_wrong_ones(alder: 
             statuses.append(answer.status)
             if answer.status in (303, 429):
                 break
-        if statuses[0] == 303 and path not in KNOWN:
-            continue  # it is for those who are half way in, and sends others to the beginning
         assert statuses[0] in {400, 403, 404, 429}, (path, statuses)  # some share a count
         assert statuses[-1] == 429, (path, statuses)
         assert int(answer.headers["Retry-After"]) > 0
@@ -160,7 +164,13 @@ async def test_sec_A13_what_a_form_says_of_its_sender_is_not_believed(alder: Nod
         "grants": "administrator", "verified": "true", "state": "active", "alias_of": "ana",
         "account": str(random_uuid()), "id": str(random_uuid()), "root": "0" * 64,
     }  # fmt: skip
-    fields = {"login": "newcomer-at-night", "password": PASSWORD, "agree": "yes", **lies}
+    fields = {
+        "login": "newcomer-at-night",
+        "password": PASSWORD,
+        "agree": "yes",
+        "adult": "yes",
+        **lies,
+    }
     assert (await visitor.send("POST", "/sign-up", fields)).status == 200
     assert (await visitor.open("/settings/node")).status == 403
     made = await visitor.send("POST", "/personas/new", {"handle": "newcomer", "name": "N", **lies})
@@ -176,7 +186,8 @@ async def test_sec_A13_what_a_form_says_of_its_sender_is_not_believed(alder: Nod
 async def test_sec_A17_whoever_still_waits_is_no_member(alder: Node) -> None:
     await settle(alder, sign_up=SignUp.APPROVAL)
     waiting = Browser(alder)
-    fields = {"login": "waits-here", "password": PASSWORD, "agree": "yes", "request": "Please."}
+    agreed = {"agree": "yes", "adult": "yes", "request": "Please."}
+    fields = {"login": "waits-here", "password": PASSWORD, **agreed}
     answer = await waiting.send("POST", "/sign-up", fields)
     assert answer.status == 200
     assert not waiting.cookies

@@ -41,7 +41,7 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
        FROM posts, (VALUES ('Create'), ('Announce')) AS verbs (verb), actors
        WHERE actors.id = CASE verb WHEN 'Create' THEN posts.author_id ELSE posts.group_id END""",
     """INSERT INTO accounts
-       SELECT gen_random_uuid(), sha256(n::text::bytea), '', '', '', '', '', '',
+       SELECT gen_random_uuid(), sha256(n::text::bytea), '', '', '', '', '', '', '', '',
        '', '' FROM generate_series(1, 3000) AS n""",
     """INSERT INTO sessions SELECT sha256(n::text::bytea), '', '', ''
        FROM generate_series(1, 3000) AS n""",
