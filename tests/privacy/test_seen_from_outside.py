@@ -12,6 +12,7 @@ from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from activitypub.keys import generate
 from groups.groups import Group
+from kernel.errors import TooMany
 from kernel.schema.actors import ActorKind
 from kernel.schema.base import Side
 from kernel.schema.tables import blocks, invitations, metadata, node
@@ -19,6 +20,7 @@ from members import blocks as block_store
 from members import follows, personas
 from members.vault import ADVISED
 from node.pages import table
+from node.pages.memory import MEMORY
 from node.pages.session import ADMINISTRATOR
 from tests.nodes import Node, NodeFactory
 from tests.pages.people import PASSWORD, Browser, Person, person, settle
@@ -111,6 +113,30 @@ async def test_sec_U5_who_belongs_where_is_a_rounded_number(town: Town) -> None:
         assert document["totalItems"] % 10 == 0
 
 
+async def test_sec_U7_the_limit_of_one_name_shows_at_the_other_to_nobody_else(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = ("/u/willow", "/u/ana", "/g/open", "/groups")
+
+    async def seen() -> list[tuple[int, str]]:
+        answers = [await browser.open(path) for browser in town.others() for path in paths]
+        return [(answer.status, answer.text) for answer in answers]
+
+    before = await seen()
+
+    def full(_key: object) -> None:
+        raise TooMany(retry_after=60)
+
+    monkeypatch.setattr(town.node.app[MEMORY].posts, "check", full)
+    at = await town.ana.open("/g/open/new")
+    form = at.page.form("as", action="/new")
+    refused = await town.ana.submit(at, form, title="More", text="Too much at once.")
+    assert refused.status == 429
+    assert "Too much at once." in refused.html
+    assert await seen() == before
+    assert "Too much" not in str(await _everything(town.node))
+
+
 async def test_sec_U8_a_block_of_one_name_says_nothing_of_the_other(town: Town) -> None:
     alder = town.node
     async with alder.engine.begin() as conn:
@@ -142,6 +168,16 @@ async def _everything(alder: Node) -> dict[str, list[str]]:
             rows = await conn.execute(sa.select(*columns))
             found[each.name] = sorted(map(repr, rows))
     return found
+
+
+async def test_sec_U13_no_name_is_found_by_way_of_the_other(town: Town) -> None:
+    for browser in (town.mia, town.ana):
+        for words in ("ana", "willow", "words of one name"):
+            found = await browser.send("POST", "/find", {"words": words})
+            assert found.status == 200
+            assert "@willow" not in found.html
+    for path in ("/notices", "/g/open/new", "/u/ana"):
+        assert "willow" not in (await town.mia.open(path)).html, path
 
 
 async def test_sec_U14_reading_leaves_no_trace(town: Town) -> None:
