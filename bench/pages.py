@@ -21,8 +21,8 @@ from bench.place import READ, Place, place
 from bench.report import Report, median, most, percentile
 from bench.statements import Statements, explain
 from groups import membership
+from groups.browsing import PAGE as THREAD_PAGE
 from groups.groups import get as get_group
-from groups.threads import PAGE as THREAD_PAGE
 from kernel.schema.groups import Joining, Sees
 from kernel.schema.tables import groups, posts, threads
 from members import accounts, personas, sessions

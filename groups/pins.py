@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
 from groups import desk, telling
+from groups.browsing import MAX_PINNED
 from groups.groups import Group
 from groups.posts import Post, counted, select_posts
-from groups.threads import MAX_PINNED
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most

@@ -18,13 +18,13 @@ from activitypub.actors import Actor
 from activitypub.keys import generate
 from activitypub.parts import Poll
 from activitypub.state import ENGINE, HERE, REMOTE
+from groups import browsing, membership, mentions, threads
 from groups import groups as group_store
-from groups import membership, mentions, threads
 from groups import posts as post_store
 from groups.admission import Draft
+from groups.browsing import ThreadPage
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
-from groups.threads import ThreadPage
 from kernel.clock import utcnow
 from kernel.here import Here
 from kernel.postgres import Server
@@ -270,7 +270,7 @@ class Node:
         async with self.engine.connect() as conn:
             post = await post_store.by_uri(conn, post_uri)
             assert post is not None, f"{self.name} does not know {post_uri}"
-            return await threads.show(conn, post.thread_id, Viewer(voices, signed_in=True))
+            return await browsing.show(conn, post.thread_id, Viewer(voices, signed_in=True))
 
     async def stop(self) -> None:
         """End the node; a second time changes nothing."""

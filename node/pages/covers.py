@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from groups.browsing import ThreadLine
 from groups.posts import Post
-from groups.threads import ThreadLine
 from kernel.languages import name_of
 from members.member import Cover, Preferences
 from moderation import labels

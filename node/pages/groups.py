@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, KEYS, READING
-from groups import directory, membership, tending, threads
+from groups import browsing, directory, membership, tending
 from groups import groups as group_store
+from groups.browsing import ThreadLine
 from groups.groups import MAX_CAP, Group, GroupSettings
-from groups.threads import ThreadLine
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import ActorKind, FollowState
@@ -74,7 +74,9 @@ async def show(request: web.Request) -> web.Response:
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         group = await group_store.by_name(conn, request.match_info["name"], viewer)
-        found = await threads.latest(conn, viewer, group_id=group.id, before=before, limit=PAGE + 1)
+        found = await browsing.latest(
+            conn, viewer, group_id=group.id, before=before, limit=PAGE + 1
+        )
         place = await voices.place(conn, request, group)
     pinned, found, others = _apart(group, found)
     kept, left_out = covers.in_languages(request, lines.kept(request, found[:PAGE]))

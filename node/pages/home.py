@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from activitypub.state import ENGINE, HERE, READING
-from groups import directory, threads
+from groups import browsing, directory
 from moderation.visibility import VISITOR
 from node.pages import covers, lines, notices, pictures, session, voices, waiting
 from node.pages.memory import MEMORY, site
@@ -21,7 +21,7 @@ async def show(request: web.Request) -> web.Response:
     before = number(request.query.get("before"))
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
-        found = await threads.latest(conn, viewer, before=before, limit=THREADS + 1)
+        found = await browsing.latest(conn, viewer, before=before, limit=THREADS + 1)
         mine = await directory.page(conn, viewer, mine=True, limit=50)
         names = await voices.mine(conn, request)
         news = await notices.fresh(conn, request)

@@ -7,8 +7,8 @@ from typing import Final
 from aiohttp import web
 
 from activitypub.notes import MAX_HTML
+from groups.browsing import ThreadLine
 from groups.lines import PostLine
-from groups.threads import ThreadLine
 from kernel import text
 from node.pages import session
 

@@ -14,8 +14,8 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import READING, SETTINGS
-from groups import threads
-from groups.threads import Change
+from groups import browsing
+from groups.browsing import Change
 from kernel import live
 from kernel.errors import NotFound
 from kernel.schema.posts import PostState
@@ -129,7 +129,7 @@ async def now(request: web.Request) -> web.Response:
 async def _changes(
     conn: AsyncConnection, viewer: Viewer, thread_id: int, first: int
 ) -> Sequence[Change]:
-    found = await threads.changes(conn, thread_id, viewer, first=first, limit=MOST)
+    found = await browsing.changes(conn, thread_id, viewer, first=first, limit=MOST)
     if not found:
         raise NotFound
     return found

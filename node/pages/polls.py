@@ -10,7 +10,7 @@ from aiohttp import web
 
 from activitypub.parts import MAX_OPTIONS_SHOWN, Poll
 from activitypub.state import ENGINE, HERE, READING
-from groups import polls, threads, waiting
+from groups import browsing, polls, waiting
 from kernel.errors import NotAllowed, NotFound, Problem
 from kernel.here import Here
 from members import accounts
@@ -35,7 +35,7 @@ async def _ask_page(
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
-        page = await threads.show(conn, found.post.thread_id, found.viewer)
+        page = await browsing.show(conn, found.post.thread_id, found.viewer)
         who_reads = await readers.sentence(
             conn, request, found.group, parent=found.post, named=people.values()
         )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, READING
-from groups import asking, desk, earlier, reactions, threads, waiting
+from groups import asking, browsing, desk, earlier, reactions, threads, waiting
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.asking import Way
@@ -72,7 +72,7 @@ async def show(request: web.Request) -> web.Response:
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         post = await post_store.get(conn, identity(request), viewer)
-        page = await threads.show(conn, post.thread_id, viewer)
+        page = await browsing.show(conn, post.thread_id, viewer)
         told = post.author_local and post.shown
         told = told and (await group_store.get(conn, post.group_id)).federates
     near = any(each.id == post.id for each in page.posts)
@@ -98,7 +98,7 @@ async def _reply_page(
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await find(conn, request)
-        page = await threads.show(conn, found.post.thread_id, found.viewer)
+        page = await browsing.show(conn, found.post.thread_id, found.viewer)
         used = {each.author_id for each in page.posts if each.author_id in found.viewer.voices}
         speakers = found.place.may_post(found.group, used)
         decides = await ways(conn, found.post.answers_by, found, speakers)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, READING
-from groups import threads
+from groups import browsing
 from kernel.errors import Malformed, Problem
 from members import accounts
 from members.quiet import (
@@ -115,7 +115,7 @@ async def _list(request: web.Request, form: Form, problem: Problem | None = None
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         people = await actor_store.several(conn, [each.id for each in quiet.people])
-        titles = await threads.titles(conn, viewer, [each.id for each in quiet.threads])
+        titles = await browsing.titles(conn, viewer, [each.id for each in quiet.threads])
     return render(
         request,
         "quiet/index.html",

@@ -12,6 +12,7 @@ from activitypub.notes import MAX_HTML
 from activitypub.parts import Attachment, Poll
 from activitypub.state import ENGINE, HERE, READING, REMOTE
 from groups import (
+    browsing,
     check_ins,
     desk,
     membership,
@@ -175,7 +176,7 @@ async def show(request: web.Request) -> web.Response:
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
         try:
-            page = await threads.show(conn, thread_id, viewer, after=after)
+            page = await browsing.show(conn, thread_id, viewer, after=after)
         except NotFound:
             await post_store.get(conn, thread_id, viewer)  # it may be in another thread now
             if not await threads.is_emptied(conn, thread_id):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from activitypub import actors as actor_store
-from groups import threads as thread_store
+from groups import browsing
 from groups.posts import Post
 from kernel import text
 from kernel.schema.posts import PostState
@@ -52,7 +52,7 @@ async def view(node: Node, group_uri: str, *, newest: int | None = None) -> View
             found: list[Post] = []
             after: int | None = 0
             while after is not None:
-                page = await thread_store.show(conn, thread_id, reader, after=after)
+                page = await browsing.show(conn, thread_id, reader, after=after)
                 found += page.posts
                 after = page.next_after
             uris = {post.id: post.uri for post in found}

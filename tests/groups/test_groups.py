@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub.actors import Actor
-from groups import desk, directory, membership, threads
+from groups import browsing, desk, directory, membership, threads
 from groups import groups as group_store
 from groups.admission import Draft, GuidelinesChanged
 from groups.groups import Group, GroupSettings
@@ -177,7 +177,7 @@ async def test_a_held_post_is_seen_by_its_author_and_the_moderators_until_releas
     async def sees(*voices: UUID) -> bool:
         async with alder.engine.connect() as conn:
             try:
-                await threads.show(conn, post.thread_id, Viewer(voices, signed_in=True))
+                await browsing.show(conn, post.thread_id, Viewer(voices, signed_in=True))
             except NotFound:
                 return False
         return True
@@ -233,9 +233,9 @@ async def test_a_group_is_seen_by_whom_it_says(
     async def found(viewer: Viewer) -> bool:
         async with alder.engine.connect() as conn:
             listed = bool(await directory.page(conn, viewer))
-            lines = bool(await threads.latest(conn, viewer, group_id=group.id))
+            lines = bool(await browsing.latest(conn, viewer, group_id=group.id))
             try:
-                await threads.show(conn, post.thread_id, viewer)
+                await browsing.show(conn, post.thread_id, viewer)
                 read = True
             except NotFound:
                 read = False
@@ -272,7 +272,7 @@ async def test_threads_page_by_newest_answer_without_gaps_or_repeats(alder: Node
     seen: list[str] = []
     before = None
     async with alder.engine.connect() as conn:
-        while lines := await threads.latest(
+        while lines := await browsing.latest(
             conn, VISITOR, group_id=group.id, before=before, limit=3
         ):
             seen += [line.title for line in lines]

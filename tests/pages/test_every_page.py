@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 from aiohttp import web
 
-from groups import threads
+from groups import browsing
 from moderation.visibility import Viewer
 from node.pages import headers, table
 from tests.pages.conftest import House
@@ -127,7 +127,7 @@ async def test_an_unknown_page_and_one_that_is_not_for_the_reader_are_the_same(
         return answer.status, answer.body, told
 
     async with house.node.engine.connect() as conn:
-        secret, *_ = await threads.latest(
+        secret, *_ = await browsing.latest(
             conn, Viewer((house.ana.actor.id,), signed_in=True), group_id=house.private.id
         )
     for browser in (house.visitor, house.cleo):

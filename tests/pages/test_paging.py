@@ -9,9 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub.state import ENGINE
-from groups import desk
+from groups import browsing, desk
 from groups import groups as group_store
-from groups import threads as thread_store
 from kernel.schema.accounts import AccountState
 from kernel.schema.groups import Joining, Sees
 from kernel.schema.posts import PostState
@@ -142,7 +141,7 @@ async def test_a_crawl_meets_every_post_and_every_thread_once(node: NodeFactory)
             for i in re.findall(r'<h3><a href="/t/(\d+)"', page)]  # fmt: skip
 
     assert found == every
-    assert len(every) > thread_store.PAGE
+    assert len(every) > browsing.PAGE
     assert listed == lines
     assert len(mine) == len(set(mine)) > len(lines)
     assert [each for each in mine if each in set(lines)] == lines

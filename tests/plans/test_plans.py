@@ -20,6 +20,7 @@ from activitypub import actors as actor_store
 from activitypub.client import Budget, Client
 from groups import asking as asking_store
 from groups import (
+    browsing,
     desk,
     directory,
     earlier,
@@ -123,7 +124,9 @@ def check(plans: Sequence[Plan], *indexes: str) -> None:
 async def test_a_page_of_a_thread(asking: Asking, town: Town, who: str, page: int) -> None:
     viewer, after = VISITOR if who == "visitor" else town.viewer, 0 if page == 1 else town.deep
 
-    plans = await asking.plans(lambda conn: threads.show(conn, town.thread_id, viewer, after=after))
+    plans = await asking.plans(
+        lambda conn: browsing.show(conn, town.thread_id, viewer, after=after)
+    )
 
     check(plans, "ix_posts_thread_id_id")
     assert not plans[0].sorted or who == "member"
@@ -155,8 +158,8 @@ async def test_a_group_and_a_page_of_its_threads(asking: Asking, town: Town) -> 
     async def work(conn: AsyncConnection) -> None:
         name = town.group.actor.handle
         group = await group_store.by_name(conn, name, town.viewer)
-        await threads.latest(conn, town.viewer, group_id=group.id, limit=21)
-        await threads.latest(conn, town.viewer, group_id=group.id, before=town.deep, limit=21)
+        await browsing.latest(conn, town.viewer, group_id=group.id, limit=21)
+        await browsing.latest(conn, town.viewer, group_id=group.id, before=town.deep, limit=21)
         await membership.of(conn, group, town.viewer.voices)
 
     plans = await asking.plans(work)
@@ -173,8 +176,8 @@ async def test_a_group_and_a_page_of_its_threads(asking: Asking, town: Town) -> 
 
 async def test_a_members_own_page(asking: Asking, town: Town) -> None:
     async def work(conn: AsyncConnection) -> None:
-        await threads.latest(conn, town.viewer, limit=21)
-        await threads.latest(conn, town.viewer, before=town.deep, limit=21)
+        await browsing.latest(conn, town.viewer, limit=21)
+        await browsing.latest(conn, town.viewer, before=town.deep, limit=21)
         await directory.page(conn, town.viewer, mine=True, limit=50)
 
     plans = await asking.plans(work)
@@ -469,8 +472,8 @@ async def test_notices_and_what_an_open_page_asks(asking: Asking, town: Town) ->
         await notices.tell(conn, town.here, [nobody])
         await notices.forget_post(conn, 1)
         await notices.sweep(conn, town.here.now() - timedelta(days=30_000))
-        await threads.changes(conn, town.thread_id, town.viewer, first=town.deep, limit=100)
-        await threads.titles(conn, town.viewer, [town.thread_id])
+        await browsing.changes(conn, town.thread_id, town.viewer, first=town.deep, limit=100)
+        await browsing.titles(conn, town.viewer, [town.thread_id])
         await polls.over_among(conn, town.viewer, town.here.now(), [town.thread_id])
         await actor_store.several(conn, [random_uuid()])
 

@@ -3,7 +3,7 @@
 import pytest
 
 from activitypub.actors import Actor
-from groups import desk, following, threads
+from groups import browsing, desk, following
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from kernel.errors import Malformed, NotAllowed
@@ -27,7 +27,7 @@ async def _follow(alder: Node, ana: Speaker, group: Group, other: Actor, *, end:
 
 async def _lines(alder: Node, group: Group, viewer: Viewer = MEMBER) -> list[tuple[str, str]]:
     async with alder.engine.connect() as conn:
-        lines = await threads.latest(conn, viewer, group_id=group.id)
+        lines = await browsing.latest(conn, viewer, group_id=group.id)
     return [(line.title, line.group_address) for line in lines]
 
 
@@ -59,7 +59,7 @@ async def test_wire_G37_a_followed_groups_threads_are_shown_and_passed_on_to_nob
         await club.announce(alder, create)
     lines = await _lines(alder, sleep)
     assert lines[0] == ("Ours", "sleep")
-    assert len(lines) == 1 + threads.FROM_FOLLOWED
+    assert len(lines) == 1 + browsing.FROM_FOLLOWED
     assert {address for _, address in lines[1:]} == {"other@good.test"}
     assert await _lines(alder, sleep, VISITOR) == [("Ours", "sleep")]
     assert lemmy.peer.inbox == mastodon.peer.inbox == []

@@ -5,11 +5,11 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from groups import desk, pins, threads, welcome
+from groups import browsing, desk, pins, welcome
 from groups import groups as group_store
+from groups.browsing import MAX_PINNED
 from groups.groups import Group
 from groups.posts import Post
-from groups.threads import MAX_PINNED
 from kernel.errors import NotAllowed
 from kernel.schema.tables import audit
 from moderation.standing import Speaker
@@ -46,7 +46,7 @@ async def _pinned(alder: Node, group_uri: str) -> list[str]:
     """Titles of what stands on top of a group's page."""
     actor = await alder.meet(group_uri)
     async with alder.engine.connect() as conn:
-        lines = await threads.latest(conn, MEMBER, group_id=actor.id)
+        lines = await browsing.latest(conn, MEMBER, group_id=actor.id)
     assert [line.pinned for line in lines] == sorted([line.pinned for line in lines], reverse=True)
     return [line.title for line in lines if line.pinned]
 
@@ -152,8 +152,8 @@ async def test_wire_A8_a_group_pins_some_threads_and_no_more(
         await _decide(alder, ana, sleep, "pin", roots[-1])
     assert len(await _featured(alder)) == MAX_PINNED
     async with alder.engine.connect() as conn:
-        page = await threads.latest(conn, VISITOR, group_id=sleep.id, limit=20)
-        later = await threads.latest(
+        page = await browsing.latest(conn, VISITOR, group_id=sleep.id, limit=20)
+        later = await browsing.latest(
             conn, VISITOR, group_id=sleep.id, before=page[-1].latest_id + 1, limit=20
         )
     assert sorted(line.title for line in page) == sorted(f"Thread {n}" for n in range(11))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
-from groups import desk, rearranging, threads
+from groups import browsing, desk, rearranging, threads
 from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post
@@ -90,7 +90,7 @@ async def test_wire_G36_a_split_and_a_merge_reach_another_node_and_keep_addresse
     document = await (await alder.get(f"/p/{tea.id}")).json()
     assert document["context"] == root.thread_uri
     async with alder.engine.connect() as conn:
-        lines = await threads.latest(conn, VISITOR, group_id=sleep.id)
+        lines = await browsing.latest(conn, VISITOR, group_id=sleep.id)
     assert [line.title for line in lines] == ["A title"]
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from groups import desk, hashtags, moving, pins, threads
+from groups import browsing, desk, hashtags, moving, pins
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
@@ -64,7 +64,7 @@ async def move(
 
 async def titles(alder: Node, group: Group) -> list[str]:
     async with alder.engine.connect() as conn:
-        return [line.title for line in await threads.latest(conn, MEMBER, group_id=group.id)]
+        return [line.title for line in await browsing.latest(conn, MEMBER, group_id=group.id)]
 
 
 async def log(alder: Node, group: Group) -> list[tuple[str, str, str]]:
@@ -99,7 +99,7 @@ async def test_wire_G36_a_thread_moves_with_all_that_is_in_it(
     assert not moved.pinned
     assert (await titles(alder, sleep), await titles(alder, night)) == ([], ["A title"])
     async with alder.engine.connect() as conn:
-        (line,) = await threads.latest(conn, MEMBER, group_id=night.id)
+        (line,) = await browsing.latest(conn, MEMBER, group_id=night.id)
         assert line.replies == 1
         (tagged,) = await hashtags.tagged(conn, "awake", VISITOR, before=None, limit=5)
         assert tagged.group_name == "Night"

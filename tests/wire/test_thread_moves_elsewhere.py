@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from groups import desk, threads
+from groups import browsing, desk
 from groups import groups as group_store
 from groups.posts import Post
 from kernel.errors import NotAllowed
@@ -81,7 +81,7 @@ async def _joined(alder: Node, peer: Peer, name: str, member: Speaker) -> Club:
 async def titles(alder: Node, uri: str) -> list[tuple[str, bool]]:
     group = await alder.meet(uri)
     async with alder.engine.connect() as conn:
-        lines = await threads.latest(conn, MEMBER, group_id=group.id)
+        lines = await browsing.latest(conn, MEMBER, group_id=group.id)
     return [(line.title, line.moved) for line in lines]
 
 

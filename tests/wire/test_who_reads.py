@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from activitypub.client import Answer, Client
 from activitypub.state import CLIENT
-from groups import desk, membership, pins, reactions, threads
+from groups import browsing, desk, membership, pins, reactions
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from kernel.errors import NotAllowed, NotFound
@@ -64,7 +64,7 @@ async def test_sec_S24_a_second_create_gives_a_post_no_new_readers(
 async def _lines(alder: Node, group: Group, *voices: Speaker) -> Sequence[str]:
     viewer = Viewer(tuple(voice.id for voice in voices), signed_in=True)
     async with alder.engine.connect() as conn:
-        return [line.title for line in await threads.latest(conn, viewer, group_id=group.id)]
+        return [line.title for line in await browsing.latest(conn, viewer, group_id=group.id)]
 
 
 async def test_sec_L1_asking_to_join_opens_nothing_to_anybody(alder: Node, ana: Speaker) -> None:
