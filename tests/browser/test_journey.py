@@ -65,7 +65,7 @@ async def test_a_person_arrives_speaks_and_is_answered_from_another_node(
     await kay.get_by_role("button", name="Join").click()
 
     await kay.goto(f"{alder.origin}/g/sleep/new")
-    assert "Everyone can read this" in await kay.locator("main").inner_text()
+    assert "it is public" in await kay.locator("main").inner_text()
     await kay.locator("#title").fill("Waking at four")
     await kay.locator("#text").fill("Does anyone else **lie awake**?")
     await kay.locator("#title").press("Enter")

@@ -131,7 +131,7 @@ async def test_n2_a_newcomer_arrives_reads_the_rules_speaks_and_is_answered(
     await keys.tick("I have read these")
     await keys.press("Join")
     await keys.page.goto(f"{alder.origin}/g/sleep/new")
-    await keys.sees("read this")  # who will: said before anything is written
+    await keys.sees("Readers:")  # who will: said before anything is written
     await keys.type("Title", "Awake again")
     await keys.type("Your words", "I only need somebody to listen.")
     await keys.press("Send")

@@ -32,7 +32,7 @@ async def test_new_answers_are_announced_and_shown_when_asked_for(
     await node.join(house.cleo.speaker, house.open.actor.uri)
     page = await _open(house, browsers, f"/t/{house.thread.id}")
     said = page.get_by_role("status").filter(has_text="new answer")
-    await page.get_by_label("Your words").fill("What I am about to say.")
+    await page.get_by_label("Your words", exact=True).fill("What I am about to say.")
     await node.reply(house.ana.speaker, house.thread.uri, "First news, @cleo.")
     await expect(said).to_have_text("1 new answer. Show it")
     await node.reply(house.ben.speaker, house.thread.uri, "Second news.")
@@ -45,7 +45,9 @@ async def test_new_answers_are_announced_and_shown_when_asked_for(
     await page.get_by_role("link", name="Show them").click()
     await expect(page.get_by_text("Second news.")).to_be_visible()
     assert await page.locator(".thread .post").count() == 4
-    assert await page.get_by_label("Your words").input_value() == "What I am about to say."
+    assert (
+        await page.get_by_label("Your words", exact=True).input_value() == "What I am about to say."
+    )
     await expect(said).to_have_count(0)
 
     async with node.engine.begin() as conn:

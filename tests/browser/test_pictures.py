@@ -33,14 +33,17 @@ async def test_pictures_are_added_described_sent_and_seen(
         (tmp_path / name).write_bytes(draw.written(draw.scene(900, 600), kind))
     page = await arrive(house, browsers, viewport={"width": 320, "height": 640})
     await page.goto(f"{house.node.origin}/p/{house.thread.id}/reply")
-    await page.get_by_label("Your words").fill("Look at – “these”.\nTwo lines.")
+    await page.get_by_label("Your words", exact=True).fill("Look at – “these”.\nTwo lines.")
     await page.get_by_text("Add pictures").click()
     await page.get_by_label("Pictures").set_input_files(
         [tmp_path / "one.jpg", tmp_path / "two.png"]
     )
     await page.get_by_role("button", name="Send answer").click()
     assert "what each picture shows" in await page.locator("[role=alert]").inner_text()
-    assert await page.get_by_label("Your words").input_value() == "Look at – “these”.\nTwo lines."
+    assert (
+        await page.get_by_label("Your words", exact=True).input_value()
+        == "Look at – “these”.\nTwo lines."
+    )
     await page.get_by_label("What does picture 1 show?").fill("A red circle")
     await page.get_by_label("What does picture 2 show?").fill("A blue square")
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
