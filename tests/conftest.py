@@ -41,31 +41,40 @@ SLOW = (  # places whose tests start servers and wait for them: a second each, a
     "kernel/test_sealed_file",
     "media/",
     "operations/",
-    "pages/test_care",
-    "pages/test_arrival",
-    "pages/test_hidden",
-    "pages/test_multipart",
-    "pages/test_own_names",
-    "pages/test_pictures",
-    "pages/test_sheet",
-    "pages/test_waiting",
-    "pages/test_ways_in",
-    "pages/test_who_speaks",
+    "pages/",
     "privacy/test_seen_from_outside",
     "test_three_nodes",
     "wire/",
 )
-QUICK = ("wire/test_documents", "wire/test_federation_md", "wire/test_lemmy_shapes")  # among them
+QUICK = (  # among them
+    "pages/test_account",
+    "pages/test_catalogues",
+    "pages/test_doors",
+    "pages/test_every_page",
+    "pages/test_forms",
+    "pages/test_help",
+    "pages/test_look",
+    "pages/test_markers",
+    "pages/test_problems",
+    "wire/test_documents",
+    "wire/test_federation_md",
+    "wire/test_lemmy_shapes",
+)
+BESIDE = ("groups/", "inbox/", "members/", "pages/", "plans/", "privacy/", "wire/")
+"""Places whose slow tests may run beside others; those elsewhere need the machine alone."""
 KEY_PAIRS = 24
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what takes long out of the quick tests."""
+    """Keep what takes long out of the quick tests, and apart what needs the machine."""
     here = Path(__file__).parent
     for item in items:
         place = item.path.relative_to(here).as_posix()
         if place.startswith(SLOW) and not place.startswith(QUICK):
             item.add_marker(pytest.mark.slow)
+        slow = item.get_closest_marker("slow") is not None
+        if item.get_closest_marker("browser") or (slow and not place.startswith(BESIDE)):
+            item.add_marker(pytest.mark.alone)
 
 
 async def migrated(server: Server) -> None:
