@@ -206,8 +206,11 @@ class Twins:
     def _note(self, where: str, answer: Answer) -> None:
         headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
         body = answer.body.decode()
-        lines = masked(f"{answer.status}\n{headers}\n\n{body}").splitlines()
-        self.seen[where] = sorted(lines) if where.endswith(BY_ID) else lines
+        text = masked(f"{answer.status}\n{headers}\n\n{body}")
+        if where.endswith(BY_ID):  # each line of a list for itself
+            self.seen[where] = sorted(text.replace("<li", "\n<li").splitlines())
+        else:
+            self.seen[where] = text.splitlines()
 
     async def recording(self) -> Mapping[str, Sequence[str]]:
         """Everything that others got to see so far."""
