@@ -60,7 +60,16 @@ QUICK = (  # among them
     "wire/test_federation_md",
     "wire/test_lemmy_shapes",
 )
-BESIDE = ("groups/", "inbox/", "members/", "pages/", "plans/", "privacy/", "wire/")
+BESIDE = (
+    "faults/test_simulator",
+    "groups/",
+    "inbox/",
+    "members/",
+    "pages/",
+    "plans/",
+    "privacy/",
+    "wire/",
+)
 """Places whose slow tests may run beside others; those elsewhere need the machine alone."""
 KEY_PAIRS = 24
 
