@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
 from kernel.schema.posts import PostState
-from kernel.schema.tables import deliveries, posts, received
+from kernel.schema.tables import deliveries, posts, received, refreshes
 from moderation.standing import Speaker
 from node import worker
 from tests.faults import invariants, views
@@ -149,7 +149,7 @@ async def rest(*nodes: Node) -> None:
 
 
 async def waiting(node: Node) -> int:
-    """How much came and is not dealt with, and has to go and did not."""
+    """How much came and is not dealt with, has to go and did not, and is to be read again."""
     return len(await _what_waits(node))
 
 
@@ -163,5 +163,6 @@ async def _what_waits(node: Node) -> list[str]:
     to_go = sa.select(
         deliveries.c.activity_uri.concat(" ").concat(sa.cast(deliveries.c.attempts, sa.Text))
     ).where(deliveries.c.parked.is_(None))
+    to_read = sa.select(sa.cast(refreshes.c.thread_id, sa.Text)).where(refreshes.c.due.is_not(None))
     async with node.engine.connect() as conn:
-        return list(await conn.scalars(came.union_all(to_go)))
+        return list(await conn.scalars(came.union_all(to_go, to_read)))
