@@ -13,7 +13,7 @@ from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from io import BytesIO
-from typing import Final
+from typing import Final, cast
 
 from babel import Locale
 from babel.messages.catalog import Catalog
@@ -170,7 +170,7 @@ class Folded(InternationalizationExtension):
             return super()._make_node(
                 singular, plural, context, variables, plural_expr, vars_referenced, num_called_num
             )
-        words: NullTranslations = self.environment.globals["catalogue"]  # type: ignore[assignment]
+        words = cast(NullTranslations, self.environment.globals["catalogue"])
         said = words.pgettext(context, singular) if context else words.gettext(singular)
         parts = list(_parts(said, variables))
         if said == singular and self.environment.globals["language"] != SOURCE:
