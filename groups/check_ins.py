@@ -116,8 +116,9 @@ def read(word: str) -> Mood:
 async def say(conn: AsyncConnection, here: Here, speaker: Speaker, root: Post, mood: Mood) -> None:
     """How a member is this week; a later word replaces it.
 
-    Raises NotFound: the group asks nothing there, or no more. Raises NotAllowed: no member, or
-    banned.
+    Each member says it once, under whichever name: a sum of one person's words would show the
+    next one's. Raises NotFound: the group asks nothing there, or no more. Raises NotAllowed: no
+    member, banned, or said under another name.
     """
     await standing.check(conn, here, speaker, root.group_id)
     if not root.shown or not await _is_open(conn, here, root.id):
@@ -129,6 +130,9 @@ async def say(conn: AsyncConnection, here: Here, speaker: Speaker, root: Post, m
     )
     if await conn.scalar(member) is None:
         raise NotAllowed("Members of the group say this to themselves. You can join it first.")
+    said = await conn.execute(_MINE, {"thread_id": root.id, "voices": list(speaker.voices)})
+    if any(row.persona_id != speaker.id for row in said):
+        raise NotAllowed("You said it under another of your names. You could take that back first.")
     await conn.execute(
         upsert(check_ins)
         .values(thread_id=root.id, persona_id=speaker.id, mood=mood)

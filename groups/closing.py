@@ -22,7 +22,7 @@ from kernel.schema.tables import (
     posts,
 )
 from kernel.tombstone_log import Act
-from members import notices
+from members import departures, notices
 from members.order import stir
 
 _BATCH = 1000
@@ -30,11 +30,7 @@ _BATCH = 1000
 
 async def begin(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     """Its member closes the persona: it speaks no more, and a worker erases it within a minute."""
-    await conn.execute(
-        sa.update(actors)
-        .where(actors.c.id == persona.id, actors.c.state == ActorState.ACTIVE)
-        .values(closes_on=here.now().date())
-    )
+    await departures.close_today(conn, here, persona.id)
     await stir(conn, actors)
 
 

@@ -309,7 +309,9 @@ async def _tell(conn: AsyncConnection, here: Here, post_id: int, *, over: bool) 
     row = found.first()
     if row is None or not (post := Post.of(row)).author_local:
         return
-    group = await group_store.get(conn, post.group_id)
+    group = (await group_store.several(conn, [post.group_id])).get(post.group_id)
+    if group is None:  # it is gone: nobody is left to be told
+        return
     voters = await conn.scalars(
         sa.select(poll_votes.c.actor_uri)
         .where(poll_votes.c.post_id == post_id)

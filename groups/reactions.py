@@ -143,7 +143,7 @@ async def send_one(engine: AsyncEngine, here: Here) -> bool:
         await _take_waiting(conn, row.post_id, row.actor_uri)
         await order.call(conn, reactions)
         actor = await actor_store.by_uri(conn, row.actor_uri)
-        if actor is not None:
+        if actor is not None and actor.closes_on is None:
             with suppress(NotFound, NotAllowed):
                 at_once, speaker = replace(here, release_delay=False), Speaker.alone(actor)
                 post = await post_store.get(conn, row.post_id)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import documents, jsontext
@@ -75,10 +76,11 @@ def _checked(title: str) -> str:
 async def take_out(conn: AsyncConnection, post: Post, title: str, uri: str) -> None:
     """The rows of a split: the post is the first of the thread named `uri` from now on."""
     await _hold(conn, [post.thread_id])
-    await conn.execute(
-        threads.insert().values(
-            id=post.id, uri=uri, group_id=post.group_id, latest_id=post.id, shown=True
-        )
+    place = {"uri": uri, "group_id": post.group_id, "latest_id": post.id, "shown": True}
+    await conn.execute(  # the row is there still where the post began a thread before a merge
+        insert(threads)
+        .values(id=post.id, **place)
+        .on_conflict_do_update(index_elements=["id"], set_=place)
     )
     await conn.execute(_CARRY_BELOW, {"post_id": post.id, "old_id": post.thread_id})
     await conn.execute(

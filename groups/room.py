@@ -32,9 +32,11 @@ async def turn_for(conn: AsyncConnection, group: Group, person: Actor) -> int | 
     """The number under which somebody has to wait; None: there is room, or they are in already."""
     if group.settings is None or not group.settings.cap or person.kind is not ActorKind.PERSON:
         return None
-    row = (
-        await conn.execute(_STANDING, {"group_id": group.id, "person_id": person.id})
-    ).one_or_none()  # holds the group's row, so that nobody else takes the same place
+    # In a statement of its own: what is read after it is as whoever came just before left it.
+    one = sa.select(groups.c.actor_id).where(groups.c.actor_id == group.id).with_for_update()
+    await conn.execute(one)
+    standing = {"group_id": group.id, "person_id": person.id}
+    row = (await conn.execute(_STANDING, standing)).one_or_none()
     if row is None or row.state == FollowState.ACCEPTED:
         return None
     if row.turn is not None:
@@ -123,7 +125,6 @@ _STANDING: Final[AnySelect] = (
         )
     )
     .where(groups.c.actor_id == _GROUP_ID)
-    .with_for_update(of=groups)
 )  # fmt: skip
 
 

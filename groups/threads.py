@@ -232,8 +232,11 @@ async def delete(conn: AsyncConnection, here: Here, speaker: Speaker, post: Post
     if post.author_id != speaker.id or post.state is PostState.DELETED:
         raise NotFound
     await erase(conn, post)
-    group = await group_store.get(conn, post.group_id)
-    await telling.deleted(conn, here, group, post)
+    group = (await group_store.several(conn, [post.group_id])).get(post.group_id)
+    if group is None:  # it is gone, and nobody is left to be told
+        await outbox.forget(conn, post.uri)
+    else:
+        await telling.deleted(conn, here, group, post)
 
 
 async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostState.DELETED) -> None:
@@ -310,9 +313,9 @@ async def sum_up(conn: AsyncConnection, thread_id: int) -> tuple[int, str]:
     return total, digests.read(await conn.scalar(_DIGEST, {"thread_id": thread_id}))
 
 
-async def is_known(conn: AsyncConnection, uri: str) -> bool:
-    """Whether there is a thread with this name."""
-    found = sa.select(threads.c.id).where(threads.c.uri == uri)
+async def is_known(conn: AsyncConnection, uri: str, *, but: int | None = None) -> bool:
+    """Whether there is a thread with this name, other than the one that a post once began."""
+    found = sa.select(threads.c.id).where(threads.c.uri == uri, threads.c.id.is_distinct_from(but))
     return await conn.scalar(found) is not None
 
 

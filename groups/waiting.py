@@ -19,7 +19,7 @@ from groups import draft_text, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import Draft
-from groups.groups import Group
+from groups.groups import Group, is_moderator
 from groups.pictures import NOT_KEPT
 from groups.posts import Post
 from kernel import chance, keep_times
@@ -95,7 +95,8 @@ async def send(
         await threads.may_start(conn, here, speaker, group, draft)
     else:
         await threads.may_reply(conn, here, speaker, parent, draft)
-    if group.settings is not None and group.settings.slow_minutes:
+    slow = group.settings is not None and group.settings.slow_minutes > 0
+    if slow and not await is_moderator(conn, group.id, [speaker.id]):
         await _refuse_second(conn, speaker, group)
     return await _keep(conn, here, speaker, group, parent, draft, when)
 
@@ -377,7 +378,7 @@ _REFUSE: Final = (
 _GIVE_UP: Final = waiting.c.attempts + 1 >= ATTEMPTS
 _FAILED: Final = (
     sa.update(waiting)
-    .where(_IS_ONE)
+    .where(_IS_ONE, waiting.c.due.is_not(None))  # its author may have taken it back meanwhile
     .values(
         attempts=waiting.c.attempts + 1,
         due=sa.case(

@@ -82,7 +82,7 @@ async def _within(arrival: Arrival, home: Group, post: Post, target: str) -> Non
         leaves = id_of(document.get("origin")) == post.thread_uri
         if not (leaves and post.shown and same_origin(target, home.actor.uri)):
             raise NotAllowed("That answer is in another thread.")
-        if await threads.is_known(arrival.conn, target):
+        if await threads.is_known(arrival.conn, target, but=post.id):
             raise NotAllowed("There is a thread of that name already.")
         title = text_of(document.get("name"), MAX_TITLE)
         post = rearranging.titled(replace(post, title=" ".join(title.split())))

@@ -57,13 +57,15 @@ _dice = random.SystemRandom()
 
 
 async def schedule(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
-    """Let the persona close at a random minute, 1 to 14 days from now.
-
-    What it did not say yet is not said any more.
-    """
-    await conn.execute(sa.delete(unsaid).where(unsaid.c.author_id == persona_id))
+    """Let the persona close at a random minute, 1 to 14 days from now."""
+    await _silence(conn, persona_id)
     wait = _dice.uniform(FIRST.total_seconds(), LAST.total_seconds())
     await expect(conn, here, persona_id, here.now() + timedelta(seconds=wait), Why.LEFT)
+
+
+async def _silence(conn: AsyncConnection, persona_id: UUID) -> None:
+    """What it did not say yet is not said any more; it goes with its pictures at the closing."""
+    await conn.execute(sa.update(unsaid).where(unsaid.c.author_id == persona_id).values(due=None))
 
 
 async def expect(
@@ -140,7 +142,8 @@ async def fall_due(engine: AsyncEngine, here: Here) -> int:
 
 
 async def close_today(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
-    """Mark the persona to close, which the next round of tidying does."""
+    """The persona speaks no more, from now on; the next round of tidying closes it."""
+    await _silence(conn, persona_id)
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona_id, actors.c.state != ActorState.CLOSED)

@@ -35,6 +35,7 @@ async def request(
     With `due` the other server hears of it then (SEC-U6).
     """
     uri = here.new_activity_uri()
+    later = sa.literal(due, sa.DateTime(timezone=True))  # null again for what was asked long ago
     row = (
         await conn.execute(
             insert(follows)
@@ -47,13 +48,13 @@ async def request(
             )
             .on_conflict_do_update(
                 index_elements=["follower_id", "followed_id"],
-                set_={"uri": follows.c.uri, "due": due},
+                set_={"uri": follows.c.uri, "due": sa.case((follows.c.due.is_not(None), later))},
             )
-            .returning(follows.c.state, follows.c.uri)
+            .returning(follows.c.state, follows.c.uri, follows.c.due)
         )
     ).one()
     await stir(conn, follows)
-    if row.state == FollowState.PENDING and due is None:
+    if row.state == FollowState.PENDING and row.due is None:
         await _ask(conn, here, follower, followed, row.uri)
     return FollowState(row.state)
 
@@ -75,7 +76,8 @@ async def send_one(engine: AsyncEngine, here: Here) -> bool:
         followed = await actor_store.get(conn, row.followed_id)
         await conn.execute(sa.update(follows).where(_between(follower, followed)).values(due=None))
         await stir(conn, follows)
-        if row.state == FollowState.PENDING and follower.state is ActorState.ACTIVE:
+        stays = follower.state is ActorState.ACTIVE and follower.closes_on is None
+        if row.state == FollowState.PENDING and stays:
             await _ask(conn, here, follower, followed, row.uri)
     return True
 

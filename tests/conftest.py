@@ -34,6 +34,7 @@ TEMPLATE = "hearthold_template"
 SLOW = (  # places whose tests start servers and wait for them: a second each, and there are many
     "faults/",
     "framing/",
+    "groups/test_care",
     "groups/test_waiting",
     "fuzzing/",
     "hostile/",

@@ -8,12 +8,14 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
+from activitypub import remote
 from activitypub.parts import Option, Poll
 from activitypub.state import SETTINGS
-from groups import closing, desk, draft_text, expiry, reactions, threads, waiting
+from groups import closing, desk, draft_text, expiry, membership, reactions, threads, waiting
+from groups import groups as group_store
 from groups import parts as part_store
 from groups.admission import Draft
 from groups.groups import Group, GroupSettings
@@ -21,12 +23,14 @@ from groups.pictures import Chosen
 from groups.posts import Post
 from groups.waiting import Waiting
 from kernel.errors import NotAllowed, NotFound
+from kernel.here import Here
 from kernel.ids import random_uuid, released
 from kernel.release import Timing
 from kernel.schema.actors import ActorState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import activities, actors, follows, groups, posts
+from kernel.schema.tables import reactions as reaction_table
 from kernel.schema.tables import threads as thread_table
 from members import follows as follow_store
 from moderation.standing import Speaker
@@ -430,3 +434,113 @@ async def _likes(node: Node, root: Post) -> int:
     post = await node.post(root.uri)
     assert post is not None
     return post.likes
+
+
+async def words_out(node: Node) -> list[str]:
+    async with node.engine.connect() as conn:
+        return list(await conn.scalars(sa.select(posts.c.source).order_by(posts.c.id)))
+
+
+async def test_what_was_taken_back_while_its_release_broke_does_not_go_out(
+    alder: Node, ana: Speaker, sleep: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await send(alder, ana, sleep)
+    alder.clock.forward(minutes=11)
+    start, note = threads.start, waiting._note_failure
+
+    async def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    async def between(engine: AsyncEngine, here: Here, waiting_id: UUID) -> None:
+        async with engine.begin() as conn:
+            await waiting.take_back(conn, waiting_id, ana.id)
+        await note(engine, here, waiting_id)
+
+    monkeypatch.setattr(threads, "start", breaks)
+    monkeypatch.setattr(waiting, "_note_failure", between)
+    with pytest.raises(RuntimeError):
+        await waiting.release_one(alder.engine, alder.here, help_lines=())
+    monkeypatch.setattr(threads, "start", start)
+    alder.clock.forward(minutes=2)
+    while await worker.release(alder.app):
+        pass
+    assert await words_out(alder) == []
+    (kept,) = await mine(alder, ana)
+    assert kept.draft.source == "Quiet words."
+
+
+async def test_a_name_that_is_closed_says_nothing_more(
+    alder: Node, ana: Speaker, sleep: Group
+) -> None:
+    """From the moment that its member closes it, not from the next round of tidying."""
+    ben = await alder.persona("ben")
+    post = await alder.start(ana, sleep.actor.uri, "Nights", "Awake.")
+    await send(alder, ben, sleep)
+    async with alder.engine.begin() as conn:
+        await reactions.like(conn, alder.here, ben, post)
+        await closing.begin(conn, alder.here, ben.actor)
+    alder.clock.forward(minutes=30)
+    while await worker.release(alder.app):
+        pass
+    while await reactions.send_one(alder.engine, alder.here):
+        pass
+    assert await words_out(alder) == ["Awake."]
+    async with alder.engine.connect() as conn:
+        assert not await conn.scalar(sa.select(sa.func.count()).select_from(reaction_table))
+
+
+async def test_moderators_are_not_slowed_by_what_waits(alder: Node, ana: Speaker) -> None:
+    settings = GroupSettings(posts=Posts.ANYONE, slow_minutes=5)
+    slow = await alder.group("slow", ana, settings=settings)
+    ben = await alder.persona("ben")
+    for _ in range(2):
+        await send(alder, ana, slow)
+    await send(alder, ben, slow)
+    with pytest.raises(NotAllowed):
+        await send(alder, ben, slow)
+
+
+async def test_a_post_in_a_group_that_is_gone_still_has_its_last_day(
+    alder: Node, ana: Speaker, node: NodeFactory
+) -> None:
+    birch = await node("birch.test")
+    ben = await birch.persona("ben")
+    club = await birch.group("club", ben, settings=GroupSettings(posts=Posts.ANYONE))
+    await alder.meet(club.actor.uri)
+    async with alder.engine.begin() as conn:
+        there = await actor_store.by_uri(conn, club.actor.uri)
+        assert there is not None
+        group = await group_store.get(conn, there.id)
+        draft = Draft(title="Nights", source="For a week.", language="en", days=7)
+        await threads.start(conn, alder.here, ana, group, draft)
+        await remote.close(conn, there.id)
+    alder.clock.forward(days=8)
+    await tidy.tidy(alder.engine, alder.here)
+    assert await words_out(alder) == [""]
+
+
+async def test_a_group_that_was_asked_again_hears_of_the_leaving(
+    alder: Node, ana: Speaker, node: NodeFactory
+) -> None:
+    birch = await node("birch.test")
+    club = await birch.group("club", await birch.persona("ben"))
+
+    async def members() -> int:
+        query = sa.select(sa.func.count()).select_from(
+            follows.join(actors, actors.c.id == follows.c.follower_id)
+        )
+        async with birch.engine.connect() as conn:
+            return await conn.scalar(query.where(actors.c.handle == "ana")) or 0
+
+    await alder.join(ana, club.actor.uri)
+    alder.clock.forward(minutes=6)
+    await settle(alder, birch)
+    assert await members() == 1
+    await alder.join(ana, club.actor.uri)  # the form in another tab
+    async with alder.engine.begin() as conn:
+        there = await actor_store.by_uri(conn, club.actor.uri)
+        assert there is not None
+        await membership.leave(conn, alder.here, ana, await group_store.get(conn, there.id))
+    alder.clock.forward(minutes=6)
+    await settle(alder, birch)
+    assert await members() == 0
