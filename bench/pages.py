@@ -40,7 +40,7 @@ WARM = 3
 
 TIMES = 6.0  # a bar: times the page with one query
 FARTHER = 1.5  # times its own first page
-VISITOR, MEMBER = 2, 5  # statements: a member's session, account and names are three more
+VISITOR, MEMBER = 2, 6  # statements: a member's session, account, names and news are four more
 
 
 async def run(report: Report, *, seconds: float, posts: int, plans: bool) -> None:

@@ -134,15 +134,15 @@ def _telling() -> sa.Executable:
         .returning(notices.c.persona_id)
         .cte("made")
     )
-    earlier = sa.select(notices.c.persona_id, notices.c.id).join(
-        told,
-        sa.and_(
-            notices.c.persona_id == told.c.persona_id,
-            notices.c.kind == told.c.kind,
-            notices.c.post_id.is_not_distinct_from(told.c.post_id),
-            notices.c.group_id.is_not_distinct_from(told.c.group_id),
-        ),
+    theirs = sa.and_(notices.c.persona_id == told.c.persona_id, notices.c.kind == told.c.kind)
+    of_post = sa.and_(theirs, notices.c.post_id == told.c.post_id)
+    of_group = sa.and_(
+        theirs,
+        told.c.post_id.is_(None),
+        notices.c.post_id.is_(None),
+        notices.c.group_id == told.c.group_id,
     )
+    earlier = sa.select(notices.c.persona_id, notices.c.id)
     whose = sa.select(told.c.persona_id).distinct().subquery("whose")
     old = notices.alias("old")
     last = (
@@ -160,7 +160,11 @@ def _telling() -> sa.Executable:
     return (
         sa.select(live.persona_told(made.c.persona_id))
         .group_by(made.c.persona_id)
-        .add_cte(_drop(earlier, "earlier"), _drop(over, "over"))
+        .add_cte(
+            _drop(earlier.join(told, of_post), "of_post"),
+            _drop(earlier.join(told, of_group), "of_group"),
+            _drop(over, "over"),
+        )
     )
 
 

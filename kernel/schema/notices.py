@@ -36,5 +36,11 @@ notices = table(
     sa.Column("group_id", sa.Uuid),  # which it is about, where it is about no post
     one_of("kind", "kind", NoticeKind),
     sa.Index("ix_notices_id", "id"),
-    sa.Index("ix_notices_post_id", "post_id", postgresql_where=sa.text("post_id IS NOT NULL")),
+    sa.Index(
+        "ix_notices_post_id_persona_id_kind",
+        "post_id",
+        "persona_id",
+        "kind",
+        postgresql_where=sa.text("post_id IS NOT NULL"),
+    ),
 )

@@ -4,12 +4,14 @@ import json
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from activitypub import webfinger
 from activitypub.client import Unreachable
 from activitypub.state import REMOTE
+from groups import groups, tending
 from groups.groups import Group
 from kernel.errors import Problem
 from kernel.schema.federation import ReceivedState
@@ -29,6 +31,7 @@ class Watched:
     """The node, and what must stay true of it whatever comes."""
 
     alder: Node
+    sleep_id: UUID
     good: Peer
     ann: Person
     club: Person
@@ -82,6 +85,9 @@ class Watched:
             )
         assert parked is None, parked
         if self.count % 10 == 0:
+            async with self.alder.engine.begin() as conn:  # weeks go by, and groups left alone rest
+                sleep = await groups.get(conn, self.sleep_id)
+                await tending.note(conn, self.alder.here, sleep)
             note = self.good.note(
                 self.ann, "still here", to=[PUBLIC, f"{self.alder.origin}/g/sleep"]
             )
@@ -110,4 +116,4 @@ async def watched(alder: Node, sleep: Group, good: Peer, log: list[logging.LogRe
         }
     )
     await said(alder, good, ann, root)
-    return Watched(alder, good, ann, club, log)
+    return Watched(alder, sleep.id, good, ann, club, log)
