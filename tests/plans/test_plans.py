@@ -479,7 +479,7 @@ async def test_notices_and_what_an_open_page_asks(asking: Asking, town: Town) ->
 
     plans = await asking.plans(work)
 
-    mine, post = "pk_notices", "ix_notices_post_id"
+    mine, post = "pk_notices", "ix_notices_post_id_persona_id_kind"
     thread = "ix_posts_thread_id_id"
     check(
         plans,
