@@ -5,6 +5,7 @@ on it must be the same, byte for byte.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -62,6 +63,9 @@ TEXT: Final = (
     Mask("ms", re.compile(r"(?<=ms=)\d+"), "how long the machine took"),
 )
 
+EQUAL: Final = frozenset({"uuid", "key"})
+"""Random, and yet two that are the same say something: how often each one is there is compared."""
+
 BY_ID: Final = ("/desk",)
 """Ends of the addresses of pages that list people by their ids, in the order of which there is
 nothing to read: the lines of these are compared sorted."""
@@ -95,8 +99,13 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 
 
-def masked(text: str) -> str:
-    """A recording with everything random taken out of it, `<what>` in its place."""
+def masked(text: str, times: Counter[str]) -> str:
+    """A recording with everything random taken out of it, `<what>` in its place.
+
+    `times` counts how often each of what is `EQUAL` was there.
+    """
     for mask in TEXT:
+        if mask.what in EQUAL:
+            times.update(each.replace("-", "") for each in mask.pattern.findall(text))
         text = mask.pattern.sub(f"<{mask.what}>", text)
     return text

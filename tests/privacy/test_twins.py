@@ -61,7 +61,7 @@ async def test_sec_U0_two_names_of_one_member_are_two_members(
     postgres: Server, tmp_path: Path, quick_keys: None
 ) -> None:
     """And a ban of one changes nothing but what the member alone is shown."""
-    before, after, alone = [], [], []
+    before, after, alone, waited = [], [], [], []
     for together in (True, False):
         (tmp_path / str(together)).mkdir()
         async with twins(postgres, tmp_path / str(together), together=together) as world:
@@ -72,10 +72,12 @@ async def test_sec_U0_two_names_of_one_member_are_two_members(
             await world.play(quiet)
             after.append(await world.recording())
             alone.append(await world.try_to_speak(OTHER))
+            waited.append(world.waited)
 
     assert differences(*before) == []
     assert differences(*after) == []
     assert alone == [403, 303]  # the member alone is told that they may not speak here
+    assert min(waited) > 0  # posts took their time, and were looked at meanwhile
     assert before[0]["posted to masto.test"]
     assert any(OTHER in line for line in before[0]["posted to lemmy.test"])
 
@@ -83,14 +85,15 @@ async def test_sec_U0_two_names_of_one_member_are_two_members(
 async def test_a_difference_that_was_planted_is_found(
     postgres: Server, tmp_path: Path, quick_keys: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Were it only a number in the log, or one that ends up on a page."""
+    """Were it only a number in the log, or one that ends up on a page, or an id that is equal."""
     honest = personas.speaker
 
     async def leaky(conn: AsyncConnection, member: Member, persona_id: UUID) -> Speaker:
         found = await honest(conn, member, persona_id)
         several = len(found.voices)
         logging.getLogger("members").info("speaks", extra={"names": several})
-        planted = sa.update(actors).where(actors.c.id == persona_id).values(summary=f"{several}")
+        words = f"{several} {member.account_id}"
+        planted = sa.update(actors).where(actors.c.id == persona_id).values(summary=words)
         await conn.execute(planted)
         return found
 
@@ -105,4 +108,5 @@ async def test_a_difference_that_was_planted_is_found(
     found = {
         line.removeprefix("--- ") for line in differences(*recordings) if line.startswith("--- ")
     }
-    assert {"log", "table actors", "000 visitor /u/name_00"} <= found
+    equal = "how often each id and key is there"
+    assert {"log", "table actors", "000 visitor /u/name_00", equal} <= found

@@ -7,15 +7,17 @@ thief reads it without keys.
 
 import io
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from kernel import chance
-from kernel.schema.tables import metadata
+from kernel.schema.tables import metadata, posts, waiting
 from members import sessions
 from members.accounts import Prepared
 from node import worker
@@ -72,6 +74,8 @@ class Twins:
     moderator: Person
     posts: dict[str, list[str]] = field(default_factory=dict)  # paths of posts, by name
     seen: dict[str, list[str]] = field(default_factory=dict)
+    times: Counter[str] = field(default_factory=Counter)  # how often each id and key was seen
+    waited: int = 0  # posts that were seen before they were out
 
     @classmethod
     async def settle(
@@ -84,7 +88,7 @@ class Twins:
         """
         nodes.clock.now = BEGINNING
         chance.install(random.Random(5))
-        node = await nodes.start("alder.test")
+        node = await nodes.start("alder.test", release_delay=True)
         await describe(node)
         moderator = await person(node, "moderator")
         group = await node.group("open", moderator.speaker, rules="Be kind.")
@@ -146,11 +150,12 @@ class Twins:
         if step.what == "look":
             await self.owners[step.who].open("/")
         elif step.what == "start" or not every:
-            sent = await self._send(step.who, "/g/open/new", "/new", title="A day", text=words)
-            mine.append(await self._post(sent))
+            await self._send(step.who, "/g/open/new", "/new", title="A day", text=words)
+            mine.append(await self._newest(step.who))
         elif step.what == "reply":
             path = f"{every[step.at % len(every)]}/reply"
-            mine.append(await self._post(await self._send(step.who, path, "/reply", text=words)))
+            await self._send(step.who, path, "/reply", text=words)
+            mine.append(await self._newest(step.who))
         elif step.what == "hear":
             if others := [path for path in every if path not in mine]:
                 await self._send(step.who, f"{others[step.at % len(others)]}/heard", "/heard")
@@ -175,13 +180,20 @@ class Twins:
         assert sent.status == 303, (name, path, sent.text)
         return sent
 
-    async def _post(self, sent: Answer) -> str:
-        """The path of what was just said."""
-        number = sent.location.rpartition("#p")[2] or sent.location.rpartition("/")[2]
-        return f"/p/{number.rpartition('/')[2]}"
+    async def _newest(self, name: str) -> str:
+        """The path of what was just said, once it is out."""
+        await self.rest()
+        newest = sa.select(sa.func.max(posts.c.id)).where(
+            posts.c.author_id == self.owners[name].actor.id
+        )
+        async with self.node.engine.connect() as conn:
+            return f"/p/{await conn.scalar(newest)}"
 
     async def rest(self) -> None:
-        """What the worker does: everything that waits goes out."""
+        """What the worker does: everything that waits goes out, in its time."""
+        async with self.node.engine.connect() as conn:
+            self.waited += await conn.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0
+        self.node.clock.forward(minutes=6)
         while await worker.settle(self.node.app):
             pass
         await tidy(self.node.engine, self.node.here)
@@ -195,6 +207,7 @@ class Twins:
         people = [f"/u/{name}" for name in (ONE, OTHER)]
         for who, browser in (("reader", reader), ("visitor", visitor), ("desk", self.moderator)):
             paths = ["/", "/groups", "/g/open", *people, *threads]
+            paths += [] if who == "visitor" else ["/notices"]
             paths += ["/g/open/desk"] if who == "desk" else []
             for path in paths:
                 answer = await browser.open(path)
@@ -206,11 +219,26 @@ class Twins:
     def _note(self, where: str, answer: Answer) -> None:
         headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
         body = answer.body.decode()
-        text = masked(f"{answer.status}\n{headers}\n\n{body}")
+        text = self._masked(f"{answer.status}\n{headers}\n\n{body}")
         if where.endswith(BY_ID):  # each line of a list for itself
             self.seen[where] = sorted(text.replace("<li", "\n<li").splitlines())
         else:
             self.seen[where] = text.splitlines()
+
+    def _masked(self, text: str) -> str:
+        return masked(text, self.times)
+
+    def _shown(self, column: str, value: dump.Value) -> str:
+        """One value of the database, as far as it is not random."""
+        if column in COLUMNS:
+            return f"<{COLUMNS[column]}>"
+        if isinstance(value, bytes):
+            table, _, name = column.partition(".")
+            kind = metadata.tables[table].c[name].type
+            return (
+                self._masked(str(UUID(bytes=value))) if isinstance(kind, sa.Uuid) else value.hex()
+            )
+        return self._masked(str(value))
 
     async def recording(self) -> Mapping[str, Sequence[str]]:
         """Everything that others got to see so far."""
@@ -221,21 +249,22 @@ class Twins:
                 for posted in peer.posted
                 for line in (
                     posted.path,
-                    *(masked(f"{name}: {value}") for name, value in posted.headers),
-                    masked(posted.body.decode()),
+                    *(self._masked(f"{name}: {value}") for name, value in posted.headers),
+                    self._masked(posted.body.decode()),
                 )
             ]
             seen[f"asked of {peer.name}"] = [
-                masked(f"{path} {sorted(headers.items())}")
+                self._masked(f"{path} {sorted(headers.items())}")
                 for path, headers in zip(peer.fetched, peer.heard, strict=True)
             ]
-        seen["log"] = masked(self.log.getvalue()).splitlines()
+        seen["log"] = self._masked(self.log.getvalue()).splitlines()
         stolen = await dump.steal(self.node.engine.url.render_as_string(hide_password=False))
         for name, table in stolen.tables.items():
             columns = [f"{name}.{column}" for column in table.columns]
             seen[f"table {name}"] = sorted(
-                " ".join(map(_shown, columns, row)) for row in table.rows
+                " ".join(map(self._shown, columns, row)) for row in table.rows
             )
+        seen["how often each id and key is there"] = list(map(str, sorted(self.times.values())))
         seen["sequences"] = [f"{name} {value}" for name, value in sorted(stolen.sequences.items())]
         return seen
 
@@ -259,14 +288,3 @@ async def _member(node: Node, number: int) -> Member:
     made = await people.sign_up(node.engine, node.here, f"member-{number:02}")
     cookie = await sessions.open(node.engine, node.here, made.member)
     return Member(made, {cookie_name(node.here): cookie})
-
-
-def _shown(column: str, value: dump.Value) -> str:
-    """One value of the database, as far as it is not random."""
-    if column in COLUMNS:
-        return f"<{COLUMNS[column]}>"
-    if isinstance(value, bytes):
-        table, _, name = column.partition(".")
-        kind = metadata.tables[table].c[name].type
-        return "<uuid>" if isinstance(kind, sa.Uuid) else value.hex()
-    return masked(str(value))
