@@ -1,6 +1,7 @@
 """What must stay so after an older backup is restored: an append-only file beside the database.
 
-A line is a JSON list, an act and the ids it is about, never a word, a name or a time. Lines of a
+A line is a JSON list, an act and the addresses it is about, with the names that stand in these;
+never words, and no time but the last day of a ban. Lines of a
 transaction reach the disk just before it commits. Should the commit itself then break, a line too
 many is there; a restore that acts on it errs towards what somebody asked for.
 

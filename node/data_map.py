@@ -335,7 +335,8 @@ CARE: Final = (
 
 BESIDE: Final = (
     _kept(
-        "A list of what was deleted, closed, banned or blocked: ids, and no words, names or times",
+        "A list of what was deleted, closed, banned or blocked: addresses, with the names in them, "
+        "and the last day of a ban; no words",
         "For good.",
         "So that a backup brings back nothing that was taken away.",
         NOBODY,

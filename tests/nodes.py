@@ -31,7 +31,7 @@ from kernel.postgres import Server
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import Wish
 from kernel.schema.tables import metadata
-from kernel.settings import ACTORS_PER_HOUR, NEW_PER_HOUR, S3, Settings
+from kernel.settings import ACTORS_PER_HOUR, NEW_PER_HOUR, S3, Network, Settings
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node import door, worker
@@ -303,6 +303,7 @@ class Nodes:
         actors_per_hour: int = ACTORS_PER_HOUR,
         release_delay: bool = False,
         leave_url: str = "https://weather.example/",
+        trusted_proxies: tuple[Network, ...] = (),
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
 
@@ -324,6 +325,7 @@ class Nodes:
             release_delay=release_delay,
             **({f"s3_{name}": value for name, value in asdict(s3).items()} if s3 else {}),
             leave_url=leave_url,
+            trusted_proxies=trusted_proxies,
         )
         app = create_app(
             settings,

@@ -368,7 +368,9 @@ async def test_what_no_task_caught_is_logged_without_its_words(lines: io.StringI
     assert "secret" not in lines.getvalue()
 
 
-async def test_an_answer_is_logged_by_route_without_path_or_address(lines: io.StringIO) -> None:
+async def test_sec_U15_an_answer_is_logged_by_route_without_path_or_address(
+    lines: io.StringIO,
+) -> None:
     async def show(_: web.Request) -> web.Response:
         logging.getLogger("node.test").info("under way")
         return web.Response()

@@ -13,7 +13,7 @@ from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.node import SignUp
 from kernel.schema.tables import accounts as account_table
-from members import accounts, receipts, vault
+from members import accounts, receipts, totp, vault
 from members.member import Blob
 from node.pages import table
 from tests.members import people
@@ -154,7 +154,12 @@ def test_sec_A12_codes_are_compared_in_constant_time(
     wrapper = vault.read_code(here, vault.new_code())
     assert wrapper.fits(wrapper.verifier)
     assert not wrapper.fits(bytes(32))
-    assert len(asked) == 5
+    assert vault.closes(here, persona, vault.closing_code(here, persona))
+    assert not vault.closes(here, persona, "0" * 25)
+    now, secret = here.now(), bytes(20)
+    step = int(now.timestamp()) // totp.STEP
+    assert totp.find(secret, totp.code(secret, step), now) == step
+    assert len(asked) == 7 + 2 * totp.AROUND + 1
 
 
 async def test_sec_A13_what_a_form_says_of_its_sender_is_not_believed(alder: Node) -> None:

@@ -66,6 +66,11 @@ async def test_wire_A14_A15_A16_A20_a_persona_says_little_and_names_no_other(
         policy = {"automaticApproval": [found["id"]], "manualApproval": []}
         assert found["interactionPolicy"] == {"canFeature": policy}
         assert found.get("hidesToPublicFromUnauthedWeb", False) is (found["type"] == "Person")
+    async with alder.engine.begin() as conn:  # somebody who chose to speak openly
+        await conn.execute(sa.update(actors).where(actors.c.id == ana.id).values(open=True))
+    found = await _document(alder, "/u/ana")
+    assert (found["discoverable"], found["indexable"]) == (True, True)
+    assert found["hidesToPublicFromUnauthedWeb"] is False
     async with alder.engine.begin() as conn:
         await conn.execute(
             sa.update(actors).where(actors.c.id == ana.id).values(state=ActorState.SUSPENDED)
