@@ -17,6 +17,7 @@ from groups.pictures import check as check_pictures
 from kernel.arrays import Rows
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
+from kernel.said import noted, said
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
@@ -33,7 +34,7 @@ LASTING: Final = (1, 7, 30, 90, 182, 365)  # days that a post may be there
 class GuidelinesChanged(Conflict):
     """The guidelines have a version that this persona has not read yet."""
 
-    title = "Please read the guidelines first"
+    title = noted("Please read the guidelines first")
 
 
 class NotAMember(NotAllowed):
@@ -47,7 +48,7 @@ class ContactDetails(Malformed):
     `may_stay`: the author can say that they are to stay, or that it is nothing of the kind.
     """
 
-    title = "Please look at this once more"
+    title = noted("Please look at this once more")
 
     def __init__(self, found: Sequence[Found], why: str, *, may_stay: bool) -> None:
         places = "; ".join(f"{each.kind} (“{each.words}”)" for each in found)
@@ -104,8 +105,12 @@ class Draft:
         ):
             if len(words) > limit:
                 raise Malformed(
-                    f"{what} has {len(words)} letters. It can have up to {limit}. "
-                    "Nothing is lost: you can make it shorter, or send it in two parts."
+                    said(
+                        "{what} has {found} letters. It can have up to {limit}. Nothing is lost: you can make it shorter, or send it in two parts.",
+                        what=what,
+                        found=len(words),
+                        limit=limit,
+                    )
                 )
         check_pictures(self.pictures, self.changes)
         if self.days and self.days not in LASTING:
@@ -173,15 +178,15 @@ async def check_edit(
         raise ContactDetails(new, _ASKED if may_stay else _REFUSED, may_stay=may_stay)
 
 
-_ASKED: Final = (
+_ASKED: Final = noted(
     "Everybody who can read it could then find you, or somebody else, outside of here. "
     "You can take it out, or tick below that it should stay."
 )
-_HELD: Final = (
+_HELD: Final = noted(
     "In this group people stay safe because nobody can find them outside. Please take it out. "
     "If it is none of that, tick below: a moderator reads it first, and then it is shown."
 )
-_REFUSED: Final = (
+_REFUSED: Final = noted(
     "In this group people stay safe because nobody can find them outside. Please take it out. "
     "If it is none of that, say it in a new answer: a moderator reads it first."
 )
@@ -340,8 +345,10 @@ def decide(
         raise GuidelinesChanged("Please read this group's guidelines and tick that you did.")
     if known.lately:
         raise NotAllowed(
-            f"This group goes slowly: one post every {settings.slow_minutes} minutes. "
-            "Your words are kept here. Please send them a little later."
+            said(
+                "This group goes slowly: one post every {minutes} minutes. Your words are kept here. Please send them a little later.",
+                minutes=settings.slow_minutes,
+            )
         )
     if settings.premoderation is Premoderation.ALL:
         return PostState.HELD

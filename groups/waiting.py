@@ -29,6 +29,7 @@ from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.release import Timing, due
 from kernel.rows import AnyRow, at_most
+from kernel.said import noted
 from kernel.schema.tables import actors, posts, waiting
 from media import pictures as media_store
 from moderation.standing import Speaker
@@ -38,7 +39,7 @@ PAGE: Final = 100
 KEPT: Final = keep_times.UNSENT
 ATTEMPTS: Final = 5
 
-_BROKE: Final = "Something broke here when it should go out. Your words are still here."
+_BROKE: Final = noted("Something broke here when it should go out. Your words are still here.")
 _FULL: Final = (
     f"{MAX_WAITING} posts under this name wait already. Your words are still here: "
     "please send or delete some of those first."

@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
 from kernel.errors import Malformed, NotAllowed
+from kernel.said import said
 from members.seen import long, short
 
 MAX_PEOPLE: Final = 100
@@ -88,7 +89,9 @@ class Quiet:
         """Fold what has a word or a few in it. Raises Malformed: none, or too long."""
         word = " ".join(word.split())
         if not word or len(word) > MAX_WORD:
-            raise Malformed(f"Please write a word, or a few, of up to {MAX_WORD} letters.")
+            raise Malformed(
+                said("Please write a word, or a few, of up to {limit} letters.", limit=MAX_WORD)
+            )
         return replace(self, words=_within(_added(self.words, word), MAX_WORDS, "words"))
 
     def without(self, kind: str, key: str) -> Self:
@@ -139,7 +142,13 @@ def _added(those: tuple[str, ...], one: str) -> tuple[str, ...]:
 
 def _within(those: tuple[T, ...], most: int, what: str) -> tuple[T, ...]:
     if len(those) > most:
-        raise NotAllowed(f"Your list has {most} {what} already. Take one off it to make room.")
+        raise NotAllowed(
+            said(
+                "Your list has {most} {what} already. Take one off it to make room.",
+                most=most,
+                what=what,
+            )
+        )
     return those
 
 

@@ -14,6 +14,7 @@ from activitypub.enqueue import CHANNEL
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most
+from kernel.said import said
 from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, audit, deliveries, domain_blocks, peers
 
@@ -127,7 +128,7 @@ async def pause(conn: AsyncConnection, here: Here, host: str, reason: str = "") 
     """Send nothing more for now: what is to be told waits. Raises NotFound; Malformed: too long."""
     reason = reason.strip()
     if len(reason) > MAX_REASON:
-        raise Malformed(f"A reason can have up to {MAX_REASON} letters.")
+        raise Malformed(said("A reason can have up to {limit} letters.", limit=MAX_REASON))
     await _change(conn, host, paused=True)
     await _log(conn, here, "pause server", host, reason)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from groups.groups import Group
 from groups.readers import Readers
+from kernel.said import noted
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.posts import Wish
 from node.pages import words
@@ -40,7 +41,7 @@ WEEKDAYS: Final[Mapping[str, str]] = {
     "5": "Every Saturday",
     "6": "Every Sunday",
 }
-ABOUT_STORIES: Final = (
+ABOUT_STORIES: Final = noted(
     "Members can tell how they came through a hard time. They say what it was like, what helped, "
     "and what they do now. Another moderator reads each story before anybody else does."
 )
@@ -53,17 +54,17 @@ WISHES: Final[Mapping[Wish, str]] = {
     Wish.NO_REPLIES: "No replies: I want to say it, and be read",
 }
 
-ABOUT_CONTACTS: Final = (
+ABOUT_CONTACTS: Final = noted(
     "Phone numbers, addresses and accounts elsewhere. Their author is asked first, either way. "
     "Without this tick a moderator reads what may be one before anybody else does."
 )
-ABOUT_PROOFS: Final = (
+ABOUT_PROOFS: Final = noted(
     "Answers then reach people on Mastodon too, and other servers need not ask here. But a proof "
     "lasts for ever: whoever kept a copy can show who wrote it, also after it was deleted. Leave "
     "this off where people speak of what could hurt them. It is only for groups that everyone can "
     "read."
 )
-PROOFS: Final = (
+PROOFS: Final = noted(
     "Posts carry a proof of the name that wrote them, which stays true after they are deleted."
 )
 
@@ -127,7 +128,7 @@ def who_reads(group: Group, found: Readers, *, changes: bool = False) -> str:
     return f"{account} ({members} of the group), {servers}, not public. {_SEEN}{first}"
 
 
-_SEEN: Final = "Moderators of this group can see this name, not you."
+_SEEN: Final = noted("Moderators of this group can see this name, not you.")
 _FIRST: Final = " One of them reads it before anybody else does."
 
 

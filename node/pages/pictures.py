@@ -22,6 +22,7 @@ from groups import picture_access
 from groups.groups import Group
 from groups.pictures import MAX_PICTURES, NOT_KEPT, Changes, Chosen
 from kernel.errors import Busy, Malformed, NotFound, Problem
+from kernel.said import noted
 from kernel.sealing import Unsealable, derive, seal, unseal
 from media import child, copies
 from media import pictures as media_store
@@ -57,7 +58,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class AskForWords(Malformed):
     """A picture has no description yet, and nobody said that it shall have none."""
 
-    title = "One more thing"
+    title = noted("One more thing")
 
 
 @dataclass(frozen=True, slots=True)

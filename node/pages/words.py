@@ -6,7 +6,7 @@ from datetime import date, datetime
 from gettext import NullTranslations
 from typing import Final
 
-from node.pages.catalogues import noted, noted_pair
+from kernel.said import noted, noted_pair
 
 _TONES: Final = 6
 _MONTHS: Final = (
