@@ -17,7 +17,7 @@ from groups.pictures import check as check_pictures
 from kernel.arrays import Rows
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
-from kernel.said import noted, said
+from kernel.said import joined, noted, said
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
@@ -51,8 +51,13 @@ class ContactDetails(Malformed):
     title = noted("Please look at this once more")
 
     def __init__(self, found: Sequence[Found], why: str, *, may_stay: bool) -> None:
-        places = "; ".join(f"{each.kind} (“{each.words}”)" for each in found)
-        super().__init__(f"Nothing is sent yet. This may give away {places}. {why}")
+        places = joined(
+            *(said("{kind} (“{words}”)", kind=said(each.kind), words=each.words) for each in found),
+            by="; ",
+        )
+        super().__init__(
+            joined(said("Nothing is sent yet. This may give away {places}.", places=places), why)
+        )
         self.may_stay = may_stay
 
 
@@ -99,14 +104,15 @@ class Draft:
         if not self.source.strip():
             raise Malformed("There are no words yet. Write something, then send it.")
         for words, limit, what in (
-            (self.source, MAX_POST, "Your post"),
-            (self.title, MAX_TITLE, "The title"),
-            (self.note, MAX_NOTE, "The content note"),
+            (self.source, MAX_POST, said("Your post")),
+            (self.title, MAX_TITLE, said("The title")),
+            (self.note, MAX_NOTE, said("The content note")),
         ):
             if len(words) > limit:
                 raise Malformed(
                     said(
-                        "{what} has {found} letters. It can have up to {limit}. Nothing is lost: you can make it shorter, or send it in two parts.",
+                        "{what} has {found} letters. It can have up to {limit}. Nothing is lost: "
+                        "you can make it shorter, or send it in two parts.",
                         what=what,
                         found=len(words),
                         limit=limit,
@@ -346,7 +352,8 @@ def decide(
     if known.lately:
         raise NotAllowed(
             said(
-                "This group goes slowly: one post every {minutes} minutes. Your words are kept here. Please send them a little later.",
+                "This group goes slowly: one post every {minutes} minutes. Your words are kept "
+                "here. Please send them a little later.",
                 minutes=settings.slow_minutes,
             )
         )

@@ -38,11 +38,11 @@ KEPT: Final = keep_times.CHECK_IN
 ENOUGH: Final = 5  # answers; of fewer no sums are shown
 
 WORDS: Final[Mapping[Mood, str]] = {
-    Mood.VERY_HARD: "very hard",
-    Mood.HARD: "hard",
-    Mood.BETWEEN: "in between",
-    Mood.FINE: "fine",
-    Mood.GOOD: "good",
+    Mood.VERY_HARD: noted("very hard"),
+    Mood.HARD: noted("hard"),
+    Mood.BETWEEN: noted("in between"),
+    Mood.FINE: noted("fine"),
+    Mood.GOOD: noted("good"),
 }
 _TITLE: Final = noted("How are you this week?")
 _QUESTION: Final = noted(

@@ -256,9 +256,9 @@ def _check_words(name: str, about: str, rules: str) -> None:
     if not name.strip():
         raise Malformed("Please give the group a name.")
     for words, limit, what in (
-        (name, MAX_NAME, "The name"),
-        (about, MAX_ABOUT, "The description"),
-        (rules, MAX_GUIDELINES, "The guidelines"),
+        (name, MAX_NAME, said("The name")),
+        (about, MAX_ABOUT, said("The description")),
+        (rules, MAX_GUIDELINES, said("The guidelines")),
     ):
         if len(words) > limit:
             raise Malformed(

@@ -56,7 +56,8 @@ def _check(group: Group, alt: str) -> None:
     if len(alt) > MAX_ALT:
         raise Malformed(
             said(
-                "The description of a picture can have up to {limit} letters. Nothing is lost: please make it shorter.",
+                "The description of a picture can have up to {limit} letters. Nothing is lost: "
+                "please make it shorter.",
                 limit=MAX_ALT,
             )
         )

@@ -67,7 +67,8 @@ def check(chosen: Sequence[Chosen], changes: Changes) -> None:
     if any(len(alt) > MAX_ALT for alt in (*(each.alt for each in chosen), *changes.alts.values())):
         raise Malformed(
             said(
-                "The description of a picture can have up to {limit} letters. Nothing is lost: please make it shorter.",
+                "The description of a picture can have up to {limit} letters. Nothing is lost: "
+                "please make it shorter.",
                 limit=MAX_ALT,
             )
         )

@@ -51,7 +51,8 @@ def draft(here: Here, options: Sequence[str], *, several: bool, days: int) -> Po
     if not 2 <= len(names) <= MAX_OPTIONS_SHOWN:
         raise Malformed(
             said(
-                "A poll has 2 to {limit} different answers to choose from, each on a line of its own. Here are {found}.",
+                "A poll has 2 to {limit} different answers to choose from, each on a line of its "
+                "own. Here are {found}.",
                 limit=MAX_OPTIONS_SHOWN,
                 found=len(names),
             )

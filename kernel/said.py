@@ -35,7 +35,7 @@ class Said(str):
 
 def said(words: str, /, **named: object) -> Said:
     """A sentence with `{name}` in it; catalogues have its words."""
-    return Said(words, "", named)
+    return words if isinstance(words, Said) else Said(words, "", named)
 
 
 def said_many(one: str, many: str, /, *, number: int, **named: object) -> Said:
@@ -43,10 +43,10 @@ def said_many(one: str, many: str, /, *, number: int, **named: object) -> Said:
     return Said(one, many, {"number": number, **named})
 
 
-def joined(*sentences: str) -> str:
+def joined(*sentences: str, by: str = " ") -> Said:
     """Whole sentences after one another, each translated for itself; empty ones are left out."""
-    named = {f"s{at}": each for at, each in enumerate(filter(None, sentences))}
-    return Said(" ".join(f"{{{name}}}" for name in named), "", named)
+    named = {f"s{at}": said(each) for at, each in enumerate(sentences) if each}
+    return Said(by.join(f"{{{name}}}" for name in named), "", named)
 
 
 def told(value: str, catalogue: Catalogue, number: Callable[[int], str]) -> str:
@@ -67,8 +67,23 @@ def told(value: str, catalogue: Catalogue, number: Callable[[int], str]) -> str:
     return _filled(words, named, number)
 
 
+def source(value: str) -> str:
+    """The words that catalogues have for it."""
+    return value.words if isinstance(value, Said) else value
+
+
+def filled(value: str, words: str, number: Callable[[int], str]) -> str:
+    """Other words for the same, with what stands in its places."""
+    return _filled(words, value.named if isinstance(value, Said) else {}, number)
+
+
 def noted(words: str) -> str:
     """Marks words that are looked up elsewhere, so that they are gathered into catalogues too."""
+    return words
+
+
+def noted_in(context: str, words: str) -> str:
+    """The same for words that catalogues have in a context, such as `safety`."""
     return words
 
 

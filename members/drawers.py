@@ -64,7 +64,8 @@ async def keep(
     if number is None:
         raise NotAllowed(
             said(
-                "You have {limit} drafts already. Your words are still here: you can send them, or delete another draft first.",
+                "You have {limit} drafts already. Your words are still here: you can send them, "
+                "or delete another draft first.",
                 limit=MAX_DRAFTS,
             )
         )

@@ -107,7 +107,8 @@ def check_password(password: str, login: str = "") -> None:
     if size < MIN_PASSWORD:
         raise Malformed(
             said(
-                "Please choose a longer password: {limit} letters or more. A few words in a row are easy to remember.",
+                "Please choose a longer password: {limit} letters or more. A few words in a row "
+                "are easy to remember.",
                 limit=MIN_PASSWORD,
             )
         )

@@ -23,8 +23,10 @@ class Hinted(Malformed):
 
     def __init__(self, found: Sequence[Hint]) -> None:
         super().__init__(
-            "Nothing is sent yet. Below your words are hints; take what fits. "
-            "“Post as it is” sends them unchanged. Nobody is told about the hints."
+            noted(
+                "Nothing is sent yet. Below your words are hints; take what fits. "
+                "“Post as it is” sends them unchanged. Nobody is told about the hints."
+            )
         )
         self.hints = found
 

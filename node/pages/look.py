@@ -122,7 +122,7 @@ def of(request: web.Request) -> Look:
 def words(request: web.Request) -> Words:
     """Times and numbers as this reader's pages say them."""
     seen = of(request)
-    return Words(catalogues.catalogue(seen.language), seen.easier)
+    return Words(catalogues.catalogue(seen.language), seen.easier, seen.language)
 
 
 def chosen_in(request: web.Request) -> Chosen:

@@ -34,7 +34,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         extensions=[Folded],
     )
     found = catalogue(language)
-    spoken = words.Words(found, easier)
+    spoken = words.Words(found, easier, language)
     made.policies["ext.i18n.trimmed"] = True
     made.globals |= {
         "asset": assets.address,
@@ -43,6 +43,8 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "easier": easier,
         "_": found.gettext,
         "pgettext": found.pgettext,
+        "ngettext": found.ngettext,
+        "counted": spoken.counted,
         "wishes": group_words.WISHES,
         "hopes": HOPES,
         "note_labels": FOR_AUTHORS,
@@ -57,6 +59,12 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "moment": spoken.moment,
         "stamp": spoken.stamp,
         "day": spoken.day,
+        "month": spoken.month,
+        "number": spoken.number,
+        "told": spoken.told,
+        "ours": spoken.ours,
+        "safe_words": spoken.safe,
+        "begun": words.begun,
         "tone": words.tone,
         "initial": words.initial,
         "count": spoken.count,

@@ -10,12 +10,15 @@ from jinja2 import Environment
 
 TEMPLATES = Path(str(files("templates")))
 # Names of things, the same in every language.
-EXCEPT = {"Hearthold", "UTC", "CSV", "HSDS", "mo@birch"}
+EXCEPT = {"Hearthold", "group", "example", "org", "lang", "en"}
+SHAPES = {"shape"}  # blocks whose words are names for the style sheet
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _TAG = re.compile(r"<!?/?[a-zA-Z][^<>]*>", re.S)
+_STYLE = re.compile(r"<style>.*?</style>", re.S)
 _SHOWN = re.compile(r'\b(?:aria-label|placeholder|title|alt)="([^"]*)"')
 _SENTENCE = re.compile(r"[A-Z“][^A-Z]*[a-z]|\w+ \w+")
 _ASKED = re.compile(r'(?:\b_|\bpgettext|\bnoted|\bngettext)\((?:"safety", )?$')
+_COUNTED = re.compile(r"count(?:ed)?\([^)]*$")
 _NOT_SHOWN = re.compile(r"^[/?&#@%]|=|^button ")
 
 
@@ -25,20 +28,24 @@ def names() -> list[str]:
 
 def unwrapped(source: str) -> Iterator[str]:
     """Words of a template that no catalogue has."""
-    text, code, inside, translated = "", "", "", False
+    text, code, inside, translated = "", "", "", ""
     for _, kind, value in Environment().lex(source):
         if kind in {"block_begin", "variable_begin"}:
             inside, code = kind, ""
         elif kind in {"block_end", "variable_end"}:
-            name = code.strip().partition(" ")[0]
-            translated = name == "trans" or (translated and name != "endtrans")
-            if name not in {"trans", "import", "from", "include", "extends"}:
-                yield from spoken(code)
+            name, _, rest = code.strip().partition(" ")
+            if name == "trans" or (name == "block" and rest in SHAPES):
+                translated = name
+            elif name == f"end{translated}":
+                translated = ""
+            if name not in {"import", "from", "include", "extends"}:
+                yield from spoken(rest.removeprefix('"safety"') if name == "trans" else code)
             text, inside = text + ("\x00" if inside == "variable_begin" else ""), ""
         elif inside:
             code += value
         elif kind == "data" and not translated:
             text += value
+    text = _STYLE.sub("", text)
     yield from (each for found in _SHOWN.findall(text) for each in words(found))
     yield from words(_TAG.sub(" ", text))
 
@@ -52,7 +59,7 @@ def spoken(code: str) -> Iterator[str]:
     for found in re.finditer(r'"([^"]*)"|\'([^\']*)\'', code):
         said = found[1] or found[2] or ""
         before = code[: found.start()]
-        if _NOT_SHOWN.search(said) or _ASKED.search(before) or re.search(r"count\([^)]*$", before):
+        if _NOT_SHOWN.search(said) or _ASKED.search(before) or _COUNTED.search(before):
             continue
         if _SENTENCE.search(said):
             yield said
