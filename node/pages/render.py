@@ -63,7 +63,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "number": spoken.number,
         "told": spoken.told,
         "ours": spoken.ours,
-        "safe_words": spoken.safe,
+        "careful": spoken.careful,
         "begun": words.begun,
         "tone": words.tone,
         "initial": words.initial,

@@ -94,7 +94,7 @@ class Words:
         """As `told`, where people's own words may stand as well; those stay as they are."""
         return self.told(words) if isinstance(words, said.Said) else words
 
-    def safe(self, words: str) -> Markup:
+    def careful(self, words: str) -> Markup:
         """Words that safety hangs on: translated once that is approved, marked English until."""
         found = self.catalogue.pgettext("safety", said.source(words))
         if found == said.source(words) and self.language != "en":

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -33,8 +34,13 @@ KEYWORDS = {
 OTHERS = [language for language in LANGUAGES if language != "en"]
 
 
-def said() -> Iterator[tuple[str | None, str]]:
+@cache
+def said() -> frozenset[tuple[str | None, str]]:
     """Context and words of everything that pages say."""
+    return frozenset(_gathered())
+
+
+def _gathered() -> Iterator[tuple[str | None, str]]:
     root = LOCALE.parents[1]
     places = [(each, "**") for each in PLACES]
     for place, which in (*places, ("activitypub", "care")):
@@ -58,7 +64,7 @@ def test_catalogues_have_everything_that_pages_say() -> None:
     """`make words` gathers it."""
     with (LOCALE / "hearthold.pot").open("rb") as file:
         found = {(each.context, source_of(each)) for each in read_po(file) if each.id}
-    assert found == set(said())
+    assert found == said()
     for language in OTHERS:
         assert {(each.context, source_of(each)) for each in messages(language)} == found, language
 
