@@ -12,6 +12,7 @@ from activitypub.care import HOPES
 from activitypub.state import HERE
 from kernel import text
 from kernel.errors import Problem
+from kernel.said import noted_in
 from moderation.labels import FOR_AUTHORS
 from node.pages import assets, covers, group_words, look, words
 from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
@@ -45,6 +46,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "pgettext": found.pgettext,
         "ngettext": found.ngettext,
         "counted": spoken.counted,
+        "noted_in": noted_in,
         "wishes": group_words.WISHES,
         "hopes": HOPES,
         "note_labels": FOR_AUTHORS,
@@ -62,6 +64,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "month": spoken.month,
         "number": spoken.number,
         "told": spoken.told,
+        "shown": spoken.shown,
         "ours": spoken.ours,
         "careful": spoken.careful,
         "begun": words.begun,

@@ -90,6 +90,13 @@ class Words:
         """Words that Python made, whole or with something in them (`kernel.said`)."""
         return said.told(words, self.catalogue, self.number)
 
+    def shown(self, words: str) -> Markup:
+        """As `told`, for a place where elements may stand: what has no translation says so."""
+        found = self.told(words)
+        if self.language != "en" and found == words:
+            return Markup('<span lang="en">{}</span>').format(words)
+        return Markup("{}").format(found)
+
     def ours(self, words: str) -> str:
         """As `told`, where people's own words may stand as well; those stay as they are."""
         return self.told(words) if isinstance(words, said.Said) else words

@@ -17,7 +17,7 @@ _TAG = re.compile(r"<!?/?[a-zA-Z][^<>]*>", re.S)
 _STYLE = re.compile(r"<style>.*?</style>", re.S)
 _SHOWN = re.compile(r'\b(?:aria-label|placeholder|title|alt)="([^"]*)"')
 _SENTENCE = re.compile(r"[A-Z“][^A-Z]*[a-z]|\w+ \w+")
-_ASKED = re.compile(r'(?:\b_|\bpgettext|\bnoted|\bngettext)\((?:"safety", )?$')
+_ASKED = re.compile(r'(?:\b_|\bpgettext|\bnoted(?:_in)?|\bngettext)\((?:"safety", )?$')
 _COUNTED = re.compile(r"count(?:ed)?\([^)]*$")
 _NOT_SHOWN = re.compile(r"^[/?&#@%]|=|^button ")
 
