@@ -51,9 +51,14 @@ interop:
 		$$other/.venv/bin/python -m pip install -q --require-hashes --no-deps -r $$other/requirements.lock || exit; \
 	done
 
+# What marks words: calls of `kernel.said`, of templates, and the refusals that people read.
+SAYS = noted said noted_pair:1,2 said_many:1,2 counted:2,3 noted_in:1c,2 pgettext:1c,2 \
+	Malformed NotAllowed NotFound Gone Conflict TooLarge UnsupportedMedia TooMany Busy NoRoom \
+	NotAMember GuidelinesChanged AskForWords SignedOut
+
 # Gather what pages say into the catalogues of every language; nothing that was translated is lost.
 words:
-	.venv/bin/pybabel -q extract -F templates/locale/babel.cfg -k noted -k noted_pair:1,2 -k pgettext:1c,2 -c note: \
+	.venv/bin/pybabel -q extract -F templates/locale/babel.cfg $(SAYS:%=-k %) -c note: \
 		--no-location --sort-output --omit-header -o templates/locale/hearthold.pot .
 	for file in templates/locale/*.po; do \
 		.venv/bin/pybabel -q update -i templates/locale/hearthold.pot -o $$file \

@@ -11,6 +11,7 @@ from typing import Final
 from activitypub.jsontext import Json
 from activitypub.parts import each
 from activitypub.vocab import Document
+from kernel.said import noted
 from kernel.schema.posts import Wish
 
 MAX_LABELS: Final = 10
@@ -25,11 +26,11 @@ TERMS: Final[dict[str, Json]] = {
 
 HOPING: Final = "Hoping for"
 HOPES: Final[Mapping[Wish, str]] = {
-    Wish.LISTEN: "somebody who just listens",
-    Wish.STORIES: "similar stories",
-    Wish.IDEAS: "ideas",
-    Wish.PRACTICAL: "practical help",
-    Wish.NO_REPLIES: "being read, with no replies",
+    Wish.LISTEN: noted("somebody who just listens"),
+    Wish.STORIES: noted("similar stories"),
+    Wish.IDEAS: noted("ideas"),
+    Wish.PRACTICAL: noted("practical help"),
+    Wish.NO_REPLIES: noted("being read, with no replies"),
 }
 _CLOSING = re.compile(rf"<p(?: lang=\"en\")?>{HOPING}: [^<>]{{1,100}}</p>\s*$")
 

@@ -17,6 +17,7 @@ from groups.pictures import check as check_pictures
 from kernel.arrays import Rows
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
+from kernel.said import joined, noted, said
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
@@ -33,7 +34,7 @@ LASTING: Final = (1, 7, 30, 90, 182, 365)  # days that a post may be there
 class GuidelinesChanged(Conflict):
     """The guidelines have a version that this persona has not read yet."""
 
-    title = "Please read the guidelines first"
+    title = noted("Please read the guidelines first")
 
 
 class NotAMember(NotAllowed):
@@ -47,11 +48,16 @@ class ContactDetails(Malformed):
     `may_stay`: the author can say that they are to stay, or that it is nothing of the kind.
     """
 
-    title = "Please look at this once more"
+    title = noted("Please look at this once more")
 
     def __init__(self, found: Sequence[Found], why: str, *, may_stay: bool) -> None:
-        places = "; ".join(f"{each.kind} (“{each.words}”)" for each in found)
-        super().__init__(f"Nothing is sent yet. This may give away {places}. {why}")
+        places = joined(
+            *(said("{kind} (“{words}”)", kind=said(each.kind), words=each.words) for each in found),
+            by="; ",
+        )
+        super().__init__(
+            joined(said("Nothing is sent yet. This may give away {places}.", places=places), why)
+        )
         self.may_stay = may_stay
 
 
@@ -98,14 +104,19 @@ class Draft:
         if not self.source.strip():
             raise Malformed("There are no words yet. Write something, then send it.")
         for words, limit, what in (
-            (self.source, MAX_POST, "Your post"),
-            (self.title, MAX_TITLE, "The title"),
-            (self.note, MAX_NOTE, "The content note"),
+            (self.source, MAX_POST, said("Your post")),
+            (self.title, MAX_TITLE, said("The title")),
+            (self.note, MAX_NOTE, said("The content note")),
         ):
             if len(words) > limit:
                 raise Malformed(
-                    f"{what} has {len(words)} letters. It can have up to {limit}. "
-                    "Nothing is lost: you can make it shorter, or send it in two parts."
+                    said(
+                        "{what} has {found} letters. It can have up to {limit}. Nothing is lost: "
+                        "you can make it shorter, or send it in two parts.",
+                        what=what,
+                        found=len(words),
+                        limit=limit,
+                    )
                 )
         check_pictures(self.pictures, self.changes)
         if self.days and self.days not in LASTING:
@@ -173,15 +184,15 @@ async def check_edit(
         raise ContactDetails(new, _ASKED if may_stay else _REFUSED, may_stay=may_stay)
 
 
-_ASKED: Final = (
+_ASKED: Final = noted(
     "Everybody who can read it could then find you, or somebody else, outside of here. "
     "You can take it out, or tick below that it should stay."
 )
-_HELD: Final = (
+_HELD: Final = noted(
     "In this group people stay safe because nobody can find them outside. Please take it out. "
     "If it is none of that, tick below: a moderator reads it first, and then it is shown."
 )
-_REFUSED: Final = (
+_REFUSED: Final = noted(
     "In this group people stay safe because nobody can find them outside. Please take it out. "
     "If it is none of that, say it in a new answer: a moderator reads it first."
 )
@@ -340,8 +351,11 @@ def decide(
         raise GuidelinesChanged("Please read this group's guidelines and tick that you did.")
     if known.lately:
         raise NotAllowed(
-            f"This group goes slowly: one post every {settings.slow_minutes} minutes. "
-            "Your words are kept here. Please send them a little later."
+            said(
+                "This group goes slowly: one post every {minutes} minutes. Your words are kept "
+                "here. Please send them a little later.",
+                minutes=settings.slow_minutes,
+            )
         )
     if settings.premoderation is Premoderation.ALL:
         return PostState.HELD

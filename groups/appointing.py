@@ -19,6 +19,7 @@ from groups.groups import Group
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
+from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.tables import actors, bans, follows, moderators
 from members.order import stir
@@ -107,7 +108,7 @@ async def appoint(
     if await conn.scalar(banned) is not None:
         raise NotAllowed("They are kept out of the group. Let them come back first.")
     if len(await everyone(conn, group)) >= MAX_MODERATORS:
-        raise NotAllowed(f"A group can have up to {MAX_MODERATORS} moderators.")
+        raise NotAllowed(said("A group can have up to {limit} moderators.", limit=MAX_MODERATORS))
     added = await conn.execute(
         insert(moderators).values(group_id=group.id, actor_id=person.id).on_conflict_do_nothing()
     )

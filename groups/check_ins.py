@@ -26,6 +26,7 @@ from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.ids import first_of
 from kernel.rows import at_most, constant
+from kernel.said import noted
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.posts import Mood, PostState
 from kernel.schema.tables import actors, check_ins, follows, groups, threads
@@ -37,14 +38,14 @@ KEPT: Final = keep_times.CHECK_IN
 ENOUGH: Final = 5  # answers; of fewer no sums are shown
 
 WORDS: Final[Mapping[Mood, str]] = {
-    Mood.VERY_HARD: "very hard",
-    Mood.HARD: "hard",
-    Mood.BETWEEN: "in between",
-    Mood.FINE: "fine",
-    Mood.GOOD: "good",
+    Mood.VERY_HARD: noted("very hard"),
+    Mood.HARD: noted("hard"),
+    Mood.BETWEEN: noted("in between"),
+    Mood.FINE: noted("fine"),
+    Mood.GOOD: noted("good"),
 }
-_TITLE: Final = "How are you this week?"
-_QUESTION: Final = (
+_TITLE: Final = noted("How are you this week?")
+_QUESTION: Final = noted(
     "This is the group's weekly question. If you like, say in a word how your week is: members "
     "with an account on this server find the words to choose from below this post. Nobody else "
     "sees which one you chose. You can also write something here, as in every thread."

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from kernel.said import noted
+
 
 class Kind(StrEnum):
     """What a line gives away, in words for the page."""
 
-    PHONE = "a phone number"
-    EMAIL = "an e-mail address"
-    ACCOUNT = "an account somewhere else"
-    PLACE = "where somebody lives"
-    NAME = "a full name"
+    PHONE = noted("a phone number")
+    EMAIL = noted("an e-mail address")
+    ACCOUNT = noted("an account somewhere else")
+    PLACE = noted("where somebody lives")
+    NAME = noted("a full name")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from groups.groups import Group
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most
+from kernel.said import said
 from kernel.schema.actors import ActorKind
 from kernel.schema.tables import actors, follows
 from members import follows as follow_store
@@ -37,7 +38,7 @@ async def follow(
     if other.local or other.kind is not ActorKind.GROUP:
         raise Malformed("That is no group on another server.")
     if len(await followed(conn, group)) >= MAX_FOLLOWED:
-        raise NotAllowed(f"A group can follow up to {MAX_FOLLOWED} others.")
+        raise NotAllowed(said("A group can follow up to {limit} others.", limit=MAX_FOLLOWED))
     await follow_store.request(conn, here, group.actor, other)
     await desk.note(conn, here, group, actor, "follow", other.uri)
 

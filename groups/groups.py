@@ -21,6 +21,7 @@ from kernel.arrays import any_of
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect, constant
+from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.tables import actors, follows, groups, guidelines, moderators
@@ -255,12 +256,19 @@ def _check_words(name: str, about: str, rules: str) -> None:
     if not name.strip():
         raise Malformed("Please give the group a name.")
     for words, limit, what in (
-        (name, MAX_NAME, "The name"),
-        (about, MAX_ABOUT, "The description"),
-        (rules, MAX_GUIDELINES, "The guidelines"),
+        (name, MAX_NAME, said("The name")),
+        (about, MAX_ABOUT, said("The description")),
+        (rules, MAX_GUIDELINES, said("The guidelines")),
     ):
         if len(words) > limit:
-            raise Malformed(f"{what} can have up to {limit} letters. Yours has {len(words)}.")
+            raise Malformed(
+                said(
+                    "{what} can have up to {limit} letters. Yours has {found}.",
+                    what=what,
+                    limit=limit,
+                    found=len(words),
+                )
+            )
 
 
 async def create(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from kernel.said import noted
+
 
 class Family(StrEnum):
     """What a hint is about."""
@@ -76,7 +78,10 @@ _NEAR: Final = r"[^.!?\n]{0,60}"
 _PATTERNS: Final = {
     Family.LEAVE_OUT: (
         (
-            "Please leave out how much. A number can be read as advice by somebody in a bad place.",
+            noted(
+                "Please leave out how much. A number can be read as advice by somebody in a bad "
+                "place."
+            ),
             _any(
                 rf"(?:took|take|taken|taking|swallow\w*){_NEAR}?{_AMOUNT}",
                 rf"{_HARM}{_NEAR}{_AMOUNT}",
@@ -84,7 +89,9 @@ _PATTERNS: Final = {
             ),
         ),
         (
-            "Please leave out weights and amounts of food. Others measure themselves by them.",
+            noted(
+                "Please leave out weights and amounts of food. Others measure themselves by them."
+            ),
             _any(
                 r"(?:weigh\w*|eat|ate|eating|lost|losing|lose|gained|down to|under|restrict\w*"
                 rf"|burn\w*)\s{_NEAR}?{_BODY}",
@@ -92,7 +99,7 @@ _PATTERNS: Final = {
             ),
         ),
         (
-            "Please leave out where. Knowing a place has brought others to it.",
+            noted("Please leave out where. Knowing a place has brought others to it."),
             _any(
                 rf"(?:at|from|off|to)\sthe\s(?:\w+\s){{0,3}}(?:bridge|cliffs?|station|tracks|roof"
                 rf"|tower|car park){_NEAR}{_HARM}",
@@ -101,7 +108,10 @@ _PATTERNS: Final = {
             ),
         ),
         (
-            "Please leave out how it was done. That you were there, and how you feel, is enough.",
+            noted(
+                "Please leave out how it was done. That you were there, and how you feel, is "
+                "enough."
+            ),
             _any(
                 rf"(?:this is|here is|here's)\s(?:exactly\s)?how\s(?:i|he|she|they|you|to)\s"
                 rf"(?:can\s)?{_HARM}",
@@ -112,7 +122,7 @@ _PATTERNS: Final = {
             ),
         ),
         (
-            "Please leave out what the note said. Goodbye words stay with people for long.",
+            noted("Please leave out what the note said. Goodbye words stay with people for long."),
             _any(
                 r"(?:suicide|goodbye)\s(?:note|letter)\s(?:said|says|read|reads|went)",
                 r"(?:wrote|left)\s(?:in\s)?(?:a|his|her|their|my)\s(?:suicide|goodbye)\s"
@@ -122,22 +132,24 @@ _PATTERNS: Final = {
     ),
     Family.WORDS: (
         (
-            "You could say “died by suicide”. “Commit” sounds like a crime.",
+            noted("You could say “died by suicide”. “Commit” sounds like a crime."),
             _any(r"commit(?:s|ted|ting)?\ssuicide"),
         ),
         (
-            "You could say “an attempt”. Nobody fails or succeeds at it.",
+            noted("You could say “an attempt”. Nobody fails or succeeds at it."),
             _any(
                 r"(?:failed|unsuccessful|successful|botched)\s(?:suicide(?:\sattempt)?|attempts?)",
                 r"(?:failed|succeeded)\sat\ssuicide",
             ),
         ),
         (
-            "You could say “more people die by suicide”. “Epidemic” makes it sound catching.",
+            noted(
+                "You could say “more people die by suicide”. “Epidemic” makes it sound catching."
+            ),
             _any(r"suicide\sepidemic"),
         ),
         (
-            "You could say “has a mental health condition”.",
+            noted("You could say “has a mental health condition”."),
             _any(
                 r"(?:the\s)?mentally\sill(?:\speople)?",
                 r"suffer(?:s|ing|ed)?\sfrom\s(?:depression|anxiety|bipolar|schizophrenia|ptsd"
@@ -146,17 +158,22 @@ _PATTERNS: Final = {
             ),
         ),
         (
-            "You could say “a person who uses drugs”, or “who drinks”. People are more than that.",
+            noted(
+                "You could say “a person who uses drugs”, or “who drinks”. People are more than "
+                "that."
+            ),
             _any(
                 r"(?:a|an|the|some|these|those)\s(?:\w+\s)?(?:junk(?:ie|y|ies)|drug\saddicts?|addicts?)"
             ),
         ),
         (
-            "You could say “asking for support”. Nobody hurts for the sake of being looked at.",
+            noted(
+                "You could say “asking for support”. Nobody hurts for the sake of being looked at."
+            ),
             _any(r"attention[-\s]seek(?:ing|ers?)", r"cry\sfor\sattention"),
         ),
         (
-            "You could name what you saw. “Crazy” and such words stay with people.",
+            noted("You could name what you saw. “Crazy” and such words stay with people."),
             _any(
                 r"(?:he|she|they|you|people)(?:'s|'re|\sis|\sare|\swas|\swere)\s(?:all\s|totally\s|just\s)?"
                 r"(?:crazy|psycho|nuts|insane|a\snutter|mental)",
@@ -165,12 +182,15 @@ _PATTERNS: Final = {
     ),
     Family.ANSWERS: (
         (
-            "You could say “That sounds hard. Do you want to say more?” “At least” can feel like "
-            "it should hurt less.",
+            noted(
+                "You could say “That sounds hard. Do you want to say more?” “At least” can feel "
+                "like "
+                "it should hurt less."
+            ),
             _any(r"(?:well,?\s)?at\sleast\s(?:you|it|it's|he|she|they|your|there|nobody|that)"),
         ),
         (
-            "You could ask “What have you tried?” “Just” makes it sound easy.",
+            noted("You could ask “What have you tried?” “Just” makes it sound easy."),
             _any(
                 rf"(?:you\s(?:could|can|should|need\sto|have\sto)|why\s(?:don't\syou|not))\sjust"
                 rf"\s{_EASY}",
@@ -178,7 +198,10 @@ _PATTERNS: Final = {
             ),
         ),
         (
-            "You could say “I hope it gets lighter. I am here now.” Nobody can know that it will.",
+            noted(
+                "You could say “I hope it gets lighter. I am here now.” Nobody can know that it "
+                "will."
+            ),
             _any(
                 rf"{_NO_WISH}it(?:'ll|\swill|\salways)?\s(?:all\s)?(?:gets?|be)\s"
                 r"(?:better|okay|fine|easier)",
@@ -187,7 +210,7 @@ _PATTERNS: Final = {
             ),
         ),
         (
-            "You could stay with what they said, before you show another side of it.",
+            noted("You could stay with what they said, before you show another side of it."),
             _any(
                 r"look\s(?:on|at)\sthe\s(?:bright|positive)\sside",
                 r"every\scloud\shas",
@@ -198,7 +221,7 @@ _PATTERNS: Final = {
             ),
         ),
         (
-            "You could ask first: “Would ideas help, or shall I just listen?”",
+            noted("You could ask first: “Would ideas help, or shall I just listen?”"),
             _any(
                 r"you\s(?:should|must|need\sto|have\sto|ought\sto)\s"
                 r"(?!not\b|never\b|be\sproud|know\b|hear\b|feel\b)\w+",

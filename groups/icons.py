@@ -10,6 +10,7 @@ from groups.groups import Group
 from groups.pictures import MAX_ALT, NOT_KEPT, Chosen
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
+from kernel.said import said
 from kernel.schema.tables import groups
 from media import pictures as media_store
 
@@ -54,8 +55,11 @@ def _check(group: Group, alt: str) -> None:
         )
     if len(alt) > MAX_ALT:
         raise Malformed(
-            f"The description of a picture can have up to {MAX_ALT:,} letters. "
-            "Nothing is lost: please make it shorter."
+            said(
+                "The description of a picture can have up to {limit} letters. Nothing is lost: "
+                "please make it shorter.",
+                limit=MAX_ALT,
+            )
         )
 
 

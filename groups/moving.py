@@ -26,6 +26,7 @@ from groups.posts import Post
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most
+from kernel.said import noted
 from kernel.schema.groups import Joining, Sees
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, groups, moderators, moved_threads, posts, threads
@@ -103,18 +104,18 @@ def why_not(origin: GroupSettings, target: GroupSettings) -> str | None:
     """
     closed = _CLOSED.index(target.sees) - _CLOSED.index(origin.sees)
     if closed < 0:
-        return (
+        return noted(
             "More people may read in that group than in this one. What was written here was not "
             "written for them, so the thread stays."
         )
     if closed > 0 and origin.federates:
-        return (
+        return noted(
             "Other servers have this thread, and that group tells them nothing: not even when "
             "somebody deletes their words. So the thread stays."
         )
     members_only = origin.sees is target.sees is Sees.MEMBERS
     if members_only and _DOORS.index(target.joining) < _DOORS.index(origin.joining):
-        return (
+        return noted(
             "That group is easier to join than this one. What was written here was not written "
             "for everybody who can come in there, so the thread stays."
         )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.parts import Attachment
 from kernel.arrays import Rows, any_of
 from kernel.errors import Malformed
+from kernel.said import noted, said
 from kernel.schema.posts import AttachmentKind
 from kernel.schema.tables import attachments, media
 from media import pictures as media_store
@@ -19,7 +20,7 @@ from media.studio import MEDIA_TYPE
 MAX_PICTURES: Final = 8
 MAX_ALT: Final = 1_500
 
-NOT_KEPT: Final = (
+NOT_KEPT: Final = noted(
     "A picture that you added is not kept any more. Your words are still here: "
     "please add the picture again, or send them without it."
 )
@@ -58,11 +59,18 @@ class Shown:
 def check(chosen: Sequence[Chosen], changes: Changes) -> None:
     """Raises Malformed: there are too many, or a description is too long."""
     if len(chosen) > MAX_PICTURES:
-        raise Malformed(f"A post can have up to {MAX_PICTURES} pictures. Please leave some out.")
+        raise Malformed(
+            said(
+                "A post can have up to {limit} pictures. Please leave some out.", limit=MAX_PICTURES
+            )
+        )
     if any(len(alt) > MAX_ALT for alt in (*(each.alt for each in chosen), *changes.alts.values())):
         raise Malformed(
-            f"The description of a picture can have up to {MAX_ALT:,} letters. "
-            "Nothing is lost: please make it shorter."
+            said(
+                "The description of a picture can have up to {limit} letters. Nothing is lost: "
+                "please make it shorter.",
+                limit=MAX_ALT,
+            )
         )
 
 

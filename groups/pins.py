@@ -14,6 +14,7 @@ from groups.posts import Post, counted, select_posts
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most
+from kernel.said import said
 from kernel.schema.tables import posts, threads
 
 
@@ -29,7 +30,10 @@ async def pin(conn: AsyncConnection, here: Here, group: Group, actor: Actor, roo
         return
     if len(await pinned(conn, group)) >= MAX_PINNED:
         raise NotAllowed(
-            f"{MAX_PINNED} threads are pinned in this group already. Let one of them go first."
+            said(
+                "{limit} threads are pinned in this group already. Let one of them go first.",
+                limit=MAX_PINNED,
+            )
         )
     await _set(conn, root, True)
     await desk.note(conn, here, group, actor, "pin", root.uri)

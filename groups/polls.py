@@ -27,6 +27,7 @@ from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import at_most, constant
+from kernel.said import noted, said
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, poll_options, poll_votes, polls, posts
@@ -38,7 +39,7 @@ from moderation.visibility import Viewer, host_is_welcome, may_see_group
 DAYS: Final = (1, 3, 7)
 TELL_EVERY: Final = timedelta(minutes=10)
 
-_OVER: Final = "This poll is over. Thank you for wanting to answer."
+_OVER: Final = noted("This poll is over. Thank you for wanting to answer.")
 
 
 def draft(here: Here, options: Sequence[str], *, several: bool, days: int) -> Poll:
@@ -49,11 +50,17 @@ def draft(here: Here, options: Sequence[str], *, several: bool, days: int) -> Po
     names = list(dict.fromkeys(" ".join(option.split()) for option in options if option.strip()))
     if not 2 <= len(names) <= MAX_OPTIONS_SHOWN:
         raise Malformed(
-            f"A poll has 2 to {MAX_OPTIONS_SHOWN} different answers to choose from, "
-            f"each on a line of its own. Here are {len(names)}."
+            said(
+                "A poll has 2 to {limit} different answers to choose from, each on a line of its "
+                "own. Here are {found}.",
+                limit=MAX_OPTIONS_SHOWN,
+                found=len(names),
+            )
         )
     if any(len(name) > MAX_OPTION for name in names):
-        raise Malformed(f"An answer to choose can have up to {MAX_OPTION} letters.")
+        raise Malformed(
+            said("An answer to choose can have up to {limit} letters.", limit=MAX_OPTION)
+        )
     if days not in DAYS:
         raise Malformed("Please choose how long the poll is open.")
     return Poll(

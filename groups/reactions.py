@@ -30,6 +30,7 @@ from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.release import act_due
 from kernel.rows import AnySelect, at_most, constant
+from kernel.said import noted
 from kernel.schema.actors import ActorState
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import Feeling, ReactionKind
@@ -50,10 +51,10 @@ EMOJI: Final[Mapping[Feeling, str]] = {
     Feeling.THINKING: "\N{YELLOW HEART}",
 }
 WORDS: Final[Mapping[Feeling, str]] = {
-    Feeling.WITH_YOU: "With you",
-    Feeling.SAME_HERE: "Same here",
-    Feeling.THANK_YOU: "Thank you",
-    Feeling.THINKING: "Thinking of you",
+    Feeling.WITH_YOU: noted("With you"),
+    Feeling.SAME_HERE: noted("Same here"),
+    Feeling.THANK_YOU: noted("Thank you"),
+    Feeling.THINKING: noted("Thinking of you"),
 }
 _FEELINGS: Final = {emoji: feeling for feeling, emoji in EMOJI.items()}
 _DRESS: Final = {0xFE0F: None, **dict.fromkeys(range(0x1F3FB, 0x1F400))}  # colour, skin

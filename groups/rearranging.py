@@ -30,6 +30,7 @@ from groups.writing import recount
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
+from kernel.said import said
 from kernel.schema.posts import PostState
 from kernel.schema.tables import moved_threads, posts, refreshes, threads
 
@@ -69,7 +70,13 @@ def _checked(title: str) -> str:
     if not title:
         raise Malformed("Please give the new thread a title. One short line is enough.")
     if len(title) > MAX_TITLE:
-        raise Malformed(f"The title can have up to {MAX_TITLE} letters. It has {len(title)}.")
+        raise Malformed(
+            said(
+                "The title can have up to {limit} letters. It has {found}.",
+                limit=MAX_TITLE,
+                found=len(title),
+            )
+        )
     return title
 
 

@@ -16,12 +16,13 @@ from activitypub.actors import Actor
 from groups.groups import Group
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
+from kernel.said import noted
 from kernel.schema.actors import ActorState
 from kernel.schema.tables import actors, groups
 
 MAX_LISTED: Final = 50  # groups that administrators are shown at once
 
-RESTS: Final = (
+RESTS: Final = noted(
     "Nobody has looked after this group for a while, so it takes no new posts until a moderator is "
     "back. Your words are kept here. If you need somebody today, “Help now” on every page has "
     "people you can call or write to."

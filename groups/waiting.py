@@ -29,6 +29,7 @@ from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.release import Timing, due
 from kernel.rows import AnyRow, at_most
+from kernel.said import noted, said
 from kernel.schema.tables import actors, posts, waiting
 from media import pictures as media_store
 from moderation.standing import Speaker
@@ -38,10 +39,11 @@ PAGE: Final = 100
 KEPT: Final = keep_times.UNSENT
 ATTEMPTS: Final = 5
 
-_BROKE: Final = "Something broke here when it should go out. Your words are still here."
-_FULL: Final = (
-    f"{MAX_WAITING} posts under this name wait already. Your words are still here: "
-    "please send or delete some of those first."
+_BROKE: Final = noted("Something broke here when it should go out. Your words are still here.")
+_FULL: Final = said(
+    "{limit} posts under this name wait already. Your words are still here: "
+    "please send or delete some of those first.",
+    limit=MAX_WAITING,
 )
 
 

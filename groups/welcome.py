@@ -19,6 +19,7 @@ from groups.writing import New, Words, insert, written
 from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
+from kernel.said import said
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from kernel.schema.tables import threads as threads_table
@@ -55,7 +56,11 @@ async def say(conn: AsyncConnection, here: Here, group: Group, actor: Actor, sou
     source = source.strip()
     if len(source) > MAX_WELCOME:
         raise Malformed(
-            f"The welcome can have up to {MAX_WELCOME} letters. Yours has {len(source)}."
+            said(
+                "The welcome can have up to {limit} letters. Yours has {found}.",
+                limit=MAX_WELCOME,
+                found=len(source),
+            )
         )
     before = await current(conn, group)
     if source == (before.source if before else ""):

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.ids import random_uuid
+from kernel.said import noted, said
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts
 from kernel.sealing import KEY_BYTES, mac
@@ -39,18 +40,20 @@ from members.vault import (
 MAX_LOGIN: Final = 64
 
 _LOGIN = re.compile(r"\S{3,64}")
-_WRONG = "That name and password do not fit together. Please check both, then try again."
-_WRONG_CODE = "That name and recovery code do not fit together. Please check both, then try again."
-_WRONG_PASSWORD = "That is not the password you log in with now. Please try it once more."  # noqa: S105
-_WAITING = (
+_WRONG = noted("That name and password do not fit together. Please check both, then try again.")
+_WRONG_CODE = noted(
+    "That name and recovery code do not fit together. Please check both, then try again."
+)
+_WRONG_PASSWORD = noted("That is not the password you log in with now. Please try it once more.")
+_WAITING = noted(
     "Your request is with the people who run this place. They read every one. "
     "Please look in again tomorrow."
 )
-_WRONG_PASSKEY = (
+_WRONG_PASSKEY = noted(
     "That passkey does not open anything here on its own. "
     "Please log in with your name and password."
 )
-_MEANWHILE = "Something changed at the same moment. Please try again."
+_MEANWHILE = noted("Something changed at the same moment. Please try again.")
 
 _dice = random.SystemRandom()
 
@@ -78,7 +81,11 @@ async def prepare(
     """
     name = _normalise(login)
     if not _LOGIN.fullmatch(name) or not name.isprintable():
-        raise Malformed(f"A log-in name has 3 to {MAX_LOGIN} letters or digits, and no spaces.")
+        raise Malformed(
+            said(
+                "A log-in name has 3 to {limit} letters or digits, and no spaces.", limit=MAX_LOGIN
+            )
+        )
     check_password(password, name)
     member = Member(account_id=random_uuid(), root=secrets.token_bytes(KEY_BYTES), roles=roles)
     code = new_code()

@@ -21,6 +21,7 @@ from kernel import keep_times, tombstone_log
 from kernel.errors import NotAllowed
 from kernel.here import Here
 from kernel.ids import random_uuid
+from kernel.said import noted
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.tables import actors, departures
 from kernel.schema.tables import waiting as unsaid
@@ -37,7 +38,7 @@ _NOTE: Final = 1024  # bytes: every such line is as long
 _UUID: Final = 16
 _LEFT: Final = "left 1"
 
-_WRONG_CODE: Final = (
+_WRONG_CODE: Final = noted(
     "That name and code do not fit together, or the name is closed already. "
     "Please check both, then try again."
 )

@@ -19,6 +19,7 @@ from kernel.arrays import any_of
 from kernel.errors import NotAllowed, NotFound, TooLarge
 from kernel.here import Here
 from kernel.rows import at_most
+from kernel.said import said
 from kernel.schema.tables import drawers
 from kernel.schema.waiting import DRAWER_BYTES
 from kernel.sealing import KEY_BYTES, Unsealable, derive, derive_many, seal, unseal
@@ -62,8 +63,11 @@ async def keep(
         number = next((n for n, each in enumerate(ids) if each not in used), None)
     if number is None:
         raise NotAllowed(
-            f"You have {MAX_DRAFTS} drafts already. Your words are still here: you can send them, "
-            "or delete another draft first."
+            said(
+                "You have {limit} drafts already. Your words are still here: you can send them, "
+                "or delete another draft first.",
+                limit=MAX_DRAFTS,
+            )
         )
     row = {
         "id": ids[number],

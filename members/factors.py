@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow
+from kernel.said import noted, said
 from kernel.schema.tables import accounts
 from kernel.sealing import Unsealable, derive, seal, unseal
 from members import passkeys, spent, totp
@@ -31,7 +32,7 @@ MAX_PASSKEYS: Final = 4
 
 _BYTES: Final = 6 * 1024
 _ROOT: Final = 64  # bytes of one wrapped root key
-_WRONG_CODE: Final = (
+_WRONG_CODE: Final = noted(
     "That code does not fit, or it was used already. "
     "Your app shows a new one every half minute: please type the next one."
 )
@@ -139,7 +140,11 @@ async def add_passkey(
     row = await _row(conn, member, lock=True)
     factors = Factors.open(here, member.account_id, member.root, row.factors)
     if len(factors.passkeys) >= MAX_PASSKEYS:
-        raise NotAllowed(f"There are {MAX_PASSKEYS} passkeys already. You can remove one first.")
+        raise NotAllowed(
+            said(
+                "There are {limit} passkeys already. You can remove one first.", limit=MAX_PASSKEYS
+            )
+        )
     if any(each.id == made.id for each in factors.passkeys):
         raise NotAllowed("That passkey is here already.")
     roots = row.passkey_roots

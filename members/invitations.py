@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.errors import Malformed, NotFound
+from kernel.said import said
 from kernel.schema.tables import invitations
 from kernel.sealing import digest
 
@@ -19,7 +20,7 @@ async def create(conn: AsyncConnection, *, uses: int, grants: Collection[str] = 
     Raises Malformed: less than one use, or more than a thousand.
     """
     if not 1 <= uses <= MAX_USES:
-        raise Malformed(f"An invitation can be used by 1 to {MAX_USES} people.")
+        raise Malformed(said("An invitation can be used by 1 to {limit} people.", limit=MAX_USES))
     secret = secrets.token_urlsafe(24)
     await conn.execute(
         invitations.insert().values(id=_id(secret), uses_left=uses, grants=sorted(grants))

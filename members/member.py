@@ -11,6 +11,7 @@ from uuid import UUID
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
 from kernel.release import AT_ONCE, MAX_UNDO, OFFSETS, Timing
+from kernel.said import said
 from kernel.sealing import derive, seal, unseal
 from members.quiet import Quiet
 from members.seen import Seen
@@ -75,17 +76,19 @@ class Preferences:
     def check(self) -> None:
         """Raises Malformed: a language tag that is none, or too many."""
         if len(self.languages) > _MAX_LANGUAGES:
-            raise Malformed(f"Please choose up to {_MAX_LANGUAGES} languages.")
+            raise Malformed(said("Please choose up to {limit} languages.", limit=_MAX_LANGUAGES))
         for tag in filter(None, (*self.languages, self.language)):
             if not _LANGUAGE.fullmatch(tag):
                 raise Malformed("Please choose languages from the list.")
         for words in self.labels.values():
             if len(words) > MAX_LABEL or not words.isprintable():
-                raise Malformed(f"A label can have up to {MAX_LABEL} letters.")
+                raise Malformed(said("A label can have up to {limit} letters.", limit=MAX_LABEL))
         if len(self.covers) > _MAX_COVERS:
             raise Malformed("Please choose from the list of content notes.")
         if not 0 <= self.timing.undo <= MAX_UNDO:
-            raise Malformed(f"You can have up to {MAX_UNDO} minutes to take your words back.")
+            raise Malformed(
+                said("You can have up to {limit} minutes to take your words back.", limit=MAX_UNDO)
+            )
         if self.timing.night is not None and self.timing.night not in OFFSETS:
             raise Malformed("Please choose your time from the list.")
 

@@ -12,6 +12,7 @@ from activitypub import actors as actor_store
 from activitypub.keys import KeyPair
 from kernel.errors import Malformed, Misconfigured
 from kernel.here import Here
+from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.node import SignUp
 from kernel.schema.tables import actors, node
@@ -106,7 +107,13 @@ async def settle(
         raise Malformed("Please say how people can reach you, such as an e-mail address.")
     for key, limit in _LIMITS.items():
         if len(words[key]) > limit:
-            raise Malformed(f"“{key.replace('_', ' ')}” can have up to {limit} letters.")
+            raise Malformed(
+                said(
+                    "“{found}” can have up to {limit} letters.",
+                    found=key.replace("_", " "),
+                    limit=limit,
+                )
+            )
     await conn.execute(
         sa.update(node).values(
             **words,

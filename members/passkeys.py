@@ -17,6 +17,7 @@ from webauthn import verify_authentication_response, verify_registration_respons
 
 from kernel.errors import NotAllowed
 from kernel.here import Here
+from kernel.said import noted
 from kernel.sealing import digest, mac
 
 MAX_ID: Final = 512  # bytes of a credential's id
@@ -27,7 +28,7 @@ PRF_BYTES: Final = 32
 _RANDOM: Final = 16
 _MINUTE: Final = 4
 _ALGORITHMS: Final = (-8, -7, -257)  # EdDSA, ES256, RS256
-_WRONG: Final = "That passkey did not work. Please try it once more, or come in another way."
+_WRONG: Final = noted("That passkey did not work. Please try it once more, or come in another way.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from kernel.arrays import any_of
 from kernel.clock import Clock
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
+from kernel.said import said
 from kernel.schema import tables
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.sealing import Unsealable, derive, seal, unseal
@@ -96,7 +97,10 @@ async def create(
         open_ones = [each for each in found if not each.one_time and _is_open(each)]
         if len(open_ones) >= MAX_PERSONAS:
             raise NotAllowed(
-                f"You have {MAX_PERSONAS} names already. You can close one to make room."
+                said(
+                    "You have {limit} names already. You can close one to make room.",
+                    limit=MAX_PERSONAS,
+                )
             )
         try:
             return await _insert(conn, here, member, found, handle, name, keys, one_time=False)
@@ -249,5 +253,5 @@ async def _insert(
 def _read_name(name: str) -> str:
     name = " ".join(name.split())
     if len(name) > MAX_NAME or not name.isprintable():
-        raise Malformed(f"A name can have up to {MAX_NAME} letters.")
+        raise Malformed(said("A name can have up to {limit} letters.", limit=MAX_NAME))
     return name

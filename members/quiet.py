@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
 from kernel.errors import Malformed, NotAllowed
+from kernel.said import noted, said
 from members.seen import long, short
 
 MAX_PEOPLE: Final = 100
@@ -70,26 +71,30 @@ class Quiet:
     def with_person(self, person: Person) -> Self:
         """Mute or block somebody; what was chosen before about them is replaced."""
         others = tuple(each for each in self.people if each.id != person.id)
-        return replace(self, people=_within((*others, person), MAX_PEOPLE, "people"))
+        return replace(self, people=_within((*others, person), MAX_PEOPLE, noted("people")))
 
     def with_thread(self, thread: Thread) -> Self:
         """Mute a thread."""
         others = tuple(each for each in self.threads if each.id != thread.id)
-        return replace(self, threads=_within((*others, thread), MAX_THREADS, "threads"))
+        return replace(self, threads=_within((*others, thread), MAX_THREADS, noted("threads")))
 
     def with_server(self, name: str) -> Self:
         """Block a server and all below it. Raises Malformed: that is no name of a server."""
         name = name.strip().lower().removeprefix("https://").rstrip("/").rpartition("@")[2]
         if len(name) > MAX_SERVER or not _SERVER.fullmatch(name):
             raise Malformed("Please write the name of a server, such as example.org.")
-        return replace(self, servers=_within(_added(self.servers, name), MAX_SERVERS, "servers"))
+        return replace(
+            self, servers=_within(_added(self.servers, name), MAX_SERVERS, noted("servers"))
+        )
 
     def with_word(self, word: str) -> Self:
         """Fold what has a word or a few in it. Raises Malformed: none, or too long."""
         word = " ".join(word.split())
         if not word or len(word) > MAX_WORD:
-            raise Malformed(f"Please write a word, or a few, of up to {MAX_WORD} letters.")
-        return replace(self, words=_within(_added(self.words, word), MAX_WORDS, "words"))
+            raise Malformed(
+                said("Please write a word, or a few, of up to {limit} letters.", limit=MAX_WORD)
+            )
+        return replace(self, words=_within(_added(self.words, word), MAX_WORDS, noted("words")))
 
     def without(self, kind: str, key: str) -> Self:
         """Take one choice back: of a person or thread by id, of a server or word by itself."""
@@ -139,7 +144,13 @@ def _added(those: tuple[str, ...], one: str) -> tuple[str, ...]:
 
 def _within(those: tuple[T, ...], most: int, what: str) -> tuple[T, ...]:
     if len(those) > most:
-        raise NotAllowed(f"Your list has {most} {what} already. Take one off it to make room.")
+        raise NotAllowed(
+            said(
+                "Your list has {most} {what} already. Take one off it to make room.",
+                most=most,
+                what=said(what),
+            )
+        )
     return those
 
 

@@ -20,6 +20,7 @@ from argon2.low_level import Type, hash_secret_raw
 from kernel.errors import Busy, Malformed
 from kernel.here import Here
 from kernel.ids import random_uuid
+from kernel.said import said
 from kernel.sealing import KEY_BYTES, derive, derive_many, digest, mac, seal, unseal
 from members.common_passwords import is_common
 
@@ -105,8 +106,11 @@ def check_password(password: str, login: str = "") -> None:
         raise Malformed("That password is very long. Please choose one that fits on a page.")
     if size < MIN_PASSWORD:
         raise Malformed(
-            f"Please choose a longer password: {MIN_PASSWORD} letters or more. "
-            "A few words in a row are easy to remember."
+            said(
+                "Please choose a longer password: {limit} letters or more. A few words in a row "
+                "are easy to remember.",
+                limit=MIN_PASSWORD,
+            )
         )
     if is_common(password, login):
         raise Malformed(

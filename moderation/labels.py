@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from kernel.said import noted
+
 
 class Effect(StrEnum):
     """What a label does to a post where nobody chose anything else."""
@@ -37,14 +39,14 @@ class Label:
 VOCABULARY: Final[Sequence[Label]] = (
     Label(
         id="self-harm-discussion",
-        name="self-harm",
+        name=noted("self-harm"),
         about="Somebody speaks of hurting themselves, now or earlier.",
         effect=Effect.FOLD,
         by_author=True,
     ),
     Label(
         id="suicide-discussion",
-        name="suicide",
+        name=noted("suicide"),
         about="Somebody speaks of suicide: thoughts of their own, or somebody who died.",
         effect=Effect.FOLD,
         by_author=True,
@@ -63,28 +65,28 @@ VOCABULARY: Final[Sequence[Label]] = (
     ),
     Label(
         id="eating-disorder-numbers",
-        name="numbers about food or weight",
+        name=noted("numbers about food or weight"),
         about="It has weights, sizes, calories or amounts of food in it.",
         effect=Effect.FOLD,
         by_author=True,
     ),
     Label(
         id="trauma-detail",
-        name="details of violence or trauma",
+        name=noted("details of violence or trauma"),
         about="It tells closely what was done to somebody.",
         effect=Effect.FOLD,
         by_author=True,
     ),
     Label(
         id="grief",
-        name="grief",
+        name=noted("grief"),
         about="Somebody has lost a person, or is about to.",
         effect=Effect.FOLD,
         by_author=True,
     ),
     Label(
         id="substance-use",
-        name="alcohol or drugs",
+        name=noted("alcohol or drugs"),
         about="Somebody speaks of drinking or taking drugs.",
         effect=Effect.FOLD,
         by_author=True,

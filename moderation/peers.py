@@ -14,6 +14,7 @@ from activitypub.enqueue import CHANNEL
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most
+from kernel.said import Said, noted, said
 from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, audit, deliveries, domain_blocks, peers
 
@@ -26,7 +27,7 @@ _SCHEMES: Final = {
     Scheme.CAVAGE: "draft-cavage, RSA",
     Scheme.RFC9421: "RFC 9421, RSA",
     Scheme.ED25519: "RFC 9421, Ed25519",
-    None: "draft-cavage, RSA, until more is known",
+    None: noted("draft-cavage, RSA, until more is known"),
 }
 _ALWAYS_FIRST: Final = 2**31 - 1  # failures cannot be as many
 
@@ -63,13 +64,14 @@ class Peer:
     def state(self) -> str:
         """How it takes what we send, in plain words."""
         if self.blocked:
-            return "blocked here"
+            return noted("blocked here")
         if self.paused:
-            return "paused here"
+            return noted("paused here")
         if self.failures:
-            times = "once" if self.failures == 1 else f"{self.failures} times in a row"
-            return f"did not answer {times}"
-        return "takes what we send"
+            if self.failures == 1:
+                return noted("did not answer once")
+            return said("did not answer {number} times in a row", number=self.failures)
+        return noted("takes what we send")
 
     @property
     def dialect(self) -> str:
@@ -83,23 +85,28 @@ class Peer:
     def queue(self, today: date) -> str:
         """How much waits, and since when, as finely as that is kept."""
         if not self.waiting:
-            return "nothing waits"
-        number = f"{COUNTED:,} or more" if self.waiting > COUNTED else f"{self.waiting:,}"
-        return f"{number} waiting, since {_ago(self.oldest or today, today)}"
+            return noted("nothing waits")
+        since = _ago(self.oldest or today, today)
+        if self.waiting > COUNTED:
+            return said("{number} or more waiting, since {day}", number=COUNTED, day=since)
+        return said("{number} waiting, since {day}", number=self.waiting, day=since)
 
     def slow_down(self, today: date) -> str:
         """When it was last told to bring the rest later, if ever (429)."""
         if self.slowed is None:
             return ""
-        return (
-            f"last slowed {_ago(self.slowed, today)}: it brought more in an hour than a server may "
-            "that nobody here follows, and was told to bring the rest later"
+        return said(
+            "last slowed {day}: it brought more in an hour than a server may "
+            "that nobody here follows, and was told to bring the rest later",
+            day=_ago(self.slowed, today),
         )
 
 
-def _ago(day: date, today: date) -> str:
+def _ago(day: date, today: date) -> Said:
     days = (today - day).days
-    return "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
+    if days <= 0:
+        return said("today")
+    return said("yesterday") if days == 1 else said("{number} days ago", number=days)
 
 
 async def listed(
@@ -127,7 +134,7 @@ async def pause(conn: AsyncConnection, here: Here, host: str, reason: str = "") 
     """Send nothing more for now: what is to be told waits. Raises NotFound; Malformed: too long."""
     reason = reason.strip()
     if len(reason) > MAX_REASON:
-        raise Malformed(f"A reason can have up to {MAX_REASON} letters.")
+        raise Malformed(said("A reason can have up to {limit} letters.", limit=MAX_REASON))
     await _change(conn, host, paused=True)
     await _log(conn, here, "pause server", host, reason)
 

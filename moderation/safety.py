@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.errors import Malformed, NotFound
+from kernel.said import said
 from kernel.schema.node import Record
 from kernel.schema.tables import safety_records
 
@@ -87,7 +88,7 @@ async def write(conn: AsyncConnection, kind: Record, source: str, today: date) -
     if not source:
         raise Malformed("Please write something first.")
     if len(source) > MAX_RECORD:
-        raise Malformed(f"This can have up to {MAX_RECORD:,} letters.")
+        raise Malformed(said("This can have up to {limit} letters.", limit=MAX_RECORD))
     await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"safety {kind}"))))
     last = sa.select(sa.func.coalesce(sa.func.max(safety_records.c.version), 0)).where(
         safety_records.c.kind == kind

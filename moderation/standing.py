@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.actors import Actor
 from kernel.errors import NotAllowed
 from kernel.here import Here
+from kernel.said import joined, noted, said
 from kernel.schema.actors import ActorState
 from kernel.schema.tables import actors, bans
 
@@ -66,8 +67,8 @@ def refuse(*, suspended: bool, ban: str | None) -> None:
     if suspended:
         raise NotAllowed("The moderators of this node have paused what you can do here.")
     if ban is not None:
-        told = f" They wrote: “{ban}”" if ban else ""
-        raise NotAllowed(f"The moderators of this group asked you to stay away.{told}")
+        away = noted("The moderators of this group asked you to stay away.")
+        raise NotAllowed(joined(away, said("They wrote: “{reason}”", reason=ban) if ban else ""))
 
 
 async def banned_among(

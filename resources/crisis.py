@@ -13,6 +13,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Final, Self
 
+from kernel.said import noted_in, said
 from resources.countries import EMERGENCY, NAMES
 
 _NUMBER = re.compile(r"[+*]?[0-9](?:[0-9 -]*[0-9])?")
@@ -92,15 +93,26 @@ def numbers() -> frozenset[str]:
 def emergency(country: str = "") -> str:
     """What to do when a life is in danger: one sentence."""
     number = EMERGENCY.get(country)
-    call = f"call {number}" if number else "call the emergency number of your country"
-    return (
-        f"If you might act on thoughts of ending your life, or somebody is badly hurt, {call} now."
+    if number:
+        return said(
+            noted_in(
+                "safety",
+                "If you might act on thoughts of ending your life, or somebody is badly hurt, "
+                "call {number} now.",
+            ),
+            number=number,
+        )
+    return noted_in(
+        "safety",
+        "If you might act on thoughts of ending your life, or somebody is badly hurt, "
+        "call the emergency number of your country now.",
     )
 
 
-IF_NOBODY_ANSWERS: Final = (
+IF_NOBODY_ANSWERS: Final = noted_in(
+    "safety",
     "If nobody answers: wait a minute and try again, try another line, or go to the nearest "
-    "emergency department. You could also ask somebody you trust to stay with you."
+    "emergency department. You could also ask somebody you trust to stay with you.",
 )
 
 

@@ -57,6 +57,7 @@ QUICK = (  # among them
     "pages/test_look",
     "pages/test_markers",
     "pages/test_problems",
+    "pages/test_words_in_templates",
     "wire/test_documents",
     "wire/test_federation_md",
     "wire/test_lemmy_shapes",

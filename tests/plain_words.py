@@ -14,6 +14,7 @@ SPOKEN: Final = (  # files whose every sentence is shown
     "activitypub/care.py",
     "moderation/labels.py",
 )
+MARKS: Final = ("said", "noted", "joined")  # calls that say a sentence
 QUOTING: Final = "groups/hints.py"  # says which words to leave, and so says them
 
 _BLOCK = (
@@ -31,6 +32,7 @@ _ENDS_BLOCK = re.compile(
 _LABELLED = re.compile(r'\b(?:aria-label|title|placeholder|alt)="([^"]*)"')
 _TAG = re.compile(r"<[^>]*>")
 _SENTENCE = re.compile(r"(?<=[.!?])[”\"]?\s+|(?<=[.!?][”\")])\s+|\n")
+_NAMED = re.compile(r"\{\w*\}")
 _WORD = re.compile(r"[A-Za-zÀ-ÿ0-9][\w'’-]*")
 
 
@@ -92,6 +94,8 @@ def _said(node: ast.expr) -> str:
         return "".join(
             _said(each) if isinstance(each, ast.Constant) else "…" for each in node.values
         )
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MARKS:
+        return "\n".join(_NAMED.sub("…", _said(each)) for each in node.args)
     return ""
 
 

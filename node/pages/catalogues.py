@@ -190,13 +190,3 @@ def _parts(said: str, variables: Mapping[str, nodes.Expr]) -> Iterator[nodes.Exp
             return
         name, _, rest = after.partition(")s")
         yield variables[name] if name in variables else nodes.Name(name, "load")
-
-
-def noted(words: str) -> str:
-    """Marks words that are looked up elsewhere, so that they are gathered into catalogues too."""
-    return words
-
-
-def noted_pair(one: str, many: str) -> tuple[str, str]:
-    """The same for one and for many."""
-    return one, many

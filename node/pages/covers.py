@@ -11,7 +11,6 @@ from aiohttp import web
 
 from groups.browsing import ThreadLine
 from groups.posts import Post
-from kernel.languages import name_of
 from members.member import Cover, Preferences
 from moderation import labels
 from node.pages.paging import number
@@ -78,10 +77,10 @@ def seen(request: web.Request, post: Post, *, mine: bool) -> Cover:
 
 
 def foreign(post: Spoken, read: Sequence[str]) -> str:
-    """The name of the post's language, where the reader said that they read others only."""
+    """The post's language (BCP 47), where the reader said that they read others only."""
     if not read or not post.language:
         return ""
-    return "" if _base(post.language) in map(_base, read) else name_of(post.language)
+    return "" if _base(post.language) in map(_base, read) else post.language
 
 
 def _base(tag: str) -> str:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotFound
+from kernel.said import said
 from members import drawers
 from members.drawers import Kept
 from node.pages import forms, session
@@ -35,7 +36,7 @@ class Line:
         form = Form(kept.fields)
         title = form.text("title") or form.text("text")[:_FIRST_WORDS]
         words = [form.text(name) for name in ("note", "text", "options") if form.text(name)]
-        return cls(kept.number + 1, title or "A draft without words", kept.path, words)
+        return cls(kept.number + 1, title or said("A draft without words"), kept.path, words)
 
 
 async def keep_if_asked(request: web.Request, form: Form) -> web.Response | None:

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from activitypub.state import HERE
 from kernel.errors import Problem
+from kernel.said import noted
 from node.pages import log_in
 from node.pages.card import Card
-from node.pages.catalogues import noted
 from node.pages.forms import FORM, Form
 from node.pages.memory import MEMORY, known_site
 from node.pages.render import render, see_other

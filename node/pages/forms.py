@@ -20,6 +20,7 @@ from kernel.errors import (
     TooMany,
     UnsupportedMedia,
 )
+from kernel.said import noted
 from media.studio import MAX_FILE, NoPicture
 from node.pages import multipart
 from node.pages.multipart import Posted
@@ -30,7 +31,7 @@ MAX_FIELDS: Final = 200
 REFUSED: Final = (Busy, Conflict, Malformed, NoPicture, NotAllowed, TooLarge, TooMany)
 """What a form can be refused with: it is shown again, with what was typed and the reason."""
 
-_TOO_LARGE: Final = "That is more than one form can carry. Please send it in parts."
+_TOO_LARGE: Final = noted("That is more than one form can carry. Please send it in parts.")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECRET: Final = ("password", "old_password", "code", "as", "half", "credential", "secret")
 """Never put back into a page."""

@@ -15,6 +15,7 @@ from groups.browsing import ThreadLine
 from groups.groups import MAX_CAP, Group, GroupSettings
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
+from kernel.said import said
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.sealing import derive
@@ -201,7 +202,10 @@ def _cap(form: Form) -> int:
         return 0
     if not typed.isdecimal() or int(typed[:10]) > MAX_CAP:
         raise Malformed(
-            f"The most members a group can have is a number up to {MAX_CAP}. 0 means no limit."
+            said(
+                "The most members a group can have is a number up to {limit}. 0 means no limit.",
+                limit=MAX_CAP,
+            )
         )
     return int(typed)
 

@@ -9,6 +9,7 @@ from groups import hints
 from groups.admission import Draft
 from groups.hints import Hint
 from kernel.errors import Malformed
+from kernel.said import noted
 from node.pages.covers import preferences
 from node.pages.forms import Form
 
@@ -18,12 +19,14 @@ AS_IT_IS: Final = "as_it_is"
 class Hinted(Malformed):
     """There are hints for what somebody wrote, and they have not seen them yet."""
 
-    title = "Some words to look at, if you like"
+    title = noted("Some words to look at, if you like")
 
     def __init__(self, found: Sequence[Hint]) -> None:
         super().__init__(
-            "Nothing is sent yet. Below your words are hints; take what fits. "
-            "“Post as it is” sends them unchanged. Nobody is told about the hints."
+            noted(
+                "Nothing is sent yet. Below your words are hints; take what fits. "
+                "“Post as it is” sends them unchanged. Nobody is told about the hints."
+            )
         )
         self.hints = found
 

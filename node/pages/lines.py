@@ -10,10 +10,13 @@ from activitypub.notes import MAX_HTML
 from groups.browsing import ThreadLine
 from groups.lines import PostLine
 from kernel import text
+from kernel.said import said
 from node.pages import session
 
-FILTERED: Final = "A thread with a word that you filter"
-_A_WORD: Final = "a word that you filter"  # stands as a content note, so that the words are folded
+FILTERED: Final = said("A thread with a word that you filter")
+_A_WORD: Final = said(
+    "a word that you filter"
+)  # stands as a content note, so that the words are folded
 
 
 def kept(request: web.Request, found: Sequence[ThreadLine]) -> list[ThreadLine]:

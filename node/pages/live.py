@@ -18,6 +18,7 @@ from groups import browsing
 from groups.browsing import Change
 from kernel import live
 from kernel.errors import NotFound
+from kernel.said import noted, noted_pair
 from kernel.schema.posts import PostState
 from kernel.schema.tables import sessions
 from moderation.visibility import Viewer
@@ -25,6 +26,7 @@ from node.live import HUB, Ear
 from node.pages import headers, look, notices, session, waiting
 from node.pages.paging import number
 
+_ANSWERS: Final = noted_pair("{} new answer.", "{} new answers.")
 PULSE: Final = 20.0  # seconds between two signs of life
 GAP: Final = 1.0  # seconds from one event of a stream to its next
 LASTS: Final = 900.0  # seconds; then the browser opens a new one
@@ -110,16 +112,18 @@ async def now(request: web.Request) -> web.Response:
     more = _more(request, viewer, found, last) if last is not None else []
     say, href, spoken = "", "", look.words(request)
     if more:
-        say, href = f"{spoken.count(len(more), 'new answer', 'new answers')}.", f"/p/{more[0].id}"
+        say, href = spoken.counted(len(more), *_ANSWERS), f"/p/{more[0].id}"
     elif not thread_id and told > known:
-        say, href = "There is something new for you.", "/notices"
+        say, href = spoken.told(noted("There is something new for you.")), "/notices"
     return web.json_response(
         {
             "say": say,
             "href": href,
-            "show": ("Show them" if len(more) > 1 else "Show it") if say else "",
+            "show": spoken.told(noted("Show them") if len(more) > 1 else noted("Show it"))
+            if say
+            else "",
             "gone": [str(each.id) for each in found if _is_gone(viewer, each)],
-            "instead": "This post is no longer shown.",
+            "instead": spoken.told(noted("This post is no longer shown.")),
             "menu": spoken.news(told),
         },
         headers={"Cache-Control": "no-store"},

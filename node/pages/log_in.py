@@ -8,6 +8,7 @@ from aiohttp import web
 
 from activitypub.state import ENGINE, HERE
 from kernel.errors import NotAllowed, Problem
+from kernel.said import noted
 from kernel.sealing import digest
 from members import accounts, factors, passkeys, sessions
 from members.member import Member
@@ -18,7 +19,7 @@ from node.pages.render import render, see_other
 
 _KEPT: Final = "kept."
 _BY_PASSKEY: Final = "log in"
-_SLOW: Final = "That took a while, so please start once more. What you wrote is kept."
+_SLOW: Final = noted("That took a while, so please start once more. What you wrote is kept.")
 
 
 def log_in_address(then: str) -> str:

@@ -14,9 +14,10 @@ from aiohttp import hdrs, web
 
 from activitypub.state import HERE
 from kernel.here import Here
+from kernel.said import noted
 from members.member import Preferences, Theme
 from node.pages import catalogues, forms
-from node.pages.catalogues import LANGUAGES, MIRRORED, noted
+from node.pages.catalogues import LANGUAGES, MIRRORED
 from node.pages.forms import Form
 from node.pages.session import PREFERENCES
 from node.pages.words import Words
@@ -121,7 +122,7 @@ def of(request: web.Request) -> Look:
 def words(request: web.Request) -> Words:
     """Times and numbers as this reader's pages say them."""
     seen = of(request)
-    return Words(catalogues.catalogue(seen.language), seen.easier)
+    return Words(catalogues.catalogue(seen.language), seen.easier, seen.language)
 
 
 def chosen_in(request: web.Request) -> Chosen:

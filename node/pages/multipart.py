@@ -15,6 +15,7 @@ from aiohttp import StreamReader, web
 
 from activitypub.state import SETTINGS
 from kernel.errors import Malformed, Problem, TooLarge
+from kernel.said import noted
 from node.door import Door
 
 MAX_FORM: Final = 130 * 1024 * 1024  # bytes of a form with all its files
@@ -29,7 +30,7 @@ _DISPOSITION: Final = re.compile(
     rb'(?P<file>; ?filename="[^"\r\n]*")?',
     re.IGNORECASE,
 )
-_BROKEN: Final = "That form came in pieces that do not fit together. Please send it again."
+_BROKEN: Final = noted("That form came in pieces that do not fit together. Please send it again.")
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import tending
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
+from kernel.said import noted
 from kernel.schema.node import SignUp
 from members import accounts, approval, invitations
 from members import node as node_store
@@ -26,7 +27,9 @@ from resources.countries import NAMES
 
 PAGE = 50  # lines of each list
 
-_GONE = "This link was used already, or it is an old one. Starting the node again shows a new one."
+_GONE = noted(
+    "This link was used already, or it is an old one. Starting the node again shows a new one."
+)
 
 
 async def show_welcome(request: web.Request) -> web.Response:

@@ -8,17 +8,18 @@ from aiohttp import web
 
 from groups.posts import Post
 from kernel.release import AT_ONCE, Timing
+from kernel.said import noted
 from node.pages.render import see_other
 from node.pages.session import PREFERENCES
 
 STAYS: Final = {
-    "0": "Until I delete it",
-    "1": "One day",
-    "7": "A week",
-    "30": "30 days",
-    "90": "Three months",
-    "182": "Half a year",
-    "365": "A year",
+    "0": noted("Until I delete it"),
+    "1": noted("One day"),
+    "7": noted("A week"),
+    "30": noted("30 days"),
+    "90": noted("Three months"),
+    "182": noted("Half a year"),
+    "365": noted("A year"),
 }
 """How long a post can be there, by days."""
 

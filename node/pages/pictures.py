@@ -22,6 +22,7 @@ from groups import picture_access
 from groups.groups import Group
 from groups.pictures import MAX_PICTURES, NOT_KEPT, Changes, Chosen
 from kernel.errors import Busy, Malformed, NotFound, Problem
+from kernel.said import noted, said
 from kernel.sealing import Unsealable, derive, seal, unseal
 from media import child, copies
 from media import pictures as media_store
@@ -57,7 +58,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class AskForWords(Malformed):
     """A picture has no description yet, and nobody said that it shall have none."""
 
-    title = "One more thing"
+    title = noted("One more thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +161,8 @@ async def bring(conn: AsyncConnection, request: web.Request, chosen: Sequence[Ch
 
 def _too_many(most: int) -> str:
     if most == 1:
-        return "Please choose one picture."
-    return f"A post can have up to {most} pictures. Please leave some out."
+        return noted("Please choose one picture.")
+    return said("A post can have up to {limit} pictures. Please leave some out.", limit=most)
 
 
 def only_adding(request: web.Request, form: Form) -> bool:

@@ -13,6 +13,7 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import browsing, polls, waiting
 from kernel.errors import NotAllowed, NotFound, Problem
 from kernel.here import Here
+from kernel.said import noted
 from members import accounts
 from node.pages import drafts, forms, hinting, outgoing, readers, session, voices
 from node.pages.forms import REFUSED, Form
@@ -20,7 +21,7 @@ from node.pages.posts import find
 from node.pages.render import render, see_other
 from node.pages.threads import NOBODY, agree, compose, draft, identity, named
 
-DAYS: Final = {"1": "One day", "3": "Three days", "7": "A week"}
+DAYS: Final = {"1": noted("One day"), "3": noted("Three days"), "7": noted("A week")}
 
 
 async def show_ask(request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ from groups.asking import Way
 from groups.groups import Group
 from groups.posts import Post
 from kernel.errors import NotFound, Problem
+from kernel.said import joined, noted
 from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation import labels
@@ -106,7 +107,7 @@ async def _reply_page(
             conn, request, found.group, parent=found.post, named=people.values()
         )
         if Way.ASKING in decides:
-            who_reads = f"Once they say yes. {who_reads}"
+            who_reads = joined(noted("Once they say yes."), who_reads)
     latest = next((p.author_id for p in reversed(page.posts) if p.author_id in used), None)
     choices = voices.choices(request, speakers, f"reply {found.post.id}", form, usual=latest)
     return render(

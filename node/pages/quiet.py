@@ -14,6 +14,7 @@ from activitypub import actors as actor_store
 from activitypub.state import ENGINE, HERE, READING
 from groups import browsing
 from kernel.errors import Malformed, Problem
+from kernel.said import noted, said
 from members import accounts
 from members.quiet import (
     MAX_SERVER,
@@ -34,10 +35,10 @@ _LONG: Final[Mapping[str, timedelta | None]] = {
     "ever": None,
 }
 _LONG_WORDS: Final = {
-    "day": "A day",
-    "week": "A week",
-    "month": "A month",
-    "ever": "Until I change it",
+    "day": noted("A day"),
+    "week": noted("A week"),
+    "month": noted("A month"),
+    "ever": noted("Until I change it"),
 }
 
 
@@ -63,13 +64,17 @@ async def _page(request: web.Request, form: Form, problem: Problem | None = None
 def _options(found: Found) -> Mapping[str, str]:
     """What can be chosen at a post, by how much of it goes."""
     post, who = found.post, found.post.author_name
-    options = {}
+    options: dict[str, str] = {}
     if not found.shown.mine and not post.by_group:
-        options["mute"] = f"Fold what {who} writes, and tell me nothing of it. I can still open it."
-        options["block"] = f"Hide everything that {who} writes, and tell me nothing of it."
-    options["thread"] = "Tell me nothing more of this thread, and leave it out of my lists."
+        options["mute"] = said(
+            "Fold what {who} writes, and tell me nothing of it. I can still open it.", who=who
+        )
+        options["block"] = said(
+            "Hide everything that {who} writes, and tell me nothing of it.", who=who
+        )
+    options["thread"] = noted("Tell me nothing more of this thread, and leave it out of my lists.")
     if not post.author_local:
-        options["server"] = f"Hide everything from the server {post.author_host}."
+        options["server"] = said("Hide everything from the server {host}.", host=post.author_host)
     return options
 
 

@@ -12,6 +12,7 @@ from activitypub.care import HOPES
 from activitypub.state import HERE
 from kernel import text
 from kernel.errors import Problem
+from kernel.said import noted_in
 from moderation.labels import FOR_AUTHORS
 from node.pages import assets, covers, group_words, look, words
 from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
@@ -34,7 +35,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         extensions=[Folded],
     )
     found = catalogue(language)
-    spoken = words.Words(found, easier)
+    spoken = words.Words(found, easier, language)
     made.policies["ext.i18n.trimmed"] = True
     made.globals |= {
         "asset": assets.address,
@@ -43,6 +44,9 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "easier": easier,
         "_": found.gettext,
         "pgettext": found.pgettext,
+        "ngettext": found.ngettext,
+        "counted": spoken.counted,
+        "noted_in": noted_in,
         "wishes": group_words.WISHES,
         "hopes": HOPES,
         "note_labels": FOR_AUTHORS,
@@ -57,6 +61,13 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "moment": spoken.moment,
         "stamp": spoken.stamp,
         "day": spoken.day,
+        "month": spoken.month,
+        "number": spoken.number,
+        "told": spoken.told,
+        "shown": spoken.shown,
+        "ours": spoken.ours,
+        "careful": spoken.careful,
+        "begun": words.begun,
         "tone": words.tone,
         "initial": words.initial,
         "count": spoken.count,

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
+from kernel.said import noted
 from kernel.schema.node import Record
 
 TITLES: Final[Mapping[Record, str]] = {
-    Record.RISKS: "Risks",
-    Record.COMPLAINTS: "How to complain",
-    Record.CONTACT: "Where to reach us",
+    Record.RISKS: noted("Risks"),
+    Record.COMPLAINTS: noted("How to complain"),
+    Record.CONTACT: noted("Where to reach us"),
 }
 
 STARTERS: Final[Mapping[Record, str]] = {

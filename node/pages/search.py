@@ -21,6 +21,7 @@ from inbox import backfill
 from kernel import urls
 from kernel.errors import Busy, Malformed, NotFound, Problem, TooMany
 from kernel.here import Here
+from kernel.said import noted
 from kernel.schema.actors import ActorKind
 from kernel.sealing import derive
 from moderation import domains
@@ -33,11 +34,11 @@ from node.pages.render import render, see_other
 MAX_QUERY: Final = 2048
 SECONDS: Final = 20  # for everything that one search asks other servers
 
-_NOT_FOUND: Final = (
+_NOT_FOUND: Final = noted(
     "No group or thread answers to that name or address. "
     "It may have a small mistake, or its server shows it to nobody else."
 )
-_A_PERSON: Final = (
+_A_PERSON: Final = noted(
     "That is the address of a person. Here you can open groups, and threads in groups."
 )
 
@@ -45,7 +46,7 @@ _A_PERSON: Final = (
 class Nothing(NotFound):
     """What was searched for is not there, or not for this reader."""
 
-    title = "We could not find that"
+    title = noted("We could not find that")
 
     def __init__(self, detail: str = _NOT_FOUND) -> None:
         super().__init__(detail)

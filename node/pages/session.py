@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotAllowed, Problem
 from kernel.here import Here
+from kernel.said import noted
 from members import personas, sessions
 from members.member import Member, Preferences
 from members.personas import NOBODY, Voices
@@ -31,7 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class SignedOut(Problem):
     """Nobody is signed in, or not any more: the log-in page keeps what was typed."""
 
-    status, title = 403, "Please log in"
+    status, title = 403, noted("Please log in")
 
 
 @web.middleware
@@ -103,7 +104,7 @@ def of(request: web.Request) -> Session:
     """The session. Raises SignedOut: there is none."""
     session: Session | None = request.get(SESSION)
     if session is None:
-        raise SignedOut("Please log in to go on. What you typed is kept.")
+        raise SignedOut(noted("Please log in to go on. What you typed is kept."))
     return session
 
 

@@ -93,7 +93,7 @@ class Shown:
     quiet: Why | None = None  # why its reader would rather not see it, if so
     member: bool = False  # its reader is signed in
     cover: Cover = Cover.FOLD  # of what has a content note
-    foreign: str = ""  # the name of its language, where the reader does not read it
+    foreign: str = ""  # its language, where the reader does not read it
 
     @property
     def readable(self) -> bool:

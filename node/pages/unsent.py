@@ -12,6 +12,7 @@ from groups import posts as post_store
 from groups import waiting
 from groups.waiting import Waiting
 from kernel.errors import NotFound, Problem
+from kernel.said import noted, said
 from node.pages import card, drafts, forms, outgoing, pictures, readers, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.paging import uuid
@@ -40,11 +41,11 @@ def soon(due: datetime, now: datetime) -> str:
     """How long until then, in coarse words."""
     seconds = (due - now).total_seconds()
     if seconds <= 60:
-        return "within a minute"
+        return noted("within a minute")
     minutes = max(2, round(seconds / 60))
     if minutes <= 90:
-        return f"in about {minutes} minutes"
-    return f"in about {round(minutes / 60)} hours"
+        return said("in about {number} minutes", number=minutes)
+    return said("in about {number} hours", number=round(minutes / 60))
 
 
 async def _find(conn: AsyncConnection, request: web.Request) -> Waiting:
@@ -66,14 +67,14 @@ async def show(request: web.Request) -> web.Response:
             return see_other(forms.local_path(then))
         raise
     then = forms.local_path(request.query.get("then", "/waiting"))
-    said = found.draft
+    words = found.draft
     return render(
         request,
         "waiting/show.html",
         it=found,
         soon=soon,
         then=then,
-        card=card.for_words(request, [(f"{said.title}\n{said.source}", said.language)]),
+        card=card.for_words(request, [(f"{words.title}\n{words.source}", words.language)]),
     )
 
 

@@ -15,6 +15,7 @@ from groups import membership
 from groups.groups import Group, Membership
 from kernel.errors import Malformed, NotAllowed, NotFound, TooMany
 from kernel.here import Here
+from kernel.said import noted
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Joining, Posts
 from kernel.sealing import derive
@@ -28,7 +29,7 @@ from node.pages.memory import MEMORY
 
 FIELD: Final = "as"
 NEW_NAME: Final = "once"
-_CHOOSE: Final = "Please choose the name you want to speak with. Your words are still here."
+_CHOOSE: Final = noted("Please choose the name you want to speak with. Your words are still here.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

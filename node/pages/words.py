@@ -6,9 +6,14 @@ from datetime import date, datetime
 from gettext import NullTranslations
 from typing import Final
 
-from node.pages.catalogues import noted, noted_pair
+from babel.numbers import format_decimal
+from markupsafe import Markup
+
+from kernel import said
+from kernel.said import noted, noted_pair
 
 _TONES: Final = 6
+_LOCALES: Final = {"de": "de", "es": "es"}  # how numbers are written; others as in English
 _MONTHS: Final = (
     noted("January"), noted("February"), noted("March"), noted("April"), noted("May"),
     noted("June"), noted("July"), noted("August"), noted("September"), noted("October"),
@@ -16,19 +21,19 @@ _MONTHS: Final = (
 )  # fmt: skip
 
 
-COUNTED: Final = (
-    noted_pair("answer", "answers"), noted_pair("new answer", "new answers"),
-    noted_pair("person", "people"), noted_pair("person says", "people say"),
-    noted_pair("is", "are"),
-)  # fmt: skip
+COUNTED: Final = (noted_pair("answer", "answers"), noted_pair("person", "people"))
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Times and numbers in one language; on easier pages no minutes and no counts (DOM-J2)."""
+    """Times, numbers and sentences in one language (BCP 47).
+
+    On easier pages there are no minutes and no counts (DOM-J2).
+    """
 
     catalogue: NullTranslations
     easier: bool = False
+    language: str = "en"
 
     def moment(self, then: datetime, now: datetime) -> str:
         """How long ago, in the coarse words people use."""
@@ -67,6 +72,47 @@ class Words:
         some = {0: noted("no"), 1: noted("one")}.get(number, noted("some"))
         return f"{self.catalogue.gettext(some)} {word}"
 
+    def counted(self, number: int, one: str, many: str) -> str:
+        """A sentence with `{}` for a number; on easier pages there is `some` in its place."""
+        if self.easier:
+            some = {0: noted("no"), 1: noted("one")}.get(number, noted("some"))
+            shown = self.catalogue.gettext(some)
+        else:
+            shown = self.number(number)
+        sentence = self.catalogue.ngettext(one, many, number).format(shown)
+        return sentence[:1].upper() + sentence[1:] if sentence.startswith(shown) else sentence
+
+    def number(self, number: int) -> str:
+        """A number as people of this language write it."""
+        return format_decimal(number, locale=_LOCALES.get(self.language, "en"))
+
+    def told(self, words: str) -> str:
+        """Words that Python made, whole or with something in them (`kernel.said`)."""
+        return said.told(words, self.catalogue, self.number)
+
+    def shown(self, words: str) -> Markup:
+        """As `told`, for a place where elements may stand: what has no translation says so."""
+        found = self.told(words)
+        if self.language != "en" and found == words:
+            return Markup('<span lang="en">{}</span>').format(words)
+        return Markup("{}").format(found)
+
+    def ours(self, words: str) -> str:
+        """As `told`, where people's own words may stand as well; those stay as they are."""
+        return self.told(words) if isinstance(words, said.Said) else words
+
+    def careful(self, words: str) -> Markup:
+        """Words that safety hangs on: translated once that is approved, marked English until."""
+        found = self.catalogue.pgettext("safety", said.source(words))
+        if found == said.source(words) and self.language != "en":
+            return Markup('<span lang="en">{}</span>').format(words)
+        return Markup("{}").format(said.filled(words, found, self.number))
+
+    def month(self, then: date) -> str:
+        """A month and its year."""
+        month = self.catalogue.gettext(_MONTHS[then.month - 1])
+        return self.catalogue.gettext("{month} {year}").format(month=month, year=then.year)
+
     def news(self, number: int) -> str:
         """What the menu says of notices: no mark, a few words (DOM-A16)."""
         _ = self.catalogue.gettext
@@ -75,11 +121,6 @@ class Words:
         if self.easier:
             return _("Notices, some new")
         return _("Notices, {} new").format(number if number <= 20 else _("many"))
-
-
-def day(then: date) -> str:
-    """A day as people write it."""
-    return f"{then.day} {_MONTHS[then.month - 1]} {then.year}"
 
 
 def tone(address: str) -> int:
@@ -92,6 +133,6 @@ def initial(name: str) -> str:
     return next((letter.upper() for letter in name if letter.isalnum()), "·")
 
 
-def count(number: int, one: str, many: str) -> str:
-    """`1 answer`, `3 answers`: for English sentences that are made in Python."""
-    return f"{number} {one if number == 1 else many}"
+def begun(words: str) -> str:
+    """The same with a large first letter; the others stay as they are."""
+    return words[:1].upper() + words[1:]

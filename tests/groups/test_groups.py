@@ -252,7 +252,7 @@ async def test_what_is_too_long_or_empty_is_told_and_nothing_is_stored(alder: No
     group = await alder.group("sleep", settings=GroupSettings(posts=Posts.ANYONE))
     kay = await alder.persona("kay")
     for draft, said in (
-        ({"source": "x" * 5001}, "5000"),
+        ({"source": "x" * 5001}, "5,000"),
         ({"title": "x" * 201}, "200"),
         ({"title": " "}, "title"),
         ({"source": " \n"}, "no words"),

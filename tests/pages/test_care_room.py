@@ -88,7 +88,7 @@ async def test_a_moderators_yes_in_a_full_group_gives_a_turn(house: House) -> No
     assert refused.status == 400
     assert 'value="many"' in refused.html
     refused = await house.ana.fill("/g/open/settings", "/settings", cap="1001")
-    assert "a number up to 1000" in refused.text
+    assert "a number up to 1,000" in refused.text
 
 
 async def test_a_name_for_one_thread_does_not_wait_at_the_door(house: House) -> None:

@@ -53,7 +53,7 @@ async def test_a_group_welcomes_people_in_its_own_name(house: House) -> None:
     assert "In a crisis" in again.html
     long = await house.ana.submit(again, again.page.form("welcome"), welcome="x" * 5001)
     assert long.status == 400
-    assert "up to 5000 letters" in long.text
+    assert "up to 5,000 letters" in long.text
     assert (await house.ana.open(thread)).html.count("/remove") == 0
     number = thread.rpartition("/")[2]
     refused = await house.ana.send("POST", f"/p/{number}/remove", {"reason": "x", "ban": "yes"})

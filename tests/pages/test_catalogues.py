@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,22 +18,35 @@ from node.pages.render import draw, environment
 from tests.pages.conftest import House
 
 LOCALE = Path(str(files("templates"))) / "locale"
+PLACES = [
+    "node/pages", "groups", "members", "moderation", "resources", "media", "templates",
+]  # fmt: skip
 KEYWORDS = {
-    "_": None, "gettext": None, "noted": None, "noted_pair": (1, 2), "pgettext": ((1, "c"), 2),
+    "_": None, "gettext": None, "noted": None, "said": None, "noted_pair": (1, 2),
+    "said_many": (1, 2), "counted": (2, 3), "ngettext": (1, 2),
+    "noted_in": ((1, "c"), 2), "pgettext": ((1, "c"), 2),
+    **dict.fromkeys(
+        ("Malformed", "NotAllowed", "NotFound", "Gone", "Conflict", "TooLarge", "UnsupportedMedia",
+         "TooMany", "Busy", "NoRoom", "NotAMember", "GuidelinesChanged", "AskForWords",
+         "SignedOut"),
+    ),
 }  # fmt: skip
 OTHERS = [language for language in LANGUAGES if language != "en"]
 
 
-def said() -> Iterator[tuple[str | None, str]]:
+@cache
+def said() -> frozenset[tuple[str | None, str]]:
     """Context and words of everything that pages say."""
+    return frozenset(_gathered())
+
+
+def _gathered() -> Iterator[tuple[str | None, str]]:
     root = LOCALE.parents[1]
-    for place, methods in (
-        ("node/pages", [("**.py", "python")]),
-        ("templates", [("**.html", "jinja2")]),
-    ):
+    places = [(each, "**") for each in PLACES]
+    for place, which in (*places, ("activitypub", "care")):
         for _, _, words, _, context in extract_from_dir(
-            root / place, methods, {"**.html": {"trimmed": "true", "silent": "false"}},
-            keywords=KEYWORDS,
+            root / place, [(f"{which}.py", "python"), ("**.html", "jinja2")],
+            {"**.html": {"trimmed": "true", "silent": "false"}}, keywords=KEYWORDS,
         ):  # fmt: skip
             yield context, words if isinstance(words, str) else words[0]
 
@@ -50,7 +64,7 @@ def test_catalogues_have_everything_that_pages_say() -> None:
     """`make words` gathers it."""
     with (LOCALE / "hearthold.pot").open("rb") as file:
         found = {(each.context, source_of(each)) for each in read_po(file) if each.id}
-    assert found == set(said())
+    assert found == said()
     for language in OTHERS:
         assert {(each.context, source_of(each)) for each in messages(language)} == found, language
 
