@@ -84,24 +84,37 @@ async def _lines(
 ) -> list[Line]:
     sieve, seen = session.sieve(request), session.of(request).seen
     names = await _names(conn, request)
-    viewer = await session.viewer(conn, request)
+    return [
+        _line(sieve, each, names.get(each.persona_id, ""), hearers, new=not seen.holds(each.id))
+        for each, hearers in await _wanted(conn, request, found)
+    ]
+
+
+async def _wanted(
+    conn: AsyncConnection, request: web.Request, found: Sequence[Notice]
+) -> list[tuple[Notice, Sequence[Hearer]]]:
+    """Those of the notices that the member wants to hear of, with the hearers of a post.
+
+    Who heard them is asked only where one of the notices is about that.
+    """
+    sieve, viewer = session.sieve(request), await session.viewer(conn, request)
     heard = [each.post_id for each in found if each.kind is NoticeKind.HEARD and each.post_id]
     who = await notices.hearers(conn, heard)
-    lines: list[Line] = []
+    wanted: list[tuple[Notice, Sequence[Hearer]]] = []
     once = set[int | None]()  # two may have heard it at the same moment
     for each in found:
+        hearers: Sequence[Hearer] = ()
         if each.kind is NoticeKind.HEARD:
-            if each.post_id in once:
+            hearers = [
+                one for one in who.get(each.post_id or 0, ())
+                if sieve.author(one.id, one.host) is None and one.id not in viewer.voices
+            ]  # fmt: skip
+            if not hearers or each.post_id in once:
                 continue
             once.add(each.post_id)
-        hearers = [
-            one for one in who.get(each.post_id or 0, ())
-            if sieve.author(one.id, one.host) is None and one.id not in viewer.voices
-        ]  # fmt: skip
-        if _passes(sieve, viewer, each) and (hearers or each.kind is not NoticeKind.HEARD):
-            lines.append(_line(sieve, each, names.get(each.persona_id, ""), hearers,
-                               new=not seen.holds(each.id)))  # fmt: skip
-    return lines
+        if _passes(sieve, viewer, each):
+            wanted.append((each, hearers))
+    return wanted
 
 
 def _passes(sieve: Sieve, viewer: Viewer, notice: Notice) -> bool:
@@ -138,9 +151,8 @@ def _line(sieve: Sieve, notice: Notice, name: str, hearers: Sequence[Hearer], *,
 async def fresh(conn: AsyncConnection, request: web.Request) -> int:
     """How many notices are new, up to one more than a page shows."""
     seen, viewer = session.of(request).seen, await session.viewer(conn, request)
-    sieve = session.sieve(request)
     found = await notices.page(conn, viewer, after=seen.before, limit=PAGE + 1)
-    new = sum(not seen.holds(each.id) and _passes(sieve, viewer, each) for each in found)
+    new = sum(not seen.holds(each.id) for each, _ in await _wanted(conn, request, found))
     return new + len(await _over(conn, request, viewer))
 
 
