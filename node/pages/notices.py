@@ -58,6 +58,7 @@ async def show(request: web.Request) -> web.Response:
         lines = await _lines(conn, request, found[:PAGE])
         over = await _over(conn, request, viewer) if before is None else ()
         names = await _names(conn, request)
+        news = await fresh(conn, request) if before is None else 0
     minute = first_of_minute(request.app[HERE].now())
     return render(
         request,
@@ -68,9 +69,7 @@ async def show(request: web.Request) -> web.Response:
         first=before is None,
         minute=minute,
         also=[line.notice.id for line in lines if line.notice.id >= minute],
-        live=waiting.opened(request, news=sum(line.new for line in lines) + len(over))
-        if before is None
-        else None,
+        live=waiting.opened(request, news=news) if before is None else None,
     )
 
 
