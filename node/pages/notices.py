@@ -22,6 +22,7 @@ from members.notices import Hearer, Notice
 from members.quiet import Sieve
 from moderation.visibility import Viewer
 from node.pages import forms, session, waiting
+from node.pages.lines import is_wanted
 from node.pages.paging import number
 from node.pages.render import render, see_other
 
@@ -158,13 +159,21 @@ async def fresh(conn: AsyncConnection, request: web.Request) -> int:
 async def _over(
     conn: AsyncConnection, request: web.Request, viewer: Viewer
 ) -> Sequence[tuple[UUID, Over]]:
-    """Polls that the member answered and that are over, by whose answer it was."""
+    """Polls that the member answered and that are over, by whose answer it was.
+
+    Without those that they mute or block.
+    """
     voted = session.of(request).seen.voted
     if not voted:
         return ()
     asked = [post_id for _, post_id in voted]
     found = await polls.over_among(conn, viewer, request.app[HERE].now(), asked)
-    by_id = {each.post_id: each for each in found}
+    sieve = session.sieve(request)
+    by_id = {
+        each.post_id: each
+        for each in found
+        if is_wanted(sieve, each.author_id, each.author_host, each.group_host, each.thread_id)
+    }
     return [(who, by_id[post_id]) for who, post_id in voted if post_id in by_id]
 
 
