@@ -191,11 +191,12 @@ class Sieve:
 
     def author(self, author_id: UUID | None, host: str) -> Why | None:
         """Why somebody's words are not shown, if so; what hides them goes before what folds."""
-        if author_id in self._people and self._people[author_id]:
+        blocked = self._people.get(author_id) if author_id else None
+        if blocked:
             return Why.BLOCKED
         if self.server(host):
             return Why.SERVER
-        return Why.MUTED if author_id in self._people else None
+        return None if blocked is None else Why.MUTED
 
     def server(self, host: str) -> bool:
         """Whether a server is blocked."""
