@@ -19,6 +19,7 @@ from members.quiet import Sieve
 from node.pages import session
 
 FILTERED: Final = said("A thread with a word that you filter")
+UNWANTED: Final = said("A thread by somebody you see less of")
 _A_WORD: Final = said(
     "a word that you filter"
 )  # stands as a content note, so that the words are folded
