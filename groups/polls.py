@@ -284,6 +284,7 @@ _OVER_AMONG: Final = (
         ),
         may_see_group(posts.c.group_id),
         host_is_welcome(actors),
+        host_is_welcome(_group),
     )
 )
 
