@@ -131,6 +131,7 @@ async def say(conn: AsyncConnection, here: Here, speaker: Speaker, root: Post, m
     )
     if await conn.scalar(member) is None:
         raise NotAllowed("Members of the group say this to themselves. You can join it first.")
+    await conn.execute(_ALONE, {"thread_id": root.id})
     said = await conn.execute(_MINE, {"thread_id": root.id, "voices": list(speaker.voices)})
     if any(row.persona_id != speaker.id for row in said):
         raise NotAllowed("You said it under another of your names. You could take that back first.")
@@ -140,6 +141,13 @@ async def say(conn: AsyncConnection, here: Here, speaker: Speaker, root: Post, m
         .on_conflict_do_update(index_elements=["thread_id", "persona_id"], set_={"mood": mood})
     )
     await order.call(conn, check_ins)
+
+
+_ALONE: Final = (  # whoever says something beside this waits: two names may be one member's
+    sa.select(threads.c.id)
+    .where(threads.c.id == sa.bindparam("thread_id", type_=sa.BigInteger))
+    .with_for_update(key_share=True)
+)
 
 
 async def take_back(conn: AsyncConnection, speaker: Speaker, root: Post) -> None:

@@ -192,7 +192,7 @@ _READ: Final[AnySelect] = (
             sa.and_(follows.c.followed_id == actors.c.id, is_mine(follows.c.follower_id)),
         )
     )
-    .where(_ALIVE, may_see_group(actors.c.id))
+    .where(_ALIVE, may_see_group(actors.c.id), host_is_welcome(actors))
 )
 """A group with what its reader is in it: a row for each of their memberships, or one with none."""
 
@@ -201,8 +201,7 @@ _BY_ID: Final = _SELECT.where(_THIS)
 _SEVERAL: Final = _SELECT.where(any_of(actors.c.id, "ids"))
 _BY_ID_READ: Final = _READ.where(_THIS)
 _BY_NAME: Final = _READ.where(
-    sa.func.lower(actors.c.handle) == sa.bindparam("handle", type_=sa.Text),
-    host_is_welcome(actors),
+    sa.func.lower(actors.c.handle) == sa.bindparam("handle", type_=sa.Text)
 )
 _BY_NAME_HERE: Final = _BY_NAME.where(actors.c.local)
 _BY_NAME_THERE: Final = _BY_NAME.where(actors.c.host == sa.bindparam("host", type_=sa.Text))

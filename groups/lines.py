@@ -19,7 +19,7 @@ class PostLine:
     """A post in a list; `content` is HTML to be cleaned, times are UTC."""
 
     id: int
-    title: str  # of its thread
+    title: str  # of its thread, while its first post is shown
     content: str
     note: str
     sensitive: bool
@@ -34,7 +34,12 @@ class PostLine:
 
 
 _root: Final = posts.alias("root")
+_beginner: Final = actors.alias("beginner")
 _group: Final = actors.alias("group_actor")
+
+
+def _root_is_shown() -> sa.ColumnElement[bool]:
+    return sa.and_(_root.c.state == constant(PostState.SHOWN), host_is_welcome(_beginner))
 
 
 def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySelect:
@@ -45,7 +50,7 @@ def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySel
     return (
         sa.select(
             posts.c.id,
-            _root.c.title,
+            sa.case((_root_is_shown(), _root.c.title), else_="").label("title"),
             posts.c.content,
             posts.c.note,
             posts.c.sensitive,
@@ -65,6 +70,7 @@ def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySel
             found.join(posts, posts.c.id == post_id)
             .join(threads, threads.c.id == posts.c.thread_id)
             .join(_root, _root.c.id == posts.c.thread_id)
+            .join(_beginner, _beginner.c.id == _root.c.author_id)
             .join(actors, actors.c.id == posts.c.author_id)
             .join(_group, _group.c.id == posts.c.group_id)
         )

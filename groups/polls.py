@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -245,7 +246,11 @@ class Over:
     """A poll that is over, in a group."""
 
     post_id: int
+    thread_id: int
+    author_id: UUID
+    author_host: str
     group_name: str
+    group_host: str
 
 
 async def over_among(
@@ -258,7 +263,14 @@ async def over_among(
 
 _group: Final = actors.alias("poll_group")
 _OVER_AMONG: Final = (
-    sa.select(posts.c.id.label("post_id"), _group.c.name.label("group_name"))
+    sa.select(
+        posts.c.id.label("post_id"),
+        posts.c.thread_id,
+        posts.c.author_id,
+        actors.c.host.label("author_host"),
+        _group.c.name.label("group_name"),
+        _group.c.host.label("group_host"),
+    )
     .select_from(
         posts.join(polls, polls.c.post_id == posts.c.id)
         .join(actors, actors.c.id == posts.c.author_id)
@@ -272,6 +284,7 @@ _OVER_AMONG: Final = (
         ),
         may_see_group(posts.c.group_id),
         host_is_welcome(actors),
+        host_is_welcome(_group),
     )
 )
 

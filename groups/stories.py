@@ -75,8 +75,15 @@ class Story:
     note: str
     sensitive: bool
     labels: str
+    author_id: UUID
+    author_host: str
     author_name: str
     published: datetime
+
+    @property
+    def thread_id(self) -> int:
+        """A story is a thread."""
+        return self.id
 
 
 async def told(
@@ -96,6 +103,8 @@ def _told(limit: int) -> AnySelect:
             posts.c.note,
             posts.c.sensitive,
             posts.c.labels,
+            posts.c.author_id,
+            actors.c.host.label("author_host"),
             actors.c.name.label("author_name"),
             posts.c.published,
         )

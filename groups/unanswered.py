@@ -46,6 +46,8 @@ class Waiting:
     title: str
     note: str
     sensitive: bool
+    author_id: UUID
+    author_host: str
     author_name: str
 
     @property
@@ -104,6 +106,8 @@ def _waiting(limit: int) -> AnySelect:
             _root.c.title,
             _root.c.note,
             _root.c.sensitive,
+            _root.c.author_id,
+            _starter.c.host.label("author_host"),
             _starter.c.name.label("author_name"),
         )
         .select_from(_BEGUN.join(last, sa.true()))

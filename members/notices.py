@@ -372,7 +372,10 @@ _LIST: Final[AnySelect] = (
             _group, _group.c.id == sa.func.coalesce(_told.c.group_id, _about.c.group_id)
         )
     )
-    .where(sa.or_(_told.c.post_id.is_(None), _about.c.id.is_not(None)))
+    .where(
+        sa.or_(_told.c.post_id.is_(None), _about.c.id.is_not(None)),
+        host_is_welcome(_group),
+    )
     .order_by(_told.c.id.desc(), _told.c.persona_id)
 )
 

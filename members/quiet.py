@@ -190,10 +190,13 @@ class Sieve:
         return self._words is not None
 
     def author(self, author_id: UUID | None, host: str) -> Why | None:
-        """Why somebody's words are not shown, if so."""
-        if author_id in self._people:
-            return Why.BLOCKED if self._people[author_id] else Why.MUTED
-        return Why.SERVER if self.server(host) else None
+        """Why somebody's words are not shown, if so; what hides them goes before what folds."""
+        blocked = self._people.get(author_id) if author_id else None
+        if blocked:
+            return Why.BLOCKED
+        if self.server(host):
+            return Why.SERVER
+        return None if blocked is None else Why.MUTED
 
     def server(self, host: str) -> bool:
         """Whether a server is blocked."""

@@ -67,12 +67,7 @@ async def _answer(
         title=problem.title,
         detail=problem.detail,
         next_step=_NEXT.get(status, _OTHERWISE),
-        kept=_words(request.get(FORM)),
+        kept=request.get(FORM, Form()).written(),
         # A node that cannot answer now shows crisis lines in its place, with no database.
         lines=Card.of(request, site.country) if status in _BUSY else None,
     )
-
-
-def _words(form: Form | None) -> list[str]:
-    """What somebody wrote at length, to copy from."""
-    return [value for _, value in form.kept() if len(value) > 20] if form else []

@@ -36,6 +36,15 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECRET: Final = ("password", "old_password", "code", "as", "half", "credential", "secret")
 """Never put back into a page."""
 
+WRITTEN: Final = frozenset(
+    {
+        "about", "alt", "crisis_policy", "guidelines", "helped", "like", "lines", "name", "note",
+        "options", "reason", "request", "source", "text", "title", "today", "welcome", "word",
+        "words",
+    }
+)  # fmt: skip
+"""Fields in which people write; others hold what was chosen, or tokens of ours."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -74,6 +83,17 @@ class Form:
             for name, values in self.values.items()
             if name not in _SECRET
             for value in values
+        ]
+
+    def written(self) -> list[str]:
+        """What somebody wrote, as much or as little as it is.
+
+        A number alone is none of it: `guidelines` is also the version that was read.
+        """
+        return [
+            value
+            for name, value in self.kept()
+            if name in WRITTEN and value.strip() and not value.isdecimal()
         ]
 
 

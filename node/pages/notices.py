@@ -22,6 +22,7 @@ from members.notices import Hearer, Notice
 from members.quiet import Sieve
 from moderation.visibility import Viewer
 from node.pages import forms, session, waiting
+from node.pages.lines import is_wanted
 from node.pages.paging import number
 from node.pages.render import render, see_other
 
@@ -58,6 +59,7 @@ async def show(request: web.Request) -> web.Response:
         lines = await _lines(conn, request, found[:PAGE])
         over = await _over(conn, request, viewer) if before is None else ()
         names = await _names(conn, request)
+        news = await fresh(conn, request) if before is None else 0
     minute = first_of_minute(request.app[HERE].now())
     return render(
         request,
@@ -68,9 +70,7 @@ async def show(request: web.Request) -> web.Response:
         first=before is None,
         minute=minute,
         also=[line.notice.id for line in lines if line.notice.id >= minute],
-        live=waiting.opened(request, news=sum(line.new for line in lines) + len(over))
-        if before is None
-        else None,
+        live=waiting.opened(request, news=news) if before is None else None,
     )
 
 
@@ -84,24 +84,37 @@ async def _lines(
 ) -> list[Line]:
     sieve, seen = session.sieve(request), session.of(request).seen
     names = await _names(conn, request)
-    viewer = await session.viewer(conn, request)
+    return [
+        _line(sieve, each, names.get(each.persona_id, ""), hearers, new=not seen.holds(each.id))
+        for each, hearers in await _wanted(conn, request, found)
+    ]
+
+
+async def _wanted(
+    conn: AsyncConnection, request: web.Request, found: Sequence[Notice]
+) -> list[tuple[Notice, Sequence[Hearer]]]:
+    """Those of the notices that the member wants to hear of, with the hearers of a post.
+
+    Who heard them is asked only where one of the notices is about that.
+    """
+    sieve, viewer = session.sieve(request), await session.viewer(conn, request)
     heard = [each.post_id for each in found if each.kind is NoticeKind.HEARD and each.post_id]
     who = await notices.hearers(conn, heard)
-    lines: list[Line] = []
+    wanted: list[tuple[Notice, Sequence[Hearer]]] = []
     once = set[int | None]()  # two may have heard it at the same moment
     for each in found:
+        hearers: Sequence[Hearer] = ()
         if each.kind is NoticeKind.HEARD:
-            if each.post_id in once:
+            hearers = [
+                one for one in who.get(each.post_id or 0, ())
+                if sieve.author(one.id, one.host) is None and one.id not in viewer.voices
+            ]  # fmt: skip
+            if not hearers or each.post_id in once:
                 continue
             once.add(each.post_id)
-        hearers = [
-            one for one in who.get(each.post_id or 0, ())
-            if sieve.author(one.id, one.host) is None and one.id not in viewer.voices
-        ]  # fmt: skip
-        if _passes(sieve, viewer, each) and (hearers or each.kind is not NoticeKind.HEARD):
-            lines.append(_line(sieve, each, names.get(each.persona_id, ""), hearers,
-                               new=not seen.holds(each.id)))  # fmt: skip
-    return lines
+        if _passes(sieve, viewer, each):
+            wanted.append((each, hearers))
+    return wanted
 
 
 def _passes(sieve: Sieve, viewer: Viewer, notice: Notice) -> bool:
@@ -138,22 +151,29 @@ def _line(sieve: Sieve, notice: Notice, name: str, hearers: Sequence[Hearer], *,
 async def fresh(conn: AsyncConnection, request: web.Request) -> int:
     """How many notices are new, up to one more than a page shows."""
     seen, viewer = session.of(request).seen, await session.viewer(conn, request)
-    sieve = session.sieve(request)
     found = await notices.page(conn, viewer, after=seen.before, limit=PAGE + 1)
-    new = sum(not seen.holds(each.id) and _passes(sieve, viewer, each) for each in found)
+    new = sum(not seen.holds(each.id) for each, _ in await _wanted(conn, request, found))
     return new + len(await _over(conn, request, viewer))
 
 
 async def _over(
     conn: AsyncConnection, request: web.Request, viewer: Viewer
 ) -> Sequence[tuple[UUID, Over]]:
-    """Polls that the member answered and that are over, by whose answer it was."""
+    """Polls that the member answered and that are over, by whose answer it was.
+
+    Without those that they mute or block.
+    """
     voted = session.of(request).seen.voted
     if not voted:
         return ()
     asked = [post_id for _, post_id in voted]
     found = await polls.over_among(conn, viewer, request.app[HERE].now(), asked)
-    by_id = {each.post_id: each for each in found}
+    sieve = session.sieve(request)
+    by_id = {
+        each.post_id: each
+        for each in found
+        if is_wanted(sieve, each.author_id, each.author_host, each.group_host, each.thread_id)
+    }
     return [(who, by_id[post_id]) for who, post_id in voted if post_id in by_id]
 
 

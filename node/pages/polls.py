@@ -19,7 +19,7 @@ from node.pages import drafts, forms, hinting, outgoing, readers, session, voice
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
 from node.pages.render import render, see_other
-from node.pages.threads import NOBODY, agree, compose, draft, identity, named
+from node.pages.threads import NOBODY, agree, compose, draft, identity, named, title_instead
 
 DAYS: Final = {"1": noted("One day"), "3": noted("Three days"), "7": noted("A week")}
 
@@ -49,6 +49,7 @@ async def _ask_page(
         form=form,
         problem=problem,
         root=page.root,
+        instead=title_instead(request, page.root, found.viewer, found.place),
         parent=found.shown,
         days=DAYS,
         composer=compose(request, found.group, found.place, choices, who_reads),

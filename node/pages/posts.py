@@ -35,6 +35,7 @@ from node.pages.threads import (
     draft,
     identity,
     named,
+    title_instead,
 )
 from node.pages.voices import Place
 
@@ -57,11 +58,16 @@ class Found:
         raise NotFound
 
 
-async def find(conn: AsyncConnection, request: web.Request) -> Found:
+async def find(conn: AsyncConnection, request: web.Request, *, own: bool = False) -> Found:
+    """Raises NotFound: there is none, or it or its group is not for the asker.
+
+    With `own` a group of a server that is blocked counts too: the asker takes back their own words.
+    """
     session.of(request)
     viewer = await session.viewer(conn, request)
     post = await post_store.get(conn, identity(request), viewer)
-    group = await group_store.get(conn, post.group_id, viewer)
+    mine = own and post.author_id in viewer.voices
+    group = await group_store.get(conn, post.group_id, None if mine else viewer)
     place = await voices.place(conn, request, group)
     also = await beside(conn, [post], media=pictures.public_base(request, group))
     (shown,) = as_seen(request, [post], viewer, place, also)
@@ -74,8 +80,8 @@ async def show(request: web.Request) -> web.Response:
         viewer = await session.viewer(conn, request)
         post = await post_store.get(conn, identity(request), viewer)
         page = await browsing.show(conn, post.thread_id, viewer)
-        told = post.author_local and post.shown
-        told = told and (await group_store.get(conn, post.group_id)).federates
+        group = await group_store.get(conn, post.group_id, viewer)
+        told = post.author_local and post.shown and group.federates
     near = any(each.id == post.id for each in page.posts)
     asked = [] if near else [f"after={post.id - 1}"]
     if covers.SHOW in request.query:
@@ -116,6 +122,7 @@ async def _reply_page(
         form=form,
         problem=problem,
         root=page.root,
+        instead=title_instead(request, page.root, found.viewer, found.place),
         parent=found.shown,
         decides=decides,
         no_replies=page.root.no_replies and page.root.author_id not in found.viewer.voices,
@@ -244,7 +251,7 @@ async def _delete_page(
     request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
-        found = await find(conn, request)
+        found = await find(conn, request, own=True)
     if found.post.state is PostState.DELETED:
         raise NotFound
     return render(
@@ -263,7 +270,7 @@ async def delete(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            found = await find(conn, request)
+            found = await find(conn, request, own=True)
             speaker = await voices.speaker(conn, request, form, f"delete {found.post.id}")
             await threads.delete(conn, request.app[HERE], speaker, found.post)
     except REFUSED as problem:

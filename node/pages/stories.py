@@ -9,7 +9,7 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import stories, threads
 from groups.stories import Parts
 from kernel.errors import NotFound, Problem
-from node.pages import forms, group_words, hinting, readers, session, voices
+from node.pages import forms, group_words, hinting, lines, readers, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
 from node.pages.paging import number
@@ -34,7 +34,7 @@ async def show(request: web.Request) -> web.Response:
         group=group,
         path=group_words.path(group),
         may_tell=bool(place.may_post(group)),
-        stories=told[:PAGE],
+        stories=lines.kept_titles(request, group, told[:PAGE]),
         older=told[PAGE - 1].id if len(told) > PAGE else None,
         first=before is None,
         asked="asked" in request.query,

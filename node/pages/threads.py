@@ -49,6 +49,7 @@ from node.pages import (
     forms,
     group_words,
     hinting,
+    lines,
     outgoing,
     pictures,
     readers,
@@ -169,6 +170,15 @@ def _why_quiet(sieve: Sieve, viewer: Viewer, place: Place, post: Post) -> Why | 
     return Why.MUTED if why is not None and why.hides and place.moderators else why
 
 
+def title_instead(request: web.Request, root: Post, viewer: Viewer, place: Place) -> str:
+    """What stands in place of a thread's title that its reader would rather not see, if so."""
+    sieve = session.sieve(request)
+    why = None if sieve.empty else _why_quiet(sieve, viewer, place, root)
+    if why is None:
+        return ""
+    return lines.FILTERED if why is Why.WORD else lines.UNWANTED
+
+
 async def show(request: web.Request) -> web.Response:
     """GET /t/{id}."""
     after = number(request.query.get("after")) or 0
@@ -207,6 +217,7 @@ async def show(request: web.Request) -> web.Response:
         "threads/show.html",
         alternate=page.root.thread_uri if public else "",
         root=page.root,
+        instead=title_instead(request, page.root, viewer, place),
         posts=as_seen(request, page.posts, viewer, place, also, session.sieve(request)),
         no_replies=closed,
         hidden=covers.seen(request, page.root, mine=page.root.author_id in viewer.voices)

@@ -7,7 +7,7 @@ from aiohttp import web
 from activitypub.state import HERE, READING
 from groups import unanswered
 from kernel.errors import NotFound
-from node.pages import group_words, session, voices
+from node.pages import group_words, lines, session, voices
 from node.pages.groups import find
 from node.pages.paging import number
 from node.pages.render import render
@@ -32,7 +32,7 @@ async def show(request: web.Request) -> web.Response:
         "groups/unanswered.html",
         group=group,
         path=group_words.path(group),
-        waiting=found[:PAGE],
+        waiting=lines.kept_titles(request, group, found[:PAGE]),
         more=found[PAGE - 1].latest_id if len(found) > PAGE else None,
         first=not after,
     )

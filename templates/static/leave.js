@@ -50,6 +50,20 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
+// Whether words stand on this page that were sent nowhere yet.
+function typed() {
+  const fields = [...document.querySelectorAll("main textarea, main input")];
+  return fields.some((field) => field.value !== field.defaultValue);
+}
+
+// The switch to another look leads to the same page anew: where words were typed it stays as it is.
+document.querySelector(".switch")?.addEventListener("submit", async (event) => {
+  if (!typed()) return;
+  event.preventDefault();
+  const form = event.target;
+  (await import(form.dataset.script)).change(form);
+});
+
 // A page that can say what is new, or speak with a device about passkeys, brings the address of the
 // file for that.
 for (const each of document.querySelectorAll("[data-live], [data-passkey]")) {
@@ -57,7 +71,8 @@ for (const each of document.querySelectorAll("[data-live], [data-passkey]")) {
 }
 
 // Private pages: a link within this place puts its page where this one was, so that one step back
-// leads out of it. Without this file they are only plain in title and icon.
+// leads out of it; where words were typed, its page opens beside them, since no step leads back.
+// Without this file they are only plain in title and icon.
 addEventListener("click", (event) => {
   if (!("private" in document.documentElement.dataset)) return;
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -65,5 +80,6 @@ addEventListener("click", (event) => {
   if (!it || it.target || it.origin !== location.origin) return;
   if (it.pathname === location.pathname && it.search === location.search && it.hash) return;
   event.preventDefault();
+  if (typed()) return open(it.href, "_blank", "noopener");
   location.replace(it.href);
 });

@@ -7,6 +7,7 @@ const thread = document.querySelector(".thread");
 const { live: token, last, notices } = place.dataset;
 
 let stream;
+let over = false;
 
 function posts(page) {
   return [...page.querySelectorAll(".thread > .post")];
@@ -22,11 +23,25 @@ function about() {
 
 async function look() {
   const answer = await fetch(`/live/now?${about()}`);
-  if (answer.status === 403 || answer.status === 404) return close();
+  if (answer.redirected) return end("You are logged out.");
+  if (answer.status === 403 || answer.status === 404) return end("This is not here for you any more.");
   const news = await answer.json();
   for (const id of news.gone) takeAway(document.getElementById(`p${id}`), news.instead);
   if (menu && menu.textContent !== news.menu) menu.textContent = news.menu;
   say(news);
+}
+
+// Its reader was logged out, or may not read it any more: the page goes, but for words being typed.
+function end(reason) {
+  close();
+  over = true;
+  if (!typed()) return location.reload();
+  place.textContent = `${reason} What you wrote is still here: you can copy it.`;
+}
+
+function typed() {
+  const fields = [...document.querySelectorAll("main textarea, main input")];
+  return fields.some((field) => field.value !== field.defaultValue);
 }
 
 function takeAway(post, instead) {
@@ -67,9 +82,15 @@ async function show(event) {
 
 // A page that nobody looks at waits for nothing: a browser has few connections.
 function open() {
-  if (stream || document.hidden) return;
+  if (stream || over || document.hidden) return;
   stream = new EventSource(`/live?of=${encodeURIComponent(token)}`);
-  stream.addEventListener("look", () => look().catch(() => {}));
+  stream.addEventListener("look", tryToLook);
+  stream.addEventListener("error", () => stream?.readyState === EventSource.CLOSED && tryToLook());
+}
+
+// What could not be asked now is asked when something changes again.
+function tryToLook() {
+  look().catch(() => {});
 }
 
 function close() {

@@ -5,6 +5,7 @@ from playwright.async_api import Page, expect
 
 from groups import desk
 from groups import posts as post_store
+from members import sessions
 from tests.browser.conftest import Browsers
 from tests.pages.conftest import House, house
 
@@ -56,6 +57,26 @@ async def test_new_answers_are_announced_and_shown_when_asked_for(
         await desk.remove(conn, node.here, house.open, acting, answer, "")
     await expect(page.get_by_text("This post is no longer shown.")).to_be_visible(timeout=3000)
     assert await page.get_by_text("Hello back.").count() == 0
+
+
+async def test_sec_L9_an_open_page_ends_with_its_session_and_keeps_what_is_typed(
+    house: House, browsers: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.pages.live.PULSE", 0.2)
+    node = house.node
+    await node.join(house.cleo.speaker, house.private.actor.uri)
+    root = await node.start(house.ana.speaker, house.private.actor.uri, "Among us", "For few.")
+    page = await _open(house, browsers, f"/t/{root.id}")
+    writing = await page.context.new_page()
+    await writing.goto(page.url)
+    words = writing.get_by_label("Your words", exact=True)
+    await words.fill("What I am about to say.")
+    async with node.engine.begin() as conn:
+        await sessions.end_all(conn, house.cleo.prepared.member)
+    await expect(page.get_by_text("For few.")).to_have_count(0, timeout=15_000)
+    await expect(page.get_by_role("link", name="Log in").first).to_be_visible()
+    await expect(writing.get_by_text("You are logged out.")).to_be_visible(timeout=15_000)
+    assert await words.input_value() == "What I am about to say."
 
 
 async def test_the_first_page_says_that_there_is_something_and_leads_to_it(

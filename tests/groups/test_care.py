@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from groups import check_ins, desk, membership, rearranging
 from groups import posts as post_store
 from groups.groups import GroupSettings
+from groups.posts import Post
 from kernel.errors import NotAllowed
 from kernel.schema.groups import Posts
 from kernel.schema.posts import Mood
+from kernel.schema.tables import check_ins as said
 from kernel.schema.tables import follows, posts
 from moderation.standing import Speaker
 from tests.nodes import Node, NodeFactory
@@ -20,6 +22,13 @@ _WAITS = sa.text(
     "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
     " WHERE NOT granted AND datname = current_database()"
 )
+
+
+async def _until_it_waits(alder: Node, coming: asyncio.Task[None]) -> None:
+    """Until it waits for a lock that the caller holds; or it did not, and is done."""
+    async with alder.engine.connect() as looking:
+        while not coming.done() and not await looking.scalar(_WAITS):
+            await looking.rollback()
 
 
 @pytest.fixture
@@ -63,17 +72,15 @@ async def test_two_who_come_to_a_full_group_at_once_get_two_numbers(
     async with alder.engine.begin() as conn:
         await membership.join(conn, alder.here, one, full)
         coming = asyncio.create_task(second())
-        async with alder.engine.connect() as looking:  # until it waits for the first one's lock
-            while not await looking.scalar(_WAITS):
-                await looking.rollback()
+        await _until_it_waits(alder, coming)
     await coming
     async with alder.engine.connect() as conn:
         turns = await conn.scalars(sa.select(follows.c.turn).where(follows.c.turn.is_not(None)))
         assert sorted(turns) == [1, 2]
 
 
-async def test_dom_B15_a_member_says_it_under_one_name(alder: Node, ana: Speaker) -> None:
-    """Otherwise one person's four words and one of somebody else would show that one."""
+async def _asked(alder: Node, ana: Speaker) -> tuple[Post, Speaker, Speaker]:
+    """A weekly question, and two names of one member who may answer it."""
     group = await alder.group(
         "weekly", ana, settings=GroupSettings(check_in=alder.clock.now.weekday())
     )
@@ -84,10 +91,36 @@ async def test_dom_B15_a_member_says_it_under_one_name(alder: Node, ana: Speaker
         await alder.join(each, group.actor.uri)
     async with alder.engine.begin() as conn:
         root = await post_store.get(conn, (await conn.scalars(sa.select(posts.c.id))).one())
-        one, other = (replace(each, voices=voices) for each in own)
+    one, other = (replace(each, voices=voices) for each in own)
+    return root, one, other
+
+
+async def test_dom_B15_a_member_says_it_under_one_name(alder: Node, ana: Speaker) -> None:
+    """Otherwise one person's four words and one of somebody else would show that one."""
+    root, one, other = await _asked(alder, ana)
+    async with alder.engine.begin() as conn:
         await check_ins.say(conn, alder.here, one, root, Mood.FINE)
         await check_ins.say(conn, alder.here, one, root, Mood.HARD)
         with pytest.raises(NotAllowed):
             await check_ins.say(conn, alder.here, other, root, Mood.FINE)
         await check_ins.take_back(conn, one, root)
         await check_ins.say(conn, alder.here, other, root, Mood.FINE)
+
+
+async def test_dom_B15_two_names_of_one_member_at_once_say_it_once(
+    alder: Node, ana: Speaker
+) -> None:
+    root, one, other = await _asked(alder, ana)
+
+    async def second() -> None:
+        async with alder.engine.begin() as conn:
+            await check_ins.say(conn, alder.here, other, root, Mood.HARD)
+
+    async with alder.engine.begin() as conn:
+        await check_ins.say(conn, alder.here, one, root, Mood.FINE)
+        coming = asyncio.create_task(second())
+        await _until_it_waits(alder, coming)
+    with pytest.raises(NotAllowed):
+        await coming
+    async with alder.engine.connect() as conn:
+        assert (await conn.scalars(sa.select(said.c.persona_id))).all() == [one.id]

@@ -54,6 +54,16 @@ def test_a_server_is_hidden_with_all_below_it_and_nothing_beside() -> None:
             Quiet().with_server(name)
 
 
+def test_a_mute_shows_nobody_of_a_server_that_is_hidden() -> None:
+    quiet = Quiet().with_server("bad.example")
+    quiet = quiet.with_person(Person(id=ONE, blocked=False))
+    quiet = quiet.with_person(Person(id=TWO, blocked=True))
+    sieve = Sieve(quiet, DAY)
+    assert sieve.author(ONE, "bad.example") is Why.SERVER
+    assert sieve.author(ONE, "good.example") is Why.MUTED
+    assert sieve.author(TWO, "bad.example") is Why.BLOCKED
+
+
 def test_words_are_whole_and_spelled_in_any_case() -> None:
     sieve = Sieve(Quiet().with_word("Straße").with_word("diet  plan").with_word("c++"), DAY)
     assert sieve.words("", "my DIET PLAN!") is Why.WORD

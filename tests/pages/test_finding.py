@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from groups import desk
 from groups import finding as store
 from kernel.errors import TooMany
 from members import accounts
@@ -43,6 +44,21 @@ async def test_sec_L6_only_what_may_be_read_is_found(house: House) -> None:
     assert "Only members" not in nothing.text
     assert "No post has all of these words" in nothing.text
     assert "Read me first" not in (await find(house.cleo, "read first")).text  # held
+
+
+async def test_sec_L16_the_title_of_a_first_post_that_was_removed_is_shown_nowhere(
+    house: House,
+) -> None:
+    node = house.node
+    root = await node.start(house.ben.speaker, house.open.actor.uri, "Cruel title", "Hm.")
+    await node.reply(house.ana.speaker, root.uri, "Something calm. #evening")
+    assert "Cruel title" in (await find(house.cleo, "calm")).text
+    async with node.engine.begin() as conn:
+        acting = await desk.require(conn, house.open, house.ana.speaker)
+        await desk.remove(conn, node.here, house.open, acting, root, "")
+    for page in (await find(house.cleo, "calm"), await house.cleo.open("/tags/evening")):
+        assert "Something calm." in page.text
+        assert "Cruel title" not in page.html
 
 
 async def test_sec_L16_words_that_were_taken_back_are_not_found(house: House) -> None:

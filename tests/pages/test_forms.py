@@ -1,8 +1,12 @@
 """Forms: refused from other sites, bounded, and never losing what was typed."""
 
+import re
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
+import templates
 from kernel.schema.tables import metadata
 from kernel.settings import LOOPBACK
 from members import sessions
@@ -134,6 +138,35 @@ async def test_a_refused_thread_keeps_its_title_and_its_name(house: House) -> No
     again = refused.page.form("title", "text")
     chosen = dict(again.fields)["as"]
     assert "ben" in next(words for _, value, words in again.choices if value == chosen)
+
+
+async def test_an_error_page_gives_short_words_back_and_no_tokens(house: House) -> None:
+    token = "a" * 40
+    typed = [("text", "Please help me now."), ("note", "sleep"), ("picture", token), ("as", token)]
+    typed += [("alt", ""), ("guidelines", "1"), ("language", "en")]
+    missing = await house.ben.send("POST", "/p/99999/reply", typed)
+    assert missing.status == 404
+    kept = re.findall(r'<textarea class="kept"[^>]*>\n([^<]*)</textarea>', missing.html)
+    assert kept == ["Please help me now.", "sleep"]
+    assert token not in missing.html
+
+
+def test_every_field_that_people_write_in_is_known() -> None:
+    """Areas always are; of fields of one line, those that hold an address or a number are not."""
+    others = {
+        "address", "cap", "code", "contact", "domain", "group_address", "handle", "login",
+        "look_back", "old_password", "password", "server", "slow_minutes", "uses",
+    }  # fmt: skip
+    files = Path(templates.__file__).parent.rglob("*.html")
+    html = "\n".join(each.read_text() for each in files)
+    areas = {*re.findall(r'\barea\(form, "(\w+)"', html)}
+    areas |= {*re.findall(r'<textarea[^>]*name="(\w+)"', html)}
+    fields = {*re.findall(r'\bfield\(form, "(\w+)"', html), "reason", "words"}
+    assert len(areas) > 10
+    assert areas <= forms.WRITTEN
+    assert fields <= forms.WRITTEN | others
+    assert areas | fields >= forms.WRITTEN
+    assert not others & forms.WRITTEN
 
 
 async def test_words_survive_the_end_of_a_session(house: House) -> None:

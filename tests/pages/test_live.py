@@ -146,6 +146,21 @@ async def test_notices_reach_a_page_and_stand_in_the_menu_in_words(house: House)
     assert "no longer a member" in (await house.ben.open("/notices")).text
 
 
+async def test_dom_A16_a_page_full_of_news_does_not_announce_them_to_itself(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.pages.notices.PAGE", 2)
+    for number in range(4):
+        await house.node.reply(house.ben.speaker, house.thread.uri, f"Answer {number}.")
+    page = (await house.ana.open("/notices")).html
+    asked = {"of": attribute(page, "data-live"), "notices": attribute(page, "data-notices")}
+    told = await house.ana.open(f"/live/now?{urlencode(asked)}")
+    assert json.loads(told.body)["say"] == ""
+    asked["notices"] = "1"
+    told = await house.ana.open(f"/live/now?{urlencode(asked)}")
+    assert json.loads(told.body)["say"] == "There is something new for you."
+
+
 async def test_who_may_not_read_any_more_hears_of_nothing(house: House) -> None:
     node = house.node
     await node.join(house.ben.speaker, house.private.actor.uri)

@@ -162,6 +162,15 @@ async def test_dom_A16_seen_is_counted_in_words_and_what_comes_later_is_new(hous
     assert "Notices, 1 new" in (await house.ana.open("/")).text
 
 
+async def test_sec_U8_signs_of_somebody_who_is_hidden_are_no_news(house: House) -> None:
+    await house.ana.fill("/notices", "/notices/seen")
+    await hear(house.ben, house.thread)
+    assert "Notices, 1 new" in (await house.ana.open("/")).text
+    await choose(house.ana, house.answer.id, "block")
+    assert "heard you" not in await lines(house.ana)
+    assert "Notices," not in (await house.ana.open("/")).text
+
+
 async def test_a_poll_that_was_answered_is_told_of_and_no_row_says_by_whom(house: House) -> None:
     node = house.node
     asked = polls.draft(node.here, ["Tea", "Coffee"], several=False, days=1)

@@ -5,8 +5,10 @@ import re
 import pytest
 import sqlalchemy as sa
 
+from groups import polls
 from kernel.schema.base import Side
-from kernel.schema.tables import metadata
+from kernel.schema.posts import Wish
+from kernel.schema.tables import metadata, threads
 from tests.members import people
 from tests.pages.conftest import House
 from tests.pages.people import Person
@@ -68,9 +70,21 @@ async def test_a_blocked_name_is_hidden_for_all_of_the_members_names_and_can_be_
     await choose(house.ana, house.answer.id, "block")
     page = await house.ana.open(f"/t/{house.thread.id}")
     assert "Folded: you wanted to see less of ben" in page.text  # who moderates can open it
+    async with house.node.engine.begin() as conn:
+        wishes = sa.update(threads).where(threads.c.id == house.thread.id)
+        await conn.execute(wishes.values(wish=Wish.LISTEN))
+    assert "ana is hoping for" in (await house.ben.open(f"/t/{house.thread.id}")).text
     await choose(house.ben, house.thread.id, "block")
+    for at in (f"/p/{house.answer.id}/reply", f"/p/{house.answer.id}/poll"):
+        page = await house.ben.open(at)
+        assert "Back to the thread" in page.text
+        assert "A first thread" not in page.html
+        assert "ana is hoping for" not in page.html
     page = await house.ben.open(f"/t/{house.thread.id}")
     assert "Hello all of you." not in page.html
+    assert "A first thread" not in page.html
+    assert page.html.count("A thread by somebody you see less of") == 2
+    assert not re.search(r"\bana\b", page.text)
     assert "You chose to see nothing from whoever wrote this" in page.text
     assert "A first thread" not in (await house.ben.open("/")).text
     assert "A first thread" not in (await house.ben.open("/g/open")).html
@@ -122,6 +136,9 @@ async def test_words_fold_posts_threads_and_notices_with_a_reason(house: House) 
     await house.node.reply(house.ana.speaker, house.answer.uri, "I made a *pudding* #sweet.")
     thread = await house.ben.open(f"/t/{house.thread.id}")
     assert thread.text.count("Folded: it has a word that you filter") == 2
+    assert thread.html.count("A thread with a word that you filter") == 2
+    assert "A first thread" not in thread.html
+    assert "A first thread" not in (await house.ben.open(f"/p/{house.answer.id}/reply")).html
     assert "A thread with a word that you filter" in (await house.ben.open("/g/open")).text
     told = await house.ben.open("/notices")
     assert "a word that you filter" in told.text
@@ -132,6 +149,34 @@ async def test_words_fold_posts_threads_and_notices_with_a_reason(house: House) 
     assert "pudding" in (await house.ana.open("/tags/sweet")).html
     mine = await house.ana.open(f"/t/{house.thread.id}")
     assert "Folded" not in mine.text
+
+
+async def test_stories_who_waits_and_polls_are_seen_as_other_threads_are(house: House) -> None:
+    node, ben = house.node, house.ben
+    await house.ana.fill("/g/open/settings", "/settings", stories="yes")
+    told = await node.start(house.ana.speaker, house.open.actor.uri, "Out of it", "Once.")
+    async with node.engine.begin() as conn:
+        await conn.execute(sa.update(threads).where(threads.c.id == told.id).values(story=True))
+    asked = polls.draft(node.here, ["Tea", "Coffee"], several=False, days=1)
+    poll = await node.reply(house.ana.speaker, house.thread.uri, "Which?", poll=asked)
+    at = await ben.open(f"/p/{poll.id}/vote")
+    assert (await ben.submit(at, at.page.form("as"), option="0")).status == 303
+    node.clock.forward(days=2)
+    lists = ("/g/open/stories", "/g/open/unanswered")
+    for path in lists:
+        assert "Out of it" in (await ben.open(path)).text
+    assert "is over in Open" in (await ben.open("/notices")).text
+
+    await ben.fill("/settings/quiet", "/settings/quiet", word="out of it")
+    for path in lists:
+        assert "A thread with a word that you filter" in (await ben.open(path)).text
+    await choose(ben, told.id, "mute")
+    for path in lists:
+        page = await ben.open(path)
+        assert "A thread with" not in page.text
+        assert "ana" not in page.text
+    assert "is over" not in (await ben.open("/notices")).text
+    assert "Out of it" in (await house.cleo.open("/g/open/stories")).text
 
 
 async def test_what_cannot_be_chosen_is_refused_in_words(house: House) -> None:

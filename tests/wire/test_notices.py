@@ -5,15 +5,19 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from groups import polls
 from groups.groups import Group
 from groups.posts import Post
 from kernel.clock import iso
-from kernel.schema.tables import actors, notices
+from kernel.schema.notices import NoticeKind
+from kernel.schema.tables import actors, notices, posts
 from members import notices as notice_store
 from moderation import domains
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from tests.nodes import Node, settle
+from tests.pages.people import person
+from tests.pages.people import settle as describe
 from tests.peer import PUBLIC, Peer, PeerFactory
 from tests.privacy.recorder import Recorder
 from tests.wire.world import Club, said
@@ -125,6 +129,48 @@ async def test_sec_L10_of_a_blocked_domain_nothing_is_told_any_more(
         (heard,) = await notice_store.page(conn, viewer, limit=20)
         assert heard.kind == "heard"
         assert not await notice_store.hearers(conn, [root.id])  # so the page leaves it out
+
+
+async def test_sec_L10_of_a_group_of_a_blocked_server_ours_see_and_hear_nothing_more(
+    alder: Node, club: Club
+) -> None:
+    await describe(alder)
+    ben, mine = await person(alder, "ben"), await person(alder, "mine")
+    for each in (ben, mine):
+        await alder.join(each.speaker, club.group.uri)
+    await settle(alder)
+    for follow in club.peer.got("Follow"):
+        accept = club.peer.activity("Accept", club.group, follow)
+        assert await club.peer.send(alder, accept, club.group) == 202
+    await settle(alder)
+    asked = polls.draft(alder.here, ["Tea", "Coffee"], several=False, days=1)
+    root = await alder.start(mine.speaker, club.group.uri, "In the club", "Mine.")
+    await alder.reply(ben.speaker, root.uri, "Which?", poll=asked)
+    alder.clock.forward(days=2)
+    viewer = Viewer((mine.actor.id,), signed_in=True)
+
+    async def heard_of() -> list[str]:
+        async with alder.engine.connect() as conn:
+            ids = (await conn.scalars(sa.select(posts.c.id))).all()
+            over = await polls.over_among(conn, viewer, alder.here.now(), ids)
+            found = await notice_store.page(conn, viewer, limit=20)
+        return [each.kind for each in found] + ["over" for _ in over]
+
+    about = notice_store.Telling(uri=mine.actor.uri, kind=NoticeKind.JOINED, group_id=root.group_id)
+    async with alder.engine.begin() as conn:
+        await notice_store.tell(conn, alder.here, [about])
+    assert sorted(await heard_of()) == ["answer", "joined", "over"]
+    for path in (f"/t/{root.id}", f"/p/{root.id}/reply"):
+        assert "In the club" in (await mine.open(path)).text
+    async with alder.engine.begin() as conn:
+        await domains.block(conn, alder.here, "club.test", "")
+    assert await heard_of() == []
+    for path in (f"/t/{root.id}", f"/p/{root.id}", f"/p/{root.id}/reply", f"/p/{root.id}/edit"):
+        assert (await mine.open(path)).status == 404, path
+    assert (await ben.open(f"/p/{root.id}/delete")).status == 404
+    gone = await mine.fill(f"/p/{root.id}/delete", f"/p/{root.id}/delete")
+    assert gone.status == 303
+    assert not await alder.mentions("In the club")
 
 
 async def test_wire_G16_whose_sign_it_is_is_said_of_proven_ones_alone(
