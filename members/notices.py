@@ -204,6 +204,17 @@ async def unheard(conn: AsyncConnection, post_id: int) -> None:
     )
 
 
+async def forget_unsent(conn: AsyncConnection, persona_id: UUID, group_id: UUID) -> None:
+    """Its author has dealt with a post that did not go out."""
+    await conn.execute(
+        sa.delete(notices).where(
+            notices.c.persona_id == persona_id,
+            notices.c.kind == constant(NoticeKind.UNSENT),
+            notices.c.group_id == group_id,
+        )
+    )
+
+
 async def forget_persona(conn: AsyncConnection, persona_id: UUID) -> None:
     """A persona closes."""
     await conn.execute(sa.delete(notices).where(notices.c.persona_id == persona_id))
