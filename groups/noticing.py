@@ -27,6 +27,7 @@ class Said:
     post: Post
     parent: Post | None
     named: Collection[str] = ()
+    coarse: bool = False  # its group tells nobody the minute
 
 
 async def posted(conn: AsyncConnection, here: Here, several: Sequence[Said]) -> None:
@@ -44,7 +45,14 @@ def _of(here: Here, said: Said) -> list[Telling]:
     for uri in [uri for uri in said.named if here.is_local(uri)][:NAMED]:
         kinds.setdefault(uri, NoticeKind.MENTION)
     return [
-        Telling(uri=uri, kind=kind, post_id=post.id, by=post.author_id, within=post.group_id)
+        Telling(
+            uri=uri,
+            kind=kind,
+            post_id=post.id,
+            by=post.author_id,
+            within=post.group_id,
+            coarse=said.coarse,
+        )
         for uri, kind in kinds.items()
     ]
 
