@@ -452,13 +452,17 @@ async def test_signs_stories_and_room(asking: Asking, town: Town) -> None:
         post = await post_store.get(conn, town.thread_id)
         await reactions.signs_for(conn, post)
         await stories.told(conn, town.group)
+        await conn.execute(
+            stories._BESIDE, {"group_id": town.group.id, "but": town.thread_id, "topics": ["grief"]}
+        )
         await rearranging.earlier(conn, town.group, post)
         await room.waiting(conn, town.group)
 
     latest = "ix_threads_group_id_latest_id"
     check(
         await asking.plans(work),
-        "pk_posts", "pk_reactions", "ix_threads_stories", latest, "ix_follows_turn",
+        "pk_posts", "pk_reactions", "ix_threads_stories", "ix_threads_stories", latest,
+        "ix_follows_turn",
     )  # fmt: skip
 
 
