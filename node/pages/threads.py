@@ -54,6 +54,7 @@ from node.pages import (
     pictures,
     readers,
     recovery,
+    repeating,
     session,
     voices,
     waiting,
@@ -362,7 +363,8 @@ async def start(request: web.Request) -> web.Response:
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
         said = draft(form, people, chosen)
-        hinting.look(request, form, said, answering=False)
+        again = await repeating.hints(request, form, said, repeating.in_group("start in"))
+        hinting.look(request, form, said, answering=False, repeats=again)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             purpose = f"start in {group.id}"

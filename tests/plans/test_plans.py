@@ -37,6 +37,7 @@ from groups import (
     reactions,
     readers,
     rearranging,
+    repeats,
     room,
     stories,
     telling,
@@ -464,6 +465,12 @@ async def test_signs_stories_and_room(asking: Asking, town: Town) -> None:
         "pk_posts", "pk_reactions", "ix_threads_stories", "ix_threads_stories", latest,
         "ix_follows_turn",
     )  # fmt: skip
+
+
+async def test_what_somebodys_other_names_wrote_last(asking: Asking, town: Town) -> None:
+    plans = await asking.plans(lambda conn: repeats.latest(conn, town.viewer.voices))
+
+    check(plans, "ix_posts_author_id_id")
 
 
 async def test_notices_and_what_an_open_page_asks(asking: Asking, town: Town) -> None:
