@@ -25,6 +25,7 @@ from node.pages.forms import Form
 from node.pages.groups import find
 from node.pages.paging import number
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
     """Where something is said. `purpose` is that of its form; `before`: what stood there."""
@@ -90,7 +91,6 @@ async def hints(request: web.Request, form: Form, draft: Draft, where: Find) -> 
 
 def _say(name: str) -> str:
     return said(
-        "You wrote nearly the same as {name}. "
-        "Somebody who reads both may guess that both are you.",
+        "You wrote nearly the same as {name}. Somebody who reads both may guess that both are you.",
         name=name,
     )
