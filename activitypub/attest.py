@@ -15,7 +15,6 @@ from activitypub.actors import Actor
 from activitypub.jsonld import MAX_SECONDS
 from activitypub.keys import KeyPair, ed25519_id
 from activitypub.vocab import Document
-from kernel.clock import to_minute
 from kernel.errors import Malformed
 from kernel.here import Here
 
@@ -23,15 +22,14 @@ log = logging.getLogger(__name__)
 
 
 async def attested(
-    conn: AsyncConnection, here: Here, author: Actor, activity: Document
+    conn: AsyncConnection, here: Here, author: Actor, activity: Document, when: datetime
 ) -> Document:
     """An activity of ours with proofs on its post and on itself, and a linked-data signature.
 
-    The times in them are as coarse as a post's own. Where the signature takes too long, the
+    `when` stands in them: as coarse as a post's own time. Where the signature takes too long, the
     activity goes without it: only servers that cannot read the proof miss something.
     """
     keys = await actor_store.signing_keys(conn, here, author.id)
-    when = to_minute(here.now())
     proven = _proven(activity, author, keys, when)
     try:
         async with asyncio.timeout(MAX_SECONDS):

@@ -15,6 +15,7 @@ from groups.groups import Group, is_moderator
 from groups.pictures import NO_CHANGES, Changes, Chosen
 from groups.pictures import check as check_pictures
 from kernel.arrays import Rows
+from kernel.clock import COARSE
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
 from kernel.said import joined, noted, said
@@ -223,13 +224,13 @@ async def facts(
     """
     pairs, voices = [], []
     for number, (speaker, group) in enumerate(asked):
-        slow = group.settings.slow_minutes if group.settings else 0
+        pause = _pause(group)
         pairs.append(
             {
                 "number": number,
                 "speaker_id": speaker.id,
                 "group_id": group.id,
-                "since": here.now() - timedelta(minutes=slow) if slow else None,
+                "since": here.now() - pause if pause else None,
             }
         )
         voices += [{"of": number, "voice_id": voice} for voice in speaker.voices]
@@ -239,6 +240,18 @@ async def facts(
         Facts(**row._mapping, rests=tending.rests(here, group))
         for row, (_, group) in zip(rows, asked, strict=True)
     ]
+
+
+def _pause(group: Group) -> timedelta:
+    """Between two posts of a member; where times are coarse it lasts that much longer, never less.
+
+    None at all: zero.
+    """
+    if group.settings is None or not group.settings.slow_minutes:
+        return timedelta(0)
+    return timedelta(minutes=group.settings.slow_minutes) + (
+        COARSE if group.coarse else timedelta(0)
+    )
 
 
 _PAIR = Rows(

@@ -48,6 +48,11 @@ def find(text: str, known: Collection[str] = ()) -> list[Found]:
     return list(found)
 
 
+def has_help(line: str, known: Collection[str]) -> bool:
+    """Whether one of the `known` numbers of help stands in a line."""
+    return any(_is_known(match[0], known) for match in _GROUPED.finditer(line))
+
+
 def _all(text: str, known: Collection[str]) -> Iterator[tuple[Kind, str]]:
     text = re.sub(r"[ \t\u00a0]+", " ", text)
     for words in _numbers(text):

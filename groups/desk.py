@@ -63,7 +63,8 @@ async def remove(
         await count_out(conn, post)
     tombstone_log.note(conn, Act.REMOVED, post.uri)
     await note(conn, here, group, actor, "remove", post.uri, reason)
-    await noticing.decided(conn, here, post, NoticeKind.REMOVED)
+    told = NoticeKind.REMOVED if post.shown else NoticeKind.UNSENT
+    await noticing.decided(conn, here, post, told)
     await outbox.forget(conn, post.uri)
     if post.shown and actor.local:
         await telling.by_desk(

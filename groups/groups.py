@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from activitypub.vocab import Document
 from groups import changes
 from kernel import text
 from kernel.arrays import any_of
+from kernel.clock import to_five_minutes, to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect, constant
@@ -54,6 +55,7 @@ class GroupSettings:
     cap: int = 0  # most members; 0: no limit
     check_in: int | None = None  # the day of the week it asks how people are; 0: Monday
     stories: bool = False
+    coarse: bool = False  # times of its posts are to five minutes
 
     @property
     def federates(self) -> bool:
@@ -126,6 +128,24 @@ class Group:
         """
         return self.settings is not None and self.settings.proofs and self.settings.federates
 
+    @property
+    def coarse(self) -> bool:
+        """Whether nobody is told the minute in which something was said there (SEC-U24)."""
+        return self.settings is not None and self.settings.coarse
+
+    def moment(self, now: datetime) -> datetime:
+        """`now`, as fine as the time of a post there may be known."""
+        return to_five_minutes(now) if self.coarse else to_minute(now)
+
+    def changed(self, now: datetime, before: datetime | None) -> datetime:
+        """The time of a change of a post that last changed at `before`.
+
+        Each is later than the one before, or other servers would take it for the same change; the
+        second that is added counts changes and says nothing of their time.
+        """
+        moment = self.moment(now)
+        return moment if before is None else max(moment, before + timedelta(seconds=1))
+
     @classmethod
     def of(cls, row: AnyRow) -> Self:
         settings = None
@@ -145,6 +165,7 @@ class Group:
                 cap=row.cap,
                 check_in=row.check_in,
                 stories=row.stories,
+                coarse=row.coarse,
             )
         return cls(
             actor=Actor.of(row),

@@ -21,6 +21,7 @@ class Family(StrEnum):
     WORDS = "words"
     LEAVE_OUT = "leave out"
     ANSWERS = "answers"
+    NAMES = "names"  # it repeats what another name of the same member wrote (`groups/repeats.py`)
 
 
 @dataclass(frozen=True, slots=True)

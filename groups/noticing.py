@@ -1,12 +1,14 @@
-"""Who is told of a post: whom it answers, and whom it names."""
+"""Who is told of a post: whom it answers, whom it names, and who wrote it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import actors as actor_store
 from groups import posts as post_store
 from groups.posts import Post
 from kernel.here import Here
@@ -25,6 +27,7 @@ class Said:
     post: Post
     parent: Post | None
     named: Collection[str] = ()
+    coarse: bool = False  # its group tells nobody the minute
 
 
 async def posted(conn: AsyncConnection, here: Here, several: Sequence[Said]) -> None:
@@ -42,7 +45,14 @@ def _of(here: Here, said: Said) -> list[Telling]:
     for uri in [uri for uri in said.named if here.is_local(uri)][:NAMED]:
         kinds.setdefault(uri, NoticeKind.MENTION)
     return [
-        Telling(uri=uri, kind=kind, post_id=post.id, by=post.author_id, within=post.group_id)
+        Telling(
+            uri=uri,
+            kind=kind,
+            post_id=post.id,
+            by=post.author_id,
+            within=post.group_id,
+            coarse=said.coarse,
+        )
         for uri, kind in kinds.items()
     ]
 
@@ -58,3 +68,10 @@ async def decided(conn: AsyncConnection, here: Here, post: Post, kind: NoticeKin
     if post.author_local and not post.by_group:
         told = Telling(uri=post.author_uri, kind=kind, post_id=post.id)
         await notices.tell(conn, here, [told])
+
+
+async def unsent(conn: AsyncConnection, here: Here, author_id: UUID, group_id: UUID) -> None:
+    """Tell somebody that a post of theirs did not go out: once for all that waits in a group."""
+    author = await actor_store.get(conn, author_id)
+    told = Telling(uri=author.uri, kind=NoticeKind.UNSENT, group_id=group_id)
+    await notices.tell(conn, here, [told])

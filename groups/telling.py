@@ -22,7 +22,7 @@ from activitypub.vocab import PUBLIC, Activity, Document
 from groups import groups as group_store
 from groups.groups import Group
 from groups.posts import Post, note_source
-from kernel.clock import iso, to_minute
+from kernel.clock import iso
 from kernel.here import Here
 from kernel.schema.tables import activities, moved_threads
 
@@ -47,7 +47,7 @@ async def counted(
     `updated` stays as it was, so that nobody shows the post as changed (WIRE 8.4).
     """
     await outbox.supersede(conn, post.uri)
-    now = iso(to_minute(here.now()))
+    now = iso(group.moment(here.now()))
     await _by_author(conn, here, group, post, "Update", now, also=voters)
 
 
@@ -75,7 +75,7 @@ async def _by_author(
         published=when,
     )
     if _proves(here, group):
-        document = await attested(conn, here, source.author, document)
+        document = await attested(conn, here, source.author, document, group.moment(here.now()))
     await _publish(conn, here, group, post, source, document, also=also)
     if group.settings is not None:
         await carried(conn, here, group, post, document, jsontext.dump(document).decode())
@@ -287,7 +287,7 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
         audience=group.actor.uri,
     )
     if proves:
-        document = await attested(conn, here, source.author, document)
+        document = await attested(conn, here, source.author, document, group.moment(here.now()))
     await _publish(conn, here, group, post, source, document)
     if group.settings is not None:
         await retracted(conn, here, group, post, document, jsontext.dump(document).decode())

@@ -24,7 +24,6 @@ from groups.parts import Parts
 from groups.posts import Post
 from groups.writing import New, Words, count_in, count_out, insert, written
 from kernel import tombstone_log
-from kernel.clock import to_minute
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most
@@ -70,7 +69,7 @@ async def start(
         await conn.execute(sa.update(threads).where(threads.c.id == post.id).values(story=True))
     if post.shown:
         await telling.created(conn, here, group, post)
-        await noticing.posted(conn, here, [_said(post, None)])
+        await noticing.posted(conn, here, [_said(group, post, None)])
     return post
 
 
@@ -82,11 +81,11 @@ async def may_start(
     return await admit_draft(conn, here, speaker, group, draft)
 
 
-def _said(post: Post, parent: Post | None, before: str = "") -> Said:
+def _said(group: Group, post: Post, parent: Post | None, before: str = "") -> Said:
     """Whom a post of ours calls, but for whom it called `before`."""
     called = before.split()
     named = [uri for uri in post.mentioned.split() if uri not in called]
-    return Said(post=post, parent=parent, named=named)
+    return Said(post=post, parent=parent, named=named, coarse=group.coarse)
 
 
 async def reply(
@@ -110,7 +109,7 @@ async def reply(
     (post,) = await insert(conn, here, [new])
     if post.shown:
         await telling.created(conn, here, group, post)
-        await noticing.posted(conn, here, [_said(post, parent)])
+        await noticing.posted(conn, here, [_said(group, post, parent)])
     elif post.waits:
         await asking.ask(conn, here, post, parent)
     return post
@@ -162,12 +161,13 @@ async def edit(
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
     went = await pictures.change(conn, post.id, draft.changes) if post.attached else 0
     post = replace(post, attached=post.attached - went)
-    await rewrite(conn, here, post, words, parts, to_minute(here.now()))
+    edited = group.changed(here.now(), post.edited)
+    await rewrite(conn, here, post, words, parts, edited)
     changed = await post_store.get(conn, post.id)
     if changed.shown:
         await outbox.forget(conn, post.uri)
         await telling.edited(conn, here, group, changed)
-        await noticing.posted(conn, here, [_said(changed, None, post.mentioned)])
+        await noticing.posted(conn, here, [_said(group, changed, None, post.mentioned)])
     return changed
 
 

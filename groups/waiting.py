@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
-from groups import draft_text, threads
+from groups import draft_text, noticing, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import Draft
@@ -32,6 +32,7 @@ from kernel.rows import AnyRow, at_most
 from kernel.said import noted, said
 from kernel.schema.tables import actors, posts, waiting
 from media import pictures as media_store
+from members import notices
 from moderation.standing import Speaker
 
 MAX_WAITING: Final = 50  # of one persona
@@ -178,6 +179,7 @@ async def drop(conn: AsyncConnection, waiting_id: UUID, author_id: UUID) -> None
     row = (await conn.execute(_DROP, values)).first()
     if row is None:
         raise NotFound
+    await notices.forget_unsent(conn, author_id, row.group_id)
     await media_store.let_go(conn, draft_text.pictures_in(row.said))
 
 
@@ -203,6 +205,7 @@ async def send_again(
     gone = await conn.execute(_DROP, {"waiting_id": found.id, "by": speaker.id})
     if gone.first() is None:
         raise NotFound
+    await notices.forget_unsent(conn, speaker.id, found.group_id)
     left = {each.id for each in draft.pictures}
     dropped = [each.id for each in found.draft.pictures if each.id not in left]
     await media_store.let_go(conn, dropped)
@@ -234,6 +237,7 @@ async def release_one(engine: AsyncEngine, here: Here, *, help_lines: Collection
             except Problem as problem:
                 reason = problem.detail or problem.title
                 await conn.execute(_REFUSE, {"waiting_id": row.id, "why": reason})
+                await noticing.unsent(conn, here, row.author_id, row.group_id)
             reached(Point.BEFORE_COMMIT)
         reached(Point.AFTER_COMMIT)
     except Exception:
@@ -267,7 +271,10 @@ async def _note_failure(engine: AsyncEngine, here: Here, waiting_id: UUID) -> No
     """Try it again in a minute; after five times its author has it back."""
     async with engine.begin() as conn:
         later = here.now() + timedelta(minutes=1)
-        await conn.execute(_FAILED, {"waiting_id": waiting_id, "later": later})
+        values = {"waiting_id": waiting_id, "later": later}
+        row = (await conn.execute(_FAILED, values)).first()
+        if row is not None and row.due is None:
+            await noticing.unsent(conn, here, row.author_id, row.group_id)
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:
@@ -341,7 +348,7 @@ _ONE_WAITS: Final = (
     .limit(1)
 )
 _TAKE_BACK: Final = sa.update(waiting).where(_IS_OF).values(due=None, reason="")
-_DROP: Final = sa.delete(waiting).where(_IS_OF).returning(waiting.c.said)
+_DROP: Final = sa.delete(waiting).where(_IS_OF).returning(waiting.c.said, waiting.c.group_id)
 
 _NEW: Final[Mapping[str, Type]] = {
     "id": sa.Uuid,
@@ -388,4 +395,5 @@ _FAILED: Final = (
         ),
         reason=sa.case((_GIVE_UP, _BROKE), else_=""),
     )
+    .returning(waiting.c.due, waiting.c.author_id, waiting.c.group_id)
 )

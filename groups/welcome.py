@@ -16,7 +16,6 @@ from groups.groups import Group
 from groups.parts import Parts
 from groups.posts import Post, select_posts
 from groups.writing import New, Words, insert, written
-from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed
 from kernel.here import Here
 from kernel.said import said
@@ -72,7 +71,8 @@ async def say(conn: AsyncConnection, here: Here, group: Group, actor: Actor, sou
         await telling.deleted(conn, here, group, before)
     else:
         words, parts = _written(here, group, source)
-        await threads.rewrite(conn, here, before, words, parts, to_minute(here.now()))
+        edited = group.changed(here.now(), before.edited)
+        await threads.rewrite(conn, here, before, words, parts, edited)
         await outbox.forget(conn, before.uri)
         await telling.edited(conn, here, group, await post_store.get(conn, before.id))
     await desk.note(conn, here, group, actor, "welcome", group.actor.uri)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ from groups.pictures import Chosen
 from groups.posts import Post
 from kernel import live, text
 from kernel.arrays import Rows
-from kernel.clock import to_minute
+from kernel.clock import to_five_minutes, to_minute
 from kernel.here import Here
 from kernel.ids import next_post_ids, released
 from kernel.rows import constant
@@ -131,9 +131,24 @@ class New:
             **self.words.columns(),
         )
 
+    def timed(self) -> Self:
+        """With times as fine as the group lets them be known; so is the id (SEC-U24).
+
+        How long a poll from elsewhere is open is for its own server to say.
+        """
+        if not self.group.coarse:
+            return self
+        words = replace(self.words, published=to_five_minutes(self.words.published))
+        poll = self.parts.poll
+        if poll is None or poll.ends is None or not self.author.local:
+            return replace(self, words=words)
+        poll = replace(poll, ends=to_five_minutes(poll.ends))
+        return replace(self, words=words, parts=replace(self.parts, poll=poll))
+
 
 async def insert(conn: AsyncConnection, here: Here, several: Sequence[New]) -> list[Post]:
     """Write posts, and the threads of roots; shown answers move their threads up."""
+    several = [new.timed() for new in several]
     try:
         async with conn.begin_nested():
             return await _write(conn, here, several)

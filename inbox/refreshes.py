@@ -37,13 +37,12 @@ def some_time_soon() -> timedelta:
 async def ask(
     conn: AsyncConnection, here: Here, *thread_ids: int, after: timedelta = AT_ONCE
 ) -> None:
-    """Have threads read where they live, but for those where that was done within `REST`.
+    """Have threads read where they live: where that was just done, when `REST` is over.
 
     Asking again changes nothing but that it may come sooner.
     """
-    now = to_minute(here.now())
     asked = _ASKED.values({"id": thread_id} for thread_id in sorted(thread_ids))
-    await conn.execute(_ASK, {**asked, "due": now + after, "rested": now - REST})
+    await conn.execute(_ASK, {**asked, "due": to_minute(here.now()) + after, "rest": REST})
     if not after:
         await conn.execute(_WAKE)
 
@@ -53,12 +52,12 @@ _ASKED = Rows("asked", id=sa.BigInteger)
 
 def _ask() -> sa.Executable:
     due = sa.bindparam("due", type_=sa.DateTime(timezone=True))
-    rested = sa.bindparam("rested", type_=sa.DateTime(timezone=True))
+    rested = refreshes.c.done + sa.bindparam("rest", type_=sa.Interval)
     asked = insert(refreshes).from_select(["thread_id", "due"], sa.select(_ASKED.c.id, due))
+    soonest = sa.func.greatest(asked.excluded.due, rested)
     return asked.on_conflict_do_update(
         index_elements=["thread_id"],
-        set_={"due": sa.func.least(refreshes.c.due, asked.excluded.due), "attempts": 0},
-        where=sa.or_(refreshes.c.done.is_(None), refreshes.c.done <= rested),
+        set_={"due": sa.func.least(refreshes.c.due, soonest), "attempts": 0},
     )
 
 

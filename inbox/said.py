@@ -142,7 +142,12 @@ async def enter(conn: AsyncConnection, here: Here, several: Sequence[Entering]) 
     await outbox.keep(conn, here, held)
     await telling.pass_on(conn, here, shown)
     said = [
-        Said(post=post, parent=each.new.parent, named=each.new.named)
+        Said(
+            post=post,
+            parent=each.new.parent,
+            named=each.new.named,
+            coarse=each.new.group.coarse,
+        )
         for each, post in zip(several, made, strict=True)
     ]
     await noticing.posted(conn, here, said)

@@ -1,7 +1,8 @@
 """The one clock of a node, passed in, so that a test can hold it still."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 Clock = Callable[[], datetime]
 
@@ -14,6 +15,15 @@ def utcnow() -> datetime:
 def to_minute(moment: datetime) -> datetime:
     """`moment` without its seconds: as fine as the time of a post may be known (DESIGN-V1)."""
     return moment.replace(second=0, microsecond=0)
+
+
+COARSE: Final = timedelta(minutes=5)  # as fine as the time of a post is in groups that ask for it
+
+
+def to_five_minutes(moment: datetime) -> datetime:
+    """The beginning of the five minutes, by UTC, that `moment` lies in (SEC-U24)."""
+    moment = to_minute(moment)
+    return moment - timedelta(minutes=moment.minute % (COARSE // timedelta(minutes=1)))
 
 
 def to_month(moment: datetime) -> date:

@@ -54,7 +54,8 @@ class Preferences:
     """What a member likes; applied when a page is drawn, told to nobody.
 
     `languages` are BCP 47 tags in order of liking; none means all. `covers` are what was chosen by
-    label; others are folded. `hints`: small helps while they write. `easier` pages are calmer and
+    label; others are folded. `hints`: small helps while they write. `stories` of recovery
+    stand beside heavy threads (DOM-B13). `easier` pages are calmer and
     larger (DOM-J2); on `private` ones no title, icon or list of pages tells where somebody was
     (DOM-I10). `card`: crisis lines are shown after posting something very heavy (DOM-D10).
     `language` is that of our own words; empty: as the browser says. `labels` are what they call
@@ -67,6 +68,7 @@ class Preferences:
     labels: Mapping[UUID, str] = field(default_factory=dict)
     covers: Mapping[str, Cover] = field(default_factory=dict)
     hints: bool = True
+    stories: bool = True
     easier: bool = False
     private: bool = False
     card: bool = True
@@ -133,6 +135,7 @@ class Blob:
             },
             "covers": dict(self.preferences.covers),
             "hints": self.preferences.hints,
+            "stories": self.preferences.stories,
             "easier": self.preferences.easier,
             "private": self.preferences.private,
             "card": self.preferences.card,
@@ -160,6 +163,7 @@ class Blob:
                 labels={UUID(hex=each): words for each, words in plain.get("labels", {}).items()},
                 covers={name: Cover(value) for name, value in plain.get("covers", {}).items()},
                 hints=plain.get("hints", True),
+                stories=plain.get("stories", True),
                 easier=plain.get("easier", False),
                 private=plain.get("private", False),
                 card=plain.get("card", True),

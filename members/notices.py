@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.actors import Actor
 from kernel import keep_times, live
 from kernel.arrays import Rows, any_of
+from kernel.clock import COARSE, to_five_minutes
 from kernel.here import Here
 from kernel.ids import LAST_ID, first_of_minute, released, within_minute
 from kernel.rows import AnyRow, AnySelect, at_most, constant
@@ -49,6 +50,14 @@ class Telling:
     group_id: UUID | None = None
     by: UUID | None = None
     within: UUID | None = None
+    coarse: bool = False  # nobody is to know the minute (SEC-U24)
+
+    def time(self, now: datetime) -> datetime:
+        """What its id tells: the minute, or the end of the five minutes.
+
+        Not their beginning: everything older may have been marked as seen by now.
+        """
+        return to_five_minutes(now) + COARSE if self.coarse else now
 
 
 async def tell(conn: AsyncConnection, here: Here, several: Collection[Telling]) -> None:
@@ -61,7 +70,7 @@ async def tell(conn: AsyncConnection, here: Here, several: Collection[Telling]) 
     rows = [
         {
             "uri": each.uri,
-            "id": within_minute(here.now()),
+            "id": within_minute(each.time(here.now())),
             "kind": each.kind.value,
             "post_id": each.post_id,
             "group_id": each.group_id,
@@ -204,6 +213,17 @@ async def unheard(conn: AsyncConnection, post_id: int) -> None:
     )
 
 
+async def forget_unsent(conn: AsyncConnection, persona_id: UUID, group_id: UUID) -> None:
+    """Its author has dealt with a post that did not go out."""
+    await conn.execute(
+        sa.delete(notices).where(
+            notices.c.persona_id == persona_id,
+            notices.c.kind == constant(NoticeKind.UNSENT),
+            notices.c.group_id == group_id,
+        )
+    )
+
+
 async def forget_persona(conn: AsyncConnection, persona_id: UUID) -> None:
     """A persona closes."""
     await conn.execute(sa.delete(notices).where(notices.c.persona_id == persona_id))
@@ -247,7 +267,7 @@ class Notice:
 
     @property
     def time(self) -> datetime:
-        """To the minute, UTC."""
+        """To the minute or, in a group that asks for it, to five; UTC."""
         return released(self.id)
 
     @property

@@ -65,6 +65,9 @@ groups = table(
     sa.Column(  # members may tell how they came through
         "stories", sa.Boolean, nullable=False, server_default=sa.false()
     ),
+    sa.Column(  # times of its posts are to five minutes
+        "coarse", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
     sa.Column("answer_minutes", sa.Integer),  # within which half of new threads had an answer
     sa.Column("answers_counted", sa.Date),  # when that was worked out
     one_of("sees", "sees", Sees),

@@ -21,6 +21,7 @@ class NoticeKind(StrEnum):
     JOINED = "joined"  # the group let the persona in
     REFUSED = "refused"
     ENDED = "ended"  # the group let the persona go
+    UNSENT = "unsent"  # a post of the persona's did not go out; it has the words
     POLL = "poll"  # the persona's own poll is over
 
 

@@ -331,7 +331,9 @@ def _filled(group: Group, said: str) -> Form:
     settings = group.settings
     if settings is None:
         raise NotFound
-    ticks = ("one_voice", "one_time", "notes_required", "contacts", "proofs", "stories")
+    ticks = (
+        "one_voice", "one_time", "notes_required", "contacts", "proofs", "stories", "coarse",
+    )  # fmt: skip
     ticked = {name: ["yes"] for name in ticks if getattr(settings, name)}
     return Form(
         {

@@ -44,6 +44,11 @@ ABOUT_STORIES: Final = noted(
     "and what they do now. Another moderator reads each story before anybody else does."
 )
 
+ABOUT_COARSE: Final = noted(
+    "When somebody wrote can be read to five minutes only: harder to match with what else they do. "
+    "What is there already keeps its time."
+)
+
 WISHES: Final[Mapping[Wish, str]] = {
     Wish.LISTEN: noted("Just listen"),
     Wish.STORIES: noted("Similar stories"),
@@ -204,6 +209,8 @@ def how_it_works(group: Group) -> list[str]:
                 minutes=settings.slow_minutes,
             )
         )
+    if settings.coarse:
+        found.append(noted("Times of posts are told to five minutes, no finer."))
     return found
 
 

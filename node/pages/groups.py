@@ -184,6 +184,7 @@ def read_settings(form: Form) -> GroupSettings:
             cap=_cap(form),
             check_in=_weekday(form),
             stories=form.ticked("stories"),
+            coarse=form.ticked("coarse"),
         )
     except ValueError as error:
         raise Malformed("Please choose an answer to every question about the group.") from error

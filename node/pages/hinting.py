@@ -7,7 +7,7 @@ from aiohttp import web
 
 from groups import hints
 from groups.admission import Draft
-from groups.hints import Hint
+from groups.hints import MAX_HINTS, Hint
 from kernel.errors import Malformed
 from kernel.said import noted
 from node.pages.covers import preferences
@@ -31,18 +31,35 @@ class Hinted(Malformed):
         self.hints = found
 
 
+def wanted(request: web.Request, form: Form) -> bool:
+    """Whether the member likes hints, and has not said to go on without them."""
+    return preferences(request).hints and not form.ticked(AS_IT_IS)
+
+
+def words_of(said: Draft) -> str:
+    """All that a draft says, but for notes and pictures."""
+    options = said.poll.options if said.poll else ()
+    return "\n".join([said.title, said.source, *(each.name for each in options)])
+
+
 def look(
-    request: web.Request, form: Form, said: Draft, *, answering: bool, before: str = ""
+    request: web.Request,
+    form: Form,
+    said: Draft,
+    *,
+    answering: bool,
+    before: str = "",
+    repeats: Sequence[Hint] = (),
 ) -> None:
     """Raises Hinted: there are hints, for who wants them and has not said to go on.
 
-    What the words `before` a change had already gets none.
+    What the words `before` a change had already gets none. `repeats` come first (`repeating`).
     """
-    if form.ticked(AS_IT_IS) or not preferences(request).hints:
+    if not wanted(request, form):
         return
-    options = said.poll.options if said.poll else ()
-    words = "\n".join([said.title, said.source, *(each.name for each in options)])
     known = {each.words for each in hints.find(before, answering=answering)} if before else set()
-    found = [each for each in hints.find(words, answering=answering) if each.words not in known]
-    if found:
-        raise Hinted(found)
+    found = [
+        each for each in hints.find(words_of(said), answering=answering) if each.words not in known
+    ]
+    if found or repeats:
+        raise Hinted([*repeats, *found][:MAX_HINTS])

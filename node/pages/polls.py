@@ -15,7 +15,7 @@ from kernel.errors import NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.said import noted
 from members import accounts
-from node.pages import drafts, forms, hinting, outgoing, readers, session, voices
+from node.pages import drafts, forms, hinting, outgoing, readers, repeating, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.posts import find
 from node.pages.render import render, see_other
@@ -72,7 +72,8 @@ async def ask(request: web.Request) -> web.Response:
         poll = poll_of(here, form)
         people = await named(request, form)
         asked = replace(draft(form, people), poll=poll)
-        hinting.look(request, form, asked, answering=True)
+        again = await repeating.hints(request, form, asked, repeating.under_post("ask"))
+        hinting.look(request, form, asked, answering=True, repeats=again)
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             purpose = f"ask {found.post.id}"

@@ -21,7 +21,18 @@ from kernel.schema.posts import PostState
 from members.personas import Persona
 from moderation import labels
 from moderation.visibility import Viewer
-from node.pages import covers, drafts, forms, hinting, outgoing, pictures, readers, session, voices
+from node.pages import (
+    covers,
+    drafts,
+    forms,
+    hinting,
+    outgoing,
+    pictures,
+    readers,
+    repeating,
+    session,
+    voices,
+)
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
@@ -159,7 +170,8 @@ async def reply(request: web.Request) -> web.Response:
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
         said = draft(form, people, chosen)
-        hinting.look(request, form, said, answering=True)
+        again = await repeating.hints(request, form, said, repeating.under_post("reply"))
+        hinting.look(request, form, said, answering=True, repeats=again)
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             purpose = f"reply {found.post.id}"
@@ -231,12 +243,15 @@ async def edit(request: web.Request) -> web.Response:
     try:
         voices.pace(request)
         people = await named(request, form)
+        said = replace(draft(form, people), changes=pictures.changes(form))
+        change = repeating.under_post("edit", changes=True)
+        again = await repeating.hints(request, form, said, change)
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"edit {found.post.id}")
-            said = replace(draft(form, people), changes=pictures.changes(form))
-            post, earlier_words = found.post, f"{found.post.title}\n{found.post.source}"
-            hinting.look(request, form, said, answering=not post.is_root, before=earlier_words)
+            post, before = found.post, f"{found.post.title}\n{found.post.source}"
+            answering = not post.is_root
+            hinting.look(request, form, said, answering=answering, before=before, repeats=again)
             await threads.edit(conn, request.app[HERE], speaker, found.post, said)
     except REFUSED as problem:
         return await _edit_page(request, form, problem, people)

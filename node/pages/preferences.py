@@ -84,6 +84,7 @@ async def save_reading(request: web.Request) -> web.Response:
             languages=tuple(form.all("languages")),
             covers=_covers(form),
             hints=form.ticked("hints"),
+            stories=form.ticked("stories"),
         )
         async with request.app[ENGINE].begin() as conn:
             await accounts.save_preferences(conn, request.app[HERE], member, wanted)

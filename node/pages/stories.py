@@ -9,7 +9,16 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import stories, threads
 from groups.stories import Parts
 from kernel.errors import NotFound, Problem
-from node.pages import forms, group_words, hinting, lines, readers, session, voices
+from node.pages import (
+    forms,
+    group_words,
+    hinting,
+    lines,
+    readers,
+    repeating,
+    session,
+    voices,
+)
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
 from node.pages.paging import number
@@ -78,7 +87,8 @@ async def tell(request: web.Request) -> web.Response:
             lines=form.text("lines"),
         )
         said = replace(draft(form, await named(request, form)), source=parts.source)
-        hinting.look(request, form, said, answering=False)
+        again = await repeating.hints(request, form, said, repeating.in_group("story in"))
+        hinting.look(request, form, said, answering=False, repeats=again)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             speaker = await voices.speaker(conn, request, form, f"story in {group.id}")

@@ -53,6 +53,8 @@ from node.pages import (
     outgoing,
     pictures,
     readers,
+    recovery,
+    repeating,
     session,
     voices,
     waiting,
@@ -201,6 +203,7 @@ async def show(request: web.Request) -> web.Response:
         closed = page.root.no_replies and page.root.author_id not in viewer.voices
         shut = closed or page.root.locked or page.root.moved_to
         may_answer = session.SESSION in request and not shut
+        told = () if after else await recovery.beside(conn, request, page.root)
         who_reads = await readers.lately(conn, request, group, page.root) if may_answer else ""
     if group.settings is None:
         await _have_read_again(request, thread_id)
@@ -224,6 +227,7 @@ async def show(request: web.Request) -> web.Response:
         is Cover.HIDE,
         next_after=page.next_after,
         first=not after,
+        stories=told,
         card=card.after_posting(request, page.posts, viewer),
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
         live=waiting.opened(request, thread_id),
@@ -359,7 +363,8 @@ async def start(request: web.Request) -> web.Response:
         keys = await voices.keys_if_new(request, form)
         people = await named(request, form)
         said = draft(form, people, chosen)
-        hinting.look(request, form, said, answering=False)
+        again = await repeating.hints(request, form, said, repeating.in_group("start in"))
+        hinting.look(request, form, said, answering=False, repeats=again)
         async with request.app[ENGINE].begin() as conn:
             group = await find(conn, request)
             purpose = f"start in {group.id}"

@@ -13,11 +13,23 @@ from groups import waiting
 from groups.waiting import Waiting
 from kernel.errors import NotFound, Problem
 from kernel.said import noted, said
-from node.pages import card, drafts, forms, outgoing, pictures, readers, session, voices
+from node.pages import (
+    card,
+    drafts,
+    forms,
+    hinting,
+    outgoing,
+    pictures,
+    readers,
+    repeating,
+    session,
+    voices,
+)
 from node.pages.forms import REFUSED, Form
 from node.pages.paging import uuid
 from node.pages.polls import DAYS, poll_of
 from node.pages.render import render, see_other
+from node.pages.repeating import Where
 from node.pages.threads import agree, compose, draft, named
 
 
@@ -161,6 +173,13 @@ def _filled(found: Waiting) -> Form:
     return Form({**form.values, **asked.values})
 
 
+async def _where(conn: AsyncConnection, request: web.Request) -> Where:
+    found = await _find(conn, request)
+    group = await group_store.get(conn, found.group_id)
+    before = hinting.words_of(found.draft)
+    return Where(group=group, purpose=_purpose(found), before=before)
+
+
 async def edit(request: web.Request) -> web.Response:
     """POST /waiting/{waiting}/edit: it is sent again as it is now, and waits anew."""
     form = await pictures.read(request)
@@ -170,10 +189,13 @@ async def edit(request: web.Request) -> web.Response:
     try:
         voices.pace(request)
         said = draft(form, await named(request, form), pictures.chosen(request, form))
+        again = await repeating.hints(request, form, said, _where)
         async with request.app[ENGINE].begin() as conn:
             found = await _find(conn, request)
             if found.draft.poll is not None:
                 said = replace(said, poll=poll_of(here, form))
+            before, answering = hinting.words_of(found.draft), found.parent_id is not None
+            hinting.look(request, form, said, answering=answering, before=before, repeats=again)
             speaker = await voices.speaker(conn, request, form, _purpose(found))
             sent = await waiting.send_again(
                 conn, here, speaker, found, said, outgoing.timing(request)

@@ -75,6 +75,11 @@ def face(here: Here, persona_id: UUID) -> Markup:
     return Markup(faces.svg_of(here.node_key, persona_id))  # noqa: S704  (our own drawing)
 
 
+def chosen(request: web.Request, form: Form, purpose: str) -> UUID | None:
+    """The name that a form was sent with; None: none, or one that is to be made."""
+    return _opened(session.of(request), form, purpose)
+
+
 def _opened(current: Session, form: Form, purpose: str) -> UUID | None:
     try:
         return personas.open_choice(current, form.text(FIELD), purpose)

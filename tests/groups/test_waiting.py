@@ -29,7 +29,7 @@ from kernel.release import Timing
 from kernel.schema.actors import ActorState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
-from kernel.schema.tables import activities, actors, follows, groups, posts
+from kernel.schema.tables import activities, actors, follows, groups, notices, posts
 from kernel.schema.tables import reactions as reaction_table
 from kernel.schema.tables import threads as thread_table
 from members import follows as follow_store
@@ -225,6 +225,49 @@ async def test_what_may_not_be_said_any_more_is_not_and_its_author_keeps_it(
     assert expected[what] in found.reason
     assert found.draft.source == "Quiet words."
     assert "Quiet words." not in await out(alder)
+
+
+async def told(node: Node, speaker: Speaker) -> list[tuple[str, UUID | None]]:
+    """What a persona was told, and about which group."""
+    async with node.engine.connect() as conn:
+        rows = await conn.execute(
+            sa.select(notices.c.kind, notices.c.group_id).where(notices.c.persona_id == speaker.id)
+        )
+        return [(row.kind, row.group_id) for row in rows]
+
+
+async def test_what_did_not_go_out_is_told_once_until_its_author_dealt_with_it(
+    alder: Node, ana: Speaker, sleep: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ben = await alder.persona("ben")
+    first = await send(alder, ben, sleep)
+    await send(alder, ben, sleep, "More of them.")
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.update(groups).values(posts=Posts.MEMBERS))
+    await later(alder)
+    assert await told(alder, ben) == [("unsent", sleep.id)]
+    assert await told(alder, ana) == []
+    assert await alder.mentions("Quiet words.") == ["waiting.said"]
+    await later(alder)
+    assert await told(alder, ben) == [("unsent", sleep.id)]
+    async with alder.engine.begin() as conn:
+        await waiting.drop(conn, first, ben.id)
+    assert await told(alder, ben) == []
+
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.update(groups).values(posts=Posts.ANYONE))
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError
+
+    await send(alder, ana, sleep)
+    monkeypatch.setattr(waiting, "_release", broken)
+    for number in range(waiting.ATTEMPTS):
+        assert await told(alder, ana) == []
+        alder.clock.forward(minutes=11 if not number else 2)
+        with pytest.raises(RuntimeError):
+            await worker.release(alder.app)
+    assert await told(alder, ana) == [("unsent", sleep.id)]
 
 
 async def test_a_hold_by_moderators_begins_at_the_release(alder: Node, ana: Speaker) -> None:

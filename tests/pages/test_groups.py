@@ -1,5 +1,8 @@
 """A group's life on its pages: founding, joining, writing, looking after."""
 
+import re
+from datetime import timedelta
+
 import pytest
 
 from groups.groups import GroupSettings
@@ -262,6 +265,29 @@ async def test_settings_are_kept_and_asked_again(house: House) -> None:
     assert "Still typed" in refused.html
     odd = await house.ana.send("POST", "/g/open/settings", {"name": "X", "sees": "martians"})
     assert odd.status == 400
+
+
+async def test_sec_U24_a_group_can_ask_for_times_that_say_less(house: House) -> None:
+    node = house.node
+    node.clock.now = node.clock.now.replace(minute=2) + timedelta(hours=1)
+    saved = await house.ana.fill("/g/open/settings", "/settings", coarse="yes")
+    assert saved.status == 303
+    again = await house.ana.open("/g/open/settings")
+    assert dict(again.page.form("name", "sees").fields)["coarse"] == "yes"
+    assert "told to five minutes" in (await house.ben.open("/g/open")).text
+    thread = await node.start(house.ana.speaker, house.open.actor.uri, "Later", "Good evening.")
+    await node.reply(house.ben.speaker, thread.uri, "And to you.")
+    for who, path in (
+        (house.visitor, f"/t/{thread.id}"),
+        (house.ben, f"/t/{thread.id}"),
+        (house.ana, f"/t/{thread.id}"),
+        (house.ana, "/notices"),
+    ):
+        page = await who.open(path)
+        times = re.findall(r'<time datetime="[^"]+T\d\d:(\d\d):(\d\d)', page.html)
+        assert times, path
+        lately = times if path != "/notices" else times[:1]
+        assert [each for each in lately if int(each[0]) % 5 or each[1] != "00"] == []
 
 
 @pytest.mark.parametrize("count", [21, 41])

@@ -134,6 +134,21 @@ async def test_what_desks_decide_is_told(house: House) -> None:
     assert "The moderators of" not in await lines(house.cleo)
 
 
+async def test_a_post_that_moderators_did_not_let_out_is_told_with_the_way_to_its_words(
+    house: House,
+) -> None:
+    path = f"/p/{house.held.id}"
+    await house.ana.send("POST", f"{path}/remove", {"reason": "Please say it softer."})
+    told = await house.ben.open("/notices")
+    assert "Your post in Careful did not go out. Your words are here" in told.text
+    assert "Please say it softer." in told.text
+    assert f'href="{path}"' in told.html
+    words = await house.ben.follow(await house.ben.open(path))
+    assert (words.status, house.held.source in words.text) == (200, True)
+    assert "did not go out" not in await lines(house.ana)
+    assert "did not go out" not in await lines(house.cleo)
+
+
 async def test_dom_A9_content_notes_fold_what_a_notice_says(house: House) -> None:
     await house.node.join(house.cleo.speaker, house.open.actor.uri)
     noted = await house.node.start(

@@ -110,7 +110,7 @@ async def test_which_thread_is_read_anew_and_what_it_lacks(
     async def work(conn: AsyncConnection) -> None:
         await conn.execute(refreshes._CLAIM, {"now": now, "until": now})
         asked = refreshes._ASKED.values([{"id": thread_id}])
-        await conn.execute(refreshes._ASK, {**asked, "due": now, "rested": now})
+        await conn.execute(refreshes._ASK, {**asked, "due": now, "rest": refreshes.REST})
         await conn.execute(backfill._KNOWN, {"uris": []})
 
     claim, ask, known = await asking.plans(work)

@@ -37,6 +37,7 @@ from groups import (
     reactions,
     readers,
     rearranging,
+    repeats,
     room,
     stories,
     telling,
@@ -452,14 +453,24 @@ async def test_signs_stories_and_room(asking: Asking, town: Town) -> None:
         post = await post_store.get(conn, town.thread_id)
         await reactions.signs_for(conn, post)
         await stories.told(conn, town.group)
+        await conn.execute(
+            stories._BESIDE, {"group_id": town.group.id, "but": town.thread_id, "topics": ["grief"]}
+        )
         await rearranging.earlier(conn, town.group, post)
         await room.waiting(conn, town.group)
 
     latest = "ix_threads_group_id_latest_id"
     check(
         await asking.plans(work),
-        "pk_posts", "pk_reactions", "ix_threads_stories", latest, "ix_follows_turn",
+        "pk_posts", "pk_reactions", "ix_threads_stories", "ix_threads_stories", latest,
+        "ix_follows_turn",
     )  # fmt: skip
+
+
+async def test_what_somebodys_other_names_wrote_last(asking: Asking, town: Town) -> None:
+    plans = await asking.plans(lambda conn: repeats.latest(conn, town.viewer.voices))
+
+    check(plans, "ix_posts_author_id_id")
 
 
 async def test_notices_and_what_an_open_page_asks(asking: Asking, town: Town) -> None:

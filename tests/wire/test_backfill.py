@@ -414,6 +414,29 @@ async def test_a_thread_is_read_once_in_a_while_whoever_asks(
     assert club.peer.fetched == ["/t/1"]
 
 
+async def test_wire_G45_what_was_lost_soon_after_a_reading_is_read_when_its_rest_is_over(
+    alder: Node, club: Club, good: Peer, root: Document
+) -> None:
+    bob = good.person("bob")
+    club.peer.collection("/t/1", [root["id"]])
+    await ask(alder, root["id"])
+    lost = in_club(club, good, bob, "lost on its way", inReplyTo=root["id"])
+    above = in_club(club, good, bob, "lost as well", inReplyTo=root["id"])
+    came = in_club(club, good, bob, "what shows the gap", inReplyTo=above["id"])
+    whole = [each["id"] for each in (root, lost, above, came)]
+    club.peer.collection("/t/1", whole)
+    await club.announce(alder, good.create(bob, came))
+    club.peer.fetched.clear()
+    alder.clock.forward(minutes=10)
+    await settle(alder)
+    assert club.peer.fetched == []
+    assert await shown(alder, root["id"]) == [root["id"], above["id"], came["id"]]
+    alder.clock.forward(minutes=6)
+    await settle(alder)
+    assert club.peer.fetched == ["/t/1"]
+    assert set(await shown(alder, root["id"])) == set(whole)
+
+
 async def test_sec_R14_when_a_thread_was_opened_stays_hidden() -> None:
     waits = {refreshes.some_time_soon() for _ in range(200)}
     assert min(waits) >= timedelta(minutes=1)
