@@ -85,7 +85,7 @@ async def test_any_name_may_be_called_so(house: House, handle: str) -> None:
 
 
 async def test_who_read_the_guidelines_by_one_name_may_write_by_a_new_one(house: House) -> None:
-    """They are asked no second time, and nobody else is let through: see `Place.read_guidelines`."""
+    """They are asked no second time, and nobody else is let through."""
     words = {"title": "Only here", "text": "Some words.", "as": "once"}
     sent = await house.ben.fill("/g/open/new", "/new", **words)
     assert sent.status == 303, sent.text
