@@ -46,7 +46,7 @@ class Memory:
     pictures: Throttle
     cards: Throttle  # crisis lines after posting, by account: in memory, told to nobody
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
-    asking: asyncio.Task[Node] | None = None  # for pages that wait for no database
+    asking: asyncio.Task[Node | None] | None = None  # for pages that wait for no database
     readers: dict[tuple[UUID, int], tuple[float, str]] = field(default_factory=dict)
     site: Node | None = None
     read_at: float = 0.0
@@ -106,10 +106,16 @@ async def site(memory: Memory, engine: AsyncEngine) -> Node:
 async def site_soon(memory: Memory, engine: AsyncEngine) -> Node | None:
     """The same for a page that waits for no database; None: it does not answer at once."""
     if memory.asking is None or memory.asking.done():
-        memory.asking = asyncio.create_task(site(memory, engine))
-    asking = memory.asking
-    await asyncio.wait({asking}, timeout=ASK_SECONDS)
-    return asking.result() if asking.done() and asking.exception() is None else None
+        memory.asking = asyncio.create_task(_site_or_none(memory, engine))
+    done, _ = await asyncio.wait({memory.asking}, timeout=ASK_SECONDS)
+    return next((each.result() for each in done if not each.cancelled()), None)
+
+
+async def _site_or_none(memory: Memory, engine: AsyncEngine) -> Node | None:
+    try:
+        return await site(memory, engine)
+    except DATABASE_ERRORS:
+        return None
 
 
 def known_site(memory: Memory, here: Here) -> Node:
