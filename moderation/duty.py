@@ -14,6 +14,7 @@ from typing import Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from kernel.errors import Malformed
+from kernel.said import said
 
 MAX_SLOTS: Final = 70  # ten for each day
 MAX_PEOPLE: Final = 50
@@ -47,7 +48,9 @@ class Slot:
         if begins in (ends, _DAY):
             raise Malformed("These hours end when they begin. For a whole day: 00:00 to 24:00.")
         if not 1 <= people <= MAX_PEOPLE:
-            raise Malformed(f"Please say how many people are here then: 1 to {MAX_PEOPLE}.")
+            raise Malformed(
+                said("Please say how many people are here then: 1 to {most}.", most=MAX_PEOPLE)
+            )
         return cls(day, begins, ends % _DAY, people)
 
     @property
@@ -106,7 +109,9 @@ class Rota:
         if any((it.day, it.start, it.end) == _hours(new) for new in slots for it in self.slots):
             raise Malformed("These hours are on the rota already. Take them off it first.")
         if len(self.slots) + len(slots) > MAX_SLOTS:
-            raise Malformed(f"A rota has up to {MAX_SLOTS} lines. Take some off it first.")
+            raise Malformed(
+                said("A rota has up to {most} lines. Take some off it first.", most=MAX_SLOTS)
+            )
         return replace(self, slots=tuple(sorted((*self.slots, *slots))))
 
     def without(self, slot: Slot) -> Self:
