@@ -1,6 +1,6 @@
 """The node as its administrators describe it: one row."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,6 +16,7 @@ from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.node import SignUp
 from kernel.schema.tables import actors, node
+from moderation.duty import Rota
 
 _LIMITS: Mapping[str, int] = {"name": 100, "about": 5000, "contact": 200, "crisis_policy": 5000}
 
@@ -34,13 +35,19 @@ class Node:
     sign_up: SignUp
     crisis_policy: str  # Markdown
     people: int
+    duty: Rota
 
 
 async def read(conn: AsyncConnection) -> Node:
     """The node's own row; `found` wrote it at the first start."""
     columns = [node.c[name] for name in Node.__slots__]
     row = (await conn.execute(sa.select(*columns))).one()
-    values = {**row._mapping, "languages": tuple(row.languages), "sign_up": SignUp(row.sign_up)}
+    values = {
+        **row._mapping,
+        "languages": tuple(row.languages),
+        "sign_up": SignUp(row.sign_up),
+        "duty": Rota.parse(row.duty),
+    }
     return Node(**values)
 
 
@@ -123,6 +130,12 @@ async def settle(
             settled=True,
         )
     )
+
+
+async def change_duty(conn: AsyncConnection, change: Callable[[Rota], Rota]) -> None:
+    """Change the rota by what it is now: two administrators lose nothing of each other's."""
+    stored = await conn.scalar(sa.select(node.c.duty).with_for_update())
+    await conn.execute(sa.update(node).values(duty=change(Rota.parse(stored or "")).stored()))
 
 
 async def count_people(conn: AsyncConnection, today: date) -> bool:

@@ -45,6 +45,7 @@ node = table(
     sa.Column("languages", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("sign_up", sa.Text, nullable=False, server_default=SignUp.CLOSED.value),
     sa.Column("crisis_policy", sa.Text, nullable=False, server_default=""),
+    sa.Column("duty", sa.Text, nullable=False, server_default=""),  # `moderation.duty.Rota`
     sa.Column("people", sa.Integer, nullable=False, server_default="0"),  # rounded, once a day
     sa.Column("counted", sa.Date),
     sa.Column("awake", sa.DateTime(timezone=True)),  # its worker was, to the minute

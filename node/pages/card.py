@@ -14,8 +14,9 @@ from aiohttp import web
 from activitypub.state import HERE
 from groups.posts import Post
 from kernel.errors import TooMany
+from moderation.duty import Duty
 from moderation.visibility import Viewer
-from node.pages import look
+from node.pages import duty, look
 from node.pages.memory import MEMORY, known_site
 from node.pages.session import PREFERENCES, SESSION
 from resources import crisis
@@ -32,6 +33,7 @@ class Card:
     country: Country | None
     emergency: str
     if_nobody_answers: str
+    duty: Duty | None
 
     @classmethod
     def of(cls, request: web.Request, country: str) -> Self:
@@ -41,6 +43,7 @@ class Card:
             country=crisis.countries().get(code),
             emergency=crisis.emergency(code),
             if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
+            duty=duty.now(request),
         )
 
 

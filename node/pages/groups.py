@@ -19,7 +19,7 @@ from kernel.said import said
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.sealing import derive
-from node.pages import covers, forms, group_words, lines, pictures, session, voices
+from node.pages import covers, duty, forms, group_words, lines, pictures, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.paging import number, uuid
@@ -84,6 +84,7 @@ async def show(request: web.Request) -> web.Response:
     return render(
         request,
         "groups/show.html",
+        duty=duty.now(request),
         group=group,
         path=group_words.path(group),
         media=pictures.public_base(request, group),

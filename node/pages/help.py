@@ -12,7 +12,8 @@ from activitypub.state import ENGINE, HERE, SETTINGS
 from kernel.db import describe
 from kernel.errors import NotFound
 from members import sessions
-from node.pages import look
+from moderation.duty import Duty
+from node.pages import duty, look
 from node.pages.catalogues import LANGUAGES, country
 from node.pages.look import THEMES, Look
 from node.pages.memory import DATABASE_ERRORS, MEMORY
@@ -24,6 +25,7 @@ from resources.crisis import Country
 log = logging.getLogger(__name__)
 
 LEAVE_SECONDS: Final = 0.05  # the way out is open at once; the session ends meanwhile
+_PLACE: Final = b"<!-- who is here -->"  # in a drawn page
 KEPT: Final = 512  # drawn pages: every country in the usual look, and others as they are asked for
 
 
@@ -66,7 +68,8 @@ def _country(code: str, seen: Look) -> bytes:
 
 async def show(request: web.Request) -> web.Response:
     """GET /help: the country chosen in this browser, else a hint from its languages (DOM-D2)."""
-    return _answer(_list(look.country_of(request), look.of(request)))
+    seen = look.of(request)
+    return _answer(_list(look.country_of(request), seen), seen, await duty.soon(request))
 
 
 async def show_country(request: web.Request) -> web.Response:
@@ -74,31 +77,32 @@ async def show_country(request: web.Request) -> web.Response:
     code = request.match_info["country"].upper()
     if code not in crisis.countries():
         raise NotFound
-    return _answer(_country(code, look.of(request)))
+    seen = look.of(request)
+    return _answer(_country(code, seen), seen, await duty.soon(request))
 
 
 async def show_look(request: web.Request) -> web.Response:
     """GET /look: light or dark, easier, private, language, country; for anybody."""
-    return _answer(
-        draw(
-            "help/look.html",
-            look.of(request),
-            themes=THEMES,
-            languages=LANGUAGES,
-            countries=crisis.countries().values(),
-        ).encode()
-    )
+    seen, countries = look.of(request), crisis.countries().values()
+    page = draw("help/look.html", seen, themes=THEMES, languages=LANGUAGES, countries=countries)
+    return _answer(page.encode(), seen)
 
 
 async def show_leaving(request: web.Request) -> web.Response:
     """GET /leaving: what “Leave” does, and what it cannot do (DOM-D9)."""
-    return _answer(draw("help/leaving.html", look.of(request)).encode())
+    seen = look.of(request)
+    return _answer(draw("help/leaving.html", seen).encode(), seen)
 
 
-def _answer(page: bytes) -> web.Response:
-    """No word of a member is in it, so a browser may keep it for a while; nobody between may."""
+@lru_cache(maxsize=KEPT)
+def _who_is_here(said: Duty, seen: Look) -> bytes:
+    return draw("duty/alone.html", seen, duty=said).encode()
+
+
+def _answer(page: bytes, seen: Look, said: Duty | None = None) -> web.Response:
+    """No word of a member is in it, and a browser asks again each time: who is here changes."""
     return web.Response(
-        body=page,
+        body=page.replace(_PLACE, _who_is_here(said, seen) if said else b""),
         content_type="text/html",
         charset="utf-8",
         headers={"Cache-Control": "private, no-cache", "Vary": "Cookie, Accept-Language"},

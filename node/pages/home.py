@@ -5,7 +5,7 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING
 from groups import browsing, directory
 from moderation.visibility import VISITOR
-from node.pages import covers, lines, notices, pictures, session, voices, waiting
+from node.pages import covers, duty, lines, notices, pictures, session, voices, waiting
 from node.pages.memory import MEMORY, site
 from node.pages.paging import number
 from node.pages.render import render
@@ -29,6 +29,7 @@ async def show(request: web.Request) -> web.Response:
     return render(
         request,
         "home/mine.html",
+        duty=duty.now(request),
         threads=kept,
         left_out=left_out,
         here_path=request.path_qs,
@@ -48,6 +49,7 @@ async def _front(request: web.Request) -> web.Response:
     return render(
         request,
         "home/front.html",
+        duty=duty.now(request),
         node=node,
         groups=open_groups,
         media=pictures.base(request, public=True),

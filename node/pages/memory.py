@@ -19,10 +19,12 @@ from kernel.throttle import Throttle
 from members import node as node_store
 from members import personas
 from members.node import Node
+from moderation.duty import Rota
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 FRESH_SECONDS: Final = 5.0  # how long another process may still show the node's old name
+ASK_SECONDS: Final = 0.1  # help pages wait no longer for who is here
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Memory:
     pictures: Throttle
     cards: Throttle  # crisis lines after posting, by account: in memory, told to nobody
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
+    asking: asyncio.Task[Node | None] | None = None  # for pages that wait for no database
     readers: dict[tuple[UUID, int], tuple[float, str]] = field(default_factory=dict)
     site: Node | None = None
     read_at: float = 0.0
@@ -100,11 +103,27 @@ async def site(memory: Memory, engine: AsyncEngine) -> Node:
     return memory.site
 
 
+async def site_soon(memory: Memory, engine: AsyncEngine) -> Node | None:
+    """The same for a page that waits for no database; None: it does not answer at once."""
+    if memory.asking is None or memory.asking.done():
+        memory.asking = asyncio.create_task(_site_or_none(memory, engine))
+    done, _ = await asyncio.wait({memory.asking}, timeout=ASK_SECONDS)
+    return next((each.result() for each in done if not each.cancelled()), None)
+
+
+async def _site_or_none(memory: Memory, engine: AsyncEngine) -> Node | None:
+    try:
+        return await site(memory, engine)
+    except DATABASE_ERRORS:
+        return None
+
+
 def known_site(memory: Memory, here: Here) -> Node:
     """The node as last read, with no question to the database."""
     return memory.site or Node(
         origin=here.origin, settled=False, name=here.host, about="", contact="", country="",
         languages=(), sign_up=SignUp.CLOSED, crisis_policy="", people=0,
+        duty=Rota(),
     )  # fmt: skip
 
 

@@ -68,6 +68,8 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "ours": spoken.ours,
         "careful": spoken.careful,
         "begun": words.begun,
+        "hour": spoken.hour,
+        "few": spoken.few,
         "tone": words.tone,
         "initial": words.initial,
         "count": spoken.count,

@@ -12,6 +12,7 @@ from node.pages import (
     check_ins,
     desk,
     drafts,
+    duty,
     finding,
     forms,
     groups,
@@ -63,7 +64,7 @@ def routes() -> list[web.RouteDef]:
         home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
         own_names, receipts, safety, node_settings, peers, search, finding, help, about, assets,
         pictures, unanswered, signs, rearranging, memorials, check_ins, stories, notices, quiet,
-        live, unsent, drafts,
+        live, unsent, drafts, duty,
         log_in, ways_in, where, sheet, arrival,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]

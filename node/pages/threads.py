@@ -315,7 +315,7 @@ def draft(form: Form, people: Mapping[str, str], chosen: Sequence[Chosen] = ()) 
         labels=labels.picked(form.all("label")),
         wish=Wish(wish) if (wish := form.text("wish")) in {*Wish} else None,
         language=tag if tag.partition("-")[0] in LANGUAGES else "",
-        guidelines=form.number("guidelines"),
+        guidelines=voices.accepted(form),
         people=people,
         pictures=chosen,
         help_lines=crisis.numbers(),

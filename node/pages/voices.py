@@ -127,14 +127,19 @@ async def speaker_or_new(
     )
     made = await personas.speaker(conn, member, actor.id)
     if group.settings is not None and group.settings.posts is Posts.MEMBERS:
-        guidelines = form.number("guidelines")
-        state = await membership.join(conn, here, made, group, guidelines=guidelines)
+        state = await membership.join(conn, here, made, group, guidelines=accepted(form))
         if state is not FollowState.ACCEPTED:
             raise NotAllowed(
                 "This group is full right now. Your words are kept here. "
                 "You can ask to join with a name you keep, and write once there is room."
             )
     return made
+
+
+def accepted(form: Form) -> int:
+    """The version of the guidelines that was ticked; a new name has what another one accepted."""
+    before = form.number("accepted") if form.text(FIELD) == NEW_NAME else 0
+    return max(form.number("guidelines"), before)
 
 
 def may_be_new(group: Group) -> bool:

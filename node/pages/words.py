@@ -20,6 +20,14 @@ _MONTHS: Final = (
     noted("November"), noted("December"),
 )  # fmt: skip
 
+WEEKDAYS: Final = (
+    noted("Monday"), noted("Tuesday"), noted("Wednesday"), noted("Thursday"), noted("Friday"),
+    noted("Saturday"), noted("Sunday"),
+)  # fmt: skip
+_FEW: Final = (
+    noted("One"), noted("Two"), noted("Three"), noted("Four"), noted("Five"),
+    noted("Six"), noted("Seven"), noted("Eight"), noted("Nine"), noted("Ten"),
+)  # fmt: skip
 
 COUNTED: Final = (noted_pair("answer", "answers"), noted_pair("person", "people"))
 
@@ -63,6 +71,22 @@ class Words:
         return self.catalogue.gettext("{day} {month} {year}").format(
             day=then.day, month=month, year=then.year
         )
+
+    def hour(self, then: datetime, today: date) -> str:
+        """`23:00`, `tomorrow, 02:00`, `Friday, 18:00`: on the clock that `then` is by."""
+        shown = f"{then.hour:02}:{then.minute:02}"
+        ahead = (then.date() - today).days
+        if not ahead:
+            return shown
+        _ = self.catalogue.gettext
+        named = _("tomorrow") if ahead == 1 else _(WEEKDAYS[then.weekday()])
+        if ahead >= 7:
+            named = self.day(then)
+        return _("{day}, {hour}").format(day=named, hour=shown)
+
+    def few(self, number: int) -> str:
+        """A number, at least one, at the start of a sentence: in letters up to ten."""
+        return str(number) if number > len(_FEW) else self.catalogue.gettext(_FEW[number - 1])
 
     def count(self, number: int, one: str, many: str) -> str:
         """`1 answer`, `3 answers`; on easier pages `one answer`, `some answers`."""

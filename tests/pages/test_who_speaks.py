@@ -82,3 +82,15 @@ async def test_other_servers_get_the_picture_and_pages_never_ask_for_it(house: H
 async def test_any_name_may_be_called_so(house: House, handle: str) -> None:
     await persona(house.node.engine, house.node.here, house.ben.prepared.member, handle)
     assert (await house.node.get(f"/u/{handle}/icon.png")).status == 200
+
+
+async def test_who_read_the_guidelines_by_one_name_may_write_by_a_new_one(house: House) -> None:
+    """They are asked no second time, and nobody else is let through."""
+    words = {"title": "Only here", "text": "Some words.", "as": "once"}
+    sent = await house.ben.fill("/g/open/new", "/new", **words)
+    assert sent.status == 303, sent.text
+    page = await house.cleo.open("/g/open/new")
+    assert 'type="checkbox" id="guidelines"' in page.html
+    refused = await house.cleo.submit(page, page.page.form("title", "text"), **words)
+    assert refused.status == 409
+    assert "Please read the guidelines first" in refused.text
