@@ -10,7 +10,7 @@ depends_on = None
 
 _EARLIER = (
     "'answer', 'mention', 'heard', 'released', 'removed', 'restored', 'allowed', 'declined', "
-    "'joined', 'refused', 'ended', 'poll', 'unsent'"
+    "'joined', 'refused', 'ended', 'unsent', 'poll'"
 )
 
 
