@@ -55,14 +55,18 @@ async def publish(
     signer: Actor,
     to: Sequence[str] = (),
     thread_id: int | None = None,
+    direct: bool = False,
 ) -> None:
     """Keep an activity of ours so that its id dereferences, and send it to the actors `to`.
 
-    `to` are actor URIs; ours among them are left out, since they live here.
+    `to` are actor URIs; ours among them are left out, since they live here. What is `direct` goes
+    to an inbox of their own (WIRE-Q1).
     """
     await record(conn, here, document, thread_id=thread_id)
     if to:
-        await _enqueue(conn, here, sa.and_(actors.c.uri.in_(to)), document, signer, thread_id)
+        who = actors.c.uri.in_(to)
+        inbox = actors.c.inbox if direct else INBOX
+        await _enqueue(conn, here, who, document, signer, thread_id, inbox)
 
 
 async def publish_to_followers(
@@ -161,6 +165,7 @@ async def _enqueue(
     document: Document,
     signer: Actor,
     thread_id: int | None,
+    inbox: sa.ColumnElement[str] = INBOX,
 ) -> None:
     """One delivery per distinct inbox of remote, reachable actors matching `who` (WIRE-Q1)."""
     activity = Activity.parse(document)
@@ -169,7 +174,7 @@ async def _enqueue(
         await precedence.bring_along(conn, [activity.id])
     due = sa.select(
         actors.c.host,
-        INBOX.label("inbox"),
+        inbox.label("inbox"),
         sa.literal(enqueue.lane_of(thread_id, signer)).label("lane"),
         sa.literal(activity.id).label("activity_uri"),
         sa.literal(signer.id, sa.Uuid).label("signer_id"),

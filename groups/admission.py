@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.parts import Poll
-from groups import contacts, tending
-from groups.contacts import Found
+from groups import tending
 from groups.groups import Group, is_moderator
 from groups.pictures import NO_CHANGES, Changes, Chosen
 from groups.pictures import check as check_pictures
@@ -18,12 +17,13 @@ from kernel.arrays import Rows
 from kernel.clock import COARSE
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
-from kernel.said import joined, noted, said
+from kernel.said import noted, said
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import actors, bans, follows, moderators, posts
-from moderation import labels, standing
+from moderation import contacts, labels, standing
+from moderation.contacts import ContactDetails, Found
 from moderation.standing import Speaker
 
 MAX_POST = 5_000
@@ -40,26 +40,6 @@ class GuidelinesChanged(Conflict):
 
 class NotAMember(NotAllowed):
     """Only members may post here, and this is none, or none yet."""
-
-
-class ContactDetails(Malformed):
-    """The words may say how to reach somebody; their author is asked once (DOM-A7).
-
-    The detail quotes what its author just typed, to nobody but them.
-    `may_stay`: the author can say that they are to stay, or that it is nothing of the kind.
-    """
-
-    title = noted("Please look at this once more")
-
-    def __init__(self, found: Sequence[Found], why: str, *, may_stay: bool) -> None:
-        places = joined(
-            *(said("{kind} (“{words}”)", kind=said(each.kind), words=each.words) for each in found),
-            by="; ",
-        )
-        super().__init__(
-            joined(said("Nothing is sent yet. This may give away {places}.", places=places), why)
-        )
-        self.may_stay = may_stay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from kernel.schema.tables import (
     posts,
 )
 from kernel.tombstone_log import Act
-from members import departures, notices
+from members import departures, messages, notices
 from members.order import stir
 
 _BATCH = 1000
@@ -83,6 +83,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
         if len(rows) < _BATCH:
             break
     await waiting.forget_of(conn, persona.id)
+    await messages.forget_persona(conn, persona.id)
     tombstone_log.note(conn, Act.CLOSED, persona.uri)
     document = documents.activity(
         here.new_activity_uri(),

@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from groups import contacts, welcome
 from groups import groups as group_store
+from groups import welcome
 from groups.groups import Group
 from kernel.rows import at_most, constant
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
+from moderation import contacts
 
 NAMES: Final = 8  # of one member that are compared with, those that wrote last
 POSTS: Final = 50  # of each of them, the newest

@@ -5,13 +5,14 @@ from groups import desk, telling, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.posts import Post
-from inbox import approval, authenticity, burials
+from inbox import approval, authenticity, burials, direct
 from inbox.arrival import Arrival, NotYet
 from kernel import tombstone_log
 from kernel.errors import NotAllowed
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from kernel.tombstone_log import Act
+from members import messages
 
 
 async def receive(arrival: Arrival) -> None:
@@ -27,6 +28,8 @@ async def receive(arrival: Arrival) -> None:
         return
     post = await post_store.by_uri(arrival.conn, uri)
     if post is None:
+        if await direct.take_back(arrival, uri):
+            return
         if arrival.group is not None and arrival.gathered.moderates and arrival.patient:
             raise NotYet
         if arrival.group is None and await approval.revoke(arrival, uri):
@@ -99,5 +102,6 @@ async def _close(arrival: Arrival) -> None:
         post = Post.of(row)
         await threads.erase(arrival.conn, post)
         await outbox.forget(arrival.conn, post.uri)
+    await messages.forget_persona(arrival.conn, actor_id)
     await remote.close(arrival.conn, actor_id)
     tombstone_log.note(arrival.conn, Act.CLOSED, arrival.actor.uri)

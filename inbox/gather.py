@@ -17,7 +17,7 @@ from groups import groups as group_store
 from groups import posts as post_store
 from groups import threads
 from groups.groups import Group
-from inbox import approval, authenticity, relocation
+from inbox import approval, authenticity, direct, relocation
 from inbox.arrival import Gathered
 from inbox.authenticity import own_note
 from inbox.listing import Lister
@@ -249,6 +249,8 @@ async def _gather_said(
     else:
         note = await it.note(uri)
         authenticity.check_author(activity.actor, note.author)
+    if not by_group and direct.is_for_one(it.here, activity, note, activity.embedded):
+        return Gathered(notes=(note,), people=it.people)  # what it answers is nobody's matter
     if by_group:
         chain = await it.chain(note)
         return Gathered(

@@ -32,6 +32,7 @@ from kernel.errors import Gone, Malformed, NotFound, UnsupportedMedia
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.posts import PostState
 from kernel.urls import same_origin
+from members import messages
 from moderation.visibility import VISITOR
 
 INTAKE = web.AppKey("intake", Intake)
@@ -384,6 +385,25 @@ async def get_activity(request: web.Request) -> web.Response:
     )
 
 
+async def get_message(request: web.Request) -> web.Response:
+    """A message of ours, for its reader's server and nobody else (WIRE-Q1).
+
+    Raises NotFound: for everybody else there is none.
+    """
+    asker = await who_asks(request)
+    if asker is None:
+        raise NotFound
+    here = request.app[HERE]
+    async with request.app[ENGINE].connect() as conn:
+        uri = f"{here.origin}/m/{request.match_info['id']}"
+        document, reader = await messages.document(conn, here, uri)
+    if not same_origin(asker.uri, reader.uri):
+        raise NotFound
+    response = document_response(document)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
 DOCUMENTS = {
     "/": get_instance,
     "/u/{name}": get_person,
@@ -408,6 +428,7 @@ def routes() -> list[web.RouteDef]:
     return [
         *(web.post(f"{path}/inbox", post_inbox) for path in _ACTORS),
         web.get("/desk/{name}", get_desk),
+        web.get("/m/{id}", get_message),
         web.get("/g/{name}/followers/sync", get_followers_here),
         *(web.get(path, signed_only(handler)) for path, handler in collections),
     ]

@@ -24,7 +24,7 @@ from groups.parts import NO_PARTS
 from groups.posts import Post
 from groups.telling import Passed
 from groups.writing import New, Words, insert
-from inbox import authenticity, burials, refreshes, wording
+from inbox import authenticity, burials, direct, refreshes, wording
 from inbox.arrival import Arrival, Gathered, NotYet
 from kernel import text
 from kernel.clock import to_minute
@@ -35,6 +35,7 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import actors
 from kernel.schema.tables import threads as thread_table
 from kernel.urls import same_origin
+from members import messages
 from moderation import labels, standing
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR
@@ -58,6 +59,9 @@ async def receive_create(arrival: Arrival) -> None:
         return
     note = arrival.gathered.notes[-1]
     if await post_store.by_uri(arrival.conn, note.id) is not None:
+        return
+    if direct.is_for_one(arrival.here, arrival.activity, note, arrival.activity.embedded):
+        await direct.receive(arrival, note)
         return
     parent = await _parent(arrival, note)
     if parent is not None and is_vote(note, parent):
@@ -451,6 +455,9 @@ async def receive_update(arrival: Arrival) -> None:
     note = arrival.gathered.notes[-1]
     post = await post_store.by_uri(arrival.conn, note.id)
     if post is None:
+        if arrival.group is None and (known := await messages.by_uri(arrival.conn, note.id)):
+            await direct.change(arrival, note, known)
+            return
         if arrival.group is None and arrival.patient:
             raise NotYet
         await receive_create(arrival)

@@ -26,7 +26,7 @@ from groups.admission import Facts, NotAMember
 from groups.groups import Group
 from groups.posts import Post
 from groups.writing import New
-from inbox import authenticity, claim, said, wording
+from inbox import authenticity, claim, direct, said, wording
 from inbox.claim import Lost, Row
 from inbox.said import Entering
 from kernel.arrays import any_of
@@ -140,6 +140,8 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
     Raises Alone. Raises Problem: it may not enter.
     """
     note = answer.note
+    if direct.is_for_one(here, answer.activity, note, answer.activity.embedded):
+        raise Alone  # a message
     author = known.people.get(note.author)
     parent = known.posts.get(note.parent or "")
     if author is None or parent is None or note.id in known.buried:

@@ -14,6 +14,8 @@ NOTICE: Final = timedelta(days=60)
 CHECK_IN: Final = timedelta(days=28)
 ONE_THREAD: Final = timedelta(days=90)  # a persona made for one thread, after its last answer
 SILENT: Final = timedelta(days=730)  # any other persona, after its last post
+MESSAGE: Final = timedelta(days=180)  # between two
+ASKED: Final = timedelta(days=30)  # that somebody would like to write to a persona
 UNSENT: Final = timedelta(days=30)  # what did not go out, or was taken back
 DRAFT: Final = timedelta(days=180)  # since it was last changed
 DRAFT_PICTURE: Final = timedelta(days=1)

@@ -9,6 +9,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["banned", group, actor, last day or ""]  ["unbanned", group, actor]
     ["suspended", actor]  ["unsuspended", actor]
     ["blocked", domain]  ["unblocked", domain]
+    ["shut", persona, other]  ["opened", persona, other]
 
 What "left" seals under the node key is an account and its personas: all such lines are as long.
 """
@@ -49,9 +50,16 @@ class Act(StrEnum):
     LEFT = "left"
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
+    SHUT = "shut"  # a persona hears no more from somebody
+    OPENED = "opened"
 
 
-_IDS: Final = {Act.BANNED: 3, Act.UNBANNED: 2}  # how many follow the act, where it is not one
+_IDS: Final = {
+    Act.BANNED: 3,
+    Act.UNBANNED: 2,
+    Act.SHUT: 2,
+    Act.OPENED: 2,
+}  # how many follow the act, where it is not one
 
 
 def keep(engine: AsyncEngine, path: Path) -> None:

@@ -23,7 +23,8 @@ from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.said import noted
 from kernel.schema.actors import ActorKind, ActorState
-from kernel.schema.tables import actors, departures
+from kernel.schema.messages import MessageState
+from kernel.schema.tables import actors, departures, messages
 from kernel.schema.tables import waiting as unsaid
 from kernel.sealing import seal, unseal
 from kernel.tombstone_log import Act
@@ -67,6 +68,11 @@ async def schedule(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
 async def _silence(conn: AsyncConnection, persona_id: UUID) -> None:
     """What it did not say yet is not said any more; it goes with its pictures at the closing."""
     await conn.execute(sa.update(unsaid).where(unsaid.c.author_id == persona_id).values(due=None))
+    await conn.execute(
+        sa.update(messages)
+        .where(messages.c.author_id == persona_id, messages.c.due.is_not(None))
+        .values(state=MessageState.WITHHELD, due=None)
+    )
 
 
 async def expect(

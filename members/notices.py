@@ -33,6 +33,7 @@ MOST: Final = 200  # notices of one persona: the oldest go
 KEPT: Final = keep_times.NOTICE
 HEARERS: Final = 20  # names of those who heard one post
 
+_OF_MESSAGES: Final = (NoticeKind.MESSAGE, NoticeKind.ASKS, NoticeKind.AGREED)
 _OF_OTHERS: Final = (NoticeKind.ANSWER, NoticeKind.MENTION, NoticeKind.HEARD)
 
 
@@ -40,8 +41,9 @@ _OF_OTHERS: Final = (NoticeKind.ANSWER, NoticeKind.MENTION, NoticeKind.HEARD)
 class Telling:
     """Something that the persona `uri` is told; nothing happens where it is none of ours.
 
-    It is about a post, or else about a group. `by` is whose act it is: nobody is told of their own,
-    nor what somebody did who wants nothing from them. `within`: only who may read that group.
+    It is about a post, or else about a group or a person. `by` is whose act it is: nobody is told
+    of their own, nor what somebody did who wants nothing from them. `within`: only who may read
+    that group.
     """
 
     uri: str
@@ -241,6 +243,8 @@ _SWEEP: Final = sa.delete(notices).where(notices.c.id < sa.bindparam("first", ty
 class Notice:
     """One line for one of the viewer's personas.
 
+    What tells of a message has the person it is about where else the group stands.
+
     `content` (HTML to be cleaned) and `title` are of the post it is about and of that post's
     thread; either is empty where there is none. `author_id` is who wrote the post.
     """
@@ -274,6 +278,11 @@ class Notice:
     def by_others(self) -> bool:
         """Whether somebody else's words or sign are what it tells of."""
         return self.kind in _OF_OTHERS
+
+    @property
+    def of_message(self) -> bool:
+        """Whether it tells of a message, or of who would like to write one."""
+        return self.kind in _OF_MESSAGES
 
     @property
     def folded(self) -> bool:

@@ -20,13 +20,18 @@ from kernel.schema.tables import (
     actors,
     blocks,
     check_ins,
+    conversations,
+    correspondents,
     departures,
     drawers,
     follows,
+    message_boxes,
+    messages,
     moderators,
     notices,
     poll_votes,
     reactions,
+    reports,
     sessions,
     spent,
 )
@@ -34,7 +39,8 @@ from kernel.schema.tables import (
 CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
     accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
-    moderators, notices, poll_votes, reactions, spent,
+    moderators, notices, poll_votes, reactions, spent, conversations, correspondents,
+    message_boxes, messages, reports,
 )  # fmt: skip
 ROWS: Final = 100
 

@@ -171,6 +171,24 @@ WORDS: Final = (
         "waiting",
     ),
     _timed(
+        "Messages between two, sealed with the key of this place",
+        keep_times.MESSAGE,
+        "{}, or until whoever wrote them deletes them, or one of the two names closes.",
+        "So that two can talk.",
+        "The two. Whoever runs this place could read them, and who runs the other one's place.",
+        "messages",
+        "conversations",
+    ),
+    _kept(
+        "Who may write to a name, whom it blocks there, and whether it takes messages",
+        f"Until you change it, or a name closes. That somebody asked ends after "
+        f"{span(keep_times.ASKED)}.",
+        "So that nobody writes to you whom you do not want.",
+        "Each of the two their own part.",
+        "correspondents",
+        "message_boxes",
+    ),
+    _timed(
         "Drafts, locked with your password",
         keep_times.DRAFT,
         "{} after you last changed them.",
@@ -287,6 +305,13 @@ SERVERS: Final = (
 )
 
 CARE: Final = (
+    _kept(
+        "What was reported, and why; of a message a copy. Not who reported it, nor when",
+        "Until somebody has looked at it. Deleting a message does not take that copy along.",
+        "So that somebody can help, and nobody can take the proof away.",
+        "The moderators of the group; of messages, the people who run this place.",
+        "reports",
+    ),
     _kept(
         "Bans and their reasons",
         "Until they end or are lifted.",

@@ -29,6 +29,7 @@ from kernel.here import Here
 from kernel.schema.posts import PostState
 from media.store import Store
 from media.studio import SUFFIX
+from members import conversations
 from node.pages.render import environment
 
 NAME: Final = "archive.zip"  # says neither whose it is nor from where
@@ -72,6 +73,7 @@ async def write(
             await archive.add("actor.json", _once(documents.actor(persona)))
             await _write_words(archive, conn, here, persona, page)
             await _write_lists(archive, conn, persona)
+            await _write_messages(archive, conn, here, persona)
         page.seek(0)
         await archive.add("index.html", _read(page))
         async with db.at_once(engine).connect() as conn:
@@ -158,6 +160,17 @@ async def _write_lists(archive: _Archive, conn: AsyncConnection, persona: Actor)
         "decisions": decided,
     }
     await archive.add("moderation.json", _once(document))
+
+
+async def _write_messages(
+    archive: _Archive, conn: AsyncConnection, here: Here, persona: Actor
+) -> None:
+    """What the persona wrote to others, and nothing that they did (SEC-L5)."""
+    own = _each(
+        conversations.written(conn, here, persona.id),
+        lambda each: {"to": each.to, "published": iso(each.time), "content": each.source},
+    )
+    await archive.add("messages.json", _collection(f"{persona.uri}/messages", own))
 
 
 def _day(day: date | None) -> str | None:

@@ -13,7 +13,17 @@ from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import activities, actor_keys, deliveries, posts, received, tombstones
 from members import departures as departure_store
-from members import drawers, node, notices, openness, order, silence, spent
+from members import (
+    drawers,
+    messages,
+    node,
+    notices,
+    openness,
+    order,
+    requests,
+    silence,
+    spent,
+)
 from members import sessions as session_store
 
 SEEN_IDS = keep_times.SEEN_ID
@@ -22,7 +32,8 @@ DELIVERIES = keep_times.DELIVERY
 _STEP = 1_000
 # Between two persons: once delivered, nobody asks for one again, and its place among the others
 # tells when somebody joined or liked (DESIGN-V1).
-# A private Create of ours is an answer to somebody's poll, or one that its author is asked about.
+# A private Create of ours is a message, an answer to somebody's poll, or one that its author is
+# asked about.
 FLEETING = (
     "Follow", "Like", "Accept", "Reject", "Undo", "Create", "Delete", "LikeRequest", "ReplyRequest",
 )  # fmt: skip
@@ -65,6 +76,9 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await check_ins.sweep(conn, here)
     async with engine.begin() as conn:
         await notices.sweep(conn, here.now())
+    async with engine.begin() as conn:
+        await messages.sweep(conn, here)
+        await requests.sweep(conn, here)
     async with engine.begin() as conn:
         await waiting_store.sweep(conn, here)
     async with engine.begin() as conn:

@@ -25,7 +25,7 @@ from inbox.together import MOST, process_many
 from kernel.db import AWAY, describe
 from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
-from members import follows, moves, order, reader
+from members import follows, messages, moves, order, reader
 from node import pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
@@ -109,6 +109,7 @@ async def release(app: web.Application) -> bool:
     engine, here = app[ENGINE], app[HERE]
     return (
         await waiting.release_one(engine, here, help_lines=crisis.numbers())
+        or await messages.release_one(engine, here)
         or await follows.send_one(engine, here)
         or await reactions.send_one(engine, here)
     )

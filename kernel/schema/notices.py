@@ -23,6 +23,9 @@ class NoticeKind(StrEnum):
     ENDED = "ended"  # the group let the persona go
     UNSENT = "unsent"  # a post of the persona's did not go out; it has the words
     POLL = "poll"  # the persona's own poll is over
+    MESSAGE = "message"  # somebody wrote to it; who, stands where the group does elsewhere
+    ASKS = "asks"  # somebody would like to
+    AGREED = "agreed"  # somebody would like to be written to
 
 
 notices = table(
@@ -34,7 +37,7 @@ notices = table(
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # tells the minute
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("post_id", sa.BigInteger, sa.ForeignKey(posts.c.id, ondelete="CASCADE")),
-    sa.Column("group_id", sa.Uuid),  # which it is about, where it is about no post
+    sa.Column("group_id", sa.Uuid),  # or whom it is about, where it is about no post
     one_of("kind", "kind", NoticeKind),
     sa.Index("ix_notices_id", "id"),
     sa.Index(

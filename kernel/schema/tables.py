@@ -15,6 +15,13 @@ from kernel.schema.federation import (
 )
 from kernel.schema.groups import group_invitations, groups, guidelines, moderators
 from kernel.schema.media import copies_wanted, media
+from kernel.schema.messages import (
+    conversations,
+    correspondents,
+    message_boxes,
+    messages,
+    reports,
+)
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
@@ -45,7 +52,9 @@ __all__ = [
     "bans",
     "blocks",
     "check_ins",
+    "conversations",
     "copies_wanted",
+    "correspondents",
     "deliveries",
     "departures",
     "domain_blocks",
@@ -58,6 +67,8 @@ __all__ = [
     "invitations",
     "media",
     "memorials",
+    "message_boxes",
+    "messages",
     "metadata",
     "moderators",
     "moved_threads",
@@ -75,6 +86,7 @@ __all__ = [
     "received",
     "refreshes",
     "refusals",
+    "reports",
     "safety_records",
     "sessions",
     "spent",

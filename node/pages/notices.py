@@ -119,6 +119,8 @@ async def _wanted(
 
 def _passes(sieve: Sieve, viewer: Viewer, notice: Notice) -> bool:
     """Whether the member wants to hear of it; of their own acts nobody is told."""
+    if notice.of_message:
+        return sieve.author(notice.group_id, notice.group_host) is None
     if not notice.by_others:
         return True
     if sieve.thread(notice.thread_id) or sieve.server(notice.group_host):

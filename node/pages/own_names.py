@@ -30,7 +30,7 @@ _PATIENCE: Final = 60.0  # seconds in which a browser takes a piece
 WRITERS = web.AppKey("archive writers", asyncio.Semaphore)
 
 
-async def _own(conn: AsyncConnection, request: web.Request) -> Speaker:
+async def own(conn: AsyncConnection, request: web.Request) -> Speaker:
     """The name in the address, which is the member's own and open. Raises SignedOut, NotFound."""
     member = session.of(request).member
     voices = await session.voices(conn, request)
@@ -51,7 +51,7 @@ async def _page(
     session.of(request)
     today = request.app[HERE].now().date()
     async with request.app[READING].connect() as conn:
-        mine = await _own(conn, request)
+        mine = await own(conn, request)
         told = await receipts.summary(conn, mine.id)
         servers = await receipts.page(conn, mine.id, after="", limit=PAGE)
     opens_on = mine.actor.opens_on
@@ -76,7 +76,7 @@ async def _confirmed(request: web.Request) -> Speaker:
     member = session.of(request).member
     form = await forms.read(request)
     async with request.app[READING].connect() as conn:
-        mine = await _own(conn, request)
+        mine = await own(conn, request)
     request.app[MEMORY].log_ins_of.check(member.account_id)
     await accounts.confirm(request.app[ENGINE], request.app[HERE], member, form.text("password"))
     return mine
@@ -134,7 +134,7 @@ async def show_close(request: web.Request) -> web.Response:
 async def _close_page(request: web.Request, problem: Problem | None = None) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
-        mine = await _own(conn, request)
+        mine = await own(conn, request)
     return render(request, "personas/close.html", problem=problem, person=mine.actor)
 
 
@@ -161,7 +161,7 @@ async def _open_page(
 ) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
-        mine = await _own(conn, request)
+        mine = await own(conn, request)
     return render(request, "personas/open.html", form=form, problem=problem, person=mine.actor)
 
 
@@ -170,7 +170,7 @@ async def open_up(request: web.Request) -> web.Response:
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            mine = await _own(conn, request)
+            mine = await own(conn, request)
             if not form.ticked("understood"):
                 raise NotAllowed("Please tick that you have read what can happen.")
             await openness.consent(conn, request.app[HERE], mine)
@@ -182,7 +182,7 @@ async def open_up(request: web.Request) -> web.Response:
 async def take_back(request: web.Request) -> web.Response:
     """POST /personas/{name}/withdraw: not any more, at once; no password, no question."""
     async with request.app[ENGINE].begin() as conn:
-        mine = await _own(conn, request)
+        mine = await own(conn, request)
         await openness.withdraw(conn, request.app[HERE], mine.actor)
     return see_other(f"/personas/{mine.actor.handle}/settings")
 

@@ -11,6 +11,7 @@ from node.pages import (
     assets,
     check_ins,
     desk,
+    desk_letters,
     drafts,
     duty,
     finding,
@@ -23,6 +24,7 @@ from node.pages import (
     log_in,
     memorials,
     memory,
+    messages,
     node_settings,
     notices,
     own_names,
@@ -35,6 +37,7 @@ from node.pages import (
     quiet,
     rearranging,
     receipts,
+    reports,
     safety,
     search,
     session,
@@ -61,11 +64,11 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, desk, icons, threads, posts, polls, tags, personas,
-        own_names, receipts, safety, node_settings, peers, search, finding, help, about, assets,
-        pictures, unanswered, signs, rearranging, memorials, check_ins, stories, notices, quiet,
-        live, unsent, drafts, duty,
-        log_in, ways_in, where, sheet, arrival,
+        home, account, preferences, groups, reports, desk_letters, desk, icons, threads, posts,
+        polls, tags, personas, own_names, receipts, safety, node_settings, peers, search,
+        finding, help, about, assets, pictures, unanswered, signs, rearranging,
+        memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
+        log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -28,7 +28,7 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import accounts, actors, bans, domain_blocks, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
-from members import departures, follows
+from members import correspondents, departures, follows, messages
 from moderation import domains, recounting
 
 _BATCH: Final = 1000
@@ -59,6 +59,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     await _suspend(conn, lines, done)
     await _ban(conn, here, lines, done)
     await _block(conn, here, lines, done)
+    await _shut(conn, lines)
     return done
 
 
@@ -92,6 +93,7 @@ async def _delete(conn: AsyncConnection, here: Here, uris: Sequence[str], done: 
         else:
             await outbox.forget(conn, post.uri)
         done.posts += 1
+    await messages.erase_again(conn, uris)
     until = here.now().date() + BURIED
     if buried := [{"uri": uri, "until": until} for uri in uris if not here.is_local(uri)]:
         await conn.execute(insert(tombstones).on_conflict_do_nothing(), buried)
@@ -116,6 +118,7 @@ async def _close(conn: AsyncConnection, here: Here, uri: str, done: Replayed) ->
     if actor.local:
         await closing.close(conn, here, actor)
     else:
+        await messages.forget_persona(conn, actor.id)
         await remote.close(conn, actor.id)
     done.actors += 1
 
@@ -206,3 +209,13 @@ async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done:
 
 def _is_about(group: Actor, person: Actor) -> sa.ColumnElement[bool]:
     return sa.and_(bans.c.group_id == group.id, bans.c.actor_id == person.id)
+
+
+async def _shut(conn: AsyncConnection, lines: Sequence[Line]) -> None:
+    """Who was to be left alone by whom."""
+    last = {(ids[0], ids[1]): kind for kind, *ids in lines if kind in (Act.SHUT, Act.OPENED)}
+    for (persona_uri, other_uri), kind in last.items():
+        persona = await actor_store.by_uri(conn, persona_uri)
+        other = await actor_store.by_uri(conn, other_uri)
+        if persona is not None and other is not None and kind == Act.SHUT:
+            await correspondents.block(conn, persona, other)

@@ -29,6 +29,7 @@ from kernel.settings import Settings
 from media import pictures
 from media.bucket import Bucket
 from media.folder import Folder
+from members import messages
 from node.opening import KEY, Say, database, prepare_directory
 from node.pictures import store_of
 from node.safekeeping import archive, key_file
@@ -221,6 +222,7 @@ async def _go_on(conn: AsyncConnection, here: Here, about: About, files: "_Files
         await conn.execute(sa.update(table).values(lease=None, leased_until=None))
     await conn.execute(sa.update(deliveries).values(attempts=0))
     await waiting.stop_all(conn, RESTORED)
+    await messages.stop_all(conn)
     gone = None
     if sent := files.sent():
         gone = await drop_sent(conn, sent)

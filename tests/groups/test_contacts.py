@@ -2,8 +2,8 @@
 
 import pytest
 
-from groups import contacts
-from groups.contacts import Kind
+from moderation import contacts
+from moderation.contacts import Kind
 from resources import crisis
 from tests.groups.contact_lines import WITH, WITHOUT
 

@@ -15,7 +15,7 @@ from groups.groups import GroupSettings
 from inbox.burials import BURIED
 from kernel.clock import to_month
 from kernel.ids import random_uuid
-from kernel.release import Timing
+from kernel.release import AT_ONCE, Timing
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
 from kernel.schema.groups import Posts
@@ -28,6 +28,8 @@ from kernel.schema.tables import (
     departures,
     drawers,
     media,
+    message_boxes,
+    messages,
     metadata,
     notices,
     post_edits,
@@ -37,8 +39,10 @@ from kernel.schema.tables import (
     tombstones,
     waiting,
 )
+from members import correspondents
 from members import departures as departure_store
 from members import drawers as drawer_store
+from members import messages as message_store
 from members import sessions as session_store
 from node import data_map, pictures, strangers, tidy
 from node.strangers import Walk
@@ -180,6 +184,18 @@ async def _unsent(node: Node) -> sa.Select[int]:
     return sa.select(_count).select_from(waiting)
 
 
+async def _message(node: Node) -> sa.Select[int]:
+    one, two = await node.persona("fay"), await node.persona("gus")
+    async with node.engine.begin() as conn:
+        for each, other in ((one, two), (two, one)):
+            await conn.execute(message_boxes.insert().values(persona_id=each.id))
+            await correspondents.accept(conn, each.id, other.id)
+        await message_store.send(
+            conn, node.here, one, two.actor, "Hello.", language="en", help_lines=(), timing=AT_ONCE
+        )
+    return sa.select(_count).select_from(messages)
+
+
 async def _drawer(node: Node) -> sa.Select[int]:
     member = (await sign_up(node.engine, node.here, "keeps-drafts")).member
     async with node.engine.begin() as conn:
@@ -192,6 +208,7 @@ PLANTED: Final[Mapping[str, Planter]] = {
     "departures": _departure,
     "receipts": _receipt,
     "waiting": _unsent,
+    "messages": _message,
     "drawers": _drawer,
     "post_edits": _edit,
     "media": _draft,

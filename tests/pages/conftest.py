@@ -44,6 +44,8 @@ class House:
             "{version}": "1",
             "{waiting}": "00000000-0000-4000-8000-000000000000",
             "{number}": "1",
+            "{conversation}": "00000000-0000-4000-8000-000000000000",
+            "{message}": "00000000-0000-4000-8000-000000000000",
         }
 
     def sample(self, path: str) -> str:
@@ -52,8 +54,8 @@ class House:
             return "/static/0000000000000000/site.css"
         if path.startswith("/media/"):
             return "/media/00000000-0000-4000-8000-000000000000.webp"
-        if path.startswith(("/u/", "/personas/")):
-            return path.replace("{name}", "ana")
+        if path.startswith(("/u/", "/personas/", "/messages/")):
+            path = path.replace("{name}", "ana")
         for part, value in self.addresses().items():
             path = path.replace(part, value)
         assert "{" not in path, f"say in conftest what stands for the variable part of {path}"

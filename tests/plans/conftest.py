@@ -27,7 +27,8 @@ LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
      "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
-     "moved_threads", "notices", "receipts", "waiting", "drawers"}
+     "moved_threads", "notices", "receipts", "waiting", "drawers",
+     "correspondents", "conversations", "messages", "message_boxes", "reports"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -80,6 +81,23 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
        WHERE one.id <> other.id ORDER BY one.id, other.id LIMIT 5000""",
     """INSERT INTO waiting SELECT gen_random_uuid(), author_id, group_id, id, '{"source": ""}',
        CASE WHEN id % 3 = 0 THEN timestamp '2090-01-01' END, '', 0, '2090-01-01' FROM posts""",
+    "INSERT INTO message_boxes SELECT id FROM actors WHERE local AND kind = 'Person'",
+    """INSERT INTO correspondents SELECT one.id, other.id,
+       CASE WHEN row_number() OVER () % 9 = 0 THEN 'asked' ELSE 'accepted' END,
+       CASE WHEN row_number() OVER () % 9 = 0 THEN date '2090-01-01' END
+       FROM actors AS one, actors AS other
+       WHERE one.id <> other.id AND hashtext(one.uri || other.uri) % 40 = 0
+       LIMIT 8000""",
+    """INSERT INTO conversations SELECT gen_random_uuid(), one.id, other.id, row_number() OVER ()
+       FROM actors AS one, actors AS other
+       WHERE one.id < other.id AND hashtext(one.uri || other.uri) % 20 = 0
+       LIMIT 8000""",
+    """INSERT INTO messages SELECT gen_random_uuid(), id, one_id, gen_random_uuid()::text,
+       row_number() OVER (), 'out', NULL, '', false
+       FROM conversations, generate_series(1, 3) AS n""",
+    """INSERT INTO reports
+       SELECT gen_random_uuid(), sha256(id::text::bytea), group_id, id, 'else', ''
+       FROM posts""",
     """INSERT INTO drawers SELECT sha256(n::text::bytea), '', ''
        FROM generate_series(1, 3000) AS n""",
     "UPDATE posts SET expires = '2090-01-01' WHERE id % 10 = 0",

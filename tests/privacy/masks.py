@@ -90,6 +90,8 @@ COLUMNS: Final[Mapping[str, str]] = {
     "spent.id": "a keyed hash",
     "spent.ends": "sealed",
     "departures.sealed": "sealed",
+    # What two say to each other.
+    "messages.sealed": "sealed",
     # Keys of actors.
     "actor_keys.sealed": "sealed",
     "actors.public_key": "each actor's own",

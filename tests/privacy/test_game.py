@@ -32,6 +32,8 @@ NOBODYS = {
     "check_ins",  # no group of the story asks once a week
     "memorials",  # threads that moderators watch over: none in the story
     "receipts",  # of names that are closed: the peers of the story hear of no Delete
+    # Nobody of the story takes messages or reports anything: the twins write messages.
+    "message_boxes", "correspondents", "conversations", "messages", "reports",
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 

@@ -66,6 +66,7 @@ async def test_sec_U0_two_names_of_one_member_are_two_members(
         (tmp_path / str(together)).mkdir()
         async with twins(postgres, tmp_path / str(together), together=together) as world:
             await world.play(script(DAYS))
+            await world.converse()
             before.append(await world.recording())
             await world.ban(ONE)
             quiet = [step for step in script(AFTER, seed=12) if step.who not in (ONE, OTHER)]

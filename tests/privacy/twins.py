@@ -15,10 +15,11 @@ from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from kernel import chance
-from kernel.schema.tables import metadata, posts, waiting
-from members import sessions
+from kernel.schema.tables import message_boxes, metadata, posts, waiting
+from members import conversations, correspondents, sessions
 from members.accounts import Prepared
 from node import worker
 from node.pages.session import cookie_name
@@ -197,6 +198,28 @@ class Twins:
         while await worker.settle(self.node.app):
             pass
         await tidy(self.node.engine, self.node.here)
+
+    async def converse(self) -> None:
+        """Both names write to the reader, who said yes to them and looks at it."""
+        reader = self.owners[READER]
+        for name in (ONE, OTHER):
+            actor = self.owners[name].actor
+            async with self.node.engine.begin() as conn:
+                for each in (actor.id, reader.actor.id):
+                    box = insert(message_boxes).values(persona_id=each)
+                    await conn.execute(box.on_conflict_do_nothing())
+                await correspondents.accept(conn, actor.id, reader.actor.id)
+                await correspondents.accept(conn, reader.actor.id, actor.id)
+                here, other = self.node.here, reader.actor.id
+                conversation = await conversations.open_with(conn, here, actor.id, other)
+            path = f"/messages/{name}/{conversation}"
+            await self._send(name, path, path, text=f"What {name} tells one.")
+            await self.rest()
+            self._note(
+                f"message of {name}", await reader.open(f"/messages/{READER}/{conversation}")
+            )
+        for path in (f"/messages/{READER}", "/notices"):
+            self._note(f"messages at {path}", await reader.open(path))
 
     async def look(self, when: str) -> None:
         """Others look at everything that is to be seen; moderators are there, too."""

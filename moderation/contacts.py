@@ -6,12 +6,13 @@ they guess: who is asked can always say that it is nothing of the kind.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from kernel.said import noted
+from kernel.errors import Malformed
+from kernel.said import joined, noted, said
 
 
 class Kind(StrEnum):
@@ -22,6 +23,7 @@ class Kind(StrEnum):
     ACCOUNT = noted("an account somewhere else")
     PLACE = noted("where somebody lives")
     NAME = noted("a full name")
+    LINK = noted("a link to another place")  # where nothing may lead away (`ways_out`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,26 @@ class Found:
 
     kind: Kind
     words: str
+
+
+class ContactDetails(Malformed):
+    """The words may say how to reach somebody; their author is asked once (DOM-A7).
+
+    The detail quotes what its author just typed, to nobody but them.
+    `may_stay`: the author can say that they are to stay, or that it is nothing of the kind.
+    """
+
+    title = noted("Please look at this once more")
+
+    def __init__(self, found: Sequence[Found], why: str, *, may_stay: bool) -> None:
+        places = joined(
+            *(said("{kind} (“{words}”)", kind=said(each.kind), words=each.words) for each in found),
+            by="; ",
+        )
+        super().__init__(
+            joined(said("Nothing is sent yet. This may give away {places}.", places=places), why)
+        )
+        self.may_stay = may_stay
 
 
 MAX_FOUND: Final = 5  # that are named to their author
@@ -51,6 +73,23 @@ def find(text: str, known: Collection[str] = ()) -> list[Found]:
 def has_help(line: str, known: Collection[str]) -> bool:
     """Whether one of the `known` numbers of help stands in a line."""
     return any(_is_known(match[0], known) for match in _GROUPED.finditer(line))
+
+
+def ways_out(text: str) -> Iterator[tuple[Kind, str]]:
+    """Every link and every `@name@server` in plain words, wherever it leads."""
+    for match in _LINKED.finditer(text):
+        yield Kind.LINK, match[0].rstrip(".,;:!?)")
+    for match in _ADDRESSED.finditer(text):
+        yield Kind.ACCOUNT, match[0].rstrip(".")
+
+
+_LINKED = re.compile(
+    r"\b(?:[a-z][a-z0-9+.-]{1,20}://|www\.)[^\s<>\"“”]{1,500}"
+    r"|(?<![\w@.-])(?:[\w-]{1,63}\.){1,4}(?:com|org|net|info|app|chat|link|example|[a-z]{2,10}(?=/\w))"
+    r"(?![\w-])(?:/[^\s<>\"“”]{0,500})?",
+    re.IGNORECASE,
+)
+_ADDRESSED = re.compile(r"(?<![\w@])@[\w.-]{1,64}@[\w.:-]{1,100}")
 
 
 def _all(text: str, known: Collection[str]) -> Iterator[tuple[Kind, str]]:
