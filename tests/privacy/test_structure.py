@@ -227,8 +227,9 @@ async def journey(engine: AsyncEngine, here: Here, login: str) -> list[Actor]:
         assert len(await personas.mine(conn, session.member)) == 4
         await personas.speaker(conn, session.member, mine[0].id)
     async with engine.begin() as conn:
-        number = await drawers.keep(conn, here, member, "/g/sleep/new", {"text": ["Words."]})
-        await drawers.drop(conn, member, number)
+        await drawers.keep(conn, here, member, "/g/sleep/new", {"text": ["Words."]})
+        [draft] = await drawers.mine(conn, here, member)
+        await drawers.drop(conn, here, member, draft.which)
     async with engine.begin() as conn:
         await accounts.save_preferences(conn, here, member, Preferences(theme=Theme.LIGHT))
     await accounts.change_password(engine, here, member, PASSWORD, PASSWORD, cost=CHEAP)
