@@ -6,7 +6,6 @@ from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotAllowed, NotFound, Problem
 from kernel.schema.accounts import AccountState
 from kernel.schema.node import SignUp
-from kernel.sealing import digest
 from members import accounts, invitations
 from members.accounts import Prepared
 from members.vault import MIN_PASSWORD
@@ -113,7 +112,7 @@ async def recover(request: web.Request) -> web.Response:
     form, memory = await forms.read(request), request.app[MEMORY]
     try:
         memory.recoveries.check(forms.address_of(request))
-        memory.log_ins_of.check(digest(form.text("login").strip().lower().encode()))
+        memory.log_ins_of.check(accounts.name_tried(form.text("login")))
         member, code = await accounts.recover(
             request.app[ENGINE],
             request.app[HERE],

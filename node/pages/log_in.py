@@ -9,7 +9,6 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE
 from kernel.errors import NotAllowed, Problem
 from kernel.said import noted
-from kernel.sealing import digest
 from members import accounts, factors, passkeys, sessions
 from members.member import Member
 from node.pages import forms, session
@@ -68,7 +67,7 @@ async def log_in(request: web.Request) -> web.Response:
     engine, here = request.app[ENGINE], request.app[HERE]
     try:
         memory.log_ins.check(forms.address_of(request))
-        memory.log_ins_of.check(digest(form.text("login").strip().lower().encode()))
+        memory.log_ins_of.check(accounts.name_tried(form.text("login")))
         member = await accounts.log_in(engine, here, form.text("login"), form.text("password"))
     except REFUSED as problem:
         return _log_in_page(request, form, problem)

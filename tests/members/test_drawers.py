@@ -109,8 +109,8 @@ async def test_a_member_has_twenty_drafts_of_bounded_length(
         await _keep(engine, here, ana)
     with pytest.raises(NotAllowed, match="20 drafts"):
         await _keep(engine, here, ana)
+    which = (await _mine(engine, here, ana))[3].which
     with pytest.raises(TooLarge):
-        which = (await _mine(engine, here, ana))[3].which
         await _keep(engine, here, ana, which, text="x" * 33_000)
     assert len(await _mine(engine, here, ana)) == drawers.MAX_DRAFTS
 

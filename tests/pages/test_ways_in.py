@@ -109,6 +109,24 @@ async def test_sec_A5_wrong_codes_are_counted_as_wrong_passwords_are(ana: Person
     assert right.status == 429
 
 
+async def test_sec_D12_one_name_typed_in_many_ways_is_counted_once(ana: Person) -> None:
+    """What the account is looked up by is what is counted: case, spaces, width, and what is cut."""
+    browser = Browser(ana.node)
+    ways = [
+        *(f"ana-logs-in{' ' * 300}{n}" for n in range(5)),
+        *(f"{' ' * n}ANA-logs-IN" for n in range(3)),
+        "ａna-logs-in",
+        "ana-logs-iｎ",
+    ]
+    for login in ways:
+        page = await browser.send("POST", "/log-in", {"login": login, "password": "wrong" * 3})
+        assert page.status == 403, login
+    for login in ("ana-logs-in", f"ana-logs-in{' ' * 300}y"):
+        assert (await log_in(browser, login=login)).status == 429
+        fields = {"login": login, "code": "x", "password": PASSWORD}
+        assert (await browser.send("POST", "/recover", fields)).status == 429
+
+
 async def test_nothing_is_set_up_or_taken_away_without_the_password(ana: Person) -> None:
     await codes(ana)
     await passkey(ana)
