@@ -204,7 +204,7 @@ async def show_close(request: web.Request) -> web.Response:
 
 
 async def close(request: web.Request) -> web.Response:
-    """The account goes now; its names follow, each on a day of its own, and each has a receipt."""
+    """The account goes now; its names follow, each on a random day, and each has a receipt."""
     member, here = session.of(request).member, request.app[HERE]
     form = await forms.read(request)
     try:

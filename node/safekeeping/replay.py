@@ -121,7 +121,7 @@ async def _close(conn: AsyncConnection, here: Here, uri: str, done: Replayed) ->
 
 
 async def _leave(conn: AsyncConnection, here: Here, sealed: str, done: Replayed) -> None:
-    """An account that left is gone again; its personas close each on a new day of its own."""
+    """An account that left is gone again; its personas close each on a new random day."""
     try:
         account_id, leaving = departures.read_note(here, sealed)
     except (Unsealable, ValueError):
