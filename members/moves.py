@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from kernel import tombstone_log
+from kernel.arrays import any_of
 from kernel.errors import NotAllowed
 from kernel.here import Here
 from kernel.schema.actors import ActorState
@@ -66,7 +67,6 @@ async def _ban_too(conn: AsyncConnection, here: Here, old: Actor, new: Actor) ->
         bans.c.actor_id == old.id,
         sa.or_(bans.c.until.is_(None), bans.c.until >= here.now().date()),
     )
-    group = sa.select(actors.c.uri).where(actors.c.id == bans.c.group_id).scalar_subquery()
     add = insert(bans).from_select(["group_id", "actor_id", "reason", "until"], carried)
     known, longer = bans.c.until, add.excluded.until
     changed = await conn.execute(
@@ -74,11 +74,12 @@ async def _ban_too(conn: AsyncConnection, here: Here, old: Actor, new: Actor) ->
             index_elements=["group_id", "actor_id"],
             set_={"reason": add.excluded.reason, "until": longer},
             where=sa.and_(known.is_not(None), sa.or_(longer.is_(None), longer > known)),
-        ).returning(group.label("group_uri"), bans.c.until)
+        ).returning(bans.c.group_id, bans.c.until)
     )
-    for row in changed:
-        last = row.until.isoformat() if row.until else ""
-        tombstone_log.note(conn, Act.BANNED, row.group_uri, new.uri, last)
+    ends = {row.group_id: row.until.isoformat() if row.until else "" for row in changed}
+    groups = sa.select(actors.c.id, actors.c.uri).where(any_of(actors.c.id, "ids"))
+    for group in await conn.execute(groups, {"ids": list(ends)}):
+        tombstone_log.note(conn, Act.BANNED, group.uri, new.uri, ends[group.id])
 
 
 async def _belong_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:
