@@ -116,10 +116,10 @@ def _recover_page(request: web.Request, form: Form, problem: Problem | None = No
 async def recover(request: web.Request) -> web.Response:
     """Back in with the recovery code: a new password, a new code, and no other session.
 
-    A form of another way in has no code, and shows the page with what it carries.
+    What comes from another way in, and has no code yet, is shown the page.
     """
     form, memory = await forms.read(request), request.app[MEMORY]
-    if "code" not in form.values:
+    if resuming.comes_along(form, "code"):
         return _recover_page(request, form)
     try:
         memory.recoveries.check(forms.address_of(request))

@@ -51,10 +51,10 @@ async def ask_again(request: web.Request, problem: Problem) -> web.Response:
 async def log_in(request: web.Request) -> web.Response:
     """A new session, or the second step to it; a wrong password says no more than that.
 
-    A form of another way in has no password, and shows the page with what it carries.
+    What comes from another way in, and has no password yet, is shown the page.
     """
     form, memory = await forms.read(request), request.app[MEMORY]
-    if "password" not in form.values:
+    if resuming.comes_along(form, "password"):
         return _log_in_page(request, form)
     engine, here = request.app[ENGINE], request.app[HERE]
     try:
@@ -149,10 +149,10 @@ def _passkey_page(request: web.Request, form: Form, problem: Problem | None = No
 async def by_passkey(request: web.Request) -> web.Response:
     """A passkey that holds the root key: no name and no password.
 
-    A form of another way in has no answer of a passkey, and shows the page with what it carries.
+    What comes from another way in, and has no answer of a passkey yet, is shown the page.
     """
     form = await forms.read(request)
-    if "credential" not in form.values:
+    if resuming.comes_along(form, "credential"):
         return _passkey_page(request, form)
     try:
         request.app[MEMORY].log_ins.check(forms.address_of(request))

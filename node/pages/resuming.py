@@ -27,6 +27,11 @@ def kept(form: Form) -> Fields:
     return [(name, value) for name, value in form.kept() if name.startswith(_KEPT)]
 
 
+def comes_along(form: Form, asked: str) -> bool:
+    """Whether it comes from another way in, and was not `asked` this way's secret yet."""
+    return bool(kept(form)) and asked not in form.values
+
+
 def waiting(typed: Form, path: str) -> Form:
     """What was sent to `path` by somebody who has to log in first."""
     values: dict[str, list[str]] = {"then": [path], _KEPT: [""]}
