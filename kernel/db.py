@@ -1,7 +1,7 @@
 """The way to PostgreSQL: one engine per node, its migrations, and quiet errors."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -157,6 +157,11 @@ def is_away(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return isinstance(error, AWAY)
     return error.connection_invalidated or (_state(error) or "")[:2] in _AWAY_CLASSES
+
+
+def if_undone(conn: AsyncConnection, act: Callable[[], None]) -> None:
+    """Act, should the transaction that is under way be rolled back."""
+    sa.event.listen(conn.sync_connection, "rollback", lambda _: act(), once=True)
 
 
 def is_full(error: BaseException) -> bool:

@@ -27,7 +27,7 @@ class Throttle:
         end, count = self._seen.get(key, (now, 0))
         if end <= now:
             self._seen.pop(key, None)
-            self._make_room(now)
+            self._make_room()
             end, count = now + self._window, 0
         if count >= self._limit:
             raise TooMany(
@@ -36,12 +36,25 @@ class Throttle:
             )
         self._seen[key] = (end, count + 1)
 
-    def _make_room(self, now: datetime) -> None:
+    def give_back(self, key: Hashable) -> None:
+        """What was counted last did not come to be."""
+        if key in self._seen:
+            end, count = self._seen[key]
+            self._seen[key] = (end, max(count - 1, 0))
+
+    def forget_ended(self) -> None:
+        """Drop every key whose window is over."""
+        now = self._clock()
         while self._seen:
             oldest = next(iter(self._seen))
-            if self._seen[oldest][0] > now and len(self._seen) < self._capacity:
+            if self._seen[oldest][0] > now:
                 return
             del self._seen[oldest]
+
+    def _make_room(self) -> None:
+        self.forget_ended()
+        while len(self._seen) >= self._capacity:
+            del self._seen[next(iter(self._seen))]
 
     def __len__(self) -> int:
         return len(self._seen)

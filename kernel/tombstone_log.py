@@ -14,10 +14,12 @@ many is there; a restore that acts on it errs towards what somebody asked for.
 What "left" seals under the node key is an account and its personas: all such lines are as long.
 """
 
+import asyncio
 import errno
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -25,6 +27,7 @@ from typing import Final
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import await_only
 
 from kernel.errors import Misconfigured
 
@@ -73,12 +76,14 @@ def keep(engine: AsyncEngine, path: Path) -> None:
     except OSError as error:
         raise Misconfigured(f"{path} cannot be written to: {error.strerror}.") from error
 
+    pen = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tombstones")
+
     def begin(connection: Connection) -> None:
         connection.info[_LINES], connection.info[_SAVED] = [], []
 
     def commit(connection: Connection) -> None:
         if lines := connection.info.pop(_LINES, None):
-            append(path, lines)
+            await_only(_append_beside(pen, path, lines))
 
     def save(connection: Connection, _: str | None) -> None:
         connection.info[_SAVED].append(len(connection.info[_LINES]))
@@ -101,6 +106,19 @@ def note(conn: AsyncConnection, act: Act, *ids: str) -> None:
     lines = conn.sync_connection.info.get(_LINES) if conn.sync_connection else None
     if lines is not None:
         lines.append((act.value, *ids))
+
+
+async def _append_beside(pen: Executor, path: Path, lines: Sequence[Line]) -> None:
+    """As `append`, while everybody else goes on. Whoever is cancelled waits for the end of it too:
+
+    until then they hold the rows that it is about, so no later line can come before it.
+    """
+    writing = asyncio.get_running_loop().run_in_executor(pen, append, path, lines)
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise
 
 
 def append(path: Path, lines: Sequence[Line]) -> None:

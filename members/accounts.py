@@ -21,7 +21,7 @@ from kernel.ids import random_uuid
 from kernel.said import noted, said
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts
-from kernel.sealing import KEY_BYTES, mac
+from kernel.sealing import KEY_BYTES, digest, mac
 from members import approval, departures, drawers, factors, passkeys, personas, sessions
 from members.member import Blob, Member, Preferences
 from members.order import stir
@@ -261,20 +261,28 @@ async def preferences(conn: AsyncConnection, here: Here, member: Member) -> Pref
 
 
 async def save_preferences(
-    conn: AsyncConnection, here: Here, member: Member, wanted: Preferences
-) -> None:
-    """Keep what the member likes, beside everything else in the blob.
+    conn: AsyncConnection,
+    here: Here,
+    member: Member,
+    edit: Callable[[Preferences], Preferences],
+) -> Preferences:
+    """Change something of what the member likes, as it stands now; what it is then.
 
     Raises Malformed: a preference that is none. Raises NotFound: the account was closed.
     """
-    wanted.check()
-    await change(conn, here, member, lambda blob: replace(blob, preferences=wanted))
+
+    def change_it(blob: Blob) -> Blob:
+        wanted = edit(blob.preferences)
+        wanted.check()
+        return replace(blob, preferences=wanted)
+
+    return (await change(conn, here, member, change_it)).preferences
 
 
 async def change(
     conn: AsyncConnection, here: Here, member: Member, change_it: Callable[[Blob], Blob]
-) -> None:
-    """Change something of what the account keeps, while nobody else does.
+) -> Blob:
+    """Change something of what the account keeps, while nobody else does; what it keeps then.
 
     Raises NotAllowed: there is no room for it. Raises NotFound: the account was closed.
     """
@@ -285,6 +293,7 @@ async def change(
         .values(blob=blob.seal(here, member.account_id, member.root))
     )
     await stir(conn, accounts)
+    return blob
 
 
 async def handle_is_login(engine: AsyncEngine, here: Here, member: Member, handle: str) -> bool:
@@ -294,6 +303,11 @@ async def handle_is_login(engine: AsyncEngine, here: Here, member: Member, handl
     """
     row = await _find(engine, accounts.c.id == member.account_id)
     return row is not None and bool(row.login == _login_mac(here, _normalise(handle)))
+
+
+def name_tried(login: str) -> bytes:
+    """The same for every way to type a log-in name: to count how often it is tried (SEC-D12)."""
+    return digest(_normalise(login).encode(errors="surrogatepass"))
 
 
 def _normalise(login: str) -> str:

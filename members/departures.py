@@ -1,4 +1,4 @@
-"""Personas close one by one, each at a time of its own (SEC-U9), when their member leaves.
+"""Personas close one by one, each at a time drawn for it alone (SEC-U9), when their member leaves.
 
 Who is about to close, and when, is sealed under the node key: a date beside each persona would
 show which of them belong together (DESIGN-V1).

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -22,7 +22,7 @@ from kernel.rows import at_most
 from kernel.said import said
 from kernel.schema.tables import drawers
 from kernel.schema.waiting import DRAWER_BYTES
-from kernel.sealing import KEY_BYTES, Unsealable, derive, derive_many, seal, unseal
+from kernel.sealing import KEY_BYTES, Unsealable, derive, derive_many, digest, seal, unseal
 from members.member import Member
 from members.order import stir
 
@@ -30,18 +30,30 @@ MAX_DRAFTS: Final = 20
 KEPT: Final = keep_times.DRAFT
 
 _DAY_BYTES: Final = 4
+_MARK_BYTES: Final = 8
 _STEP: Final = 1_000
 
 Fields = Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Which(NamedTuple):
+    """A draft as it was when somebody looked: numbers are given again, a mark never is."""
+
+    number: int
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A draft: the form it was typed into, by its address, and what stood there."""
 
-    number: int
+    which: Which
     path: str
     fields: Fields
+
+    @property
+    def number(self) -> int:
+        return self.which.number
 
 
 async def keep(
@@ -51,15 +63,17 @@ async def keep(
     path: str,
     fields: Fields,
     *,
-    number: int | None = None,
+    before: Which | None = None,
 ) -> int:
-    """Keep a draft, in place of draft `number` if there is that one; its number.
+    """Keep a draft; its number. It takes the place of `before`, if that is as it was then.
 
     Raises NotAllowed: there are twenty already. Raises TooLarge: it is longer than any post.
     """
+    await _one_at_a_time(conn, member)
     ids = _ids(member)
-    used = set(await conn.scalars(_USED, {"ids": ids}))
-    if number is None or not 0 <= number < MAX_DRAFTS:
+    number = await _still_there(conn, here, member, before)
+    if number is None:
+        used = set(await conn.scalars(_USED, {"ids": ids}))
         number = next((n for n, each in enumerate(ids) if each not in used), None)
     if number is None:
         raise NotAllowed(
@@ -89,10 +103,10 @@ async def mine(conn: AsyncConnection, here: Here, member: Member) -> Sequence[Ke
     found = []
     for row in rows:
         try:
-            path, fields = _open(here, member, row.id, row.sealed)
+            mark, path, fields = _open(here, member, row.id, row.sealed)
         except Unsealable:
             continue
-        found.append(Kept(number=ids.index(row.id), path=path, fields=fields))
+        found.append(Kept(Which(ids.index(row.id), mark), path, fields))
     return sorted(found, key=lambda each: each.number)
 
 
@@ -104,10 +118,12 @@ async def get(conn: AsyncConnection, here: Here, member: Member, number: int) ->
     raise NotFound
 
 
-async def drop(conn: AsyncConnection, member: Member, number: int) -> None:
-    """A draft is gone; one that is none changes nothing."""
-    if 0 <= number < MAX_DRAFTS:
-        await conn.execute(sa.delete(drawers).where(drawers.c.id == _ids(member)[number]))
+async def drop(conn: AsyncConnection, here: Here, member: Member, which: Which) -> None:
+    """A draft is gone; one that is none, or says something else by now, stays as it is."""
+    await _one_at_a_time(conn, member)
+    number = await _still_there(conn, here, member, which)
+    if number is not None:
+        await conn.execute(_DROP, {"ids": [_ids(member)[number]]})
 
 
 async def drop_all(conn: AsyncConnection, member: Member) -> None:
@@ -138,6 +154,21 @@ def _ids(member: Member) -> list[bytes]:
     return ids(member.root)
 
 
+async def _one_at_a_time(conn: AsyncConnection, member: Member) -> None:
+    """Until the transaction ends, no other one of the member keeps or drops a draft."""
+    lock = int.from_bytes(derive(member.root, "drafts lock")[:8], "big", signed=True)
+    await conn.execute(_LOCK, {"lock": lock})
+
+
+async def _still_there(
+    conn: AsyncConnection, here: Here, member: Member, which: Which | None
+) -> int | None:
+    """The number of a draft that says what it said when somebody looked."""
+    found = await mine(conn, here, member) if which else ()
+    return next((each.number for each in found if each.which == which), None)
+
+
+_LOCK: Final = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("lock", type_=sa.BigInteger)))
 _IS_ONE: Final = any_of(drawers.c.id, "ids")
 _USED: Final = sa.select(drawers.c.id).where(_IS_ONE)
 _THESE: Final = sa.select(drawers.c.id, drawers.c.sealed).where(_IS_ONE)
@@ -167,10 +198,10 @@ def _seal(here: Here, member: Member, drawer_id: bytes, path: str, fields: Field
     return seal(here.node_key.derive("drawers"), inner, _context(drawer_id))
 
 
-def _open(here: Here, member: Member, drawer_id: bytes, sealed: bytes) -> tuple[str, Fields]:
+def _open(here: Here, member: Member, drawer_id: bytes, sealed: bytes) -> tuple[str, str, Fields]:
     inner = unseal(here.node_key.derive("drawers"), sealed, _context(drawer_id))
     plain = json.loads(unseal(derive(member.root, "drawers"), inner, _context(drawer_id)))
-    return plain["path"], plain["fields"]
+    return digest(inner)[:_MARK_BYTES].hex(), plain["path"], plain["fields"]
 
 
 def _seal_day(here: Here, drawer_id: bytes, last: date) -> bytes:

@@ -11,6 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kernel.arrays import any_of
 from kernel.here import Here
 from kernel.sealing import Unsealable, seal, unseal
 
@@ -42,7 +43,7 @@ async def sweep(conn: AsyncConnection, here: Here, table: sa.Table) -> None:
     opened, today = key(here, table), here.now().date()
     over = [row.id for row in rows if last_day(opened, row.id, row.ends) < today]
     if over:
-        await conn.execute(sa.delete(table).where(table.c.id.in_(over)))
+        await conn.execute(sa.delete(table).where(any_of(table.c.id, "over")), {"over": over})
 
 
 def _context(row_id: bytes) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from kernel import tombstone_log
+from kernel.arrays import any_of
 from kernel.errors import NotAllowed
 from kernel.here import Here
 from kernel.schema.actors import ActorState
@@ -51,32 +52,34 @@ async def note(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> Non
     await conn.execute(  # whoever came back is where they were: nobody is sent round in a circle
         sa.update(actors).where(actors.c.id == new.id).values(moved_to=None)
     )
-    await _ban_too(conn, old, new)
+    await _ban_too(conn, here, old, new)
     await _belong_too(conn, old, new)
 
 
-async def _ban_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:
-    """Who is kept out of a group is kept out under the new address, too (DESIGN-V3)."""
-    group = actors.alias("banning_group")
-    rows = (
-        await conn.execute(
-            sa.select(bans.c.group_id, bans.c.reason, bans.c.until, group.c.uri)
-            .join(group, group.c.id == bans.c.group_id)
-            .where(bans.c.actor_id == old.id)
-        )
-    ).all()
-    for row in rows:
-        tombstone_log.note(
-            conn, Act.BANNED, row.uri, new.uri, row.until.isoformat() if row.until else ""
-        )
-    if rows:
-        await conn.execute(
-            insert(bans).on_conflict_do_nothing(),
-            [
-                {"group_id": r.group_id, "actor_id": new.id, "reason": r.reason, "until": r.until}
-                for r in rows
-            ],
-        )
+async def _ban_too(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> None:
+    """Who is kept out of a group is kept out under the new address, too (DESIGN-V3).
+
+    Where both are, the ban that lasts longer stands.
+    """
+    carried = sa.select(
+        bans.c.group_id, sa.literal(new.id, sa.Uuid), bans.c.reason, bans.c.until
+    ).where(
+        bans.c.actor_id == old.id,
+        sa.or_(bans.c.until.is_(None), bans.c.until >= here.now().date()),
+    )
+    add = insert(bans).from_select(["group_id", "actor_id", "reason", "until"], carried)
+    known, longer = bans.c.until, add.excluded.until
+    changed = await conn.execute(
+        add.on_conflict_do_update(
+            index_elements=["group_id", "actor_id"],
+            set_={"reason": add.excluded.reason, "until": longer},
+            where=sa.and_(known.is_not(None), sa.or_(longer.is_(None), longer > known)),
+        ).returning(bans.c.group_id, bans.c.until)
+    )
+    ends = {row.group_id: row.until.isoformat() if row.until else "" for row in changed}
+    groups = sa.select(actors.c.id, actors.c.uri).where(any_of(actors.c.id, "ids"))
+    for group in await conn.execute(groups, {"ids": list(ends)}):
+        tombstone_log.note(conn, Act.BANNED, group.uri, new.uri, ends[group.id])
 
 
 async def _belong_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:

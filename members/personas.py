@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair
+from kernel import db
 from kernel.arrays import any_of
 from kernel.clock import Clock
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
@@ -116,9 +117,12 @@ async def create_one_time(
 ) -> Actor:
     """A persona for one thread, under a handle of our choosing; it closes itself (DOM-A3).
 
-    Raises TooMany: ten were made today. Raises NotAllowed: a moderator suspended a sibling.
+    One that is not made after all, since the transaction is undone, does not count. Raises TooMany:
+    ten were made today. Raises NotAllowed: a moderator suspended a sibling.
     """
-    throttle.check(derive(member.root, "one-time throttle"))
+    counted = derive(member.root, "one-time throttle")
+    throttle.check(counted)
+    db.if_undone(conn, lambda: throttle.give_back(counted))
     for _ in range(_TRIES):
         handle = suggest_handle()
         found = await _scan(conn, member)

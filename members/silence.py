@@ -18,7 +18,7 @@ from kernel.here import Here
 from kernel.ids import first_of, released
 from kernel.rows import constant
 from kernel.schema.actors import ActorKind, ActorState
-from kernel.schema.tables import actors, moderators, posts, threads
+from kernel.schema.tables import actors, moderators, posts, threads, waiting
 from members import departures
 from members.departures import Departure, Why
 
@@ -37,6 +37,15 @@ _LAST_ANSWER: Final = (
 )
 _LAST_POST: Final = sa.select(sa.func.max(posts.c.id)).where(
     posts.c.author_id == sa.bindparam("persona_id", type_=sa.Uuid)
+)
+_IS_NEEDED: Final = sa.select(  # it looks after a group, or words of it are about to go out
+    sa.or_(
+        sa.exists().where(moderators.c.actor_id == sa.bindparam("persona_id", type_=sa.Uuid)),
+        sa.exists().where(
+            waiting.c.author_id == sa.bindparam("persona_id", type_=sa.Uuid),
+            waiting.c.due.is_not(None),
+        ),
+    )
 )
 _QUIET: Final = (  # a look at each persona's newest post, along the ids
     sa.select(actors.c.id)
@@ -91,7 +100,8 @@ async def notice(engine: AsyncEngine, here: Here) -> int:
 async def fall_due(engine: AsyncEngine, here: Here) -> int:
     """Close the personas that are as silent as they were expected to be; how many that are.
 
-    Each in a transaction of its own. One whose thread was answered meanwhile is looked at later.
+    Each in a transaction of its own. One that looks after a group or is about to say something
+    stays, and one whose thread was answered meanwhile is looked at later.
     """
     async with engine.connect() as conn:
         due = [
@@ -118,14 +128,15 @@ async def _decide(conn: AsyncConnection, here: Here, due: Departure) -> bool:
     if row is None or row.state != ActorState.ACTIVE or row.closes_on is not None:
         return False
     one_thread = due.why is Why.ONE_THREAD
-    last: int | None = await conn.scalar(
-        _LAST_ANSWER if one_thread else _LAST_POST, {"persona_id": due.persona_id}
-    )
     kept = ONE_THREAD if one_thread else SILENT
-    if last is not None and released(last) + kept > here.now():
+    asked = {"persona_id": due.persona_id}
+    last: int | None = await conn.scalar(_LAST_ANSWER if one_thread else _LAST_POST, asked)
+    spoke = released(last) if last is not None else None
+    if await conn.scalar(_IS_NEEDED, asked):
+        spoke = here.now()
+    if spoke is not None and spoke + kept > here.now():
         if one_thread:
-            again = _after(released(last), kept)
-            await departures.expect(conn, here, due.persona_id, again, due.why)
+            await departures.expect(conn, here, due.persona_id, _after(spoke, kept), due.why)
         return False
     await departures.close_today(conn, here, due.persona_id)
     return True

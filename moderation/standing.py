@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -69,6 +70,11 @@ def refuse(*, suspended: bool, ban: str | None) -> None:
     if ban is not None:
         away = noted("The moderators of this group asked you to stay away.")
         raise NotAllowed(joined(away, said("They wrote: “{reason}”", reason=ban) if ban else ""))
+
+
+async def forget_ended(conn: AsyncConnection, today: date) -> None:
+    """Bans that ended go, and their reasons with them."""
+    await conn.execute(sa.delete(bans).where(bans.c.until < today))
 
 
 async def banned_among(

@@ -107,8 +107,15 @@ NAMES: Final = (
     _timed(
         "Which names close because their member left, or because nobody uses them",
         keep_times.LEAVING_UNTIL,
-        "{} at most; each name closes on a day of its own. It can be read with the node key only.",
+        "{} at most; each name closes on a random day. It can be read with the node key only.",
         "So that names do not vanish together.",
+        NOBODY,
+        "departures",
+    ),
+    _kept(
+        "Which names were made for one thread",
+        "Until the name closes. It can be read with the node key only.",
+        "So that each closes by itself.",
         NOBODY,
         "departures",
     ),

@@ -25,6 +25,7 @@ from members import (
     spent,
 )
 from members import sessions as session_store
+from moderation import standing
 
 SEEN_IDS = keep_times.SEEN_ID
 ACTIVITIES = keep_times.ACTIVITY
@@ -82,13 +83,9 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await waiting_store.sweep(conn, here)
     async with engine.begin() as conn:
-        await session_store.sweep(conn, here)
-    await drawers.sweep(engine, here)
-    async with engine.begin() as conn:
-        await spent.sweep(conn, here)
-    async with engine.begin() as conn:
         new_day = await node.count_people(conn, today)
     if new_day:
+        await _forget_ended(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
     await departure_store.fall_due(engine, here)
@@ -107,6 +104,17 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         pass
     while await check_ins.ask_one(engine, here):
         pass
+
+
+async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
+    """Remove what ends with a day; to see which sealed rows do, each of them is opened."""
+    async with engine.begin() as conn:
+        await standing.forget_ended(conn, here.now().date())
+    async with engine.begin() as conn:
+        await session_store.sweep(conn, here)
+    async with engine.begin() as conn:
+        await spent.sweep(conn, here)
+    await drawers.sweep(engine, here)
 
 
 async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:

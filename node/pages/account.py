@@ -6,11 +6,10 @@ from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotAllowed, NotFound, Problem
 from kernel.schema.accounts import AccountState
 from kernel.schema.node import SignUp
-from kernel.sealing import digest
 from members import accounts, invitations
 from members.accounts import Prepared
 from members.vault import MIN_PASSWORD
-from node.pages import forms, session
+from node.pages import forms, resuming, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, site
 from node.pages.render import render, see_other
@@ -99,21 +98,32 @@ async def welcome(request: web.Request, prepared: Prepared, *, waiting: bool) ->
 
 
 async def show_recover(request: web.Request) -> web.Response:
-    return _recover_page(request, Form())
+    return _recover_page(request, Form.of(then=request.query.get("then", "/")))
 
 
 def _recover_page(request: web.Request, form: Form, problem: Problem | None = None) -> web.Response:
     return render(
-        request, "account/recover.html", form=form, problem=problem, min_password=MIN_PASSWORD
+        request,
+        "account/recover.html",
+        form=form,
+        problem=problem,
+        min_password=MIN_PASSWORD,
+        then=resuming.then(form),
+        kept=resuming.kept(form),
     )
 
 
 async def recover(request: web.Request) -> web.Response:
-    """Back in with the recovery code: a new password, a new code, and no other session."""
+    """Back in with the recovery code: a new password, a new code, and no other session.
+
+    What comes from another way in, and has no code yet, is shown the page.
+    """
     form, memory = await forms.read(request), request.app[MEMORY]
+    if resuming.comes_along(form, "code"):
+        return _recover_page(request, form)
     try:
         memory.recoveries.check(forms.address_of(request))
-        memory.log_ins_of.check(digest(form.text("login").strip().lower().encode()))
+        memory.log_ins_of.check(accounts.name_tried(form.text("login")))
         member, code = await accounts.recover(
             request.app[ENGINE],
             request.app[HERE],
@@ -123,7 +133,17 @@ async def recover(request: web.Request) -> web.Response:
         )
     except REFUSED as problem:
         return _recover_page(request, form, problem)
-    answer = render(request, "account/code.html", code=code, waiting=False, recovered=True)
+    answer = render(
+        request,
+        "account/code.html",
+        code=code,
+        waiting=False,
+        recovered=True,
+        then=resuming.then(form),
+        resumes=bool(resuming.kept(form)),
+        sent=resuming.sent(form),
+        wrote=resuming.has_words(form),
+    )
     await session.begin(request, answer, member)
     return answer
 

@@ -83,13 +83,14 @@ async def save_comfort(request: web.Request) -> web.Response:
     member = session.of(request).member
     form = await forms.read(request)
     try:
-        wanted = replace(
-            request[PREFERENCES],
-            theme=preferences.theme_of(form),
-            easier=form.text("easier") == "yes",
-        )
+        theme, easier = preferences.theme_of(form), form.text("easier") == "yes"
         async with request.app[ENGINE].begin() as conn:
-            await accounts.save_preferences(conn, request.app[HERE], member, wanted)
+            wanted = await accounts.save_preferences(
+                conn,
+                request.app[HERE],
+                member,
+                lambda liked: replace(liked, theme=theme, easier=easier),
+            )
     except REFUSED as problem:
         return _page(request, "comfort", problem, preferences=request[PREFERENCES])
     answer = see_other(_path("expect"))

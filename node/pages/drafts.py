@@ -9,14 +9,14 @@ from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotFound
 from kernel.said import said
 from members import drawers
-from members.drawers import Kept
+from members.drawers import Kept, Which
 from node.pages import forms, session
 from node.pages.forms import Form
 from node.pages.paging import number
 from node.pages.render import render, see_other
 
 KEEP: Final = "keep"  # the button
-FIELD: Final = "draft"  # which draft the form goes on with, counted from 1
+FIELD: Final = "draft"  # which draft the form goes on with: its number from 1, and its mark
 
 _LEFT_OUT: Final = frozenset({KEEP, FIELD, "as", "add", "picture", "alt", "without", "undescribed"})
 _FIRST_WORDS: Final = 80
@@ -27,6 +27,7 @@ class Line:
     """A draft in the list."""
 
     number: int
+    field: str
     title: str
     path: str
     words: list[str]
@@ -36,7 +37,18 @@ class Line:
         form = Form(kept.fields)
         title = form.text("title") or form.text("text")[:_FIRST_WORDS]
         words = [form.text(name) for name in ("note", "text", "options") if form.text(name)]
-        return cls(kept.number + 1, title or said("A draft without words"), kept.path, words)
+        title = title or said("A draft without words")
+        return cls(kept.number + 1, _field(kept.which), title, kept.path, words)
+
+
+def _field(which: Which) -> str:
+    return f"{which.number + 1}-{which.mark}"
+
+
+def _which(form: Form) -> Which | None:
+    number, _, mark = form.text(FIELD).partition("-")
+    first = Form.of(number=number).number("number")
+    return Which(first - 1, mark) if first else None
 
 
 async def keep_if_asked(request: web.Request, form: Form) -> web.Response | None:
@@ -49,9 +61,8 @@ async def keep_if_asked(request: web.Request, form: Form) -> web.Response | None
     member = session.of(request).member
     fields = {name: values for name, values in form.values.items() if name not in _LEFT_OUT}
     async with request.app[ENGINE].begin() as conn:
-        before = form.number(FIELD) - 1
         here, path = request.app[HERE], request.path
-        await drawers.keep(conn, here, member, path, fields, number=before if before >= 0 else None)
+        await drawers.keep(conn, here, member, path, fields, before=_which(form))
     return see_other("/waiting?kept#drafts")
 
 
@@ -63,14 +74,15 @@ async def resumed(request: web.Request) -> Form:
     kept = await _get(request, asked)
     if kept.path != request.path:
         raise NotFound
-    return Form({**kept.fields, FIELD: (str(asked),)})
+    return Form({**kept.fields, FIELD: (_field(kept.which),)})
 
 
 async def done_with(request: web.Request, form: Form) -> None:
     """What was a draft is sent: it goes, in a transaction of its own."""
-    if form.number(FIELD):
+    if (which := _which(form)) is not None:
+        member = session.of(request).member
         async with request.app[ENGINE].begin() as conn:
-            await drawers.drop(conn, session.of(request).member, form.number(FIELD) - 1)
+            await drawers.drop(conn, request.app[HERE], member, which)
 
 
 async def _get(request: web.Request, asked: int) -> Kept:
@@ -93,11 +105,9 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """POST /drafts/{number}/delete."""
-    member = session.of(request).member
-    await forms.read(request)
-    async with request.app[ENGINE].begin() as conn:
-        await drawers.drop(conn, member, _number(request) - 1)
+    """POST /drafts/{number}/delete: the draft that the page showed; a newer one stays."""
+    session.of(request)
+    await done_with(request, await forms.read(request))
     return see_other("/waiting#drafts")
 
 

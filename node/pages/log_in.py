@@ -1,6 +1,5 @@
 """Logging in, with one step or two, and logging out."""
 
-from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -9,15 +8,13 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE
 from kernel.errors import NotAllowed, Problem
 from kernel.said import noted
-from kernel.sealing import digest
 from members import accounts, factors, passkeys, sessions
 from members.member import Member
-from node.pages import forms, session
+from node.pages import forms, resuming, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.render import render, see_other
 
-_KEPT: Final = "kept."
 _BY_PASSKEY: Final = "log in"
 _SLOW: Final = noted("That took a while, so please start once more. What you wrote is kept.")
 
@@ -39,36 +36,30 @@ def _log_in_page(request: web.Request, form: Form, problem: Problem | None = Non
         "account/log_in.html",
         form=form,
         problem=problem,
-        then=_then(form),
-        kept=_kept(form),
+        then=resuming.then(form),
+        kept=resuming.kept(form),
+        wrote=resuming.has_words(form),
     )
-
-
-def _then(form: Form) -> str:
-    """Where to go once logged in."""
-    return forms.local_path(form.text("then"))
-
-
-def _kept(form: Form) -> Sequence[tuple[str, str]]:
-    return [(name, value) for name, value in form.kept() if name.startswith(_KEPT)]
 
 
 async def ask_again(request: web.Request, problem: Problem) -> web.Response:
     """The session was over when a form came: its words wait in the log-in page's hidden fields."""
     typed = await forms.read(request)
-    values: dict[str, list[str]] = {"then": [request.path_qs]}
-    for name, value in typed.kept():
-        values.setdefault(f"{_KEPT}{name}", []).append(value)
-    return _log_in_page(request, Form(values), problem)
+    return _log_in_page(request, resuming.waiting(typed, request.path_qs), problem)
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """A new session, or the second step to it; a wrong password says no more than that."""
+    """A new session, or the second step to it; a wrong password says no more than that.
+
+    What comes from another way in, and has no password yet, is shown the page.
+    """
     form, memory = await forms.read(request), request.app[MEMORY]
+    if resuming.comes_along(form, "password"):
+        return _log_in_page(request, form)
     engine, here = request.app[ENGINE], request.app[HERE]
     try:
         memory.log_ins.check(forms.address_of(request))
-        memory.log_ins_of.check(digest(form.text("login").strip().lower().encode()))
+        memory.log_ins_of.check(accounts.name_tried(form.text("login")))
         member = await accounts.log_in(engine, here, form.text("login"), form.text("password"))
     except REFUSED as problem:
         return _log_in_page(request, form, problem)
@@ -79,11 +70,7 @@ async def log_in(request: web.Request) -> web.Response:
 
 
 async def _let_in(request: web.Request, form: Form, member: Member) -> web.Response:
-    then = _then(form)
-    kept = [(name.removeprefix(_KEPT), value) for name, value in _kept(form)]
-    answer = (
-        render(request, "account/resume.html", then=then, kept=kept) if kept else see_other(then)
-    )
+    answer = resuming.answer(request, form)
     await session.begin(request, answer, member)
     return answer
 
@@ -102,8 +89,8 @@ async def _second_page(
         "account/second.html",
         form=form,
         problem=problem,
-        then=_then(form),
-        kept=_kept(form),
+        then=resuming.then(form),
+        kept=resuming.kept(form),
         half=token,
         codes=set_up.totp is not None,
         passkey=passkeys.to_use(here, asked, set_up.passkeys) if set_up.passkeys else "",
@@ -153,15 +140,20 @@ def _passkey_page(request: web.Request, form: Form, problem: Problem | None = No
         "account/passkey.html",
         form=form,
         problem=problem,
-        then=_then(form),
-        kept=_kept(form),
+        then=resuming.then(form),
+        kept=resuming.kept(form),
         passkey=asked,
     )
 
 
 async def by_passkey(request: web.Request) -> web.Response:
-    """A passkey that holds the root key: no name and no password."""
+    """A passkey that holds the root key: no name and no password.
+
+    What comes from another way in, and has no answer of a passkey yet, is shown the page.
+    """
     form = await forms.read(request)
+    if resuming.comes_along(form, "credential"):
+        return _passkey_page(request, form)
     try:
         request.app[MEMORY].log_ins.check(forms.address_of(request))
         member = await accounts.log_in_by_passkey(

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from typing import Final, Self
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from moderation.duty import Rota
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+FORGET_SECONDS: Final = 60.0
 FRESH_SECONDS: Final = 5.0  # how long another process may still show the node's old name
 ASK_SECONDS: Final = 0.1  # help pages wait no longer for who is here
 
@@ -71,8 +73,29 @@ class Memory:
             cards=Throttle(1, day, clock),
         )
 
+    def forget_ended(self) -> None:
+        """Drop the counts whose time is over: addresses are among them."""
+        for each in fields(self):
+            if isinstance(counted := getattr(self, each.name), Throttle):
+                counted.forget_ended()
+
 
 MEMORY = web.AppKey("pages", Memory)
+
+
+async def forgetting(app: web.Application) -> AsyncIterator[None]:
+    """While the node runs, counts whose time is over are forgotten within a minute."""
+    rounds = asyncio.create_task(_forget(app[MEMORY]))
+    yield
+    rounds.cancel()
+    with suppress(asyncio.CancelledError):
+        await rounds
+
+
+async def _forget(memory: Memory) -> None:
+    while True:
+        await asyncio.sleep(FORGET_SECONDS)
+        memory.forget_ended()
 
 
 NO_DATABASE: Final = (

@@ -1,5 +1,6 @@
 """A member's names, and what others see of a name."""
 
+import asyncio
 from dataclasses import replace
 
 from aiohttp import web
@@ -54,9 +55,13 @@ async def save_labels(request: web.Request) -> web.Response:
     }
     labels = {persona_id: words for persona_id, words in typed.items() if words}
     try:
-        wanted = replace(request[session.PREFERENCES], labels=labels)
         async with request.app[ENGINE].begin() as conn:
-            await accounts.save_preferences(conn, request.app[HERE], current.member, wanted)
+            await accounts.save_preferences(
+                conn,
+                request.app[HERE],
+                current.member,
+                lambda liked: replace(liked, labels=labels),
+            )
     except REFUSED as problem:
         return await _mine_page(request, problem)
     return see_other("/personas?saved")
@@ -129,8 +134,9 @@ async def _find(request: web.Request) -> Actor:
 async def show_icon(request: web.Request) -> web.Response:
     """GET /u/{name}/icon.png: the picture that other servers show beside the name."""
     found = await _find(request)
+    face = faces.of(request.app[HERE].node_key, found.id)
     return web.Response(
-        body=faces.png_of(faces.of(request.app[HERE].node_key, found.id)),
+        body=await asyncio.to_thread(faces.png_of, face),
         content_type=faces.MEDIA_TYPE,
         headers={"Cache-Control": "public, max-age=86400"},
     )

@@ -1,6 +1,6 @@
 """A member's own settings: how pages look, the password, and leaving for good."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +12,7 @@ from kernel.errors import Malformed, Problem
 from kernel.languages import LANGUAGES
 from kernel.release import MAX_UNDO, Timing
 from members import accounts, personas
-from members.member import Cover, Theme
+from members.member import Cover, Preferences, Theme
 from members.receipts import code_of
 from members.vault import MIN_PASSWORD
 from moderation import labels
@@ -47,25 +47,34 @@ def _page(
 
 
 async def save(request: web.Request) -> web.Response:
-    member = session.of(request).member
+    session.of(request)
     form = await forms.read(request)
     try:
-        wanted = replace(
-            request[PREFERENCES],
-            theme=theme_of(form),
-            languages=tuple(form.all("languages")),
-            easier=form.text("easier") == "yes",
-            private=form.text("private") == "yes",
-            card=form.text("card") == "yes",
-            language=_language(form),
+        theme = theme_of(form)
+        wanted = await _keep(
+            request,
+            lambda liked: replace(
+                liked,
+                theme=theme,
+                languages=tuple(form.all("languages")),
+                easier=form.text("easier") == "yes",
+                private=form.text("private") == "yes",
+                card=form.text("card") == "yes",
+                language=_language(form),
+            ),
         )
-        async with request.app[ENGINE].begin() as conn:
-            await accounts.save_preferences(conn, request.app[HERE], member, wanted)
     except REFUSED as problem:
         return _page(request, problem)
     answer = see_other("/settings?saved")
     look.saved(request, answer, wanted)
     return answer
+
+
+async def _keep(request: web.Request, edit: Callable[[Preferences], Preferences]) -> Preferences:
+    """Change some of what the member likes; what another page changes meanwhile stays."""
+    member = session.of(request).member
+    async with request.app[ENGINE].begin() as conn:
+        return await accounts.save_preferences(conn, request.app[HERE], member, edit)
 
 
 def _language(form: Form) -> str:
@@ -76,18 +85,20 @@ def _language(form: Form) -> str:
 
 async def save_reading(request: web.Request) -> web.Response:
     """POST /settings/reading: what is shown, in which languages, and whether hints are given."""
-    member = session.of(request).member
+    session.of(request)
     form = await forms.read(request)
     try:
-        wanted = replace(
-            request[PREFERENCES],
-            languages=tuple(form.all("languages")),
-            covers=_covers(form),
-            hints=form.ticked("hints"),
-            stories=form.ticked("stories"),
+        languages, covers = tuple(form.all("languages")), _covers(form)
+        await _keep(
+            request,
+            lambda liked: replace(
+                liked,
+                languages=languages,
+                covers=covers,
+                hints=form.ticked("hints"),
+                stories=form.ticked("stories"),
+            ),
         )
-        async with request.app[ENGINE].begin() as conn:
-            await accounts.save_preferences(conn, request.app[HERE], member, wanted)
     except REFUSED as problem:
         return _page(request, problem)
     return see_other("/settings?saved")
@@ -141,14 +152,12 @@ _CLOCKS: Final = sorted({*range(-12 * 60, 14 * 60 + 1, 30), 5 * 60 + 45, 8 * 60 
 
 async def save_timing(request: web.Request) -> web.Response:
     """POST /settings/timing: when what this member posts goes out."""
-    member = session.of(request).member
+    session.of(request)
     form = await forms.read(request)
     try:
         night = _offset(form) if form.ticked("hold") else None
         chosen = Timing(undo=form.number("undo"), night=night)
-        wanted = replace(request[PREFERENCES], timing=chosen)
-        async with request.app[ENGINE].begin() as conn:
-            await accounts.save_preferences(conn, request.app[HERE], member, wanted)
+        await _keep(request, lambda liked: replace(liked, timing=chosen))
     except REFUSED as problem:
         return _timing_page(request, form, problem)
     return see_other("/settings/timing?saved")
@@ -195,7 +204,7 @@ async def show_close(request: web.Request) -> web.Response:
 
 
 async def close(request: web.Request) -> web.Response:
-    """The account goes now; its names follow, each on a day of its own, and each has a receipt."""
+    """The account goes now; its names follow, each on a random day, and each has a receipt."""
     member, here = session.of(request).member, request.app[HERE]
     form = await forms.read(request)
     try:

@@ -51,12 +51,13 @@ from node.pages import (
     ways_in,
     where,
 )
-from node.pages.memory import MEMORY, Memory
+from node.pages.memory import MEMORY, Memory, forgetting
 
 
 def prepare(app: web.Application, clock: Clock) -> None:
     """Give a node's application what its pages remember, and draw the help pages."""
     app[MEMORY] = Memory.of(clock)
+    app.cleanup_ctx.append(forgetting)
     help.prepare()
     own_names.prepare(app)
 

@@ -124,7 +124,7 @@ async def _close(conn: AsyncConnection, here: Here, uri: str, done: Replayed) ->
 
 
 async def _leave(conn: AsyncConnection, here: Here, sealed: str, done: Replayed) -> None:
-    """An account that left is gone again; its personas close each on a new day of its own."""
+    """An account that left is gone again; its personas close each on a new random day."""
     try:
         account_id, leaving = departures.read_note(here, sealed)
     except (Unsealable, ValueError):
@@ -178,9 +178,13 @@ async def _ban(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: R
 async def _ban_one(
     conn: AsyncConnection, here: Here, group: Actor, person: Actor, until: str
 ) -> int:
-    """1 where the ban was not there; its reason, which is no id, is not in the log."""
+    """1 where the ban was not there; its reason, which is no id, is not in the log.
+
+    One that has ended meanwhile takes an earlier and longer one along: it was what counted.
+    """
     last = date.fromisoformat(until) if until else None
     if last is not None and last < here.now().date():
+        await conn.execute(sa.delete(bans).where(_is_about(group, person)))
         return 0
     known = await conn.execute(sa.update(bans).where(_is_about(group, person)).values(until=last))
     if known.rowcount:

@@ -78,3 +78,30 @@ def test_sec_D7_whose_last_was_longest_ago_is_forgotten_first() -> None:
     assert len(allowance) == 100
     assert allowance.wait(9_999)
     assert not allowance.wait(1)
+
+
+def test_what_was_given_back_does_not_count() -> None:
+    wall = Wall()
+    throttle = Throttle(2, 60, wall)
+    for _ in range(5):
+        throttle.check("ana")
+        throttle.give_back("ana")
+    throttle.give_back("nobody")
+    throttle.check("ana")
+    throttle.check("ana")
+    with pytest.raises(TooMany):
+        throttle.check("ana")
+
+
+def test_keys_whose_time_is_over_are_forgotten_though_nobody_comes() -> None:
+    wall = Wall()
+    throttle = Throttle(2, 60, wall)
+    throttle.check("203.0.113.9")
+    wall.now += timedelta(seconds=30)
+    throttle.check("203.0.113.10")
+    wall.now += timedelta(seconds=30)
+    throttle.forget_ended()
+    assert len(throttle) == 1
+    wall.now += timedelta(seconds=30)
+    throttle.forget_ended()
+    assert len(throttle) == 0

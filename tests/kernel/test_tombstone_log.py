@@ -1,6 +1,9 @@
 """What must stay gone is on the disk when its transaction commits, and only then."""
 
+import asyncio
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,47 @@ async def test_lines_are_written_with_the_commit_and_not_without_one(
         ("deleted", "https://a.example/p/1"),
         ("banned", "https://a.example/g/x", "https://b.example/u/y", "2026-01-02"),
     ]
+
+
+async def test_others_go_on_while_a_line_is_brought_to_the_disk(
+    engine: AsyncEngine, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others, to_disk = threading.Event(), os.fsync
+
+    def slow(descriptor: int) -> None:
+        assert others.wait(20), "nobody else did anything meanwhile"
+        to_disk(descriptor)
+
+    async with engine.begin() as conn:
+        note(conn, Act.DELETED, "https://a.example/p/1")
+        monkeypatch.setattr(os, "fsync", slow)
+        asyncio.get_running_loop().call_soon(others.set)
+    assert lines(log) == [("deleted", "https://a.example/p/1")]
+
+
+async def test_whoever_is_cancelled_while_a_line_is_written_waits_for_it_and_changes_nothing(
+    engine: AsyncEngine, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it could be written later, after a line that took the decision back."""
+    begun, go_on, to_disk = threading.Event(), threading.Event(), os.fsync
+
+    def slow(descriptor: int) -> None:
+        begun.set()
+        assert go_on.wait(20)
+        to_disk(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    act = asyncio.create_task(with_a_witness(engine))
+    await asyncio.to_thread(begun.wait, 20)
+    act.cancel()
+    await asyncio.sleep(0)
+    assert not act.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await act
+    assert len(lines(log)) == 1
+    async with engine.connect() as conn:
+        assert not await conn.scalar(sa.text("SELECT to_regclass('witness') IS NOT NULL"))
 
 
 async def test_a_handler_that_was_undone_leaves_no_line(engine: AsyncEngine, log: Path) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
+from kernel.release import Timing
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts as table
 from kernel.sealing import NodeKey
@@ -217,6 +218,10 @@ async def test_a_request_longer_than_its_place_is_refused(engine: AsyncEngine, h
         await sign_up(engine, here, request="x" * 2045)
 
 
+def _speaking(languages: tuple[str, ...]) -> Callable[[Preferences], Preferences]:
+    return lambda liked: replace(liked, languages=languages)
+
+
 async def test_preferences_are_kept_and_change_nothing_else(
     engine: AsyncEngine, here: Here
 ) -> None:
@@ -224,15 +229,32 @@ async def test_preferences_are_kept_and_change_nothing_else(
     wanted = Preferences(theme=Theme.DARK, languages=("de", "pt-BR"))
     async with engine.begin() as conn:
         assert await accounts.preferences(conn, here, made.member) == Preferences()
-        await accounts.save_preferences(conn, here, made.member, wanted)
+        await accounts.save_preferences(conn, here, made.member, lambda _: wanted)
     async with engine.begin() as conn:
         assert await accounts.preferences(conn, here, made.member) == wanted
-        for languages in (("no language",), ("de",) * 31):
+        for wrong in map(_speaking, (("no language",), ("de",) * 31)):
             with pytest.raises(Malformed):
-                await accounts.save_preferences(
-                    conn, here, made.member, Preferences(languages=languages)
-                )
+                await accounts.save_preferences(conn, here, made.member, wrong)
     assert (await log_in(engine, here)).roles == {"administrator"}
+
+
+async def test_two_settings_saved_at_once_are_both_kept(engine: AsyncEngine, here: Here) -> None:
+    made = await sign_up(engine, here)
+
+    async def save(edit: Callable[[Preferences], Preferences]) -> Preferences:
+        async with engine.begin() as conn:
+            return await accounts.save_preferences(conn, here, made.member, edit)
+
+    for languages, undo in ((("de",), 1), (("es",), 2), (("fr",), 3)):
+        saved = await asyncio.gather(save(_speaking(languages)), save(_undone(undo)))
+        async with engine.connect() as conn:
+            liked = await accounts.preferences(conn, here, made.member)
+        assert (liked.languages, liked.timing.undo) == (languages, undo)
+        assert liked in saved
+
+
+def _undone(undo: int) -> Callable[[Preferences], Preferences]:
+    return lambda liked: replace(liked, timing=Timing(undo=undo))
 
 
 async def test_a_handle_is_compared_with_the_members_own_login_name(

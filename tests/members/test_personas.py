@@ -174,6 +174,25 @@ async def test_ten_one_time_personas_a_day(engine: AsyncEngine, here: Here) -> N
     await unnamed(ANA)
 
 
+async def test_a_one_time_persona_counts_where_it_is_made(engine: AsyncEngine, here: Here) -> None:
+    """Somebody whose words are refused ten times can still say the next ones."""
+    throttle = personas.one_time_throttle(here.clock)
+
+    async def unnamed(*, refused: bool) -> None:
+        async with engine.begin() as conn:
+            await personas.create_one_time(conn, here, ANA, keys=keys(), throttle=throttle)
+            if refused:
+                raise NotAllowed
+
+    for _ in range(11):
+        with pytest.raises(NotAllowed):
+            await unnamed(refused=True)
+    for _ in range(10):
+        await unnamed(refused=False)
+    with pytest.raises(TooMany):
+        await unnamed(refused=False)
+
+
 @pytest.mark.parametrize("handle", ["", "ana k", "ána", "a" * 31, "a-b", "../a"])
 async def test_odd_handles_are_refused(engine: AsyncEngine, here: Here, handle: str) -> None:
     with pytest.raises(Malformed):

@@ -138,7 +138,9 @@ async def test_the_blob_keeps_everything_and_says_when_it_is_full(
         await accounts.change(
             conn, here, made.member, lambda blob: replace(blob, quiet=quiet, seen=seen)
         )
-        await accounts.save_preferences(conn, here, made.member, Preferences(languages=("de",)))
+        await accounts.save_preferences(
+            conn, here, made.member, lambda _: Preferences(languages=("de",))
+        )
     session = await sessions.read(engine, here, cookie)
     assert session is not None
     assert (session.quiet, session.seen) == (quiet, seen)

@@ -1,14 +1,14 @@
 """What `/about/kept` says is what happens: every table is in it, and every timer ends in time."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from activitypub.keys import generate
-from groups import closing
+from groups import closing, desk
 from groups import waiting as waiting_store
 from groups.admission import Draft
 from groups.groups import GroupSettings
@@ -23,6 +23,7 @@ from kernel.schema.posts import Mood
 from kernel.schema.tables import (
     activities,
     actors,
+    bans,
     check_ins,
     deliveries,
     departures,
@@ -252,6 +253,23 @@ async def test_dom_I5_what_has_a_timer_is_gone_after_its_time_and_not_long_befor
         alder.clock.now = max(begun, begun + after)
         await _round(alder)
         assert bool(await there(name)) is expected, (name, after)
+
+
+async def test_dom_I5_a_ban_that_ended_goes_with_its_reason(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    ana, ben, cleo = [await alder.persona(name) for name in ("ana", "ben", "cleo")]
+    group = await alder.group("sleep", ana)
+    last = alder.here.now().date() + timedelta(days=1)
+    async with alder.engine.begin() as conn:
+        await desk.ban(conn, alder.here, group, ana.actor, ben.actor, "said too much", last)
+        await desk.ban(conn, alder.here, group, ana.actor, cleo.actor, "for good")
+    for day, left in ((1, 2), (2, 1), (400, 1)):
+        alder.clock.now = datetime.combine(last, time(12), UTC) + timedelta(days=day - 1)
+        await _round(alder)
+        async with alder.engine.connect() as conn:
+            reasons = list(await conn.scalars(sa.select(bans.c.reason)))
+        assert len(reasons) == left, day
+    assert reasons == ["for good"]
 
 
 def test_dom_I1_every_table_is_in_the_data_map_and_nothing_else_is() -> None:

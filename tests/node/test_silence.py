@@ -6,9 +6,14 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from groups import groups as group_store
+from groups import waiting as unsent
+from groups.admission import Draft
+from groups.groups import Group
 from kernel.ids import random_uuid
+from kernel.release import Timing
 from kernel.schema.actors import ActorState
-from kernel.schema.tables import actors, departures
+from kernel.schema.tables import actors, departures, waiting
 from members import departures as store
 from members import personas, silence
 from members.member import Member
@@ -115,3 +120,38 @@ async def test_dom_A3_the_rounds_are_once_a_day_and_harmless_twice(node: NodeFac
     assert timedelta(days=14) == silence.SPREAD
     await tidy(alder.engine, alder.here)
     assert await state(alder, silent.actor.id) is ActorState.CLOSED
+
+
+async def test_dom_A3_a_name_that_came_back_just_now_stays_with_its_words(
+    node: NodeFactory,
+) -> None:
+    """What somebody is about to say counts, though it is no post yet; so does a new task."""
+    alder = await node("alder.test")
+    back, founder = await alder.persona("back"), await alder.persona("founder")
+    group_of = await alder.persona("host")
+    asks = await one_time(alder, Member(account_id=random_uuid(), root=b"r" * 32))
+    alder.clock.forward(days=800)
+    assert await silence.notice(alder.engine, alder.here) == 3  # and one that was made for a thread
+    alder.clock.forward(days=15)
+    group = await alder.group("sleep", group_of)
+    await alder.group("fresh", founder)
+    for speaker in (back, asks):
+        await alder.join(speaker, group.actor.uri)
+        await _sends(alder, speaker, group)
+    await tidy(alder.engine, alder.here)
+    for still in (back, founder, group_of, asks):
+        assert await state(alder, still.actor.id) is ActorState.ACTIVE
+    async with alder.engine.connect() as conn:
+        due = await conn.scalars(sa.select(waiting.c.due.is_not(None)))
+        assert list(due) == [True, True]
+        [again] = await store.expected(conn, alder.here)  # the name for one thread
+    assert again.persona_id == asks.actor.id
+    assert again.when > alder.here.now() + silence.ONE_THREAD
+
+
+async def _sends(node: Node, speaker: Speaker, group: Group) -> None:
+    """Words that go out in ten minutes."""
+    draft = Draft(title="Back", source="I try again.", language="en", guidelines=1)
+    async with node.engine.begin() as conn:
+        found = await group_store.get(conn, group.id)
+        await unsent.send(conn, node.here, speaker, found, None, draft, Timing(undo=10))

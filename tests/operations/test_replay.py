@@ -1,5 +1,6 @@
 """Every decision after a backup holds after its restore, and nothing else changes."""
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,7 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
     await sessions.open(alder.engine, alder.here, other)
     async with alder.engine.begin() as conn:
         await desk.ban(conn, alder.here, group, group.actor, people["dee"].actor, "before")
+        await desk.ban(conn, alder.here, group, group.actor, people["cem"].actor, "for good")
         await domains.block(conn, alder.here, "forgiven.example", "")
     file = tmp_path / "file"
     await backup(settings_of(alder), file, PASSPHRASE, say=nothing, show=nothing)
@@ -70,6 +72,8 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
             await decide(conn, alder.here, group, group.actor, kept)
     async with alder.engine.begin() as conn:
         await desk.ban(conn, alder.here, group, group.actor, people["ben"].actor, "after")
+        over = alder.here.now().date() - timedelta(days=1)
+        await desk.ban(conn, alder.here, group, group.actor, people["cem"].actor, "ended", over)
         await desk.unban(conn, alder.here, group, group.actor, people["dee"].actor)
         await domains.block(conn, alder.here, "spam.example", "a private reason")
         await domains.unblock(conn, "forgiven.example")

@@ -56,7 +56,9 @@ async def test_other_words_and_other_wishes_have_none(house: House) -> None:
     assert CARD not in (await _start(house.ben, "I slept badly and the tea is cold.")).text
     async with house.node.engine.begin() as conn:
         member = house.ben.prepared.member
-        await accounts.save_preferences(conn, house.node.here, member, Preferences(card=False))
+        await accounts.save_preferences(
+            conn, house.node.here, member, lambda _: Preferences(card=False)
+        )
     assert CARD not in (await _start(house.ben, HEAVY)).text
 
 

@@ -33,7 +33,9 @@ async def test_words_are_found_as_languages_bend_them(house: House) -> None:
     assert "schliefen" not in (await find(house.ben, "Häusern")).text
     async with node.engine.begin() as conn:
         wanted = Preferences(languages=("de",))
-        await accounts.save_preferences(conn, node.here, house.ben.prepared.member, wanted)
+        await accounts.save_preferences(
+            conn, node.here, house.ben.prepared.member, lambda _: wanted
+        )
     assert "schliefen" in (await find(house.ben, "Häusern")).text
 
 

@@ -117,7 +117,9 @@ async def test_the_switch_leads_to_no_other_site(house: House) -> None:
 async def test_a_members_own_choice_holds_until_the_browser_was_asked(house: House) -> None:
     wanted = Preferences(theme=Theme.DARK, easier=True, language="de")
     async with house.node.engine.begin() as conn:
-        await accounts.save_preferences(conn, house.node.here, house.ben.prepared.member, wanted)
+        await accounts.save_preferences(
+            conn, house.node.here, house.ben.prepared.member, lambda _: wanted
+        )
     page = await house.ben.open("/groups")
     assert '<html lang="de" dir="ltr" data-theme="dark" data-mode="easier">' in page.html
     await house.ben.send("POST", "/look", {"easier": "no", "language": "en"})
@@ -139,7 +141,9 @@ async def test_help_looks_as_its_reader_likes_it_with_no_database(house: House) 
     """A browser that was asked nothing learns it from the first page of its member."""
     wanted = Preferences(easier=True, language="es")
     async with house.node.engine.begin() as conn:
-        await accounts.save_preferences(conn, house.node.here, house.ben.prepared.member, wanted)
+        await accounts.save_preferences(
+            conn, house.node.here, house.ben.prepared.member, lambda _: wanted
+        )
     assert "easier" not in (await house.ben.open("/help")).html.split("<body>")[0]
     await house.ben.open("/groups")
     assert (

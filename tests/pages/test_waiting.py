@@ -177,6 +177,22 @@ async def test_a_draft_is_kept_gone_on_with_and_sent(house: House) -> None:
     assert await count(house, drawers) == 0
 
 
+async def test_a_draft_in_an_old_tab_takes_no_newer_one_away(house: House) -> None:
+    """Numbers of drafts are given again; a form goes on with the words that it showed."""
+    ben, path = house.ben, "/g/open/new"
+    await ben.fill(path, "/new", title="First", text=WORDS, keep="draft")
+    tab, tab_of_list = await ben.open(f"{path}?draft=1"), await ben.open("/drafts/1")
+    await ben.fill("/drafts/1", "/delete")
+    await ben.fill(path, "/new", title="Second", text="An hour of work.", keep="draft")
+    await ben.submit(tab_of_list, tab_of_list.page.form(action="/drafts/1/delete"))
+    await ben.submit(tab, tab.page.form("title", "draft", action="/new"), keep="draft")
+    listed = (await ben.open("/waiting")).text
+    assert "First" in listed
+    assert "Second" in listed
+    await ben.submit(tab, tab.page.form("title", "draft", action="/new"))
+    assert "Second" in (await ben.open("/waiting")).text
+
+
 async def test_an_ended_session_loses_no_word(house: House) -> None:
     """Everything typed comes back after the log-in, pictures and their descriptions too."""
     kim = await person(house.node, "kim", cost=ADVISED)

@@ -109,6 +109,24 @@ async def test_sec_A5_wrong_codes_are_counted_as_wrong_passwords_are(ana: Person
     assert right.status == 429
 
 
+async def test_sec_D12_one_name_typed_in_many_ways_is_counted_once(ana: Person) -> None:
+    """What the account is looked up by is what is counted: case, spaces, width, and what is cut."""
+    browser = Browser(ana.node)
+    ways = [
+        *(f"ana-logs-in{' ' * 300}{n}" for n in range(5)),
+        *(f"{' ' * n}ANA-logs-IN" for n in range(3)),
+        "ａna-logs-in",
+        "ana-logs-iｎ",
+    ]
+    for login in ways:
+        page = await browser.send("POST", "/log-in", {"login": login, "password": "wrong" * 3})
+        assert page.status == 403, login
+    for login in ("ana-logs-in", f"ana-logs-in{' ' * 300}y"):
+        assert (await log_in(browser, login=login)).status == 429
+        fields = {"login": login, "code": "x", "password": PASSWORD}
+        assert (await browser.send("POST", "/recover", fields)).status == 429
+
+
 async def test_nothing_is_set_up_or_taken_away_without_the_password(ana: Person) -> None:
     await codes(ana)
     await passkey(ana)
@@ -211,3 +229,90 @@ async def test_a_session_of_somebody_else_cannot_be_ended(ana: Person) -> None:
     refused = await ben.send("POST", "/settings/sessions", dict(form.filled({})))
     assert refused.status == 400
     assert "in 2 places" in (await ana.open("/settings/sessions")).text
+
+
+LONG_WORDS = "What I wrote was long enough."
+
+
+async def _lost(ana: Person, path: str, **fields: str) -> tuple[Browser, Answer]:
+    """A form of somebody whose session is over, and the page that asks them to log in."""
+    browser = Browser(ana.node)
+    page = await browser.send("POST", path, fields)
+    assert "logged out meanwhile" in page.text, path
+    return browser, page
+
+
+async def _goes(browser: Browser, page: Answer, way: str) -> Answer:
+    """Another way in, from the page that offers it."""
+    return await browser.submit(page, next(f for f in page.page.forms if f.action == way))
+
+
+async def _logs_in(browser: Browser, page: Answer) -> Answer:
+    form = page.page.form("login", "password", action="/log-in")
+    return await browser.submit(page, form, login="ana-logs-in", password=PASSWORD)
+
+
+async def test_words_go_along_every_way_back_in(ana: Person) -> None:
+    """A session is over when somebody sends a form: passkey, recovery code and back to the name."""
+    device = await passkey(ana)
+    browser, page = await _lost(ana, "/personas/labels", text=LONG_WORDS)
+    by_passkey = await _goes(browser, page, "/log-in/passkey")
+    assert by_passkey.status == 200
+    back = await _goes(browser, by_passkey, "/log-in")
+    assert ("kept.text", LONG_WORDS) in back.page.form("login", "password").fields
+
+    browser = Browser(ana.node)
+    fields = dict(by_passkey.page.form("credential", action="/log-in/passkey").fields)
+    answered = {**fields, **device.use(asked_in(by_passkey))}
+    assert LONG_WORDS in (await browser.send("POST", "/log-in/passkey", answered)).text
+
+    browser = Browser(ana.node)
+    by_code = await _goes(browser, page, "/recover")
+    code = ana.prepared.recovery_code
+    form = by_code.page.form("login", "code", "password")
+    wrong = await browser.submit(by_code, form, login="ana-logs-in", code="x", password=PASSWORD)
+    assert wrong.status == 403
+    form = wrong.page.form("login", "code", "password")
+    done = await browser.submit(wrong, form, login="ana-logs-in", code=code, password=PASSWORD)
+    assert "You are back in" in done.text
+    assert LONG_WORDS in done.text
+    assert done.page.form("text", action="/personas/labels")
+
+
+async def test_words_go_along_from_the_second_step_to_the_recovery_code(ana: Person) -> None:
+    await codes(ana)
+    browser, page = await _lost(ana, "/personas/labels", text=LONG_WORDS)
+    second = await _logs_in(browser, page)
+    assert "One more step" in second.text
+    by_code = await _goes(browser, second, "/recover")
+    done = await browser.submit(
+        by_code,
+        by_code.page.form("login", "code", "password"),
+        login="ana-logs-in",
+        code=ana.prepared.recovery_code,
+        password=PASSWORD,
+    )
+    assert LONG_WORDS in done.text
+
+
+async def test_a_button_pressed_too_late_is_gone_on_with_and_leads_nowhere_wrong(
+    ana: Person,
+) -> None:
+    """Their addresses are no pages: whoever was sent there after logging in saw an error."""
+    for path, fields in (
+        ("/personas/ana/withdraw", {}),
+        ("/drafts/1/delete", {"draft": "1-0000000000000000"}),
+        ("/personas/ana/archive", {"password": "x" * 12}),
+        ("/settings/password", {"old_password": "a" * 12, "password": "b" * 12}),
+    ):
+        browser, page = await _lost(ana, path, **fields)
+        assert "What you wrote" not in page.text
+        welcome = await _logs_in(browser, page)
+        assert welcome.status == 200
+        assert "nothing has happened yet" in welcome.text
+        on = await browser.submit(welcome, welcome.page.form(action=path))
+        if "password" in fields:  # it is asked for where it belongs, and was kept nowhere
+            assert on.page.form("password"), path
+            assert fields["password"] not in welcome.html
+        else:
+            assert on.status == 303, (path, on.text)

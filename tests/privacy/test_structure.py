@@ -1,6 +1,7 @@
 """DESIGN-V1, part (a): the shape of the database and of what is said to it ties nothing."""
 
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -127,7 +128,7 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
     async with engine.begin() as conn:
         await approval.approve(conn, here, members[4].account_id)
         many = Preferences(theme=Theme.DARK, languages=tuple(["sr-Latn-RS"] * 30))
-        await accounts.save_preferences(conn, here, members[0], many)
+        await accounts.save_preferences(conn, here, members[0], lambda _: many)
     for member, words in zip(members, ("", "short", "long " * 5000), strict=False):
         async with engine.begin() as conn:
             await drawers.keep(conn, here, member, "/g/sleep/new", {"text": [words]})
@@ -227,10 +228,13 @@ async def journey(engine: AsyncEngine, here: Here, login: str) -> list[Actor]:
         assert len(await personas.mine(conn, session.member)) == 4
         await personas.speaker(conn, session.member, mine[0].id)
     async with engine.begin() as conn:
-        number = await drawers.keep(conn, here, member, "/g/sleep/new", {"text": ["Words."]})
-        await drawers.drop(conn, member, number)
+        await drawers.keep(conn, here, member, "/g/sleep/new", {"text": ["Words."]})
+        [draft] = await drawers.mine(conn, here, member)
+        await drawers.drop(conn, here, member, draft.which)
     async with engine.begin() as conn:
-        await accounts.save_preferences(conn, here, member, Preferences(theme=Theme.LIGHT))
+        await accounts.save_preferences(
+            conn, here, member, lambda liked: replace(liked, theme=Theme.LIGHT)
+        )
     await accounts.change_password(engine, here, member, PASSWORD, PASSWORD, cost=CHEAP)
     member, _ = await accounts.recover(
         engine, here, login, made.recovery_code, PASSWORD, cost=CHEAP

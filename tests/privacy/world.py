@@ -369,7 +369,7 @@ class Town:
         liked = Preferences(theme=self.dice.choice(list(Theme)), labels=labels)
         async with self.engine.begin() as conn:
             member = self.residents[number].member
-            await accounts.save_preferences(conn, self.here, member, liked)
+            await accounts.save_preferences(conn, self.here, member, lambda _: liked)
 
     async def change_password(self, number: int) -> None:
         member = self.residents[number].member

@@ -1,10 +1,14 @@
 """Actors of other servers that have a new address (WIRE 2.4, WIRE-A15, SEC-S27)."""
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 
+from activitypub.state import SETTINGS
 from groups import desk
 from groups import groups as group_store
 from groups.groups import Group
+from kernel import tombstone_log
 from kernel.schema.actors import FollowState
 from kernel.schema.tables import actors, bans, follows
 from members import moves
@@ -120,6 +124,42 @@ async def test_wire_A15_a_ban_goes_along_and_the_task_of_a_moderator_does_not(
     await good.follow(alder, new, sleep.actor.uri)
     await settle(alder)
     assert [each["type"] for each in good.inbox][-1] == "Reject"
+
+
+async def test_wire_A15_where_both_addresses_are_banned_the_longer_ban_stands(
+    alder: Node, ana: Speaker, sleep: Group, mastodon: Follower, good: Peer
+) -> None:
+    """Moving shortens no ban, and what a restore would do again is what stands."""
+    old = mastodon.person
+    new = good.person("new", alsoKnownAs=[old.uri])
+    here, today = alder.here, alder.here.now().date()
+    week, month = today + timedelta(days=7), today + timedelta(days=30)
+    was, becomes = await alder.meet(old.uri), await alder.meet(new.uri)
+    groups = {name: await alder.group(name, ana) for name in ("longer", "shorter", "ended")}
+    async with alder.engine.begin() as conn:
+        for name, first, second in (
+            ("longer", None, week),
+            ("shorter", week, month),
+            ("ended", today - timedelta(days=1), None),
+        ):
+            acting = await desk.require(conn, groups[name], ana)
+            await desk.ban(conn, here, groups[name], acting, was, f"{name} old", first)
+            if name != "ended":
+                await desk.ban(conn, here, groups[name], acting, becomes, f"{name} new", second)
+    before = len(_lines(alder))
+    assert await _send(alder, mastodon.peer, _move(mastodon.peer, old, new.uri), old) == "done"
+    async with alder.engine.connect() as conn:
+        query = sa.select(bans.c.group_id, bans.c.reason, bans.c.until)
+        rows = (await conn.execute(query.where(bans.c.actor_id == becomes.id))).all()
+    assert {tuple(row) for row in rows} == {
+        (groups["longer"].id, "longer old", None),
+        (groups["shorter"].id, "shorter new", month),
+    }
+    assert _lines(alder)[before:] == [("banned", groups["longer"].actor.uri, new.uri, "")]
+
+
+def _lines(node: Node) -> list[tombstone_log.Line]:
+    return tombstone_log.read(node.app[SETTINGS].tombstones.read_text())
 
 
 async def test_wire_A15_followers_of_ours_follow_a_group_to_its_new_address(
