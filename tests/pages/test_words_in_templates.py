@@ -14,7 +14,7 @@ EXCEPT = {"Hearthold", "group", "example", "org", "lang", "en"}
 SHAPES = {"shape"}  # blocks whose words are names for the style sheet
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _TAG = re.compile(r"<!?/?[a-zA-Z][^<>]*>", re.S)
-_STYLE = re.compile(r"<style>.*?</style>", re.S)
+_STYLE = re.compile(r"<style>.*?</style>|<!--.*?-->", re.S)
 _SHOWN = re.compile(r'\b(?:aria-label|placeholder|title|alt)="([^"]*)"')
 _SENTENCE = re.compile(r"[A-Z“][^A-Z]*[a-z]|\w+ \w+")
 _ASKED = re.compile(r'(?:\b_|\bpgettext|\bnoted(?:_in)?|\bngettext)\((?:"safety", )?$')
