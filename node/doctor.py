@@ -265,11 +265,11 @@ async def _veil(conn: AsyncConnection, counted: date | None, today: date) -> Asy
     last = await conn.scalar(sa.select(veil.c.day))
     if counted is None or (last is not None and last >= today - UNVEILED):
         return
-    when = "ever" if last is None else f"since {last}"
+    when = "" if last is None else f" since {last}"
     yield Finding(
         "veil",
-        f"Accounts have looked the same in the database {when}, so copies of several days can be "
-        "compared: see that `hearthold serve` runs, and its log, or run `hearthold reveil`.",
+        f"Accounts look the same in the database{when}, so copies of several days can be compared: "
+        "see that `hearthold serve` runs, and its log, or run `hearthold reveil`.",
     )
 
 
