@@ -20,11 +20,9 @@ from tests.privacy.world import Persona, Town
 class LastUsed(Town):
     """Accounts and personas both keep the day on which they were used last, "to find idle ones"."""
 
-    def __post_init__(self) -> None:
+    async def found(self) -> None:
         self._used: dict[UUID, date] = {}
         self._carried = date.min
-
-    async def found(self) -> None:
         async with self.engine.begin() as conn:
             for table in ("accounts", "actors"):
                 await conn.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN last_used date"))
