@@ -74,9 +74,13 @@ async def drafts(engine: AsyncEngine, here: Here, made: Prepared) -> list[str]:
         return [kept.fields["text"][0] for kept in await drawers.mine(conn, here, made.member)]
 
 
+def _dark(liked: Preferences) -> Preferences:
+    return replace(liked, theme=Theme.DARK)
+
+
 async def dark(engine: AsyncEngine, here: Here, made: Prepared) -> None:
     async with engine.begin() as conn:
-        await accounts.save_preferences(conn, here, made.member, Preferences(theme=Theme.DARK))
+        await accounts.save_preferences(conn, here, made.member, _dark)
 
 
 async def test_v1_a_night_changes_every_value_and_whoever_was_here_goes_on(
@@ -203,7 +207,7 @@ async def test_a_row_in_use_is_waited_for(engine: AsyncEngine, here: Here) -> No
         await account_rows.get(conn, here, made.member.account_id, "blob", lock=True)
         night = asyncio.create_task(nights.work(engine, elsewhere(here), now=True))
         await until(engine, _night_falls)
-        await accounts.save_preferences(conn, here, made.member, Preferences(theme=Theme.DARK))
+        await accounts.save_preferences(conn, here, made.member, _dark)
     assert await night
     async with engine.connect() as conn:
         assert (await accounts.preferences(conn, here, made.member)).theme is Theme.DARK
@@ -268,7 +272,8 @@ async def test_whoever_waits_for_a_row_that_moves_finds_it_in_its_new_place(
     async def write_on() -> None:
         async with engine.begin() as conn:
             fields = {"text": ["Other words."]}
-            await drawers.keep(conn, process, made.member, "/g/sleep/new", fields, number=0)
+            [first] = await drawers.mine(conn, process, made.member)
+            await drawers.keep(conn, process, made.member, "/g/s/new", fields, before=first.which)
 
     for table, act in zip(veil.TABLES[:3], (renew, sign_out, write_on), strict=True):
         async with engine.begin() as conn:
@@ -302,7 +307,7 @@ async def test_people_do_what_they_do_while_night_follows_night(
     async def live(number: int) -> None:
         made, process = people[number], elsewhere(here)
         for turn in range(2):
-            kept = await keep(engine, process, made, f"Words {turn}.")
+            await keep(engine, process, made, f"Words {turn}.")
             first = await sessions.open(engine, process, made.member)
             await dark(engine, process, made)
             assert await sessions.read(engine, process, first) is not None
@@ -313,7 +318,8 @@ async def test_people_do_what_they_do_while_night_follows_night(
             assert (await log_in(engine, process, f"login-{number}", new)) == made.member
             second = await sessions.open(engine, process, made.member)
             async with engine.begin() as conn:
-                await drawers.drop(conn, process, made.member, kept)
+                [kept] = await drawers.mine(conn, process, made.member)
+                await drawers.drop(conn, process, made.member, kept.which)
             assert await drafts(engine, process, made) == []
             await sessions.end(engine, process, second)
             assert await sessions.read(engine, process, second) is None

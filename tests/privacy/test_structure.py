@@ -163,7 +163,9 @@ async def test_every_row_is_of_the_same_night(engine: AsyncEngine, here: Here) -
     await nights.work(engine, here)
     members = await populate(engine, here, "2")
     async with engine.begin() as conn:
-        await accounts.save_preferences(conn, here, members[0], Preferences(theme=Theme.DARK))
+        await accounts.save_preferences(
+            conn, here, members[0], lambda liked: replace(liked, theme=Theme.DARK)
+        )
     tables = [table for table in metadata.tables.values() if "epoch" in table.columns]
     assert {table.name for table in tables} == {
         name for name, table in metadata.tables.items() if table.info["side"] is Side.ACCOUNT
