@@ -1,6 +1,6 @@
 """What an action may know of the node it runs on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -21,6 +21,7 @@ class Here:
     tended_within: int = 14  # days in which a moderator has to be seen in a group; 0: never
     media_origin: str | None = None  # where public pictures are shown instead of here
     release_delay: bool = False  # what people do goes out a little later, by chance
+    veils: list[int] = field(default_factory=list, compare=False)  # last known: `members.veil`
 
     @property
     def host(self) -> str:

@@ -10,9 +10,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
+from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
@@ -22,7 +21,18 @@ from kernel.said import noted, said
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts
 from kernel.sealing import KEY_BYTES, digest, mac
-from members import approval, departures, drawers, factors, passkeys, personas, sessions
+from members import (
+    account_rows,
+    approval,
+    departures,
+    drawers,
+    factors,
+    passkeys,
+    personas,
+    sessions,
+    veil,
+)
+from members.account_rows import Found
 from members.member import Blob, Member, Preferences
 from members.order import stir
 from members.passkeys import Answer
@@ -54,6 +64,8 @@ _WRONG_PASSKEY = noted(
     "Please log in with your name and password."
 )
 _MEANWHILE = noted("Something changed at the same moment. Please try again.")
+
+_LOCKS: Final = ("verifier", "recovery_verifier")
 
 _dice = random.SystemRandom()
 
@@ -113,17 +125,12 @@ async def insert(
     Raises Conflict: somebody logs in with that name. Raises Malformed: too many words.
     """
     account_id = prepared.member.account_id
-    made = await conn.execute(
-        pg_insert(accounts)
-        .values(
-            **prepared.row,
-            request=approval.seal_request(here, account_id, request),
-            state=approval.seal_state(here, account_id, state),
-        )
-        .on_conflict_do_nothing()
-        .returning(accounts.c.id)
-    )
-    if made.first() is None:
+    row = {
+        **prepared.row,
+        "request": approval.seal_request(here, account_id, request),
+        "state": approval.seal_state(here, account_id, state),
+    }
+    if not await veil.insert(conn, here, accounts, row):
         raise Conflict("Somebody logs in with that name already. Please try another one.")
     await stir(conn, accounts)
 
@@ -138,11 +145,11 @@ async def log_in(
     """
     if is_too_long(password):
         raise NotAllowed(_WRONG)
-    row = await _find(engine, accounts.c.login == _login_mac(here, _normalise(login)))
-    wrapper = await stretch(here, password, row.salt if row else bytes(SALT_BYTES), cost)
-    if not wrapper.fits(row.verifier if row else bytes(KEY_BYTES)) or row is None:
+    row = await _by_login(engine, here, login)
+    wrapper = await stretch(here, password, row["salt"] if row else bytes(SALT_BYTES), cost)
+    if not wrapper.fits(row["verifier"] if row else bytes(KEY_BYTES)) or row is None:
         raise NotAllowed(_WRONG)
-    return _admit(here, row, wrapper.unwrap(row.wrapped_root, row.id))
+    return _admit(here, row, wrapper.unwrap(row["wrapped_root"], row.id))
 
 
 async def log_in_by_passkey(
@@ -155,11 +162,11 @@ async def log_in_by_passkey(
     """
     passkeys.check_challenge(here, purpose, answer.challenge)
     account_id = factors.read_handle(here, answer.handle)
-    row = await _find(engine, accounts.c.id == account_id) if account_id else None
-    root = factors.unwrap(here, row.id, row.passkey_roots, secret) if row and secret else None
+    row = await _by_id(engine, here, account_id) if account_id else None
+    root = factors.unwrap(here, row.id, row["passkey_roots"], secret) if row and secret else None
     if row is None or root is None:
         raise NotAllowed(_WRONG_PASSKEY)
-    set_up = factors.Factors.open(here, row.id, root, row.factors)
+    set_up = factors.Factors.open(here, row.id, root, row["factors"])
     async with engine.begin() as conn:
         await factors.check_passkey(conn, here, set_up, answer, purpose)
     return _admit(here, row, root)
@@ -180,7 +187,7 @@ async def change_password(
     """
     check_password(new)
     row = await _verify(engine, here, member, old, cost)
-    await _relock(engine, member, row, await _locked_by_password(here, member, new, cost))
+    await _relock(engine, here, member, row, await _locked_by_password(here, member, new, cost))
 
 
 async def renew_code(
@@ -192,7 +199,7 @@ async def renew_code(
     """
     row = await _verify(engine, here, member, password, cost)
     code = new_code()
-    await _relock(engine, member, row, _locked_by_code(here, member, code), everywhere=False)
+    await _relock(engine, here, member, row, _locked_by_code(here, member, code), everywhere=False)
     return code
 
 
@@ -212,15 +219,15 @@ async def recover(
     password cannot be used. Raises NotAllowed: the code is not right, or the account waits.
     """
     check_password(new_password, _normalise(login))
-    row = await _find(engine, accounts.c.login == _login_mac(here, _normalise(login)))
+    row = await _by_login(engine, here, login)
     wrapper = read_code(here, code)
-    if not wrapper.fits(row.recovery_verifier if row else bytes(KEY_BYTES)) or row is None:
+    if not wrapper.fits(row["recovery_verifier"] if row else bytes(KEY_BYTES)) or row is None:
         raise NotAllowed(_WRONG_CODE)
-    member = _admit(here, row, wrapper.unwrap(row.recovery_root, row.id))
+    member = _admit(here, row, wrapper.unwrap(row["recovery_root"], row.id))
     next_code = new_code()
     changes = await _locked_by_password(here, member, new_password, cost)
     changes |= {**_locked_by_code(here, member, next_code), **factors.none(here, member)}
-    await _relock(engine, member, row, changes)
+    await _relock(engine, here, member, row, changes)
     return member, next_code
 
 
@@ -233,7 +240,7 @@ async def close(
     half-way leaves nobody behind without an owner: asking again ends it. Raises NotAllowed: the
     password is not right.
     """
-    row = await _verify(engine, here, member, password, cost)
+    await _verify(engine, here, member, password, cost)
     async with engine.connect() as conn:
         leaving = list(await personas.open_ids(conn, member))
     _dice.shuffle(leaving)
@@ -241,9 +248,9 @@ async def close(
         async with engine.begin() as conn:
             await departures.schedule(conn, here, persona_id)
     async with engine.begin() as conn:
-        await sessions.end_all(conn, member)
-        await drawers.drop_all(conn, member)
-        await conn.execute(sa.delete(accounts).where(accounts.c.id == row.id))
+        await sessions.end_all(conn, here, member)
+        await drawers.drop_all(conn, here, member)
+        await account_rows.remove(conn, here, member.account_id)
         await stir(conn, accounts)
         departures.note(conn, here, member.account_id, leaving)
 
@@ -257,7 +264,8 @@ async def confirm(
 
 async def preferences(conn: AsyncConnection, here: Here, member: Member) -> Preferences:
     """What the member likes. Raises NotFound: the account was closed meanwhile."""
-    return (await _blob(conn, here, member, lock=False)).preferences
+    row = await _with_blob(conn, here, member)
+    return Blob.open(here, row.id, member.root, row["blob"]).preferences
 
 
 async def save_preferences(
@@ -286,13 +294,9 @@ async def change(
 
     Raises NotAllowed: there is no room for it. Raises NotFound: the account was closed.
     """
-    blob = change_it(await _blob(conn, here, member, lock=True))
-    await conn.execute(
-        sa.update(accounts)
-        .where(accounts.c.id == member.account_id)
-        .values(blob=blob.seal(here, member.account_id, member.root))
-    )
-    await stir(conn, accounts)
+    row = await _with_blob(conn, here, member, lock=True)
+    blob = change_it(Blob.open(here, row.id, member.root, row["blob"]))
+    await account_rows.put(conn, here, row, blob=blob.seal(here, row.id, member.root))
     return blob
 
 
@@ -301,8 +305,8 @@ async def handle_is_login(engine: AsyncEngine, here: Here, member: Member, handl
 
     Ask before the transaction that makes the persona, so that none touches both sides.
     """
-    row = await _find(engine, accounts.c.id == member.account_id)
-    return row is not None and bool(row.login == _login_mac(here, _normalise(handle)))
+    row = await _by_id(engine, here, member.account_id, "login")
+    return row is not None and bool(row["login"] == _login_mac(here, _normalise(handle)))
 
 
 def name_tried(login: str) -> bytes:
@@ -338,28 +342,31 @@ def _locked_by_code(here: Here, member: Member, code: str) -> dict[str, bytes]:
     }
 
 
-async def _find(
-    engine: AsyncEngine, condition: sa.ColumnElement[bool]
-) -> sa.Row[tuple[object, ...]] | None:
+async def _by_login(engine: AsyncEngine, here: Here, login: str) -> Found | None:
     async with engine.connect() as conn:
-        return (await conn.execute(sa.select(accounts).where(condition))).first()
+        return await account_rows.by_login(conn, here, _login_mac(here, _normalise(login)))
 
 
-def _admit(here: Here, row: sa.Row[tuple[object, ...]], root: bytes) -> Member:
-    if approval.read_state(here, row.id, row.state) is AccountState.WAITING:
+async def _by_id(engine: AsyncEngine, here: Here, account_id: UUID, *names: str) -> Found | None:
+    async with engine.connect() as conn:
+        return await account_rows.get(conn, here, account_id, *names)
+
+
+def _admit(here: Here, row: Found, root: bytes) -> Member:
+    if approval.read_state(here, row.id, row["state"]) is AccountState.WAITING:
         raise NotAllowed(_WAITING)
-    roles = Blob.open(here, row.id, root, row.blob).roles
+    roles = Blob.open(here, row.id, root, row["blob"]).roles
     return Member(account_id=row.id, root=root, roles=roles)
 
 
 async def _verify(
     engine: AsyncEngine, here: Here, member: Member, password: str, cost: Cost
-) -> sa.Row[tuple[object, ...]]:
-    row = await _find(engine, accounts.c.id == member.account_id)
+) -> Found:
+    row = await _by_id(engine, here, member.account_id)
     if row is None:
         raise NotFound("This account was closed.")
-    if is_too_long(password) or not (await stretch(here, password, row.salt, cost)).fits(
-        row.verifier
+    if is_too_long(password) or not (await stretch(here, password, row["salt"], cost)).fits(
+        row["verifier"]
     ):
         raise NotAllowed(_WRONG_PASSWORD)
     return row
@@ -367,33 +374,27 @@ async def _verify(
 
 async def _relock(
     engine: AsyncEngine,
+    here: Here,
     member: Member,
-    row: sa.Row[tuple[object, ...]],
+    opened: Found,
     changes: Mapping[str, bytes],
     *,
     everywhere: bool = True,
 ) -> None:
     """Write new locks over exactly those that were opened, and end every session `everywhere`."""
     async with engine.begin() as conn:
-        done = await conn.execute(
-            sa.update(accounts)
-            .where(
-                accounts.c.id == row.id,
-                accounts.c.verifier == row.verifier,
-                accounts.c.recovery_verifier == row.recovery_verifier,
-            )
-            .values(**changes)
-        )
-        if done.rowcount != 1:
+        row = await account_rows.get(conn, here, opened.id, *_LOCKS, lock=True)
+        if row is None or any(row[name] != opened[name] for name in _LOCKS):
             raise Conflict(_MEANWHILE)
         if everywhere:
-            await sessions.end_all(conn, member)
-        await stir(conn, accounts)
+            await sessions.end_all(conn, here, member)
+        await account_rows.put(conn, here, row, **changes)
 
 
-async def _blob(conn: AsyncConnection, here: Here, member: Member, *, lock: bool) -> Blob:
-    query = sa.select(accounts.c.blob).where(accounts.c.id == member.account_id)
-    sealed = await conn.scalar(query.with_for_update() if lock else query)
-    if sealed is None:
+async def _with_blob(
+    conn: AsyncConnection, here: Here, member: Member, *, lock: bool = False
+) -> Found:
+    row = await account_rows.get(conn, here, member.account_id, "blob", lock=lock)
+    if row is None:
         raise NotFound("This account was closed.")
-    return Blob.open(here, member.account_id, member.root, sealed)
+    return row

@@ -18,7 +18,8 @@ from kernel.here import Here
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts
 from kernel.sealing import seal, unseal
-from members.order import stir
+from members import account_rows
+from members.account_rows import Found
 
 REQUEST_BYTES: Final = 2048
 
@@ -28,9 +29,13 @@ _STATE_BYTES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Somebody who asks to be let in. `request` is plain text in their own words."""
+    """Somebody who asks to be let in. `request` is plain text in their own words.
+
+    `place` is where a list goes on after them, until tonight.
+    """
 
     id: UUID
+    place: UUID
     request: str = field(repr=False)
 
 
@@ -57,14 +62,14 @@ def read_state(here: Here, account_id: UUID, sealed: bytes) -> AccountState:
 
 _BATCH: Final = 500
 _STATES: Final = (
-    sa.select(accounts.c.id, accounts.c.state)
+    sa.select(accounts.c.id, accounts.c.epoch, accounts.c.state)
     .where(accounts.c.id > sa.bindparam("after", type_=sa.Uuid))
     .order_by(accounts.c.id)
     .limit(_BATCH)
 )
 _REQUESTS: Final = (
-    sa.select(accounts.c.id, accounts.c.request)
-    .where(any_of(accounts.c.id, "ids"))
+    sa.select(accounts.c.id, accounts.c.epoch, accounts.c.request)
+    .where(any_of(accounts.c.id, "places"))
     .order_by(accounts.c.id)
 )
 
@@ -72,53 +77,51 @@ _REQUESTS: Final = (
 async def waiting(
     conn: AsyncConnection, here: Here, *, after: UUID | None = None, limit: int = 50
 ) -> Sequence[Waiting]:
-    """People who wait, in no order that says who came first.
+    """People who wait, beginning `after` a place, in no order that says who came first.
 
     Who waits is sealed, so accounts are opened some at a time until there are enough.
     """
-    ids: list[UUID] = []
+    places: list[UUID] = []
     last = after or UUID(int=0)
-    while len(ids) < limit:
+    while len(places) < limit:
         rows = (await conn.execute(_STATES, {"after": last})).all()
-        ids += [row.id for row in rows if _waits(here, row.id, row.state)]
+        places += [row.id for row in rows if _waits(here, account_rows.found(here, row))]
         if len(rows) < _BATCH:
             break
         last = rows[-1].id
-    asked = await conn.execute(_REQUESTS, {"ids": ids[:limit]})
+    asked = await conn.execute(_REQUESTS, {"places": places[:limit]})
     key = here.node_key.derive("requests")
-    return [
-        Waiting(id=row.id, request=unseal(key, row.request, f"account {row.id} request").decode())
-        for row in asked
-    ]
+    return [_waiting(key, account_rows.found(here, row)) for row in asked]
+
+
+def _waiting(key: bytes, row: Found) -> Waiting:
+    words = unseal(key, row["request"], f"account {row.id} request").decode()
+    return Waiting(id=row.id, place=row.place, request=words)
 
 
 async def approve(conn: AsyncConnection, here: Here, account_id: UUID) -> None:
     """Let somebody in; their words are gone. Raises NotFound: nobody waits under that id."""
-    await _check_waits(conn, here, account_id)
-    await conn.execute(
-        sa.update(accounts)
-        .where(accounts.c.id == account_id)
-        .values(
-            state=seal_state(here, account_id, AccountState.ACTIVE),
-            request=seal_request(here, account_id, ""),
-        )
+    await account_rows.put(
+        conn,
+        here,
+        await _who_waits(conn, here, account_id),
+        state=seal_state(here, account_id, AccountState.ACTIVE),
+        request=seal_request(here, account_id, ""),
     )
-    await stir(conn, accounts)
 
 
 async def decline(conn: AsyncConnection, here: Here, account_id: UUID) -> None:
     """Forget the account, which never was let in. Raises NotFound: nobody waits under that id."""
-    await _check_waits(conn, here, account_id)
-    await conn.execute(sa.delete(accounts).where(accounts.c.id == account_id))
+    await _who_waits(conn, here, account_id)
+    await account_rows.remove(conn, here, account_id)
 
 
-async def _check_waits(conn: AsyncConnection, here: Here, account_id: UUID) -> None:
-    sealed: bytes | None = await conn.scalar(
-        sa.select(accounts.c.state).where(accounts.c.id == account_id).with_for_update()
-    )
-    if sealed is None or not _waits(here, account_id, sealed):
+async def _who_waits(conn: AsyncConnection, here: Here, account_id: UUID) -> Found:
+    row = await account_rows.get(conn, here, account_id, "state", lock=True)
+    if row is None or not _waits(here, row):
         raise NotFound("Nobody waits here under that number. Perhaps somebody answered already.")
+    return row
 
 
-def _waits(here: Here, account_id: UUID, sealed: bytes) -> bool:
-    return read_state(here, account_id, sealed) is AccountState.WAITING
+def _waits(here: Here, row: Found) -> bool:
+    return read_state(here, row.id, row["state"]) is AccountState.WAITING

@@ -15,16 +15,17 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel import keep_times
-from kernel.arrays import any_of
 from kernel.errors import NotAllowed, NotFound, TooLarge
 from kernel.here import Here
-from kernel.rows import at_most
+from kernel.rows import AnyRow, at_most
 from kernel.said import said
 from kernel.schema.tables import drawers
 from kernel.schema.waiting import DRAWER_BYTES
 from kernel.sealing import KEY_BYTES, Unsealable, derive, derive_many, digest, seal, unseal
+from members import veil
 from members.member import Member
 from members.order import stir
+from members.veil import is_one
 
 MAX_DRAFTS: Final = 20
 KEPT: Final = keep_times.DRAFT
@@ -71,9 +72,12 @@ async def keep(
     """
     await _one_at_a_time(conn, member)
     ids = _ids(member)
+    newest = (await veil.epochs(conn, here, held=True))[-1]
     number = await _still_there(conn, here, member, before)
-    if number is None:
-        used = set(await conn.scalars(_USED, {"ids": ids}))
+    if number is not None:  # under whichever veil
+        await veil.delete(conn, here, _DROP, {drawers.c.id: [ids[number]]})
+    else:
+        used = {_id(here, row) for row in await veil.gather(conn, here, _USED, {drawers.c.id: ids})}
         number = next((n for n, each in enumerate(ids) if each not in used), None)
     if number is None:
         raise NotAllowed(
@@ -83,11 +87,16 @@ async def keep(
                 limit=MAX_DRAFTS,
             )
         )
-    row = {
-        "id": ids[number],
-        "sealed": _seal(here, member, ids[number], path, fields),
-        "keep_until": _seal_day(here, ids[number], here.now().date() + KEPT),
-    }
+    row = veil.cover(
+        here,
+        drawers,
+        newest,
+        {
+            "id": ids[number],
+            "sealed": _seal(here, member, ids[number], path, fields),
+            "keep_until": _seal_day(here, ids[number], here.now().date() + KEPT),
+        },
+    )
     changes = {name: row[name] for name in ("sealed", "keep_until")}
     await conn.execute(
         insert(drawers).values(row).on_conflict_do_update(index_elements=["id"], set_=changes)
@@ -99,14 +108,16 @@ async def keep(
 async def mine(conn: AsyncConnection, here: Here, member: Member) -> Sequence[Kept]:
     """The member's drafts; those that another node key sealed are left out."""
     ids = _ids(member)
-    rows = await conn.execute(_THESE, {"ids": ids})
+    rows = await veil.gather(conn, here, _THESE, {drawers.c.id: ids})
     found = []
     for row in rows:
+        drawer_id = _id(here, row)
         try:
-            mark, path, fields = _open(here, member, row.id, row.sealed)
+            sealed = veil.unwrap(here, drawers.c.sealed, drawer_id, row.sealed)
+            mark, path, fields = _open(here, member, drawer_id, sealed)
         except Unsealable:
             continue
-        found.append(Kept(Which(ids.index(row.id), mark), path, fields))
+        found.append(Kept(Which(ids.index(drawer_id), mark), path, fields))
     return sorted(found, key=lambda each: each.number)
 
 
@@ -123,12 +134,12 @@ async def drop(conn: AsyncConnection, here: Here, member: Member, which: Which) 
     await _one_at_a_time(conn, member)
     number = await _still_there(conn, here, member, which)
     if number is not None:
-        await conn.execute(_DROP, {"ids": [_ids(member)[number]]})
+        await veil.delete(conn, here, _DROP, {drawers.c.id: [_ids(member)[number]]})
 
 
-async def drop_all(conn: AsyncConnection, member: Member) -> None:
+async def drop_all(conn: AsyncConnection, here: Here, member: Member) -> None:
     """The member leaves, and so do their drafts."""
-    await conn.execute(_DROP, {"ids": _ids(member)})
+    await veil.delete(conn, here, _DROP, {drawers.c.id: _ids(member)})
 
 
 async def sweep(engine: AsyncEngine, here: Here) -> None:
@@ -137,7 +148,7 @@ async def sweep(engine: AsyncEngine, here: Here) -> None:
     while True:
         async with engine.begin() as conn:
             rows = (await conn.execute(_DAYS, {"after": after})).all()
-            over = [row.id for row in rows if _last_day(here, row.id, row.keep_until) < today]
+            over = [row.id for row in rows if _last_day(here, row) < today]
             if over:
                 await conn.execute(_DROP, {"ids": over})
         if len(rows) < _STEP:
@@ -169,12 +180,11 @@ async def _still_there(
 
 
 _LOCK: Final = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("lock", type_=sa.BigInteger)))
-_IS_ONE: Final = any_of(drawers.c.id, "ids")
-_USED: Final = sa.select(drawers.c.id).where(_IS_ONE)
-_THESE: Final = sa.select(drawers.c.id, drawers.c.sealed).where(_IS_ONE)
-_DROP: Final = sa.delete(drawers).where(_IS_ONE)
+_USED: Final = veil.beside(drawers, is_one(drawers.c.id))
+_THESE: Final = veil.beside(drawers, is_one(drawers.c.id), drawers.c.sealed)
+_DROP: Final = sa.delete(drawers).where(is_one(drawers.c.id))
 _DAYS: Final = (
-    sa.select(drawers.c.id, drawers.c.keep_until)
+    sa.select(drawers.c.id, drawers.c.epoch, drawers.c.keep_until)
     .where(drawers.c.id > sa.bindparam("after", type_=sa.LargeBinary))
     .order_by(drawers.c.id)
     .limit(at_most(_STEP))
@@ -209,10 +219,17 @@ def _seal_day(here: Here, drawer_id: bytes, last: date) -> bytes:
     return seal(here.node_key.derive("drawer days"), plain, _context(drawer_id))
 
 
-def _last_day(here: Here, drawer_id: bytes, sealed: bytes) -> date:
+def _id(here: Here, row: AnyRow) -> bytes:
+    shown: bytes = veil.show(here, row.epoch, drawers.c.id, row.id)
+    return shown
+
+
+def _last_day(here: Here, row: AnyRow) -> date:
     """Of a row that another node key sealed: long past, since nobody can open it any more."""
+    drawer_id = _id(here, row)
     try:
-        plain = unseal(here.node_key.derive("drawer days"), sealed, _context(drawer_id))
+        stored = veil.unwrap(here, drawers.c.keep_until, drawer_id, row.keep_until)
+        plain = unseal(here.node_key.derive("drawer days"), stored, _context(drawer_id))
     except Unsealable:
         return date.min
     return date.fromordinal(int.from_bytes(plain, "big"))

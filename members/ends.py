@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.arrays import any_of
 from kernel.here import Here
+from kernel.rows import AnyRow
 from kernel.sealing import Unsealable, seal, unseal
+from members import veil
 
 _DAY_BYTES: Final = 4
 
@@ -37,11 +39,24 @@ def last_day(key: bytes, row_id: bytes, ends: bytes) -> date:
         return date.min
 
 
+def is_over(here: Here, table: sa.Table, row: AnyRow) -> bool:
+    """Whether a stored row, of which `id`, `epoch` and `ends` are asked for, is over."""
+    return _day_of(here, table, key(here, table), row) < here.now().date()
+
+
+def _day_of(here: Here, table: sa.Table, opener: bytes, row: AnyRow) -> date:
+    row_id = veil.show(here, row.epoch, table.c.id, row.id)
+    try:
+        return last_day(opener, row_id, veil.unwrap(here, table.c.ends, row_id, row.ends))
+    except Unsealable:
+        return date.min
+
+
 async def sweep(conn: AsyncConnection, here: Here, table: sa.Table) -> None:
     """Remove the rows of `table` that are over."""
-    rows = await conn.execute(sa.select(table.c.id, table.c.ends))
-    opened, today = key(here, table), here.now().date()
-    over = [row.id for row in rows if last_day(opened, row.id, row.ends) < today]
+    rows = await conn.execute(sa.select(table.c.id, table.c.epoch, table.c.ends))
+    opener, today = key(here, table), here.now().date()
+    over = [row.id for row in rows if _day_of(here, table, opener, row) < today]
     if over:
         await conn.execute(sa.delete(table).where(any_of(table.c.id, "over")), {"over": over})
 

@@ -13,18 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
-from kernel.rows import AnyRow
 from kernel.said import noted, said
-from kernel.schema.tables import accounts
 from kernel.sealing import Unsealable, derive, seal, unseal
-from members import passkeys, spent, totp
+from members import account_rows, passkeys, spent, totp
+from members.account_rows import Found
 from members.member import Member
-from members.order import stir
 from members.passkeys import Answer, Passkey
 from members.vault import passkey_wrapper
 
@@ -92,8 +89,8 @@ def none(here: Here, member: Member) -> Mapping[str, bytes]:
 async def read(engine: AsyncEngine, here: Here, member: Member) -> Factors:
     """What the member set up. Raises NotFound: the account was closed meanwhile."""
     async with engine.connect() as conn:
-        row = await _row(conn, member, lock=False)
-    return Factors.open(here, member.account_id, member.root, row.factors)
+        row = await _row(conn, here, member, lock=False)
+    return Factors.open(here, member.account_id, member.root, row["factors"])
 
 
 async def check_code(
@@ -137,8 +134,8 @@ async def add_passkey(
 
     Raises NotAllowed: there are four already, or it is one of them.
     """
-    row = await _row(conn, member, lock=True)
-    factors = Factors.open(here, member.account_id, member.root, row.factors)
+    row = await _row(conn, here, member, lock=True)
+    factors = Factors.open(here, member.account_id, member.root, row["factors"])
     if len(factors.passkeys) >= MAX_PASSKEYS:
         raise NotAllowed(
             said(
@@ -147,26 +144,28 @@ async def add_passkey(
         )
     if any(each.id == made.id for each in factors.passkeys):
         raise NotAllowed("That passkey is here already.")
-    roots = row.passkey_roots
+    roots = row["passkey_roots"]
     if secret is not None:
         used = {each.root for each in factors.passkeys}
         place = next(at for at in range(MAX_PASSKEYS) if at not in used)
         wrapped = passkey_wrapper(here, secret).wrap(member.root, member.account_id)
         roots = _with_root(roots, place, wrapped)
         made = replace(made, root=place)
-    await _store(conn, here, member, replace(factors, passkeys=(*factors.passkeys, made)), roots)
+    await _store(
+        conn, here, row, member.root, replace(factors, passkeys=(*factors.passkeys, made)), roots
+    )
 
 
 async def remove_passkey(conn: AsyncConnection, here: Here, member: Member, id_: bytes) -> None:
     """It opens nothing any more. One that is not there is no news."""
-    row = await _row(conn, member, lock=True)
-    factors = Factors.open(here, member.account_id, member.root, row.factors)
-    roots = row.passkey_roots
+    row = await _row(conn, here, member, lock=True)
+    factors = Factors.open(here, member.account_id, member.root, row["factors"])
+    roots = row["passkey_roots"]
     for each in factors.passkeys:
         if each.id == id_ and each.root is not None:
             roots = _with_root(roots, each.root, secrets.token_bytes(_ROOT))
     kept = tuple(each for each in factors.passkeys if each.id != id_)
-    await _store(conn, here, member, replace(factors, passkeys=kept), roots)
+    await _store(conn, here, row, member.root, replace(factors, passkeys=kept), roots)
 
 
 async def handle(conn: AsyncConnection, here: Here, member: Member) -> bytes:
@@ -175,12 +174,12 @@ async def handle(conn: AsyncConnection, here: Here, member: Member) -> bytes:
     It is the account's id, sealed under the node key. It lies on the member's devices, and would
     otherwise tie them to a row of a stolen database.
     """
-    row = await _row(conn, member, lock=True)
-    factors = Factors.open(here, member.account_id, member.root, row.factors)
+    row = await _row(conn, here, member, lock=True)
+    factors = Factors.open(here, member.account_id, member.root, row["factors"])
     if not factors.handle:
         sealed = seal(here.node_key.derive("passkey handles"), member.account_id.bytes, _HANDLE)
         factors = replace(factors, handle=sealed)
-        await _store(conn, here, member, factors, row.passkey_roots)
+        await _store(conn, here, row, member.root, factors, row["passkey_roots"])
     return factors.handle
 
 
@@ -206,30 +205,25 @@ def unwrap(here: Here, account_id: UUID, roots: bytes, secret: bytes) -> bytes |
 async def _change(
     conn: AsyncConnection, here: Here, member: Member, edit: Callable[[Factors], Factors]
 ) -> None:
-    row = await _row(conn, member, lock=True)
-    factors = Factors.open(here, member.account_id, member.root, row.factors)
-    await _store(conn, here, member, edit(factors), row.passkey_roots)
+    row = await _row(conn, here, member, lock=True)
+    factors = Factors.open(here, member.account_id, member.root, row["factors"])
+    await _store(conn, here, row, member.root, edit(factors), row["passkey_roots"])
 
 
-async def _row(conn: AsyncConnection, member: Member, *, lock: bool) -> AnyRow:
-    query = sa.select(accounts.c.factors, accounts.c.passkey_roots).where(
-        accounts.c.id == member.account_id
+async def _row(conn: AsyncConnection, here: Here, member: Member, *, lock: bool) -> Found:
+    row = await account_rows.get(
+        conn, here, member.account_id, "factors", "passkey_roots", lock=lock
     )
-    row = (await conn.execute(query.with_for_update() if lock else query)).first()
     if row is None:
         raise NotFound("This account was closed.")
     return row
 
 
 async def _store(
-    conn: AsyncConnection, here: Here, member: Member, factors: Factors, roots: bytes
+    conn: AsyncConnection, here: Here, row: Found, root: bytes, factors: Factors, roots: bytes
 ) -> None:
-    await conn.execute(
-        sa.update(accounts)
-        .where(accounts.c.id == member.account_id)
-        .values(factors=factors.seal(here, member.account_id, member.root), passkey_roots=roots)
-    )
-    await stir(conn, accounts)
+    sealed = factors.seal(here, row.id, root)
+    await account_rows.put(conn, here, row, factors=sealed, passkey_roots=roots)
 
 
 def _with_root(roots: bytes, place: int, wrapped: bytes) -> bytes:

@@ -12,15 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel import keep_times
 from kernel.here import Here
-from kernel.rows import AnyRow
+from kernel.rows import at_most
 from kernel.schema.tables import accounts, sessions
 from kernel.sealing import Unsealable, derive, digest, seal, unseal
-from members import ends
+from members import ends, veil
 from members.member import Blob, Member, Preferences
 from members.order import stir
 from members.quiet import Quiet
 from members.seen import Seen
-from members.vault import half_session_tag, session_tag
+from members.vault import session_tags
+from members.veil import is_one
 
 LASTS: Final = keep_times.SESSION
 
@@ -43,10 +44,20 @@ class Session:
     seen: Seen = field(default_factory=Seen, repr=False)
 
 
-_SEALED: Final = sa.select(sessions.c.id, sessions.c.sealed, sessions.c.ends).where(
-    sessions.c.id == sa.bindparam("session_id")
+_SEALED: Final = sa.select(
+    sessions.c.id, sessions.c.epoch, sessions.c.sealed, sessions.c.ends
+).where(is_one(sessions.c.id))
+_BLOB: Final = sa.select(accounts.c.blob).where(is_one(accounts.c.id))
+_IS_THERE: Final = sa.select(sessions.c.epoch).where(is_one(sessions.c.id))
+_OF_TAG: Final = (
+    veil.beside(sessions, is_one(sessions.c.tag), sessions.c.ends)
+    .order_by(sessions.c.id)
+    .limit(at_most(_SHOWN))
 )
-BLOB: Final = sa.select(accounts.c.blob).where(accounts.c.id == sa.bindparam("account_id"))
+_END: Final = sa.delete(sessions).where(is_one(sessions.c.id))
+_END_ALL: Final = sa.delete(sessions).where(is_one(sessions.c.tag))
+_END_ONE: Final = sa.delete(sessions).where(is_one(sessions.c.id), is_one(sessions.c.tag))
+_END_OTHERS: Final = sa.delete(sessions).where(is_one(sessions.c.tag), ~is_one(sessions.c.id))
 
 
 async def open(engine: AsyncEngine, here: Here, member: Member) -> str:
@@ -69,11 +80,11 @@ async def _store(
     row = {
         "id": digest(secret),
         "sealed": sealed,
-        "tag": (half_session_tag if half else session_tag)(member.root),
+        "tag": secrets.choice(session_tags(member.root, half=half)[1:]),
         "ends": ends.seal_end(here, sessions, digest(secret), (here.now() + LASTS).date()),
     }
     async with engine.begin() as conn:
-        await conn.execute(sessions.insert().values(row))
+        await veil.insert(conn, here, sessions, row)
         await stir(conn, sessions)
 
 
@@ -84,17 +95,16 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
     secret = cookie.encode()
     session_id = digest(secret)
     async with engine.connect() as conn:
-        row = (await conn.execute(_SEALED, {"session_id": session_id})).first()
-        if row is None or _is_over(here, row):
+        row = await veil.find(conn, here, _SEALED, {sessions.c.id: [session_id]})
+        if row is None or ends.is_over(here, sessions, row):
             return None
         try:
             account_id, root = _unseal(here, secret, row.sealed, _context(secret))
         except Unsealable:  # the node has another key now: everybody signs in again
             return None
-        kept: bytes | None = await conn.scalar(BLOB, {"account_id": account_id})
-    if kept is None:
+        blob = await _blob(conn, here, account_id, root)
+    if blob is None:
         return None
-    blob = Blob.open(here, account_id, root, kept)
     return Session(
         id=session_id,
         member=Member(account_id=account_id, root=root, roles=blob.roles),
@@ -105,48 +115,44 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
     )
 
 
-async def end(engine: AsyncEngine, cookie: str) -> None:
+async def is_there(conn: AsyncConnection, here: Here, session_id: bytes) -> bool:
+    """Whether nobody ended the session yet."""
+    return await veil.find(conn, here, _IS_THERE, {sessions.c.id: [session_id]}) is not None
+
+
+async def end(engine: AsyncEngine, here: Here, cookie: str) -> None:
     """Sign out this one session."""
+    session_id = digest(cookie.encode(errors="surrogatepass"))
     async with engine.begin() as conn:
-        await conn.execute(
-            sa.delete(sessions).where(
-                sessions.c.id == digest(cookie.encode(errors="surrogatepass"))
-            )
-        )
+        await veil.delete(conn, here, _END, {sessions.c.id: [session_id]})
 
 
-async def end_all(conn: AsyncConnection, member: Member) -> None:
+async def end_all(conn: AsyncConnection, here: Here, member: Member) -> None:
     """Sign the member out everywhere (SEC-A4)."""
-    tags = [session_tag(member.root), half_session_tag(member.root)]
-    await conn.execute(sa.delete(sessions).where(sessions.c.tag.in_(tags)))
+    await veil.delete(conn, here, _END_ALL, {sessions.c.tag: _tags(member)})
 
 
-async def end_others(conn: AsyncConnection, session: Session) -> None:
+async def end_others(conn: AsyncConnection, here: Here, session: Session) -> None:
     """Sign the member out everywhere but here."""
-    tags = [session_tag(session.member.root), half_session_tag(session.member.root)]
-    await conn.execute(
-        sa.delete(sessions).where(sessions.c.tag.in_(tags), sessions.c.id != session.id)
-    )
+    keys = {sessions.c.tag: _tags(session.member), sessions.c.id: [session.id]}
+    await veil.delete(conn, here, _END_OTHERS, keys)
 
 
-async def end_one(conn: AsyncConnection, member: Member, session_id: bytes) -> None:
+async def end_one(conn: AsyncConnection, here: Here, member: Member, session_id: bytes) -> None:
     """Sign out one session of the member; another's, or one that is over, is left alone."""
-    await conn.execute(
-        sa.delete(sessions).where(
-            sessions.c.id == session_id, sessions.c.tag == session_tag(member.root)
-        )
-    )
+    keys = {sessions.c.id: [session_id], sessions.c.tag: session_tags(member.root)}
+    await veil.delete(conn, here, _END_ONE, keys)
+
+
+def _tags(member: Member) -> list[bytes]:
+    return [*session_tags(member.root), *session_tags(member.root, half=True)]
 
 
 async def of_member(conn: AsyncConnection, here: Here, member: Member) -> Sequence[bytes]:
     """The ids of a member's sessions, in an order that says nothing; a hundred at most."""
-    rows = await conn.execute(
-        sa.select(sessions.c.id, sessions.c.ends)
-        .where(sessions.c.tag == session_tag(member.root))
-        .order_by(sessions.c.id)
-        .limit(_SHOWN)
-    )
-    return [row.id for row in rows if not _is_over(here, row)]
+    rows = await veil.gather(conn, here, _OF_TAG, {sessions.c.tag: session_tags(member.root)})
+    shown = [row for row in rows if not ends.is_over(here, sessions, row)]
+    return [veil.show(here, row.epoch, sessions.c.id, row.id) for row in shown]
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:
@@ -184,7 +190,7 @@ async def read_half(engine: AsyncEngine, here: Here, token: str) -> Half | None:
         return None
     secret = word.encode()
     async with engine.connect() as conn:
-        row = (await conn.execute(_SEALED, {"session_id": digest(secret)})).first()
+        row = await veil.find(conn, here, _SEALED, {sessions.c.id: [digest(secret)]})
         if row is None:
             return None
         try:
@@ -192,21 +198,25 @@ async def read_half(engine: AsyncEngine, here: Here, token: str) -> Half | None:
             account_id, root = _unseal(here, secret, row.sealed, context)
         except Unsealable:
             return None
-        kept: bytes | None = await conn.scalar(BLOB, {"account_id": account_id})
-    if kept is None:
+        blob = await _blob(conn, here, account_id, root)
+    if blob is None:
         return None
-    roles = Blob.open(here, account_id, root, kept).roles
-    return Half(id=row.id, member=Member(account_id=account_id, root=root, roles=roles))
+    member = Member(account_id=account_id, root=root, roles=blob.roles)
+    return Half(id=digest(secret), member=member)
 
 
-async def end_half(conn: AsyncConnection, half: Half) -> bool:
+async def end_half(conn: AsyncConnection, here: Here, half: Half) -> bool:
     """Use it up. False: somebody did so meanwhile (SEC-A5)."""
-    gone = await conn.execute(sa.delete(sessions).where(sessions.c.id == half.id))
-    return gone.rowcount == 1
+    return await veil.delete(conn, here, _END, {sessions.c.id: [half.id]}) == 1
 
 
-def _is_over(here: Here, row: AnyRow) -> bool:
-    return ends.last_day(ends.key(here, sessions), row.id, row.ends) < here.now().date()
+async def _blob(conn: AsyncConnection, here: Here, account_id: UUID, root: bytes) -> Blob | None:
+    row = await veil.find(conn, here, _BLOB, {accounts.c.id: [account_id]})
+    if row is None:
+        return None
+    return Blob.open(
+        here, account_id, root, veil.unwrap(here, accounts.c.blob, account_id, row.blob)
+    )
 
 
 def _seal(here: Here, secret: bytes, member: Member, context: str) -> bytes:
@@ -215,7 +225,8 @@ def _seal(here: Here, secret: bytes, member: Member, context: str) -> bytes:
 
 
 def _unseal(here: Here, secret: bytes, sealed: bytes, context: str) -> tuple[UUID, bytes]:
-    inner = unseal(here.node_key.derive("sessions"), sealed, context)
+    stored = veil.unwrap(here, sessions.c.sealed, digest(secret), sealed)
+    inner = unseal(here.node_key.derive("sessions"), stored, context)
     plain = unseal(derive(secret, "session"), inner, context)
     return UUID(bytes=plain[:16]), plain[16:]
 

@@ -6,13 +6,12 @@ A used one leaves a row that names nobody, so that any process of the node finds
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.here import Here
 from kernel.schema.tables import spent
 from kernel.sealing import mac
-from members import ends
+from members import ends, veil
 from members.order import stir
 
 KEPT: Final = timedelta(days=1)  # longer than any code or challenge is good for
@@ -25,13 +24,8 @@ async def spend(conn: AsyncConnection, here: Here, value: bytes) -> bool:
     """
     row_id = mac(here.node_key.derive("spent"), "once", value)
     last = (here.now() + KEPT).date()
-    made = await conn.execute(
-        insert(spent)
-        .values(id=row_id, ends=ends.seal_end(here, spent, row_id, last))
-        .on_conflict_do_nothing()
-        .returning(spent.c.id)
-    )
-    if made.first() is None:
+    row = {"id": row_id, "ends": ends.seal_end(here, spent, row_id, last)}
+    if not await veil.insert(conn, here, spent, row):
         return False
     await stir(conn, spent)
     return True

@@ -27,6 +27,7 @@ from members.common_passwords import is_common
 MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 1024  # bytes, measured before anything is computed (SEC-A16)
 SALT_BYTES: Final = 16
+SESSION_TAGS: Final = 256
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 _READ_AS = str.maketrans("ILO", "110")
@@ -210,11 +211,12 @@ def persona_ids(root: bytes, first: int, count: int, *, one_time: bool) -> list[
     return [random_uuid(seed) for seed in derive_many(root, labels, 16)]
 
 
-def session_tag(root: bytes) -> bytes:
-    """What all sessions of one member carry, so that they can end together."""
-    return derive(root, "sessions")
+def session_tags(root: bytes, *, half: bool = False) -> list[bytes]:
+    """What a member's sessions can carry, so that they are found and can end together.
 
-
-def half_session_tag(root: bytes) -> bytes:
-    """As `session_tag`, of those who still have a second step to go."""
-    return derive(root, "half sessions")
+    Each has one of these by chance: rows with the same one would show how many somebody has, day
+    after day. `half`: of those who still have a second step to go. The first one is for sessions
+    from before there were several.
+    """
+    label = "half sessions" if half else "sessions"
+    return derive_many(root, [label, *(f"{label}/{n}" for n in range(SESSION_TAGS))], KEY_BYTES)

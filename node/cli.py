@@ -270,6 +270,15 @@ def peers_try(name: Host, data_dir: DataDir = None) -> None:
     _on_node(data_dir, lambda node: commands.try_peer(node, host=name))
 
 
+@app.command(epilog="Example: hearthold reveil")
+def reveil(data_dir: DataDir = None) -> None:
+    """Let accounts, sessions and drafts look different in the database, as every night does.
+
+    Whoever copied the database before cannot tell which rows are the same. Nobody is logged out.
+    """
+    _on_node(data_dir, commands.reveil)
+
+
 @app.command(epilog="Example: hearthold seed --posts 50000 --personas 5000 --groups 200")
 def seed(
     posts: Annotated[int, typer.Option(min=1, max=MAX_SEEDED, help="How many posts.")] = 1000,

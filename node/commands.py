@@ -13,7 +13,7 @@ from groups import groups as group_store
 from groups.groups import GroupSettings
 from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
-from members import accounts, invitations
+from members import accounts, invitations, nights
 from moderation import domains, peers
 from moderation.recounting import recount
 from node import rotation, seeding
@@ -197,6 +197,18 @@ async def rotate_keys(node: Opened, *, actor: str) -> Sequence[str]:
     finally:
         await pool.close()
     return [f"{count} have new keys."]
+
+
+async def reveil(node: Opened) -> Sequence[str]:
+    """Accounts, sessions and drafts under another veil, tonight's work at any hour."""
+    if not await nights.work(node.engine, node.here, now=True):
+        return ["That is under way already, or somebody uses a row: the worker goes on with it."]
+    async with node.engine.connect() as conn:
+        foreign = await nights.left(conn)
+    lines = ["Accounts, sessions and drafts look different now."]
+    if foreign:
+        lines.append(f"{foreign} rows are locked with another node key, and stay as they are.")
+    return lines
 
 
 def _bars() -> Progress:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from kernel.here import Here
 from kernel.postgres_files import Record, find_keep
 from kernel.rows import AnySelect
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import deliveries, domain_blocks, node, peers, received
+from kernel.schema.tables import deliveries, domain_blocks, node, peers, received, veil
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import S3, SECRETS, Settings, is_loopback
@@ -36,6 +36,7 @@ from node.opening import KEY, check_key, database
 
 LEAST_FREE: Final = 1024**3  # bytes
 WAITED: Final = timedelta(minutes=5)
+UNVEILED: Final = timedelta(days=2)
 FAILURES: Final = 10  # in a row: a peer rests half a day by then
 
 _NAMED: Final = 5  # hosts in one line
@@ -255,6 +256,21 @@ async def _node(
             f"Nothing was tidied since {row.counted}: see that `hearthold serve` runs, and its "
             "log.",
         )
+    async for finding in _veil(conn, row.counted, clock().date()):
+        yield finding
+
+
+async def _veil(conn: AsyncConnection, counted: date | None, today: date) -> AsyncIterator[Finding]:
+    """Whether accounts, sessions and drafts look different since last night."""
+    last = await conn.scalar(sa.select(veil.c.day))
+    if counted is None or (last is not None and last >= today - UNVEILED):
+        return
+    when = "" if last is None else f" since {last}"
+    yield Finding(
+        "veil",
+        f"Accounts look the same in the database{when}, so copies of several days can be compared: "
+        "see that `hearthold serve` runs, and its log, or run `hearthold reveil`.",
+    )
 
 
 async def _origin(conn: AsyncConnection) -> str | None:

@@ -16,6 +16,7 @@ from members import departures as departure_store
 from members import (
     drawers,
     messages,
+    nights,
     node,
     notices,
     openness,
@@ -88,6 +89,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await _forget_ended(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
+    await nights.work(engine, here)
     await departure_store.fall_due(engine, here)
     while await openness.sweep(engine, here):
         pass

@@ -1,6 +1,6 @@
 """Every table, in one name space: `from kernel.schema.tables import posts`."""
 
-from kernel.schema.accounts import accounts, invitations, sessions, spent
+from kernel.schema.accounts import accounts, invitations, sessions, spent, veil
 from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
 from kernel.schema.base import metadata
 from kernel.schema.federation import (
@@ -92,5 +92,6 @@ __all__ = [
     "spent",
     "threads",
     "tombstones",
+    "veil",
     "waiting",
 ]

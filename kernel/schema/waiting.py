@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from kernel.schema.accounts import epoch, veiled
 from kernel.schema.actors import actors
 from kernel.schema.base import Side, table
 
@@ -29,6 +30,7 @@ drawers = table(  # drafts that somebody keeps for later: no row says whose, nor
     "drawers",
     Side.ACCOUNT,
     sa.Column("id", sa.LargeBinary(32), primary_key=True),  # HKDF(root, its number)
-    sa.Column("sealed", sa.LargeBinary(DRAWER_BYTES + 60), nullable=False),  # padded, sealed twice
-    sa.Column("keep_until", sa.LargeBinary(36), nullable=False),  # its last day, by the node key
+    veiled("sealed", DRAWER_BYTES + 60),  # padded, sealed twice
+    veiled("keep_until", 36),  # its last day, by the node key
+    epoch(),
 )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activitypub.state import ENGINE, HERE, SETTINGS
 from kernel.db import describe
 from kernel.errors import NotFound
+from kernel.here import Here
 from members import sessions
 from moderation.duty import Duty
 from node.pages import duty, look
@@ -124,7 +125,7 @@ async def leave(request: web.Request) -> web.Response:
     cookie = request.cookies.get(cookie_name(request.app[HERE]))
     if cookie is not None:
         forget(request, answer)
-        ending = asyncio.create_task(_end(request.app[ENGINE], cookie))
+        ending = asyncio.create_task(_end(request.app[ENGINE], request.app[HERE], cookie))
         leaving = request.app[MEMORY].leaving
         leaving.add(ending)
         ending.add_done_callback(leaving.discard)
@@ -132,10 +133,10 @@ async def leave(request: web.Request) -> web.Response:
     return answer
 
 
-async def _end(engine: AsyncEngine, cookie: str) -> None:
+async def _end(engine: AsyncEngine, here: Here, cookie: str) -> None:
     """With no database the browser still forgets its cookie; the session ends with its week."""
     try:
-        await sessions.end(engine, cookie)
+        await sessions.end(engine, here, cookie)
     except DATABASE_ERRORS as error:
         log.warning("a session was left and not ended: %s", describe(error))
 

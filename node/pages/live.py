@@ -9,18 +9,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-import sqlalchemy as sa
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub.state import READING, SETTINGS
+from activitypub.state import HERE, READING, SETTINGS
 from groups import browsing
 from groups.browsing import Change
 from kernel import live
 from kernel.errors import NotFound
 from kernel.said import noted, noted_pair
 from kernel.schema.posts import PostState
-from kernel.schema.tables import sessions
+from members import sessions
 from moderation.visibility import Viewer
 from node.live import HUB, Ear
 from node.pages import headers, look, notices, session, waiting
@@ -85,12 +84,9 @@ async def _write(answer: web.StreamResponse, text: str) -> None:
     await asyncio.wait_for(answer.write(text.encode()), TAKING)
 
 
-_IS_THERE: Final = sa.select(sessions.c.id).where(sessions.c.id == sa.bindparam("session_id"))
-
-
 async def _still_signed_in(request: web.Request) -> bool:
     async with request.app[READING].connect() as conn:
-        return await conn.scalar(_IS_THERE, {"session_id": session.of(request).id}) is not None
+        return await sessions.is_there(conn, request.app[HERE], session.of(request).id)
 
 
 async def now(request: web.Request) -> web.Response:

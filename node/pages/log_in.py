@@ -119,7 +119,7 @@ async def second(request: web.Request) -> web.Response:
                 await factors.check_passkey(conn, here, set_up, answer, _second_purpose(half))
             else:
                 await factors.check_code(conn, here, half.member, set_up, form.text("code"))
-            if not await sessions.end_half(conn, half):
+            if not await sessions.end_half(conn, request.app[HERE], half):
                 raise NotAllowed(_SLOW)
     except REFUSED as problem:
         return await _second_page(request, form, token, problem)

@@ -97,7 +97,7 @@ async def begin(request: web.Request, response: web.StreamResponse, member: Memb
 async def end(request: web.Request) -> None:
     """End the session that the browser shows, if it shows one."""
     if cookie := request.cookies.get(cookie_name(request.app[HERE])):
-        await sessions.end(request.app[ENGINE], cookie)
+        await sessions.end(request.app[ENGINE], request.app[HERE], cookie)
 
 
 def of(request: web.Request) -> Session:

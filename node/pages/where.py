@@ -55,14 +55,15 @@ async def _page(request: web.Request, problem: Problem | None = None) -> web.Res
 
 async def end(request: web.Request) -> web.Response:
     """One place, or every other one."""
-    current = session.of(request)
+    current, here = session.of(request), request.app[HERE]
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
             if form.ticked("others"):
-                await sessions.end_others(conn, current)
+                await sessions.end_others(conn, here, current)
             else:
-                await sessions.end_one(conn, current.member, _opened(current, form.text("one")))
+                one = _opened(current, form.text("one"))
+                await sessions.end_one(conn, here, current.member, one)
     except REFUSED as problem:
         return await _page(request, problem)
     return see_other(_HERE)

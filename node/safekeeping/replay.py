@@ -25,10 +25,10 @@ from inbox.burials import BURIED
 from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.schema.posts import PostState
-from kernel.schema.tables import accounts, actors, bans, domain_blocks, posts, tombstones
+from kernel.schema.tables import actors, bans, domain_blocks, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
-from members import correspondents, departures, follows, messages
+from members import account_rows, correspondents, departures, follows, messages
 from moderation import domains, recounting
 
 _BATCH: Final = 1000
@@ -129,8 +129,7 @@ async def _leave(conn: AsyncConnection, here: Here, sealed: str, done: Replayed)
         account_id, leaving = departures.read_note(here, sealed)
     except (Unsealable, ValueError):
         return  # of another node key, or no whole line
-    gone = await conn.execute(sa.delete(accounts).where(accounts.c.id == account_id))
-    done.accounts += gone.rowcount
+    done.accounts += await account_rows.remove(conn, here, account_id)
     waiting = {persona for _, persona, _ in await departures.waiting(conn, here)}
     still_here = await conn.scalars(
         sa.select(actors.c.id).where(

@@ -72,7 +72,7 @@ async def test_sec_L9_an_open_page_ends_with_its_session_and_keeps_what_is_typed
     words = writing.get_by_label("Your words", exact=True)
     await words.fill("What I am about to say.")
     async with node.engine.begin() as conn:
-        await sessions.end_all(conn, house.cleo.prepared.member)
+        await sessions.end_all(conn, node.here, house.cleo.prepared.member)
     await expect(page.get_by_text("For few.")).to_have_count(0, timeout=15_000)
     await expect(page.get_by_role("link", name="Log in").first).to_be_visible()
     await expect(writing.get_by_text("You are logged out.")).to_be_visible(timeout=15_000)

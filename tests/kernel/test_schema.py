@@ -13,7 +13,8 @@ from kernel.here import Here
 from kernel.postgres import Server
 from kernel.schema.accounts import AccountState
 from kernel.schema.tables import accounts, metadata
-from members import approval, factors
+from kernel.sealing import SEALED_MORE
+from members import approval, factors, nights
 from members.accounts import prepare
 from tests.members.people import CHEAP, PASSWORD, log_in
 
@@ -52,11 +53,11 @@ async def test_an_empty_database_is_upgraded_to_the_schema(postgres: Server) -> 
 async def test_accounts_from_before_there_were_second_steps_go_on(
     postgres: Server, here: Here
 ) -> None:
-    """They get as many random bytes as others have sealed ones, each its own."""
+    """They get as many random bytes as others have sealed ones, each its own; then come nights."""
     name = f"test_{uuid.uuid4().hex}"
     await postgres.create_database(name)
     engine = db.connect(postgres.url(name))
-    new = ("factors", "passkey_roots")
+    new = ("factors", "passkey_roots", "epoch")
     earlier = [column for column in accounts.columns if column.name not in new]
     async with engine.begin() as conn:
         await db.upgrade(conn, import_module(_MORE_WAYS_IN).down_revision)
@@ -73,12 +74,24 @@ async def test_accounts_from_before_there_were_second_steps_go_on(
     for column in (accounts.c.factors, accounts.c.passkey_roots):
         async with engine.connect() as conn:
             values = list(await conn.scalars(sa.select(column)))
-        assert isinstance(column.type, sa.LargeBinary)
-        assert [len(value) for value in values] == [column.type.length] * 2
+        assert [len(value) for value in values] == [_length(column) - SEALED_MORE] * 2
         assert values[0] != values[1]
     member = await log_in(engine, here)
     assert not (await factors.read(engine, here, member)).wanted
     async with engine.begin() as conn:
         await factors.set_totp(conn, here, member, b"t" * 20)
+    await nights.work(engine, here)
     assert (await factors.read(engine, here, member)).totp == b"t" * 20
+    assert (await log_in(engine, here)).account_id == member.account_id
+    async with engine.connect() as conn:
+        for column in (accounts.c.salt, accounts.c.factors, accounts.c.blob):
+            lengths = await conn.scalars(sa.select(sa.func.octet_length(column)))
+            assert list(lengths) == [_length(column)] * 2
+        assert member.account_id not in list(await conn.scalars(sa.select(accounts.c.id)))
     await engine.dispose()
+
+
+def _length(column: sa.Column[bytes]) -> int:
+    assert isinstance(column.type, sa.LargeBinary)
+    assert column.type.length is not None
+    return column.type.length

@@ -89,7 +89,7 @@ async def test_sec_A5_a_half_session_opens_no_page_and_is_used_once(
 
     async def use() -> bool:
         async with engine.begin() as conn:
-            return await sessions.end_half(conn, half)
+            return await sessions.end_half(conn, here, half)
 
     assert sum(await asyncio.gather(*(use() for _ in range(5)))) == 1
     assert await sessions.read_half(engine, here, token) is None
@@ -116,8 +116,8 @@ async def test_up_to_four_passkeys_and_each_wraps_the_root_key_in_a_place_of_its
 
     async def opened(number: int) -> bytes | None:
         async with engine.connect() as conn:
-            row = await factors._row(conn, member, lock=False)
-        return factors.unwrap(here, member.account_id, row.passkey_roots, bytes([number]) * 32)
+            row = await factors._row(conn, here, member, lock=False)
+        return factors.unwrap(here, member.account_id, row["passkey_roots"], bytes([number]) * 32)
 
     for number in range(4):
         await add(number)
@@ -147,8 +147,8 @@ async def test_the_recovery_code_takes_every_second_step_away(
     member = await log_in(engine, here)
     assert await factors.read(engine, here, member) == Factors()
     async with engine.connect() as conn:
-        row = await factors._row(conn, member, lock=False)
-    assert factors.unwrap(here, member.account_id, row.passkey_roots, b"s" * 32) is None
+        row = await factors._row(conn, here, member, lock=False)
+    assert factors.unwrap(here, member.account_id, row["passkey_roots"], b"s" * 32) is None
 
 
 async def test_bytes_of_before_there_were_factors_are_none(here: Here) -> None:

@@ -48,7 +48,7 @@ async def test_any_other_cookie_opens_nothing(engine: AsyncEngine, here: Here, c
     made = await sign_up(engine, here)
     await sessions.open(engine, here, made.member)
     assert await sessions.read(engine, here, cookie) is None
-    await sessions.end(engine, cookie)
+    await sessions.end(engine, here, cookie)
 
 
 async def test_the_row_is_worthless_without_the_node_key(
@@ -108,7 +108,7 @@ async def test_the_end_of_one_session_does_not_serve_another(
 async def test_ending_one_session_leaves_the_others(engine: AsyncEngine, here: Here) -> None:
     made = await sign_up(engine, here)
     first, second = [await sessions.open(engine, here, made.member) for _ in range(2)]
-    await sessions.end(engine, first)
+    await sessions.end(engine, here, first)
     assert await sessions.read(engine, here, first) is None
     assert await sessions.read(engine, here, second) is not None
 
@@ -154,3 +154,17 @@ async def test_a_forms_choice_is_good_for_its_session_and_purpose_only(
     ):
         with pytest.raises(Malformed):
             personas.open_choice(session, sealed, purpose)
+
+
+async def test_v1_sessions_of_one_member_share_nothing_and_end_together(
+    engine: AsyncEngine, here: Here
+) -> None:
+    made = await sign_up(engine, here)
+    cookies = [await sessions.open(engine, here, made.member) for _ in range(4)]
+    async with engine.begin() as conn:
+        tags = list(await conn.scalars(sa.select(tables.sessions.c.tag)))
+        assert len(tags) == 4
+        assert len(set(tags)) > 1  # each is one of 256 by chance
+        assert len(await sessions.of_member(conn, here, made.member)) == 4
+        await sessions.end_all(conn, here, made.member)
+    assert [await sessions.read(engine, here, cookie) for cookie in cookies] == [None] * 4

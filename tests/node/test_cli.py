@@ -83,6 +83,12 @@ async def test_an_account_made_here_logs_in_and_its_passphrase_is_not_printed(
     )
     assert member.roles == {"administrator"}
 
+    ended = hearthold("reveil", **variables(alder))
+    assert (ended.code, ended.out) == (0, "Accounts, sessions and drafts look different now.\n")
+    assert member == await accounts.log_in(
+        alder.engine, alder.here, "robin", "correct horse battery staple"
+    )
+
 
 async def test_keys_are_changed_for_one_or_for_all(node: NodeFactory) -> None:
     alder = await node("alder.test")

@@ -12,6 +12,7 @@ from activitypub.state import SETTINGS
 from kernel.clock import utcnow
 from kernel.postgres import Server
 from kernel.settings import Settings
+from members import nights
 from node import doctor
 from node.doctor import Report, examine
 from node.opening import KEY
@@ -179,3 +180,13 @@ async def test_a_server_that_logs_what_people_write_is_said(nodes: Nodes, alder:
     durability = [found.says for found in report.findings if found.check == "durability"]
     assert ["because fsync is off" in line for line in durability] == [True]
     assert any(found.check == "schema" for found in report.findings)
+
+
+async def test_v1_nights_that_were_left_out_are_said(alder: Node) -> None:
+    assert "veil" not in await look(alder)  # it has not run for a night yet
+    await execute(alder, "UPDATE node SET counted = current_date")
+    assert "look the same in the database, so" in (await look(alder))["veil"]
+    await execute(alder, "UPDATE veil SET day = current_date - 3")
+    assert "look the same in the database since 20" in (await look(alder))["veil"]
+    assert await nights.work(alder.engine, alder.here)
+    assert "veil" not in await look(alder)

@@ -13,7 +13,7 @@ from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.node import SignUp
 from kernel.schema.tables import accounts as account_table
-from members import accounts, receipts, totp, vault
+from members import account_rows, accounts, receipts, totp, vault
 from members.member import Blob
 from node.pages import table
 from tests.members import people
@@ -182,8 +182,9 @@ async def test_sec_A13_what_a_form_says_of_its_sender_is_not_believed(alder: Nod
     assert made.status == 303
     member = await accounts.log_in(alder.engine, alder.here, "newcomer-at-night", PASSWORD)
     async with alder.engine.connect() as conn:
-        row = (await conn.execute(sa.select(account_table))).one()
-    blob = Blob.open(alder.here, row.id, member.root, row.blob)
+        stored = (await conn.execute(sa.select(account_table))).one()
+    row = account_rows.found(alder.here, stored)
+    blob = Blob.open(alder.here, row.id, member.root, row["blob"])
     assert blob.roles == frozenset()
     assert str(row.id) not in lies.values()
 

@@ -174,7 +174,7 @@ async def test_words_survive_the_end_of_a_session(house: House) -> None:
     await house.node.join(dan.speaker, house.open.actor.uri)
     at = await dan.open(f"/p/{house.thread.id}/reply")
     async with house.node.engine.begin() as conn:
-        await sessions.end_all(conn, dan.prepared.member)
+        await sessions.end_all(conn, house.node.here, dan.prepared.member)
     log_in = await dan.submit(at, at.page.form("text"), text=LONG)
     assert log_in.status == 403
     assert "What you wrote is safe" in log_in.text

@@ -105,7 +105,7 @@ async def test_a_cookie_that_means_nothing_is_taken_back(house: House) -> None:
     name = cookie_name(house.node.here)
     dan = await person(house.node, "dan")
     async with house.node.engine.begin() as conn:
-        await sessions.end_all(conn, dan.prepared.member)
+        await sessions.end_all(conn, house.node.here, dan.prepared.member)
     for value in (dan.cookies[name], "x", "é" * 43, "a" * 43):
         browser = Browser(house.node, {name: value})
         assert (await browser.open("/")).status == 200

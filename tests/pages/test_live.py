@@ -206,7 +206,7 @@ async def test_a_stream_ends_with_its_session_and_leaves_no_line_in_the_log(
     path, before = f"/t/{house.thread.id}", {"Last-Event-ID": "7"}
     async with listening(house.ben, path, headers=before) as page:
         cookie = house.ben.cookies[cookie_name(node.app[HERE])]
-        await sessions.end(node.engine, cookie)
+        await sessions.end(node.engine, node.app[HERE], cookie)
         await page.ends()
     assert node.app[HUB].open == 0
     said = [str(vars(line)) for line in log.records]

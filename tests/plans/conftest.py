@@ -43,8 +43,8 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
        WHERE actors.id = CASE verb WHEN 'Create' THEN posts.author_id ELSE posts.group_id END""",
     """INSERT INTO accounts
        SELECT gen_random_uuid(), sha256(n::text::bytea), '', '', '', '', '', '', '', '',
-       '', '' FROM generate_series(1, 3000) AS n""",
-    """INSERT INTO sessions SELECT sha256(n::text::bytea), '', '', ''
+       '', '', 1 FROM generate_series(1, 3000) AS n""",
+    """INSERT INTO sessions SELECT sha256(n::text::bytea), '', sha256(n::text::bytea), '', 1
        FROM generate_series(1, 3000) AS n""",
     """INSERT INTO bans SELECT group_id, author_id, '' FROM posts GROUP BY group_id, author_id""",
     """INSERT INTO audit (group_id, actor_id, verb, object_uri, reason, day)
@@ -98,7 +98,7 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO reports
        SELECT gen_random_uuid(), sha256(id::text::bytea), group_id, id, 'else', ''
        FROM posts""",
-    """INSERT INTO drawers SELECT sha256(n::text::bytea), '', ''
+    """INSERT INTO drawers SELECT sha256(n::text::bytea), '', '', 1
        FROM generate_series(1, 3000) AS n""",
     "UPDATE posts SET expires = '2090-01-01' WHERE id % 10 = 0",
     "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",

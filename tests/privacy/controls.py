@@ -14,11 +14,9 @@ from tests.privacy.world import Persona, World
 
 def by_owner(world: World, dump: Dump, table: str) -> list[int | None]:
     """For each row of `accounts`, `sessions` or `actors`: the member; None for strangers."""
-    owners: dict[Value, int] = {
-        each.member.account_id.bytes: number for number, each in enumerate(world.residents)
-    }
+    owners: dict[Value, int] = {stored: place.member for stored, place in world.places.items()}
     owners.update((persona.actor.id.bytes, persona.member) for persona in world.personas)
-    owners.update((row, number) for row, number in world.sessions.items())
+    owners.update((row, number) for row, number in world.sessions.items())  # of a plant
     return [owners.get(value) for value in dump.tables[table].column("id")]
 
 
@@ -63,9 +61,7 @@ def plant_month(world: World) -> Dump:
 
 def plant_row_order(world: World) -> Dump:
     """Accounts and personas as they were inserted, as if nobody ever laid the tables out."""
-    signed_up: dict[Value, int] = {
-        each.member.account_id.bytes: number for number, each in enumerate(world.residents)
-    }
+    signed_up: dict[Value, int] = {stored: place.member for stored, place in world.places.items()}
     made: dict[Value, int] = {
         persona.actor.id.bytes: number for number, persona in enumerate(world.personas)
     }

@@ -67,13 +67,14 @@ class Dump:
         return Dump({**self.tables, **tables}, self.sequences)
 
 
-async def steal(url: str) -> Dump:
-    """A dump of the database at `url` at this moment, as `pg_dump` writes it."""
+async def steal(url: str, *tables: str) -> Dump:
+    """A dump of the database at `url`, or of these `tables`, at this moment, by `pg_dump`."""
     parts = sa.make_url(url)
     process = await asyncio.create_subprocess_exec(
         find_wheel() / "bin" / "pg_dump",
         *("--no-password", "--username", str(parts.username)),
         *("--host", str(parts.query["host"]), "--port", str(parts.query["port"])),
+        *(f"--table=public.{table}" for table in tables),
         str(parts.database),
         env={"PGPASSWORD": str(parts.password), "LC_ALL": "C"},
         stdout=asyncio.subprocess.PIPE,

@@ -104,6 +104,7 @@ def people_of_accounts(world: World) -> People:
         found |= dict.fromkeys(drawers.ids(resident.member.root), number)
     for session, number in world.sessions.items():
         found |= dict.fromkeys([session, session.hex()], number)
+    found |= {stored: place.member for stored, place in world.places.items()}
     return found
 
 
@@ -203,8 +204,13 @@ def lists(world: World, dump: Dump) -> Iterator[Tried]:
     yield against_siblings(world, dump)
 
 
-def play(worlds: Sequence[World], *, slack: float = SLACK) -> Report:
-    """The whole game on every theft; `slack`: see `Added`."""
+def play(
+    worlds: Sequence[World],
+    *,
+    slack: float = SLACK,
+    lists: Callable[[World, Dump], Iterator[Tried]] = lists,
+) -> Report:
+    """The whole game on every theft, on each of its lists of pairs; `slack`: see `Added`."""
     results: list[Result] = []
     guessed: dict[str, list[tuple[Verdict, Verdict]]] = defaultdict(list)
     for world in worlds:

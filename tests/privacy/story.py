@@ -220,6 +220,7 @@ class Story:
                 sessions=dict(town.sessions),
                 opened=dict(town.opened),
                 log=lines,
+                places=await town.places(),
             )
         )
 

@@ -98,7 +98,7 @@ def test_the_theft_is_whole(world: World) -> None:
     assert len(tables["accounts"].rows) == len(world.residents) - 1  # who left
     uris = set(tables["actors"].column("uri"))
     assert {persona.actor.uri for persona in world.personas} < uris
-    assert set(tables["sessions"].column("id")) <= world.sessions.keys()
+    assert set(tables["sessions"].column("id")) <= world.places.keys()
     assert len(tables["public_actors"].rows) == len(world.personas)
     assert len(tables["public_posts"].rows) > 50
     assert len(tables["reactions"].rows) > 30

@@ -14,12 +14,14 @@ from kernel.schema.base import Side
 from kernel.schema.tables import accounts as account_table
 from kernel.schema.tables import actors, metadata
 from members import (
+    account_rows,
     accounts,
     approval,
     departures,
     drawers,
     factors,
     invitations,
+    nights,
     personas,
     sessions,
     silence,
@@ -38,7 +40,8 @@ LONG = "a river " * 128
 def strangers(columns: Iterable[sa.Column[object]]) -> list[str]:
     """Columns that stand nowhere, or on the account side with a type that could tell.
 
-    Allowed there: random ids, and bytes of a declared length (HMAC, salt, ciphertext).
+    Allowed there: random ids, and bytes of a declared length (HMAC, salt, ciphertext). And the
+    night of which a row is, in which every row is alike (`test_every_row_is_of_the_same_night`).
     """
     found = []
     for column in columns:
@@ -46,6 +49,7 @@ def strangers(columns: Iterable[sa.Column[object]]) -> list[str]:
         allowed = isinstance(column.type, sa.Uuid) or (
             isinstance(column.type, sa.LargeBinary) and column.type.length is not None
         )
+        allowed = allowed or column.name == "epoch"
         if side not in set(Side):
             found.append(f"{column} has no side")
         elif side is Side.ACCOUNT and not allowed:
@@ -113,14 +117,15 @@ async def odd_lengths(conn: AsyncConnection) -> list[str]:
     return found
 
 
-async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
+async def populate(engine: AsyncEngine, here: Here, more: str = "") -> list[Member]:
     """Members who differ in everything that a row could show."""
+    waits = AccountState.WAITING
     made = [
-        await sign_up(engine, here, "abc"),
-        await sign_up(engine, here, "x" * 64, password=LONG),
-        await sign_up(engine, here, "head", roles=frozenset({"administrator"})),
-        await sign_up(engine, here, "asks", state=AccountState.WAITING, request="Please." * 200),
-        await sign_up(engine, here, "asked", state=AccountState.WAITING, request="Let me in."),
+        await sign_up(engine, here, f"abc{more}"),
+        await sign_up(engine, here, f"{more}x".ljust(64, "x"), password=LONG),
+        await sign_up(engine, here, f"head{more}", roles=frozenset({"administrator"})),
+        await sign_up(engine, here, f"asks{more}", state=waits, request="Please." * 200),
+        await sign_up(engine, here, f"asked{more}", state=waits, request="Let me in."),
     ]
     members = [each.member for each in made]
     for member in members[:3]:
@@ -141,7 +146,7 @@ async def populate(engine: AsyncEngine, here: Here) -> list[Member]:
         await factors.handle(conn, here, members[0])
         for each in many_keys:
             await factors.add_passkey(conn, here, members[0], each, each.id[:32])
-        await spent.spend(conn, here, b"a code")
+        await spent.spend(conn, here, f"a code{more}".encode())
     return members
 
 
@@ -153,12 +158,31 @@ async def test_every_row_of_the_account_side_has_the_same_size(
         assert await odd_lengths(conn) == []
 
 
+async def test_every_row_is_of_the_same_night(engine: AsyncEngine, here: Here) -> None:
+    await populate(engine, here)
+    await nights.work(engine, here)
+    members = await populate(engine, here, "2")
+    async with engine.begin() as conn:
+        await accounts.save_preferences(
+            conn, here, members[0], lambda liked: replace(liked, theme=Theme.DARK)
+        )
+    tables = [table for table in metadata.tables.values() if "epoch" in table.columns]
+    assert {table.name for table in tables} == {
+        name for name, table in metadata.tables.items() if table.info["side"] is Side.ACCOUNT
+    }
+    async with engine.connect() as conn:
+        for table in tables:
+            assert list(await conn.scalars(sa.select(table.c.epoch).distinct())) == [1], table.name
+
+
 async def test_a_planted_longer_row_is_found(engine: AsyncEngine, here: Here) -> None:
     members = await populate(engine, here)
     async with engine.begin() as conn:
+        row = await account_rows.get(conn, here, members[2].account_id)
+        assert row is not None
         await conn.execute(
             sa.update(account_table)
-            .where(account_table.c.id == members[2].account_id)
+            .where(account_table.c.id == row.place)
             .values(blob=account_table.c.blob.concat(b"x"))
         )
         assert await odd_lengths(conn) == ["accounts.blob"]
@@ -167,7 +191,7 @@ async def test_a_planted_longer_row_is_found(engine: AsyncEngine, here: Here) ->
 async def test_no_value_of_the_account_side_occurs_twice_or_elsewhere(
     engine: AsyncEngine, here: Here
 ) -> None:
-    """Equal values would join rows; only the sessions of one member share their tag."""
+    """Equal values would join rows."""
     members = await populate(engine, here)
     for number, member in enumerate(members):
         for letter in "ab":
@@ -177,7 +201,7 @@ async def test_no_value_of_the_account_side_occurs_twice_or_elsewhere(
         secrets |= {persona_id.bytes for persona_id in await conn.scalars(sa.select(actors.c.id))}
         seen: dict[object, str] = {}
         for column in all_columns(metadata):
-            if column.info["side"] is Side.ACCOUNT:
+            if column.info["side"] is Side.ACCOUNT and column.name != "epoch":
                 for value in await conn.scalars(sa.select(column)):
                     assert value not in seen, f"{column} repeats {seen[value]}"
                     assert not isinstance(value, bytes) or not any(s in value for s in secrets)
@@ -223,7 +247,7 @@ async def journey(engine: AsyncEngine, here: Here, login: str) -> list[Actor]:
         await factors.set_totp(conn, here, member, set_up.totp)
         code = totp.code(b"t" * 20, int(here.now().timestamp()) // totp.STEP)
         await factors.check_code(conn, here, member, set_up, code)
-        await sessions.end_half(conn, half)
+        await sessions.end_half(conn, here, half)
     async with engine.connect() as conn:
         assert len(await personas.mine(conn, session.member)) == 4
         await personas.speaker(conn, session.member, mine[0].id)
@@ -239,7 +263,7 @@ async def journey(engine: AsyncEngine, here: Here, login: str) -> list[Actor]:
     member, _ = await accounts.recover(
         engine, here, login, made.recovery_code, PASSWORD, cost=CHEAP
     )
-    await sessions.end(engine, await sessions.open(engine, here, member))
+    await sessions.end(engine, here, await sessions.open(engine, here, member))
     await accounts.close(engine, here, member, PASSWORD, cost=CHEAP)
     return mine
 

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import sqlalchemy as sa
@@ -30,11 +32,12 @@ from inbox.intake import Intake, Row
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.release import Timing
+from kernel.schema import tables
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
 from kernel.schema.groups import Sees
 from kernel.schema.tables import deliveries, metadata, received
-from members import accounts, drawers, factors, follows, order, personas, sessions, totp
+from members import accounts, drawers, factors, follows, order, personas, sessions, totp, veil
 from members.accounts import Prepared
 from members.factors import Factors
 from members.handles import suggest_handle
@@ -76,6 +79,14 @@ class Resident:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Whose a row of the account side is, and its key of every day."""
+
+    member: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """A stolen dump and the truth about it, by number of the member and of the persona."""
 
@@ -87,6 +98,7 @@ class World:
     sessions: Mapping[bytes, int]  # by row id: whose
     opened: Mapping[bytes, datetime]  # by row id: when
     log: Sequence[str]
+    places: Mapping[bytes, Place]  # by what it is looked up by in the dump of that day
 
     @property
     def owners(self) -> list[int]:
@@ -132,6 +144,22 @@ class Town:
     @property
     def now(self) -> datetime:
         return self.stage.wall.now
+
+    async def places(self) -> dict[bytes, Place]:
+        """Where accounts, sessions and drafts lie today."""
+        async with self.engine.connect() as conn:
+            today = await veil.epochs(conn, self.here)
+        keys: list[tuple[int, sa.Column[Any], UUID | bytes]] = []
+        for number, resident in enumerate(self.residents):
+            keys.append((number, tables.accounts.c.id, resident.member.account_id))
+            ids = drawers.ids(resident.member.root)
+            keys += [(number, tables.drawers.c.id, each) for each in ids]
+        keys += [(number, tables.sessions.c.id, each) for each, number in self.sessions.items()]
+        return {
+            _bytes(veil.hide(self.here, epoch, column, key)): Place(number, _bytes(key))
+            for number, column, key in keys
+            for epoch in today
+        }
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -245,7 +273,7 @@ class Town:
             code = totp.code(set_up.totp, int(self.now.timestamp()) // totp.STEP)
             with suppress(NotAllowed):  # twice in one half minute: the town is hasty
                 await factors.check_code(conn, self.here, member, set_up, code)
-            await sessions.end_half(conn, half)
+            await sessions.end_half(conn, self.here, half)
 
     async def make_persona(self, number: int) -> Persona:
         resident = self.residents[number]
@@ -415,6 +443,10 @@ class Town:
                 .where(received.c.activity_uri == uri)
                 .values(state=ReceivedState.DONE, body=None)
             )
+
+
+def _bytes(key: UUID | bytes) -> bytes:
+    return key.bytes if isinstance(key, UUID) else key
 
 
 async def meet(
