@@ -92,6 +92,8 @@ class Story:
             self.at(first, NOBODY, partial(self._set_down, host))
             self.at(first + timedelta(days=45), NOBODY, partial(self._set_up, host))
         self.at(EVENING - timedelta(days=5), NOBODY, self._ask)
+        for days in (3, 6, 9):
+            self.at(EVENING - timedelta(days=days), NOBODY, town.remember)
         for number in self.dice.sample(early, members // 2):
             self.at(
                 self.between(arrivals[number], EVENING), number, partial(town.keep_draft, number)
@@ -143,6 +145,13 @@ class Story:
             (town.join_elsewhere, 0.3),
             (town.leave_group, 0.1),
             (town.found_group, 0.05),
+            (town.open_box, 0.6),
+            (town.write_to, 0.5),
+            (town.write_to, 0.5),
+            (town.write_to, 0.5),
+            (town.report, 0.2),
+            (town.check_in, 0.6),
+            (town.check_in, 0.6),
         ):
             if dice.random() < chance:
                 later(act)

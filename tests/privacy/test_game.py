@@ -29,11 +29,7 @@ NOBODYS = {
     "moved_threads",  # which group a thread was in: everybody was told
     "attachments", "blocks", "copies_wanted", "refreshes",  # of posts of other servers: none come
     "refusals",  # what other servers did not take: they take all
-    "check_ins",  # no group of the story asks once a week
-    "memorials",  # threads that moderators watch over: none in the story
     "receipts",  # of names that are closed: the peers of the story hear of no Delete
-    # Nobody of the story takes messages or reports anything: the twins write messages.
-    "message_boxes", "correspondents", "conversations", "messages", "reports",
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from activitypub import remote
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair, generate
 from activitypub.vocab import ActorDocument
-from groups import desk, membership, polls, reactions, threads, waiting
+from groups import check_ins, desk, membership, memorials, polls, reactions, threads, waiting
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import Draft
@@ -31,17 +31,33 @@ from groups.posts import Post
 from inbox.intake import Intake, Row
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
-from kernel.release import Timing
+from kernel.release import AT_ONCE, Timing
 from kernel.schema import tables
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
 from kernel.schema.groups import Sees
+from kernel.schema.messages import Why
+from kernel.schema.posts import Mood
 from kernel.schema.tables import deliveries, metadata, received
-from members import accounts, drawers, factors, follows, order, personas, sessions, totp, veil
+from kernel.schema.tables import threads as thread_table
+from members import (
+    accounts,
+    correspondents,
+    drawers,
+    factors,
+    follows,
+    messages,
+    order,
+    personas,
+    sessions,
+    totp,
+    veil,
+)
 from members.accounts import Prepared
 from members.factors import Factors
 from members.handles import suggest_handle
 from members.member import MAX_LABEL, Member, Preferences, Theme
+from moderation import reports
 from moderation.standing import Speaker
 from node.tidy import tidy
 from tests.members.people import CHEAP, PASSWORD
@@ -128,6 +144,7 @@ class Town:
     groups: list[Group] = field(default_factory=list)
     elsewhere: list[Group] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
+    boxes: list[Persona] = field(default_factory=list)  # who takes messages
     left: set[int] = field(default_factory=set)
     down: set[str] = field(default_factory=set)  # peers that take nothing just now
     _looked: date = date.min
@@ -211,7 +228,10 @@ class Town:
                     name=f"Group {number}",
                     about="For all who want to talk.",
                     rules="Be kind.",
-                    settings=GroupSettings(sees=Sees.NODE) if closed else GroupSettings(),
+                    settings=GroupSettings(
+                        sees=Sees.NODE if closed else Sees.EVERYONE,
+                        check_in=number if number < 2 else None,
+                    ),
                     founder=None,
                     keys=self.keys(),
                     desk_keys=self.keys(),
@@ -359,6 +379,72 @@ class Town:
             if post is not None:
                 await reactions.like(conn, self.here, await self.speaker(conn, persona), post)
         await self.vote(persona)
+
+    async def open_box(self, persona: Persona) -> None:
+        """Take messages from now on; a name that never said anything cannot."""
+        async with self.engine.begin() as conn:
+            with suppress(NotAllowed):
+                speaker = await self.speaker(conn, persona)
+                await correspondents.turn_on(conn, self.here, speaker)
+                self.boxes.append(persona)
+
+    async def write_to(self, persona: Persona) -> None:
+        """A message to somebody; they say yes to one another, the first time before it."""
+        there = [each for each in self.boxes if each.member not in self.left]
+        if persona not in there or len(there) < 2:
+            return
+        other = self.dice.choice([each for each in there if each is not persona])
+        for owner, writer in ((persona, other), (other, persona)):
+            async with self.engine.begin() as conn:
+                await correspondents.accept(conn, owner.actor.id, writer.actor.id)
+        words = " ".join(suggest_handle() for _ in range(self.dice.randint(3, 40)))
+        async with self.engine.begin() as conn:
+            with suppress(NotAllowed):  # one of them is banned somewhere
+                await messages.send(
+                    conn, self.here, await self.speaker(conn, persona), other.actor, words,
+                    language="en", help_lines=(), timing=AT_ONCE,
+                )  # fmt: skip
+
+    async def report(self, persona: Persona) -> None:
+        """Tell the moderators of a post."""
+        root = self.residents[persona.member].member.root
+        async with self.engine.begin() as conn:
+            group = self.groups[self.dice.choice(persona.groups)]
+            post = await self._some_post(conn, group)
+            if post is not None:
+                said = reports.Said(
+                    words="Please look.", author=post.author_name, address=post.uri, content=""
+                )
+                await reports.make(
+                    conn, self.here, root=root, about=post.uri, why=Why.UNKIND, said=said,
+                    group_id=group.id, post_id=post.id,
+                )  # fmt: skip
+
+    async def check_in(self, persona: Persona) -> None:
+        """Say in a word how the week is, where the group asks."""
+        asked = sa.select(sa.func.max(thread_table.c.id)).where(
+            thread_table.c.check_in, thread_table.c.group_id.in_(self._groups_of(persona))
+        )
+        async with self.engine.begin() as conn:
+            if (newest := await conn.scalar(asked)) is not None:
+                root = await post_store.get(conn, newest)
+                speaker = await self.speaker(conn, persona)
+                mood = self.dice.choice(list(Mood))
+                with suppress(NotAllowed, NotFound):  # said under another name, or too late
+                    await check_ins.say(conn, self.here, speaker, root, mood)
+
+    def _groups_of(self, persona: Persona) -> list[UUID]:
+        return [self.groups[number].id for number in persona.groups]
+
+    async def remember(self) -> None:
+        """A thread is in memory of somebody."""
+        roots = [post for post in self.posts if post.is_root]
+        async with self.engine.begin() as conn:
+            root = await post_store.get(conn, self.dice.choice(roots).id)
+            group = await group_store.get(conn, root.group_id)
+            if root.shown:
+                day = self.now.date() + memorials.LOOK_BACK
+                await memorials.begin(conn, self.here, group, group.actor, root, day)
 
     async def vote(self, persona: Persona) -> None:
         """Answer one of the newest polls, if it is open and was not answered."""
