@@ -14,7 +14,7 @@ from kernel.clock import to_month
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.schema.tables import activities, deliveries, spent
-from members import follows, node, personas
+from members import follows, node, personas, veil
 from members import spent as spent_store
 from members.ends import seal_end
 from node.tidy import tidy
@@ -91,6 +91,7 @@ async def test_more_rows_than_a_statement_has_parameters_end_at_once(
         assert await conn.scalar(sa.select(sa.func.count()).select_from(spent)) == 0
 
 
-def count_row(here: Here, number: int) -> dict[str, bytes]:
+def count_row(here: Here, number: int) -> dict[str, object]:
     row_id = number.to_bytes(32)
-    return {"id": row_id, "ends": seal_end(here, spent, row_id, here.now().date())}
+    row = {"id": row_id, "ends": seal_end(here, spent, row_id, here.now().date())}
+    return veil.cover(here, spent, 1, row)
