@@ -85,7 +85,7 @@ async def call(conn: AsyncConnection, table: sa.Table) -> None:
 
 
 class Keeper:
-    """Lays the sensitive tables out again whenever their order says something.
+    """Lays the sensitive tables out again when they are called for and their order says something.
 
     A table cannot be used meanwhile, so it then rests a hundred times as long as that took; one
     that took longer than a fifth of a second rests longer in proportion (5 s: some 3.5 hours).
@@ -94,19 +94,31 @@ class Keeper:
     def __init__(self, engine: AsyncEngine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._clock = engine, clock
         self._rested: dict[str, float] = {}
+        self._called = {table.name for table in SENSITIVE}
 
-    async def restore(self, tables: Collection[sa.Table] = SENSITIVE) -> float:
-        """Seconds until a table should be looked at again; infinite where all is well."""
+    def call(self, name: str = "") -> None:
+        """That table is to be looked at; without a name all of them."""
+        self._called |= {table.name for table in SENSITIVE if name in ("", table.name)}
+
+    async def restore(self, tables: Collection[sa.Table] | None = None) -> float:
+        """Lay `tables` out, or those that were called for.
+
+        Seconds until a table should be looked at again; infinite where all is well.
+        """
+        if tables is None:
+            tables = [table for table in SENSITIVE if table.name in self._called]
         wait = math.inf
         for table in tables:
             begun = self._clock()
             rest = self._rested.get(table.name, begun) - begun
             if rest <= 0:
+                self._called.discard(table.name)  # who calls meanwhile is heard
                 moved = await db.rewrite_in_key_order(self._engine, table)
                 took = self._clock() - begun
                 rest = took * max(_REST, _REST_LONGER * took)
                 self._rested[table.name] = self._clock() + rest
                 if not moved:
                     continue
+                self._called.add(table.name)
             wait = min(wait, rest)
         return wait

@@ -7,7 +7,7 @@ picks up what a lost one left.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import asyncpg
@@ -44,7 +44,12 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
     wake_inbox, wake_outbox, wake_order = asyncio.Event(), asyncio.Event(), asyncio.Event()
     wake_answers, wake_threads = asyncio.Event(), asyncio.Event()
     wake_pictures = asyncio.Event()
-    deliverer, floor = app[DELIVERER], Floor()
+    deliverer, floor, keeper = app[DELIVERER], Floor(), order.Keeper(app[ENGINE])
+
+    def call(table: str) -> None:
+        keeper.call(table)
+        wake_order.set()
+
     loops = [
         *(
             _loop(stop, wake_inbox, lambda: process_one(app[ENGINE], app[HERE], app[REMOTE], floor))
@@ -61,17 +66,17 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
         deliverer.run(stop, asyncio.Event(), failing=True, sweep=SWEEP),
         _tidy(app, stop),
-        _keep_order(app, stop, wake_order),
+        _keep_order(keeper, stop, wake_order),
         _listen(
             app[ENGINE],
             stop,
             {
-                claim.CHANNEL: wake_inbox,
-                claim.PLAIN_CHANNEL: wake_answers,
-                refreshes.CHANNEL: wake_threads,
-                enqueue.CHANNEL: wake_outbox,
-                order.CHANNEL: wake_order,
-                PICTURES: wake_pictures,
+                claim.CHANNEL: _wakes(wake_inbox),
+                claim.PLAIN_CHANNEL: _wakes(wake_answers),
+                refreshes.CHANNEL: _wakes(wake_threads),
+                enqueue.CHANNEL: _wakes(wake_outbox),
+                order.CHANNEL: call,
+                PICTURES: _wakes(wake_pictures),
             },
         ),
     ]
@@ -171,11 +176,15 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
             await asyncio.wait_for(stop.wait(), TIDY)
 
 
-async def _keep_order(app: web.Application, stop: asyncio.Event, wake: asyncio.Event) -> None:
-    keeper = order.Keeper(app[ENGINE])
+async def _keep_order(keeper: order.Keeper, stop: asyncio.Event, wake: asyncio.Event) -> None:
+    """Look at tables that are called for, and at all of them every minute."""
+    again = 0.0
     while not stop.is_set():
         pause = TIDY
         wake.clear()
+        if time.monotonic() >= again:
+            keeper.call()
+            again = time.monotonic() + TIDY
         try:
             pause = min(pause, await keeper.restore())
         except AWAY as error:
@@ -183,27 +192,32 @@ async def _keep_order(app: web.Application, stop: asyncio.Event, wake: asyncio.E
         await _wait(stop, wake, pause)
 
 
-async def _listen(
-    engine: AsyncEngine, stop: asyncio.Event, wakes: dict[str, asyncio.Event]
-) -> None:
-    """Turn NOTIFY into events over a connection of our own, opened again when it breaks."""
+def _wakes(event: asyncio.Event) -> Callable[[str], None]:
+    return lambda _word: event.set()
 
-    def heard(_connection: object, _pid: int, channel: str, _payload: str) -> None:
-        wakes[channel].set()
+
+async def _listen(
+    engine: AsyncEngine, stop: asyncio.Event, calls: Mapping[str, Callable[[str], None]]
+) -> None:
+    """Turn NOTIFY into calls with its word over a connection of our own, opened again when it
+    breaks. What was missed until then is called for without a word."""
+
+    def heard(_connection: object, _pid: int, channel: str, word: str) -> None:
+        calls[channel](word)
 
     while not stop.is_set():
         try:
             async with engine.connect() as conn:
                 raw = (await conn.get_raw_connection()).driver_connection
                 assert isinstance(raw, asyncpg.Connection)
-                for channel, wake in wakes.items():
+                for channel, call in calls.items():
                     await raw.add_listener(channel, heard)
-                    wake.set()
+                    call("")
                 while not stop.is_set() and not raw.is_closed():
                     with suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), SWEEP)
                 if not raw.is_closed():
-                    for channel in wakes:
+                    for channel in calls:
                         await raw.remove_listener(channel, heard)
         except AWAY as error:
             log.warning("listen: database away (%s)", describe(error))

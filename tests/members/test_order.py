@@ -188,3 +188,15 @@ async def test_the_worker_comes_when_it_is_called(node: NodeFactory) -> None:
         stop.set()
         await work
         await connection.close()
+
+
+async def test_a_table_that_nobody_calls_for_is_not_looked_at(engine: AsyncEngine) -> None:
+    """Not even while another one rests: all that looking would take the processor for itself."""
+    keeper = order.Keeper(engine)
+    assert await keeper.restore() == math.inf  # each is looked at once
+    await fill(engine, 20)
+    rows = await lie(engine, departures)
+    assert await keeper.restore() == math.inf
+    assert await lie(engine, departures) == rows
+    keeper.call(departures.name)
+    assert await keeper.restore() < math.inf
