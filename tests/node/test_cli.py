@@ -45,6 +45,7 @@ COMMANDS = [
     "key export",
     "key import",
     "doctor",
+    "reveil",
     "demo",
     "version",
 ]
