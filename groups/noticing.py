@@ -70,8 +70,11 @@ async def decided(conn: AsyncConnection, here: Here, post: Post, kind: NoticeKin
         await notices.tell(conn, here, [told])
 
 
-async def unsent(conn: AsyncConnection, here: Here, author_id: UUID, group_id: UUID) -> None:
-    """Tell somebody that a post of theirs did not go out: once for all that waits in a group."""
-    author = await actor_store.get(conn, author_id)
-    told = Telling(uri=author.uri, kind=NoticeKind.UNSENT, group_id=group_id)
-    await notices.tell(conn, here, [told])
+async def unsent(conn: AsyncConnection, here: Here, several: Collection[tuple[UUID, UUID]]) -> None:
+    """Tell personas that posts of theirs in groups did not go out: once for all in a group."""
+    authors = await actor_store.several(conn, [author_id for author_id, _ in several])
+    told = [
+        Telling(uri=authors[author_id].uri, kind=NoticeKind.UNSENT, group_id=group_id)
+        for author_id, group_id in several
+    ]
+    await notices.tell(conn, here, told)

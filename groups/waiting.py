@@ -179,7 +179,7 @@ async def drop(conn: AsyncConnection, waiting_id: UUID, author_id: UUID) -> None
     row = (await conn.execute(_DROP, values)).first()
     if row is None:
         raise NotFound
-    await notices.forget_unsent(conn, author_id, row.group_id)
+    await notices.forget_unsent(conn, [(author_id, row.group_id)])
     await media_store.let_go(conn, draft_text.pictures_in(row.said))
 
 
@@ -205,7 +205,7 @@ async def send_again(
     gone = await conn.execute(_DROP, {"waiting_id": found.id, "by": speaker.id})
     if gone.first() is None:
         raise NotFound
-    await notices.forget_unsent(conn, speaker.id, found.group_id)
+    await notices.forget_unsent(conn, [(speaker.id, found.group_id)])
     left = {each.id for each in draft.pictures}
     dropped = [each.id for each in found.draft.pictures if each.id not in left]
     await media_store.let_go(conn, dropped)
@@ -237,7 +237,7 @@ async def release_one(engine: AsyncEngine, here: Here, *, help_lines: Collection
             except Problem as problem:
                 reason = problem.detail or problem.title
                 await conn.execute(_REFUSE, {"waiting_id": row.id, "why": reason})
-                await noticing.unsent(conn, here, row.author_id, row.group_id)
+                await noticing.unsent(conn, here, [(row.author_id, row.group_id)])
             reached(Point.BEFORE_COMMIT)
         reached(Point.AFTER_COMMIT)
     except Exception:
@@ -274,27 +274,34 @@ async def _note_failure(engine: AsyncEngine, here: Here, waiting_id: UUID) -> No
         values = {"waiting_id": waiting_id, "later": later}
         row = (await conn.execute(_FAILED, values)).first()
         if row is not None and row.due is None:
-            await noticing.unsent(conn, here, row.author_id, row.group_id)
+            await noticing.unsent(conn, here, [(row.author_id, row.group_id)])
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:
     """Forget what its author left lying for a month."""
-    gone = await conn.execute(
+    rows = await conn.execute(
         sa.delete(waiting)
         .where(waiting.c.keep_until < here.now().date(), waiting.c.due.is_(None))
-        .returning(waiting.c.said)
+        .returning(waiting.c.said, waiting.c.author_id, waiting.c.group_id)
     )
+    gone = rows.all()
+    await notices.forget_unsent(conn, {(row.author_id, row.group_id) for row in gone})
     await media_store.let_go(
         conn, [each for row in gone for each in draft_text.pictures_in(row.said)]
     )
 
 
-async def stop_all(conn: AsyncConnection, reason: str) -> int:
-    """Nothing that waits goes out; its authors look at it first. How many there were."""
-    held = await conn.execute(
-        sa.update(waiting).where(waiting.c.due.is_not(None)).values(due=None, reason=reason)
+async def stop_all(conn: AsyncConnection, here: Here, reason: str) -> int:
+    """Nothing that waits goes out; its authors are told to look at it. How much there was."""
+    rows = await conn.execute(
+        sa.update(waiting)
+        .where(waiting.c.due.is_not(None))
+        .values(due=None, reason=reason)
+        .returning(waiting.c.author_id, waiting.c.group_id)
     )
-    return held.rowcount
+    held = rows.all()
+    await noticing.unsent(conn, here, {(row.author_id, row.group_id) for row in held})
+    return len(held)
 
 
 def _read(row: AnyRow, now: datetime) -> Waiting:

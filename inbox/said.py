@@ -474,10 +474,10 @@ async def receive_update(arrival: Arrival) -> None:
         return
     if arrival.group is not None and note.updated is None and _same_words(post, words):
         return  # a group says that it changed, and its own server shows that it did not
-    edited = note.updated or arrival.here.now()
+    group = await group_store.get(arrival.conn, post.group_id)
+    edited = note.updated or group.changed(arrival.here.now(), post.edited)
     if authenticity.is_older(edited, post.edited):
         return
-    group = await group_store.get(arrival.conn, post.group_id)
     if group.settings is not None:  # SEC-L12: somebody banned does not speak through an old post
         author = Speaker.alone(arrival.actor)
         await standing.check(arrival.conn, arrival.here, author, group.id)

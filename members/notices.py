@@ -26,7 +26,17 @@ from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Sees
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState, ReactionKind
-from kernel.schema.tables import actors, blocks, follows, groups, notices, posts, reactions, threads
+from kernel.schema.tables import (
+    actors,
+    blocks,
+    follows,
+    groups,
+    notices,
+    posts,
+    reactions,
+    threads,
+    waiting,
+)
 from moderation.visibility import Viewer, host_is_welcome, may_see_group
 
 MOST: Final = 200  # notices of one persona: the oldest go
@@ -215,15 +225,32 @@ async def unheard(conn: AsyncConnection, post_id: int) -> None:
     )
 
 
-async def forget_unsent(conn: AsyncConnection, persona_id: UUID, group_id: UUID) -> None:
-    """Its author has dealt with a post that did not go out."""
-    await conn.execute(
-        sa.delete(notices).where(
-            notices.c.persona_id == persona_id,
-            notices.c.kind == constant(NoticeKind.UNSENT),
-            notices.c.group_id == group_id,
-        )
+async def forget_unsent(conn: AsyncConnection, several: Collection[tuple[UUID, UUID]]) -> None:
+    """Personas and groups: where none of a persona's posts lies there any more that did not go out,
+    nothing is said of them."""
+    pairs = [{"author_id": author_id, "group_id": group_id} for author_id, group_id in several]
+    await conn.execute(_FORGET_UNSENT, _PAIRS.values(pairs))
+
+
+_PAIRS: Final = Rows("dealt_with", author_id=sa.Uuid, group_id=sa.Uuid)
+
+
+def _forget_unsent() -> sa.Delete:
+    left = sa.exists().where(
+        waiting.c.author_id == notices.c.persona_id,
+        waiting.c.group_id == notices.c.group_id,
+        waiting.c.due.is_(None),
+        waiting.c.reason != "",
     )
+    return sa.delete(notices).where(
+        notices.c.persona_id == _PAIRS.c.author_id,
+        notices.c.group_id == _PAIRS.c.group_id,
+        notices.c.kind == constant(NoticeKind.UNSENT),
+        ~left,
+    )
+
+
+_FORGET_UNSENT: Final = _forget_unsent()
 
 
 async def forget_persona(conn: AsyncConnection, persona_id: UUID) -> None:

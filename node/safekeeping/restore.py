@@ -221,7 +221,7 @@ async def _go_on(conn: AsyncConnection, here: Here, about: About, files: "_Files
     for table in (peers, received):
         await conn.execute(sa.update(table).values(lease=None, leased_until=None))
     await conn.execute(sa.update(deliveries).values(attempts=0))
-    await waiting.stop_all(conn, RESTORED)
+    await waiting.stop_all(conn, here, RESTORED)
     await messages.stop_all(conn)
     gone = None
     if sent := files.sent():

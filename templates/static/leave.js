@@ -50,8 +50,10 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
-// Whether words stand on this page that were sent nowhere yet.
+// Whether words stand on this page that were sent nowhere yet. What answers a form has them from
+// the server, and no other page does.
 function typed() {
+  if (document.querySelector("main[data-answer]")) return true;
   const fields = [...document.querySelectorAll("main textarea, main input")];
   return fields.some((field) => field.value !== field.defaultValue);
 }

@@ -23,8 +23,8 @@ function about() {
 
 async function look() {
   const answer = await fetch(`/live/now?${about()}`);
-  if (answer.redirected) return end("You are logged out.");
-  if (answer.status === 403 || answer.status === 404) return end("This is not here for you any more.");
+  if (answer.redirected) return end(place.dataset.out);
+  if (answer.status === 403 || answer.status === 404) return end(place.dataset.shut);
   const news = await answer.json();
   for (const id of news.gone) takeAway(document.getElementById(`p${id}`), news.instead);
   if (menu && menu.textContent !== news.menu) menu.textContent = news.menu;
@@ -36,10 +36,11 @@ function end(reason) {
   close();
   over = true;
   if (!typed()) return location.reload();
-  place.textContent = `${reason} What you wrote is still here: you can copy it.`;
+  place.textContent = reason;
 }
 
 function typed() {
+  if (document.querySelector("main[data-answer]")) return true; // drawn with what was typed
   const fields = [...document.querySelectorAll("main textarea, main input")];
   return fields.some((field) => field.value !== field.defaultValue);
 }

@@ -46,6 +46,24 @@ async def test_on_private_pages_a_link_opens_beside_words_that_were_typed(
     await page.wait_for_url("**/help")
 
 
+async def test_what_answers_a_form_keeps_its_words_from_links_too(
+    house: House, browsers: Browsers
+) -> None:
+    context = await _as_ben(house, browsers, "private")
+    page = await context.new_page()
+    await page.goto(f"{house.node.origin}/t/{house.thread.id}")
+    hinted = f"{WORDS} You should just try harder."
+    await page.get_by_label("Your words", exact=True).fill(hinted)
+    await page.get_by_role("button", name="Send answer").click()
+    words = page.get_by_label("Your words", exact=True)
+    await expect(page.get_by_role("heading", name="Hints")).to_be_visible()
+    at = page.url
+    async with context.expect_page():
+        await page.get_by_role("link", name="settings", exact=True).first.click()
+    assert page.url == at
+    assert await words.input_value() == hinted
+
+
 async def test_the_switch_to_easier_pages_keeps_words_that_were_typed(
     house: House, browsers: Browsers
 ) -> None:

@@ -241,7 +241,7 @@ async def test_what_did_not_go_out_is_told_once_until_its_author_dealt_with_it(
 ) -> None:
     ben = await alder.persona("ben")
     first = await send(alder, ben, sleep)
-    await send(alder, ben, sleep, "More of them.")
+    second = await send(alder, ben, sleep, "More of them.")
     async with alder.engine.begin() as conn:
         await conn.execute(sa.update(groups).values(posts=Posts.MEMBERS))
     await later(alder)
@@ -252,6 +252,9 @@ async def test_what_did_not_go_out_is_told_once_until_its_author_dealt_with_it(
     assert await told(alder, ben) == [("unsent", sleep.id)]
     async with alder.engine.begin() as conn:
         await waiting.drop(conn, first, ben.id)
+    assert await told(alder, ben) == [("unsent", sleep.id)]  # the other one lies there still
+    async with alder.engine.begin() as conn:
+        await waiting.drop(conn, second, ben.id)
     assert await told(alder, ben) == []
 
     async with alder.engine.begin() as conn:
@@ -364,12 +367,28 @@ async def test_what_is_left_lying_goes_after_a_month_and_with_its_persona(
     assert await alder.mentions("Left lying.") == []
 
 
+async def test_nothing_is_said_any_more_of_words_that_went_after_a_month(
+    alder: Node, sleep: Group
+) -> None:
+    ben = await alder.persona("ben")
+    await send(alder, ben, sleep)
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.update(groups).values(posts=Posts.MEMBERS))
+    await later(alder)
+    assert await told(alder, ben) == [("unsent", sleep.id)]
+    alder.clock.forward(days=31)
+    await tidy.tidy(alder.engine, alder.here)
+    assert await mine(alder, ben) == []
+    assert await told(alder, ben) == []
+
+
 async def test_after_a_restore_nothing_goes_out_before_its_author_looked(
     alder: Node, ana: Speaker, sleep: Group
 ) -> None:
     await send(alder, ana, sleep)
     async with alder.engine.begin() as conn:
-        assert await waiting.stop_all(conn, "Please look.") == 1
+        assert await waiting.stop_all(conn, alder.here, "Please look.") == 1
+    assert await told(alder, ana) == [("unsent", sleep.id)]
     await later(alder)
     (found,) = await mine(alder, ana)
     assert (found.due, found.reason) == (None, "Please look.")

@@ -55,6 +55,13 @@ async def test_sec_U22_a_repeat_is_told_once_to_its_author_and_leaves_no_trace(
     assert HINT.format("ana") not in (await house.ben.open(f"/t/{house.thread.id}")).text
 
 
+async def test_sec_U22_it_is_told_in_the_language_of_the_page(house: House) -> None:
+    await two_names(house)
+    assert (await write(house, WORDS, "@ana@")).status == 303
+    house.ana.cookies["look"] = "lang-de"
+    assert "Du hast fast dasselbe geschrieben wie ana" in (await write(house, WORDS, "@nana@")).text
+
+
 async def test_sec_U22_what_is_compared_and_what_is_not(house: House) -> None:
     await two_names(house)
     assert (await write(house, WORDS, "@ana@")).status == 303

@@ -106,6 +106,21 @@ async def test_sec_U24_nothing_says_a_finer_time_where_a_group_asks_for_that(
     assert [released(each).minute for each in told] == [20, 20]  # two answers to Ben
 
 
+async def test_sec_U24_when_a_change_came_is_not_kept_finer(
+    alder: Node, coarse: Group, good: Peer
+) -> None:
+    """Its own server said nothing of when it was."""
+    bob = good.person("bob")
+    note = good.show(good.note(bob, "From afar.", to=[PUBLIC, coarse.actor.uri]))
+    await said(alder, good, bob, note)
+    changed = good.show({**note, "content": "<p>From not so far.</p>"})
+    assert await good.send(alder, good.activity("Update", bob, changed), bob) == 202
+    await settle(alder)
+    (row,) = await _rows(alder)
+    assert row.edited is not None
+    assert (row.edited.minute % 5, row.edited.second, row.edited.microsecond) == (0, 0, 0)
+
+
 async def test_sec_U24_a_second_change_within_the_five_minutes_is_another_one(
     alder: Node, ana: Speaker, coarse: Group
 ) -> None:
