@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from enum import Enum
 
 import asyncpg
 import sqlalchemy as sa
@@ -175,8 +176,16 @@ def _state(error: BaseException) -> str | None:
     return str(state) if state else None
 
 
-async def rewrite_in_key_order(engine: AsyncEngine, table: sa.Table) -> bool:
-    """Lay a table out by its random key, so that row order says nothing. False: it lay so already.
+class Laid(Enum):
+    """What became of a table that was to be laid out."""
+
+    ALREADY = "already"  # it lay in the order of its key
+    NOW = "now"
+    BUSY = "busy"  # somebody uses it; it is left as it is
+
+
+async def rewrite_in_key_order(engine: AsyncEngine, table: sa.Table) -> Laid:
+    """Lay a table out by its random key, so that row order says nothing.
 
     Nobody can use the table meanwhile. One that is in use for 200 ms, by a backup say, is left as
     it is (DESIGN, "Order and time").
@@ -184,13 +193,14 @@ async def rewrite_in_key_order(engine: AsyncEngine, table: sa.Table) -> bool:
     try:
         async with engine.begin() as conn:
             if await _is_in_key_order(conn, table):
-                return False
+                return Laid.ALREADY
             await conn.execute(sa.text("SET LOCAL lock_timeout = '200ms'"))
             await conn.execute(sa.text(f'CLUSTER "{table.name}" USING "pk_{table.name}"'))
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", "") != "55P03":  # lock_not_available
             raise
-    return True
+        return Laid.BUSY
+    return Laid.NOW
 
 
 async def _is_in_key_order(conn: AsyncConnection, table: sa.Table) -> bool:

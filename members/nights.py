@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel import db
 from kernel.arrays import any_of
+from kernel.db import Laid
 from kernel.here import Here
 from kernel.rows import AnyRow
 from kernel.schema.tables import veil
@@ -85,19 +86,27 @@ async def _stopped(engine: AsyncEngine) -> bool:
 
 
 async def _night(engine: AsyncEngine, here: Here) -> bool:
-    """Go on with a night, or begin one. False: some rows are in use for very long."""
+    """Go on with a night, or begin one. False: some rows are in use for very long.
+
+    A night is called after its day, so that a node that was restored wears no veil again that the
+    database it lost wore on an earlier day.
+    """
     async with engine.begin() as conn:
         # This waits for all who write a new row in the epoch of before; whoever comes later does it
         # in the next one.
         row = (await conn.execute(sa.select(veil).with_for_update())).one()
-        target: int = row.next or row.current + 1
+        target: int = row.next or max(row.current + 1, here.now().date().toordinal())
         await conn.execute(sa.update(veil).values(next=target))
     for table in TABLES:
         if not await _move_all(engine, here, table, target):
             return False
     async with engine.begin() as conn:
-        await conn.execute(sa.update(veil).values(current=target, next=None, day=here.now().date()))
-    return True
+        ended = await conn.execute(  # not where others ended it while this process was away
+            sa.update(veil)
+            .where(veil.c.next == target)
+            .values(current=target, next=None, day=here.now().date())
+        )
+    return ended.rowcount == 1
 
 
 async def _move_all(engine: AsyncEngine, here: Here, table: sa.Table, target: int) -> bool:
@@ -165,7 +174,7 @@ async def _move(
 async def _lay_out(engine: AsyncEngine, table: sa.Table) -> None:
     """At once if it can be; otherwise the keeper of row order comes to it."""
     for _ in range(_LAYOUTS):
-        if not await db.rewrite_in_key_order(engine, table):
+        if await db.rewrite_in_key_order(engine, table) is not Laid.BUSY:
             return
     async with engine.begin() as conn:
         await order.call(conn, table)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel import db
+from kernel.db import Laid
 from kernel.schema.tables import (
     accounts,
     actor_keys,
@@ -113,11 +114,11 @@ class Keeper:
             rest = self._rested.get(table.name, begun) - begun
             if rest <= 0:
                 self._called.discard(table.name)  # who calls meanwhile is heard
-                moved = await db.rewrite_in_key_order(self._engine, table)
+                laid = await db.rewrite_in_key_order(self._engine, table)
                 took = self._clock() - begun
                 rest = took * max(_REST, _REST_LONGER * took)
                 self._rested[table.name] = self._clock() + rest
-                if not moved:
+                if laid is Laid.ALREADY:
                     continue
                 self._called.add(table.name)
             wait = min(wait, rest)

@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel import db
 from kernel.errors import Conflict, NotAllowed
 from kernel.here import Here
 from kernel.schema.accounts import AccountState
@@ -132,7 +134,8 @@ async def test_a_night_comes_once_a_day_and_at_once_when_it_is_asked_for(
     assert lines == ["Accounts, sessions and drafts look different now."]
     async with engine.connect() as conn:
         row = (await conn.execute(sa.select(veil_table))).one()
-    assert (row.current, row.next, row.day) == (3, None, wall.now.date())
+    assert (row.next, row.day) == (None, wall.now.date())
+    assert row.current == wall.now.date().toordinal() + 1  # the second of that day
 
 
 async def test_v1_rows_lie_in_the_order_of_their_new_keys(engine: AsyncEngine, here: Here) -> None:
@@ -173,7 +176,7 @@ async def test_a_night_that_was_stopped_is_gone_on_with(
         patch.setattr(nights, "_move", stop)
         with pytest.raises(KeyboardInterrupt):
             await nights.work(engine, here, now=True)
-    assert await epochs(engine) == {2, 3}
+    _, newer = sorted(await epochs(engine))
     for process in (here, asleep, elsewhere(here)):
         for each, cookie in zip(people, cookies, strict=True):
             assert await sessions.read(engine, process, cookie) is not None
@@ -184,7 +187,7 @@ async def test_a_night_that_was_stopped_is_gone_on_with(
     with pytest.raises(Conflict):
         await sign_up(engine, elsewhere(here), "login-2")
     assert await nights.work(engine, here)  # although this day had its night
-    assert await epochs(engine) == {3}
+    assert await epochs(engine) == {newer}
     assert len({(await log_in(engine, asleep, f"login-{n}")).account_id for n in range(3)}) == 3
 
 
@@ -216,8 +219,17 @@ async def test_a_row_in_use_is_waited_for(engine: AsyncEngine, here: Here) -> No
 async def _night_falls(engine: AsyncEngine) -> bool:
     """Rows that nobody uses move, the others do not yet."""
     async with engine.connect() as conn:
-        newest: int | None = await conn.scalar(sa.select(sa.func.max(account_table.c.epoch)))
-        return newest == 3
+        newest = await conn.scalar(sa.select(sa.func.max(account_table.c.epoch)))
+        return bool(newest == await conn.scalar(sa.select(veil_table.c.next)))
+
+
+async def _begin(engine: AsyncEngine) -> int:
+    """A night falls, and nothing has moved yet."""
+    async with engine.begin() as conn:
+        following = sa.update(veil_table).values(next=veil_table.c.current + 1)
+        number: int | None = await conn.scalar(following.returning(veil_table.c.next))
+    assert number is not None
+    return number
 
 
 async def until(engine: AsyncEngine, there: Callable[[AsyncEngine], Awaitable[bool]]) -> None:
@@ -258,9 +270,7 @@ async def test_whoever_waits_for_a_row_that_moves_finds_it_in_its_new_place(
     process = elsewhere(here)
     if looks_first:
         assert await sessions.read(engine, process, cookies[0]) is not None
-    target = 3
-    async with engine.begin() as conn:
-        await conn.execute(sa.update(veil_table).values(next=target))
+    target = await _begin(engine)
 
     async def renew() -> None:
         await accounts.renew_code(engine, process, made.member, PASSWORD, cost=CHEAP)
@@ -348,8 +358,7 @@ async def test_sec_A5_a_code_works_once_across_a_night(engine: AsyncEngine, here
     async with engine.begin() as conn:
         assert await spent.spend(conn, here, b"a code")
         process = elsewhere(here)
-    async with engine.begin() as conn:
-        await conn.execute(sa.update(veil_table).values(next=3))
+    await _begin(engine)
     async with engine.begin() as conn:
         assert not await spent.spend(conn, process, b"a code")
 
@@ -386,3 +395,74 @@ async def test_rows_of_another_node_key_are_left_as_they_are_and_stop_no_night(
         await log_in(engine, here, "ben-by-day")
     await nights.work(engine, other, now=True)  # its key is back: it goes on from where it lies
     assert (await log_in(engine, other, "ben-by-day")).account_id
+
+
+async def _ids(engine: AsyncEngine) -> set[UUID]:
+    async with engine.connect() as conn:
+        return set(await conn.scalars(sa.select(account_table.c.id)))
+
+
+async def test_v1_a_restored_node_wears_no_veil_of_the_days_that_it_lost(
+    engine: AsyncEngine, here: Here
+) -> None:
+    wall = Wall()
+    here = replace(here, clock=wall)
+    await sign_up(engine, here)
+    assert await nights.work(engine, here)
+    async with engine.connect() as conn:
+        backup = {
+            table: [dict(row._mapping) for row in (await conn.execute(sa.select(table))).all()]
+            for table in (account_table, veil_table)
+        }
+    worn = set()
+    for _ in range(3):
+        wall.now += timedelta(days=1)
+        assert await nights.work(engine, here)
+        worn |= await _ids(engine)
+    async with engine.begin() as conn:
+        for table, rows in backup.items():
+            await conn.execute(sa.delete(table))
+            await conn.execute(sa.insert(table), rows)
+    for _ in range(3):
+        wall.now += timedelta(days=1)
+        assert await nights.work(engine, here)
+        assert worn.isdisjoint(await _ids(engine))
+    assert (await log_in(engine, here)).account_id
+
+
+async def test_a_process_that_was_away_for_nights_ends_none_that_others_ended(
+    engine: AsyncEngine, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sign_up(engine, here)
+    await nights.work(engine, here, now=True)
+    move_all = nights._move_all
+
+    async def fall_asleep(*given: Any) -> bool:
+        if given[2] is veil.TABLES[-1]:
+            monkeypatch.setattr(nights, "_move_all", move_all)
+            for _ in range(2):  # its lock is lost meanwhile
+                assert await nights._night(engine, elsewhere(here))
+        return await move_all(*given)
+
+    monkeypatch.setattr(nights, "_move_all", fall_asleep)
+    assert not await nights._night(engine, here)
+    async with engine.connect() as conn:
+        current = await conn.scalar(sa.select(veil_table.c.current))
+    assert await epochs(engine) == {current}
+    assert (await log_in(engine, elsewhere(here))).account_id
+
+
+async def test_after_a_night_each_table_is_laid_out_once(
+    engine: AsyncEngine, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can use it meanwhile."""
+    await sign_up(engine, here)
+    laid: list[str] = []
+
+    async def lay(_: AsyncEngine, table: sa.Table) -> db.Laid:
+        laid.append(table.name)
+        return db.Laid.NOW
+
+    monkeypatch.setattr(db, "rewrite_in_key_order", lay)
+    assert await nights.work(engine, here, now=True)
+    assert sorted(laid) == sorted(table.name for table in veil.TABLES)
