@@ -253,6 +253,7 @@ _WHOLE: Final = sa.select(
     messages.c.author_id,
     messages.c.uri,
     messages.c.place,
+    messages.c.state,
     messages.c.sealed,
     reader_of(messages.c.author_id).label("reader_id"),
 ).select_from(messages.join(conversations, conversations.c.id == messages.c.conversation_id))
@@ -397,9 +398,18 @@ async def erase(conn: AsyncConnection, message: UUID, uri: str) -> None:
     tombstone_log.note(conn, Act.DELETED, uri)
 
 
-async def erase_again(conn: AsyncConnection, uris: Sequence[str]) -> None:
-    """After a restore: what was deleted since the backup."""
-    await conn.execute(sa.delete(messages).where(messages.c.uri.in_(uris)))
+async def erase_again(conn: AsyncConnection, here: Here, uris: Sequence[str]) -> None:
+    """After a restore: what was deleted since the backup is gone, and told elsewhere once more.
+
+    `uris` are one batch. What waited in the backup may have gone out before it was deleted, so it
+    is told too.
+    """
+    for row in (await conn.execute(_WHOLE.where(messages.c.uri.in_(uris)))).all():
+        await erase(conn, row.id, row.uri)
+        author = await actor_store.get(conn, row.author_id)
+        if author.local and row.state != MessageState.WITHHELD:
+            reader = await actor_store.get(conn, row.reader_id)
+            await letters.take_back(conn, here, author, reader, row.uri)
 
 
 async def forget_persona(conn: AsyncConnection, actor_id: UUID) -> None:

@@ -93,7 +93,7 @@ async def _delete(conn: AsyncConnection, here: Here, uris: Sequence[str], done: 
         else:
             await outbox.forget(conn, post.uri)
         done.posts += 1
-    await messages.erase_again(conn, uris)
+    await messages.erase_again(conn, here, uris)
     until = here.now().date() + BURIED
     if buried := [{"uri": uri, "until": until} for uri in uris if not here.is_local(uri)]:
         await conn.execute(insert(tombstones).on_conflict_do_nothing(), buried)

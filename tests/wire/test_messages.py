@@ -240,6 +240,20 @@ async def test_a_restore_brings_back_neither_deleted_words_nor_who_was_blocked(
     assert await stands(alder, kay, friend) == Standing.BLOCKED
 
 
+async def test_a_restore_takes_back_what_was_deleted_since_and_did_not_leave_yet(
+    alder: Node, kay: Speaker, friend: Actor, good: Peer
+) -> None:
+    await accepts_back(alder, kay, friend)
+    await write(alder, kay, friend, "Deleted since")
+    async with alder.engine.begin() as conn:
+        uri = await conn.scalar(sa.select(messages.c.uri))
+        await replay(conn, alder.here, [("deleted", uri or "")])
+    assert await alder.mentions("Deleted since") == []
+    await settle(alder)
+    assert good.got("Create") == []
+    assert [each["object"]["id"] for each in good.got("Delete")] == [uri]
+
+
 async def test_sec_L15_a_message_goes_to_its_readers_own_inbox_and_only_their_server_fetches_it(
     alder: Node,
     kay: Speaker,
