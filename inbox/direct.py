@@ -55,7 +55,7 @@ async def receive(arrival: Arrival, note: Note) -> None:
 
 
 async def change(arrival: Arrival, note: Note, known: Known) -> None:
-    """New words for a message that is here.
+    """New words for a message that is here, if its reader still wants to hear from its author.
 
     Raises NotAllowed: they are somebody else's, or for somebody else: that changes nothing.
     """
@@ -64,7 +64,7 @@ async def change(arrival: Arrival, note: Note, known: Known) -> None:
     one = is_for_one(arrival.here, arrival.activity, note, said)
     if not one or note.recipients[0] != reader.uri or arrival.actor.id != known.author_id:
         raise NotAllowed("A message stays between the two whom it is between.")
-    await messages.rewrite(arrival.conn, arrival.here, known.id, _read(note))
+    await messages.rewrite(arrival.conn, arrival.here, known, _read(note))
 
 
 async def take_back(arrival: Arrival, uri: str) -> bool:

@@ -323,17 +323,6 @@ def _read(here: Here, arrived: Arrived) -> tuple[dict[str, str], bool]:
     return said, bool(guarded(here, plain, ()))
 
 
-async def rewrite(conn: AsyncConnection, here: Here, found: UUID, arrived: Arrived) -> None:
-    """Its author elsewhere changed a message."""
-    said, has_contacts = _read(here, arrived)
-    await conn.execute(
-        sa.update(messages)
-        .where(messages.c.id == found)
-        .values(sealed=seal_words(here, found, said), contacts=has_contacts)
-    )
-    await order.call(conn, messages)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """A message that is here, by its address."""
@@ -341,6 +330,19 @@ class Known:
     id: UUID
     author_id: UUID
     reader_id: UUID
+
+
+async def rewrite(conn: AsyncConnection, here: Here, known: Known, arrived: Arrived) -> None:
+    """Its author elsewhere changed a message: new words, which reach only who still wants any."""
+    if not await correspondents.may_write(conn, here, known.author_id, known.reader_id):
+        return
+    said, has_contacts = _read(here, arrived)
+    await conn.execute(
+        sa.update(messages)
+        .where(messages.c.id == known.id)
+        .values(sealed=seal_words(here, known.id, said), contacts=has_contacts)
+    )
+    await order.call(conn, messages)
 
 
 async def by_uri(conn: AsyncConnection, uri: str) -> Known | None:

@@ -346,6 +346,20 @@ async def test_its_author_changes_a_message_and_widens_it_never(
     assert await counted(alder, posts) == 0
 
 
+async def test_who_may_not_write_any_more_changes_no_message_either(
+    alder: Node, kay: Speaker, friend: Actor, good: Peer, cat: Person
+) -> None:
+    note = direct(good, cat, "Before", kay)
+    await said(alder, good, cat, note)
+    async with alder.engine.begin() as conn:
+        await circle.block(conn, kay.actor, friend)
+    later = {**note, "content": "<p>After</p>", "updated": "2026-01-03T00:00:00Z"}
+    update = good.activity("Update", cat, later, to=note["to"])
+    assert await good.send(alder, update, cat) == 202
+    await settle(alder)
+    assert await read(alder, kay) == ["<p>Before</p>"]
+
+
 async def test_a_delete_takes_a_message_away_in_any_order(
     alder: Node, kay: Speaker, friend: Actor, good: Peer, cat: Person
 ) -> None:
