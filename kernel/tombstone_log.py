@@ -9,9 +9,10 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["banned", group, actor, last day or ""]  ["unbanned", group, actor]
     ["suspended", actor]  ["unsuspended", actor]
     ["blocked", domain]  ["unblocked", domain]
-    ["shut", persona, other]  ["opened", persona, other]
+    ["messages", sealed]
 
-What "left" seals under the node key is an account and its personas: all such lines are as long.
+What "left" seals under the node key is an account and its personas, and "messages" what a persona
+decided about messages (`members.decisions`): all lines of either kind are as long.
 """
 
 import asyncio
@@ -53,15 +54,12 @@ class Act(StrEnum):
     LEFT = "left"
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
-    SHUT = "shut"  # a persona hears no more from somebody
-    OPENED = "opened"
+    MESSAGES = "messages"
 
 
 _IDS: Final = {
     Act.BANNED: 3,
     Act.UNBANNED: 2,
-    Act.SHUT: 2,
-    Act.OPENED: 2,
 }  # how many follow the act, where it is not one
 
 

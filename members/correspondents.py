@@ -4,7 +4,7 @@ A persona hears from the desks of its groups and of its node, and from people it
 for that yes takes no words (`members/requests.py`), so nobody who was not let in can say anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from activitypub.audience import blocks_host
-from kernel import tombstone_log
 from kernel.arrays import any_of
 from kernel.clock import to_month
 from kernel.errors import NotAllowed
@@ -34,8 +34,8 @@ from kernel.schema.tables import (
     message_boxes,
     posts,
 )
-from kernel.tombstone_log import Act
-from members import order
+from members import decisions, order
+from members.decisions import Decision
 from moderation import standing
 from moderation.standing import Speaker
 
@@ -43,6 +43,7 @@ NEW: Final = noted(
     "A name can send messages once it has a post here, and its first month is over. "
     "This keeps people safe from those who make a name only to write to others."
 )
+_BATCH: Final = 1000
 
 
 # ---- The rule
@@ -192,22 +193,43 @@ async def turn_on(conn: AsyncConnection, here: Here, speaker: Speaker) -> None:
         )
     if await is_newcomer(conn, here, speaker.actor):
         raise NotAllowed(NEW)
-    await conn.execute(insert(message_boxes).values(persona_id=speaker.id).on_conflict_do_nothing())
+    if await _open_box(conn, speaker.id):
+        decisions.note(conn, here, Decision.ON, speaker.id)
+
+
+async def _open_box(conn: AsyncConnection, persona_id: UUID) -> bool:
+    made = await conn.execute(
+        insert(message_boxes).values(persona_id=persona_id).on_conflict_do_nothing()
+    )
     await order.call(conn, message_boxes)
+    return made.rowcount > 0
 
 
-async def turn_off(conn: AsyncConnection, persona_id: UUID) -> None:
+async def turn_off(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
     """Nobody but desks can write to the persona, nor it to anybody; nobody is told."""
-    await conn.execute(sa.delete(message_boxes).where(message_boxes.c.persona_id == persona_id))
+    if await _close_box(conn, persona_id):
+        decisions.note(conn, here, Decision.OFF, persona_id)
+
+
+async def _close_box(conn: AsyncConnection, persona_id: UUID) -> bool:
+    gone = await conn.execute(
+        sa.delete(message_boxes).where(message_boxes.c.persona_id == persona_id)
+    )
     await order.call(conn, message_boxes)
+    return gone.rowcount > 0
 
 
 # ---- Said yes to, and not any more
 
 
-async def accept(conn: AsyncConnection, owner: UUID, other: UUID) -> None:
+async def accept(conn: AsyncConnection, here: Here, owner: UUID, other: UUID) -> None:
     """`other` may write to `owner`, who asked or said yes, or wrote from elsewhere."""
-    await conn.execute(
+    if await _accept(conn, owner, other):
+        decisions.note(conn, here, Decision.ACCEPTED, owner, other)
+
+
+async def _accept(conn: AsyncConnection, owner: UUID, other: UUID) -> bool:
+    made = await conn.execute(
         insert(correspondents)
         .values(owner_id=owner, other_id=other, state=Standing.ACCEPTED)
         .on_conflict_do_update(
@@ -217,44 +239,94 @@ async def accept(conn: AsyncConnection, owner: UUID, other: UUID) -> None:
         )
     )
     await order.call(conn, correspondents)
+    return made.rowcount > 0
 
 
-async def stop(conn: AsyncConnection, persona: UUID, other: UUID) -> None:
+async def stop(conn: AsyncConnection, here: Here, persona: UUID, other: UUID) -> None:
     """Neither may write to the other any more, until one asks and the other says yes."""
-    one = sa.and_(correspondents.c.owner_id == persona, correspondents.c.other_id == other)
-    back = sa.and_(correspondents.c.owner_id == other, correspondents.c.other_id == persona)
-    await conn.execute(
+    if await _stop(conn, persona, other) + await _stop(conn, other, persona):
+        decisions.note(conn, here, Decision.STOPPED, persona, other)
+
+
+async def _stop(conn: AsyncConnection, owner: UUID, other: UUID) -> int:
+    gone = await conn.execute(
         sa.delete(correspondents).where(
-            sa.or_(one, back), correspondents.c.state == Standing.ACCEPTED
+            correspondents.c.owner_id == owner,
+            correspondents.c.other_id == other,
+            correspondents.c.state == Standing.ACCEPTED,
         )
     )
     await order.call(conn, correspondents)
+    return gone.rowcount
 
 
-async def block(conn: AsyncConnection, persona: Actor, other: Actor) -> None:
+async def block(conn: AsyncConnection, here: Here, persona: UUID, other: UUID) -> None:
     """As `stop`, and the persona hears of no question of theirs; nobody is told."""
-    await stop(conn, persona.id, other.id)
+    await _stop(conn, other, persona)
+    await _block(conn, persona, other)
+    decisions.note(conn, here, Decision.BLOCKED, persona, other)
+
+
+async def _block(conn: AsyncConnection, owner: UUID, other: UUID) -> None:
     await conn.execute(
         insert(correspondents)
-        .values(owner_id=persona.id, other_id=other.id, state=Standing.BLOCKED)
+        .values(owner_id=owner, other_id=other, state=Standing.BLOCKED)
         .on_conflict_do_update(
             index_elements=["owner_id", "other_id"], set_={"state": Standing.BLOCKED}
         )
     )
     await order.call(conn, correspondents)
-    tombstone_log.note(conn, Act.SHUT, persona.uri, other.uri)
 
 
-async def unblock(conn: AsyncConnection, persona: Actor, other: Actor) -> None:
+async def unblock(conn: AsyncConnection, here: Here, persona: UUID, other: UUID) -> None:
     """They may ask again."""
-    await conn.execute(
+    if await _unblock(conn, persona, other):
+        decisions.note(conn, here, Decision.UNBLOCKED, persona, other)
+
+
+async def _unblock(conn: AsyncConnection, owner: UUID, other: UUID) -> bool:
+    gone = await conn.execute(
         sa.delete(correspondents).where(
-            correspondents.c.owner_id == persona.id,
-            correspondents.c.other_id == other.id,
+            correspondents.c.owner_id == owner,
+            correspondents.c.other_id == other,
             correspondents.c.state == Standing.BLOCKED,
         )
     )
-    tombstone_log.note(conn, Act.OPENED, persona.uri, other.uri)
+    await order.call(conn, correspondents)
+    return gone.rowcount > 0
+
+
+async def redo(conn: AsyncConnection, here: Here, lines: Iterable[str]) -> None:
+    """After a restore: what personas decided since the backup, the last thing about each two.
+
+    Whoever is not there, or closed since, is left out. Writes no line of its own.
+    """
+    found = list(decisions.last(here, lines).items())
+    for at in range(0, len(found), _BATCH):
+        some = found[at : at + _BATCH]
+        ids = {each for pair, _ in some for each in pair}
+        known = await actor_store.several(conn, list(ids))
+        there = {each.id for each in known.values() if each.state is not ActorState.CLOSED}
+        for (persona, other), decision in some:
+            if {persona, other} <= there:
+                await _redo(conn, decision, persona, other)
+
+
+async def _redo(conn: AsyncConnection, decision: Decision, persona: UUID, other: UUID) -> None:
+    match decision:
+        case Decision.ON:
+            await _open_box(conn, persona)
+        case Decision.OFF:
+            await _close_box(conn, persona)
+        case Decision.ACCEPTED:
+            await _accept(conn, persona, other)
+        case Decision.BLOCKED:
+            await _block(conn, persona, other)
+        case Decision.STOPPED:
+            await _stop(conn, persona, other)
+        case Decision.UNBLOCKED:
+            await _stop(conn, persona, other)
+            await _unblock(conn, persona, other)
 
 
 async def forget_persona(conn: AsyncConnection, persona_id: UUID) -> None:

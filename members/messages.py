@@ -293,7 +293,7 @@ async def receive(
         await requests.knock(conn, here, author, reader)
         return
     if author.kind is ActorKind.PERSON:
-        await correspondents.accept(conn, author.id, reader.id)
+        await correspondents.accept(conn, here, author.id, reader.id)
     conversation = await open_with(conn, here, author.id, reader.id)
     said, has_contacts = _read(here, arrived)
     values = await _keep(

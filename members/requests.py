@@ -22,7 +22,7 @@ from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.messages import Standing
 from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import actors, blocks, correspondents
-from members import letters, notices, order
+from members import decisions, letters, notices, order
 from members.correspondents import (
     NEW,
     accept,
@@ -33,6 +33,7 @@ from members.correspondents import (
     takes_messages,
     with_box,
 )
+from members.decisions import Decision
 from members.notices import Telling
 from moderation.standing import Speaker
 
@@ -72,7 +73,7 @@ async def ask(conn: AsyncConnection, here: Here, speaker: Speaker, other: Actor)
         asking_now = await conn.scalar(_ASKING, {"asker": speaker.id, "today": here.now().date()})
         if (asking_now or 0) >= MAX_ASKING:
             raise NotAllowed(_MANY)
-    await accept(conn, speaker.id, other.id)
+    await accept(conn, here, speaker.id, other.id)
     if new:
         await knock(conn, here, speaker.actor, other)
         await letters.write_fixed(conn, here, speaker.actor, other, letters.ASKS)
@@ -183,7 +184,7 @@ async def say_yes(conn: AsyncConnection, here: Here, speaker: Speaker, other: Ac
         raise NotAllowed(_OFF)
     await _answered(conn, here, speaker.id, other.id, Standing.ACCEPTED)
     if not other.local:
-        await accept(conn, other.id, speaker.id)
+        await accept(conn, here, other.id, speaker.id)
     await _tell(conn, here, other, NoticeKind.AGREED, speaker.actor)
     await letters.write_fixed(conn, here, speaker.actor, other, letters.AGREES)
 
@@ -211,6 +212,8 @@ async def _answered(
     )
     if not done.rowcount:
         raise NotFound
+    if state is Standing.ACCEPTED:
+        decisions.note(conn, here, Decision.ACCEPTED, owner, other)
     await order.call(conn, correspondents)
 
 

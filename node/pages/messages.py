@@ -100,7 +100,7 @@ async def switch(request: web.Request) -> web.Response:
             if form.ticked("on"):
                 await correspondents.turn_on(conn, request.app[HERE], mine)
             else:
-                await correspondents.turn_off(conn, mine.id)
+                await correspondents.turn_off(conn, request.app[HERE], mine.id)
     except REFUSED as problem:
         return await _list(request, problem)
     return see_other(f"/messages/{mine.actor.handle}")
@@ -119,9 +119,9 @@ async def answer(request: web.Request) -> web.Response:
                 conversation = await conversations.open_with(conn, here, mine.id, other.id)
                 where = f"{where}/{conversation}"
             elif said == "never":
-                await correspondents.block(conn, mine.actor, other)
+                await correspondents.block(conn, here, mine.id, other.id)
             elif said == "again":
-                await correspondents.unblock(conn, mine.actor, other)
+                await correspondents.unblock(conn, here, mine.id, other.id)
             else:
                 await requests.say_not_now(conn, here, mine.id, other.id)
     except REFUSED as problem:
@@ -339,13 +339,11 @@ async def delete(request: web.Request) -> web.Response:
 async def stop(request: web.Request) -> web.Response:
     """POST /messages/{name}/{conversation}/stop: it ends for both; with `block`, for good."""
     session.of(request)
-    form = await forms.read(request)
+    form, here = await forms.read(request), request.app[HERE]
     async with request.app[ENGINE].begin() as conn:
         found = await find(conn, request)
-        if form.ticked("block"):
-            await correspondents.block(conn, found.mine.actor, await found.other(conn))
-        else:
-            await correspondents.stop(conn, found.mine.id, found.it.other_id)
+        end = correspondents.block if form.ticked("block") else correspondents.stop
+        await end(conn, here, found.mine.id, found.it.other_id)
     return see_other(found.path)
 
 

@@ -1,7 +1,8 @@
 """What was decided after a backup holds after its restore too (SEC-L16, DESIGN-V3).
 
 Deletes are told to other servers once more: those that were waiting to be sent when the node was
-lost never left, and a server that knows already loses nothing by hearing it again.
+lost never left, and a server that knows already loses nothing by hearing it again. Of messages,
+what two decided last holds; an open question about them is as it was in the backup.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,7 +60,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     await _suspend(conn, lines, done)
     await _ban(conn, here, lines, done)
     await _block(conn, here, lines, done)
-    await _shut(conn, lines)
+    await correspondents.redo(conn, here, _of(lines, Act.MESSAGES))
     return done
 
 
@@ -212,13 +213,3 @@ async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done:
 
 def _is_about(group: Actor, person: Actor) -> sa.ColumnElement[bool]:
     return sa.and_(bans.c.group_id == group.id, bans.c.actor_id == person.id)
-
-
-async def _shut(conn: AsyncConnection, lines: Sequence[Line]) -> None:
-    """Who was to be left alone by whom."""
-    last = {(ids[0], ids[1]): kind for kind, *ids in lines if kind in (Act.SHUT, Act.OPENED)}
-    for (persona_uri, other_uri), kind in last.items():
-        persona = await actor_store.by_uri(conn, persona_uri)
-        other = await actor_store.by_uri(conn, other_uri)
-        if persona is not None and other is not None and kind == Act.SHUT:
-            await correspondents.block(conn, persona, other)

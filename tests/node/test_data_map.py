@@ -190,7 +190,7 @@ async def _message(node: Node) -> sa.Select[int]:
     async with node.engine.begin() as conn:
         for each, other in ((one, two), (two, one)):
             await conn.execute(message_boxes.insert().values(persona_id=each.id))
-            await correspondents.accept(conn, each.id, other.id)
+            await correspondents.accept(conn, node.here, each.id, other.id)
         await message_store.send(
             conn, node.here, one, two.actor, "Hello.", language="en", help_lines=(), timing=AT_ONCE
         )

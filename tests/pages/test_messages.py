@@ -149,7 +149,7 @@ async def test_sec_U8_whoever_asks_learns_nothing_of_whom_they_asked(pair: House
         if name != "off":
             await takes(node, speakers[name])
     async with node.engine.begin() as conn:
-        await circle.block(conn, speakers["blocks"].actor, pair.ben.actor)
+        await circle.block(conn, node.here, speakers["blocks"].id, pair.ben.actor.id)
         await conn.execute(
             sa.update(actors)
             .where(actors.c.handle == "leaves")
@@ -212,7 +212,7 @@ async def relate(node: Node, reader: Speaker, writer: Actor, relation: str) -> N
                 )
             )
         if relation == "blocked":
-            await circle.block(conn, reader.actor, writer)
+            await circle.block(conn, node.here, reader.id, writer.id)
         which = writer.id if relation.startswith("writer") else reader.id
         changes: dict[str, dict[str, object]] = {
             "suspended": {"state": ActorState.SUSPENDED}, "closed": {"state": ActorState.CLOSED},

@@ -208,8 +208,8 @@ class Twins:
                 for each in (actor.id, reader.actor.id):
                     box = insert(message_boxes).values(persona_id=each)
                     await conn.execute(box.on_conflict_do_nothing())
-                await correspondents.accept(conn, actor.id, reader.actor.id)
-                await correspondents.accept(conn, reader.actor.id, actor.id)
+                await correspondents.accept(conn, self.node.here, actor.id, reader.actor.id)
+                await correspondents.accept(conn, self.node.here, reader.actor.id, actor.id)
                 here, other = self.node.here, reader.actor.id
                 conversation = await conversations.open_with(conn, here, actor.id, other)
             path = f"/messages/{name}/{conversation}"

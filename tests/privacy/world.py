@@ -396,7 +396,7 @@ class Town:
         other = self.dice.choice([each for each in there if each is not persona])
         for owner, writer in ((persona, other), (other, persona)):
             async with self.engine.begin() as conn:
-                await correspondents.accept(conn, owner.actor.id, writer.actor.id)
+                await correspondents.accept(conn, self.here, owner.actor.id, writer.actor.id)
         words = " ".join(suggest_handle() for _ in range(self.dice.randint(3, 40)))
         async with self.engine.begin() as conn:
             with suppress(NotAllowed):  # one of them is banned somewhere
