@@ -39,11 +39,14 @@ _NAMED = re.compile(
     r"""(?:@[a-z0-9][a-z0-9.-]{0,251}[a-z0-9](?::[1-9][0-9]{0,4})?)?)(?![\w@])""",
     re.IGNORECASE,
 )
-_ANCHOR = re.compile(r'<a ([^>]*?)href="([^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
+_ANCHOR = re.compile(  # as nh3 writes it; what is in quotes may look like a part of it
+    r'<a ((?:[\w-]+="[^"]*" )*?)href="([^"]*)"([^>]*)>(.*?)</a>', re.DOTALL
+)
 _HEADING = re.compile(r"<(/?)h[1-6]\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 _ANY_TAG = re.compile(r"<[^<>]*+>?+")  # also one that never ends
 _LINE_END = re.compile(r"<br>|</(?:p|li|pre|blockquote|ul|ol)>")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SIGNS = re.compile(r"[:\[\]*_`<>&\\!\n#@]")
 _PROSE = re.compile(
     r"(?:<p>(?:[^<>&\x00-\x09\x0b-\x1f\x7f-\xa0\ud800-\udfff]++|<br>|&(?:amp|lt|gt);)*+</p>\n?)*+"
@@ -117,11 +120,27 @@ def render(markdown: str, marks: Marks | None = None) -> str:
 
 def plain(untrusted: str, limit: int, *, first_line: bool = False) -> str:
     """The words of some HTML on one line, at most `limit` characters: text, so escape to show."""
-    safe = _LINE_END.sub("\n", _sanitise(untrusted[:_MAX_PLAIN]))
-    lines = [" ".join(line.split()) for line in html.unescape(_TAG.sub("", safe)).splitlines()]
+    safe = _sanitise(untrusted[:_MAX_PLAIN])
+    lines = [" ".join(line.split()) for line in words_of(safe).splitlines()]
     lines = [line for line in lines if line]
     words = (lines[0] if lines else "") if first_line else " ".join(lines)
     return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
+
+
+def words_of(clean_html: str) -> str:
+    """All the words of clean HTML, each of its lines on a line; text, so escape to show."""
+    return html.unescape(_TAG.sub("", _LINE_END.sub("\n", clean_html)))
+
+
+def links_of(clean_html: str) -> Iterator[tuple[str, str]]:
+    """Where every link of clean HTML leads, and its words."""
+    for match in _ANCHOR.finditer(clean_html):
+        yield html.unescape(match[2]), words_of(match[4])
+
+
+def without_controls(words: str) -> str:
+    """The words without the characters that no one sees and JSON writes at six times the length."""
+    return _CONTROLS.sub("", words)
 
 
 def paragraph(words: str) -> str:

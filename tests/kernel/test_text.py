@@ -150,6 +150,7 @@ def test_titles_from_elsewhere_become_bold_paragraphs() -> None:
         ('<a href="https://evil.example/" class="mention">@bank.example</a>', "(evil.example)"),
         ('<a href="https://аррӏе.com/">https://аррӏе.com</a>', "(xn--80ak6aa92e.com)"),
         ('<a href="https://good.example@evil.example/">good.example</a>', "(evil.example)"),
+        ('<a lang="a href=" href="https://evil.example/">good.example</a>', "(evil.example)"),
     ],
 )
 def test_sec_X3_a_link_says_where_it_leads(link: str, said: str) -> None:
