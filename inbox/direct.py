@@ -16,6 +16,7 @@ from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from members import messages
 from members.messages import Arrived, Known
+from resources import crisis
 
 _ADDRESSED: Final = ("to", "cc", "audience", "bto", "bcc")
 
@@ -51,7 +52,14 @@ async def receive(arrival: Arrival, note: Note) -> None:
     if reader.kind is not ActorKind.PERSON:
         raise NotAllowed("It is not public, so a public group cannot carry it.")
     if await messages.by_uri(arrival.conn, note.id) is None:
-        await messages.receive(arrival.conn, arrival.here, arrival.actor, reader, _read(note))
+        await messages.receive(
+            arrival.conn,
+            arrival.here,
+            arrival.actor,
+            reader,
+            _read(note),
+            help_lines=crisis.numbers(),
+        )
 
 
 async def change(arrival: Arrival, note: Note, known: Known) -> None:
@@ -64,7 +72,9 @@ async def change(arrival: Arrival, note: Note, known: Known) -> None:
     one = is_for_one(arrival.here, arrival.activity, note, said)
     if not one or note.recipients[0] != reader.uri or arrival.actor.id != known.author_id:
         raise NotAllowed("A message stays between the two whom it is between.")
-    await messages.rewrite(arrival.conn, arrival.here, known, _read(note))
+    await messages.rewrite(
+        arrival.conn, arrival.here, known, _read(note), help_lines=crisis.numbers()
+    )
 
 
 async def take_back(arrival: Arrival, uri: str) -> bool:

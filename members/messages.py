@@ -5,11 +5,11 @@ nor how long they are. Times are minutes. What its author deletes is gone for bo
 deletes goes after half a year.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -42,7 +42,7 @@ from moderation.contacts import ContactDetails, Found
 from moderation.standing import Speaker
 
 MAX_MESSAGE: Final = 2_000
-MAX_HTML: Final = 24 * 1024  # bytes of one from elsewhere; of a longer one the plain words are kept
+MAX_HTML: Final = 16 * 1024  # bytes of one from elsewhere; of a longer one the plain words are kept
 MAX_A_DAY: Final = 200  # of one author in one conversation
 KEPT: Final = keep_times.MESSAGE
 
@@ -110,25 +110,47 @@ def _check_words(here: Here, source: str, help_lines: Collection[str]) -> None:
                 limit=MAX_MESSAGE,
             )
         )
-    if found := guarded(here, source, help_lines):
+    shown = text.render(source)  # where what was written in a roundabout way is plain
+    if found := guarded(here, (source, text.words_of(shown)), shown, help_lines):
         raise ContactDetails(found, _CONTACTS, may_stay=False)
 
 
-def guarded(here: Here, words: str, help_lines: Collection[str]) -> Sequence[Found]:
-    """What of plain words may lead away from here: as in posts, and every link and address."""
-    found = dict.fromkeys(contacts.find(words, help_lines))
-    for kind, each in contacts.ways_out(words):
-        if kind is contacts.Kind.LINK and _leads_here(here, each):
-            continue
-        if kind is contacts.Kind.ACCOUNT and each.endswith("@" + here.host):
-            continue
-        found[Found(kind, each)] = None
+def guarded(
+    here: Here, texts: Iterable[str], clean_html: str, help_lines: Collection[str]
+) -> Sequence[Found]:
+    """What may lead away from here: as in posts, and every link and address.
+
+    `texts` are all the words of a message, `clean_html` is what they are shown as.
+    """
+    found: dict[Found, None] = {}
+    for words in texts:
+        found |= dict.fromkeys(contacts.find(words, help_lines))
+        for kind, each in contacts.ways_out(words):
+            if kind is contacts.Kind.LINK and _leads_here(here, each):
+                continue
+            if kind is contacts.Kind.ACCOUNT and each.endswith("@" + here.host):
+                continue
+            found[Found(kind, each)] = None
+    for link, words in text.links_of(clean_html):
+        if not _leads_here(here, link) and not _is_hashtag(link, words):
+            found[Found(contacts.Kind.LINK, link)] = None
     return list(found)[: contacts.MAX_FOUND]
 
 
 def _leads_here(here: Here, link: str) -> bool:
-    spelled = link if "://" in link else f"https://{link}"
-    return urlsplit(spelled).netloc.lower() == here.host
+    try:
+        return urlsplit(link if "://" in link else f"https://{link}").netloc.lower() == here.host
+    except ValueError:  # no address at all
+        return False
+
+
+def _is_hashtag(link: str, words: str) -> bool:
+    """Whether it is the page of the hashtag that it shows, and says no more than that."""
+    try:
+        path = unquote(urlsplit(link).path)
+    except ValueError:
+        return False
+    return words.startswith("#") and path.casefold().endswith("/" + words[1:].casefold())
 
 
 async def _keep(
@@ -284,6 +306,8 @@ async def receive(
     author: Actor,
     reader: Actor,
     arrived: Arrived,
+    *,
+    help_lines: Collection[str],
 ) -> None:
     """Keep a note of somebody elsewhere, where its reader wants it; else only that they knocked.
 
@@ -295,7 +319,7 @@ async def receive(
     if author.kind is ActorKind.PERSON:
         await correspondents.accept(conn, here, author.id, reader.id)
     conversation = await open_with(conn, here, author.id, reader.id)
-    said, has_contacts = _read(here, arrived)
+    said, has_contacts = _read(here, arrived, help_lines)
     values = await _keep(
         conn,
         here,
@@ -310,17 +334,15 @@ async def receive(
     await _go_out(conn, here, author, reader, values)
 
 
-def _read(here: Here, arrived: Arrived) -> tuple[dict[str, str], bool]:
-    content = str(text.clean(arrived.content))
-    plain = text.plain(arrived.content, MAX_HTML)
+def _read(here: Here, arrived: Arrived, help_lines: Collection[str]) -> tuple[dict[str, str], bool]:
+    """What is kept, which always fits, and whether any of it may lead away from here."""
+    content = text.without_controls(str(text.clean(arrived.content)))
     if len(content.encode()) > MAX_HTML:
-        content = text.paragraph(text.plain(arrived.content, 5_000))
-    said = {
-        "content": content,
-        "note": text.plain(arrived.note, 200),
-        "language": arrived.language,
-    }
-    return said, bool(guarded(here, plain, ()))
+        content = text.paragraph(text.plain(content, 5_000))
+    note = text.without_controls(text.plain(arrived.note, 200))
+    said = {"content": content, "note": note, "language": arrived.language}
+    words = " ".join(text.words_of(content).split())
+    return said, bool(guarded(here, (words, note), content, help_lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,11 +354,18 @@ class Known:
     reader_id: UUID
 
 
-async def rewrite(conn: AsyncConnection, here: Here, known: Known, arrived: Arrived) -> None:
+async def rewrite(
+    conn: AsyncConnection,
+    here: Here,
+    known: Known,
+    arrived: Arrived,
+    *,
+    help_lines: Collection[str],
+) -> None:
     """Its author elsewhere changed a message: new words, which reach only who still wants any."""
     if not await correspondents.may_write(conn, here, known.author_id, known.reader_id):
         return
-    said, has_contacts = _read(here, arrived)
+    said, has_contacts = _read(here, arrived, help_lines)
     await conn.execute(
         sa.update(messages)
         .where(messages.c.id == known.id)

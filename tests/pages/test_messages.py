@@ -1,6 +1,7 @@
 """Messages on pages: asking in no words, one rule for both doors, and reports of nobody's."""
 
 import re
+from html import escape
 
 import pytest
 import sqlalchemy as sa
@@ -116,9 +117,11 @@ async def test_contact_details_are_refused_and_the_words_are_kept(pair: House) -
         "Call me: 0176 1234567", "I am on insta: annie_99", "kay@gmail.com",
         "Find @kay@far.example", "Look at far.example/x",
         "Read https://far.example/x", "My name is Kay Miller",
+        r"[my garden](https\://far.example)", "[x](https&#58;//far.example/)",
+        "Call me: 01&#55;6 1234567", "Read https://[",
     ):  # fmt: skip
         refused = await writes(pair.ana, path, words)
-        assert (refused.status, words in refused.html) == (400, True), words
+        assert (refused.status, escape(words) in refused.html) == (400, True), words
         assert "Nothing is sent yet" in refused.text
         assert "can stay as it is" not in refused.text
     assert await read(pair.node, pair.ben.speaker) == []

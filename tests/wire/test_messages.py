@@ -591,11 +591,41 @@ async def test_wire_M10_who_blocks_a_persona_is_sent_nothing_and_it_is_not_told(
 async def test_a_message_with_contact_details_is_kept_folded(
     alder: Node, kay: Speaker, friend: Actor, good: Peer, cat: Person
 ) -> None:
-    for words in ("Call me: 0176 1234567", "See https://meet.example/x", "How are you?"):
-        await said(alder, good, cat, direct(good, cat, words, kay))
+    mention = f'<a href="{kay.actor.uri}" class="u-url mention">@<span>kay</span></a>'
+    tag = '<a href="https://good.test/tags/Sleep" class="mention hashtag">#<span>sleep</span></a>'
+    lines: Sequence[tuple[str, bool]] = (
+        ("Call me: 0176 1234567", True),
+        ("See https://meet.example/x", True),
+        ('My <a href="https://meet.example/x">garden</a>', True),
+        ('My <a lang="a href=" href="https://meet.example/x">garden</a>', True),
+        ('<a class="hashtag mention" href="https://meet.example/x">#garden</a>', True),
+        (f"<!--{'x' * 21_000}-->call me +49 176 1234567", True),
+        ("See https://[", True),
+        ("How are you?", False),
+        (f"{mention} {tag} How are you?", False),
+        ("Call me, or better call 116 123", False),
+    )
+    for number, (words, _) in enumerate(lines):
+        note = direct(good, cat, str(number), kay) | {"content": f"<p>{words}</p>"}
+        await said(alder, good, cat, note)
+    note = direct(good, cat, "Hello", kay, summary="kay at gmail.com, call me: 0176 1234567")
+    await said(alder, good, cat, note)
     async with alder.engine.connect() as conn:
         found = await conn.scalars(sa.select(messages.c.contacts).order_by(messages.c.place))
-        assert list(found) == [True, True, False]
+        assert list(found) == [*(folded for _, folded in lines), True]
+
+
+async def test_a_message_always_fits_into_its_seal(
+    alder: Node, kay: Speaker, friend: Actor, good: Peer, cat: Person
+) -> None:
+    for sign in ("\x01", "&#1;", "\\", "&quot;", "\U0001f33b", "<br>"):
+        long = sign * (12_000 if sign == "\U0001f33b" else 24_000)
+        note = direct(good, cat, "Long", kay) | {"content": f"<p>Hello{long}</p>"}
+        await said(alder, good, cat, note)
+    found = await read(alder, kay)
+    assert [each[:8] for each in found] == ["<p>Hello"] * 6
+    assert {"<p>Hello</p>"} < set(found)
+    assert await alder.mentions("Hello") == []  # nothing waits in the clear for another try
 
 
 async def test_conversations_go_with_a_name_and_correspondents_are_no_strangers(
