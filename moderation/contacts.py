@@ -260,9 +260,9 @@ _PATTERNS: Final[dict[Kind, tuple[re.Pattern[str], ...]]] = {
     Kind.PLACE: (
         *_exact(
             rf"\b\d{{1,4}}[a-z]?\s(?:[A-Z][\w']+\s){{1,3}}{_STREETS}\b",
-            rf"\b{_NO_STREET}[A-ZÄÖÜ][\wäöüß-]*(?:[sS]tra(?:ß|ss)e|[sS]tr\.|weg|gasse|platz|allee|damm|ufer)\s\d{{1,4}}",
+            rf"\b{_NO_STREET}[A-ZÄÖÜ][\wäöüß-]{{0,60}}(?:[sS]tra(?:ß|ss)e|[sS]tr\.|weg|gasse|platz|allee|damm|ufer)\s\d{{1,4}}",
             rf"\b(?:[Cc]alle|[Aa]venida|[Aa]vda\.?|[Pp]laza|[Vv]ia|[Vv]iale|[Pp]iazza|[Rr]ua|ul\.)"
-            rf"\s(?:(?:del?|la|las|los|das?|dos?)\s)*{_CAP}(?:\s{_CAP})*,?\s\d{{1,4}}",
+            rf"\s(?:(?:del?|la|las|los|das?|dos?)\s){{0,3}}{_CAP}(?:\s{_CAP}){{0,5}},?\s\d{{1,4}}",
             r"\b\d{1,4},?\s(?:rue|avenue|boulevard|place|impasse|chemin)\s\w+",
             r"\b[A-Z][a-z]+(?:straat|laan|gracht|plein|kade)\s\d{1,4}",
             r"\b(?!(?:PO|IC))[A-Z]{1,2}\d[A-Z\d]?\s?\d[ABD-HJLNP-UW-Z]{2}\b",

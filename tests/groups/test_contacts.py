@@ -1,5 +1,7 @@
 """Words that say how to reach somebody are noticed before they are sent (DOM-A7)."""
 
+import time
+
 import pytest
 
 from moderation import contacts
@@ -53,3 +55,13 @@ def test_what_was_noticed_is_named(line: str, kind: Kind, words: str) -> None:
 def test_five_are_enough() -> None:
     many = " ".join(f"owl{number}@example.org" for number in range(40))
     assert len(contacts.find(many)) == contacts.MAX_FOUND
+
+
+@pytest.mark.parametrize("burst", ["Via ", "Via Aa ", "Via de ", "A-", "Aa-", "1 ", "a@", "one "])
+def test_long_words_cost_little(burst: str) -> None:
+    """Sixty thousand letters of the worst kinds take a part of a second (SEC-D11)."""
+    text = (burst * 30_000)[:60_000]
+    begun = time.process_time()
+    contacts.find(text)
+    list(contacts.ways_out(text))
+    assert time.process_time() - begun < 3
