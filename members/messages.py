@@ -53,6 +53,7 @@ _CONTACTS: Final = noted(
     "In messages people stay safe because nobody can find them outside of here. "
     "Please take it out. Numbers of help can stay."
 )
+_SWEPT: Final = 10_000  # conversations of one round; the next comes soon
 _STEP: Final = 1 << 20  # between two places in a minute; below it they are random
 
 
@@ -469,7 +470,15 @@ async def stop_all(conn: AsyncConnection) -> None:
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:
-    """Drop what is older than `KEPT`, and conversations in which nothing was said since."""
+    """Drop what is older than `KEPT`, and conversations in which nothing is left.
+
+    These are locked first: whoever opens one meanwhile waits, or is seen by the second look.
+    """
     before = first_of_minute(here.now() - KEPT)
     await conn.execute(sa.delete(messages).where(messages.c.place < before))
-    await conn.execute(sa.delete(conversations).where(conversations.c.latest < before))
+    left = sa.select(messages.c.id).where(messages.c.conversation_id == conversations.c.id)
+    none_left = left.limit(at_most(1)).scalar_subquery().is_(None)
+    empty = sa.and_(conversations.c.latest < before, none_left)
+    locked = sa.select(conversations.c.id).where(empty).order_by(conversations.c.id)
+    some = await conn.scalars(locked.limit(at_most(_SWEPT)).with_for_update(skip_locked=True))
+    await conn.execute(sa.delete(conversations).where(conversations.c.id.in_(some.all()), empty))

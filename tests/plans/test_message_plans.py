@@ -53,7 +53,8 @@ async def test_what_is_due_or_over(seeded: Seeded, asking: Asking) -> None:
         await requests.sweep(conn, seeded.here)
         await messages.sweep(conn, seeded.here)
 
-    due, *_rest, old, _ = await asking.plans(work)
+    due, *_rest, old, empty, _ = await asking.plans(work)
     assert "ix_messages_due" in due.indexes
     assert not due.scanned & LARGE
     assert "ix_messages_place" in old.indexes, old.nodes
+    assert "ix_messages_conversation_id_place" in empty.indexes, empty.nodes

@@ -26,6 +26,7 @@ from kernel.schema.tables import (
     notices,
     posts,
 )
+from kernel.schema.tables import conversations as conversations_table
 from kernel.tombstone_log import Line
 from members import conversations, requests
 from members import correspondents as circle
@@ -468,6 +469,25 @@ async def test_what_is_deleted_before_it_was_sent_is_sent_nowhere(
     assert await alder.mentions("A mistake") == []
     await settle(alder)
     assert good.got("Create") == []
+
+
+async def test_a_conversation_stays_while_any_words_are_in_it(
+    alder: Node, kay: Speaker, friend: Actor, good: Peer
+) -> None:
+    await accepts_back(alder, kay, friend)
+    await write(alder, kay, friend, "Long ago")
+    alder.clock.forward(days=store.KEPT.days - 1)
+    await write(alder, kay, friend, "Tomorrow", Timing(undo=60 * 24 * 2))
+    alder.clock.forward(days=1, hours=1)
+    await tidy(alder.engine, alder.here)
+    assert await read(alder, kay) == ["<p>Tomorrow</p>"]
+    async with alder.engine.begin() as conn:
+        await store.stop_all(conn)
+    await tidy(alder.engine, alder.here)
+    assert await read(alder, kay) == ["<p>Tomorrow</p>"]
+    alder.clock.forward(days=store.KEPT.days + 3)
+    await tidy(alder.engine, alder.here)
+    assert await counted(alder, messages) == await counted(alder, conversations_table) == 0
 
 
 async def test_its_author_changes_a_message_and_widens_it_never(
