@@ -416,18 +416,22 @@ async def delete(
     found = await conversation_store.one(conn, here, persona.id, conversation, message)
     if found.author_id != persona.id:
         raise NotFound
-    await erase(conn, found.id, found.uri)
-    if found.out:
+    if await erase(conn, found.id, found.uri) is MessageState.OUT:  # which it may be just now
         with_whom = await conversation_store.get(conn, persona.id, conversation)
         reader = await actor_store.get(conn, with_whom.other_id)
         await letters.take_back(conn, here, persona, reader, found.uri)
 
 
-async def erase(conn: AsyncConnection, message: UUID, uri: str) -> None:
-    """The words are gone here, with all that carries them and all that is unsent of them."""
-    await conn.execute(sa.delete(messages).where(messages.c.id == message))
+async def erase(conn: AsyncConnection, message: UUID, uri: str) -> MessageState | None:
+    """The words are gone here, with all that carries them and all that is unsent of them.
+
+    How far it had come in the end; None: it was gone already.
+    """
+    gone = sa.delete(messages).where(messages.c.id == message).returning(messages.c.state)
+    state = await conn.scalar(gone)
     await outbox.forget(conn, uri)
     tombstone_log.note(conn, Act.DELETED, uri)
+    return None if state is None else MessageState(state)
 
 
 async def erase_again(conn: AsyncConnection, here: Here, uris: Sequence[str]) -> None:

@@ -471,6 +471,27 @@ async def test_what_is_deleted_before_it_was_sent_is_sent_nowhere(
     assert good.got("Create") == []
 
 
+async def test_what_goes_out_while_it_is_deleted_is_taken_back(
+    alder: Node, kay: Speaker, friend: Actor, good: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await accepts_back(alder, kay, friend)
+    await write(alder, kay, friend, "Just now", Timing(undo=5))
+    alder.clock.forward(minutes=6)
+    look = conversations.one
+
+    async def look_and_wait(*args: Any) -> conversations.Message:
+        found = await look(*args)
+        assert not found.out
+        await settle(alder)  # another worker lets it go out, and it arrives
+        return found
+
+    monkeypatch.setattr(conversations, "one", look_and_wait)
+    await take_back(alder, kay)
+    await settle(alder)
+    assert [each["type"] for each in good.inbox] == ["Create", "Delete"]
+    assert await read(alder, kay) == []
+
+
 async def test_a_conversation_stays_while_any_words_are_in_it(
     alder: Node, kay: Speaker, friend: Actor, good: Peer
 ) -> None:
