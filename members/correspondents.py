@@ -279,21 +279,24 @@ async def _block(conn: AsyncConnection, owner: UUID, other: UUID) -> None:
 
 
 async def unblock(conn: AsyncConnection, here: Here, persona: UUID, other: UUID) -> None:
-    """They may ask again."""
+    """They may ask again; whoever did while they were blocked is not told (SEC-U8)."""
     if await _unblock(conn, persona, other):
         decisions.note(conn, here, Decision.UNBLOCKED, persona, other)
 
 
 async def _unblock(conn: AsyncConnection, owner: UUID, other: UUID) -> bool:
-    gone = await conn.execute(
-        sa.delete(correspondents).where(
-            correspondents.c.owner_id == owner,
-            correspondents.c.other_id == other,
-            correspondents.c.state == Standing.BLOCKED,
-        )
+    blocked = sa.and_(
+        correspondents.c.owner_id == owner,
+        correspondents.c.other_id == other,
+        correspondents.c.state == Standing.BLOCKED,
     )
+    asks = correspondents.c.until.is_not(None)
+    hidden = await conn.execute(
+        sa.update(correspondents).where(blocked, asks).values(state=Standing.HIDDEN)
+    )
+    gone = await conn.execute(sa.delete(correspondents).where(blocked))
     await order.call(conn, correspondents)
-    return gone.rowcount > 0
+    return hidden.rowcount + gone.rowcount > 0
 
 
 async def redo(conn: AsyncConnection, here: Here, lines: Iterable[str]) -> None:

@@ -169,8 +169,11 @@ async def test_sec_U8_whoever_asks_learns_nothing_of_whom_they_asked(pair: House
     assert await stands(node, speakers["on"], pair.ben.actor) == Standing.ASKED
     async with node.engine.begin() as conn:
         await requests.say_not_now(conn, node.here, speakers["on"].id, pair.ben.actor.id)
+        await circle.unblock(conn, node.here, speakers["blocks"].id, pair.ben.actor.id)
+    assert await stands(node, speakers["blocks"], pair.ben.actor) == Standing.HIDDEN
     again = await pair.ben.open("/messages/ben")
-    assert "@on@alder.test" in again.text
+    for name in ("on", "blocks"):
+        assert f"@{name}@alder.test" in again.text
 
     assert (await asks(pair.ben, "@cleo")).status == 303
     sixth = await asks(pair.ben, "@ana")
