@@ -20,7 +20,7 @@ from tests.pages.conftest import House
 from tests.pages.people import Answer, Person
 from tests.peer import Peer, PeerFactory
 from tests.peer import Person as Elsewhere
-from tests.wire.test_messages import accepts, direct, read, stands, takes
+from tests.wire.messaging import accepts, direct, read, stands, takes
 from tests.wire.world import said
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 
+from activitypub.actors import Actor
 from groups.groups import Group, GroupSettings
 from kernel.schema.groups import Posts
 from moderation.standing import Speaker
 from tests.nodes import Node, NodeFactory, settle
-from tests.peer import Peer, PeerFactory
+from tests.peer import Peer, PeerFactory, Person
+from tests.wire.messaging import accepts, takes
 from tests.wire.world import Club, Follower
 
 
@@ -72,3 +74,24 @@ async def club(peer: PeerFactory, alder: Node) -> Club:
 async def good(peer: PeerFactory, alder: Node) -> Peer:
     """A third server."""
     return await peer("good.test", alder)
+
+
+@pytest.fixture
+async def kay(alder: Node) -> Speaker:
+    """A persona that takes messages."""
+    made = await alder.persona("kay")
+    await takes(alder, made)
+    return made
+
+
+@pytest.fixture
+def cat(good: Peer) -> Person:
+    return good.person("cat")
+
+
+@pytest.fixture
+async def friend(alder: Node, kay: Speaker, cat: Person) -> Actor:
+    """Cat, to whom Kay said yes."""
+    known = await alder.meet(cat.uri)
+    await accepts(alder, kay, known)
+    return known

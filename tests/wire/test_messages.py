@@ -1,20 +1,17 @@
 """Notes for one persona and nobody else: what comes, what goes, and who can fetch it."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
-from activitypub.state import SETTINGS
 from groups import closing
 from groups.groups import Group, GroupSettings
-from kernel import tombstone_log
 from kernel.errors import Problem
-from kernel.release import AT_ONCE, Timing
+from kernel.release import Timing
 from kernel.schema.groups import Sees
 from kernel.schema.messages import Standing
 from kernel.schema.tables import (
@@ -27,90 +24,16 @@ from kernel.schema.tables import (
     posts,
 )
 from kernel.schema.tables import conversations as conversations_table
-from kernel.tombstone_log import Line
 from members import conversations, requests
 from members import correspondents as circle
 from members import messages as store
 from moderation.standing import Speaker
 from node import strangers
-from node.safekeeping.replay import replay
 from node.tidy import tidy
 from tests.nodes import Node, settle
-from tests.peer import PUBLIC, Document, Peer, PeerFactory, Person
+from tests.peer import PUBLIC, Peer, PeerFactory, Person
+from tests.wire.messaging import accepts, accepts_back, counted, direct, read, stands, takes, write
 from tests.wire.world import ask, said
-
-
-async def takes(node: Node, persona: Speaker) -> None:
-    """The persona takes messages, as if it had been here for long."""
-    async with node.engine.begin() as conn:
-        await conn.execute(message_boxes.insert().values(persona_id=persona.id))
-
-
-async def accepts(node: Node, persona: Speaker, other: Actor) -> None:
-    async with node.engine.begin() as conn:
-        await circle.accept(conn, node.here, persona.id, other.id)
-
-
-async def stands(node: Node, persona: Speaker, other: Actor) -> str | None:
-    """How somebody stands with a persona."""
-    async with node.engine.connect() as conn:
-        found: str | None = await conn.scalar(
-            sa.select(correspondents.c.state).where(
-                correspondents.c.owner_id == persona.id, correspondents.c.other_id == other.id
-            )
-        )
-    return found
-
-
-async def read(node: Node, persona: Speaker) -> list[str]:
-    """What a persona reads in all of its conversations, newest first."""
-    found = []
-    async with node.engine.connect() as conn:
-        for each in await conversations.of(conn, persona.id):
-            page = await conversations.page(conn, node.here, persona.id, each.id)
-            found += [message.content for message in page]
-    return found
-
-
-async def counted(node: Node, table: sa.Table) -> int:
-    async with node.engine.connect() as conn:
-        return await conn.scalar(sa.select(sa.func.count()).select_from(table)) or 0
-
-
-def direct(peer: Peer, author: Person, words: str, reader: Speaker, **extra: Any) -> Document:
-    """A direct message as Mastodon sends it."""
-    tag = {"type": "Mention", "href": reader.actor.uri, "name": reader.actor.address}
-    return peer.note(author, words, **{"to": [reader.actor.uri], "tag": [tag], **extra})
-
-
-async def write(
-    node: Node, speaker: Speaker, reader: Actor, words: str, timing: Timing = AT_ONCE
-) -> None:
-    async with node.engine.begin() as conn:
-        await store.send(
-            conn, node.here, speaker, reader, words, language="en", help_lines=(), timing=timing
-        )
-
-
-@pytest.fixture
-async def kay(alder: Node) -> Speaker:
-    """A persona that takes messages."""
-    made = await alder.persona("kay")
-    await takes(alder, made)
-    return made
-
-
-@pytest.fixture
-def cat(good: Peer) -> Person:
-    return good.person("cat")
-
-
-@pytest.fixture
-async def friend(alder: Node, kay: Speaker, cat: Person) -> Actor:
-    """Cat, to whom Kay said yes."""
-    known = await alder.meet(cat.uri)
-    await accepts(alder, kay, known)
-    return known
 
 
 async def test_a_message_is_read_by_its_reader_alone_and_stored_sealed(
@@ -233,177 +156,6 @@ async def test_what_waits_goes_out_only_if_its_reader_still_wants_it(
     assert len(await read(alder, kay)) == 4  # they stay with their author
 
 
-def decided(node: Node) -> list[Line]:
-    """The lines of the node's log that a restore reads."""
-    return tombstone_log.read(node.app[SETTINGS].tombstones.read_text())
-
-
-async def accepted_both(node: Node, one: Actor, other: Actor) -> None:
-    """As in a backup: no line says so."""
-    async with node.engine.begin() as conn:
-        rows = [
-            {"owner_id": mine.id, "other_id": theirs.id, "state": Standing.ACCEPTED, "until": None}
-            for mine, theirs in ((one, other), (other, one))
-        ]
-        await conn.execute(sa.delete(correspondents))
-        await conn.execute(correspondents.insert(), rows)
-
-
-async def replayed(node: Node, lines: Sequence[Line]) -> None:
-    async with node.engine.begin() as conn:
-        await replay(conn, node.here, lines)
-
-
-async def test_a_restore_brings_back_neither_deleted_words_nor_who_was_blocked(
-    alder: Node, kay: Speaker, friend: Actor, good: Peer, cat: Person
-) -> None:
-    note = direct(good, cat, "Deleted since", kay)
-    await said(alder, good, cat, note)
-    async with alder.engine.begin() as conn:
-        await circle.block(conn, alder.here, kay.id, friend.id)
-    await accepted_both(alder, kay.actor, friend)
-    before = decided(alder)
-    await replayed(alder, [("deleted", note["id"]), *before])
-    assert await read(alder, kay) == []
-    assert await stands(alder, kay, friend) == Standing.BLOCKED
-    async with alder.engine.connect() as conn:
-        assert not await circle.may_write(conn, alder.here, kay.id, friend.id)
-    sealed = [line for line in decided(alder) if line[0] == "messages"]
-    assert sealed == [line for line in before if line[0] == "messages"]  # it adds none
-
-
-async def test_design_V1_the_log_of_what_was_decided_ties_no_two_names(
-    alder: Node, kay: Speaker, friend: Actor
-) -> None:
-    lea = await alder.persona("lea")
-    before = len(decided(alder))
-    for mine in (kay, lea):
-        async with alder.engine.begin() as conn:
-            await circle.block(conn, alder.here, mine.id, friend.id)
-    async with alder.engine.begin() as conn:
-        await circle.unblock(conn, alder.here, kay.id, friend.id)
-        await circle.accept(conn, alder.here, kay.id, friend.id)
-        await circle.stop(conn, alder.here, kay.id, friend.id)
-        await circle.turn_off(conn, alder.here, kay.id)
-    lines = decided(alder)[before:]
-    assert [line[0] for line in lines] == ["messages"] * 6
-    assert len({len(line[1]) for line in lines}) == 1
-    assert len(set(lines)) == 6
-    text = str(lines)
-    for who in (kay.actor, lea.actor, friend):
-        for name in (who.uri, who.handle, who.host, str(who.id), who.id.hex):
-            assert name not in text
-
-
-async def test_a_restore_follows_what_two_decided_last(
-    alder: Node, kay: Speaker, ana: Speaker
-) -> None:
-    lea = await alder.persona("lea")
-    await takes(alder, lea)
-    await has_been_here(alder, lea, ana)
-    here = alder.here
-
-    async def after(*acts: Callable[[AsyncConnection], Awaitable[None]]) -> list[str | None]:
-        """How the two stand when a backup, in which both said yes, meets the acts since."""
-        await accepted_both(alder, kay.actor, lea.actor)
-        before = len(decided(alder))
-        for act in acts:
-            async with alder.engine.begin() as conn:
-                await act(conn)
-        lines = decided(alder)[before:]
-        await accepted_both(alder, kay.actor, lea.actor)
-        await replayed(alder, lines)
-        return [await stands(alder, kay, lea.actor), await stands(alder, lea, kay.actor)]
-
-    def block(conn: AsyncConnection) -> Awaitable[None]:
-        return circle.block(conn, here, kay.id, lea.id)
-
-    def unblock(conn: AsyncConnection) -> Awaitable[None]:
-        return circle.unblock(conn, here, kay.id, lea.id)
-
-    def stop(conn: AsyncConnection) -> Awaitable[None]:
-        return circle.stop(conn, here, lea.id, kay.id)
-
-    def ask(conn: AsyncConnection) -> Awaitable[None]:
-        return requests.ask(conn, here, lea, kay.actor)
-
-    def yes(conn: AsyncConnection) -> Awaitable[None]:
-        return requests.say_yes(conn, here, kay, lea.actor)
-
-    assert await after() == ["accepted", "accepted"]
-    assert await after(block) == ["blocked", None]
-    assert await after(block, unblock) == [None, None]
-    assert await after(stop) == [None, None]
-    assert await after(stop, ask) == [None, "accepted"]
-    assert await after(stop, ask, yes) == ["accepted", "accepted"]
-    assert await after(block, unblock, ask, yes) == ["accepted", "accepted"]
-    assert await after(block, unblock, ask, yes, stop) == [None, None]
-
-
-async def test_who_asks_somebody_they_blocked_talks_with_them_after_a_restore_too(
-    alder: Node, kay: Speaker, ana: Speaker
-) -> None:
-    lea = await alder.persona("lea")
-    await takes(alder, lea)
-    await has_been_here(alder, lea, ana)
-    async with alder.engine.begin() as conn:
-        await circle.block(conn, alder.here, lea.id, kay.id)
-    async with alder.engine.begin() as conn:
-        await requests.ask(conn, alder.here, lea, kay.actor)
-    async with alder.engine.begin() as conn:
-        await requests.say_yes(conn, alder.here, kay, lea.actor)
-    await replayed(alder, decided(alder))
-    assert await stands(alder, kay, lea.actor) == Standing.ACCEPTED
-    assert await stands(alder, lea, kay.actor) == Standing.ACCEPTED
-
-
-async def test_a_restore_lifts_a_block_that_was_lifted_and_blocks_nobody_who_is_closed(
-    alder: Node, kay: Speaker, friend: Actor
-) -> None:
-    async with alder.engine.begin() as conn:
-        await circle.block(conn, alder.here, kay.id, friend.id)
-    blocked = decided(alder)
-    async with alder.engine.begin() as conn:
-        await circle.unblock(conn, alder.here, kay.id, friend.id)
-    lifted = decided(alder)
-    await replayed(alder, blocked)
-    assert await stands(alder, kay, friend) == Standing.BLOCKED
-    await replayed(alder, lifted)
-    assert await stands(alder, kay, friend) is None
-    await replayed(alder, [*blocked, ("closed", kay.actor.uri)])
-    assert await counted(alder, correspondents) == 0
-
-
-async def test_a_restore_turns_messages_off_where_they_were(alder: Node, kay: Speaker) -> None:
-    async with alder.engine.begin() as conn:
-        await circle.turn_off(conn, alder.here, kay.id)
-    await takes(alder, kay)
-    await replayed(alder, decided(alder))
-    assert await counted(alder, message_boxes) == 0
-
-
-async def has_been_here(node: Node, persona: Speaker, founder: Speaker) -> None:
-    """The persona may ask others: it has a post, and is no newcomer."""
-    group = await node.group("talking", founder)
-    await node.join(persona, group.actor.uri)
-    await node.start(persona, group.actor.uri, "Hello", "Some words.")
-    node.clock.forward(days=40)
-
-
-async def test_a_restore_takes_back_what_was_deleted_since_and_did_not_leave_yet(
-    alder: Node, kay: Speaker, friend: Actor, good: Peer
-) -> None:
-    await accepts_back(alder, kay, friend)
-    await write(alder, kay, friend, "Deleted since")
-    async with alder.engine.begin() as conn:
-        uri = await conn.scalar(sa.select(messages.c.uri))
-        await replay(conn, alder.here, [("deleted", uri or "")])
-    assert await alder.mentions("Deleted since") == []
-    await settle(alder)
-    assert good.got("Create") == []
-    assert [each["object"]["id"] for each in good.got("Delete")] == [uri]
-
-
 async def test_sec_L15_a_message_goes_to_its_readers_own_inbox_and_only_their_server_fetches_it(
     alder: Node,
     kay: Speaker,
@@ -444,12 +196,6 @@ async def test_sec_L15_a_message_goes_to_its_readers_own_inbox_and_only_their_se
     assert (await ask(alder, path, **good.signed_get(alder, cat, path))).status == 404
     await tidy(alder.engine, alder.here)
     assert await counted(alder, activities) == 0  # nothing tells that there was one
-
-
-async def accepts_back(node: Node, persona: Speaker, other: Actor) -> None:
-    """Somebody elsewhere wants to hear from a persona."""
-    async with node.engine.begin() as conn:
-        await circle.accept(conn, node.here, other.id, persona.id)
 
 
 async def take_back(node: Node, persona: Speaker) -> None:
