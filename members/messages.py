@@ -117,11 +117,17 @@ def _check_words(here: Here, source: str, help_lines: Collection[str]) -> None:
 
 
 def guarded(
-    here: Here, texts: Iterable[str], clean_html: str, help_lines: Collection[str]
+    here: Here,
+    texts: Iterable[str],
+    clean_html: str,
+    help_lines: Collection[str],
+    *,
+    author_at: str = "",
 ) -> Sequence[Found]:
     """What may lead away from here: as in posts, and every link and address.
 
-    `texts` are all the words of a message, `clean_html` is what they are shown as.
+    `texts` are all the words of a message, `clean_html` is what they are shown as. Hashtags lead to
+    pages of the server that the address `author_at` is on, and may.
     """
     found: dict[Found, None] = {}
     for words in texts:
@@ -133,7 +139,7 @@ def guarded(
                 continue
             found[Found(kind, each)] = None
     for link, words in text.links_of(clean_html):
-        if not _leads_here(here, link) and not _is_hashtag(link, words):
+        if not _leads_here(here, link) and not _is_hashtag(link, words, author_at):
             found[Found(contacts.Kind.LINK, link)] = None
     return list(found)[: contacts.MAX_FOUND]
 
@@ -145,13 +151,14 @@ def _leads_here(here: Here, link: str) -> bool:
         return False
 
 
-def _is_hashtag(link: str, words: str) -> bool:
-    """Whether it is the page of the hashtag that it shows, and says no more than that."""
+def _is_hashtag(link: str, words: str, author_at: str) -> bool:
+    """Whether it is the page of the hashtag that it shows, at its author's server."""
     try:
-        path = unquote(urlsplit(link).path)
+        found = urlsplit(link)
     except ValueError:
         return False
-    return words.startswith("#") and path.casefold().endswith("/" + words[1:].casefold())
+    same = found.netloc == urlsplit(author_at).netloc and words.startswith("#")
+    return same and unquote(found.path).casefold().endswith("/" + words[1:].casefold())
 
 
 async def _keep(
@@ -343,7 +350,8 @@ def _read(here: Here, arrived: Arrived, help_lines: Collection[str]) -> tuple[di
     note = text.without_controls(text.plain(arrived.note, 200))
     said = {"content": content, "note": note, "language": arrived.language}
     words = " ".join(text.words_of(content).split())
-    return said, bool(guarded(here, (words, note), content, help_lines))
+    found = guarded(here, (words, note), content, help_lines, author_at=arrived.uri)
+    return said, bool(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

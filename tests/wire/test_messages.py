@@ -379,13 +379,14 @@ async def test_a_message_with_contact_details_is_kept_folded(
     alder: Node, kay: Speaker, friend: Actor, good: Peer, cat: Person
 ) -> None:
     mention = f'<a href="{kay.actor.uri}" class="u-url mention">@<span>kay</span></a>'
-    tag = '<a href="https://good.test/tags/Sleep" class="mention hashtag">#<span>sleep</span></a>'
+    tag = f'<a href="{good.origin}/tags/Sleep" class="mention hashtag">#<span>sleep</span></a>'
     lines: Sequence[tuple[str, bool]] = (
         ("Call me: 0176 1234567", True),
         ("See https://meet.example/x", True),
         ('My <a href="https://meet.example/x">garden</a>', True),
         ('My <a lang="a href=" href="https://meet.example/x">garden</a>', True),
         ('<a class="hashtag mention" href="https://meet.example/x">#garden</a>', True),
+        ('<a class="hashtag mention" href="https://meet.example/garden">#garden</a>', True),
         (f"<!--{'x' * 21_000}-->call me +49 176 1234567", True),
         ("See https://[", True),
         ("How are you?", False),
