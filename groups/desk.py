@@ -29,9 +29,8 @@ from kernel.schema.tables import actors, audit, bans, posts
 from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
+from moderation import audit as audit_log
 from moderation.standing import Speaker
-
-MAX_REASON = 500
 
 
 async def require(conn: AsyncConnection, group: Group, speaker: Speaker) -> Actor:
@@ -54,7 +53,7 @@ async def remove(
         raise NotAllowed("This is the group's own welcome. You can change it in its settings.")
     if post.state not in (PostState.SHOWN, PostState.HELD):
         return
-    reason = reason.strip()[:MAX_REASON]
+    reason = reason.strip()[: audit_log.MAX_REASON]
     await conn.execute(
         sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED, reason=reason)
     )
@@ -153,7 +152,7 @@ async def ban(
     """
     if await is_moderator(conn, group.id, [person.id]):
         raise NotAllowed("A moderator cannot be banned. Take the task from them first.")
-    reason = reason.strip()[:MAX_REASON]
+    reason = reason.strip()[: audit_log.MAX_REASON]
     await conn.execute(
         insert(bans)
         .values(group_id=group.id, actor_id=person.id, reason=reason, until=until)
@@ -340,13 +339,12 @@ async def note(
     Whoever decides something looks after the group.
     """
     await tending.note(conn, here, group)
-    await conn.execute(
-        audit.insert().values(
-            group_id=group.id,
-            actor_id=actor.id,
-            verb=verb,
-            object_uri=object_uri,
-            reason=reason.strip()[:MAX_REASON],
-            day=here.now().date(),
-        )
+    await audit_log.note(
+        conn,
+        here,
+        verb=verb,
+        about=object_uri,
+        reason=reason,
+        group_id=group.id,
+        actor_id=actor.id,
     )

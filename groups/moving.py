@@ -30,6 +30,7 @@ from kernel.said import noted
 from kernel.schema.groups import Joining, Sees
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, groups, moderators, moved_threads, posts, threads
+from moderation import audit
 from moderation.standing import Speaker
 
 MAX_PLACES: Final = 50  # groups that a form offers
@@ -136,7 +137,7 @@ def _said_by_desk(
         audience=origin.actor.uri,
         origin=origin.actor.uri,
         target=target.actor.uri,
-        summary=reason.strip()[: desk_store.MAX_REASON] or None,
+        summary=reason.strip()[: audit.MAX_REASON] or None,
     )
     return Told(document=document, body=jsontext.dump(document).decode())
 

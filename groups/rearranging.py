@@ -33,6 +33,7 @@ from kernel.rows import AnySelect, at_most, constant
 from kernel.said import said
 from kernel.schema.posts import PostState
 from kernel.schema.tables import moved_threads, posts, refreshes, threads
+from moderation import audit
 
 OFFERED: Final = 20  # earlier threads that a form names
 
@@ -240,7 +241,7 @@ async def _tell(
         origin=origin,
         target=target,
         name=post.title if post.is_root else None,
-        summary=reason.strip()[: desk_store.MAX_REASON] or None,
+        summary=reason.strip()[: audit.MAX_REASON] or None,
     )
     body = jsontext.dump(document).decode()
     await telling.carried(conn, here, group, post, document, body)

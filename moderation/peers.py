@@ -16,11 +16,11 @@ from kernel.here import Here
 from kernel.rows import AnyRow, at_most
 from kernel.said import Said, noted, said
 from kernel.schema.federation import Scheme
-from kernel.schema.tables import actors, audit, deliveries, domain_blocks, peers
+from kernel.schema.tables import deliveries, domain_blocks, peers
+from moderation import audit
 
 PAGE: Final = 50
 COUNTED: Final = 1_000  # of what waits for a server; beyond that it says "more"
-MAX_REASON: Final = 500
 MAX_HOST: Final = 300
 
 _SCHEMES: Final = {
@@ -133,16 +133,16 @@ async def one(conn: AsyncConnection, host: str) -> Peer:
 async def pause(conn: AsyncConnection, here: Here, host: str, reason: str = "") -> None:
     """Send nothing more for now: what is to be told waits. Raises NotFound; Malformed: too long."""
     reason = reason.strip()
-    if len(reason) > MAX_REASON:
-        raise Malformed(said("A reason can have up to {limit} letters.", limit=MAX_REASON))
+    if len(reason) > audit.MAX_REASON:
+        raise Malformed(said("A reason can have up to {limit} letters.", limit=audit.MAX_REASON))
     await _change(conn, host, paused=True)
-    await _log(conn, here, "pause server", host, reason)
+    await audit.note(conn, here, verb="pause server", about=host, reason=reason)
 
 
 async def resume(conn: AsyncConnection, here: Here, host: str) -> None:
     """Send again, beginning now. Raises NotFound."""
     await _change(conn, host, paused=False, next_attempt=here.now())
-    await _log(conn, here, "resume server", host, "")
+    await audit.note(conn, here, verb="resume server", about=host)
     await conn.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
 
 
@@ -156,23 +156,6 @@ async def _change(conn: AsyncConnection, host: str, **values: object) -> None:
     changed = await conn.execute(sa.update(peers).where(peers.c.host == host).values(**values))
     if not changed.rowcount:
         raise NotFound("This node knows no such server.")
-
-
-async def _log(conn: AsyncConnection, here: Here, verb: str, host: str, reason: str) -> None:
-    """In the name of the node's desk: who of its administrators it was is not kept."""
-    desk = sa.select(
-        sa.null(),
-        actors.c.id,
-        sa.literal(verb),
-        sa.literal(host),
-        sa.literal(reason),
-        sa.literal(here.now().date()),
-    ).where(actors.c.uri == f"{here.origin}/desk/node")
-    await conn.execute(
-        audit.insert().from_select(
-            ["group_id", "actor_id", "verb", "object_uri", "reason", "day"], desk
-        )
-    )
 
 
 _trouble = sa.case((peers.c.paused, _ALWAYS_FIRST - 1), else_=peers.c.failures)
