@@ -146,15 +146,19 @@ def _news() -> sa.Select[tuple[int, bool]]:
         .distinct()
         .cte("of_group")
     )
-    audience = sa.select(
-        group.c.group_id,
-        group.c.wrapped,
-        group.c.bare,
-        group.c.first,
-        sa.exists()
-        .where(follows_group(group.c.group_id), may_hear(actors, group.c.first), hears(group))
-        .label("heard"),
-    ).cte("audience")
+    audience = (
+        sa.select(
+            group.c.group_id,
+            group.c.wrapped,
+            group.c.bare,
+            group.c.first,
+            sa.exists()
+            .where(follows_group(group.c.group_id), may_hear(actors, group.c.first), hears(group))
+            .label("heard"),
+        )
+        .cte("audience")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
     author = (
         sa.select(_ITEM.c.author_uri, _ITEM.c.wrapped, _ITEM.c.first).distinct().cte("of_author")
     )

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -89,6 +90,13 @@ def _prepare() -> None:
     loop.set_exception_handler(on_loop_error)
 
 
+def _spare_what_stays() -> None:
+    """What is loaded by now stays until the end: no collection looks through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
 async def _until_the_worker_ends(app: web.Application) -> None:
     """For ever. Raises Misconfigured: there is a worker, and it ended."""
     if WORKER not in app:
@@ -134,6 +142,7 @@ async def _running(
         await runner.setup()
         if listener is not None:
             await door.site(runner, listener).start()
+        _spare_what_stays()
         yield app
     finally:
         await runner.cleanup()

@@ -127,6 +127,11 @@ class Plan:
         }
 
     @property
+    def once(self) -> set[str]:
+        """Parts that are worked out once for all rows: `CTE name`."""
+        return {node["Subplan Name"] for node in self.nodes if "Subplan Name" in node}
+
+    @property
     def sorted(self) -> bool:
         """Whether rows are put in order before the first one comes."""
         return any("Sort" in node["Node Type"] for node in self.nodes)

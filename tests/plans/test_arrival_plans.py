@@ -88,6 +88,7 @@ async def test_whether_it_was_announced_and_who_hears_it(asking: Asking, seeded:
     news, told = await asking.plans(work)
     _read_nothing_whole([news], 1)
     assert "ix_activities_object_uri" in news.indexes
+    assert {"CTE audience", "CTE listener"} <= news.once  # not once more for each activity
     assert told.scanned & LARGE <= {"actors"}  # in a small node most of them are followers
 
 
