@@ -63,6 +63,8 @@ QUICK = (  # among them
     "wire/test_lemmy_shapes",
 )
 BESIDE = (
+    "browser/test_journeys",
+    "faults/test_kill_points",
     "faults/test_simulator",
     "groups/",
     "inbox/",
@@ -83,8 +85,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(here).as_posix()
         if place.startswith(SLOW) and not place.startswith(QUICK):
             item.add_marker(pytest.mark.slow)
-        slow = item.get_closest_marker("slow") is not None
-        if item.get_closest_marker("browser") or (slow and not place.startswith(BESIDE)):
+        if item.get_closest_marker("slow") and not place.startswith(BESIDE):
             item.add_marker(pytest.mark.alone)
 
 
