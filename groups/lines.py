@@ -25,6 +25,8 @@ class PostLine:
     sensitive: bool
     labels: str
     thread_id: int
+    beginner_id: UUID
+    beginner_host: str
     author_id: UUID
     author_host: str
     author_name: str
@@ -56,6 +58,8 @@ def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySel
             posts.c.sensitive,
             posts.c.labels,
             posts.c.thread_id,
+            _beginner.c.id.label("beginner_id"),
+            _beginner.c.host.label("beginner_host"),
             posts.c.author_id,
             actors.c.host.label("author_host"),
             actors.c.name.label("author_name"),

@@ -70,6 +70,8 @@ def kept_posts(request: web.Request, found: Sequence[PostLine]) -> list[PostLine
     for line in found:
         group_host = line.group_address.partition("@")[2]
         if is_wanted(sieve, line.author_id, line.author_host, group_host, line.thread_id):
+            if sieve.author(line.beginner_id, line.beginner_host) is not None:
+                line = replace(line, title="")
             said = text.plain(line.content, MAX_HTML) if sieve.has_words else ""
             folded = sieve.words(line.title, line.note, said) is not None
             shown.append(replace(line, title=FILTERED, note=_A_WORD) if folded else line)

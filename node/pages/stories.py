@@ -46,6 +46,7 @@ async def show(request: web.Request) -> web.Response:
         stories=lines.kept_titles(request, group, told[:PAGE]),
         older=told[PAGE - 1].id if len(told) > PAGE else None,
         first=before is None,
+        hidden=bool(told),
         asked="asked" in request.query,
     )
 

@@ -35,6 +35,7 @@ async def show(request: web.Request) -> web.Response:
         waiting=lines.kept_titles(request, group, found[:PAGE]),
         more=found[PAGE - 1].latest_id if len(found) > PAGE else None,
         first=not after,
+        hidden=bool(found),
     )
 
 

@@ -15,6 +15,7 @@ from node.pages.memory import MEMORY
 from tests.nodes import Node
 from tests.pages.conftest import House
 from tests.pages.people import Answer, Browser
+from tests.pages.test_quiet import choose as hide
 
 
 async def find(who: Browser, words: str) -> Answer:
@@ -152,3 +153,13 @@ async def test_servers_are_not_asked(house: House) -> None:
     before = len(node.names.asked)
     await find(house.ben, "@club@club.test")
     assert len(node.names.asked) == before
+
+
+async def test_a_thread_begun_by_somebody_blocked_is_found_without_its_title(house: House) -> None:
+    await house.node.join(house.cleo.speaker, house.open.actor.uri)
+    await house.node.reply(house.cleo.speaker, house.thread.uri, "Soft blankets help.")
+    assert "A first thread" in (await find(house.ben, "blankets")).text
+    await hide(house.ben, house.thread.id, "block")
+    found = await find(house.ben, "blankets")
+    assert "Soft blankets help." in found.text
+    assert "A first thread" not in found.html

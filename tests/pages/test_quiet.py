@@ -175,6 +175,7 @@ async def test_stories_who_waits_and_polls_are_seen_as_other_threads_are(house: 
         page = await ben.open(path)
         assert "A thread with" not in page.text
         assert "ana" not in page.text
+        assert "Nothing here that you want to see" in page.text
     assert "is over" not in (await ben.open("/notices")).text
     assert "Out of it" in (await house.cleo.open("/g/open/stories")).text
 
