@@ -179,14 +179,10 @@ async def bans_of(conn: AsyncConnection, persona: Actor) -> Sequence[Ban]:
 async def decisions(conn: AsyncConnection, persona: Actor) -> AsyncIterator[Sequence[Decision]]:
     """What moderators decided about the persona and its posts; who of them did is not said."""
     group = actors.alias("group_actor")
-    about = sa.or_(
-        audit.c.object_uri == persona.uri,
-        audit.c.object_uri.in_(sa.select(posts.c.uri).where(posts.c.author_id == persona.id)),
-    )
     query = (
         sa.select(audit.c.verb, audit.c.object_uri, group.c.uri.label("group"), audit.c.day)
         .select_from(audit.outerjoin(group, group.c.id == audit.c.group_id))
-        .where(about)
+        .where(audit.c.person_id == persona.id)
         .order_by(audit.c.id)
     )
     async for rows in _in_steps(conn, query):

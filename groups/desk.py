@@ -21,15 +21,16 @@ from groups.writing import count_in, count_out
 from kernel import tombstone_log
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
-from kernel.ids import LAST_ID
 from kernel.rows import AnySelect, at_most, constant
+from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, audit, bans, posts
+from kernel.schema.tables import actors, bans, posts
 from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
 from moderation import audit as audit_log
+from moderation.audit import Entry
 from moderation.standing import Speaker
 
 
@@ -290,39 +291,16 @@ def _banned(limit: int) -> AnySelect:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One line of the desk's log."""
-
-    id: int
-    verb: str
-    object_uri: str
-    reason: str
-    day: date
-
-
 async def log(
-    conn: AsyncConnection, group: Group, *, before: int | None = None, limit: int = 50
+    conn: AsyncConnection,
+    group: Group,
+    *,
+    verb: str = "",
+    before: int | None = None,
+    limit: int = 50,
 ) -> Sequence[Entry]:
-    """What was decided in the group, newest first."""
-    rows = await conn.execute(
-        _entries(limit),
-        {"group_id": group.id, "before": LAST_ID if before is None else before},
-    )
-    return [Entry(**row._mapping) for row in rows]
-
-
-@cache
-def _entries(limit: int) -> AnySelect:
-    return (
-        sa.select(audit.c.id, audit.c.verb, audit.c.object_uri, audit.c.reason, audit.c.day)
-        .where(
-            audit.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
-            audit.c.id < sa.bindparam("before", type_=sa.BigInteger),
-        )
-        .order_by(audit.c.id.desc())
-        .limit(at_most(limit))
-    )
+    """What was decided in the group, newest first; with `verb` only that."""
+    return await audit_log.of_group(conn, group.id, verb=verb, before=before, limit=limit)
 
 
 async def note(
@@ -333,13 +311,17 @@ async def note(
     verb: str,
     object_uri: str,
     reason: str = "",
-) -> None:
-    """Write a line into the desk's log: each decision has one (SEC-S23).
+    *,
+    role: Role = Role.GROUP,
+    rule: str = "",
+    until: date | None = None,
+) -> int:
+    """Write a line into the desk's log; its id. Each decision has one (SEC-S23).
 
     Whoever decides something looks after the group.
     """
     await tending.note(conn, here, group)
-    await audit_log.note(
+    return await audit_log.note(
         conn,
         here,
         verb=verb,
@@ -347,4 +329,7 @@ async def note(
         reason=reason,
         group_id=group.id,
         actor_id=actor.id,
+        role=role,
+        rule=rule,
+        until=until,
     )

@@ -10,9 +10,12 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["suspended", actor]  ["unsuspended", actor]
     ["blocked", domain]  ["unblocked", domain]
     ["messages", sealed]
+    ["head", line, hash]  ["rewound", line, hash]
 
 What "left" seals under the node key is an account and its personas, and "messages" what a persona
 decided about messages (`members.decisions`): all lines of either kind are as long.
+A "head" is where the chain of decisions ended on some day, and "rewound" where it ended after a
+restore (`moderation.chain`).
 """
 
 import asyncio
@@ -55,11 +58,15 @@ class Act(StrEnum):
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
     MESSAGES = "messages"
+    HEAD = "head"
+    REWOUND = "rewound"
 
 
 _IDS: Final = {
     Act.BANNED: 3,
     Act.UNBANNED: 2,
+    Act.HEAD: 2,
+    Act.REWOUND: 2,
 }  # how many follow the act, where it is not one
 
 

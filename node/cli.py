@@ -10,7 +10,16 @@ import typer
 from inbox.discovery import VERSION
 from kernel.settings import read_origin
 from node import commands, logs, seeding
-from node.console import REFUSED, DataDir, end, note, run, say, settings_of
+from node.console import (
+    REFUSED,
+    DataDir,
+    end,
+    note,
+    run,
+    say,
+    settings_of,
+    watched_count,
+)
 from node.demo import show
 from node.opening import Opened, opened
 from node.safekeeping import cli as safekeeping
@@ -31,12 +40,14 @@ account = typer.Typer(help="Ways to log in.", no_args_is_help=True)
 group = typer.Typer(help="Support groups.", no_args_is_help=True)
 domain = typer.Typer(help="Other servers this node does not talk with.", no_args_is_help=True)
 keys = typer.Typer(help="What people and groups here sign with.", no_args_is_help=True)
+audit = typer.Typer(help="What moderators and administrators decided.", no_args_is_help=True)
 peers = typer.Typer(help="Other servers this node talks with.", no_args_is_help=True)
 app.add_typer(account, name="account")
 app.add_typer(group, name="group")
 app.add_typer(domain, name="domain")
 app.add_typer(peers, name="peers")
 app.add_typer(keys, name="keys")
+app.add_typer(audit, name="audit")
 
 safekeeping.add_to(app)
 
@@ -268,6 +279,28 @@ def peers_resume(name: Host, data_dir: DataDir = None) -> None:
 def peers_try(name: Host, data_dir: DataDir = None) -> None:
     """Do not let a server that did not answer rest any longer."""
     _on_node(data_dir, lambda node: commands.try_peer(node, host=name))
+
+
+@audit.command("verify", epilog="Example: hearthold audit verify")
+def audit_verify(data_dir: DataDir = None) -> None:
+    """Read the whole log of decisions, and say whether anybody changed it afterwards.
+
+    It ends with 1 and the first line that is not as it was written.
+    """
+
+    async def work() -> None:
+        settings = settings_of(data_dir)
+        async with watched_count() as show, opened(settings, note) as node:
+            verdict = await commands.verify_decisions(node, settings, show)
+        for line in verdict.gone:
+            note(line)
+        if verdict.broken:
+            end(verdict.broken, REFUSED)
+        say(f"All {verdict.lines} lines are as they were written.")
+        if verdict.forgotten:
+            say(f"Of {verdict.forgotten} of them only the day and the kind is kept.")
+
+    run(work())
 
 
 @app.command(epilog="Example: hearthold reveil")

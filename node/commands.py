@@ -1,6 +1,6 @@
 """What the operator's commands do, each from an opened node to the lines it prints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,10 +11,13 @@ from activitypub import refusals
 from activitypub.keys import Pool
 from groups import groups as group_store
 from groups.groups import GroupSettings
+from kernel import tombstone_log
 from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
+from kernel.settings import Settings
 from members import accounts, invitations, nights
-from moderation import domains, peers
+from moderation import chain, domains, peers
+from moderation.chain import Verdict
 from moderation.recounting import recount
 from node import rotation, seeding
 from node.logs import escaped
@@ -39,6 +42,17 @@ async def create_account(
         "It is shown this once. Print it or write it down: whoever forgets the passphrase "
         "needs it, and nobody else can help.",
     ]
+
+
+async def verify_decisions(
+    node: Opened, settings: Settings, show: Callable[[int, int], None]
+) -> Verdict:
+    """Whether the log of decisions is as it was written, read in one snapshot."""
+    path = settings.tombstones
+    log = tombstone_log.read(path.read_text() if path.exists() else "")
+    async with node.engine.connect() as conn:
+        await conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return await chain.verify(conn, log, show)
 
 
 async def create_group(

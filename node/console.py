@@ -10,7 +10,14 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from kernel.db import describe
 from kernel.errors import Misconfigured, Problem
@@ -76,6 +83,19 @@ def ask_secret(what: str, *, twice: bool = False) -> str:
     if not secret:
         end(f"{what}: give it on standard input, as a line.", REFUSED)
     return secret
+
+
+@asynccontextmanager
+async def watched_count() -> AsyncIterator[Callable[[int, int], None]]:
+    """Shows how many lines were read on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    async with stoppable() as stop:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+            task = bars.add_task("reading", total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+    if stop.asked is not None:
+        raise typer.Exit(128 + stop.asked)
 
 
 @asynccontextmanager

@@ -328,10 +328,41 @@ CARE: Final = (
     ),
     _kept(
         "What moderators decided, on which day and why",
-        "As long as the group is here.",
+        "As long as the group is here, and whoever it was about.",
         "So that moderators can be held to it.",
-        MODERATORS,
+        "The moderators of the group; of what was about you, you too.",
         "audit",
+    ),
+    _kept(
+        "Of each decision the kind, the day, and a sum over all earlier ones",
+        "For good.",
+        "So that nobody changes what was decided without being found out.",
+        MODERATORS,
+        "audit_chain",
+    ),
+    _timed(
+        "A mark of each decision that only whoever made it can make again",
+        keep_times.DECIDED,
+        "{}.",
+        "So that somebody else looks at it when you ask for that.",
+        NOBODY,
+        "audit_marks",
+    ),
+    _timed(
+        "What you wrote when you asked moderators to look again, and their answer",
+        keep_times.APPEAL,
+        "{} after the answer. "
+        f"With no answer it goes {span(keep_times.UNANSWERED_APPEAL)} after you asked.",
+        "So that somebody can look at it.",
+        "You, and the moderators who look at it.",
+        "appeals",
+    ),
+    _kept(
+        "Whose posts a moderator reads first for a while, and until when",
+        "Until that day.",
+        "So that a decision holds, and ends.",
+        "The moderators of the group, and whoever it is about.",
+        "limits",
     ),
     _kept(
         "Which threads about somebody who died are watched over, and until when",

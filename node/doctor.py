@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.audience import blocks_host
 from activitypub.client import Client, Resolver, Unreachable
 from inbox.discovery import VERSION
-from kernel import db, revisions
+from kernel import db, revisions, tombstone_log
 from kernel.clock import utcnow
 from kernel.errors import Misconfigured, Problem
 from kernel.here import Here
@@ -31,6 +31,7 @@ from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import S3, SECRETS, Settings, is_loopback
 from media import bucket
 from media.studio import PROGRAM, NoPicture, Studio
+from moderation import chain
 from node import server_checks
 from node.opening import KEY, check_key, database
 
@@ -258,6 +259,8 @@ async def _node(
         )
     async for finding in _veil(conn, row.counted, clock().date()):
         yield finding
+    if says := await chain.look(conn, tombstone_log.read(_text(settings.tombstones))):
+        yield Finding("decisions", f"{says} Run `hearthold audit verify`, and ask who did that.")
 
 
 async def _veil(conn: AsyncConnection, counted: date | None, today: date) -> AsyncIterator[Finding]:

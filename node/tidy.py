@@ -26,7 +26,7 @@ from members import (
     spent,
 )
 from members import sessions as session_store
-from moderation import standing
+from moderation import audit, chain, standing
 
 SEEN_IDS = keep_times.SEEN_ID
 ACTIVITIES = keep_times.ACTIVITY
@@ -87,6 +87,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         new_day = await node.count_people(conn, today)
     if new_day:
         await _forget_ended(engine, here)
+        await _note_decisions(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
     await nights.work(engine, here)
@@ -117,6 +118,13 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await spent.sweep(conn, here)
     await drawers.sweep(engine, here)
+
+
+async def _note_decisions(engine: AsyncEngine, here: Here) -> None:
+    """Where the chain of decisions ends today, so that a cut end is missed."""
+    async with engine.begin() as conn:
+        await audit.sweep(conn, here.now().date())
+        await chain.note_head(conn)
 
 
 async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:

@@ -1,9 +1,12 @@
 """Decisions of moderators. A ban names a persona and touches no row of a sibling (DESIGN-V3)."""
 
+from enum import StrEnum
+
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from kernel.schema.actors import actors
-from kernel.schema.base import Side, table
+from kernel.schema.base import Side, one_of, table
 
 bans = table(
     "bans",
@@ -26,15 +29,104 @@ domain_blocks = table(
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
 )
 
+limits = table(
+    "limits",
+    Side.PERSONA,
+    sa.Column(
+        "group_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column(
+        "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("until", sa.Date, nullable=False),  # until then a moderator reads its posts first
+    sa.Index("ix_limits_actor_id", "actor_id"),
+)
+
+
+class Role(StrEnum):
+    """As what somebody decided; who it was is kept nowhere."""
+
+    GROUP = "group"
+    NODE = "node"
+    ADMINISTRATOR = "administrator"
+
+
 audit = table(
-    "audit",
+    "audit",  # what a decision says; it may go, its line in `audit_chain` may not
     Side.PERSONA,
     sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
     sa.Column("group_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE")),
     sa.Column("actor_id", sa.Uuid, nullable=False),  # the desk or the moderating actor
+    sa.Column("role", sa.Text, nullable=False, server_default=Role.GROUP.value),
     sa.Column("verb", sa.Text, nullable=False),
     sa.Column("object_uri", sa.Text, nullable=False),
+    sa.Column("person_id", sa.Uuid),  # whose it is, where `object_uri` is a person or a post
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False, server_default=""),
+    sa.Column("until", sa.Date),
+    sa.Column("basis", ARRAY(sa.Text), nullable=False, server_default="{}"),  # ids of signals
+    sa.Column("impact", JSONB(none_as_null=True)),
+    sa.Column("before", JSONB(none_as_null=True)),
+    sa.Column("after", JSONB(none_as_null=True)),
+    sa.Column("undo", sa.Text, nullable=False, server_default=""),
     sa.Column("day", sa.Date, nullable=False),
+    sa.Column("salt", sa.LargeBinary(32), nullable=False, server_default=""),
+    sa.Column("details", sa.LargeBinary(32), nullable=False, server_default=""),
+    one_of("role", "role", Role),
     sa.Index("ix_audit_group_id_id", "group_id", "id"),
+    sa.Index(
+        "ix_audit_person_id_id",
+        "person_id",
+        "id",
+        postgresql_where=sa.text("person_id IS NOT NULL"),
+    ),
+    sa.Index("ix_audit_basis", "id", postgresql_where=sa.text("basis <> '{}'")),
+)
+
+audit_chain = table(
+    "audit_chain",  # a trigger writes it when a decision commits; nothing ever changes it
+    Side.PERSONA,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),  # without gaps
+    sa.Column("id", sa.BigInteger, nullable=False, unique=True),  # of the row in `audit`
+    sa.Column("group_id", sa.Uuid),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("details", sa.LargeBinary(32), nullable=False),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False),
+    sa.Index("ix_audit_chain_group_id_seq", "group_id", "seq"),
+    sa.Index("ix_audit_chain_group_id_verb_seq", "group_id", "verb", "seq"),
+    sa.Index("ix_audit_chain_day", "day"),
+    sa.Index("ix_audit_chain_of_node", "seq", postgresql_where=sa.text("role <> 'group'")),
+)
+
+audit_marks = table(
+    "audit_marks",  # so that nobody answers an appeal against their own decision
+    Side.PERSONA,
+    sa.Column("decision_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("mark", sa.LargeBinary(32), nullable=False),
+    sa.Column("until", sa.Date, nullable=False),
+    sa.Index("ix_audit_marks_until", "until"),
+)
+
+
+class AppealState(StrEnum):
+    OPEN = "open"
+    UPHELD = "upheld"  # it stays as it was decided
+    CHANGED = "changed"
+
+
+appeals = table(
+    "appeals",
+    Side.PERSONA,
+    sa.Column("decision_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("group_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE")),
+    sa.Column("person_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("words", sa.LargeBinary, nullable=False),  # sealed and padded
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),  # of the appeal; once answered, of the answer
+    one_of("state", "state", AppealState),
+    sa.Index("ix_appeals_group_id_state_decision_id", "group_id", "state", "decision_id"),
+    sa.Index("ix_appeals_person_id", "person_id"),
 )

@@ -22,7 +22,15 @@ from kernel.schema.messages import (
     messages,
     reports,
 )
-from kernel.schema.moderation import audit, bans, domain_blocks
+from kernel.schema.moderation import (
+    appeals,
+    audit,
+    audit_chain,
+    audit_marks,
+    bans,
+    domain_blocks,
+    limits,
+)
 from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
 from kernel.schema.posts import (
@@ -47,8 +55,11 @@ __all__ = [
     "activities",
     "actor_keys",
     "actors",
+    "appeals",
     "attachments",
     "audit",
+    "audit_chain",
+    "audit_marks",
     "bans",
     "blocks",
     "check_ins",
@@ -65,6 +76,7 @@ __all__ = [
     "groups",
     "guidelines",
     "invitations",
+    "limits",
     "media",
     "memorials",
     "message_boxes",

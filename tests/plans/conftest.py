@@ -25,7 +25,8 @@ from tests.conftest import TEMPLATE
 SIZE: Final = Size(posts=6_000, personas=600, groups=60)
 LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
-     "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
+     "audit_chain", "sessions", "accounts", "received", "refreshes", "post_tags", "attachments",
+     "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
      "moved_threads", "notices", "receipts", "waiting", "drawers",
      "correspondents", "conversations", "messages", "message_boxes", "reports"}
@@ -47,8 +48,12 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO sessions SELECT sha256(n::text::bytea), '', sha256(n::text::bytea), '', 1
        FROM generate_series(1, 3000) AS n""",
     """INSERT INTO bans SELECT group_id, author_id, '' FROM posts GROUP BY group_id, author_id""",
-    """INSERT INTO audit (group_id, actor_id, verb, object_uri, reason, day)
-       SELECT group_id, author_id, 'remove', uri, '', '2026-01-01' FROM posts""",
+    """INSERT INTO audit_chain SELECT row_number() OVER (ORDER BY id),
+       row_number() OVER (ORDER BY id), group_id, 'group', 'remove', '2026-01-01',
+       sha256(uri::bytea), sha256(uri::bytea) FROM posts""",
+    """INSERT INTO audit (group_id, actor_id, verb, object_uri, person_id, reason, day)
+       SELECT group_id, author_id, 'remove', uri, author_id, '', '2026-01-01' FROM posts
+       ORDER BY id""",
     """INSERT INTO received
        (origin, activity_uri, signer_uri, body, state, next_attempt, plain, day)
        SELECT 'https://a.test', 'https://a.test/' || n, 'https://a.test/u/' || n % 50, NULL,
