@@ -21,7 +21,7 @@ from kernel.said import noted, said
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
-from kernel.schema.tables import actors, bans, follows, moderators, posts
+from kernel.schema.tables import actors, bans, follows, limits, moderators, posts
 from moderation import contacts, labels, standing
 from moderation.contacts import ContactDetails, Found
 from moderation.standing import Speaker
@@ -191,6 +191,7 @@ class Facts:
     guidelines: int  # the version accepted
     lately: bool  # posted within the group's slow minutes
     earlier: bool  # has a post shown in the group
+    limited: bool  # for a while a moderator reads its posts first
     rests: bool  # nobody looks after the group
 
 
@@ -271,6 +272,15 @@ def _facts() -> sa.Executable:
         .where(mine, of_group, posts.c.published > _PAIR.c.since)
         .correlate(_PAIR.table)
     )
+    limited = (
+        sa.select(sa.literal(1))
+        .where(
+            limits.c.group_id == _PAIR.c.group_id,
+            limits.c.actor_id == _PAIR.c.speaker_id,
+            limits.c.until >= sa.bindparam("today", type_=sa.Date),
+        )
+        .correlate(_PAIR.table)
+    )
     return (
         sa.select(
             suspended.exists().label("suspended"),
@@ -292,6 +302,7 @@ def _facts() -> sa.Executable:
                 posts.c.state == PostState.SHOWN,
             )
             .label("earlier"),
+            limited.exists().label("limited"),
         )
         .select_from(
             _PAIR.table.outerjoin(
@@ -350,7 +361,7 @@ def decide(
                 minutes=settings.slow_minutes,
             )
         )
-    if settings.premoderation is Premoderation.ALL:
+    if known.limited or settings.premoderation is Premoderation.ALL:
         return PostState.HELD
     careful = memorial or settings.premoderation is Premoderation.FIRST
     if careful and not known.earlier:

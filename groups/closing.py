@@ -24,7 +24,7 @@ from kernel.schema.tables import (
 from kernel.tombstone_log import Act
 from members import departures, messages, notices
 from members.order import stir
-from moderation import audit
+from moderation import appeals, audit
 
 _BATCH = 1000
 
@@ -107,6 +107,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     await conn.execute(sa.delete(check_ins).where(check_ins.c.persona_id == persona.id))
     await reactions.forget_asked(conn, persona.uri)
     await notices.forget_persona(conn, persona.id)
+    await appeals.forget_person(conn, persona.id)
     await audit.forget_about(conn, persona.id)
     await conn.execute(
         sa.update(actors)

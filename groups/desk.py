@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
-from groups import asking, earlier, noticing, telling, tending
+from groups import asking, earlier, explaining, noticing, telling, tending
 from groups import posts as post_store
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
 from groups.writing import count_in, count_out
 from kernel import tombstone_log
-from kernel.errors import NotAllowed, NotFound
+from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.moderation import Role
@@ -30,6 +30,7 @@ from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
 from moderation import audit as audit_log
+from moderation import standing
 from moderation.audit import Entry
 from moderation.standing import Speaker
 
@@ -42,12 +43,19 @@ async def require(conn: AsyncConnection, group: Group, speaker: Speaker) -> Acto
 
 
 async def remove(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post, reason: str
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    post: Post,
+    reason: str,
+    rule: str = "",
 ) -> None:
-    """Take a post out of the group; its author sees that, and why (WIRE-G24).
+    """Take a post out of the group; its author is told, and why (WIRE-G24, DOM-D18).
 
-    `actor` is the desk, or a moderator of the group on another server. The words stay stored for
-    an appeal and are shown to nobody else; nothing unsent that carries them leaves any more.
+    `actor` is the desk, or a moderator of the group on another server; `rule` is the guideline.
+    The words stay stored for an appeal and are shown to nobody else; nothing unsent that carries
+    them leaves any more.
     Raises NotAllowed: a group of ours said it itself; that is changed in its settings.
     """
     if post.by_group and group.settings is not None:
@@ -62,9 +70,10 @@ async def remove(
     if post.shown:
         await count_out(conn, post)
     tombstone_log.note(conn, Act.REMOVED, post.uri)
-    await note(conn, here, group, actor, "remove", post.uri, reason)
+    decision = await note(conn, here, group, actor, "remove", post.uri, reason, rule=rule)
     told = NoticeKind.REMOVED if post.shown else NoticeKind.UNSENT
-    await noticing.decided(conn, here, post, told)
+    await noticing.decided(conn, here, post, told, decision)
+    await explaining.tell(conn, here, group, actor, decision)
     await outbox.forget(conn, post.uri)
     if post.shown and actor.local:
         await telling.by_desk(
@@ -80,7 +89,12 @@ async def remove(
 
 
 async def restore(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    post: Post,
+    role: Role = Role.GROUP,
 ) -> None:
     """Show a removed post again (WIRE-G34). Raises NotFound: it is not removed."""
     if post.state is not PostState.REMOVED:
@@ -90,8 +104,8 @@ async def restore(
     )
     await count_in(conn, post.thread_id, post.id)
     tombstone_log.note(conn, Act.RESTORED, post.uri)
-    await note(conn, here, group, actor, "restore", post.uri)
-    await noticing.decided(conn, here, post, NoticeKind.RESTORED)
+    decision = await note(conn, here, group, actor, "restore", post.uri, role=role)
+    await noticing.decided(conn, here, post, NoticeKind.RESTORED, decision)
     shown = await post_store.get(conn, post.id)
     if actor.local:
         await telling.undone_by_desk(
@@ -146,10 +160,12 @@ async def ban(
     person: Actor,
     reason: str,
     until: date | None = None,
+    rule: str = "",
 ) -> None:
     """Keep somebody out of the group, under every name they have here (DESIGN-V3, WIRE-G33).
 
-    Changes nothing of a sibling. Raises NotAllowed: moderators are not banned but replaced.
+    They are told, and why. Changes nothing of a sibling. Raises NotAllowed: moderators are not
+    banned but replaced.
     """
     if await is_moderator(conn, group.id, [person.id]):
         raise NotAllowed("A moderator cannot be banned. Take the task from them first.")
@@ -163,8 +179,12 @@ async def ban(
     )
     last = until.isoformat() if until else ""
     tombstone_log.note(conn, Act.BANNED, group.actor.uri, person.uri, last)
-    await note(conn, here, group, actor, "ban", person.uri, reason)
-    await follow_store.reject(conn, here, person, group.actor)
+    decision = await note(
+        conn, here, group, actor, "ban", person.uri, reason, rule=rule, until=until
+    )
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.AWAY, decision)
+    await explaining.tell(conn, here, group, actor, decision)
+    await follow_store.reject(conn, here, person, group.actor, quietly=True)
     if actor.local:
         await telling.by_desk(
             conn,
@@ -174,7 +194,7 @@ async def ban(
             "Block",
             person.uri,
             person=person.uri,
-            summary=reason or "Banned by the moderators",
+            summary=reason or "Asked to stay away by the moderators",
             target=group.actor.uri,
             removeData=False,
             endTime=f"{until.isoformat()}T23:59:59Z" if until else None,
@@ -182,14 +202,20 @@ async def ban(
 
 
 async def unban(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, person: Actor
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    role: Role = Role.GROUP,
 ) -> None:
     """Let somebody come back: they join anew."""
     await conn.execute(
         sa.delete(bans).where(bans.c.group_id == group.id, bans.c.actor_id == person.id)
     )
     tombstone_log.note(conn, Act.UNBANNED, group.actor.uri, person.uri)
-    await note(conn, here, group, actor, "unban", person.uri, "")
+    decision = await note(conn, here, group, actor, "unban", person.uri, role=role)
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.BACK, decision)
     if actor.local:
         await telling.undone_by_desk(
             conn,
@@ -203,13 +229,76 @@ async def unban(
         )
 
 
+async def limit(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    reason: str,
+    until: date,
+    rule: str = "",
+) -> None:
+    """For a while a moderator reads first what somebody posts; it ends by itself, and they know.
+
+    Raises NotAllowed: moderators are trusted. Raises Malformed: that day is over.
+    """
+    if await is_moderator(conn, group.id, [person.id]):
+        raise NotAllowed("A moderator is trusted. Take the task from them first.")
+    if until < here.now().date():
+        raise Malformed("That day is over. Please choose a later one.")
+    await standing.limit(conn, group.id, person.id, until)
+    tombstone_log.note(conn, Act.LIMITED, group.actor.uri, person.uri, until.isoformat())
+    decision = await note(
+        conn, here, group, actor, "limit", person.uri, reason, rule=rule, until=until
+    )
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.LIMITED, decision)
+    await explaining.tell(conn, here, group, actor, decision)
+
+
+async def end_limit(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    role: Role = Role.GROUP,
+) -> None:
+    """What somebody posts is shown at once again. Raises NotFound: there is no limit."""
+    if not await standing.end_limit(conn, group.id, person.id):
+        raise NotFound
+    tombstone_log.note(conn, Act.UNLIMITED, group.actor.uri, person.uri)
+    decision = await note(conn, here, group, actor, "end limit", person.uri, role=role)
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.UNLIMITED, decision)
+
+
+async def warn(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    words: str,
+    rule: str = "",
+) -> None:
+    """A kind word about what should be otherwise; nothing else changes for them.
+
+    Raises Malformed: there are no words.
+    """
+    if not words.strip():
+        raise Malformed("There are no words yet. Write something, then send it.")
+    decision = await note(conn, here, group, actor, "warn", person.uri, words, rule=rule)
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.WORD, decision)
+    await explaining.tell(conn, here, group, actor, decision)
+
+
 async def release(
     conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post
 ) -> None:
     """Show a held post, or ask first whom it answers. Raises NotFound: it is not held any more."""
     if post.state is not PostState.HELD:
         raise NotFound
-    await note(conn, here, group, actor, "release", post.uri, "")
+    decision = await note(conn, here, group, actor, "release", post.uri, "")
     if await asking.enters(conn, here, post):
         return
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN))
@@ -221,7 +310,7 @@ async def release(
         inner = await telling.as_created(conn, shown)
         if inner is not None:
             await telling.carried(conn, here, group, shown, *inner)
-    await noticing.decided(conn, here, shown, NoticeKind.RELEASED)
+    await noticing.decided(conn, here, shown, NoticeKind.RELEASED, decision)
     await noticing.became_visible(conn, here, shown)
 
 

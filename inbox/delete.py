@@ -5,7 +5,7 @@ from groups import desk, telling, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.posts import Post
-from inbox import approval, authenticity, burials, direct
+from inbox import approval, authenticity, burials, direct, second_look
 from inbox.arrival import Arrival, NotYet
 from kernel import tombstone_log
 from kernel.errors import NotAllowed
@@ -28,7 +28,7 @@ async def receive(arrival: Arrival) -> None:
         return
     post = await post_store.by_uri(arrival.conn, uri)
     if post is None:
-        if await direct.take_back(arrival, uri):
+        if await direct.take_back(arrival, uri) or await second_look.take_back(arrival, uri):
             return
         if arrival.group is not None and arrival.gathered.moderates and arrival.patient:
             raise NotYet

@@ -7,6 +7,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
 
     ["deleted", post]  ["removed", post]  ["restored", post]  ["closed", actor]  ["left", sealed]
     ["banned", group, actor, last day or ""]  ["unbanned", group, actor]
+    ["limited", group, actor, last day]  ["unlimited", group, actor]
     ["suspended", actor]  ["unsuspended", actor]
     ["blocked", domain]  ["unblocked", domain]
     ["messages", sealed]
@@ -52,6 +53,8 @@ class Act(StrEnum):
     CLOSED = "closed"
     BANNED = "banned"
     UNBANNED = "unbanned"
+    LIMITED = "limited"
+    UNLIMITED = "unlimited"
     SUSPENDED = "suspended"
     UNSUSPENDED = "unsuspended"
     LEFT = "left"
@@ -65,6 +68,8 @@ class Act(StrEnum):
 _IDS: Final = {
     Act.BANNED: 3,
     Act.UNBANNED: 2,
+    Act.LIMITED: 3,
+    Act.UNLIMITED: 2,
     Act.HEAD: 2,
     Act.REWOUND: 2,
 }  # how many follow the act, where it is not one

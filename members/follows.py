@@ -168,15 +168,20 @@ async def accept(conn: AsyncConnection, here: Here, follower: Actor, followed: A
     await _answer(conn, here, "Accept", follower, followed, uri)
 
 
-async def reject(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
-    """Turn a follower away, waiting or not, and tell its server (WIRE-G3)."""
-    uri = await turned_away(conn, here, follower, followed)
+async def reject(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, *, quietly: bool = False
+) -> None:
+    """Turn a follower away, waiting or not, and tell its server (WIRE-G3).
+
+    With `quietly` one of ours gets no notice: they are told more than that.
+    """
+    uri = await turned_away(conn, here, follower, followed, quietly=quietly)
     if uri is not None:
         await _answer(conn, here, "Reject", follower, followed, uri)
 
 
 async def turned_away(
-    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, *, quietly: bool = False
 ) -> str | None:
     """A follow is over, or was never let in, and one of ours is told; the id of the Follow."""
     row = (
@@ -190,7 +195,8 @@ async def turned_away(
         return None
     waited = row.state == FollowState.PENDING
     kind = NoticeKind.REFUSED if waited else NoticeKind.ENDED
-    await notices.tell(conn, here, notices.of_membership(follower, followed, kind))
+    if not quietly:
+        await notices.tell(conn, here, notices.of_membership(follower, followed, kind))
     return str(row.uri)
 
 

@@ -128,16 +128,19 @@ async def decided_it(conn: AsyncConnection, here: Here, decision_id: int) -> boo
 
     Of decisions made elsewhere, or by a command, nobody is known to have.
     """
-    row = (
-        await conn.execute(
-            sa.select(audit.c.salt, audit_marks.c.mark)
-            .join(audit_marks, audit_marks.c.decision_id == audit.c.id)
-            .where(audit.c.id == decision_id)
-        )
-    ).first()
-    if row is None or here.decider is None:
-        return False
-    return hmac.compare_digest(row.mark, _mark(here.decider, row.salt))
+    return bool(await decided_among(conn, here, [decision_id]))
+
+
+async def decided_among(conn: AsyncConnection, here: Here, ids: Sequence[int]) -> set[int]:
+    """As `decided_it`, of several: those that they decided."""
+    if here.decider is None or not ids:
+        return set()
+    rows = await conn.execute(
+        sa.select(audit.c.id, audit.c.salt, audit_marks.c.mark)
+        .join(audit_marks, audit_marks.c.decision_id == audit.c.id)
+        .where(audit.c.id.in_(ids))
+    )
+    return {row.id for row in rows if hmac.compare_digest(row.mark, _mark(here.decider, row.salt))}
 
 
 async def sweep(conn: AsyncConnection, today: date) -> None:
@@ -288,6 +291,12 @@ async def decision(conn: AsyncConnection, decision_id: int) -> Decision:
     if row is None:
         raise NotFound
     return Decision(**row._mapping)
+
+
+async def decisions(conn: AsyncConnection, ids: Sequence[int]) -> Mapping[int, Decision]:
+    """Several of them by their ids; those that are gone are left out."""
+    rows = await conn.execute(_DECISION.where(audit.c.id.in_(ids))) if ids else ()
+    return {row.id: Decision(**row._mapping) for row in rows}
 
 
 async def of_person(

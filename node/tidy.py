@@ -26,7 +26,7 @@ from members import (
     spent,
 )
 from members import sessions as session_store
-from moderation import audit, chain, standing
+from moderation import appeals, audit, chain, standing
 
 SEEN_IDS = keep_times.SEEN_ID
 ACTIVITIES = keep_times.ACTIVITY
@@ -124,6 +124,7 @@ async def _note_decisions(engine: AsyncEngine, here: Here) -> None:
     """Where the chain of decisions ends today, so that a cut end is missed."""
     async with engine.begin() as conn:
         await audit.sweep(conn, here.now().date())
+        await appeals.sweep(conn, here.now().date())
         await chain.note_head(conn)
 
 

@@ -96,6 +96,7 @@ audit_chain = table(
     sa.Column("hash", sa.LargeBinary(32), nullable=False),
     sa.Index("ix_audit_chain_group_id_seq", "group_id", "seq"),
     sa.Index("ix_audit_chain_group_id_verb_seq", "group_id", "verb", "seq"),
+    sa.Index("ix_audit_chain_group_id_day", "group_id", "day"),
     sa.Index("ix_audit_chain_day", "day"),
     sa.Index("ix_audit_chain_of_node", "seq", postgresql_where=sa.text("role <> 'group'")),
 )
@@ -126,6 +127,7 @@ appeals = table(
     sa.Column("words", sa.LargeBinary, nullable=False),  # sealed and padded
     sa.Column("answer", sa.LargeBinary, nullable=False),
     sa.Column("day", sa.Date, nullable=False),  # of the appeal; once answered, of the answer
+    sa.Column("uri", sa.Text, unique=True),  # of the note that asked, where it came from elsewhere
     one_of("state", "state", AppealState),
     sa.Index("ix_appeals_group_id_state_decision_id", "group_id", "state", "decision_id"),
     sa.Index("ix_appeals_person_id", "person_id"),

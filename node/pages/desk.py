@@ -35,13 +35,14 @@ from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
 from moderation.standing import Speaker
-from node.pages import forms, group_words, session, voices
+from node.pages import decision_words, forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find, read_settings
 from node.pages.paging import number, uuid
 from node.pages.render import render, see_other
 
 PAGE: Final = 50  # lines of each list
+LATEST: Final = 10  # decisions on the desk itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,7 @@ async def _page(
         queue = await room.waiting(conn, group, after=number(after("queue")) or 0, limit=PAGE)
         watched = await memorials.watched(conn, request.app[HERE], group)
         banned = await desk.banned(conn, group, after=uuid(after("out")), limit=PAGE)
-        log = await desk.log(conn, group, before=number(after("log")), limit=PAGE)
+        log = await desk.log(conn, group, limit=LATEST)
     return render(
         request,
         "groups/desk.html",
@@ -134,6 +135,7 @@ async def _page(
         members=members,
         banned=banned,
         log=log,
+        kinds=decision_words.KINDS,
         page=PAGE,
         invitation=invitation,
         origin=request.app[HERE].origin,
@@ -175,7 +177,12 @@ async def _unfollow(task: Task) -> None:
 
 async def _ban(task: Task) -> None:
     await desk.ban(
-        task.conn, task.here, task.group, task.desk, await task.person(), task.form.text("reason")
+        task.conn,
+        task.here,
+        task.group,
+        task.desk,
+        await task.person(),
+        task.form.text("reason"),
     )
 
 
@@ -234,7 +241,7 @@ async def decide(request: web.Request) -> web.Response:
             actor = await desk.require(conn, group, speaker)
             task = Task(
                 conn=conn,
-                here=request.app[HERE],
+                here=session.deciding(request),
                 group=group,
                 desk=actor,
                 form=form,

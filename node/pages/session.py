@@ -10,6 +10,7 @@ from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotAllowed, Problem
 from kernel.here import Here
 from kernel.said import noted
+from kernel.sealing import derive
 from members import personas, sessions
 from members.member import Member, Preferences
 from members.personas import NOBODY, Voices
@@ -120,6 +121,14 @@ def administrator(request: web.Request) -> Session:
     if not is_administrator(request):
         raise NotAllowed("Only the people who run this place can do that.")
     return session
+
+
+def deciding(request: web.Request) -> Here:
+    """This node, for a decision of whoever is signed in: they may not judge it again later.
+
+    Raises SignedOut. What marks the decision as theirs comes from their own key (DESIGN-V3).
+    """
+    return request.app[HERE].deciding(derive(of(request).member.root, "decisions"))
 
 
 def sieve(request: web.Request) -> Sieve:

@@ -7,8 +7,10 @@ from kernel.clock import Clock
 from node.pages import (
     about,
     account,
+    appeals,
     arrival,
     assets,
+    audit,
     check_ins,
     desk,
     desk_letters,
@@ -43,6 +45,7 @@ from node.pages import (
     session,
     sheet,
     signs,
+    standing,
     stories,
     tags,
     threads,
@@ -65,7 +68,8 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, desk_letters, desk, icons, threads, posts,
+        home, account, preferences, groups, reports, desk_letters, appeals,
+        audit, standing, desk, icons, threads, posts,
         polls, tags, personas, own_names, receipts, safety, node_settings, peers, search,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,

@@ -30,7 +30,7 @@ from kernel.schema.tables import actors, bans, domain_blocks, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import account_rows, correspondents, departures, follows, messages
-from moderation import domains, recounting
+from moderation import domains, recounting, standing
 
 _BATCH: Final = 1000
 
@@ -59,6 +59,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
         await _leave(conn, here, sealed, done)
     await _suspend(conn, lines, done)
     await _ban(conn, here, lines, done)
+    await _limit(conn, here, lines)
     await _block(conn, here, lines, done)
     await correspondents.redo(conn, here, _of(lines, Act.MESSAGES))
     return done
@@ -194,6 +195,24 @@ async def _ban_one(
     )
     await follows.reject(conn, here, person, group)
     return 1
+
+
+async def _limit(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> None:
+    """Whose posts are read first, as it was last; what ended meanwhile is swept as ever."""
+    last = {
+        (ids[0], ids[1]): ids[2] if kind == Act.LIMITED else None
+        for kind, *ids in lines
+        if kind in (Act.LIMITED, Act.UNLIMITED)
+    }
+    for (group_uri, person_uri), until in last.items():
+        group = await actor_store.by_uri(conn, group_uri)
+        person = await actor_store.by_uri(conn, person_uri)
+        if group is None or person is None:
+            continue
+        if until is None:
+            await standing.end_limit(conn, group.id, person.id)
+        else:
+            await standing.limit(conn, group.id, person.id, date.fromisoformat(until))
 
 
 async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: Replayed) -> None:

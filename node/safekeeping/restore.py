@@ -300,7 +300,10 @@ class _Files:
         return Sent.read(path.read_text()) if path.exists() else None
 
     def note_rewound(self, last: Head) -> None:
-        """From here on the chain of decisions grows from the line where the backup ends."""
+        """Where the chain of decisions reached further than the backup, it grows from there now."""
+        noted = chain.Expected.of(tombstone_log.read(self.merged_log())).heads
+        if max(noted, default=0) <= last.seq:
+            return
         line = (Act.REWOUND.value, str(last.seq), last.hash.hex())
         tombstone_log.append(self.place.tombstones, [line])
 

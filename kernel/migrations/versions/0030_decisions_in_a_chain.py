@@ -134,6 +134,7 @@ def _new_tables() -> None:
     )
     op.create_index("ix_audit_chain_group_id_seq", "audit_chain", ["group_id", "seq"])
     op.create_index("ix_audit_chain_group_id_verb_seq", "audit_chain", ["group_id", "verb", "seq"])
+    op.create_index("ix_audit_chain_group_id_day", "audit_chain", ["group_id", "day"])
     op.create_index("ix_audit_chain_day", "audit_chain", ["day"])
     op.create_index(
         "ix_audit_chain_of_node",
@@ -168,7 +169,9 @@ def _new_tables() -> None:
         sa.Column("words", sa.LargeBinary(), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("uri", sa.Text()),
         sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_appeals")),
+        sa.UniqueConstraint("uri", name=op.f("uq_appeals_uri")),
         sa.CheckConstraint("state IN ('open', 'upheld', 'changed')", name=op.f("ck_appeals_state")),
         _actor("appeals", "group_id"),
         _actor("appeals", "person_id"),
