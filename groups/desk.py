@@ -168,7 +168,7 @@ async def ban(
     banned but replaced.
     """
     if await is_moderator(conn, group.id, [person.id]):
-        raise NotAllowed("A moderator cannot be banned. Take the task from them first.")
+        raise NotAllowed("A moderator cannot be kept out. Take the task from them first.")
     reason = reason.strip()[: audit_log.MAX_REASON]
     await conn.execute(
         insert(bans)

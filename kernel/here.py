@@ -20,6 +20,7 @@ class Here:
     clock: Clock
     signed_fetch: bool = False  # documents are only for servers that sign
     tended_within: int = 14  # days in which a moderator has to be seen in a group; 0: never
+    decisions_fade: int = 90  # days after which what was decided about somebody counts no more
     media_origin: str | None = None  # where public pictures are shown instead of here
     release_delay: bool = False  # what people do goes out a little later, by chance
     veils: list[int] = field(default_factory=list, compare=False)  # last known: `members.veil`

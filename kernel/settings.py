@@ -70,6 +70,7 @@ class Settings:
     actors_per_hour: int = ACTORS_PER_HOUR
     release_delay: bool = True
     tended_within: int = 14
+    decisions_fade: int = 90
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -374,6 +375,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "actors_per_hour": _an_hour,
     "release_delay": _yes_or_no,
     "tended_within": _days,
+    "decisions_fade": _days,
     "leave_url": _leave_url,
     "log_level": _level,
 }

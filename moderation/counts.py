@@ -15,7 +15,6 @@ from kernel.schema.tables import audit, audit_chain, follows, posts
 FEWEST: Final = 5  # fewer of a kind in a month are not told
 STEP: Final = 5  # what is told is rounded down to this
 MONTHS: Final = 12  # that are over
-FADES: Final = timedelta(days=90)  # then an earlier decision counts no more
 
 TOLD: Final = (
     "ban", "change after appeal", "end limit", "limit", "lock", "release", "remove", "restore",
@@ -90,7 +89,7 @@ async def of_person(conn: AsyncConnection, here: Here, group_id: UUID, person_id
     )
     if not known:
         return Earlier(known=False)
-    faded = audit.c.day < here.now().date() - FADES
+    faded = audit.c.day < here.now().date() - timedelta(days=here.decisions_fade)
     rows = await conn.execute(
         sa.select(
             audit.c.verb,

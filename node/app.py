@@ -62,6 +62,7 @@ def create_app(
         clock=clock,
         signed_fetch=settings.signed_fetch,
         tended_within=settings.tended_within,
+        decisions_fade=settings.decisions_fade,
         media_origin=settings.media_origin,
         release_delay=settings.release_delay,
     )

@@ -128,7 +128,7 @@ async def _page(request: web.Request, form: Form, problem: Problem | None = None
         limited=limited,
         days=DAYS,
         for_good=FOR_GOOD,
-        fades=counts.FADES.days,
+        fades=here.decisions_fade,
         kinds=decision_words.KINDS,
     )
 

@@ -24,6 +24,7 @@ from tests.nodes import Node, NodeFactory
 pytestmark = pytest.mark.slow
 
 COMMANDS = [
+    "audit verify",
     "serve",
     "worker",
     "account create",
