@@ -73,7 +73,7 @@ async def remove(
     decision = await note(conn, here, group, actor, "remove", post.uri, reason, rule=rule)
     told = NoticeKind.REMOVED if post.shown else NoticeKind.UNSENT
     await noticing.decided(conn, here, post, told, decision)
-    await explaining.tell(conn, here, group, actor, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
     await outbox.forget(conn, post.uri)
     if post.shown and actor.local:
         await telling.by_desk(
@@ -183,7 +183,7 @@ async def ban(
         conn, here, group, actor, "ban", person.uri, reason, rule=rule, until=until
     )
     await noticing.person_decided(conn, here, person, group.id, NoticeKind.AWAY, decision)
-    await explaining.tell(conn, here, group, actor, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
     await follow_store.reject(conn, here, person, group.actor, quietly=True)
     if actor.local:
         await telling.by_desk(
@@ -253,7 +253,7 @@ async def limit(
         conn, here, group, actor, "limit", person.uri, reason, rule=rule, until=until
     )
     await noticing.person_decided(conn, here, person, group.id, NoticeKind.LIMITED, decision)
-    await explaining.tell(conn, here, group, actor, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
 
 
 async def end_limit(
@@ -289,7 +289,7 @@ async def warn(
         raise Malformed("There are no words yet. Write something, then send it.")
     decision = await note(conn, here, group, actor, "warn", person.uri, words, rule=rule)
     await noticing.person_decided(conn, here, person, group.id, NoticeKind.WORD, decision)
-    await explaining.tell(conn, here, group, actor, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
 
 
 async def release(

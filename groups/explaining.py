@@ -44,27 +44,28 @@ _AFTER: Final = (
 
 
 async def tell(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, decision_id: int
+    conn: AsyncConnection, here: Here, group: Group, decision_id: int, *, by: Actor
 ) -> None:
     """Write to whom a decision is about, where they live elsewhere and have to do with the group.
 
-    Nothing is written of what a moderator elsewhere decided, nor to somebody who never posted in
-    the group nor follows it, nor more than three times a day.
+    Nothing is written to whom the decision was `by`, to somebody who never posted in the group nor
+    follows it, or more than three times a day.
     """
-    if group.settings is None or not group.federates or actor.id != group.desk_id:
+    if group.settings is None or not group.federates or group.desk_id is None:
         return
     decision = await audit_log.decision(conn, decision_id)
     person = await actor_store.get(conn, decision.person_id)
-    if person.local or not await _may_be_told(conn, group, decision):
+    if person.local or person.id == by.id or not await _may_be_told(conn, group, decision):
         return
+    desk = await actor_store.get(conn, group.desk_id)
     note = documents.letter(
         uri_of(here, decision),
-        actor,
+        desk,
         person,
         _words(here, group, decision),
         published=iso(to_minute(here.now())),
     )
-    await letters.write(conn, here, actor, person, note)
+    await letters.write(conn, here, desk, person, note)
 
 
 async def _may_be_told(conn: AsyncConnection, group: Group, decision: Decision) -> bool:

@@ -13,6 +13,7 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from kernel.tombstone_log import Act
 from members import messages
+from moderation import appeals, audit
 
 
 async def receive(arrival: Arrival) -> None:
@@ -103,5 +104,7 @@ async def _close(arrival: Arrival) -> None:
         await threads.erase(arrival.conn, post)
         await outbox.forget(arrival.conn, post.uri)
     await messages.forget_persona(arrival.conn, actor_id)
+    await appeals.forget_person(arrival.conn, actor_id)
+    await audit.forget_about(arrival.conn, actor_id)
     await remote.close(arrival.conn, actor_id)
     tombstone_log.note(arrival.conn, Act.CLOSED, arrival.actor.uri)

@@ -25,8 +25,8 @@ from tests.conftest import TEMPLATE
 SIZE: Final = Size(posts=6_000, personas=600, groups=60)
 LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
-     "audit_chain", "sessions", "accounts", "received", "refreshes", "post_tags", "attachments",
-     "polls",
+     "audit_chain", "audit_marks", "appeals", "sessions", "accounts", "received", "refreshes",
+     "post_tags", "attachments", "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
      "moved_threads", "notices", "receipts", "waiting", "drawers",
      "correspondents", "conversations", "messages", "message_boxes", "reports"}
@@ -54,6 +54,9 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO audit (group_id, actor_id, verb, object_uri, person_id, reason, day)
        SELECT group_id, author_id, 'remove', uri, author_id, '', '2026-01-01' FROM posts
        ORDER BY id""",
+    """INSERT INTO audit_marks SELECT id, details, day + 60 FROM audit_chain""",
+    """INSERT INTO appeals SELECT id, group_id, actor_id,
+       CASE WHEN id % 40 = 0 THEN 'open' ELSE 'upheld' END, '', '', day, NULL FROM audit""",
     """INSERT INTO received
        (origin, activity_uri, signer_uri, body, state, next_attempt, plain, day)
        SELECT 'https://a.test', 'https://a.test/' || n, 'https://a.test/u/' || n % 50, NULL,

@@ -140,7 +140,7 @@ async def test_mod_5_12_a_desk_is_no_way_to_write_to_strangers(
     await settle(alder)
     (note,) = letters(peer)
     assert f"stay away until {until.isoformat()}" in note["content"]
-    # What is done there by a moderator of their own, or undone, is not told by our desk.
+    # What is taken back needs no note: they see that they can come back.
     peer.inbox.clear()
     async with alder.engine.begin() as conn:
         await desk.unban(conn, alder.here, sleep, acting, known)
