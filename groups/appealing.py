@@ -1,5 +1,6 @@
 """A second look: somebody else answers an appeal, and what they change is changed (MOD-5.12)."""
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,15 +10,28 @@ from activitypub.actors import Actor
 from groups import desk, explaining, noticing
 from groups import posts as post_store
 from groups.groups import Group
+from groups.posts import Post, select_posts
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.moderation import AppealState, Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
+from kernel.schema.tables import posts
 from moderation import appeals, audit, standing
 from moderation.audit import Decision
 
 OWN: Final = "You decided this yourself. Somebody else has to look at it."
+
+
+async def posts_about(conn: AsyncConnection, decisions: Iterable[Decision]) -> Mapping[str, Post]:
+    """The posts that decisions are about, by their URIs, for whoever answers: one statement.
+
+    What its author deleted is gone for them too.
+    """
+    uris = [each.about for each in decisions]
+    query = select_posts().where(posts.c.uri.in_(uris), posts.c.state != PostState.DELETED)
+    found = [Post.of(row) for row in await conn.execute(query)] if uris else []
+    return {post.uri: post for post in found}
 
 
 async def answer(

@@ -1,6 +1,7 @@
 """What was decided about a member's names, and asking for a second look (MOD-5.12, DOM-D18)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from groups import appealing
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group
+from groups.posts import Post
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.schema.moderation import Role
 from moderation import appeals, audit
@@ -160,22 +162,38 @@ async def _of_node(
     return _list(request, lines, "/settings/node/appeals", "/settings/node", form, problem)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """An appeal as whoever answers it reads it."""
+
+    appeal: Appeal
+    decision: Decision
+    post: Post | None  # that it is about, whoever else may see it
+    own: bool  # the reader decided it
+
+
 async def _lines(
     conn: AsyncConnection, request: web.Request, found: Sequence[Appeal]
-) -> list[tuple[Appeal, Decision, bool]]:
+) -> list[Line]:
     """With what was decided, and whether the reader decided it themselves."""
-    here, lines = session.deciding(request), []
     decisions = await audit.decisions(conn, [each.decision_id for each in found])
-    own = await audit.decided_among(conn, here, list(decisions))
-    for each in found:
-        if (decision := decisions.get(each.decision_id)) is not None:
-            lines.append((each, decision, decision.id in own))
-    return lines
+    own = await audit.decided_among(conn, session.deciding(request), list(decisions))
+    about = await appealing.posts_about(conn, decisions.values())
+    return [
+        Line(
+            appeal=each,
+            decision=decision,
+            post=about.get(decision.about),
+            own=decision.id in own,
+        )
+        for each in found
+        if (decision := decisions.get(each.decision_id)) is not None
+    ]
 
 
 def _list(
     request: web.Request,
-    lines: list[tuple[Appeal, Decision, bool]],
+    lines: Sequence[Line],
     path: str,
     up: str,
     form: Form | None,

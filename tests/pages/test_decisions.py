@@ -107,6 +107,7 @@ async def test_mod_5_12_a_removal_is_explained_and_looked_at_by_somebody_else(
     assert WORDS not in (await ana.open(whole)).text
     page = await ana.open(path)
     assert "You decided this yourself" in page.text
+    assert "Hello back." in (await cleo.open(path)).text  # what was taken out
     status, text = await answer(ana, path, decision, "keep", "No.")
     assert "You decided this yourself" in text
     assert (await answer(ana, whole, decision, "keep", "No."))[0] == 404
