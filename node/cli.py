@@ -296,9 +296,9 @@ def audit_verify(data_dir: DataDir = None) -> None:
             note(line)
         if verdict.broken:
             end(verdict.broken, REFUSED)
-        say(f"All {verdict.lines} lines are as they were written.")
+        say(f"Lines read, each as it was written: {verdict.lines}.")
         if verdict.forgotten:
-            say(f"Of {verdict.forgotten} of them only the day and the kind is kept.")
+            say(f"Only the day and the kind is kept of: {verdict.forgotten}.")
 
     run(work())
 
