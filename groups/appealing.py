@@ -1,7 +1,8 @@
 """A second look: somebody else answers an appeal, and what they change is changed (MOD-5.12)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +22,7 @@ from moderation import appeals, audit, standing
 from moderation.audit import Decision
 
 OWN: Final = "You decided this yourself. Somebody else has to look at it."
+ABOUT_ONESELF: Final = "This is about a name of yours. Somebody else has to look at it."
 
 
 async def posts_about(conn: AsyncConnection, decisions: Iterable[Decision]) -> Mapping[str, Post]:
@@ -43,17 +45,21 @@ async def answer(
     words: str,
     *,
     change: bool,
+    voices: Collection[UUID] = (),
     role: Role = Role.GROUP,
 ) -> None:
     """Answer an appeal, through the group's desk, and tell whoever asked.
 
-    Raises NotAllowed: it is one's own decision, under whatever name. Raises NotFound: nothing is
+    `voices` are the names of whoever answers. Raises NotAllowed: it is their own decision, or
+    about one of their names. Raises NotFound: nothing is
     open. Raises Malformed: no words for whoever asked, or too many.
     """
     if decision.group_id != group.id:
         raise NotFound
     if await audit.decided_it(conn, here, decision.id):
         raise NotAllowed(OWN)
+    if decision.person_id in voices:
+        raise NotAllowed(ABOUT_ONESELF)
     state = AppealState.CHANGED if change else AppealState.UPHELD
     await appeals.answer(conn, here, decision.id, state, words)
     person = await actor_store.get(conn, decision.person_id)

@@ -31,6 +31,7 @@ MAX_WORDS: Final = 2_000  # letters
 PASSED_ON: Final = timedelta(days=14)  # then those who run the node answer too
 FEWEST: Final = 2  # moderators here, so that another one can answer
 
+_IN_ARCHIVE: Final = 1_000
 _PADDED: Final = 4 * MAX_WORDS + 64  # bytes
 
 
@@ -132,6 +133,13 @@ async def of(conn: AsyncConnection, here: Here, decision_id: int) -> Appeal | No
     """The appeal against a decision, if there is one."""
     row = (await conn.execute(_APPEAL.where(appeals.c.decision_id == decision_id))).first()
     return Appeal.of(here, row) if row else None
+
+
+async def of_person(conn: AsyncConnection, here: Here, person_id: UUID) -> Sequence[Appeal]:
+    """What a persona asked and was answered, up to a thousand: for its own archive."""
+    query = _APPEAL.where(appeals.c.person_id == person_id).order_by(appeals.c.decision_id)
+    rows = await conn.execute(query.limit(at_most(_IN_ARCHIVE)))
+    return [Appeal.of(here, row) for row in rows]
 
 
 async def of_group(

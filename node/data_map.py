@@ -400,7 +400,7 @@ CARE: Final = (
 BESIDE: Final = (
     _kept(
         "A list of what was deleted, closed, banned or blocked: addresses, with the names in them, "
-        "and the last day of a ban; no words",
+        "and the last day of a ban; no words. Also where the log of decisions ended on each day",
         "For good.",
         "So that a backup brings back nothing that was taken away.",
         NOBODY,

@@ -169,7 +169,7 @@ class Line:
     appeal: Appeal
     decision: Decision
     post: Post | None  # that it is about, whoever else may see it
-    own: bool  # the reader decided it
+    own: bool  # the reader decided it, or it is about a name of theirs
 
 
 async def _lines(
@@ -178,13 +178,14 @@ async def _lines(
     """With what was decided, and whether the reader decided it themselves."""
     decisions = await audit.decisions(conn, [each.decision_id for each in found])
     own = await audit.decided_among(conn, session.deciding(request), list(decisions))
+    mine = (await session.voices(conn, request)).ids
     about = await appealing.posts_about(conn, decisions.values())
     return [
         Line(
             appeal=each,
             decision=decision,
             post=about.get(decision.about),
-            own=decision.id in own,
+            own=decision.id in own or decision.person_id in mine,
         )
         for each in found
         if (decision := decisions.get(each.decision_id)) is not None
@@ -273,6 +274,7 @@ async def _answer(
         decision,
         form.text("words"),
         change=change,
+        voices=(await session.voices(conn, request)).ids,
         role=role,
     )
 
