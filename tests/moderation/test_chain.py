@@ -1,6 +1,8 @@
 """The log of decisions cannot be changed without being found out (MOD-5.12)."""
 
-from datetime import timedelta
+import uuid
+from datetime import date, timedelta
+from importlib import import_module
 
 import pytest
 import sqlalchemy as sa
@@ -8,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from activitypub.state import SETTINGS
 from groups import closing, desk
-from kernel import tombstone_log
+from kernel import db, tombstone_log
+from kernel.postgres import Server
 from kernel.schema.moderation import Role
 from kernel.schema.tables import audit, audit_chain
 from kernel.tombstone_log import Act, Line
@@ -16,6 +19,8 @@ from moderation import audit as log
 from moderation import chain
 from moderation.chain import Head, Verdict
 from tests.nodes import Node, NodeFactory
+
+_CHAINED = "kernel.migrations.versions.0030_decisions_in_a_chain"
 
 
 async def decide(node: Node, *verbs: str) -> list[int]:
@@ -219,3 +224,37 @@ async def test_marks_of_who_decided_tell_nobody_else(node: NodeFactory) -> None:
         assert len({*marks}) == 2
         await log.sweep(conn, alder.here.now().date() + timedelta(days=61))
         assert not await log.decided_it(conn, mine, one)
+
+
+async def test_mod_5_12_what_was_decided_before_there_was_a_chain_is_chained(
+    postgres: Server,
+) -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    await postgres.create_database(name)
+    engine = db.connect(postgres.url(name))
+    row = {"actor": uuid.uuid4(), "verb": "remove", "about": "https://a.example/“ü”\\"}
+    earlier = sa.text(
+        "INSERT INTO audit (actor_id, verb, object_uri, reason, day)"
+        " SELECT :actor, :verb, :about, n::text || :about, '2026-01-31'"
+        " FROM generate_series(1, 1003) AS n"
+    )
+    async with engine.begin() as conn:
+        await db.upgrade(conn, import_module(_CHAINED).down_revision)
+        await conn.execute(earlier, row)
+    await db.migrate(engine)
+    async with engine.begin() as conn:
+        await conn.execute(
+            audit.insert().values(
+                actor_id=row["actor"],
+                verb="by hand",
+                object_uri="",
+                reason="",
+                day=date(2026, 2, 1),
+            )
+        )
+    async with engine.connect() as conn:
+        found = await chain.verify(conn, [])
+        assert found.broken == "What line 1004 says was changed."  # no salt, no sum
+        assert found.lines == 1003
+        assert await conn.scalar(sa.text("SELECT min(role) FROM audit_chain")) == "administrator"
+    await engine.dispose()
