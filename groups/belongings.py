@@ -181,7 +181,10 @@ async def bans_of(conn: AsyncConnection, persona: Actor) -> Sequence[Ban]:
 
 
 async def decisions(conn: AsyncConnection, persona: Actor) -> AsyncIterator[Sequence[Decision]]:
-    """What moderators decided about the persona and its posts; who of them did is not said."""
+    """What moderators decided about the persona and its posts; who of them did is not said.
+
+    How a report went is between whoever reported and the moderators.
+    """
     group = actors.alias("group_actor")
     query = (
         sa.select(
@@ -190,7 +193,7 @@ async def decisions(conn: AsyncConnection, persona: Actor) -> AsyncIterator[Sequ
             *(audit.c[name] for name in ("verb", "day", "role", "reason", "rule", "until")),
         )
         .select_from(audit.outerjoin(group, group.c.id == audit.c.group_id))
-        .where(audit.c.person_id == persona.id)
+        .where(audit.c.person_id == persona.id, ~audit.c.verb.startswith("case "))
         .order_by(audit.c.id)
     )
     async for rows in _in_steps(conn, query):

@@ -261,6 +261,12 @@ class Decision:
 ACTIONS: Final = frozenset({"remove", "ban", "limit", "warn", "suspend"})
 """What is done to somebody or to their words."""
 
+TOLD: Final = ACTIONS | {
+    "appoint", "change after appeal", "dismiss", "end limit", "lock", "release", "restore",
+    "unban", "unlock", "uphold after appeal",
+}  # fmt: skip
+"""What somebody reads of what was decided about them: not how a report or a care case went."""
+
 _place = actors.alias("place")
 _DECISION: Final = sa.select(
     audit.c.id,
@@ -282,10 +288,12 @@ _DECISION: Final = sa.select(
 
 
 async def decision(conn: AsyncConnection, decision_id: int) -> Decision:
-    """One decision about somebody. Raises NotFound: there is none, or it is about nobody."""
+    """One decision about somebody. Raises NotFound: there is none, or they are not told of it."""
     row = (
         await conn.execute(
-            _DECISION.where(audit.c.id == decision_id, audit.c.person_id.is_not(None))
+            _DECISION.where(
+                audit.c.id == decision_id, audit.c.person_id.is_not(None), audit.c.verb.in_(TOLD)
+            )
         )
     ).first()
     if row is None:
@@ -313,6 +321,7 @@ def _of_person(limit: int) -> AnySelect:
     return (
         _DECISION.where(
             audit.c.person_id == sa.bindparam("person_id", type_=sa.Uuid),
+            audit.c.verb.in_(sorted(TOLD)),
             audit.c.id < sa.bindparam("before", type_=sa.BigInteger),
         )
         .order_by(audit.c.id.desc())

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from activitypub.state import SETTINGS
-from groups import closing, desk
+from groups import belongings, closing, desk
 from kernel import db, tombstone_log
+from kernel.errors import NotFound
 from kernel.postgres import Server
 from kernel.schema.moderation import Role
 from kernel.schema.tables import audit, audit_chain
@@ -175,17 +176,23 @@ async def test_mod_5_12_what_is_said_of_somebody_goes_with_them_and_the_chain_ho
         acting = await desk.require(conn, group, ana)
         await desk.remove(conn, alder.here, group, acting, said, "about ben")
         await desk.ban(conn, alder.here, group, acting, ben.actor, "please rest")
+        hidden = await desk.note(conn, alder.here, group, acting, "case supported", said.uri)
     async with alder.engine.connect() as conn:
         mine = await log.of_person(conn, ben.id, limit=9)
         assert [each.verb for each in mine] == ["ban", "remove"]
+        with pytest.raises(NotFound):
+            await log.decision(conn, hidden)
+        taken = [each.verb async for some in belongings.decisions(conn, ben.actor) for each in some]
+        assert taken == ["remove", "ban"]
         assert await log.of_person(conn, ana.id, limit=9) == []
     async with alder.engine.begin() as conn:
         await closing.close(conn, alder.here, ben.actor)
     verdict = await verify(alder)
-    assert (verdict.lines, verdict.forgotten, verdict.broken) == (2, 2, "")
+    assert (verdict.lines, verdict.forgotten, verdict.broken) == (3, 3, "")
     async with alder.engine.connect() as conn:
         entries = await desk.log(conn, group)
         assert [(each.verb, each.gone, each.reason) for each in entries] == [
+            ("case supported", True, ""),
             ("ban", True, ""),
             ("remove", True, ""),
         ]
