@@ -64,6 +64,7 @@ async def test_wire_T10_what_is_taken_back_stays_before_what_takes_it_back(
         "Announce Block",
         "Announce Undo",
         *["Update"] * 10,
+        "Create Note",  # the desk tells them why
     ]
 
 
