@@ -46,6 +46,7 @@ class ActivityKind(StrEnum):
     DELETE = "Delete"
     DISLIKE = "Dislike"
     EMOJI_REACT = "EmojiReact"
+    FLAG = "Flag"
     FOLLOW = "Follow"
     LIKE = "Like"
     LOCK = "Lock"

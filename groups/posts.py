@@ -224,6 +224,15 @@ async def by_uris(conn: AsyncConnection, uris: Sequence[str]) -> dict[str, Post]
     return {row.uri: Post.of(row) for row in rows}
 
 
+async def by_ids(conn: AsyncConnection, post_ids: Sequence[int]) -> dict[int, Post]:
+    """Those of the posts that are here, by id, whatever their state."""
+    if not post_ids:
+        return {}
+    rows = await conn.execute(_BY_IDS, {"post_ids": post_ids})
+    return {row.id: Post.of(row) for row in rows}
+
+
+_BY_IDS: Final = select_posts().where(any_of(posts.c.id, "post_ids"))
 _BY_URIS: Final = select_posts().where(any_of(posts.c.uri, "uris"))
 
 

@@ -22,6 +22,7 @@ from inbox import (
     authenticity,
     claim,
     delete,
+    flag,
     follow,
     moderate,
     move,
@@ -59,6 +60,7 @@ HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.DELETE: delete.receive,
     ActivityKind.DISLIKE: react.receive,
     ActivityKind.EMOJI_REACT: react.receive,
+    ActivityKind.FLAG: flag.receive,
     ActivityKind.FOLLOW: follow.receive,
     ActivityKind.LIKE: react.receive,
     ActivityKind.LOCK: moderate.receive,
@@ -73,6 +75,7 @@ HANDLERS: dict[ActivityKind, Handler] = {
 
 # What a group may pass on (WIRE-G12): anything else inside an Announce is left alone.
 PASSED_ON = frozenset(HANDLERS) - {
+    ActivityKind.FLAG,
     ActivityKind.FOLLOW,
     ActivityKind.ACCEPT,
     ActivityKind.QUOTE_REQUEST,
@@ -113,7 +116,7 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
     except (NotYet, Unreachable, TooMany) as error:
         await claim.wait(engine, here, row, type(error).__name__)
     except Problem as error:
-        await claim.finish(engine, row, ReceivedState.REFUSED, type(error).__name__)
+        await _refuse(engine, here, row, type(error).__name__)
     except Exception as error:
         if is_away(error):
             raise
@@ -122,6 +125,14 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
             await claim.finish(engine, row, ReceivedState.PARKED, describe(error))
         else:
             await claim.wait(engine, here, row, describe(error))
+
+
+async def _refuse(engine: AsyncEngine, here: Here, row: Row, reason: str) -> None:
+    outer = Activity.parse(jsontext.read(row.body))
+    async with engine.begin() as conn:
+        await claim.mark(conn, [row], ReceivedState.REFUSED, reason)
+        if flag.is_about_reports(outer):
+            await flag.forget_sender(conn, here, row.id, outer)
 
 
 async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) -> None:
@@ -162,6 +173,8 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
             )
             await _handle(arrival, alone=len(inners) == 1)
         await claim.mark(conn, [row], ReceivedState.DONE)
+        if flag.is_about_reports(outer):
+            await flag.forget_sender(conn, here, row.id, outer)
         reached(Point.BEFORE_COMMIT)
 
 

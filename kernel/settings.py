@@ -70,6 +70,7 @@ class Settings:
     actors_per_hour: int = ACTORS_PER_HOUR
     release_delay: bool = True
     tended_within: int = 14
+    reports_a_day: int = 30
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -299,6 +300,13 @@ def _days(value: object) -> int:
     return int(text)
 
 
+def _a_day(value: object) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,4}", text):
+        raise ValueError("write how many a day (0: as many as there are).")
+    return int(text)
+
+
 def _host_and_port(value: object) -> tuple[str, int]:
     host, separator, port = _word(value).rpartition(":")
     if not separator:
@@ -374,6 +382,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "actors_per_hour": _an_hour,
     "release_delay": _yes_or_no,
     "tended_within": _days,
+    "reports_a_day": _a_day,
     "leave_url": _leave_url,
     "log_level": _level,
 }

@@ -20,6 +20,7 @@ from kernel.schema.tables import (
     actor_keys,
     actors,
     blocks,
+    cases,
     check_ins,
     conversations,
     correspondents,
@@ -41,7 +42,7 @@ CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
     accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
     moderators, notices, poll_votes, reactions, spent, conversations, correspondents,
-    message_boxes, messages, reports,
+    message_boxes, messages, reports, cases,
 )  # fmt: skip
 ROWS: Final = 100
 

@@ -186,6 +186,19 @@ def invite(
     _on_node(data_dir, lambda node: commands.invite(node, uses=uses))
 
 
+@app.command(epilog="Example: hearthold moderator")
+def moderator(
+    uses: Annotated[int, typer.Option(min=1, max=1000, help="For how many people.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a link with which people become moderators of the node.
+
+    They read what is reported to the people who run it. Somebody who has an account opens the link
+    while they are logged in; nobody, this command included, can look up who did.
+    """
+    _on_node(data_dir, lambda node: commands.moderator(node, uses=uses))
+
+
 @domain.command("block", epilog="Example: hearthold domain block spam.example --reason spam")
 def domain_block(
     name: Annotated[str, typer.Argument(metavar="DOMAIN", help="With everything below it.")],

@@ -19,7 +19,7 @@ from moderation.recounting import recount
 from node import rotation, seeding
 from node.logs import escaped
 from node.opening import Opened
-from node.serve import ADMINISTRATOR
+from node.serve import ADMINISTRATOR, MODERATOR
 
 
 async def create_account(
@@ -86,6 +86,16 @@ async def invite(node: Opened, *, uses: int) -> Sequence[str]:
     async with node.engine.begin() as conn:
         secret = await invitations.create(conn, uses=uses, grants=frozenset())
     return [f"{node.here.origin}/sign-up?invite={secret}"]
+
+
+async def moderator(node: Opened, *, uses: int) -> Sequence[str]:
+    """A link with which `uses` people become moderators of the node, with an account or a new one.
+
+    Which accounts have the task lies in their own sealed rows, so no command can give it to one.
+    """
+    async with node.engine.begin() as conn:
+        secret = await invitations.create(conn, uses=uses, grants=[MODERATOR])
+    return [f"{node.here.origin}/moderation/join?invite={secret}"]
 
 
 async def block_domain(node: Opened, *, domain: str, reason: str) -> Sequence[str]:

@@ -26,7 +26,7 @@ from members import (
     spent,
 )
 from members import sessions as session_store
-from moderation import standing
+from moderation import casework, reports, standing
 
 SEEN_IDS = keep_times.SEEN_ID
 ACTIVITIES = keep_times.ACTIVITY
@@ -38,6 +38,7 @@ _STEP = 1_000
 # asked about.
 FLEETING = (
     "Follow", "Like", "Accept", "Reject", "Undo", "Create", "Delete", "LikeRequest", "ReplyRequest",
+    "Flag",
 )  # fmt: skip
 
 
@@ -112,6 +113,8 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     """Remove what ends with a day; to see which sealed rows do, each of them is opened."""
     async with engine.begin() as conn:
         await standing.forget_ended(conn, here.now().date())
+        await casework.sweep(conn, here.now().date())
+        await reports.sweep(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:

@@ -26,6 +26,7 @@ from kernel.db import AWAY, describe
 from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
 from members import follows, messages, moves, order, reader
+from moderation import forwarding
 from node import pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
@@ -117,6 +118,7 @@ async def release(app: web.Application) -> bool:
         or await messages.release_one(engine, here)
         or await follows.send_one(engine, here)
         or await reactions.send_one(engine, here)
+        or await forwarding.send_one(engine, here)
     )
 
 

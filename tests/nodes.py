@@ -304,6 +304,7 @@ class Nodes:
         release_delay: bool = False,
         leave_url: str = "https://weather.example/",
         trusted_proxies: tuple[Network, ...] = (),
+        reports_a_day: int = 30,
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
 
@@ -326,6 +327,7 @@ class Nodes:
             **({f"s3_{name}": value for name, value in asdict(s3).items()} if s3 else {}),
             leave_url=leave_url,
             trusted_proxies=trusted_proxies,
+            reports_a_day=reports_a_day,
         )
         app = create_app(
             settings,

@@ -3,6 +3,7 @@
 from kernel.schema.accounts import accounts, invitations, sessions, spent, veil
 from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
 from kernel.schema.base import metadata
+from kernel.schema.cases import case_notes, cases, flag_budgets, flags, reports
 from kernel.schema.federation import (
     activities,
     deliveries,
@@ -20,7 +21,6 @@ from kernel.schema.messages import (
     correspondents,
     message_boxes,
     messages,
-    reports,
 )
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node, safety_records
@@ -51,6 +51,8 @@ __all__ = [
     "audit",
     "bans",
     "blocks",
+    "case_notes",
+    "cases",
     "check_ins",
     "conversations",
     "copies_wanted",
@@ -60,6 +62,8 @@ __all__ = [
     "domain_blocks",
     "drawers",
     "errands",
+    "flag_budgets",
+    "flags",
     "follows",
     "group_invitations",
     "groups",

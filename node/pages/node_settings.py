@@ -17,12 +17,12 @@ from members.node import Node
 from members.vault import MIN_PASSWORD
 from moderation import domains, safety
 from moderation.recounting import recount
-from node.pages import account, forms, session
+from node.pages import account, forms, moderators, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, forget_site
 from node.pages.paging import uuid
 from node.pages.render import render, see_other
-from node.pages.session import ADMINISTRATOR
+from node.pages.session import ADMINISTRATOR, MODERATOR
 from resources.countries import NAMES
 
 PAGE = 50  # lines of each list
@@ -185,13 +185,14 @@ async def invite(request: web.Request) -> web.Response:
     """POST /settings/node/invitations: a link, shown this once."""
     session.administrator(request)
     form = await forms.read(request)
-    grants = [ADMINISTRATOR] if form.ticked("administrator") else []
+    grants = [role for role in (ADMINISTRATOR, MODERATOR) if form.ticked(role)]
     try:
         async with request.app[ENGINE].begin() as conn:
             secret = await invitations.create(conn, uses=form.number("uses"), grants=grants)
     except REFUSED as problem:
         return await _page(request, None, problem)
-    link = f"{request.app[HERE].origin}/sign-up?invite={secret}"
+    to = moderators.PATH if form.ticked(MODERATOR) else "/sign-up"
+    link = f"{request.app[HERE].origin}{to}?invite={secret}"
     return await _page(request, None, invitation=link)
 
 

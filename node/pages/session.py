@@ -25,6 +25,7 @@ SIEVE = web.RequestKey("sieve", Sieve)
 OVER = web.RequestKey("session is over", bool)
 
 ADMINISTRATOR: Final = "administrator"
+MODERATOR: Final = "moderator"  # of the node: reads what was reported to it
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -119,6 +120,20 @@ def administrator(request: web.Request) -> Session:
     session = of(request)
     if not is_administrator(request):
         raise NotAllowed("Only the people who run this place can do that.")
+    return session
+
+
+def is_node_moderator(request: web.Request) -> bool:
+    """Whether a moderator of this node is asking, or an administrator."""
+    session = request.get(SESSION)
+    return session is not None and not session.member.roles.isdisjoint({ADMINISTRATOR, MODERATOR})
+
+
+def node_moderator(request: web.Request) -> Session:
+    """The session of a moderator of the node, or an administrator. Raises SignedOut, NotAllowed."""
+    session = of(request)
+    if not is_node_moderator(request):
+        raise NotAllowed("Only the people who look after this place can do that.")
     return session
 
 

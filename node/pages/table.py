@@ -9,6 +9,7 @@ from node.pages import (
     account,
     arrival,
     assets,
+    cases,
     check_ins,
     desk,
     desk_letters,
@@ -25,6 +26,7 @@ from node.pages import (
     memorials,
     memory,
     messages,
+    moderators,
     node_settings,
     notices,
     own_names,
@@ -65,9 +67,10 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, desk_letters, desk, icons, threads, posts,
-        polls, tags, personas, own_names, receipts, safety, node_settings, peers, search,
-        finding, help, about, assets, pictures, unanswered, signs, rearranging,
+        home, account, preferences, groups, reports, moderators, cases, desk_letters, desk,
+        icons, threads, posts, polls, tags, personas, own_names, receipts, safety,
+        node_settings, peers, search, finding, help, about, assets, pictures, unanswered,
+        signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
         log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip

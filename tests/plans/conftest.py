@@ -28,7 +28,8 @@ LARGE: Final = frozenset(
      "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
      "moved_threads", "notices", "receipts", "waiting", "drawers",
-     "correspondents", "conversations", "messages", "message_boxes", "reports"}
+     "correspondents", "conversations", "messages", "message_boxes", "reports",
+     "cases", "flags"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -95,9 +96,19 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO messages SELECT gen_random_uuid(), id, one_id, gen_random_uuid()::text,
        row_number() OVER (), 'out', NULL, '', false
        FROM conversations, generate_series(1, 3) AS n""",
-    """INSERT INTO reports
-       SELECT gen_random_uuid(), sha256(id::text::bytea), group_id, id, 'else', ''
+    """INSERT INTO cases (id, group_id, subject, post_id, mark, whose, why, priority, state, since,
+                          outcome, closed_on)
+       SELECT gen_random_uuid(), CASE WHEN id % 2 = 0 THEN group_id END, 'post', id,
+       sha256(id::text::bytea), sha256(author_id::text::bytea), 'else', id % 3,
+       CASE WHEN id % 5 = 0 THEN 'open' ELSE 'closed' END, date '2026-01-01' + (id % 90)::int,
+       CASE WHEN id % 5 <> 0 THEN 'nothing' END,
+       CASE WHEN id % 5 <> 0 THEN date '2026-02-01' + (id % 90)::int END
        FROM posts""",
+    """INSERT INTO reports (id, bearer, case_id, why, sealed)
+       SELECT gen_random_uuid(), sha256(id::text::bytea), id, 'else', '' FROM cases""",
+    """INSERT INTO flags (id, signer_id, to_id, post_id, due, sealed)
+       SELECT gen_random_uuid(), author_id, author_id, id, '2090-01-01', ''
+       FROM posts WHERE id % 3 = 0""",
     """INSERT INTO drawers SELECT sha256(n::text::bytea), '', '', 1
        FROM generate_series(1, 3000) AS n""",
     "UPDATE posts SET expires = '2090-01-01' WHERE id % 10 = 0",
