@@ -313,11 +313,36 @@ SERVERS: Final = (
 
 CARE: Final = (
     _kept(
-        "What was reported, and why; of a message a copy. Not who reported it, nor when",
-        "Until somebody has looked at it. Deleting a message does not take that copy along.",
+        "What was reported, and why; of a message a copy. Not who reported it, nor at what time",
+        f"Until somebody has decided; where something was taken out, {span(keep_times.CASE_WORDS)} "
+        "longer, so that its author can ask about it. Deleting a message does not take that copy "
+        "along.",
         "So that somebody can help, and nobody can take the proof away.",
-        "The moderators of the group; of messages, the people who run this place.",
+        "The moderators of the group; of messages, the people who look after this place.",
         "reports",
+    ),
+    _kept(
+        "That something was reported, since which day, what came of it, and notes of moderators. "
+        "Not which moderator it was",
+        f"The notes as long as the report; what came of it for {span(keep_times.CASE)}.",
+        "So that nobody has to decide twice, and nothing is forgotten.",
+        "The moderators of the group; of messages and people, those who look after this place.",
+        "cases",
+        "case_notes",
+    ),
+    _kept(
+        "What the moderators of another server are to be told, in the words of a moderator here",
+        "Until it is sent: an hour at most.",
+        "So that the moment says nothing about who reported.",
+        NOBODY,
+        "flags",
+    ),
+    _kept(
+        "How many reports another server sent today",
+        "Until the next day.",
+        "So that nobody is buried under them.",
+        NOBODY,
+        "flag_budgets",
     ),
     _kept(
         "Bans and their reasons",
