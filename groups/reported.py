@@ -2,8 +2,10 @@
 
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from activitypub.actors import Actor
-from groups.groups import Group
+from groups.groups import Group, is_moderator
 from groups.posts import Post
 from kernel.schema.cases import Subject
 from moderation.cases import About
@@ -11,9 +13,13 @@ from moderation.cases import About
 Place = tuple[UUID | None, About]
 
 
-def place(group: Group, post: Post) -> Place:
-    """The desk of a group of ours; of one elsewhere, that of the node."""
-    return (group.id if group.settings is not None else None, post_of(post))
+async def place(conn: AsyncConnection, group: Group, post: Post) -> Place:
+    """The desk of a group of ours; of one elsewhere that of the node.
+
+    So too for what a moderator of the group wrote: they are not to decide about it themselves.
+    """
+    theirs = group.settings is None or await is_moderator(conn, group.id, [post.author_id])
+    return (None if theirs else group.id, post_of(post))
 
 
 def post_of(post: Post) -> About:

@@ -59,14 +59,16 @@ async def _about(arrival: Arrival, uris: Sequence[str]) -> Sequence[reported.Pla
     found = await post_store.by_uris(arrival.conn, uris)
     groups = await group_store.several(arrival.conn, list({p.group_id for p in found.values()}))
     places = []
-    for post in found.values():
-        group = groups[post.group_id]
+    for post in list(found.values())[:MAX_CASES]:
+        group = groups.get(post.group_id)
+        if group is None:
+            continue
         ours = group.federates if group.settings is not None else post.author_local
         if post.shown and ours:
-            places.append(reported.place(group, post))
+            places.append(await reported.place(arrival.conn, group, post))
     if not places:
         places = [(None, reported.person(each)) for each in await _people(arrival, uris)]
-    return places[:MAX_CASES]
+    return places
 
 
 async def _people(arrival: Arrival, uris: Sequence[str]) -> Sequence[Actor]:

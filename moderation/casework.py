@@ -165,12 +165,24 @@ async def drop_if_empty(conn: AsyncConnection, case_ids: Sequence[UUID]) -> None
 
 
 async def sweep(conn: AsyncConnection, today: date) -> None:
-    """What was said goes 30 days after a case was closed, and what came of it after a year."""
+    """What was said goes 30 days after a case was closed, with whom it was about.
+
+    What came of it goes after a year.
+    """
     await conn.execute(sa.delete(cases).where(cases.c.closed_on < today - keep_times.CASE))
     old = sa.select(cases.c.id).where(cases.c.closed_on < today - keep_times.CASE_WORDS)
     decided = reports.c.bearer.is_(None)
     await conn.execute(sa.delete(reports).where(decided, reports.c.case_id.in_(old)))
     await conn.execute(sa.delete(case_notes).where(case_notes.c.case_id.in_(old)))
+    await conn.execute(
+        sa.update(cases)
+        .where(
+            cases.c.closed_on < today - keep_times.CASE_WORDS,
+            cases.c.closed_on.is_not(None),
+            cases.c.sealed.is_not(None),
+        )
+        .values(sealed=None)
+    )
 
 
 async def notes(conn: AsyncConnection, here: Here, case_id: UUID) -> Sequence[Note]:

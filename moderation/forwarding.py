@@ -20,7 +20,7 @@ from activitypub import flags as wire
 from activitypub import outbox
 from activitypub.actors import Actor
 from kernel import chance
-from kernel.errors import Conflict, Malformed
+from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
 from kernel.rows import at_most
 from kernel.said import said
@@ -28,7 +28,7 @@ from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.groups import Sees
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, flags, follows, groups, posts
-from moderation import casework, sealed
+from moderation import casework, domains, sealed
 from moderation.cases import Case
 
 MAX_WORDS: Final = 1_000
@@ -75,7 +75,7 @@ async def plan(conn: AsyncConnection, here: Here, letter: Letter) -> None:
     """Tell the author's server, and that of the group elsewhere, once and later.
 
     Raises Malformed: no words, too many, or they name somebody here. Raises Conflict: they are
-    told already.
+    told already. Raises NotAllowed: that server is blocked.
     """
     words = letter.words.strip()
     if not words:
@@ -85,6 +85,8 @@ async def plan(conn: AsyncConnection, here: Here, letter: Letter) -> None:
     await _check_names(conn, here, words)
     if letter.case.told:
         raise Conflict("Their moderators are told already.")
+    if await domains.is_blocked(conn, letter.person.host):
+        raise NotAllowed("This place does not talk with that server.")
     readers = {letter.person.host: letter.person}
     if letter.group is not None:
         readers.setdefault(letter.group.host, letter.group)

@@ -85,6 +85,11 @@ cases = table(
     sa.Index("ix_cases_whose", "whose", "closed_on"),
     sa.Index("ix_cases_post_id", "post_id", postgresql_where=sa.text("post_id IS NOT NULL")),
     sa.Index("ix_cases_closed_on", "closed_on", postgresql_where=sa.text("closed_on IS NOT NULL")),
+    sa.Index(
+        "ix_cases_named",
+        "closed_on",
+        postgresql_where=sa.text("closed_on IS NOT NULL AND sealed IS NOT NULL"),
+    ),
 )
 
 reports = table(  # no column says who reported, nor when (SEC-U18)

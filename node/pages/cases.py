@@ -28,6 +28,7 @@ from node.pages.casework import (
     Work,
     desk_of,
     elsewhere,
+    is_own,
     is_small,
     one_of_many,
     shown_of,
@@ -172,7 +173,8 @@ async def _case_page(
     async with request.app[READING].connect() as conn:
         desk = await desk_of(conn, request)
         case = await cases.get(conn, here, desk.id, _case_id(request))
-        mine = case.is_mine(root)
+        own = await is_own(conn, request, case)
+        mine = case.is_mine(root) and not own
         after = uuid(request.query.get("after"))
         said = await reports.of_case(conn, here, case.id, after=after) if mine else []
         notes = await casework_store.notes(conn, here, case.id)
@@ -188,6 +190,7 @@ async def _case_page(
         desk=desk,
         case=case,
         mine=mine,
+        own=own,
         taken=case.is_taken(root, here.now().date()),
         said=said,
         more=said[-1].id if len(said) == reports.PAGE else "",

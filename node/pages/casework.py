@@ -99,9 +99,17 @@ async def work_on(
     """Raises NotFound, Conflict: as `casework.take`."""
     here = request.app[HERE]
     case = await casework.take(conn, here, desk.id, case_id, root)
+    if await is_own(conn, request, case):
+        raise NotAllowed("This is about one of your names. Somebody else decides.")
     start = {**case_words.REMOVING, **case_words.KEEPING_OUT}.get(form.text("start"), "")
     reason = form.text("reason").strip() or look.words(request).told(start)
     return Work(conn=conn, here=here, desk=desk, case=case, form=form, root=root, reason=reason)
+
+
+async def is_own(conn: AsyncConnection, request: web.Request, case: Case) -> bool:
+    """Whether it is about a name of whoever is asking; only they are told."""
+    mine = (await session.voices(conn, request)).ids
+    return case.about is not None and case.about.actor_id in mine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +229,9 @@ async def _pass(work: Work) -> None:
     post = await work.post()
     group = await group_store.get(work.conn, post.group_id)
     other = None if work.desk.group is not None else group.id
-    if other is not None and group.settings is None:
-        raise NotAllowed("That group lives on another server.")
-    about = reported.post_of(post)
+    desk, about = await reported.place(work.conn, group, post)
+    if other is not None and desk is None:
+        raise NotAllowed("That group cannot decide about this.")
     await casework.pass_on(
         work.conn, work.here, work.case, other, about, work.form.text("why_others")
     )

@@ -36,6 +36,7 @@ async def _post_page(
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await _post(conn, request)
+        desk, _ = await reported.place(conn, found.group, found.post)
     return render(
         request,
         "reports/post.html",
@@ -44,7 +45,7 @@ async def _post_page(
         parent=found.shown,
         whys=WHYS,
         limit=reports.MAX_WORDS,
-        group=found.group.actor.name if found.group.settings is not None else "",
+        group=found.group.actor.name if desk is not None else "",
     )
 
 
@@ -64,7 +65,7 @@ async def report_post(request: web.Request) -> web.Response:
         voices.pace(request)
         async with request.app[ENGINE].begin() as conn:
             found = await _post(conn, request)
-            group_id, about = reported.place(found.group, found.post)
+            group_id, about = await reported.place(conn, found.group, found.post)
             await reports.make(
                 conn,
                 here,

@@ -108,7 +108,8 @@ async def test_mod_5_2_reports_gather_in_a_case_and_are_decided_once(
                 count = await conn.scalar(sa.select(sa.func.count()).select_from(table))
                 assert count == many, (table.name, days)
     (row,) = await held(house)
-    assert (row.state, row.outcome) == ("closed", "removed")
+    assert (row.state, row.outcome, row.sealed) == ("closed", "removed", None)
+    assert (await house.ana.open(f"{QUEUE}?state=closed")).text.count("It was taken out") == 1
     async with house.node.engine.begin() as conn:
         await casework.sweep(conn, today + timedelta(days=366))
     assert await held(house) == []
@@ -215,6 +216,27 @@ async def test_who_looks_is_a_mark_that_tells_nobody_who(house: House, dan: Pers
     given = await act(dan, f"{QUEUE}/{second.id}", "give-back")
     assert given.status == 303
     assert {row.state for row in await held(house)} == {"claimed", "open"}
+
+
+async def test_nobody_decides_about_a_name_of_their_own(house: House, dan: Person) -> None:
+    node = house.node
+    sibling = await people.persona(node.engine, node.here, dan.prepared.member, "sibling")
+    await node.join(Speaker.alone(sibling), house.open.actor.uri)
+    own = await node.reply(Speaker.alone(sibling), house.thread.uri, "By another name")
+    await report(house.cleo, own.id)
+    await report(house.cleo, house.thread.id)  # by Ana, who looks after the group
+    rows = {row.post_id: row for row in await held(house)}
+    assert rows[house.thread.id].group_id is None
+    for desk, who, post_id in (
+        (QUEUE, dan, own.id), ("/moderation", house.ana, house.thread.id),
+    ):  # fmt: skip
+        at = f"{desk}/{rows[post_id].id}"
+        page = await who.open(at)
+        assert "This is about one of your names" in page.text
+        for task in ("claim", "nothing", "note"):
+            refused = await act(who, at, task, note="It is fine")
+            assert (refused.status, "Somebody else decides" in refused.text) == (403, True), task
+    assert "one of your names" not in (await house.ana.open(f"{QUEUE}/{rows[own.id].id}")).text
 
 
 async def test_several_at_once_and_each_is_told_apart(house: House, dan: Person) -> None:

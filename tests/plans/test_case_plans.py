@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel.here import Here
+from kernel.rows import AnyRow
 from kernel.schema.cases import Subject
 from kernel.schema.messages import Why
 from kernel.schema.tables import cases as case_table
@@ -18,7 +19,7 @@ from tests.plans.conftest import LARGE, Asking, Seeded
 pytestmark = pytest.mark.slow
 
 
-async def a_case(engine: AsyncEngine) -> sa.Row[tuple[object, ...]]:
+async def a_case(engine: AsyncEngine) -> AnyRow:
     async with engine.connect() as conn:
         found = sa.select(case_table.c.id, case_table.c.group_id, case_table.c.post_id)
         return (await conn.execute(found.where(case_table.c.group_id.is_not(None)).limit(1))).one()

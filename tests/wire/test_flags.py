@@ -47,11 +47,12 @@ async def test_wire_M4_flags_of_every_software_become_cases_without_who_reported
     alder: Node, sleep: Group, ana: Speaker, good: Peer, lemmy: Follower
 ) -> None:
     """MOD-3.8: Mastodon's and GoToSocial's come from an instance actor, Lemmy's from a person."""
-    post = await alder.start(ana, sleep.actor.uri, "Awake", "Again at four.")
+    owl = await alder.persona("owl")
+    post = await alder.start(owl, sleep.actor.uri, "Awake", "Again at four.")
     instance = good.person("good.test", kind="Application", path="actor")
-    both = [ana.actor.uri, post.uri]
+    both = [owl.actor.uri, post.uri]
     mastodon = flag(good, instance, both, content="Please look at this.")
-    linked = flag(good, instance, ana.actor.uri, content=f"See {post.uri}\n-----\nHm <b>")
+    linked = flag(good, instance, owl.actor.uri, content=f"See {post.uri}\n-----\nHm <b>")
     reporter = lemmy.peer.person(REPORTER)
     of_lemmy = flag(
         lemmy.peer,
@@ -125,11 +126,15 @@ async def test_sec_L3_a_flag_reaches_only_what_its_server_may_know_and_not_witho
         (None, "person", None, "open", 1),
         (None, "post", own.id, "open", 1),
     ]
+    of_moderator = await alder.start(ana, sleep.actor.uri, "Mine", "By who looks after it.")
+    await good.send(alder, flag(good, instance, of_moderator.uri), instance)
+    await settle(alder)
+    assert (None, "post", of_moderator.id, "open", 1) in await filed(alder)
     monkeypatch.setattr(report_store, "FLAGS_A_DAY", 0)
     other = await alder.start(ana, sleep.actor.uri, "Other", "Words.")
     assert await good.send(alder, flag(good, instance, other.uri), instance) == 202
     await settle(alder)
-    assert len(await filed(alder)) == 2
+    assert len(await filed(alder)) == 3
     undo = good.activity("Undo", instance, flag(good, instance, other.uri))
     assert await good.send(alder, undo, instance) == 202
     await settle(alder)

@@ -74,6 +74,8 @@ def _cases() -> None:
     op.create_index("ix_cases_whose", "cases", ["whose", "closed_on"])
     _index_where_set("cases", "post_id")
     _index_where_set("cases", "closed_on")
+    named = sa.text("closed_on IS NOT NULL AND sealed IS NOT NULL")
+    op.create_index("ix_cases_named", "cases", ["closed_on"], postgresql_where=named)
 
 
 def _move_reports() -> None:
