@@ -35,6 +35,8 @@ async def receive(arrival: Arrival) -> None:
 
     What only some may see here nobody elsewhere can report (SEC-L3).
     """
+    if await _was_here(arrival):
+        return
     if not await reports.spend(arrival.conn, arrival.here, host_of(arrival.activity.id)):
         return
     flagged = Flagged.parse(arrival.activity.document, arrival.here)
@@ -47,6 +49,25 @@ async def receive(arrival: Arrival) -> None:
             words=flagged.words,
             group_id=group_id,
         )
+
+
+async def _was_here(arrival: Arrival) -> bool:
+    """Whether the same Flag came before: of what was received only a mark is left."""
+    row = sa.select(received.c.id).where(_seen(arrival.here, arrival.activity))
+    return await arrival.conn.scalar(row) is not None
+
+
+def _seen(here: Here, activity: Activity) -> sa.ColumnElement[bool]:
+    """SQL: what was received under this id before its sender was forgotten."""
+    return sa.and_(
+        received.c.origin == origin_of(activity.id),
+        received.c.activity_uri == _mark(here, activity),
+    )
+
+
+def _mark(here: Here, activity: Activity) -> str:
+    seen = mac(here.node_key.derive("reports"), "received", activity.id.encode())
+    return f"flag:{seen.hex()}"
 
 
 async def take_back(arrival: Arrival, flag: str) -> bool:
@@ -96,9 +117,9 @@ def is_about_reports(activity: Activity) -> bool:
 
 async def forget_sender(conn: AsyncConnection, here: Here, row_id: int, activity: Activity) -> None:
     """Of what was received keep the server alone; the id, which may count reporters, as a mark."""
-    seen = mac(here.node_key.derive("reports"), "received", activity.id.encode()).hex()
+    await conn.execute(sa.delete(received).where(_seen(here, activity), received.c.id != row_id))
     await conn.execute(
         sa.update(received)
         .where(received.c.id == row_id)
-        .values(signer_uri=f"{origin_of(activity.id)}/", activity_uri=f"flag:{seen}")
+        .values(signer_uri=f"{origin_of(activity.id)}/", activity_uri=_mark(here, activity))
     )

@@ -112,7 +112,7 @@ async def _put(conn: AsyncConnection, table: str, **values: object) -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     fill = {**_FILL, "timestamptz": now, "date": now.date()}
     row = {name: fill.get(kind, "") for name, kind in needed} | values
-    columns = [sa.column(name) for name in row]
+    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in row]
     await conn.execute(sa.table(table, *columns).insert().values(row))
 
 

@@ -86,6 +86,8 @@ async def test_wire_M4_flags_of_every_software_become_cases_without_who_reported
     named = {*await alder.mentions(REPORTER)}
     assert named <= {column for column in named if column.startswith("actors.")}
     flagged = [row for row in rows if row.activity_uri.startswith("flag:")]
+    assert len(flagged) == 3  # the same one came twice
+    assert not [row for row in rows if row.state == "new"]
     assert {row.signer_uri for row in flagged} == {"http://good.test/", "http://lemmy.test/"}
     assert all(row.body is None and row.state == "done" for row in flagged)
 
