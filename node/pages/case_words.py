@@ -83,7 +83,8 @@ KEEPING_OUT: Final[Mapping[str, str]] = {
         "The help lines are there for you day and night, and you can write to us about this."
     ),
     "safe": noted(
-        "We want everybody here to feel safe, so we ask you to stay away from this group. "
+        "Thank you for reading this. We want everybody here to feel safe, so we ask you to stay "
+        "away from this group. "
         "The help lines are there for you too, and you can write to us about this."
     ),
 }

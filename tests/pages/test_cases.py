@@ -7,17 +7,24 @@ import pytest
 import sqlalchemy as sa
 
 from groups import groups as group_store
+from groups.groups import GroupSettings
+from kernel.schema.groups import Posts
 from kernel.schema.posts import PostState
-from kernel.schema.tables import accounts, audit, case_notes, cases, posts, reports
+from kernel.schema.tables import accounts, audit, bans, case_notes, cases, posts, reports
 from moderation import casework
+from moderation.audit import MAX_REASON
 from moderation.standing import Speaker
 from node import commands
 from node.opening import Opened
+from node.pages import case_words
 from node.pages.session import MODERATOR
 from tests.members import people
 from tests.nodes import NodeFactory
+from tests.nodes import settle as settle_all
 from tests.pages.conftest import House, looked_at
 from tests.pages.people import Answer, Person, person, settle
+from tests.peer import PeerFactory
+from tests.wire.world import said
 
 QUEUE = "/g/open/desk/cases"
 
@@ -189,12 +196,20 @@ async def test_sec_L8_each_sees_and_decides_their_own_queue_alone(
     assert post is not None
     assert post.state is PostState.REMOVED
 
+    nowhere = "00000000-0000-4000-8000-000000000000"
+    foreign = await dan.open(f"{QUEUE}/{of_node.id}")  # SEC-L2: as one that is not there
+    assert foreign.body == (await dan.open(f"{QUEUE}/{nowhere}")).body
+    foreign = await act(eve, f"/moderation/{of_group.id}", "claim")
+    assert foreign.body == (await act(eve, f"/moderation/{nowhere}", "claim")).body
+
     known = {each.actor.id for each in who.values()} | {house.cleo.prepared.member.account_id}
     for row in await held(house):
         assert not set(row) & known
     async with node.engine.connect() as conn:
         actors_named = set(await conn.scalars(sa.select(audit.c.actor_id)))
+        verbs = list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
         about = set(await conn.scalars(sa.select(audit.c.object_uri)))
+    assert verbs[-2:] == ["case passed", "remove"]  # SEC-S23: every decision has a line
     assert not actors_named & known
     assert not any("/u/" in each for each in about)
 
@@ -259,6 +274,58 @@ async def test_several_at_once_and_each_is_told_apart(house: House, dan: Person)
         ids = [post.id for post in spam]
         states = list(await conn.scalars(sa.select(posts.c.state).where(posts.c.id.in_(ids))))
     assert sorted(states) == ["removed", "removed", "shown"]
+    page = await house.ana.open(f"{QUEUE}/{rows[spam[0].id]}")
+    form = next(each for each in page.page.forms if each.action.endswith("/ban"))
+    assert (await house.ana.submit(page, form)).status == 400  # in no words
+    assert (await house.ana.submit(page, form, start="rest")).status == 303
+    async with house.node.engine.connect() as conn:
+        out = (await conn.execute(sa.select(bans.c.actor_id, bans.c.reason))).one()
+    assert out.actor_id == house.ben.actor.id
+    assert out.reason.startswith("Thank you for the time")
+    assert {row.outcome for row in await held(house)} == {"removed", "away"}
+
+
+def test_dom_D18_sentences_to_start_from_thank_and_say_what_stays() -> None:
+    for words in (*case_words.REMOVING.values(), *case_words.KEEPING_OUT.values()):
+        assert words.startswith("Thank you"), words
+        assert not re.search("violat|punish|banned|forbidden", words.lower()), words
+        assert len(words) <= MAX_REASON
+    for name, words in case_words.REMOVING.items():
+        assert "welcome" in words or name == "spam", words
+    for words in case_words.KEEPING_OUT.values():
+        assert "help lines" in words
+        assert "write to us" in words
+
+
+async def test_mod_5_13_a_moderator_is_asked_where_few_could_have_seen_it(
+    house: House, peer: PeerFactory
+) -> None:
+    node, good = house.node, await peer("good.test", house.node)
+    settings = GroupSettings(posts=Posts.ANYONE)
+    group = await node.group("anyone", house.ana.speaker, settings=settings)
+    author = good.person("kim")
+    note = good.note(author, "Buy this", to=["as:Public", group.actor.uri])
+    await said(node, good, author, note)
+    post = await node.post(note["id"])
+    assert post is not None
+    await report(house.cleo, post.id, "unkind", "It hurt me")
+    page = await looked_at(house.ana, "/g/anyone/desk/cases")
+    form = next(each for each in page.page.forms if each.action.endswith("/tell"))
+    unsure = await house.ana.submit(page, form, letter="Adverts all day.", with_post="yes")
+    assert (unsure.status, "Few people here" in unsure.text) == (403, True)
+    assert "Adverts all day." in unsure.html
+    sure = {"letter": "Adverts all day.", "with_post": "yes", "sure": "yes"}
+    assert (await house.ana.submit(page, form, **sure)).status == 303
+    again = await house.ana.submit(page, form, **sure)
+    assert (again.status, "told already" in again.text) == (409, True)
+    node.clock.forward(minutes=2)
+    await settle_all(node)
+    (sent,) = good.got("Flag")
+    assert (sent["actor"], sent["object"]) == (
+        "http://alder.test/desk/anyone", [note["id"], author.uri],
+    )  # fmt: skip
+    assert b"hurt" not in b"".join(good.raw)
+    assert b"cleo" not in b"".join(good.raw)
 
 
 async def test_dom_H3_whoever_opened_many_is_told_and_nobody_else_knows(
