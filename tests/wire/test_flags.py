@@ -24,6 +24,7 @@ from moderation.standing import Speaker
 from node.tidy import tidy
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import Document, Peer, PeerFactory, Person
+from tests.wire import lemmy as strict
 from tests.wire.world import Club, Follower, said
 
 REPORTER = "rosamund"
@@ -245,6 +246,8 @@ async def test_wire_M2_author_and_group_elsewhere_are_told_one_each_and_deleted_
     assert to_group["to"] == [club.group.uri]
     assert to_group["audience"] == club.group.uri
     assert to_author["id"] != to_group["id"]
+    for each in (to_author, to_group):
+        strict.activity(each)
     assert to_author["object"] == to_group["object"] == [note["id"], author.uri]
 
     async with alder.engine.begin() as conn:
