@@ -9,12 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub import actors as actor_store
-from groups import reported
+from groups import hiding, reported
+from groups import posts as post_store
 from groups.groups import Group, GroupSettings
 from kernel.errors import Malformed
 from kernel.schema.groups import Posts, Sees
 from kernel.schema.messages import Why
-from kernel.schema.tables import activities, cases, flags, received, reports
+from kernel.schema.tables import activities, audit, cases, flags, received, reports
 from moderation import cases as case_store
 from moderation import forwarding
 from moderation import reports as report_store
@@ -129,6 +130,19 @@ async def test_sec_L3_a_flag_reaches_only_what_its_server_may_know_and_not_witho
         (None, "person", None, "open", 1),
         (None, "post", own.id, "open", 1),
     ]
+    for uri in (own.uri, member["id"]):  # hidden here, and the group elsewhere hears nothing of it
+        post = await alder.post(uri)
+        assert post is not None
+        async with alder.engine.begin() as conn:
+            for _ in range(2):
+                await hiding.hide(conn, alder.here, await post_store.get(conn, post.id), "Unkind")
+    await settle(alder)
+    assert club.peer.got("Delete") == []
+    assert [post.state for post in (await alder.thread(own.uri)).posts] == ["removed"] * 2
+    async with alder.engine.connect() as conn:
+        verbs = list(await conn.scalars(sa.select(audit.c.verb)))
+    assert verbs.count("remove") == 2
+
     of_moderator = await alder.start(ana, sleep.actor.uri, "Mine", "By who looks after it.")
     await good.send(alder, flag(good, instance, of_moderator.uri), instance)
     await settle(alder)
