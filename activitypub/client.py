@@ -246,7 +246,7 @@ class Client:
         return again
 
     async def post(
-        self, url: str, body: bytes, *, signer: Signer, also: Mapping[str, str] | None = None
+        self, url: str, body: bytes, *, signer: Signer | None, also: Mapping[str, str] | None = None
     ) -> Answer:
         """Send an activity. Redirects are reported, not followed; the answer's body may be cut.
 

@@ -27,7 +27,7 @@ from kernel.ids import next_post_ids, released
 from kernel.rows import constant
 from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import posts, threads
-from moderation import labels
+from moderation import alerting, labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +179,8 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
     )
     for new, post in zip(several, made, strict=True):
         await pictures.attach(conn, post.id, new.pictures)
+    for group_id in {post.group_id for post in made if post.state is PostState.HELD}:
+        await alerting.call(conn, group_id)
     latest: dict[int, int] = {}
     replies: dict[int, int] = {}
     for post in made:

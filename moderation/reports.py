@@ -23,6 +23,7 @@ from kernel.said import noted, said
 from kernel.schema.messages import Why
 from kernel.schema.tables import reports
 from kernel.sealing import mac, seal, unseal
+from moderation import alerting
 
 MAX_WORDS: Final = 1_000
 PAGE: Final = 50
@@ -89,7 +90,7 @@ async def make(
         ensure_ascii=False,
     ).encode()
     size = next(each for each in _SIZES if len(plain) + 4 <= each)
-    await conn.execute(
+    made = await conn.execute(
         insert(reports)
         .values(
             id=report_id,
@@ -101,6 +102,8 @@ async def make(
         )
         .on_conflict_do_nothing()
     )
+    if made.rowcount:
+        await alerting.call(conn, group_id)
 
 
 def _key(here: Here) -> bytes:
@@ -127,6 +130,7 @@ async def done(conn: AsyncConnection, group_id: UUID | None, report_id: UUID) ->
     )
     if not gone.rowcount:
         raise NotFound
+    await alerting.seen(conn, group_id)
 
 
 def _waiting(whose: sa.ColumnElement[bool]) -> AnySelect:

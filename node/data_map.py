@@ -341,6 +341,15 @@ CARE: Final = (
         "memorials",
     ),
     _kept(
+        "Where people who look after a group or this place want to hear that something waits: an "
+        "address that can be read with the node key only, tied to no account and no name",
+        "Until one of them takes it off.",
+        "So that nobody who needs help waits unseen.",
+        OPERATORS,
+        "alert_channels",
+        "alert_calls",
+    ),
+    _kept(
         "Servers that this place does not talk to",
         "Until the people who run it change their mind.",
         "To keep harm out.",

@@ -31,6 +31,7 @@ from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import S3, SECRETS, Settings, is_loopback
 from media import bucket
 from media.studio import PROGRAM, NoPicture, Studio
+from moderation import alerting
 from node import server_checks
 from node.opening import KEY, check_key, database
 
@@ -222,6 +223,8 @@ async def _database(
         return
     async for finding in _node(conn, settings, key, clock):
         yield finding
+    async for finding in _alerts(conn, clock().date()):
+        yield finding
     async for finding in _received(conn, clock(), queues):
         yield finding
     async for finding in _deliveries(conn, clock(), queues):
@@ -271,6 +274,16 @@ async def _veil(conn: AsyncConnection, counted: date | None, today: date) -> Asy
         f"Accounts look the same in the database{when}, so copies of several days can be compared: "
         "see that `hearthold serve` runs, and its log, or run `hearthold reveil`.",
     )
+
+
+async def _alerts(conn: AsyncConnection, today: date) -> AsyncIterator[Finding]:
+    """Whether people on duty hear that something waits."""
+    if count := await alerting.failing(conn, today):
+        yield Finding(
+            "alerts",
+            f"{count} alerts reached nobody since yesterday or longer: the alerts pages of the "
+            "desks say which, and the log says why.",
+        )
 
 
 async def _origin(conn: AsyncConnection) -> str | None:

@@ -26,7 +26,7 @@ from kernel.db import AWAY, describe
 from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
 from members import follows, messages, moves, order, reader
-from node import pictures, strangers, tidy
+from node import alerts, pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
 
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 SWEEP = 5.0
 PROCESSORS = 8  # of what goes one by one; one more deals with many at once
+ALERTERS = 2  # places that are told that something waits, at once
 REFRESHERS = 2  # threads that are read where they live, at once by one process
 TIDY = 60.0
 BREATH = 0.02  # seconds between two rounds of answers: what comes meanwhile shares the next one
@@ -61,6 +62,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             for _ in range(REFRESHERS)
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
+        *(_loop(stop, asyncio.Event(), lambda: alerts.send_one(app)) for _ in range(ALERTERS)),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
         _loop(stop, asyncio.Event(), lambda: release(app), _until_next_step),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
@@ -97,6 +99,8 @@ async def settle(app: web.Application) -> bool:
     while await errands.go(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
     while await pictures.work(app):
+        busy = True
+    while await alerts.send_one(app):
         busy = True
     return busy
 

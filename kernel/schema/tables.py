@@ -2,6 +2,7 @@
 
 from kernel.schema.accounts import accounts, invitations, sessions, spent, veil
 from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
+from kernel.schema.alerts import alert_calls, alert_channels
 from kernel.schema.base import metadata
 from kernel.schema.federation import (
     activities,
@@ -47,6 +48,8 @@ __all__ = [
     "activities",
     "actor_keys",
     "actors",
+    "alert_calls",
+    "alert_channels",
     "attachments",
     "audit",
     "bans",

@@ -34,6 +34,7 @@ from kernel.errors import Busy, Gone, Malformed, NotFound, Problem
 from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
+from moderation import alerting
 from moderation.standing import Speaker
 from node.pages import forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
@@ -242,6 +243,7 @@ async def decide(request: web.Request) -> web.Response:
             )
             await work(task)
             await tending.note(conn, task.here, group)
+            await alerting.seen(conn, group.id)
             place = await membership.of(conn, group, speaker.voices)
     except REFUSED as problem:
         return await _page(request, problem)

@@ -7,6 +7,7 @@ from kernel.clock import Clock
 from node.pages import (
     about,
     account,
+    alerts,
     arrival,
     assets,
     check_ins,
@@ -65,8 +66,8 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, desk_letters, desk, icons, threads, posts,
-        polls, tags, personas, own_names, receipts, safety, node_settings, peers, search,
+        home, account, preferences, groups, reports, alerts, desk_letters, desk, icons, threads,
+        posts, polls, tags, personas, own_names, receipts, safety, node_settings, peers, search,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
         log_in, ways_in, where, sheet, arrival, messages,
