@@ -19,7 +19,7 @@ from kernel.clock import COARSE, to_five_minutes
 from kernel.here import Here
 from kernel.rows import at_most
 from kernel.schema.tables import alert_calls, alert_channels
-from moderation.alert_channels import COLUMNS, Channel, of_desk
+from moderation.alert_channels import COLUMNS, PACES, Channel, of_desk
 
 RETRIES: Final = tuple(timedelta(minutes=each) for each in (5, 15, 60, 240, 480, 640))
 """After each attempt that failed: a day in all. Then it rests until something new waits."""
@@ -63,7 +63,7 @@ def _locked(*where: sa.ColumnElement[bool]) -> sa.Select[UUID]:
     )
 
 
-async def take_in(conn: AsyncConnection) -> None:
+async def take_in(conn: AsyncConnection, here: Here) -> None:
     """Let the places of every desk that was called for know that they have something to tell."""
     some = sa.select(alert_calls.c.id).limit(at_most(_STEP)).with_for_update(skip_locked=True)
     rows = await conn.execute(
@@ -75,13 +75,28 @@ async def take_in(conn: AsyncConnection) -> None:
     for group_id, urgent in rows:
         desks[group_id] = urgent or desks.get(group_id, False)
     for group_id in sorted(desks, key=str):
-        values: dict[str, object] = {"waits": True}
+        values: dict[str, object] = {"waits": True, "next_attempt": _sooner(here, desks[group_id])}
         if desks[group_id]:
             values["urgent"] = True
         where = _locked(of_desk(group_id), alert_channels.c.confirmed)
         await conn.execute(
             sa.update(alert_channels).where(alert_channels.c.id.in_(where)).values(values)
         )
+
+
+def _sooner(here: Here, urgent: bool) -> sa.ColumnElement[datetime]:
+    """SQL: when a place is told of one thing more. None of this waits for the end of a long pause.
+
+    A place that was not reached is tried again soon, and what is urgent keeps the shortest pace.
+    """
+    columns = alert_channels.c
+    soon = sa.func.least(columns.next_attempt, _later(here.now(), RETRIES[1]))
+    cases: list[tuple[sa.ColumnElement[bool], sa.ColumnElement[datetime]]]
+    cases = [(columns.failures > 0, soon)]
+    if urgent:
+        spared = (columns.pace - PACES[0]) * sa.literal_column("interval '1 minute'", sa.Interval)
+        cases.append((~columns.urgent, columns.next_attempt - spared))
+    return sa.case(*cases, else_=columns.next_attempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +161,11 @@ async def failed(conn: AsyncConnection, here: Here, turn: Turn) -> None:
     columns = alert_channels.c
     values: dict[str, object] = {"failing": sa.func.coalesce(columns.failing, here.now().date())}
     if turn.attempt > len(RETRIES):
-        values |= {"failures": 0, "urgent": sa.and_(columns.waits, columns.urgent)}
+        values |= {
+            "failures": 0,
+            "urgent": sa.and_(columns.waits, columns.urgent),
+            "next_attempt": _later(here.now(), RETRIES[1]),
+        }
     await conn.execute(
         sa.update(alert_channels).where(columns.id == turn.channel.id).values(values)
     )

@@ -45,7 +45,7 @@ async def send_one(app: web.Application) -> bool:
     """Tell one place that something waits. False: nobody is to be told now."""
     engine, here = app[ENGINE], app[HERE]
     async with engine.begin() as conn:
-        await alerting.take_in(conn)
+        await alerting.take_in(conn, here)
         turn = await alerting.claim(conn, here)
         if turn is None:
             await alerting.forget_times(conn, here)
