@@ -24,13 +24,14 @@ from kernel.mail_address import is_address
 from kernel.rows import AnyRow, at_most
 from kernel.said import noted, said
 from kernel.schema.alerts import Way
-from kernel.schema.tables import alert_channels
+from kernel.schema.tables import actors, alert_channels
 from kernel.sealing import mac, seal, unseal
 from kernel.urls import parse
 
 MAX_CHANNELS: Final = 10  # of one desk
 MAX_LABEL: Final = 40
 MAX_TARGET: Final = 500
+PAGE: Final = 50  # of all desks, for an operator
 PACES: Final = (15, 60, 1440)  # minutes from one alert to the next that people can choose
 
 _SIZE: Final = 4096  # bytes of a sealed value: all of them alike
@@ -188,6 +189,26 @@ async def remove(conn: AsyncConnection, group_id: UUID | None, channel_id: UUID)
     )
     if not gone.rowcount:
         raise NotFound
+
+
+async def everywhere(
+    conn: AsyncConnection, here: Here, *, after: UUID
+) -> Sequence[tuple[str, Channel]]:
+    """A page of the places of all desks, each with its group's handle; none for the node's."""
+    rows = await conn.execute(
+        sa.select(*COLUMNS, sa.func.coalesce(actors.c.handle, "").label("desk"))
+        .join(actors, actors.c.id == alert_channels.c.group_id, isouter=True)
+        .where(alert_channels.c.id > after)
+        .order_by(alert_channels.c.id)
+        .limit(at_most(PAGE))
+    )
+    return [(row.desk, Channel.of(here, row)) for row in rows]
+
+
+async def end(conn: AsyncConnection, channel_id: UUID) -> bool:
+    """Take a place of any desk off. False: there is none."""
+    gone = await conn.execute(sa.delete(alert_channels).where(alert_channels.c.id == channel_id))
+    return gone.rowcount > 0
 
 
 def code(here: Here, channel_id: UUID) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from inbox.discovery import VERSION
 from kernel.settings import read_origin
-from node import commands, logs, seeding
+from node import alert_commands, commands, logs, seeding
 from node.console import REFUSED, DataDir, end, note, run, say, settings_of
 from node.demo import show
 from node.opening import Opened, opened
@@ -32,6 +32,8 @@ group = typer.Typer(help="Support groups.", no_args_is_help=True)
 domain = typer.Typer(help="Other servers this node does not talk with.", no_args_is_help=True)
 keys = typer.Typer(help="What people and groups here sign with.", no_args_is_help=True)
 peers = typer.Typer(help="Other servers this node talks with.", no_args_is_help=True)
+alert = typer.Typer(help="Where people on duty hear that something waits.", no_args_is_help=True)
+app.add_typer(alert, name="alert")
 app.add_typer(account, name="account")
 app.add_typer(group, name="group")
 app.add_typer(domain, name="domain")
@@ -268,6 +270,23 @@ def peers_resume(name: Host, data_dir: DataDir = None) -> None:
 def peers_try(name: Host, data_dir: DataDir = None) -> None:
     """Do not let a server that did not answer rest any longer."""
     _on_node(data_dir, lambda node: commands.try_peer(node, host=name))
+
+
+@alert.command("list", epilog="Example: hearthold alert list")
+def alert_list(data_dir: DataDir = None) -> None:
+    """Print where alerts go, a line each: its id, its desk, and the last letters of its address."""
+    _on_node(data_dir, alert_commands.list_places)
+
+
+@alert.command(
+    "remove", epilog="Example: hearthold alert remove 4f0c5a52-54a6-4a5e-9f0e-3b1f0a6f5c11"
+)
+def alert_remove(
+    place: Annotated[str, typer.Argument(metavar="ID", help="As `hearthold alert list` has it.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Send no more alerts to a place, whichever desk it belongs to."""
+    _on_node(data_dir, lambda node: alert_commands.remove_place(node, place=place))
 
 
 @app.command(epilog="Example: hearthold reveil")

@@ -32,6 +32,8 @@ COMMANDS = [
     "domain block",
     "domain unblock",
     "domain list",
+    "alert list",
+    "alert remove",
     "keys rotate",
     "peers list",
     "peers show",

@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
 from kernel.clock import COARSE
+from kernel.errors import NotFound
 from kernel.schema.groups import Premoderation
 from kernel.schema.messages import Why
 from kernel.schema.tables import alert_calls, alert_channels
 from moderation import alerting, reports
-from node import worker
+from node import alert_commands, worker
 from node.doctor import _alerts as look_at_alerts
+from node.opening import Opened
 from node.pages.session import ADMINISTRATOR
 from tests.mailbox import Mailbox
 from tests.nodes import Node, NodeFactory
@@ -301,6 +303,20 @@ async def test_sec_L8_only_those_of_a_desk_see_and_change_its_places(duty: Duty)
     assert (await duty.ana.fill(GROUP, channel=str(row.id), action=GROUP + "/test")).status == 200
     assert len(await duty.alerts()) == 1
     await duty.ana.fill(GROUP, channel=str(row.id), action=GROUP + "/remove")
+    await duty.hook(NODE)  # the same by the operator's commands
+    await duty.hook()
+    assert len(await duty.alerts()) == 2
+    opened = Opened(duty.node.engine, duty.node.here)
+    lines = await alert_commands.list_places(opened)
+    assert sorted(line.split(None, 1)[1] for line in lines) == [
+        f'{desk}  webhook  "evening phone"  …hook' for desk in ("node", "open")
+    ]
+    for line in lines:
+        await alert_commands.remove_place(opened, place=line.split()[0])
+    assert await alert_commands.list_places(opened) == ["Nobody is told when something waits."]
+    for odd in (lines[0].split()[0], "x"):
+        with pytest.raises(NotFound):
+            await alert_commands.remove_place(opened, place=odd)
     await duty.report("one")
     assert await duty.alerts() == []
     for _ in range(25):
