@@ -1,4 +1,4 @@
-"""The guarded client: the only thing here that opens connections outwards (DESIGN decision 7).
+"""The guarded client: nothing else opens connections to where others say (DESIGN decision 7).
 
 Every address is resolved once, checked, and only then connected to; redirects are new requests that
 go through the same gate. Nothing is taken from the environment, and no cookie or password is sent.

@@ -55,6 +55,7 @@ class Act(StrEnum):
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
     MESSAGES = "messages"
+    UNTOLD = "untold"  # a place that hears of nothing any more, by its random id
 
 
 _IDS: Final = {

@@ -8,7 +8,7 @@ import hmac
 import json
 import os
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Self
@@ -17,7 +17,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kernel import chance
+from kernel import chance, tombstone_log
 from kernel.errors import Conflict, Malformed, NotFound
 from kernel.here import Here
 from kernel.mail_address import is_address
@@ -26,6 +26,7 @@ from kernel.said import noted, said
 from kernel.schema.alerts import Way
 from kernel.schema.tables import actors, alert_channels
 from kernel.sealing import mac, seal, unseal
+from kernel.tombstone_log import Act
 from kernel.urls import parse
 
 MAX_CHANNELS: Final = 10  # of one desk
@@ -189,6 +190,7 @@ async def remove(conn: AsyncConnection, group_id: UUID | None, channel_id: UUID)
     )
     if not gone.rowcount:
         raise NotFound
+    tombstone_log.note(conn, Act.UNTOLD, str(channel_id))
 
 
 async def everywhere(
@@ -208,7 +210,14 @@ async def everywhere(
 async def end(conn: AsyncConnection, channel_id: UUID) -> bool:
     """Take a place of any desk off. False: there is none."""
     gone = await conn.execute(sa.delete(alert_channels).where(alert_channels.c.id == channel_id))
+    tombstone_log.note(conn, Act.UNTOLD, str(channel_id))
     return gone.rowcount > 0
+
+
+async def end_again(conn: AsyncConnection, ids: Iterable[str]) -> None:
+    """Places that were taken off after a backup do not come back with it."""
+    gone = alert_channels.c.id.in_([UUID(each) for each in ids])
+    await conn.execute(sa.delete(alert_channels).where(gone))
 
 
 def code(here: Here, channel_id: UUID) -> str:

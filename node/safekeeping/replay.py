@@ -30,7 +30,7 @@ from kernel.schema.tables import actors, bans, domain_blocks, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import account_rows, correspondents, departures, follows, messages
-from moderation import domains, recounting
+from moderation import alert_channels, domains, recounting
 
 _BATCH: Final = 1000
 
@@ -61,6 +61,8 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     await _ban(conn, here, lines, done)
     await _block(conn, here, lines, done)
     await correspondents.redo(conn, here, _of(lines, Act.MESSAGES))
+    for ids in _batches(_of(lines, Act.UNTOLD)):
+        await alert_channels.end_again(conn, ids)
     return done
 
 

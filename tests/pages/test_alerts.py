@@ -9,18 +9,22 @@ from dataclasses import dataclass
 import pytest
 import sqlalchemy as sa
 
+from activitypub.state import SETTINGS
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
+from kernel import tombstone_log
 from kernel.clock import COARSE
 from kernel.errors import NotFound
 from kernel.schema.groups import Premoderation
 from kernel.schema.messages import Why
 from kernel.schema.tables import alert_calls, alert_channels
+from kernel.tombstone_log import Act
 from moderation import alerting, reports
 from node import alert_commands, worker
 from node.doctor import _alerts as look_at_alerts
 from node.opening import Opened
 from node.pages.session import ADMINISTRATOR
+from node.safekeeping.replay import replay
 from tests.mailbox import Mailbox
 from tests.nodes import Node, NodeFactory
 from tests.pages.people import Answer, Browser, Person, person
@@ -314,6 +318,14 @@ async def test_sec_L8_only_those_of_a_desk_see_and_change_its_places(duty: Duty)
     for line in lines:
         await alert_commands.remove_place(opened, place=line.split()[0])
     assert await alert_commands.list_places(opened) == ["Nobody is told when something waits."]
+    log = tombstone_log.read(duty.node.app[SETTINGS].tombstones.read_text())
+    assert {str(row.id), *(line.split()[0] for line in lines)} == {ids[1] for ids in log}
+    await duty.hook()  # as if a backup had brought it back
+    async with duty.node.engine.begin() as conn:
+        again = str(await conn.scalar(sa.select(alert_channels.c.id)))
+        await replay(conn, duty.node.here, [*log, (Act.UNTOLD, again)])
+    assert await alert_commands.list_places(opened) == ["Nobody is told when something waits."]
+    await duty.alerts()
     for odd in (lines[0].split()[0], "x"):
         with pytest.raises(NotFound):
             await alert_commands.remove_place(opened, place=odd)
