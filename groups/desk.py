@@ -60,12 +60,13 @@ async def remove(
     await earlier.forget(conn, post.id)
     if post.shown:
         await count_out(conn, post)
+    was_told = post.shown or post.was_shown
     tombstone_log.note(conn, Act.REMOVED, post.uri)
     await note(conn, here, group, actor, "remove", post.uri, reason)
-    told = NoticeKind.REMOVED if post.shown else NoticeKind.UNSENT
+    told = NoticeKind.REMOVED if was_told else NoticeKind.UNSENT
     await noticing.decided(conn, here, post, told)
     await outbox.forget(conn, post.uri)
-    if post.shown and actor.local:
+    if was_told and actor.local:
         await telling.by_desk(
             conn,
             here,
@@ -209,19 +210,24 @@ async def release(
     if post.state is not PostState.HELD:
         raise NotFound
     await note(conn, here, group, actor, "release", post.uri, "")
-    if await asking.enters(conn, here, post):
+    if not post.was_shown and await asking.enters(conn, here, post):
         return
-    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN))
+    out = {"state": PostState.SHOWN, "was_shown": False}
+    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))
     await count_in(conn, post.thread_id, post.id)
     shown = await post_store.get(conn, post.id)
-    if shown.author_local:
+    if shown.author_local and post.was_shown:
+        await outbox.forget(conn, post.uri)
+        await telling.edited(conn, here, group, shown)
+    elif shown.author_local:
         await telling.created(conn, here, group, shown)
     else:
-        inner = await telling.as_created(conn, shown)
+        inner = await telling.as_created(conn, shown, or_changed=True)
         if inner is not None:
             await telling.carried(conn, here, group, shown, *inner)
     await noticing.decided(conn, here, shown, NoticeKind.RELEASED)
-    await noticing.became_visible(conn, here, shown)
+    if not post.was_shown:
+        await noticing.became_visible(conn, here, shown)
 
 
 async def held(

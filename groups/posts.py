@@ -77,6 +77,7 @@ class Post:
     likes_by: str
     approval: str | None
     expires: date | None
+    was_shown: bool
     likes: int
 
     @property

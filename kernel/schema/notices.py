@@ -13,6 +13,7 @@ class NoticeKind(StrEnum):
     ANSWER = "answer"  # its post answers one of the persona's
     MENTION = "mention"  # its post names the persona
     HEARD = "heard"  # of the persona's own post; who heard it stands in `reactions` alone
+    HELD = "held"  # a moderator reads the persona's post first: it may tell how harm is done
     RELEASED = "released"  # a moderator read it, and now it is shown
     REMOVED = "removed"
     RESTORED = "restored"

@@ -17,6 +17,7 @@ from groups import (
     appointing,
     desk,
     following,
+    holding,
     membership,
     memorials,
     parts,
@@ -127,6 +128,7 @@ async def _page(
         held=held,
         pictures=pictures,
         links=links,
+        for_words={post.id for post in held if holding.is_for_its_words(post)},
         waiting=waiting,
         queue=queue,
         memorials=watched,
@@ -333,6 +335,7 @@ def _filled(group: Group, said: str) -> Form:
         raise NotFound
     ticks = (
         "one_voice", "one_time", "notes_required", "contacts", "proofs", "stories", "coarse",
+        "details_held",
     )  # fmt: skip
     ticked = {name: ["yes"] for name in ticks if getattr(settings, name)}
     return Form(
