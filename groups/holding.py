@@ -52,7 +52,7 @@ async def is_change_held(
 
 
 async def hold(conn: AsyncConnection, post: Post) -> Post:
-    """Take a shown post out of sight until its new words were read; answers to it stay.
+    """Take a shown post's words out of sight until they were read; its place and answers stay.
 
     Whoever has the earlier words is told nothing until then.
     """

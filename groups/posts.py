@@ -169,10 +169,16 @@ def visible() -> sa.ColumnElement[bool]:
         host_is_welcome(actors),
         sa.or_(
             posts.c.state.not_in([constant(state) for state in _FOR_FEW]),
+            posts.c.was_shown,
             is_mine(posts.c.author_id),
-            sa.and_(posts.c.state == constant(PostState.HELD), moderates(threads.c.group_id)),
+            held_for_viewer(),
         ),
     )
+
+
+def held_for_viewer() -> sa.ColumnElement[bool]:
+    """SQL: the post is held, and the viewer is one who may let it go."""
+    return sa.and_(posts.c.state == constant(PostState.HELD), moderates(threads.c.group_id))
 
 
 _BY_ID: Final = select_posts().where(posts.c.id == sa.bindparam("post_id"))
