@@ -29,6 +29,7 @@ from kernel.schema.tables import actors, audit, bans, posts
 from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
+from members import notices
 from moderation import audit as audit_log
 from moderation.standing import Speaker
 
@@ -63,6 +64,7 @@ async def remove(
     was_told = post.shown or post.was_shown
     tombstone_log.note(conn, Act.REMOVED, post.uri)
     await note(conn, here, group, actor, "remove", post.uri, reason)
+    await notices.forget_held(conn, post.id)
     told = NoticeKind.REMOVED if was_told else NoticeKind.UNSENT
     await noticing.decided(conn, here, post, told)
     await outbox.forget(conn, post.uri)
@@ -210,6 +212,7 @@ async def release(
     if post.state is not PostState.HELD:
         raise NotFound
     await note(conn, here, group, actor, "release", post.uri, "")
+    await notices.forget_held(conn, post.id)
     if not post.was_shown and await asking.enters(conn, here, post):
         return
     out = {"state": PostState.SHOWN, "was_shown": False}

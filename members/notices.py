@@ -213,6 +213,13 @@ _FORGET: Final = sa.delete(notices).where(
 )
 
 
+async def forget_held(conn: AsyncConnection, post_id: int) -> None:
+    """Somebody decided about a post that was held: that it waits is no news any more."""
+    await conn.execute(
+        _FORGET.where(notices.c.kind == constant(NoticeKind.HELD)), {"about": post_id}
+    )
+
+
 async def unheard(conn: AsyncConnection, post_id: int) -> None:
     """A sign was taken back: with the last one its notice goes."""
     left = sa.exists().where(
