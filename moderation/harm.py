@@ -78,8 +78,9 @@ def _find_in(sentence: str) -> Pattern | None:
             begun = match.start()
             if _TAKEN_BACK.search(sentence[max(0, begun - 30) : begun + 1]):
                 continue
-            if pattern.family is Family.METHOD or _RETOLD.search(sentence) is None:
-                return pattern
+            if pattern.family is Family.ENCOURAGEMENT and _RETOLD.search(sentence):
+                break
+            return pattern
     return None
 
 

@@ -59,6 +59,7 @@ def test_dom_A11_every_pattern_has_a_reason() -> None:
         "k1",
         "é ",
         "10 mg a a ",
+        "he told me kys ",
     ],
 )
 def test_long_words_cost_little(burst: str) -> None:
