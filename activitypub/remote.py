@@ -23,6 +23,7 @@ from activitypub import keys, schemes
 from activitypub.actors import Actor, columns
 from activitypub.client import (
     KEY_CONTEXTS,
+    MAX_DOCUMENT,
     Answer,
     Budget,
     Client,
@@ -86,11 +87,13 @@ class Remote:
         """
         return await self._document(uri, (AS2,), digest)
 
-    async def answer(self, url: str, *, accept: str) -> Answer:
+    async def answer(self, url: str, *, accept: str, limit: int = MAX_DOCUMENT) -> Answer:
         """Whatever is at `url`, asked for as `document` asks. Raises Malformed, Unreachable."""
 
         async def ask(signer: Signer) -> Answer:
-            found = await self.client.get(url, accept=accept, signer=signer, budget=self.budget)
+            found = await self.client.get(
+                url, accept=accept, signer=signer, budget=self.budget, limit=limit
+            )
             if found.status in schemes.REFUSED:
                 raise Unreachable(f"status {found.status}", status=found.status)
             return found

@@ -10,6 +10,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["suspended", actor]  ["unsuspended", actor]
     ["blocked", domain]  ["unblocked", domain]
     ["messages", sealed]
+    ["pact over", pact]
 
 What "left" seals under the node key is an account and its personas, and "messages" what a persona
 decided about messages (`members.decisions`): all lines of either kind are as long.
@@ -55,6 +56,7 @@ class Act(StrEnum):
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
     MESSAGES = "messages"
+    PACT_OVER = "pact over"
 
 
 _IDS: Final = {

@@ -11,7 +11,7 @@ from activitypub.keys import Pool
 from activitypub.pace import Pace
 from activitypub.remote import Remote
 from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, READING, REMOTE, SETTINGS
-from inbox import discovery
+from inbox import datasets, discovery
 from inbox import routes as federation
 from inbox.intake import Intake
 from kernel import db, tombstone_log
@@ -124,7 +124,8 @@ def _route(app: web.Application) -> None:
             app.router.add_routes([route])
     for path, handler in both.items():
         app.router.add_get(path, handler)
-    app.router.add_routes([*federation.routes(), *discovery.routes(), *health.routes()])
+    for part in (federation, datasets, discovery, health):
+        app.router.add_routes(part.routes())
 
 
 def _either(document: Handler, page: Handler) -> Handler:

@@ -9,7 +9,7 @@ import typer
 
 from inbox.discovery import VERSION
 from kernel.settings import read_origin
-from node import commands, logs, seeding
+from node import commands, logs, pact_cli, seeding
 from node.console import REFUSED, DataDir, end, note, run, say, settings_of
 from node.demo import show
 from node.opening import Opened, opened
@@ -39,6 +39,7 @@ app.add_typer(peers, name="peers")
 app.add_typer(keys, name="keys")
 
 safekeeping.add_to(app)
+pact_cli.add_to(app)
 
 
 def _on_node(data_dir: Path | None, command: Callable[[Opened], Awaitable[Sequence[str]]]) -> None:

@@ -25,7 +25,17 @@ from kernel.here import Here
 from kernel.postgres_files import Record, find_keep
 from kernel.rows import AnySelect
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import deliveries, domain_blocks, node, peers, received, veil
+from kernel.schema.pacts import PactState
+from kernel.schema.tables import (
+    deliveries,
+    domain_blocks,
+    node,
+    pacts,
+    peers,
+    received,
+    signal_sources,
+    veil,
+)
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import S3, SECRETS, Settings, is_loopback
@@ -226,6 +236,26 @@ async def _database(
         yield finding
     async for finding in _deliveries(conn, clock(), queues):
         yield finding
+    async for finding in _pacts(conn):
+        yield finding
+
+
+async def _pacts(conn: AsyncConnection) -> AsyncIterator[Finding]:
+    """Peers whose key or whose past is not what was agreed on (MOD-5.5)."""
+    aside = signal_sources.c.quarantined
+    if hosts := await _some(conn, sa.select(signal_sources.c.host).where(aside != "")):
+        yield Finding(
+            "pacts",
+            f"What these servers advise does not hold together ({hosts}), so it is not read any "
+            "more: see /settings/node/signals, and speak with the people there.",
+        )
+    broken = sa.select(pacts.c.host).where(pacts.c.state == PactState.BROKEN)
+    if hosts := await _some(conn, broken):
+        yield Finding(
+            "pacts",
+            f"These servers have another key than the one agreed on ({hosts}): speak with the "
+            "people there, then make a new pact.",
+        )
 
 
 async def _node(

@@ -26,7 +26,8 @@ from members import (
     spent,
 )
 from members import sessions as session_store
-from moderation import standing
+from moderation import pacts, standing
+from moderation.signals import received as received_signals
 
 SEEN_IDS = keep_times.SEEN_ID
 ACTIVITIES = keep_times.ACTIVITY
@@ -38,6 +39,7 @@ _STEP = 1_000
 # asked about.
 FLEETING = (
     "Follow", "Like", "Accept", "Reject", "Undo", "Create", "Delete", "LikeRequest", "ReplyRequest",
+    "Offer", "Leave", "Freeze", "KeyChange", "Nudge",
 )  # fmt: skip
 
 
@@ -84,6 +86,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await waiting_store.sweep(conn, here)
     async with engine.begin() as conn:
+        await received_signals.sweep(conn, here)
+    async with engine.begin() as conn:
         new_day = await node.count_people(conn, today)
     if new_day:
         await _forget_ended(engine, here)
@@ -112,6 +116,7 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     """Remove what ends with a day; to see which sealed rows do, each of them is opened."""
     async with engine.begin() as conn:
         await standing.forget_ended(conn, here.now().date())
+        await pacts.forget_offers(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:

@@ -26,6 +26,7 @@ from kernel.db import AWAY, describe
 from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
 from members import follows, messages, moves, order, reader
+from moderation.signals.pull import pull_one
 from node import pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
@@ -61,6 +62,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             for _ in range(REFRESHERS)
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
+        _loop(stop, asyncio.Event(), lambda: pull_one(app[ENGINE], app[HERE], app[REMOTE])),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
         _loop(stop, asyncio.Event(), lambda: release(app), _until_next_step),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
@@ -95,6 +97,8 @@ async def settle(app: web.Application) -> bool:
     while await app[DELIVERER].deliver():
         busy = True
     while await errands.go(app[ENGINE], app[HERE], app[REMOTE]):
+        busy = True
+    while await pull_one(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
     while await pictures.work(app):
         busy = True

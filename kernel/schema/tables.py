@@ -25,6 +25,7 @@ from kernel.schema.messages import (
 from kernel.schema.moderation import audit, bans, domain_blocks
 from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
+from kernel.schema.pacts import datasets, pacts, signal_changes, signal_sources, signals
 from kernel.schema.posts import (
     attachments,
     check_ins,
@@ -55,6 +56,7 @@ __all__ = [
     "conversations",
     "copies_wanted",
     "correspondents",
+    "datasets",
     "deliveries",
     "departures",
     "domain_blocks",
@@ -74,6 +76,7 @@ __all__ = [
     "moved_threads",
     "node",
     "notices",
+    "pacts",
     "peers",
     "poll_options",
     "poll_votes",
@@ -89,6 +92,9 @@ __all__ = [
     "reports",
     "safety_records",
     "sessions",
+    "signal_changes",
+    "signal_sources",
+    "signals",
     "spent",
     "threads",
     "tombstones",

@@ -28,6 +28,7 @@ from node.pages import (
     node_settings,
     notices,
     own_names,
+    pacts,
     peers,
     personas,
     pictures,
@@ -42,6 +43,7 @@ from node.pages import (
     search,
     session,
     sheet,
+    signals,
     signs,
     stories,
     tags,
@@ -66,8 +68,8 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, reports, desk_letters, desk, icons, threads, posts,
-        polls, tags, personas, own_names, receipts, safety, node_settings, peers, search,
-        finding, help, about, assets, pictures, unanswered, signs, rearranging,
+        polls, tags, personas, own_names, receipts, safety, node_settings, peers, search, pacts,
+        signals, finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
         log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip

@@ -30,7 +30,7 @@ from kernel.schema.tables import actors, bans, domain_blocks, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import account_rows, correspondents, departures, follows, messages
-from moderation import domains, recounting
+from moderation import domains, pacts, recounting
 
 _BATCH: Final = 1000
 
@@ -61,6 +61,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     await _ban(conn, here, lines, done)
     await _block(conn, here, lines, done)
     await correspondents.redo(conn, here, _of(lines, Act.MESSAGES))
+    await pacts.stay_over(conn, _of(lines, Act.PACT_OVER))
     return done
 
 
