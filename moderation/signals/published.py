@@ -343,18 +343,30 @@ async def current(
     conn: AsyncConnection, *, after_key: str = "", limit: int = MAX_SNAPSHOT, taken_back: bool
 ) -> Sequence[Entry]:
     """The newest change about each domain, in their order; also those `taken_back`, if wanted."""
+    newer = signal_changes.alias("newer")
     newest = (
-        sa.select(*_COLUMNS)
-        .distinct(signal_changes.c.entity_kind, signal_changes.c.entity_key)
-        .where(signal_changes.c.entity_kind == "domain", signal_changes.c.entity_key > after_key)
-        .order_by(
-            signal_changes.c.entity_kind, signal_changes.c.entity_key, signal_changes.c.seq.desc()
+        sa.select(newer.c.seq)
+        .where(
+            newer.c.entity_kind == signal_changes.c.entity_kind,
+            newer.c.entity_key == signal_changes.c.entity_key,
         )
-        .subquery()
+        .order_by(newer.c.seq.desc())
+        .limit(at_most(1))
+        .correlate(signal_changes)
+        .scalar_subquery()
     )
-    query = sa.select(newest).order_by(newest.c.entity_key).limit(at_most(limit))
+    query = (
+        sa.select(*_COLUMNS)
+        .where(
+            signal_changes.c.entity_kind == "domain",
+            signal_changes.c.entity_key > after_key,
+            signal_changes.c.seq == newest,
+        )
+        .order_by(signal_changes.c.entity_key)
+        .limit(at_most(limit))
+    )
     if not taken_back:
-        query = query.where(newest.c.kind.in_([kind.value for kind in SAYS]))
+        query = query.where(signal_changes.c.kind.in_([kind.value for kind in SAYS]))
     return [Entry.of(row) for row in await conn.execute(query)]
 
 
