@@ -130,8 +130,8 @@ def pact_freeze(
     _on_node(data_dir, lambda node: pact_commands.freeze(node, host=name, frozen=not again))
 
 
-@pact.command("freeze-us", epilog="Example: hearthold pact freeze-us")
-def pact_freeze_us(data_dir: DataDir = None) -> None:
+@pact.command("unsafe", epilog="Example: hearthold pact unsafe")
+def pact_unsafe(data_dir: DataDir = None) -> None:
     """Ask every peer not to trust this node for now, after a break-in for example.
 
     Each of them trusts it again only once both have agreed on a new pact.

@@ -38,8 +38,8 @@ _SECRET: Final = ("password", "old_password", "code", "as", "half", "credential"
 
 WRITTEN: Final = frozenset(
     {
-        "about", "alt", "crisis_policy", "guidelines", "helped", "like", "lines", "name", "note",
-        "options", "reason", "request", "source", "text", "title", "today", "welcome", "word",
+        "about", "alt", "care", "crisis_policy", "guidelines", "helped", "like", "lines", "name", "note",
+        "options", "reason", "request", "retention", "source", "text", "title", "today", "welcome", "word",
         "words",
     }
 )  # fmt: skip

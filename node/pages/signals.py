@@ -126,6 +126,7 @@ async def _advice(
         url=dataset.url if dataset else "",
         tiers=TIER_WORDS,
         policies=POLICY_WORDS,
+        choices={str(policy or "none"): words for policy, words in POLICY_WORDS.items()},
         labels=labels.VOCABULARY,
         changes=CHANGES,
     )

@@ -37,6 +37,7 @@ from kernel.schema.tables import (
     receipts,
     received,
     sessions,
+    signals,
     tombstones,
     waiting,
 )
@@ -45,6 +46,9 @@ from members import departures as departure_store
 from members import drawers as drawer_store
 from members import messages as message_store
 from members import sessions as session_store
+from moderation.signals import received as received_signals
+from moderation.signals import sources
+from moderation.signals.lines import Line
 from node import data_map, pictures, strangers, tidy
 from node.strangers import Walk
 from tests.members.people import sign_up
@@ -204,6 +208,26 @@ async def _drawer(node: Node) -> sa.Select[int]:
     return sa.select(_count).select_from(drawers)
 
 
+async def _signal(node: Node) -> sa.Select[int]:
+    today = node.here.now().date()
+    async with node.engine.begin() as conn:
+        await sources.add_list(conn, node.here, "http://lists.test/datasets/1")
+        (source,) = await sources.listed(conn)
+        line = Line.read(
+            {
+                "id": "http://lists.test/changes/1",
+                "type": "Advisory",
+                "entityKind": "domain",
+                "entityKey": "bad.example",
+                "endTime": f"{today}T00:00:00Z",
+            },
+            source.url,
+            today,
+        )
+        await received_signals.take_in(conn, node.here, source, [line])
+    return sa.select(_count).select_from(signals)
+
+
 PLANTED: Final[Mapping[str, Planter]] = {
     "sessions": _session,
     "departures": _departure,
@@ -220,6 +244,7 @@ PLANTED: Final[Mapping[str, Planter]] = {
     "received": _arrival,
     "tombstones": _burial,
     "actors": _stranger,
+    "signals": _signal,
 }
 SOONER: Final = {"activities": 31, "departures": 14, "media": 2}  # days before its time it may go
 
