@@ -72,6 +72,7 @@ async def offered(
         actor.host,
         theirs=store.dump(document),
         offer_uri=offer_uri,
+        desk_id=pact.desk_id if pact.made else actor.id,
         offers=1 if pact.day != today else pact.offers + 1,
     )
     await audit.note(conn, here, verb="pact offered", about=actor.host, actor_id=actor.id)
@@ -118,7 +119,7 @@ async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Do
 async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: str) -> None:
     """They said no. Raises NotFound: to nothing of ours."""
     pact = await store.known(conn, actor.host)
-    if pact is None:
+    if pact is None or not pact.is_of(actor.uri):
         raise NotFound
     if pact.ours is not None and store.offer_uri(pact.ours.uri) == offer_uri:
         await store.over(conn, here, pact.ours.uri)
@@ -134,9 +135,12 @@ async def left(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> Non
     """They ended the pact, or took their offer back, perhaps before it came."""
     if not same_origin(uri, actor.uri) and not here.is_local(uri):
         raise NotAllowed("That pact is between others.")
+    if actor.kind not in _DESKS:
+        raise NotAllowed("Desks make and end pacts.")
     if same_origin(uri, actor.uri):
         await store.over(conn, here, uri)
-    if (pact := await store.known(conn, actor.host)) is None:
+    pact = await store.known(conn, actor.host)
+    if pact is None or not pact.is_of(actor.uri):
         return
     if pact.uri == uri and pact.state in (PactState.MADE, PactState.BROKEN):
         await _ended(conn, here, pact, actor)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from hashlib import sha256
 from typing import Final, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -33,7 +33,7 @@ from kernel.here import Here
 from kernel.rows import AnyRow
 from kernel.said import noted, said
 from kernel.schema.pacts import Afterwards, PactState
-from kernel.schema.tables import node, pacts, tombstones
+from kernel.schema.tables import actors, node, pacts, tombstones
 from kernel.tombstone_log import Act
 from moderation import audit, domains
 from moderation.duty import Rota
@@ -59,6 +59,7 @@ class Pact:
     paper: Paper | None
     document: str
     desk_uri: str
+    desk_id: UUID | None
     their_key: str
     ours: Paper | None
     theirs: Paper | None
@@ -86,6 +87,12 @@ class Pact:
     def made(self) -> bool:
         """Whether the two trust each other now."""
         return self.state is PactState.MADE
+
+    def is_of(self, desk: str) -> bool:
+        """Whether this is the desk that the pact, or an offer that waits, is with."""
+        offers = [self.ours.parties[1]] if self.ours else []
+        offers += [self.theirs.parties[0]] if self.theirs else []
+        return desk in (self.desk_uri, *(party.desk for party in offers))
 
     @property
     def listens(self) -> bool:
@@ -193,7 +200,8 @@ async def offer(conn: AsyncConnection, here: Here, their_desk: Actor, wishes: Wi
     document = await _signed(conn, here, desk, paper)
     if pact.ours is not None:
         await over(conn, here, pact.ours.uri)
-    await change(conn, here, their_desk.host, ours=dump(document), reason="")
+    known_as = pact.desk_id if pact.made else their_desk.id
+    await change(conn, here, their_desk.host, ours=dump(document), reason="", desk_id=known_as)
     await tell(conn, here, ActivityKind.OFFER, document, their_desk.uri, uri=offer_uri(paper.uri))
     await audit.note(conn, here, verb="offer pact", about=their_desk.host)
 
@@ -247,6 +255,7 @@ async def make(
         uri=paper.uri,
         document=dump(document),
         desk_uri=theirs.desk,
+        desk_id=sa.select(actors.c.id).where(actors.c.uri == theirs.desk).scalar_subquery(),
         their_key=theirs.key,
         ours="",
         theirs="",

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
+from kernel.schema.actors import actors
 from kernel.schema.base import Side, one_of, table
 
 
@@ -50,6 +51,7 @@ pacts = table(
     sa.Column("uri", sa.Text, nullable=False, server_default=""),  # of the pact that was made
     sa.Column("document", sa.Text, nullable=False, server_default=""),  # and what it says
     sa.Column("desk_uri", sa.Text, nullable=False, server_default=""),  # theirs
+    sa.Column("desk_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="SET NULL")),  # known so
     sa.Column("their_key", sa.Text, nullable=False, server_default=""),  # pinned; a Multikey
     sa.Column("ours", sa.Text, nullable=False, server_default=""),  # our offer that waits
     sa.Column("theirs", sa.Text, nullable=False, server_default=""),  # their offer that waits,

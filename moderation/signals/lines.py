@@ -112,7 +112,8 @@ def _ends(document: Document, kind: Change, published: date | None, today: date)
     ends = _day(document.get("endTime"))
     if ends is None:
         return today + UNSAID
-    return min(ends, (published or today) + LONGEST.get(kind, UNSAID))
+    said = min(published, today) if published else today  # a clock may be ahead
+    return min(ends, said + LONGEST.get(kind, UNSAID))
 
 
 def _place(document: Document, uri: str) -> int:

@@ -28,6 +28,8 @@ from moderation.signals.vocabulary import Change
 
 PAGE: Final = 50
 SWEPT: Final = 500  # rows in one round
+ONE_BY_ONE: Final = 25  # lines at once; of more, the log says how many
+MAX_LINES: Final = 20_000  # of one source
 _CHOSEN: Final = frozenset({SignalState.SHOWN, SignalState.IGNORED})
 _OPEN: Final = (SignalState.HELD, SignalState.SHOWN)
 
@@ -72,24 +74,40 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
 
     How many were new.
     """
-    today, new = here.now().date(), 0
-    for line in lines:
-        row = {name: getattr(line, name) for name in Line.__slots__}
-        adding = insert(signals).values(
-            **{**row, "labels": list(line.labels), "filters": list(line.filters)},
-            source_id=source.id,
-            state=SignalState.HELD,
-            day=today,
+    today = here.now().date()
+    rows = [
+        {
+            **{name: getattr(line, name) for name in Line.__slots__},
+            "labels": list(line.labels),
+            "filters": list(line.filters),
+            "source_id": source.id,
+            "state": SignalState.HELD,
+            "day": today,
+        }
+        for line in lines
+    ]
+    new = 0
+    if rows:
+        adding = insert(signals).values(rows).on_conflict_do_nothing()
+        new = (await conn.execute(adding)).rowcount
+    erased = [line.uri for line in lines if line.kind is Change.TOMBSTONE]
+    if erased:  # it may stand where something else did
+        await conn.execute(
+            sa.update(signals)
+            .where(signals.c.source_id == source.id, signals.c.uri.in_(erased))
+            .values(kind=Change.TOMBSTONE, summary="", labels=[], policy="", retracts=signals.c.uri)
         )
-        if line.kind is Change.TOMBSTONE:  # it may stand where something else did
-            buried = {"kind": line.kind, "summary": "", "labels": [], "retracts": line.uri}
-            adding = adding.on_conflict_do_update(index_elements=["source_id", "uri"], set_=buried)
-        else:
-            adding = adding.on_conflict_do_nothing()
-        new += (await conn.execute(adding)).rowcount
     moved = await _settle(conn, source.id, lines, today)
     await _log(conn, here, source, moved)
     return new
+
+
+async def is_full(conn: AsyncConnection, source: Source) -> bool:
+    """Whether a source has said as much as anybody may."""
+    count = await conn.scalar(
+        sa.select(sa.func.count()).select_from(signals).where(signals.c.source_id == source.id)
+    )
+    return (count or 0) >= MAX_LINES
 
 
 async def missing(conn: AsyncConnection, source: Source, lines: Sequence[Line]) -> Sequence[Line]:
@@ -173,7 +191,7 @@ _ABOUT = _about()
 async def _log(
     conn: AsyncConnection, here: Here, source: Source, moved: dict[str, SignalState]
 ) -> None:
-    if source.pact:
+    if source.pact and len(moved) <= ONE_BY_ONE:
         for uri, state in moved.items():
             await audit.note(conn, here, verb=f"signal {state}", about=uri)
     elif moved:

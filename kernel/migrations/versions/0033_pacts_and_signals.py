@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("uri", sa.Text(), server_default="", nullable=False),
         sa.Column("document", sa.Text(), server_default="", nullable=False),
         sa.Column("desk_uri", sa.Text(), server_default="", nullable=False),
+        sa.Column("desk_id", sa.Uuid()),
         sa.Column("their_key", sa.Text(), server_default="", nullable=False),
         sa.Column("ours", sa.Text(), server_default="", nullable=False),
         sa.Column("theirs", sa.Text(), server_default="", nullable=False),
@@ -33,6 +34,9 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint(
             "state IN ('none', 'made', 'ended', 'broken')", name=op.f("ck_pacts_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["desk_id"], ["actors.id"], name=op.f("fk_pacts_desk_id"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("host", name=op.f("pk_pacts")),
     )
