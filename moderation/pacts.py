@@ -102,6 +102,8 @@ class Pact:
     @property
     def words(self) -> str:
         """How it stands, in plain words."""
+        if self.made and self.theirs:
+            return noted("You trust each other, and they offer a new pact. You decide.")
         if self.made and self.frozen:
             return noted("We stopped listening to them.")
         if self.made and self.frozen_there:
@@ -146,7 +148,10 @@ async def one(conn: AsyncConnection, host: str) -> Pact:
 
 
 async def with_host(conn: AsyncConnection, host: str) -> Pact | None:
-    """The pact that holds with a host; None: there is none."""
+    """The pact that holds with a host; None: there is none.
+
+    Whoever acts on what comes from there asks whether it `listens`, too.
+    """
     row = (
         await conn.execute(
             sa.select(pacts).where(pacts.c.host == host, pacts.c.state == PactState.MADE)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 
-from activitypub.client import Budget, Client
+from activitypub.client import Budget, Client, Resolver
 from activitypub.pace import Pace
 from activitypub.remote import Remote
 from inbox.discovery import VERSION
@@ -22,12 +22,15 @@ from node.opening import Opened
 
 
 @asynccontextmanager
-async def _reading(node: Opened, settings: Settings) -> AsyncIterator[Remote]:
+async def _reading(
+    node: Opened, settings: Settings, resolver: Resolver | None
+) -> AsyncIterator[Remote]:
     """Reads other servers for one command, within the limits that hold for the node."""
     allowed = settings.with_origin(node.here.origin).allow_networks
     client = Client(
         user_agent=f"Hearthold/{VERSION} (+{node.here.origin}/)",
         allowed_networks=allowed,
+        resolver=resolver,
         blocked=Blocklist(node.engine).covers,
     )
     clock = node.here.clock
@@ -44,10 +47,17 @@ async def _reading(node: Opened, settings: Settings) -> AsyncIterator[Remote]:
         await client.close()
 
 
-async def offer(node: Opened, settings: Settings, *, host: str, wishes: Wishes) -> Sequence[str]:
+async def offer(
+    node: Opened,
+    settings: Settings,
+    *,
+    host: str,
+    wishes: Wishes,
+    resolver: Resolver | None = None,
+) -> Sequence[str]:
     """A pact is offered, and the words to compare. Raises Malformed, NotAllowed, Conflict."""
     name = desks.read_host(node.here, host)
-    async with _reading(node, settings) as remote:
+    async with _reading(node, settings, resolver) as remote:
         desk = await desks.find(node.engine, node.here, remote, name)
     async with node.engine.begin() as conn:
         await pacts.offer(conn, node.here, desk, wishes)
@@ -116,20 +126,23 @@ async def show(node: Opened, *, host: str) -> Sequence[str]:
 def _terms(party: Party) -> list[str]:
     said = {
         "name": party.name,
-        "sends": _flows(party.sends),
-        "takes": _flows(party.takes),
         "contact": party.contact,
         "care": party.care,
         "languages": ", ".join(party.languages),
         "hours": party.hours,
         "keeps": party.retention,
         "guidelines": party.guidelines,
+        "desk": party.desk,
     }
-    return [f"  {name}: {escaped(words)}" for name, words in said.items() if words]
+    return [
+        f"  sends: {_flows(party.sends)}",
+        f"  takes: {_flows(party.takes)}",
+        *(f"  {name}: {escaped(words)}" for name, words in said.items() if words),
+    ]
 
 
 def _flows(chosen: frozenset[Flow]) -> str:
-    return ", ".join(words for flow, words in FLOW_WORDS.items() if flow in chosen)
+    return ", ".join(words for flow, words in FLOW_WORDS.items() if flow in chosen) or "nothing"
 
 
 async def advise(node: Opened, advice: Advice) -> Sequence[str]:

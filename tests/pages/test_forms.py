@@ -155,8 +155,8 @@ def test_every_field_that_people_write_in_is_known() -> None:
     """Areas always are; of fields of one line, those that hold an address or a number are not."""
     others = {
         "address", "cap", "cases", "code", "contact", "domain", "end", "group_address", "handle",
-        "host", "list", "login", "look_back", "old_password", "password", "people", "server", "slow_minutes",
-        "start", "to", "until", "uses",
+        "host", "list", "login", "look_back", "old_password", "password", "people", "server",
+        "slow_minutes", "start", "to", "until", "uses",
     }  # fmt: skip
     files = Path(templates.__file__).parent.rglob("*.html")
     html = "\n".join(each.read_text() for each in files)

@@ -5,13 +5,19 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from activitypub.state import KEYS
+from activitypub.state import KEYS, SETTINGS
 from kernel.clock import to_minute
+from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.schema.pacts import Afterwards, PactState, SignalState
 from kernel.schema.tables import audit, signal_sources
 from moderation import pacts
+from moderation.pact_terms import Flow, Wishes
 from moderation.pacts import Pact
 from moderation.signals import received
+from moderation.signals.published import Advice
+from moderation.signals.vocabulary import Policy
+from node import pact_commands
+from node.opening import Opened
 from node.pages.session import ADMINISTRATOR
 from node.rotation import rotate_one
 from tests.nodes import Node, NodeFactory, settle
@@ -215,3 +221,67 @@ async def test_mod_5_5_new_keys_are_pinned_where_the_old_ones_vouch_for_them(
     await settle(alder, birch)
     assert (await between(birch, alder)).listens
     assert "four.example" in await held(birch)
+
+
+async def test_mod_5_6_the_same_by_commands(alder: Node, birch: Node) -> None:
+    here, there = (Opened(node.engine, node.here) for node in (alder, birch))
+    wishes = Wishes(sends=frozenset({Flow.ADVICE, Flow.REPORTS}), takes=frozenset({Flow.ADVICE}))
+
+    async def offer_from(node: Node, opened: Opened, host: str) -> list[str]:
+        return [
+            *await pact_commands.offer(
+                opened, node.app[SETTINGS], host=host, wishes=wishes, resolver=node.names
+            )
+        ]
+
+    for wrong in ("alder.test", "http://", "a b", "nobody.test"):
+        with pytest.raises((Malformed, NotAllowed)):
+            await offer_from(alder, here, wrong)
+    assert await pact_commands.listed(here) == ["There is no pact."]
+    said = await offer_from(alder, here, "birch.test")
+    await settle(alder, birch)
+    assert await pact_commands.listed(there) == ["alder.test  They offer a pact. You decide."]
+    shown = await pact_commands.show(there, host="alder.test")
+    assert said[1] == shown[1]
+    assert "  sends: advice about other servers, reports" in shown
+    await pact_commands.refuse(there, host="alder.test")
+    await settle(alder, birch)
+    assert await pact_commands.listed(here) == ["birch.test  They said no to your offer."]
+    assert await pact_commands.listed(there) == ["There is no pact."]
+    await offer_from(birch, there, "alder.test")
+    await settle(alder, birch)
+    await pact_commands.accept(here, host="birch.test", wishes=wishes)
+    await settle(alder, birch)
+    assert (await between(alder, birch)).made
+    until = alder.clock().date() + timedelta(days=30)
+    advice = Advice(domain="bad.example", policy=Policy.DROP, until=until, labels=("spam",))
+    assert await pact_commands.advise(here, advice) == [
+        f"bad.example: do not talk with it, and say nothing, until {until}."
+    ]
+    await settle(alder, birch)
+    assert await held(birch) == ["bad.example"]
+    later = until + timedelta(days=30)
+    await pact_commands.renew(here, domain="bad.example", until=later)
+    assert [str(later) in line for line in await pact_commands.advice(here)] == [True]
+    await pact_commands.retract(here, domain="bad.example", comment="We were wrong.")
+    assert await pact_commands.advice(here) == ["This node advises nothing."]
+    await settle(alder, birch)
+    assert await held(birch) == []
+    await pact_commands.freeze(here, host="birch.test", frozen=True)
+    assert await pact_commands.listed(here) == ["birch.test  We stopped listening to them."]
+    assert (await pact_commands.freeze_ourselves(here))[0].endswith(": 1.")
+    await pact_commands.end(here, host="birch.test", afterwards=Afterwards.UNDO)
+    await settle(alder, birch)
+    assert await pact_commands.listed(there) == ["alder.test  They ended the pact."]
+    with pytest.raises(NotFound):
+        await pact_commands.end(here, host="birch.test", afterwards=Afterwards.KEEP)
+    # nobody answers an offer: it goes by itself
+    await offer_from(alder, here, "birch.test")
+    await settle(alder, birch)
+    assert await pact_commands.listed(there) == ["alder.test  They offer a pact. You decide."]
+    alder.clock.forward(days=61)
+    for node in (alder, birch):
+        async with node.engine.begin() as conn:
+            await pacts.forget_offers(conn, node.here)
+    assert await pact_commands.listed(there) == ["alder.test  They ended the pact."]
+    assert (await between(alder, birch)).ours is None

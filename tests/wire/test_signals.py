@@ -10,9 +10,12 @@ from aiohttp import web
 
 from activitypub import keys, proofs
 from activitypub.actors import Actor
+from activitypub.state import SETTINGS
+from kernel import tombstone_log
 from kernel.clock import to_minute
 from kernel.errors import Conflict, NotAllowed
 from kernel.schema.pacts import Afterwards, PactState, SignalState, Tier
+from kernel.schema.tables import pacts as pact_table
 from kernel.schema.tables import received as received_table
 from kernel.schema.tables import signal_sources, signals
 from moderation import domains, pact_mail, pacts
@@ -22,6 +25,7 @@ from moderation.signals import chain, datasets, published, received, sources, vo
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import Policy
 from node.doctor import _pacts
+from node.safekeeping.replay import replay
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import Document, Peer, PeerFactory, Person
 
@@ -277,6 +281,9 @@ async def test_mod_5_6_answers_come_in_any_order_and_any_number(other: Other) ->
     for _ in range(2):
         await say_yes()
         assert (await other.pact()).made
+    await other.tell("Leave", offered.uri, by=stranger)  # anybody else there ends nothing
+    await other.tell("Reject", sent["id"], by=stranger)
+    assert (await other.pact()).made
     # both want to go, and an old yes comes once more: it is over, and they are told
     async with alder.engine.begin() as conn:
         await pacts.end(conn, alder.here, "birch.test", Afterwards.KEEP)
@@ -285,6 +292,13 @@ async def test_mod_5_6_answers_come_in_any_order_and_any_number(other: Other) ->
     assert (await other.pact()).state is PactState.ENDED
     assert [each["object"] for each in other.peer.got("Leave")] == [offered.uri, offered.uri]
     assert "ended here" in (await other.pact()).reason
+    # a restore of an older backup does not bring it back (SEC-L16)
+    lines = tombstone_log.read(alder.app[SETTINGS].tombstones.read_text())
+    assert lines[-1] == ("pact over", offered.uri)
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.update(pact_table).values(state=PactState.MADE))
+        await replay(conn, alder.here, lines)
+    assert (await other.pact()).state is PactState.ENDED
 
 
 async def test_mod_5_5_a_peer_that_changes_its_past_is_put_aside(other: Other) -> None:
