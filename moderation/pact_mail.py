@@ -181,7 +181,7 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
     state, reason = (PactState.MADE, "") if healed else (pact.state, pact.reason)
     await store.change(conn, here, actor.host, their_key=multibase, state=state, reason=reason)
     if pact.paper is not None:
-        await sources.trust_again(conn, pact.paper.of(actor.uri).dataset, KEY)
+        await sources.trust_again(conn, here, pact.paper.of(actor.uri).dataset, KEY)
     await audit.note(conn, here, verb="peer's key changed", about=actor.host, actor_id=actor.id)
     return True
 

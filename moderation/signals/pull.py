@@ -21,7 +21,7 @@ from activitypub.jsontext import Json
 from activitypub.remote import Remote
 from activitypub.vocab import Document, id_of, text_of
 from kernel.db import describe, is_away
-from kernel.errors import Malformed, NotFound, Problem, TooMany
+from kernel.errors import Malformed, NotFound, Problem
 from kernel.here import Here
 from kernel.schema.tables import signal_sources
 from kernel.urls import same_origin
@@ -56,16 +56,8 @@ async def pull_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
             more = await read(engine, here, reader, source)
     except Rewritten as error:
         await _put_aside(engine, here, source, error.reason)
-    except (TimeoutError, TooMany, Unreachable, NotFound) as error:
+    except (TimeoutError, Unreachable, Problem) as error:  # what was read before stays
         log.info("source=%s waits (%s)", source.id, type(error).__name__)
-        await sources.wait(engine, here, source)
-    except Malformed:
-        if source.pact:
-            await _put_aside(engine, here, source, "not readable")
-        else:  # what was read before stays
-            await sources.wait(engine, here, source)
-    except Problem as error:
-        log.info("source=%s has no effect (%s)", source.id, type(error).__name__)
         await sources.wait(engine, here, source)
     except Exception as error:
         if is_away(error):
@@ -97,7 +89,29 @@ async def _read_chain(engine: AsyncEngine, here: Here, remote: Remote, source: S
     pact = await _pact(engine, here, remote, source)
     if pact is None:
         return False
-    key = keys.load_multibase(pact.their_key)
+    try:
+        return await _go_along(engine, here, remote, source, keys.load_multibase(pact.their_key))
+    except Rewritten as error:
+        if error.reason == pact_mail.KEY and await _has_new_key(engine, here, remote, pact):
+            return False
+        raise
+
+
+async def _has_new_key(engine: AsyncEngine, here: Here, remote: Remote, pact: Pact) -> bool:
+    """Whether another key than the one that we held proofs against explains that they fail.
+
+    Then there is no lie to put aside: the pact is broken until the old key vouches for the new one.
+    """
+    desk = await remote.actor(pact.desk_uri, max_age=timedelta(0))
+    async with engine.begin() as conn:
+        await pact_mail.check_key(conn, here, desk)
+        now = await pacts.with_host(conn, pact.host)
+    return now is None or now.their_key != pact.their_key
+
+
+async def _go_along(
+    engine: AsyncEngine, here: Here, remote: Remote, source: Source, key: Ed25519PublicKey
+) -> bool:
     shown = await _head(remote, source, key)
     at = Head(source.seq, source.link) if source.seq else chain.genesis(source.url)
     chain.check_head(at, shown)

@@ -19,8 +19,8 @@ from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most
-from kernel.schema.pacts import SignalState
-from kernel.schema.tables import signal_sources, signals
+from kernel.schema.pacts import PactState, SignalState
+from kernel.schema.tables import pacts, signal_sources, signals
 from moderation import audit
 from moderation.signals.lines import Line, Standing, states
 from moderation.signals.sources import Source
@@ -56,6 +56,7 @@ class Signal:
     ends: date
     state: SignalState
     quarantined: str
+    listens: bool  # to its source, where that is a pact peer's
 
     @classmethod
     def of(cls, row: AnyRow) -> Self:
@@ -208,13 +209,21 @@ async def listed(
     limit: int = PAGE,
 ) -> Sequence[Signal]:
     """Lines that stand so, newest first, a page at a time."""
-    names = [name for name in Signal.__slots__ if name not in ("host", "pact", "quarantined")]
+    others = ("host", "pact", "quarantined", "listens")
+    names = [name for name in Signal.__slots__ if name not in others]
+    listens = sa.exists().where(
+        pacts.c.host == signal_sources.c.host,
+        pacts.c.state == PactState.MADE,
+        ~pacts.c.frozen,
+        ~pacts.c.frozen_there,
+    )
     query = (
         sa.select(
             *(signals.c[name] for name in names),
             signal_sources.c.host,
             signal_sources.c.pact,
             signal_sources.c.quarantined,
+            listens.label("listens"),
         )
         .join(signal_sources, signal_sources.c.id == signals.c.source_id)
         .where(signals.c.state == state)

@@ -133,8 +133,9 @@ async def put_aside(conn: AsyncConnection, here: Here, source: Source, reason: s
         await audit.note(conn, here, verb="put source aside", about=source.url, reason=reason)
 
 
-async def trust_again(conn: AsyncConnection, url: str, reason: str) -> None:
-    """What a dataset was put aside for has been explained: it is read from where it was."""
+async def trust_again(conn: AsyncConnection, here: Here, url: str, reason: str) -> None:
+    """What a dataset was put aside for has been explained: it is read from where it was, soon."""
+    await nudge(conn, here, url)
     await conn.execute(
         sa.update(signal_sources)
         .where(signal_sources.c.url == url, signal_sources.c.quarantined == reason)

@@ -35,7 +35,6 @@ ASIDE: Final[Mapping[str, str]] = {
     "wrong place": noted("It comes from another place than the one you agreed on."),
     "no number": noted("It has no order that we can check."),
     "no head": noted("It does not say how far it goes."),
-    "not readable": noted("We could not read it."),
     "too long": noted("It says far more than a list of advice needs."),
 }
 """Why a dataset was put aside, by the word that is kept of it."""
