@@ -20,6 +20,7 @@ class Here:
     signed_fetch: bool = False  # documents are only for servers that sign
     tended_within: int = 14  # days in which a moderator has to be seen in a group; 0: never
     media_origin: str | None = None  # where public pictures are shown instead of here
+    protected_domains: tuple[str, ...] = ()  # nothing is decided against these
     release_delay: bool = False  # what people do goes out a little later, by chance
     veils: list[int] = field(default_factory=list, compare=False)  # last known: `members.veil`
 

@@ -26,6 +26,7 @@ ACTORS_PER_HOUR: Final = 100  # and of its actors, or of those that it names
 
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _BUCKET: Final = frozenset({"s3_bucket", "s3_endpoint", "s3_key_id", "s3_secret"})
+READERSHIPS: Final = ("nobody", "members", "everybody")
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -70,6 +71,8 @@ class Settings:
     actors_per_hour: int = ACTORS_PER_HOUR
     release_delay: bool = True
     tended_within: int = 14
+    protected_domains: tuple[str, ...] = ()
+    show_domain_blocks: str = "nobody"
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -349,6 +352,23 @@ def _leave_url(value: object) -> str:
     return url
 
 
+def _domains(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("write a list of domains, for example ['clinic.example'].")
+    found = tuple(part.strip().lower() for part in parts if part.strip())
+    for name in found:
+        if "." not in name or not _HOST.fullmatch(name):
+            raise ValueError(f"{name!r} is not a domain (other letters in their xn-- form).")
+    return found
+
+
+def _readership(value: object) -> str:
+    if (word := _word(value).lower()) not in READERSHIPS:
+        raise ValueError(f"write one of {', '.join(READERSHIPS)}.")
+    return word
+
+
 def _level(value: object) -> str:
     if (level := _word(value).lower()) not in _LEVELS:
         raise ValueError(f"write one of {', '.join(_LEVELS)}.")
@@ -375,6 +395,8 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "release_delay": _yes_or_no,
     "tended_within": _days,
     "leave_url": _leave_url,
+    "protected_domains": _domains,
+    "show_domain_blocks": _readership,
     "log_level": _level,
 }
 

@@ -8,7 +8,8 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["deleted", post]  ["removed", post]  ["restored", post]  ["closed", actor]  ["left", sealed]
     ["banned", group, actor, last day or ""]  ["unbanned", group, actor]
     ["suspended", actor]  ["unsuspended", actor]
-    ["blocked", domain]  ["unblocked", domain]
+    ["policy", domain, list's id or "", level or "", flags]
+    ["blocked", domain]  ["unblocked", domain]    as earlier versions wrote it
     ["messages", sealed]
 
 What "left" seals under the node key is an account and its personas, and "messages" what a persona
@@ -54,12 +55,14 @@ class Act(StrEnum):
     LEFT = "left"
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
+    POLICY = "policy"
     MESSAGES = "messages"
 
 
 _IDS: Final = {
     Act.BANNED: 3,
     Act.UNBANNED: 2,
+    Act.POLICY: 4,
 }  # how many follow the act, where it is not one
 
 

@@ -108,12 +108,14 @@ async def receive(
     uri: str,
     *,
     turn: int | None = None,
+    asks: bool = False,
 ) -> FollowState:
     """Somebody elsewhere asks to follow one of ours; the open accept at once (WIRE-G1, WIRE-G2).
 
     With a `turn` it is unanswered until there is room; the locked give no turn before their yes.
+    Who `asks` first is unanswered too, even where everybody may come in.
     """
-    waits = followed.locked or turn is not None
+    waits = followed.locked or asks or turn is not None
     state = FollowState.PENDING if waits else FollowState.ACCEPTED
     turn = None if followed.locked else turn
     row = (

@@ -62,16 +62,18 @@ def create_app(
         clock=clock,
         signed_fetch=settings.signed_fetch,
         tended_within=settings.tended_within,
+        protected_domains=settings.protected_domains,
         media_origin=settings.media_origin,
         release_delay=settings.release_delay,
     )
     engine = db.connect(db.normalise(database_url))
     tombstone_log.keep(engine, settings.tombstones)
+    policies = Blocklist(engine)
     client = Client(
         user_agent=f"Hearthold/{discovery.VERSION} (+{settings.origin}/)",
         allowed_networks=settings.allow_networks,
         resolver=resolver,
-        blocked=Blocklist(engine).covers,
+        blocked=policies.covers,
     )
     app[SETTINGS], app[HERE], app[ENGINE], app[CLIENT] = settings, here, engine, client
     app[READING] = db.at_once(engine)
@@ -85,6 +87,7 @@ def create_app(
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()
     app[federation.INTAKE] = Intake(engine)
+    app[federation.POLICIES] = policies
     pictures.prepare(app)
     live.prepare(app, engine)
     pages.prepare(app, clock)

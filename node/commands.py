@@ -13,10 +13,12 @@ from groups import groups as group_store
 from groups.groups import GroupSettings
 from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
+from kernel.schema.moderation import Level
 from members import accounts, invitations, nights
 from moderation import domains, peers
-from moderation.recounting import recount
-from node import rotation, seeding
+from moderation.domains import Rule
+from moderation.policy import Policy
+from node import keeping_away, rotation, seeding
 from node.logs import escaped
 from node.opening import Opened
 from node.serve import ADMINISTRATOR
@@ -90,33 +92,39 @@ async def invite(node: Opened, *, uses: int) -> Sequence[str]:
 
 async def block_domain(node: Opened, *, domain: str, reason: str) -> Sequence[str]:
     """The node neither hears nor tells `domain` any more. Raises Malformed, NotAllowed."""
-    async with node.engine.begin() as conn:
-        await domains.block(conn, node.here, domain, reason)
-    await recount(node.engine, domains.read_domain(domain))
-    return [f"{domains.read_domain(domain)} and everything below it is blocked."]
+    change = await keeping_away.decide(
+        node.engine, node.here, domain, Policy(Level.REJECT), private_comment=reason
+    )
+    return [f"{change.domain} and everything below it is blocked."]
 
 
 async def unblock_domain(node: Opened, *, domain: str) -> Sequence[str]:
     """The node hears and tells `domain` again. Raises Malformed: not a domain."""
-    name = domains.read_domain(domain)
-    async with node.engine.begin() as conn:
-        await domains.unblock(conn, name)
-    await recount(node.engine, name)
-    return [f"{name} is not blocked."]
+    change = await keeping_away.forget(node.engine, node.here, domains.read_domain(domain))
+    if change.after.blocks:
+        return [f"{change.domain} stays blocked: a list says so, or it is below a blocked one."]
+    return [f"{change.domain} is not blocked."]
 
 
 async def list_domains(node: Opened) -> Sequence[str]:
-    """A line per blocked domain, with the reason where there is one."""
+    """A line per domain that something was decided about, with the reason where there is one."""
     lines: list[str] = []
     after = ""
     async with node.engine.connect() as conn:
-        while page := await domains.blocked(conn, after=after):
-            lines += [
-                f"{block.domain}  {escaped(block.reason)}" if block.reason else block.domain
-                for block in page
-            ]
+        while page := await domains.find(conn, after=after):
+            lines += [_line(rule) for rule in page]
             after = page[-1].domain
-    return lines or ["No domain is blocked."]
+    return lines or ["Nothing is decided about any domain."]
+
+
+def _line(rule: Rule) -> str:
+    words = [rule.domain, rule.policy.level.value]
+    words += ["no media"] * rule.policy.reject_media + ["no reports"] * rule.policy.reject_reports
+    if rule.source_name:
+        words.append(f"by the list {escaped(rule.source_name)}")
+    if comment := rule.private_comment or rule.public_comment:
+        words.append(escaped(comment))
+    return "  ".join(words)
 
 
 async def list_peers(node: Opened, *, search: str) -> Sequence[str]:

@@ -341,11 +341,14 @@ CARE: Final = (
         "memorials",
     ),
     _kept(
-        "Servers that this place does not talk to",
+        "Servers that this place keeps away or at a distance, and lists that name such servers",
         "Until the people who run it change their mind.",
         "To keep harm out.",
         OPERATORS,
         "domain_blocks",
+        "domain_filters",
+        "domain_lists",
+        "domain_policies",
     ),
     _kept(
         "Groups, their settings and every version of their guidelines",

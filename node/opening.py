@@ -143,6 +143,7 @@ async def opened(settings: Settings, say: Say) -> AsyncIterator[Opened]:
             NodeKey.load(settings.data_dir / KEY),
             utcnow,
             signed_fetch=settings.signed_fetch,
+            protected_domains=settings.protected_domains,
             release_delay=settings.release_delay,
         )
         async with engine.connect() as conn:

@@ -27,6 +27,7 @@ from members import (
 )
 from members import sessions as session_store
 from moderation import standing
+from node import keeping_away
 
 SEEN_IDS = keep_times.SEEN_ID
 ACTIVITIES = keep_times.ACTIVITY
@@ -87,6 +88,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         new_day = await node.count_people(conn, today)
     if new_day:
         await _forget_ended(engine, here)
+        await keeping_away.expire(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
     await nights.work(engine, here)

@@ -1,9 +1,29 @@
 """Decisions of moderators. A ban names a persona and touches no row of a sibling (DESIGN-V3)."""
 
+from enum import StrEnum
+
 import sqlalchemy as sa
 
 from kernel.schema.actors import actors
-from kernel.schema.base import Side, table
+from kernel.schema.base import Side, one_of, table
+
+
+class Level(StrEnum):
+    """How much a domain is kept away, from not at all to silently (MOD-3.10)."""
+
+    ACCEPT = "accept"  # as everybody, whatever is decided about a domain above it
+    NOTE = "note"  # something is written down about it
+    FILTER = "filter"  # what comes from there is on no public list, and who follows asks first
+    REJECT = "reject"  # nothing is heard or told, and its server is told so
+    DROP = "drop"  # the same, and its server is not told
+
+
+class ListMode(StrEnum):
+    """What becomes of the rows of a list."""
+
+    DRAFT = "draft"  # a person looks at what is new before it holds
+    AUTOMATIC = "automatic"
+
 
 bans = table(
     "bans",
@@ -19,11 +39,64 @@ bans = table(
     sa.Index("ix_bans_actor_id", "actor_id"),
 )
 
-domain_blocks = table(
+domain_policies = table(  # what is decided about a domain and everything below it, by whom
+    "domain_policies",
+    Side.NEITHER,
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),  # '': our own decision; else a list's id
+    sa.Column("held", sa.Boolean, primary_key=True),  # a list says so, nobody agreed to it yet
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("reject_media", sa.Boolean, nullable=False),
+    sa.Column("reject_reports", sa.Boolean, nullable=False),
+    sa.Column("public_comment", sa.Text, nullable=False, server_default=""),
+    sa.Column("private_comment", sa.Text, nullable=False, server_default=""),
+    sa.Column("obfuscate", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("until", sa.Date),  # the last day on which it holds
+    sa.Column("day", sa.Date, nullable=False),
+    # of all that is said about this domain, this counts; kept by `moderation.policy.settle`
+    sa.Column("in_force", sa.Boolean, nullable=False, server_default=sa.false()),
+    one_of("level", "level", Level),
+    sa.Index("ix_domain_policies_in_force", "domain", postgresql_where=sa.text("in_force")),
+    sa.Index("ix_domain_policies_source", "source", "held", "domain"),
+    sa.Index("ix_domain_policies_until", "until", postgresql_where=sa.text("until IS NOT NULL")),
+)
+
+domain_blocks = table(  # of those in force, the ones that reject or drop: read at every step
     "domain_blocks",
     Side.NEITHER,
-    sa.Column("domain", sa.Text, primary_key=True),  # it and everything below it
-    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("domain", sa.Text, primary_key=True),  # it and everything below it,
+    sa.Column("drops", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("spares", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),  # but these
+)
+
+domain_filters = table(  # the ones that take posts off public lists
+    "domain_filters",
+    Side.NEITHER,
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("spares", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),
+)
+
+domain_lists = table(  # lists of domains from elsewhere: files, and addresses that are read again
+    "domain_lists",
+    Side.NEITHER,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("url", sa.Text),  # None: a file
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("max_level", sa.Text, nullable=False),
+    sa.Column("excluded", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("rows", sa.Integer, nullable=False, server_default="0"),  # when it was last taken
+    sa.Column("canaries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("trouble", sa.Text, nullable=False, server_default=""),
+    sa.Column("etag", sa.Text, nullable=False, server_default=""),
+    sa.Column("modified", sa.Text, nullable=False, server_default=""),  # as its server said it
+    sa.Column("taken", sa.Date),
+    sa.Column("new_day", sa.Date),  # on which
+    sa.Column("new_rows", sa.Integer, nullable=False, server_default="0"),  # so many were added
+    sa.Column("due", sa.DateTime(timezone=True)),  # of the next look, to the minute
+    one_of("mode", "mode", ListMode),
+    one_of("max_level", "max_level", Level),
+    sa.Index("ix_domain_lists_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
 )
 
 audit = table(

@@ -22,7 +22,14 @@ from kernel.schema.messages import (
     messages,
     reports,
 )
-from kernel.schema.moderation import audit, bans, domain_blocks
+from kernel.schema.moderation import (
+    audit,
+    bans,
+    domain_blocks,
+    domain_filters,
+    domain_lists,
+    domain_policies,
+)
 from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
 from kernel.schema.posts import (
@@ -58,6 +65,9 @@ __all__ = [
     "deliveries",
     "departures",
     "domain_blocks",
+    "domain_filters",
+    "domain_lists",
+    "domain_policies",
     "drawers",
     "errands",
     "follows",

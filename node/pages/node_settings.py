@@ -10,13 +10,15 @@ from groups import tending
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
 from kernel.said import noted
+from kernel.schema.moderation import Level
 from kernel.schema.node import SignUp
 from members import accounts, approval, invitations
 from members import node as node_store
 from members.node import Node
 from members.vault import MIN_PASSWORD
 from moderation import domains, safety
-from moderation.recounting import recount
+from moderation.policy import Policy
+from node import keeping_away
 from node.pages import account, forms, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, forget_site
@@ -133,7 +135,7 @@ async def _page(
         node = await node_store.read(conn)
         resting = await tending.resting(conn, request.app[HERE])
         records = await safety.newest(conn)
-        blocks = await domains.blocked(conn, after=request.query.get("blocks", ""), limit=PAGE)
+        blocks = await domains.find(conn, after=request.query.get("blocks", ""), limit=PAGE)
     async with request.app[READING].connect() as conn:
         waiting = await approval.waiting(conn, request.app[HERE], after=after, limit=PAGE)
     return render(
@@ -200,9 +202,13 @@ async def block(request: web.Request) -> web.Response:
     session.administrator(request)
     form = await forms.read(request)
     try:
-        async with request.app[ENGINE].begin() as conn:
-            await domains.block(conn, request.app[HERE], form.text("domain"), form.text("reason"))
-        await recount(request.app[ENGINE], domains.read_domain(form.text("domain")))
+        await keeping_away.decide(
+            request.app[ENGINE],
+            request.app[HERE],
+            form.text("domain"),
+            Policy(Level.REJECT),
+            private_comment=form.text("reason"),
+        )
     except REFUSED as problem:
         return await _page(request, None, problem)
     return see_other("/settings/node#blocks")
@@ -211,9 +217,7 @@ async def block(request: web.Request) -> web.Response:
 async def unblock(request: web.Request) -> web.Response:
     session.administrator(request)
     form = await forms.read(request)
-    async with request.app[ENGINE].begin() as conn:
-        await domains.unblock(conn, form.text("domain"))
-    await recount(request.app[ENGINE], form.text("domain"))
+    await keeping_away.forget(request.app[ENGINE], request.app[HERE], form.text("domain"))
     return see_other("/settings/node#blocks")
 
 

@@ -25,12 +25,13 @@ from groups.writing import count_out
 from inbox.burials import BURIED
 from kernel.here import Here
 from kernel.schema.actors import ActorState
+from kernel.schema.moderation import Level
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, bans, domain_blocks, posts, tombstones
+from kernel.schema.tables import actors, bans, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import account_rows, correspondents, departures, follows, messages
-from moderation import domains, recounting
+from moderation import domains, policy, recounting
 
 _BATCH: Final = 1000
 
@@ -197,18 +198,21 @@ async def _ban_one(
 
 
 async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: Replayed) -> None:
-    """Domains blocked or not, as it was last; the reason of a block is not in the log."""
-    last = {ids[0]: kind for kind, *ids in lines if kind in (Act.BLOCKED, Act.UNBLOCKED)}
-    known = set(await conn.scalars(sa.select(domain_blocks.c.domain)))
-    for domain, kind in last.items():
-        if kind == Act.BLOCKED and domain not in known:
-            await domains.block(conn, here, domain, "")
-        elif kind == Act.UNBLOCKED and domain in known:
-            await domains.unblock(conn, domain)
-        else:
-            continue
+    """What was decided about domains, as it was last; comments and ends are not in the log."""
+    last = {(ids[0], ids[1]): (ids[2], ids[3]) for ids in _policies(lines)}
+    changed = await domains.redo(conn, here, last)
+    for domain in changed:
         await recounting.recount_within(conn, domain)
-        done.domains += 1
+    done.domains += len(changed)
+
+
+def _policies(lines: Sequence[Line]) -> Iterator[Sequence[str]]:
+    """Domain, source, level and flags of each line, in order."""
+    for kind, *ids in lines:
+        if kind == Act.POLICY:
+            yield ids
+        elif kind in (Act.BLOCKED, Act.UNBLOCKED):  # of an earlier version
+            yield ids[0], policy.OWN, Level.REJECT if kind == Act.BLOCKED else "", ""
 
 
 def _is_about(group: Actor, person: Actor) -> sa.ColumnElement[bool]:

@@ -258,7 +258,7 @@ async def test_sec_S20_a_blocked_domain_is_refused_before_its_body_is_read(
     assert await evil.send(alder, b"this is not even JSON", mallory) == 403
     assert len(evil.fetched) == fetched
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, "evil.test")
+        await domains.unblock(conn, alder.here, "evil.test")
     assert await evil.send(alder, b"this is not even JSON", mallory) == 400
     assert await _count(alder, domain_blocks) == 0
 

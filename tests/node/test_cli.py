@@ -189,12 +189,12 @@ async def test_domains_are_blocked_listed_and_unblocked(node: NodeFactory) -> No
     blocked = hearthold("domain", "block", "Spam.Example", "--reason", "spam \x1b[2J", **given)
     assert blocked.code == 0, blocked
     listed = hearthold("domain", "list", **given)
-    assert listed.out == 'spam.example  "spam \\x1b[2J"\n'
+    assert listed.out == 'spam.example  reject  "spam \\x1b[2J"\n'
     async with alder.engine.connect() as conn:
         assert await domains.is_blocked(conn, "mail.spam.example")
 
     assert hearthold("domain", "unblock", "spam.example", **given).code == 0
-    assert hearthold("domain", "list", **given).out == "No domain is blocked.\n"
+    assert hearthold("domain", "list", **given).out == "Nothing is decided about any domain.\n"
 
 
 async def test_servers_are_listed_shown_paused_and_resumed(node: NodeFactory) -> None:

@@ -76,7 +76,7 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         await desk.ban(conn, alder.here, group, group.actor, people["cem"].actor, "ended", over)
         await desk.unban(conn, alder.here, group, group.actor, people["dee"].actor)
         await domains.block(conn, alder.here, "spam.example", "a private reason")
-        await domains.unblock(conn, "forgiven.example")
+        await domains.unblock(conn, alder.here, "forgiven.example")
     async with alder.engine.begin() as conn:
         await closing.close(conn, alder.here, people["cem"].actor)
         tombstone_log.note(conn, Act.SUSPENDED, people["eve"].actor.uri)
