@@ -28,9 +28,20 @@ def covers(rules: sa.FromClause, host: sa.ColumnElement[str]) -> sa.ColumnElemen
 
     Each of the host's few domains is looked up, so the length of the list does not matter.
     """
-    domains = domains_of(host)
+    name = sa.func.split_part(host, ":", 1)
+    each = sa.func.unnest(rules.c.spares).table_valued("spared").render_derived()
+    spared = each.c.spared
+    spares = sa.or_(
+        name == spared,
+        sa.func.right(name, sa.func.length(spared) + 1) == sa.literal_column("'.'").concat(spared),
+    )
     return sa.and_(
-        rules.c.domain == sa.any_(domains), ~rules.c.spares.op("&&", is_comparison=True)(domains)
+        rules.c.domain == sa.any_(domains_of(host)),
+        ~sa.select(sa.literal_column("1"))
+        .select_from(each)
+        .where(spares)
+        .correlate_except(each)
+        .exists(),
     )
 
 

@@ -97,7 +97,7 @@ async def test_mod_3_10_the_longest_suffix_wins(engine: AsyncEngine, here: Here)
         blocks = dict(
             (await conn.execute(sa.select(domain_blocks.c.domain, domain_blocks.c.spares))).all()
         )
-        filters = dict((await conn.execute(sa.select(domain_filters))).all())
+        filters: dict[str, list[str]] = dict((await conn.execute(sa.select(domain_filters))).all())
         lines = set(await conn.scalars(sa.select(audit.c.verb)))
     assert blocks == {
         "bad.example": ["fine.so.bad.example", "good.bad.example", "so.bad.example"],
