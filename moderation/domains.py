@@ -27,7 +27,7 @@ from moderation.policy import OWN, Policy
 
 MAX_COMMENT: Final = 500  # letters
 
-_GRADES: Final = {
+GRADES: Final = {
     Level.ACCEPT: noted("as any other"),
     Level.NOTE: noted("only a note"),
     Level.FILTER: noted("off public lists"),
@@ -74,7 +74,7 @@ class Rule:
     @property
     def grade(self) -> str:
         """How the domain is treated, in plain words."""
-        return _GRADES[self.policy.level]
+        return GRADES[self.policy.level]
 
 
 @dataclass(frozen=True, slots=True)

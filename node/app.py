@@ -22,7 +22,7 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, health, live, logs, metrics, opening, pictures, problems
+from node import door, health, list_api, live, logs, metrics, opening, pictures, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -127,7 +127,9 @@ def _route(app: web.Application) -> None:
             app.router.add_routes([route])
     for path, handler in both.items():
         app.router.add_get(path, handler)
-    app.router.add_routes([*federation.routes(), *discovery.routes(), *health.routes()])
+    app.router.add_routes(
+        [*federation.routes(), *discovery.routes(), *health.routes(), *list_api.routes()]
+    )
 
 
 def _either(document: Handler, page: Handler) -> Handler:

@@ -1,7 +1,6 @@
 """`hearthold`: everything an operator types. `docs/reference/cli.md` shows each command."""
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,13 +9,12 @@ import typer
 from inbox.discovery import VERSION
 from kernel.settings import read_origin
 from node import commands, logs, seeding
-from node.console import REFUSED, DataDir, end, note, run, say, settings_of
+from node.console import REFUSED, DataDir, end, on_node, run, say, settings_of
 from node.demo import show
-from node.opening import Opened, opened
+from node.list_cli import blocklist
 from node.safekeeping import cli as safekeeping
 from node.serve import serve as serve_node
 from node.serve import work as work_on
-from node.signals import stoppable
 
 MAX_SEEDED: Final = 10_000_000
 
@@ -37,22 +35,9 @@ app.add_typer(group, name="group")
 app.add_typer(domain, name="domain")
 app.add_typer(peers, name="peers")
 app.add_typer(keys, name="keys")
+app.add_typer(blocklist, name="blocklist")
 
 safekeeping.add_to(app)
-
-
-def _on_node(data_dir: Path | None, command: Callable[[Opened], Awaitable[Sequence[str]]]) -> None:
-    """Open the node for one command and print what it answers."""
-
-    async def work() -> None:
-        settings = settings_of(data_dir)
-        async with stoppable() as stop, opened(settings, note) as node:
-            for line in await command(node):
-                say(line)
-        if stop.asked is not None:
-            raise typer.Exit(128 + stop.asked)
-
-    run(work())
 
 
 @app.command(epilog="Example: hearthold serve --origin https://alder.example")
@@ -131,7 +116,7 @@ def account_create(
     input, a line each. Neither is ever an option, since others can see those.
     """
     login, passphrase = _ask_secrets()
-    _on_node(
+    on_node(
         data_dir,
         lambda node: commands.create_account(
             node, login=login, passphrase=passphrase, administrator=administrator
@@ -169,7 +154,7 @@ def group_create(
     data_dir: DataDir = None,
 ) -> None:
     """Make a support group that everyone may see and join."""
-    _on_node(
+    on_node(
         data_dir,
         lambda node: commands.create_group(
             node, name=name, title=title, about=about, guidelines=guidelines, moderator=moderator
@@ -183,7 +168,7 @@ def invite(
     data_dir: DataDir = None,
 ) -> None:
     """Print a link with which people can make an account here."""
-    _on_node(data_dir, lambda node: commands.invite(node, uses=uses))
+    on_node(data_dir, lambda node: commands.invite(node, uses=uses))
 
 
 @domain.command("block", epilog="Example: hearthold domain block spam.example --reason spam")
@@ -193,7 +178,7 @@ def domain_block(
     data_dir: DataDir = None,
 ) -> None:
     """Neither hear nor tell a domain any more."""
-    _on_node(data_dir, lambda node: commands.block_domain(node, domain=name, reason=reason))
+    on_node(data_dir, lambda node: commands.block_domain(node, domain=name, reason=reason))
 
 
 @domain.command("unblock", epilog="Example: hearthold domain unblock spam.example")
@@ -202,13 +187,13 @@ def domain_unblock(
     data_dir: DataDir = None,
 ) -> None:
     """Hear and tell a domain again."""
-    _on_node(data_dir, lambda node: commands.unblock_domain(node, domain=name))
+    on_node(data_dir, lambda node: commands.unblock_domain(node, domain=name))
 
 
 @domain.command("list", epilog="Example: hearthold domain list")
 def domain_list(data_dir: DataDir = None) -> None:
     """Print the blocked domains, a line each."""
-    _on_node(data_dir, commands.list_domains)
+    on_node(data_dir, commands.list_domains)
 
 
 @keys.command("rotate", epilog="Example: hearthold keys rotate --actor sleep")
@@ -227,7 +212,7 @@ def keys_rotate(
     """
     if bool(actor) is everyone:
         end("Say for whom: --actor NAME, or --all.", REFUSED)
-    _on_node(data_dir, lambda node: commands.rotate_keys(node, actor=actor))
+    on_node(data_dir, lambda node: commands.rotate_keys(node, actor=actor))
 
 
 Host = Annotated[str, typer.Argument(metavar="SERVER", help="Its name, such as example.org.")]
@@ -239,13 +224,13 @@ def peers_list(
     data_dir: DataDir = None,
 ) -> None:
     """Print the servers this node knows, those in trouble first, a line each."""
-    _on_node(data_dir, lambda node: commands.list_peers(node, search=search))
+    on_node(data_dir, lambda node: commands.list_peers(node, search=search))
 
 
 @peers.command("show", epilog="Example: hearthold peers show example.org")
 def peers_show(name: Host, data_dir: DataDir = None) -> None:
     """Print how one server is doing, and what it refused lately."""
-    _on_node(data_dir, lambda node: commands.show_peer(node, host=name))
+    on_node(data_dir, lambda node: commands.show_peer(node, host=name))
 
 
 @peers.command("pause", epilog="Example: hearthold peers pause example.org --reason 'They move.'")
@@ -255,19 +240,19 @@ def peers_pause(
     data_dir: DataDir = None,
 ) -> None:
     """Send nothing to a server for now: what is to be told waits, for up to 30 days."""
-    _on_node(data_dir, lambda node: commands.pause_peer(node, host=name, reason=reason))
+    on_node(data_dir, lambda node: commands.pause_peer(node, host=name, reason=reason))
 
 
 @peers.command("resume", epilog="Example: hearthold peers resume example.org")
 def peers_resume(name: Host, data_dir: DataDir = None) -> None:
     """Send to a paused server again."""
-    _on_node(data_dir, lambda node: commands.resume_peer(node, host=name))
+    on_node(data_dir, lambda node: commands.resume_peer(node, host=name))
 
 
 @peers.command("try", epilog="Example: hearthold peers try example.org")
 def peers_try(name: Host, data_dir: DataDir = None) -> None:
     """Do not let a server that did not answer rest any longer."""
-    _on_node(data_dir, lambda node: commands.try_peer(node, host=name))
+    on_node(data_dir, lambda node: commands.try_peer(node, host=name))
 
 
 @app.command(epilog="Example: hearthold reveil")
@@ -276,7 +261,7 @@ def reveil(data_dir: DataDir = None) -> None:
 
     Whoever copied the database before cannot tell which rows are the same. Nobody is logged out.
     """
-    _on_node(data_dir, commands.reveil)
+    on_node(data_dir, commands.reveil)
 
 
 @app.command(epilog="Example: hearthold seed --posts 50000 --personas 5000 --groups 200")
@@ -298,7 +283,7 @@ def seed(
     way back but a new data directory.
     """
     size = seeding.Size(posts=posts, personas=personas, groups=groups)
-    _on_node(data_dir, lambda node: commands.seed(node, size, seed=number, more=more))
+    on_node(data_dir, lambda node: commands.seed(node, size, seed=number, more=more))
 
 
 @app.command(epilog="Example: hearthold demo --check")

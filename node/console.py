@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,6 +16,7 @@ from kernel.db import describe
 from kernel.errors import Misconfigured, Problem
 from kernel.settings import Settings, default_directory
 from node import logs
+from node.opening import Opened, opened
 from node.signals import stoppable
 
 REFUSED: Final = 1  # what was asked for is not possible
@@ -100,3 +101,17 @@ async def watched() -> AsyncIterator[Callable[[str, int, int | None], None]]:
             yield show
     if stop.asked is not None:
         raise typer.Exit(128 + stop.asked)
+
+
+def on_node(data_dir: Path | None, command: Callable[[Opened], Awaitable[Sequence[str]]]) -> None:
+    """Open the node for one command and print what it answers."""
+
+    async def work() -> None:
+        settings = settings_of(data_dir)
+        async with stoppable() as stop, opened(settings, note) as node:
+            for line in await command(node):
+                say(line)
+        if stop.asked is not None:
+            raise typer.Exit(128 + stop.asked)
+
+    run(work())

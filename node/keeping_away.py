@@ -16,7 +16,7 @@ from media import copies
 from moderation import domains, policy
 from moderation.domains import Change
 from moderation.policy import Policies, Policy
-from moderation.recounting import recount
+from moderation.recounting import recount_hosts
 
 
 async def decide(
@@ -91,8 +91,9 @@ async def _cut(conn: AsyncConnection, here: Here, changes: Sequence[Change]) -> 
 
 async def follow_up(engine: AsyncEngine, changes: Sequence[Change]) -> None:
     """Once it is decided: what is counted is counted anew, and pictures go that may not stay."""
+    turned = [change.domain for change in changes if change.before.blocks != change.after.blocks]
+    if turned:
+        await recount_hosts(engine, turned)
     for change in changes:
-        if change.before.blocks != change.after.blocks:
-            await recount(engine, change.domain.partition(":")[0])
         if change.before.takes_media and not change.after.takes_media:
             await copies.forget_of(engine, change.domain)

@@ -15,7 +15,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import enqueue
-from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
+from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
 from groups import reactions, waiting
 from inbox import catch_up, claim, errands, refreshes
 from inbox.backfill import refresh_one
@@ -26,7 +26,7 @@ from kernel.db import AWAY, describe
 from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
 from members import follows, messages, moves, order, reader
-from node import pictures, strangers, tidy
+from node import list_reader, pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
 
@@ -169,6 +169,8 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
             await reader.keep_up(app[ENGINE], app[HERE], app[KEYS].take)
             await strangers.forget(app[ENGINE], app[HERE], walk)
             await catch_up.keep_watch(app[ENGINE], app[HERE])
+            while await list_reader.refresh_one(app[ENGINE], app[HERE], app[CLIENT]):
+                pass
             await pictures.sweep(app)
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))

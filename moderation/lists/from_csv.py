@@ -5,6 +5,7 @@ Mastodon's (MOD-3.1) has `#` before its headers, FediBlockHole's (MOD-3.4) and G
 """
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -24,7 +25,7 @@ _MAX_CELL: Final = 131_072
 
 def read(text: str) -> Rows:
     """Raises Malformed: it is a table without a column of domains. Raises TooLarge."""
-    lines = text.splitlines()
+    lines = list(io.StringIO(text, newline=""))  # as a file: no other sign ends a line
     first = next(number for number, line in enumerate(lines) if line.strip())
     header = [cell.strip().lower() for cell in next(csv.reader([lines[first]]))]
     if header[0] == "#domain":

@@ -1,4 +1,4 @@
-"""The people who run the node: its first set-up, its settings, who waits, invitations, blocks."""
+"""The people who run the node: its first set-up, its settings, who waits, invitations."""
 
 from uuid import UUID
 
@@ -10,15 +10,12 @@ from groups import tending
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
 from kernel.said import noted
-from kernel.schema.moderation import Level
 from kernel.schema.node import SignUp
 from members import accounts, approval, invitations
 from members import node as node_store
 from members.node import Node
 from members.vault import MIN_PASSWORD
-from moderation import domains, safety
-from moderation.policy import Policy
-from node import keeping_away
+from moderation import safety
 from node.pages import account, forms, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, forget_site
@@ -135,7 +132,6 @@ async def _page(
         node = await node_store.read(conn)
         resting = await tending.resting(conn, request.app[HERE])
         records = await safety.newest(conn)
-        blocks = await domains.find(conn, after=request.query.get("blocks", ""), limit=PAGE)
     async with request.app[READING].connect() as conn:
         waiting = await approval.waiting(conn, request.app[HERE], after=after, limit=PAGE)
     return render(
@@ -147,7 +143,6 @@ async def _page(
         countries=NAMES,
         waiting=waiting,
         resting=resting,
-        blocks=blocks,
         safety_due=len(safety.due(records, request.app[HERE].now().date())),
         page=PAGE,
         invitation=invitation,
@@ -197,30 +192,6 @@ async def invite(request: web.Request) -> web.Response:
     return await _page(request, None, invitation=link)
 
 
-async def block(request: web.Request) -> web.Response:
-    """POST /settings/node/blocks: neither hear nor tell a domain any more."""
-    session.administrator(request)
-    form = await forms.read(request)
-    try:
-        await keeping_away.decide(
-            request.app[ENGINE],
-            request.app[HERE],
-            form.text("domain"),
-            Policy(Level.REJECT),
-            private_comment=form.text("reason"),
-        )
-    except REFUSED as problem:
-        return await _page(request, None, problem)
-    return see_other("/settings/node#blocks")
-
-
-async def unblock(request: web.Request) -> web.Response:
-    session.administrator(request)
-    form = await forms.read(request)
-    await keeping_away.forget(request.app[ENGINE], request.app[HERE], form.text("domain"))
-    return see_other("/settings/node#blocks")
-
-
 def routes() -> list[web.RouteDef]:
     return [
         web.get("/welcome", show_welcome),
@@ -229,6 +200,4 @@ def routes() -> list[web.RouteDef]:
         web.post("/settings/node", save),
         web.post("/settings/node/waiting", decide),
         web.post("/settings/node/invitations", invite),
-        web.post("/settings/node/blocks", block),
-        web.post("/settings/node/unblock", unblock),
     ]

@@ -12,6 +12,7 @@ from node.pages import (
     check_ins,
     desk,
     desk_letters,
+    domains,
     drafts,
     duty,
     finding,
@@ -66,7 +67,7 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, reports, desk_letters, desk, icons, threads, posts,
-        polls, tags, personas, own_names, receipts, safety, node_settings, peers, search,
+        polls, tags, personas, own_names, receipts, safety, node_settings, domains, peers, search,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
         log_in, ways_in, where, sheet, arrival, messages,

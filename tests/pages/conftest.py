@@ -42,6 +42,7 @@ class House:
             "{host}": "nowhere.example",
             "{record}": "risks",
             "{version}": "1",
+            "{list}": "a-list",
             "{waiting}": "00000000-0000-4000-8000-000000000000",
             "{number}": "1",
             "{conversation}": "00000000-0000-4000-8000-000000000000",
