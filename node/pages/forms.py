@@ -38,9 +38,9 @@ _SECRET: Final = ("password", "old_password", "code", "as", "half", "credential"
 
 WRITTEN: Final = frozenset(
     {
-        "about", "alt", "crisis_policy", "guidelines", "helped", "like", "lines", "name", "note",
-        "options", "reason", "request", "source", "text", "title", "today", "welcome", "word",
-        "words",
+        "about", "alt", "crisis_policy", "excluded", "guidelines", "helped", "like", "lines",
+        "name", "note", "options", "public_comment", "reason", "request", "rows", "source",
+        "text", "title", "today", "welcome", "word", "words",
     }
 )  # fmt: skip
 """Fields in which people write; others hold what was chosen, or tokens of ours."""

@@ -156,7 +156,7 @@ def test_every_field_that_people_write_in_is_known() -> None:
     others = {
         "address", "cap", "code", "contact", "domain", "end", "group_address", "handle", "login",
         "look_back", "old_password", "password", "people", "server", "slow_minutes", "start", "to",
-        "uses",
+        "until", "url", "uses",
     }  # fmt: skip
     files = Path(templates.__file__).parent.rglob("*.html")
     html = "\n".join(each.read_text() for each in files)
