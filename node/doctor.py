@@ -25,7 +25,15 @@ from kernel.here import Here
 from kernel.postgres_files import Record, find_keep
 from kernel.rows import AnySelect
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import deliveries, domain_blocks, node, peers, received, veil
+from kernel.schema.tables import (
+    deliveries,
+    domain_blocks,
+    domain_lists,
+    node,
+    peers,
+    received,
+    veil,
+)
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import S3, SECRETS, Settings, is_loopback
@@ -226,6 +234,8 @@ async def _database(
         yield finding
     async for finding in _deliveries(conn, clock(), queues):
         yield finding
+    async for finding in _lists(conn):
+        yield finding
 
 
 async def _node(
@@ -378,6 +388,19 @@ async def _deliveries(
             "peers",
             f"These servers did not answer for long ({failing}): where one is gone for good, "
             "`hearthold domain block` ends the trying; otherwise it ends after 30 days.",
+        )
+
+
+async def _lists(conn: AsyncConnection) -> AsyncIterator[Finding]:
+    """Lists of domains that could not be read, or not be believed (MOD-5.10)."""
+    aside = await _some(
+        conn, sa.select(domain_lists.c.id).where(domain_lists.c.trouble != sa.literal(""))
+    )
+    if aside:
+        yield Finding(
+            "lists",
+            f"These lists of domains were left aside, and what was taken before stays ({aside}): "
+            "`hearthold blocklist list` says why.",
         )
 
 

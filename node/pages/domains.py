@@ -21,6 +21,7 @@ from moderation.policy import Policy
 from node import keeping_away, list_reader
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
+from node.pages.multipart import Posted
 from node.pages.render import render, see_other
 
 PAGE: Final = 50
@@ -139,8 +140,7 @@ async def bring(request: web.Request) -> web.Response:
     try:
         if posted.trouble is not None:
             raise posted.trouble
-        body = posted.files[0].read(MAX_BYTES + 1) if posted.files else b""
-        listed = await asyncio.to_thread(reading.read, body or form.text("rows").encode())
+        listed = await asyncio.to_thread(reading.read, _brought(posted, form))
         async with request.app[ENGINE].begin() as conn:
             source = await sources.add(
                 conn, here, name=form.text("name"), max_level=_level(form, "max_level")
@@ -152,6 +152,14 @@ async def bring(request: web.Request) -> web.Response:
     finally:
         posted.close()
     return await _list_page(request, source.id, found=found, listed=listed)
+
+
+def _brought(posted: Posted, form: Form) -> bytes:
+    """The file, or the rows that were pasted."""
+    if not posted.files:
+        return form.text("rows").encode()
+    posted.files[0].seek(0)
+    return posted.files[0].read(MAX_BYTES + 1)
 
 
 async def subscribe(request: web.Request) -> web.Response:
