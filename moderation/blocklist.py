@@ -30,7 +30,13 @@ class Blocklist:
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def covers(self, host: str) -> bool:
-        """Whether `host` (`name` or `name:port`) is blocked, itself or by a domain above it."""
+        """Whether `host` (`name` or `name:port`) is blocked, itself or by a domain above it.
+
+        Before a yes it is looked once more: what is sent right after a block ends is not put off.
+        """
+        if not (await self.policy_of(host)).blocks:
+            return False
+        self._read_at = None
         return (await self.policy_of(host)).blocks
 
     async def drops(self, host: str) -> bool:

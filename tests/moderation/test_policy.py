@@ -220,6 +220,18 @@ async def test_sec_S20_memory_is_read_anew_only_when_something_was_decided(
     assert read == 1
 
 
+async def test_sec_S20_the_end_of_a_block_holds_at_once_for_what_is_sent(
+    engine: AsyncEngine, here: Here
+) -> None:
+    memory = Blocklist(engine)
+    async with engine.begin() as conn:
+        await domains.block(conn, here, "bad.example", "")
+    assert await memory.covers("bad.example")
+    async with engine.begin() as conn:
+        await domains.unblock(conn, here, "bad.example")
+    assert not await memory.covers("bad.example")
+
+
 def test_sec_S20_a_question_takes_a_look_for_each_label_however_long_the_list_is() -> None:
     class Counting(dict[str, Policy]):
         looks = 0
