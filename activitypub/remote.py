@@ -42,7 +42,14 @@ from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.federation import Scheme
-from kernel.schema.tables import actors, follows, moderators, peers
+from kernel.schema.tables import (
+    actors,
+    follows,
+    moderators,
+    peers,
+    severed_follows,
+    severed_moderators,
+)
 from kernel.urls import host_of, parse, parse_id, same_origin
 
 FRESH = timedelta(days=1)
@@ -511,6 +518,17 @@ async def close(conn: AsyncConnection, actor_id: UUID) -> None:
         )
     )
     await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == actor_id))
+    await conn.execute(
+        sa.delete(severed_follows).where(
+            sa.or_(
+                severed_follows.c.follower_id == actor_id,
+                severed_follows.c.followed_id == actor_id,
+            )
+        )
+    )
+    await conn.execute(
+        sa.delete(severed_moderators).where(severed_moderators.c.actor_id == actor_id)
+    )
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == actor_id, ~actors.c.local)

@@ -22,7 +22,7 @@ from kernel.schema.tables import (
     posts,
 )
 from kernel.tombstone_log import Act
-from members import departures, messages, notices
+from members import departures, messages, notices, severing
 from members.order import stir
 
 _BATCH = 1000
@@ -101,6 +101,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
         )
     )
     await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == persona.id))
+    await severing.forget(conn, persona.id)
     await conn.execute(sa.delete(blocks).where(blocks.c.persona_id == persona.id))
     await conn.execute(sa.delete(poll_votes).where(poll_votes.c.actor_uri == persona.uri))
     await conn.execute(sa.delete(check_ins).where(check_ins.c.persona_id == persona.id))

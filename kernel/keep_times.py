@@ -27,3 +27,4 @@ SEEN_ID: Final = timedelta(days=30)  # WIRE-Q2 asks for a week
 BURIED: Final = timedelta(days=30)
 STRANGER: Final = timedelta(days=30)  # since their document was last read
 CONSENT: Final = timedelta(days=365)  # to speak openly; then a name is asked again (DOM-A5)
+SEVERED: Final = timedelta(days=90)  # what a decision about a server cut (MOD-5.10)

@@ -77,7 +77,7 @@ async def send_one(engine: AsyncEngine, here: Here) -> bool:
         await conn.execute(sa.update(follows).where(_between(follower, followed)).values(due=None))
         await stir(conn, follows)
         stays = follower.state is ActorState.ACTIVE and follower.closes_on is None
-        if row.state == FollowState.PENDING and stays:
+        if stays:  # also what was put back: its server may know of it no more (MOD-5.10)
             await _ask(conn, here, follower, followed, row.uri)
     return True
 
@@ -229,10 +229,11 @@ async def end(conn: AsyncConnection, here: Here, follower: Actor, followed: Acto
     ended = await conn.execute(
         sa.delete(follows)
         .where(_between(follower, followed))
-        .returning(follows.c.uri, follows.c.due)
+        .returning(follows.c.uri, follows.c.due, follows.c.state)
     )
     row = ended.first()
-    if row is not None and row.due is None and not followed.local:
+    unheard = row is not None and row.due is not None and row.state == FollowState.PENDING
+    if row is not None and not unheard and not followed.local:
         await _undo(conn, here, follower, followed, row.uri)
 
 

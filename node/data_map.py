@@ -143,6 +143,15 @@ NAMES: Final = (
         "blocks",
     ),
     _timed(
+        "Whom a name followed, and who followed it, where this place stopped talking with a server",
+        keep_times.SEVERED,
+        "{}, or until they talk again, or the name closes.",
+        "So that it can be put back.",
+        "You.",
+        "severed_follows",
+        "severed_moderators",
+    ),
+    _timed(
         "Which servers were asked to forget a name that closed, or not to list it any more, and "
         "what they answered",
         keep_times.RECEIPT,
@@ -349,6 +358,13 @@ CARE: Final = (
         "domain_filters",
         "domain_lists",
         "domain_policies",
+    ),
+    _kept(
+        "What was decided about other servers, and how many ties that cut; it names nobody",
+        "As long as this place is here.",
+        "So that it can be undone, and explained.",
+        OPERATORS,
+        "domain_changes",
     ),
     _kept(
         "Groups, their settings and every version of their guidelines",

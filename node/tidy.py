@@ -22,6 +22,7 @@ from members import (
     openness,
     order,
     requests,
+    severing,
     silence,
     spent,
 )
@@ -114,6 +115,7 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     """Remove what ends with a day; to see which sealed rows do, each of them is opened."""
     async with engine.begin() as conn:
         await standing.forget_ended(conn, here.now().date())
+        await severing.sweep(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:

@@ -47,6 +47,7 @@ from kernel.schema.posts import (
     refreshes,
     threads,
 )
+from kernel.schema.severed import domain_changes, severed_follows, severed_moderators
 from kernel.schema.waiting import drawers, waiting
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "deliveries",
     "departures",
     "domain_blocks",
+    "domain_changes",
     "domain_filters",
     "domain_lists",
     "domain_policies",
@@ -99,6 +101,8 @@ __all__ = [
     "reports",
     "safety_records",
     "sessions",
+    "severed_follows",
+    "severed_moderators",
     "spent",
     "threads",
     "tombstones",
