@@ -8,7 +8,7 @@ was, and comes back from there once its server is talked with again, whichever d
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, Final, Self
 from uuid import UUID
@@ -22,9 +22,9 @@ from kernel.errors import Conflict, Malformed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most
 from kernel.said import noted, said_many
+from kernel.schema.moderation import Level
 from kernel.schema.severed import ChangeState
 from kernel.schema.tables import (
-    domain_blocks,
     domain_changes,
     follows,
     moderators,
@@ -32,8 +32,9 @@ from kernel.schema.tables import (
     severed_moderators,
 )
 from members import order
-from moderation import audit, domains, impact
+from moderation import domains, impact, names
 from moderation.impact import TIES, Impact, Relations, statement, tally
+from moderation.policy import Policy
 
 PAGE: Final = 50
 
@@ -76,12 +77,12 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Decided:
     """A decision about a domain, with what its maker saw."""
 
     id: int
     domain: str
-    before: str
+    before: str  # what we had decided about it; nothing where that was nothing
     after: str
     impact: Impact
     by_person: bool
@@ -94,9 +95,13 @@ class Change:
         return self.state is ChangeState.HELD
 
     @property
-    def can_be_undone(self) -> bool:
-        """Whether it still stands."""
+    def stands(self) -> bool:
         return self.state is ChangeState.MADE
+
+    @property
+    def can_be_undone(self) -> bool:
+        """Whether it stands, and cut something: taking others back may cut, so it is decided."""
+        return self.stands and self.impact.cuts
 
     @classmethod
     def of(cls, row: AnyRow) -> Self:
@@ -118,103 +123,134 @@ class Change:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What is written beside a decision, and how long it holds."""
+
+    public_comment: str = ""
+    private_comment: str = ""
+    obfuscate: bool = False
+    until: date | None = None
+
+
 async def decide(
     conn: AsyncConnection,
     here: Here,
     domain: str,
-    policy: str,
+    chosen: Policy,
     *,
     seen: str = "",
-    reason: str = "",
+    looked: bool = False,
+    words: Words = Words(),
     by_person: bool = True,
-    confirmed: bool = False,
-) -> Change:
-    """Put a domain at a level, and cut what that cuts. What it hides is counted anew afterwards.
+) -> Decided:
+    """Decide about a domain, and cut what that cuts.
 
-    `seen` is the digest of the `Impact` that whoever decides was shown. Where it is much, a person
-    has to have `confirmed` it; what nobody decides in person is then held and changes nothing.
-    Raises Differs: it is not what was seen. Raises Malformed: no such domain, or not confirmed.
-    Raises NotAllowed: it is our own.
+    `seen` is the digest of the `Impact` that whoever decides was shown; where nobody loses
+    anything, none is needed. Where it is much, a person has to say that they `looked`; what nobody
+    decides in person is then held, and changes nothing.
+    Raises Differs: it is not what was seen. Raises Malformed, NotAllowed: nobody looked, or as
+    `domains.set_policy`.
     """
     domain = domains.read_domain(domain)
+    names.check_ours(here, domain)
     await conn.execute(_ONE_AT_A_TIME)
-    hosts = await impact.concerned(conn, [domain])
-    now = await impact.about(conn, here, [domain], policy, hosts)
+    hosts = await impact.concerned(conn, [domain]) if chosen.blocks else []
+    now = await impact.about(conn, here, [domain], chosen.level, hosts)
     much = now.asks_for_a_look
-    before = await _level(conn, domain)
+    before = await _own(conn, domain)
+    decision = _Decision(domain, before, _text(chosen), now, by_person)
     if much and not by_person:
-        return await _write(conn, here, now, before, ChangeState.HELD, by_person=False)
-    if by_person and now.digest != seen:
+        await _forget_held(conn, domain)
+        return await _write(conn, here, decision, ChangeState.HELD)
+    if now.binds and by_person and now.digest != seen:
         raise Differs(now)
-    if much and not confirmed:
+    if much and not looked:
         raise Malformed(noted("This cuts a lot. Please tick that you have looked at it."))
-    await domains.block(conn, here, domain, reason)
-    moved = await _cut(conn, here, hosts)
+    await domains.set_policy(conn, here, domain, chosen, **asdict(words))
+    moved = await cut(conn, here, hosts)
     if moved != now.relations:  # somebody was quicker
         raise Differs(replace(now, relations=moved))
+    if not chosen.blocks:
+        await put_back(conn, here)
     await _forget_held(conn, domain)
-    await audit.note(conn, here, verb=policy, about=domain, reason=reason)
-    return await _write(conn, here, now, before, ChangeState.MADE, by_person=by_person)
-
-
-async def again(conn: AsyncConnection, here: Here, domain: str) -> None:
-    """Block a domain that was blocked before a restore, and cut what the backup still had."""
-    hosts = await impact.concerned(conn, [domain])
-    await domains.block(conn, here, domain, "")
-    await _cut(conn, here, hosts)
+    return await _write(conn, here, decision, ChangeState.MADE)
 
 
 async def undo(
-    conn: AsyncConnection, here: Here, change_id: int, *, dry_run: bool = False
+    conn: AsyncConnection, here: Here, decided_id: int, *, dry_run: bool = False
 ) -> Restored:
     """Take a decision back; what it cut is put back where nothing else stands in the way.
 
     Decisions about one domain, or about one and what is below it, may be taken back in any order.
-    With `dry_run` it only says what it would do, exactly. Raises NotFound: there is none that still
-    stands. Raises Conflict: the domain is at another level than this and later ones put it.
+    With `dry_run` it only says what it would do, exactly. Raises NotFound: there is none that can
+    be. Raises Conflict: the domain is at another level than this and later ones put it.
     """
     if dry_run:
         async with conn.begin_nested() as attempt:
-            would = await undo(conn, here, change_id)
+            would = await undo(conn, here, decided_id)
             await attempt.rollback()
         return would
     await conn.execute(_ONE_AT_A_TIME)
-    change = await one(conn, change_id)
-    if not change.can_be_undone:
+    decided = await one(conn, decided_id)
+    if not decided.can_be_undone:
         raise NotFound
-    await _set_state(conn, domain_changes.c.id == change_id)
     later = await conn.scalar(
         sa.select(sa.func.min(domain_changes.c.id)).where(
-            domain_changes.c.domain == change.domain,
-            domain_changes.c.id > change_id,
+            domain_changes.c.domain == decided.domain,
+            domain_changes.c.id > decided_id,
             domain_changes.c.state == ChangeState.MADE,
         )
     )
-    await audit.note(conn, here, verb="undo", about=change.domain)
+    if later is None and await _own(conn, decided.domain) != decided.after:
+        raise Conflict(noted("This server is treated in another way by now."))
+    await _end(conn, domain_changes.c.id == decided_id)
     if later is not None:  # that one stands; once it is undone, it is as before this one
         await conn.execute(
             sa.update(domain_changes)
             .where(domain_changes.c.id == later)
-            .values(before=change.before)
+            .values(before=decided.before)
         )
         return Restored()
-    if await _level(conn, change.domain) != change.after:
-        raise Conflict(noted("This server is treated in another way by now."))
-    if not change.before:
-        await domains.unblock(conn, change.domain)
+    if decided.before:
+        rule = await domains.own(conn, decided.domain)
+        words = Words(
+            public_comment=rule.public_comment,
+            private_comment=rule.private_comment,
+            obfuscate=rule.obfuscate,
+            until=rule.until,
+        )
+        earlier = _policy(decided.before)
+        await domains.set_policy(conn, here, decided.domain, earlier, **asdict(words))
+    else:
+        await domains.forget(conn, here, decided.domain)
     return await put_back(conn, here)
 
 
-async def lift(conn: AsyncConnection, here: Here, domain: str) -> Restored:
-    """Hear and tell a domain again: every decision about it is over, and what it cut comes back."""
-    await conn.execute(_ONE_AT_A_TIME)
-    await _set_state(
+async def over(conn: AsyncConnection, ended: Sequence[str]) -> None:
+    """What we had decided about these domains does not hold any more: there is no undoing it."""
+    await _end(
         conn,
-        sa.and_(domain_changes.c.domain == domain, domain_changes.c.state == ChangeState.MADE),
+        sa.and_(domain_changes.c.domain.in_(ended), domain_changes.c.state == ChangeState.MADE),
     )
-    await domains.unblock(conn, domain)
-    await audit.note(conn, here, verb="accept", about=domain)
-    return await put_back(conn, here)
+
+
+async def again(conn: AsyncConnection, here: Here, changed: Sequence[str]) -> None:
+    """After a restore: cut what is blocked of these domains, put back what is not."""
+    if changed:
+        await cut(conn, here, await impact.blocked(conn, changed))
+        await put_back(conn, here)
+
+
+async def cut(conn: AsyncConnection, here: Here, hosts: Sequence[str]) -> Relations:
+    """Move what ties people here to `hosts` into the ledger; how much that was."""
+    if not hosts:
+        return Relations()
+    values = {"hosts": hosts, "day": here.now().date()}
+    moved = Relations(**(await conn.execute(_CUT, values)).mappings().one())
+    if moved.all:
+        await _disturbed(conn)
+    return moved
 
 
 async def put_back(conn: AsyncConnection, here: Here) -> Restored:
@@ -250,46 +286,47 @@ async def forget(conn: AsyncConnection, persona_id: UUID) -> None:
     await conn.execute(sa.delete(severed_moderators).where(mine))
 
 
-async def one(conn: AsyncConnection, change_id: int) -> Change:
+async def one(conn: AsyncConnection, decided_id: int) -> Decided:
     """A decision. Raises NotFound."""
-    query = sa.select(domain_changes).where(domain_changes.c.id == change_id)
+    query = sa.select(domain_changes).where(domain_changes.c.id == decided_id)
     row = (await conn.execute(query)).one_or_none()
     if row is None:
         raise NotFound
-    return Change.of(row)
+    return Decided.of(row)
 
 
-async def changes(conn: AsyncConnection, *, before: int | None = None) -> Sequence[Change]:
+async def history(conn: AsyncConnection, *, before: int | None = None) -> Sequence[Decided]:
     """A page of decisions, newest first."""
     query = sa.select(domain_changes).order_by(domain_changes.c.id.desc()).limit(at_most(PAGE))
     if before is not None:
         query = query.where(domain_changes.c.id < before)
-    return [Change.of(row) for row in await conn.execute(query)]
+    return [Decided.of(row) for row in await conn.execute(query)]
 
 
-async def dismiss(conn: AsyncConnection, change_id: int) -> None:
+async def dismiss(conn: AsyncConnection, decided_id: int) -> None:
     """Somebody looked at what was held, and nothing is to be done. Raises NotFound."""
-    change = await one(conn, change_id)
-    if not change.is_held:
+    decided = await one(conn, decided_id)
+    if not decided.is_held:
         raise NotFound
-    await conn.execute(sa.delete(domain_changes).where(domain_changes.c.id == change_id))
+    await conn.execute(sa.delete(domain_changes).where(domain_changes.c.id == decided_id))
 
 
-async def _level(conn: AsyncConnection, domain: str) -> str:
-    """What is written down about exactly this domain; nothing where that is nothing."""
-    found = await conn.scalar(
-        sa.select(domain_blocks.c.domain).where(domain_blocks.c.domain == domain)
-    )
-    return "" if found is None else "reject"
+async def _own(conn: AsyncConnection, domain: str) -> str:
+    """What we decided about exactly this domain; nothing where that is nothing."""
+    try:
+        return _text((await domains.own(conn, domain)).policy)
+    except NotFound:
+        return ""
 
 
-async def _cut(conn: AsyncConnection, here: Here, hosts: Sequence[str]) -> Relations:
-    """Move what ties people here to `hosts` into the ledger; how much that was."""
-    values = {"hosts": hosts, "day": here.now().date()}
-    moved = Relations(**(await conn.execute(_CUT, values)).mappings().one())
-    if moved.all:
-        await _disturbed(conn)
-    return moved
+def _text(policy: Policy) -> str:
+    flags = "m" * policy.reject_media + "r" * policy.reject_reports
+    return f"{policy.level.value} {flags}".rstrip()
+
+
+def _policy(text: str) -> Policy:
+    level, _, flags = text.partition(" ")
+    return Policy(Level(level), "m" in flags, "r" in flags)
 
 
 async def _disturbed(conn: AsyncConnection) -> None:
@@ -297,29 +334,32 @@ async def _disturbed(conn: AsyncConnection) -> None:
     await order.call(conn, follows, moderators, severed_follows, severed_moderators)
 
 
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    domain: str
+    before: str
+    after: str
+    impact: Impact
+    by_person: bool
+
+
 async def _write(
-    conn: AsyncConnection,
-    here: Here,
-    now: Impact,
-    before: str,
-    state: ChangeState,
-    *,
-    by_person: bool,
-) -> Change:
-    (domain,) = now.domains
-    if state is ChangeState.HELD:
-        await _forget_held(conn, domain)
-    values = {
-        "domain": domain,
-        "before": before,
-        "after": now.policy,
-        "impact": json.dumps(now.as_json()),
-        "by_person": by_person,
-        "state": state,
-        "day": here.now().date(),
-    }
-    made = sa.insert(domain_changes).values(**values).returning(domain_changes)
-    return Change.of((await conn.execute(made)).one())
+    conn: AsyncConnection, here: Here, decision: _Decision, state: ChangeState
+) -> Decided:
+    made = (
+        sa.insert(domain_changes)
+        .values(
+            domain=decision.domain,
+            before=decision.before,
+            after=decision.after,
+            impact=json.dumps(decision.impact.as_json()),
+            by_person=decision.by_person,
+            state=state,
+            day=here.now().date(),
+        )
+        .returning(domain_changes)
+    )
+    return Decided.of((await conn.execute(made)).one())
 
 
 async def _forget_held(conn: AsyncConnection, domain: str) -> None:
@@ -330,7 +370,7 @@ async def _forget_held(conn: AsyncConnection, domain: str) -> None:
     )
 
 
-async def _set_state(conn: AsyncConnection, which: sa.ColumnElement[bool]) -> None:
+async def _end(conn: AsyncConnection, which: sa.ColumnElement[bool]) -> None:
     await conn.execute(sa.update(domain_changes).where(which).values(state=ChangeState.UNDONE))
 
 
@@ -370,7 +410,11 @@ def _heard(actor: str) -> str:
         SELECT FROM string_to_array(split_part({actor}.host, ':', 1), '.') AS labels,
             generate_series(1, cardinality(labels)) AS first, domain_blocks
         WHERE domain_blocks.domain = array_to_string(labels[first:], '.')
-    ))"""
+            AND NOT EXISTS (
+                SELECT FROM generate_series(1, cardinality(labels)) AS last
+                WHERE array_to_string(labels[last:], '.') = ANY (domain_blocks.spares)
+            )
+    ))"""  # noqa: S608
 
 
 def _fate(there: str, one: str, other: str) -> str:

@@ -17,13 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel import keep_times
 from kernel.here import Here
 from kernel.said import noted, said, said_many
+from kernel.schema.moderation import Level
+from moderation.policy import BLOCKING
 
 MOST_RELATIONS: Final = 5  # that go without somebody who looks at it first (MOD-5.10)
 MOST_GROUPS: Final = 1
 MOST_SHARE: Final = 0.005  # of what arrived within a month
-
-CUTS: Final = frozenset({"reject", "drop"})
-"""The levels at which nothing is heard or told any more."""
 
 _COUNTED: Final = 20_000  # rows of `received` that are counted one by one
 
@@ -67,7 +66,12 @@ class Impact:
     @property
     def cuts(self) -> bool:
         """Whether anything is cut or hidden at all."""
-        return self.policy in CUTS
+        return self.policy in BLOCKING
+
+    @property
+    def binds(self) -> bool:
+        """Whether somebody loses something by it, and has to be seen first."""
+        return self.cuts and bool(self.relations.all or self.cases)
 
     @property
     def digest(self) -> str:
@@ -76,7 +80,7 @@ class Impact:
         Posts and deliveries come and go every second and bind nobody.
         """
         bound = [self.domains, self.policy, asdict(self.relations), self.cases]
-        return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def asks_for_a_look(self) -> Sequence[str]:
@@ -164,7 +168,7 @@ class Impact:
         return cls(relations=Relations(**relations), **known)
 
 
-async def of(conn: AsyncConnection, here: Here, domains: Sequence[str], policy: str) -> Impact:
+async def of(conn: AsyncConnection, here: Here, domains: Sequence[str], policy: Level) -> Impact:
     """What it would do to put `domains`, bare and lower-case, at the level `policy` now.
 
     Two statements, however many domains there are. Servers that are not heard already, or that a
@@ -174,9 +178,11 @@ async def of(conn: AsyncConnection, here: Here, domains: Sequence[str], policy: 
 
 
 async def about(
-    conn: AsyncConnection, here: Here, domains: Sequence[str], policy: str, hosts: Sequence[str]
+    conn: AsyncConnection, here: Here, domains: Sequence[str], policy: Level, hosts: Sequence[str]
 ) -> Impact:
     """The same, where it is known which `hosts` the decision is about."""
+    if policy not in BLOCKING:
+        hosts = []  # nothing of theirs is cut or hidden
     since = here.now().date() - keep_times.SEEN_ID
     found = (await conn.execute(_NUMBERS, {**_about(hosts), "since": since})).mappings().one()
     numbers = dict(found)
@@ -185,7 +191,7 @@ async def about(
     arrived = numbers["arrived"]
     return Impact(
         domains=tuple(sorted(domains)),
-        policy=policy,
+        policy=policy.value,
         servers=len(hosts),
         relations=relations,
         share=min(1.0, arrived / total) if total else None,
@@ -194,8 +200,18 @@ async def about(
 
 
 async def concerned(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
-    """Hosts that are known and heard, and of which a decision about `domains` would be the one."""
-    return list(await conn.scalars(_CONCERNED, {"domains": list(domains)}))
+    """Hosts that are known and heard, and of which our decision about `domains` would be the one.
+
+    Where we decided something about a domain below, that stands; what lists say does not.
+    """
+    rows = await conn.execute(_UNDER, {"domains": list(domains)})
+    return [row.host for row in rows if row.decides and not row.blocked]
+
+
+async def blocked(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
+    """Hosts below `domains` that are known and not heard."""
+    rows = await conn.execute(_UNDER, {"domains": list(domains)})
+    return [row.host for row in rows if row.blocked]
 
 
 def _about(hosts: Sequence[str]) -> dict[str, object]:
@@ -211,7 +227,7 @@ def statement(text: str) -> sa.TextClause:
 
 
 # Names are walked one by one along the index, since there are far fewer servers than actors.
-_CONCERNED: Final = statement(
+_UNDER: Final = statement(
     """
     WITH RECURSIVE walk (host) AS (
         (SELECT actors.host FROM actors ORDER BY actors.host LIMIT 1)
@@ -221,21 +237,27 @@ _CONCERNED: Final = statement(
             WHERE actors.host > walk.host ORDER BY actors.host LIMIT 1
         )
         FROM walk WHERE walk.host IS NOT NULL
-    ), suffixes AS (
-        SELECT walk.host, first, array_to_string(labels[first:], '.') AS domain
-        FROM walk,
-            string_to_array(split_part(walk.host, ':', 1), '.') AS labels,
-            generate_series(1, cardinality(labels)) AS first
+    ), named AS (
+        SELECT walk.host, ARRAY(
+            SELECT array_to_string(labels[first:], '.')
+            FROM generate_subscripts(labels, 1) AS first ORDER BY first
+        ) AS names
+        FROM walk, string_to_array(split_part(walk.host, ':', 1), '.') AS labels
+        WHERE walk.host IS NOT NULL
     ), matched AS (
-        SELECT suffixes.host, suffixes.first, given.domain IS NOT NULL AS given,
-            domain_blocks.domain IS NOT NULL AS stands
-        FROM suffixes
-        LEFT JOIN unnest(:domains) AS given (domain) ON given.domain = suffixes.domain
-        LEFT JOIN domain_blocks ON domain_blocks.domain = suffixes.domain
-        WHERE given.domain IS NOT NULL OR domain_blocks.domain IS NOT NULL
+        SELECT named.host, each.place, given.domain IS NOT NULL AS given,
+            own.domain IS NOT NULL AS own,
+            rule.domain IS NOT NULL AND NOT rule.spares && named.names AS blocks
+        FROM named, unnest(named.names) WITH ORDINALITY AS each (domain, place)
+        LEFT JOIN unnest(:domains) AS given (domain) ON given.domain = each.domain
+        LEFT JOIN domain_policies AS own
+            ON own.domain = each.domain AND own.source = '' AND NOT own.held
+        LEFT JOIN domain_blocks AS rule ON rule.domain = each.domain
     )
-    SELECT matched.host FROM matched GROUP BY matched.host HAVING NOT bool_or(matched.stands)
-    ORDER BY matched.host
+    SELECT host, bool_or(blocks) AS blocked,
+        min(place) FILTER (WHERE given)
+            <= coalesce(min(place) FILTER (WHERE own AND NOT given), 1000) AS decides
+    FROM matched GROUP BY host HAVING bool_or(given) ORDER BY host
     """
 )
 

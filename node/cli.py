@@ -8,7 +8,7 @@ import typer
 
 from inbox.discovery import VERSION
 from kernel.settings import read_origin
-from node import commands, logs, seeding
+from node import commands, impact_cli, logs, seeding
 from node.console import REFUSED, DataDir, end, on_node, run, say, settings_of
 from node.demo import show
 from node.list_cli import blocklist
@@ -38,6 +38,9 @@ app.add_typer(keys, name="keys")
 app.add_typer(blocklist, name="blocklist")
 
 safekeeping.add_to(app)
+
+
+impact_cli.add_to(blocklist)
 
 
 @app.command(epilog="Example: hearthold serve --origin https://alder.example")
@@ -175,10 +178,25 @@ def invite(
 def domain_block(
     name: Annotated[str, typer.Argument(metavar="DOMAIN", help="With everything below it.")],
     reason: Annotated[str, typer.Option(help="Why, for the other administrators.")] = "",
+    seen: Annotated[
+        str, typer.Option(help="What `hearthold blocklist preview` printed.", show_default=False)
+    ] = "",
+    looked: Annotated[
+        bool, typer.Option("--looked", help="You looked at it, although it cuts a lot.")
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Neither hear nor tell a domain any more."""
-    on_node(data_dir, lambda node: commands.block_domain(node, domain=name, reason=reason))
+    """Neither hear nor tell a domain any more.
+
+    Where somebody here would lose somebody there, it prints how many and changes nothing: look at
+    it, then say what you have seen.
+    """
+    on_node(
+        data_dir,
+        lambda node: commands.block_domain(
+            node, domain=name, reason=reason, seen=seen, looked=looked
+        ),
+    )
 
 
 @domain.command("unblock", epilog="Example: hearthold domain unblock spam.example")

@@ -15,10 +15,12 @@ from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
 from kernel.schema.moderation import Level
 from members import accounts, invitations, nights
+from members.severing import Differs
 from moderation import domains, peers
 from moderation.domains import Rule
 from moderation.policy import Policy
 from node import keeping_away, rotation, seeding
+from node.impact_cli import lines_of
 from node.logs import escaped
 from node.opening import Opened
 from node.serve import ADMINISTRATOR
@@ -90,11 +92,25 @@ async def invite(node: Opened, *, uses: int) -> Sequence[str]:
     return [f"{node.here.origin}/sign-up?invite={secret}"]
 
 
-async def block_domain(node: Opened, *, domain: str, reason: str) -> Sequence[str]:
-    """The node neither hears nor tells `domain` any more. Raises Malformed, NotAllowed."""
-    change = await keeping_away.decide(
-        node.engine, node.here, domain, Policy(Level.REJECT), private_comment=reason
-    )
+async def block_domain(
+    node: Opened, *, domain: str, reason: str, seen: str = "", looked: bool = False
+) -> Sequence[str]:
+    """The node neither hears nor tells `domain` any more. Raises Malformed, NotAllowed.
+
+    What that cuts has to be `seen` first: else it is printed, and nothing changes (MOD-5.9).
+    """
+    try:
+        change = await keeping_away.decide(
+            node.engine,
+            node.here,
+            domain,
+            Policy(Level.REJECT),
+            private_comment=reason,
+            seen=seen,
+            looked=looked,
+        )
+    except Differs as different:
+        return ["Nothing was changed.", *lines_of(different.impact)]
     return [f"{change.domain} and everything below it is blocked."]
 
 

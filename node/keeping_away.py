@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from kernel.here import Here
 from kernel.schema.tables import actors
 from media import copies
+from members import severing
+from members.severing import Restored, Words
 from moderation import domains, policy
 from moderation.domains import Change
 from moderation.policy import Policies, Policy
@@ -29,23 +31,28 @@ async def decide(
     private_comment: str = "",
     obfuscate: bool = False,
     until: date | None = None,
+    seen: str = "",
+    looked: bool = False,
 ) -> Change:
-    """Decide about a domain, with all that follows. Raises: as `domains.set_policy`."""
+    """Decide about a domain, with all that follows. Raises: as `severing.decide`.
+
+    `seen` is the digest of the impact that was shown, and `looked` that somebody did (MOD-5.9).
+    """
+    words = Words(
+        public_comment=public_comment,
+        private_comment=private_comment,
+        obfuscate=obfuscate,
+        until=until,
+    )
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
-        change = await domains.set_policy(
-            conn,
-            here,
-            domain,
-            chosen,
-            public_comment=public_comment,
-            private_comment=private_comment,
-            obfuscate=obfuscate,
-            until=until,
+        decided = await severing.decide(
+            conn, here, domain, chosen, seen=seen, looked=looked, words=words
         )
-        changes = await settled(conn, here, before)
+        after = await policy.in_force(conn)
+        changes = await _changes(conn, before, after)
     await follow_up(engine, changes)
-    return change
+    return Change(decided.domain, before.of_host(decided.domain), after.of_host(decided.domain))
 
 
 async def forget(engine: AsyncEngine, here: Here, domain: str) -> Change:
@@ -53,16 +60,27 @@ async def forget(engine: AsyncEngine, here: Here, domain: str) -> Change:
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
         change = await domains.forget(conn, here, domain)
+        await severing.over(conn, [change.domain])
         changes = await settled(conn, here, before)
     await follow_up(engine, changes)
     return change
+
+
+async def undo(engine: AsyncEngine, here: Here, decided_id: int) -> Restored:
+    """Take one decision back, with all that follows. Raises: as `severing.undo`."""
+    async with engine.begin() as conn:
+        before = await policy.in_force(conn)
+        restored = await severing.undo(conn, here, decided_id)
+        changes = await settled(conn, here, before)
+    await follow_up(engine, changes)
+    return restored
 
 
 async def expire(engine: AsyncEngine, here: Here) -> None:
     """Let end what was decided until a day that is over."""
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
-        await domains.expire(conn, here)
+        await severing.over(conn, await domains.expire(conn, here))
         changes = await settled(conn, here, before)
     await follow_up(engine, changes)
 
@@ -70,10 +88,12 @@ async def expire(engine: AsyncEngine, here: Here) -> None:
 async def settled(conn: AsyncConnection, here: Here, before: Policies) -> Sequence[Change]:
     """What has changed since `before` for the servers that somebody here ever heard of.
 
-    Relations with those that are blocked now are cut here, and nowhere else.
+    Relations with those that are blocked now are cut here, and those with others are put back.
     """
     changes = await _changes(conn, before, await policy.in_force(conn))
-    await _cut(conn, here, [change for change in changes if change.cuts])
+    await severing.cut(conn, here, [change.domain for change in changes if change.cuts])
+    if any(change.before.blocks and not change.after.blocks for change in changes):
+        await severing.put_back(conn, here)
     return changes
 
 
@@ -83,10 +103,6 @@ async def _changes(conn: AsyncConnection, before: Policies, after: Policies) -> 
     hosts = await conn.scalars(sa.select(actors.c.host).distinct().where(~actors.c.local))
     every = (Change(host, before.of_host(host), after.of_host(host)) for host in hosts)
     return [change for change in every if change.before != change.after]
-
-
-async def _cut(conn: AsyncConnection, here: Here, changes: Sequence[Change]) -> None:
-    """What ends with a block, in its transaction: nothing yet. Follows rest until it ends."""
 
 
 async def follow_up(engine: AsyncEngine, changes: Sequence[Change]) -> None:

@@ -7,11 +7,12 @@ from aiohttp import web
 
 from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import Malformed, NotFound, Problem
+from kernel.schema.moderation import Level
 from members import severing
 from members.severing import PAGE, Differs, Restored
 from moderation import domains, impact
-from moderation.impact import CUTS
-from moderation.recounting import recount
+from moderation.policy import BLOCKING, Policy
+from node import keeping_away
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
 from node.pages.paging import number
@@ -26,11 +27,12 @@ def preview_of(domain: str, policy: str = "reject") -> str:
     return f"{PREVIEW}?{urlencode({'domain': domain, 'policy': policy})}"
 
 
-def _policy(text: str) -> str:
+def _level(text: str) -> Level:
     """Raises Malformed: it is no level that cuts."""
-    if text not in CUTS:
-        raise Malformed("Please choose what to do with this server.")
-    return text
+    for level in BLOCKING:
+        if text == level:
+            return level
+    raise Malformed("Please choose what to do with this server.")
 
 
 async def show(request: web.Request) -> web.Response:
@@ -42,11 +44,11 @@ async def _page(request: web.Request, form: Form, problem: Problem | None = None
     session.administrator(request)
     found = None
     try:
-        policy = _policy(form.text("policy") or request.query.get("policy") or "reject")
+        level = _level(form.text("policy") or request.query.get("policy") or "reject")
         if form.text("domain"):
             async with request.app[READING].connect() as conn:
                 domain = domains.read_domain(form.text("domain"))
-                found = await impact.of(conn, request.app[HERE], [domain], policy)
+                found = await impact.of(conn, request.app[HERE], [domain], level)
     except REFUSED as refused:
         problem = problem or refused
     return render(request, "impact/show.html", form=form, problem=problem, found=found)
@@ -57,22 +59,20 @@ async def decide(request: web.Request) -> web.Response:
     session.administrator(request)
     form = await forms.read(request)
     try:
-        async with request.app[ENGINE].begin() as conn:
-            change = await severing.decide(
-                conn,
-                request.app[HERE],
-                form.text("domain"),
-                _policy(form.text("policy")),
-                seen=form.text("seen"),
-                reason=form.text("reason"),
-                confirmed=form.ticked("looked"),
-            )
-        await recount(request.app[ENGINE], change.domain)
+        await keeping_away.decide(
+            request.app[ENGINE],
+            request.app[HERE],
+            form.text("domain"),
+            Policy(_level(form.text("policy"))),
+            seen=form.text("seen"),
+            looked=form.ticked("looked"),
+            private_comment=form.text("reason"),
+        )
     except Differs as problem:
         return await _page(request, _unticked(form), problem)
     except REFUSED as problem:
         return await _page(request, form, problem)
-    return see_other(f"{CHANGES}/{change.id}")
+    return see_other(CHANGES)
 
 
 def _unticked(form: Form) -> Form:
@@ -85,13 +85,13 @@ async def changes(request: web.Request) -> web.Response:
     session.administrator(request)
     before = number(request.query.get("before"))
     async with request.app[READING].connect() as conn:
-        found = await severing.changes(conn, before=before)
+        found = await severing.history(conn, before=before)
     more = f"{CHANGES}?before={found[-1].id}" if len(found) == PAGE else ""
     return render(request, "impact/changes.html", changes=found, more=more, first=before is None)
 
 
 async def change(request: web.Request) -> web.Response:
-    """GET /settings/node/changes/{change}: one of them, and what undoing it would do."""
+    """GET /settings/node/changes/{number}: one of them, and what undoing it would do."""
     return await _one(request)
 
 
@@ -110,7 +110,7 @@ async def _one(request: web.Request, problem: Problem | None = None) -> web.Resp
 
 def _id(request: web.Request) -> int:
     """Raises NotFound: the address has no number."""
-    found = number(request.match_info["change"])
+    found = number(request.match_info["number"])
     if found is None:
         raise NotFound
     return found
@@ -121,13 +121,10 @@ async def undo(request: web.Request) -> web.Response:
     session.administrator(request)
     await forms.read(request)
     try:
-        async with request.app[ENGINE].begin() as conn:
-            found = await severing.one(conn, _id(request))
-            await severing.undo(conn, request.app[HERE], found.id)
-        await recount(request.app[ENGINE], found.domain)
+        await keeping_away.undo(request.app[ENGINE], request.app[HERE], _id(request))
     except REFUSED as problem:
         return await _one(request, problem)
-    return see_other(f"{CHANGES}/{found.id}")
+    return see_other(f"{CHANGES}/{_id(request)}")
 
 
 async def dismiss(request: web.Request) -> web.Response:
@@ -144,7 +141,7 @@ def routes() -> list[web.RouteDef]:
         web.get(PREVIEW, show),
         web.post(PREVIEW, decide),
         web.get(CHANGES, changes),
-        web.get(CHANGES + "/{change}", change),
-        web.post(CHANGES + "/{change}/undo", undo),
-        web.post(CHANGES + "/{change}/dismiss", dismiss),
+        web.get(CHANGES + "/{number}", change),
+        web.post(CHANGES + "/{number}/undo", undo),
+        web.post(CHANGES + "/{number}/dismiss", dismiss),
     ]

@@ -21,6 +21,7 @@ from node.pages import (
     help,
     home,
     icons,
+    impact,
     live,
     log_in,
     memorials,
@@ -28,6 +29,7 @@ from node.pages import (
     messages,
     node_settings,
     notices,
+    out_of_reach,
     own_names,
     peers,
     personas,
@@ -70,7 +72,7 @@ def routes() -> list[web.RouteDef]:
         polls, tags, personas, own_names, receipts, safety, node_settings, domains, peers, search,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
-        log_in, ways_in, where, sheet, arrival, messages,
+        impact, out_of_reach, log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

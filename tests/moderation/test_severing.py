@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kernel.here import Here
+from kernel.schema.moderation import Level
 from members import severing
 from members.severing import Restored
 from moderation import impact
 from moderation.impact import Relations
+from moderation.policy import Policy
 from tests.moderation import communities
 
 COMMUNITIES = 200
@@ -67,9 +69,9 @@ async def test_mod_5_9_what_was_shown_is_what_happens_and_undo_restores_it_exact
             made = []
             for domain in dice.sample(DOMAINS, dice.randint(1, 3)):
                 expected, already = _expected(town, [*cut, domain]), _expected(town, cut)
-                shown = await impact.of(conn, here, [domain], "reject")
+                shown = await impact.of(conn, here, [domain], Level.REJECT)
                 change = await severing.decide(
-                    conn, here, domain, "reject", seen=shown.digest, confirmed=True
+                    conn, here, domain, Policy(Level.REJECT), seen=shown.digest, looked=True
                 )
                 left = [len(each) for each in await communities.ties(conn)]
                 assert change.impact == shown, number
