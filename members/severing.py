@@ -256,12 +256,14 @@ async def cut(conn: AsyncConnection, here: Here, hosts: Sequence[str]) -> Relati
 async def put_back(conn: AsyncConnection, here: Here) -> Restored:
     """Put back all that was cut from servers which are heard by now; what cannot be is let go.
 
-    A follow of ours goes out once more, since its server may have ended it while we heard nothing.
+    A follow of ours goes out once more, since its server may have ended it while we heard nothing;
+    with a new id, for one that was read before is read by nobody again.
     """
     now = here.now()
     today = {"today": now.date()}
+    anew = {**today, "now": to_minute(now), "activities": f"{here.origin}/a/"}
     counted: Counter[str] = Counter()
-    for fate, number in await conn.execute(_FOLLOWS_BACK, {**today, "now": to_minute(now)}):
+    for fate, number in await conn.execute(_FOLLOWS_BACK, anew):
         counted[fate] += number
     for fate, number in await conn.execute(_MODERATORS_BACK, today):
         counted[fate] += number
@@ -461,15 +463,18 @@ _FOLLOWS_BACK: Final = sa.text(
     ), back AS (
         INSERT INTO follows
             (follower_id, followed_id, state, uri, guidelines, approved, turn, due)
-        SELECT follower_id, followed_id, state, uri, guidelines, approved, turn,
-            CASE WHEN outward THEN CAST(:now AS timestamptz) END
+        SELECT follower_id, followed_id, state,
+            CASE WHEN outward THEN :activities || gen_random_uuid() ELSE uri END,
+            guidelines, approved, turn, CASE WHEN outward THEN :now END
         FROM judged WHERE fate = 'back'
         ORDER BY follower_id, followed_id
     )
     SELECT fate, count(*) FROM judged GROUP BY fate
     """  # noqa: S608
 ).bindparams(
-    sa.bindparam("today", type_=sa.Date), sa.bindparam("now", type_=sa.DateTime(timezone=True))
+    sa.bindparam("today", type_=sa.Date),
+    sa.bindparam("now", type_=sa.DateTime(timezone=True)),
+    sa.bindparam("activities", type_=sa.Text),
 )
 
 _MODERATORS_BACK: Final = sa.text(

@@ -1,10 +1,11 @@
 """Made-up communities with ties to other servers: what the preview of a decision is tried on."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -66,6 +67,23 @@ def actor(dice: Random, host: str, kind: str) -> Row:
     }
 
 
+def group(actor_id: UUID) -> Row:
+    """A row of `groups`; its desk is itself, since nobody asks."""
+    return {
+        "actor_id": actor_id,
+        "desk_id": actor_id,
+        "sees": "everyone",
+        "posts": "members",
+        "joining": "open",
+        "premoderation": "none",
+        "one_voice": False,
+        "one_time": False,
+        "notes_required": False,
+        "slow_minutes": 0,
+        "languages": [],
+    }
+
+
 def draw(dice: Random) -> Community:
     """A community of a few people, groups and servers, with all kinds of ties between them."""
     town, made = Community(), []
@@ -102,22 +120,7 @@ def draw(dice: Random) -> Community:
         }
         for one, other in sorted(pairs)
     ]
-    rows["groups"] = [
-        {
-            "actor_id": each,
-            "desk_id": each,
-            "sees": "everyone",
-            "posts": "members",
-            "joining": "open",
-            "premoderation": "none",
-            "one_voice": False,
-            "one_time": False,
-            "notes_required": False,
-            "slow_minutes": 0,
-            "languages": [],
-        }
-        for each in town.circles
-    ]
+    rows["groups"] = [group(each) for each in town.circles]
     tending = {(g, one) for g in town.circles for one in town.strangers if dice.random() < 0.2}
     tending |= {(g, one) for g in town.elsewhere for one in town.people if dice.random() < 0.2}
     rows["moderators"] = [
@@ -171,17 +174,7 @@ def _beside(dice: Random, town: Community, rows: dict[str, list[Row]]) -> None:
         {"id": UUID(int=dice.getrandbits(128)), "one_id": one, "other_id": other, "latest": 1}
         for one, other in sorted(talks)
     ]
-    rows["received"] = [
-        {
-            "origin": f"https://{dice.choice(HOSTS)}",
-            "activity_uri": str(dice.getrandbits(64)),
-            "signer_uri": "",
-            "next_attempt": NOW,
-            "plain": False,
-            "day": NOW.date(),
-        }
-        for _ in range(dice.randint(0, 5))
-    ]
+    rows["received"] = [arrival(dice.choice(HOSTS)) for _ in range(dice.randint(0, 5))]
     rows["peers"] = [{"host": host, "next_attempt": NOW} for host in HOSTS]
 
 
@@ -198,19 +191,65 @@ async def settle(conn: AsyncConnection, town: Community) -> None:
             await conn.execute(table.insert(), rows)
 
 
+async def thread(conn: AsyncConnection, group_id: UUID, root: int, authors: Sequence[UUID]) -> None:
+    """An open thread with a post by each of the authors."""
+    await conn.execute(
+        threads.insert(),
+        [{"id": root, "uri": f"https://{HOME}/t/{root}", "group_id": group_id, "shown": True,
+          "latest_id": root, "locked": False}],
+    )  # fmt: skip
+    await conn.execute(
+        posts.insert(),
+        [
+            {"id": root + at, "uri": f"https://{HOME}/p/{root + at}", "thread_id": root,
+             "group_id": group_id, "author_id": author, "content": "Words.", "published": NOW,
+             "state": "shown"}
+            for at, author in enumerate(authors)
+        ],
+    )  # fmt: skip
+
+
+async def report(conn: AsyncConnection, *, post_id: int) -> None:
+    """Somebody is worried about a post."""
+    row = {"id": UUID(int=post_id), "bearer": bytes(32), "post_id": post_id, "why": "worried",
+           "sealed": b""}  # fmt: skip
+    await conn.execute(reports.insert(), [row])
+
+
+async def arrivals(conn: AsyncConnection, counts: Mapping[str, int]) -> None:
+    """So much arrived from those servers."""
+    rows = [arrival(host) for host, count in counts.items() for _ in range(count)]
+    await conn.execute(received.insert(), rows)
+
+
+def arrival(host: str) -> Row:
+    """A row of `received`."""
+    return {"origin": f"https://{host}", "activity_uri": str(uuid4()), "signer_uri": "",
+            "next_attempt": NOW, "plain": False, "day": NOW.date()}  # fmt: skip
+
+
 async def ties(conn: AsyncConnection) -> tuple[Rows, Rows]:
-    """Every tie as it is, but for when a follow goes out."""
-    kept = [column for column in follows.c if column.name != "due"]
+    """Every tie as it is; a follow of ours goes out with another id when it is put back."""
+    kept = _without_our_ids(follows, "due")
     return (
         frozenset(tuple(row) for row in await conn.execute(sa.select(*kept))),
         frozenset(tuple(row) for row in await conn.execute(sa.select(moderators))),
     )
 
 
+def _without_our_ids(table: sa.Table, *without: str) -> list[sa.ColumnElement[Any]]:
+    kept: list[sa.ColumnElement[Any]] = [each for each in table.c if each.name not in without]
+    if "uri" in table.c:
+        ours = sa.exists().where(actors.c.id == table.c.follower_id, actors.c.local)
+        uri = sa.case((ours, ""), else_=table.c.uri)
+        kept = [uri if each is table.c.uri else each for each in kept]
+    return kept
+
+
 async def ledger(conn: AsyncConnection) -> tuple[Rows, Rows]:
     """Every tie that is cut, without the day."""
     found = []
     for table in (severed_follows, severed_moderators):
-        kept = [column for column in table.c if column.name != "day"]
+        kept = _without_our_ids(table, "day")
         found.append(frozenset(tuple(row) for row in await conn.execute(sa.select(*kept))))
     return found[0], found[1]
