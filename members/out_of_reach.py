@@ -3,8 +3,9 @@
 It is worked out when its member reads it, from the ledger of what was cut: nobody else can.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.arrays import any_of
-from kernel.rows import AnySelect, at_most, constant
+from kernel.rows import AnyRow, AnySelect, at_most
 from kernel.schema.actors import ActorKind
 from kernel.schema.tables import actors, severed_follows
 
@@ -34,7 +35,10 @@ class Tie:
 
 async def count(conn: AsyncConnection, voices: Sequence[UUID]) -> int:
     """How many ties of the member's are cut."""
-    return await conn.scalar(_COUNT, {"voices": list(voices)}) or 0 if voices else 0
+    if not voices:
+        return 0
+    outward, inward = (await conn.execute(_COUNT, {"voices": list(voices)})).one()
+    return int(outward + inward)
 
 
 async def listed(
@@ -49,18 +53,23 @@ async def listed(
         return []
     follower, followed = after or (UUID(int=0), UUID(int=0))
     values = {"voices": list(voices), "follower": follower, "followed": followed}
-    rows = await conn.execute(_listed(limit), values)
-    return [
-        Tie(
-            mine=row.mine,
-            name=row.name,
-            address=f"@{row.handle}@{row.host}",
-            group=row.group,
-            outward=row.outward,
-            place=(row.follower_id, row.followed_id),
-        )
-        for row in rows
-    ]
+    places = [tuple(row) for row in await conn.execute(_places(limit), values)]
+    rows = await conn.execute(_WHO, {"ids": [each for place in places for each in place]})
+    who = {row.id: row for row in rows}
+    return [_tie(who, place) for place in places]
+
+
+def _tie(who: Mapping[UUID, AnyRow], place: tuple[UUID, UUID]) -> Tie:
+    follower, followed = (who[each] for each in place)
+    mine, other = (follower, followed) if follower.local else (followed, follower)
+    return Tie(
+        mine=mine.name,
+        name=other.name,
+        address=f"@{other.handle}@{other.host}",
+        group=other.kind == ActorKind.GROUP,
+        outward=follower.local,
+        place=place,
+    )
 
 
 async def let_go(
@@ -78,43 +87,29 @@ async def let_go(
     )
 
 
-_mine: Final = actors.alias("mine")
-
-
-def _ties(*, outward: bool) -> AnySelect:
-    """SQL: what the member's names followed, or who followed them."""
-    cut = severed_follows.c
-    ours, theirs = (cut.follower_id, cut.followed_id)[:: 1 if outward else -1]
-    return (
-        sa.select(
-            cut.follower_id,
-            cut.followed_id,
-            _mine.c.name.label("mine"),
-            actors.c.name,
-            actors.c.handle,
-            actors.c.host,
-            (actors.c.kind == constant(ActorKind.GROUP)).label("group"),
-            sa.literal_column("true" if outward else "false", sa.Boolean).label("outward"),
-        )
-        .select_from(
-            severed_follows.join(_mine, _mine.c.id == ours).join(actors, actors.c.id == theirs)
-        )
-        .where(any_of(ours, "voices"))
+_cut: Final = severed_follows.c
+_WHO: Final = sa.select(
+    actors.c.id, actors.c.local, actors.c.kind, actors.c.name, actors.c.handle, actors.c.host
+).where(any_of(actors.c.id, "ids"))
+_COUNT: Final = sa.select(
+    *(
+        sa.select(sa.func.count()).where(any_of(ours, "voices")).scalar_subquery()
+        for ours in (_cut.follower_id, _cut.followed_id)
     )
+)
 
 
-_ALL: Final = sa.union_all(_ties(outward=True), _ties(outward=False)).subquery("ties")
-_COUNT: Final = sa.select(sa.func.count()).select_from(_ALL)
-
-
-def _listed(limit: int) -> AnySelect:
-    place = sa.tuple_(_ALL.c.follower_id, _ALL.c.followed_id)
+@cache
+def _places(limit: int) -> AnySelect:
     last = sa.tuple_(
         sa.bindparam("follower", type_=sa.Uuid), sa.bindparam("followed", type_=sa.Uuid)
     )
-    return (
-        sa.select(_ALL)
-        .where(place > last)
-        .order_by(_ALL.c.follower_id, _ALL.c.followed_id)
-        .limit(at_most(limit))
-    )
+    both = sa.union_all(
+        *(
+            sa.select(_cut.follower_id, _cut.followed_id).where(
+                any_of(ours, "voices"), sa.tuple_(_cut.follower_id, _cut.followed_id) > last
+            )
+            for ours in (_cut.follower_id, _cut.followed_id)
+        )
+    ).subquery()
+    return sa.select(both).order_by(both.c.follower_id, both.c.followed_id).limit(at_most(limit))

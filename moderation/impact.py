@@ -261,7 +261,13 @@ _UNDER: Final = statement(
     """
 )
 
-TIES: Final = """
+
+def _us(actor_id: str) -> str:
+    """SQL: who it is, looked up by the key, however many the planner expects."""
+    return f"(SELECT * FROM actors WHERE actors.id = {actor_id} OFFSET 0) AS us"  # noqa: S608
+
+
+TIES: Final = f"""
     theirs AS MATERIALIZED (
         SELECT actors.id, actors.kind FROM unnest(:hosts) AS given (host)
         JOIN actors ON actors.host = given.host AND NOT actors.local
@@ -273,28 +279,28 @@ TIES: Final = """
                 END AS place
         FROM theirs
         JOIN follows ON follows.followed_id = theirs.id
-        JOIN actors AS us ON us.id = follows.follower_id
+        CROSS JOIN LATERAL {_us("follows.follower_id")}
         WHERE us.local AND us.kind NOT IN ('Service', 'Application')
         UNION ALL
         SELECT follows.follower_id, follows.followed_id, false, us.kind = 'Group',
             CASE WHEN us.kind <> 'Group' THEN us.id END, CASE WHEN us.kind = 'Group' THEN us.id END
         FROM theirs
         JOIN follows ON follows.follower_id = theirs.id
-        JOIN actors AS us ON us.id = follows.followed_id
+        CROSS JOIN LATERAL {_us("follows.followed_id")}
         WHERE us.local
     ), tending AS (
         SELECT moderators.group_id, moderators.actor_id, false AS outward
         FROM theirs
         JOIN moderators ON moderators.actor_id = theirs.id
-        JOIN actors AS us ON us.id = moderators.group_id
+        CROSS JOIN LATERAL {_us("moderators.group_id")}
         WHERE us.local
         UNION ALL
         SELECT moderators.group_id, moderators.actor_id, true
         FROM theirs
         JOIN moderators ON moderators.group_id = theirs.id
-        JOIN actors AS us ON us.id = moderators.actor_id
+        CROSS JOIN LATERAL {_us("moderators.actor_id")}
         WHERE us.local AND us.kind NOT IN ('Service', 'Application')
-    )"""
+    )"""  # noqa: S608
 """SQL: the rows of `follows` and `moderators` with one end here and the other on `hosts`.
 
 What the node's own reader follows is not among them: it follows where somebody here does.
@@ -322,9 +328,12 @@ def tally(tied: str, tending: str) -> str:
 # A report is about a post, and has to do with the thread that it is in: somebody there may be of
 # help in it, or whoever wrote it may lose them (MOD-H5).
 _CASES: Final = """
-    SELECT count(*) FROM reports JOIN posts ON posts.id = reports.post_id
-    WHERE posts.thread_id IN (SELECT said.thread_id FROM said)
-        OR posts.author_id IN (SELECT tied.name FROM tied)"""
+    SELECT count(*) FROM reports CROSS JOIN LATERAL (
+        SELECT posts.thread_id, posts.author_id FROM posts
+        WHERE posts.id = reports.post_id OFFSET 0
+    ) AS about
+    WHERE about.thread_id IN (SELECT said.thread_id FROM said)
+        OR about.author_id IN (SELECT tied.name FROM tied)"""
 
 _NUMBERS: Final = statement(
     f"""

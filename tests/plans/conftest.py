@@ -28,7 +28,8 @@ LARGE: Final = frozenset(
      "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
      "moved_threads", "notices", "receipts", "waiting", "drawers",
-     "correspondents", "conversations", "messages", "message_boxes", "reports"}
+     "correspondents", "conversations", "messages", "message_boxes", "reports",
+     "severed_follows", "severed_moderators"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -100,6 +101,12 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
        FROM posts""",
     """INSERT INTO drawers SELECT sha256(n::text::bytea), '', '', 1
        FROM generate_series(1, 3000) AS n""",
+    """INSERT INTO severed_follows
+       SELECT one.id, other.id, 'accepted', '', 0, false, NULL, '2026-01-01'
+       FROM actors AS one, actors AS other
+       WHERE one.id <> other.id AND hashtext(one.uri || other.uri) % 30 = 0 LIMIT 8000""",
+    """INSERT INTO severed_moderators SELECT followed_id, follower_id, false, '2026-01-01'
+       FROM follows""",
     "UPDATE posts SET expires = '2090-01-01' WHERE id % 10 = 0",
     "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",
     "UPDATE posts SET findable = true WHERE id % 20 <> 0",
