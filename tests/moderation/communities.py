@@ -225,7 +225,7 @@ async def arrivals(conn: AsyncConnection, counts: Mapping[str, int]) -> None:
 def arrival(host: str) -> Row:
     """A row of `received`."""
     return {"origin": f"https://{host}", "activity_uri": str(uuid4()), "signer_uri": "",
-            "next_attempt": NOW, "plain": False, "day": NOW.date()}  # fmt: skip
+            "next_attempt": NOW, "plain": False, "state": "done", "day": NOW.date()}  # fmt: skip
 
 
 async def ties(conn: AsyncConnection) -> tuple[Rows, Rows]:
