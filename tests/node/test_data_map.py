@@ -37,6 +37,7 @@ from kernel.schema.tables import (
     receipts,
     received,
     sessions,
+    severed_follows,
     tombstones,
     waiting,
 )
@@ -204,10 +205,30 @@ async def _drawer(node: Node) -> sa.Select[int]:
     return sa.select(_count).select_from(drawers)
 
 
+async def _severed(node: Node) -> sa.Select[int]:
+    mia = await node.persona("mia")
+    async with node.engine.begin() as conn:
+        uri = f"https://elm.example/u/{random_uuid()}"
+        friend = await meet(conn, node.here, uri, ActorKind.PERSON, generate())
+        await conn.execute(
+            severed_follows.insert().values(
+                follower_id=mia.id,
+                followed_id=friend.id,
+                state="accepted",
+                uri=node.here.new_activity_uri(),
+                guidelines=0,
+                approved=False,
+                day=node.here.now().date(),
+            )
+        )
+    return sa.select(_count).select_from(severed_follows)
+
+
 PLANTED: Final[Mapping[str, Planter]] = {
     "sessions": _session,
     "departures": _departure,
     "receipts": _receipt,
+    "severed_follows": _severed,
     "waiting": _unsent,
     "messages": _message,
     "drawers": _drawer,
