@@ -163,10 +163,8 @@ async def decide(
     if much and not by_person:
         await _forget_held(conn, domain)
         return await _write(conn, here, decision, ChangeState.HELD)
-    if now.binds and by_person and now.digest != seen:
-        raise Differs(now)
-    if much and not looked:
-        raise Malformed(noted("This cuts a lot. Please tick that you have looked at it."))
+    if by_person:
+        check(now, seen, looked=looked)
     await domains.set_policy(conn, here, domain, chosen, **asdict(words))
     moved = await cut(conn, here, hosts)
     if moved != now.relations:  # somebody was quicker
@@ -175,6 +173,17 @@ async def decide(
         await put_back(conn, here)
     await _forget_held(conn, domain)
     return await _write(conn, here, decision, ChangeState.MADE)
+
+
+def check(now: Impact, seen: str, *, looked: bool) -> None:
+    """Raises Differs: it is not what was `seen`. Raises Malformed: nobody looked where it is much.
+
+    Where nobody loses anything, nobody has to look.
+    """
+    if now.binds and now.digest != seen:
+        raise Differs(now)
+    if now.asks_for_a_look and not looked:
+        raise Malformed(noted("This cuts a lot. Please tick that you have looked at it."))
 
 
 async def undo(

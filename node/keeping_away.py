@@ -5,18 +5,21 @@ it comes after, for a domain may have written in a great many threads.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel.here import Here
+from kernel.schema.moderation import Level
 from kernel.schema.tables import actors
 from media import copies
 from members import severing
 from members.severing import Restored, Words
-from moderation import domains, policy
+from moderation import domains, impact, policy
 from moderation.domains import Change
+from moderation.impact import Impact
 from moderation.policy import Policies, Policy
 from moderation.recounting import recount_hosts
 
@@ -85,16 +88,39 @@ async def expire(engine: AsyncEngine, here: Here) -> None:
     await follow_up(engine, changes)
 
 
-async def settled(conn: AsyncConnection, here: Here, before: Policies) -> Sequence[Change]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody was shown of the impact, and that they looked twice (MOD-5.9)."""
+
+    digest: str = ""
+    looked: bool = False
+
+
+async def settled(
+    conn: AsyncConnection, here: Here, before: Policies, *, seen: Seen | None = None
+) -> Sequence[Change]:
     """What has changed since `before` for the servers that somebody here ever heard of.
 
-    Relations with those that are blocked now are cut here, and those with others are put back.
+    Relations with those that are blocked now are cut here, and those with others are put back. With
+    `seen` that has to be what `impact_of` says. Raises Differs, Malformed: as `severing.check`.
     """
     changes = await _changes(conn, before, await policy.in_force(conn))
+    if seen is not None:
+        severing.check(await _impact(conn, here, changes), seen.digest, looked=seen.looked)
     await severing.cut(conn, here, [change.domain for change in changes if change.cuts])
     if any(change.before.blocks and not change.after.blocks for change in changes):
         await severing.put_back(conn, here)
     return changes
+
+
+async def impact_of(conn: AsyncConnection, here: Here, before: Policies) -> Impact:
+    """What `settled` is about to cut, of all that was decided since `before`."""
+    return await _impact(conn, here, await _changes(conn, before, await policy.in_force(conn)))
+
+
+async def _impact(conn: AsyncConnection, here: Here, changes: Sequence[Change]) -> Impact:
+    hosts = [change.domain for change in changes if change.cuts]
+    return await impact.about(conn, here, [], Level.REJECT, hosts)
 
 
 async def _changes(conn: AsyncConnection, before: Policies, after: Policies) -> list[Change]:

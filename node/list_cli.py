@@ -10,6 +10,7 @@ from moderation.lists.entry import Format
 from moderation.lists.writing import TYPES
 from node import list_commands
 from node.console import REFUSED, DataDir, end, on_node
+from node.keeping_away import Seen
 
 blocklist = typer.Typer(
     help="Lists of servers to keep away, from others and for others.", no_args_is_help=True
@@ -18,6 +19,10 @@ blocklist = typer.Typer(
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A list in any format we read.")]
 ListId = Annotated[str, typer.Argument(metavar="LIST", help="Its id: see `blocklist list`.")]
 Name = Annotated[str, typer.Option(help="What to call the list: else the file's name.")]
+SeenDigest = Annotated[
+    str, typer.Option("--seen", help="What the command printed, once you saw it.")
+]
+Looked = Annotated[bool, typer.Option("--looked", help="You looked at it, although it cuts a lot.")]
 MaxLevel = Annotated[Level, typer.Option(help="No row counts for more than this.")]
 
 
@@ -30,6 +35,8 @@ def bring(
     yes: Annotated[bool, typer.Option("--yes", help="Take it, once you saw that.")] = False,
     name: Name = "",
     max_level: MaxLevel = Level.REJECT,
+    seen: SeenDigest = "",
+    looked: Looked = False,
     data_dir: DataDir = None,
 ) -> None:
     """Take a list from a file, and show what that changes.
@@ -39,7 +46,8 @@ def bring(
     """
     if dry_run is yes:
         end("Say --dry-run to see what would change, or --yes to take it.", REFUSED)
-    _bring(file, name, max_level, dry=dry_run, data_dir=data_dir)
+    shown = Seen(seen, looked)
+    _bring(file, name, max_level, dry=dry_run, seen=shown, data_dir=data_dir)
 
 
 @blocklist.command("diff", epilog="Example: hearthold blocklist diff blocks.csv")
@@ -47,10 +55,12 @@ def diff(
     file: File, name: Name = "", max_level: MaxLevel = Level.REJECT, data_dir: DataDir = None
 ) -> None:
     """Show what a file would change, and change nothing."""
-    _bring(file, name, max_level, dry=True, data_dir=data_dir)
+    _bring(file, name, max_level, dry=True, seen=Seen(), data_dir=data_dir)
 
 
-def _bring(file: Path, name: str, max_level: Level, *, dry: bool, data_dir: Path | None) -> None:
+def _bring(
+    file: Path, name: str, max_level: Level, *, dry: bool, seen: Seen, data_dir: Path | None
+) -> None:
     on_node(
         data_dir,
         lambda node: list_commands.bring(
@@ -59,6 +69,7 @@ def _bring(file: Path, name: str, max_level: Level, *, dry: bool, data_dir: Path
             name=name or file.name,
             max_level=max_level,
             dry=dry,
+            seen=seen,
         ),
     )
 
@@ -118,9 +129,12 @@ def refresh(
 
 
 @blocklist.command("agree", epilog="Example: hearthold blocklist agree 4fGh_2kLm9Qw")
-def agree(which: ListId, data_dir: DataDir = None) -> None:
-    """Let what waits of a list hold."""
-    on_node(data_dir, lambda node: list_commands.agree(node, list_id=which))
+def agree(
+    which: ListId, seen: SeenDigest = "", looked: Looked = False, data_dir: DataDir = None
+) -> None:
+    """Let what waits of a list hold; what that cuts is shown first."""
+    shown = Seen(seen, looked)
+    on_node(data_dir, lambda node: list_commands.agree(node, list_id=which, seen=shown))
 
 
 @blocklist.command("remove", epilog="Example: hearthold blocklist remove 4fGh_2kLm9Qw")

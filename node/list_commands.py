@@ -11,11 +11,13 @@ from kernel.schema.moderation import Level, ListMode
 from moderation import domains, policy
 from moderation.blocklist import Blocklist
 from moderation.domains import Rule
+from moderation.impact import Impact
 from moderation.lists import reading, sources, taking, writing
 from moderation.lists.entry import Format, Listed
 from moderation.lists.sources import Source
 from moderation.lists.taking import Difference
 from node import keeping_away, list_reader
+from node.keeping_away import Seen
 from node.logs import escaped
 from node.opening import Opened
 
@@ -32,7 +34,7 @@ def read_file(path: Path) -> Listed:
 
 
 async def bring(
-    node: Opened, *, listed: Listed, name: str, max_level: Level, dry: bool
+    node: Opened, *, listed: Listed, name: str, max_level: Level, dry: bool, seen: Seen
 ) -> Sequence[str]:
     """What a file would change, and unless it is `dry`, the change.
 
@@ -44,14 +46,27 @@ async def bring(
         if source is None:
             source = await sources.add(conn, node.here, name=name, max_level=max_level)
         found = await taking.compare(conn, node.here, source, listed)
-        lines = described(found)
-        if dry:
-            await work.rollback()
-            return [*lines, "Nothing was changed. With --yes it is."]
         await taking.take(conn, node.here, source, found, agreed=True)
-        changes = await keeping_away.settled(conn, node.here, before)
+        would = await keeping_away.impact_of(conn, node.here, before)
+        lines = [*described(found), *would.words]
+        if dry or not _is_seen(would, seen):
+            await work.rollback()
+            return [*lines, f"Nothing was changed. To do it, say --yes{_how_to(would)}"]
+        changes = await keeping_away.settled(conn, node.here, before, seen=seen)
     await keeping_away.follow_up(node.engine, changes)
     return [*lines, f"Taken as the list {source.id}, {escaped(source.name)}."]
+
+
+def _is_seen(would: Impact, seen: Seen) -> bool:
+    """Whether somebody saw what it cuts, and looked twice where that is much."""
+    shown = not would.binds or would.digest == seen.digest
+    return shown and (seen.looked or not would.asks_for_a_look)
+
+
+def _how_to(would: Impact) -> str:
+    """The options that say that."""
+    shown = f" --seen {would.digest}" if would.binds else ""
+    return shown + " --looked" * bool(would.asks_for_a_look) + "."
 
 
 def _of_name(known: Sequence[Source], name: str) -> Source | None:
@@ -152,13 +167,18 @@ async def refresh(node: Opened, *, list_id: str = "", whatever: bool = False) ->
     return [*lines, *await show(node)]
 
 
-async def agree(node: Opened, *, list_id: str) -> Sequence[str]:
-    """What waits of a list holds from now on. Raises NotFound."""
-    async with node.engine.begin() as conn:
+async def agree(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
+    """What waits of a list holds from now on, once what it cuts was seen. Raises NotFound."""
+    async with node.engine.connect() as conn, conn.begin() as work:
         before = await policy.in_force(conn)
         source = await sources.one(conn, list_id)
         count = await taking.agree(conn, node.here, source)
-        changes = await keeping_away.settled(conn, node.here, before)
+        would = await keeping_away.impact_of(conn, node.here, before)
+        if not _is_seen(would, seen):
+            await work.rollback()
+            again = f"Nothing was changed. To do it, say{_how_to(would)}"
+            return [*would.words, *would.asks_for_a_look, again]
+        changes = await keeping_away.settled(conn, node.here, before, seen=seen)
     await keeping_away.follow_up(node.engine, changes)
     return [f"{count} rows hold now."]
 

@@ -16,7 +16,7 @@ from kernel.arrays import Rows, any_of
 from kernel.errors import Problem
 from kernel.here import Here
 from kernel.said import noted, said
-from kernel.schema.tables import actors, domain_lists, domain_policies, follows
+from kernel.schema.tables import actors, domain_lists, domain_policies, follows, posts, reports
 from moderation import audit, domains, names, policy
 from moderation.domains import Rule
 from moderation.lists.entry import Entry, Listed, Refused
@@ -115,7 +115,10 @@ async def _rules(conn: AsyncConnection, source: str) -> dict[str, Rule]:
 
 
 async def _ties(conn: AsyncConnection, wanted: Sequence[str]) -> frozenset[str]:
-    """Those of the domains where somebody lives who follows here, or is followed from here."""
+    """Those of the domains where somebody lives who follows here, or is followed from here.
+
+    Or who wrote in a thread with an open report: they may be what keeps somebody safe (MOD-H5).
+    """
     if not wanted:
         return frozenset()
     hosts = await conn.scalars(_TIED)
@@ -251,6 +254,7 @@ def _add() -> sa.Insert:
 
 
 _ADD: Final = _add()
+_writer, _reported = actors.alias("writer"), posts.alias("reported")
 _follower, _followed = actors.alias("follower"), actors.alias("followed")
 _TIED: Final = sa.union(
     sa.select(_follower.c.host)
@@ -259,4 +263,11 @@ _TIED: Final = sa.union(
     sa.select(_followed.c.host)
     .join(follows, follows.c.followed_id == _followed.c.id)
     .where(~_followed.c.local),
+    sa.select(_writer.c.host)  # in a thread with an open report (MOD-H5)
+    .select_from(
+        reports.join(_reported, _reported.c.id == reports.c.post_id)
+        .join(posts, posts.c.thread_id == _reported.c.thread_id)
+        .join(_writer, _writer.c.id == posts.c.author_id)
+    )
+    .where(~_writer.c.local),
 )

@@ -11,14 +11,17 @@ from activitypub.state import CLIENT, ENGINE, HERE, READING, SETTINGS
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.said import noted
 from kernel.schema.moderation import Level, ListMode
-from moderation import domains, policy
+from members.severing import Differs
+from moderation import domains, impact, policy
 from moderation.domains import GRADES, Rule
+from moderation.impact import Impact
 from moderation.lists import reading, sources, taking
 from moderation.lists.entry import MAX_BYTES, Listed
 from moderation.lists.sources import STARTER, Source
 from moderation.lists.taking import Difference
 from moderation.policy import Policy
 from node import keeping_away, list_reader
+from node.keeping_away import Seen
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
 from node.pages.multipart import Posted
@@ -60,7 +63,11 @@ def _filled(rule: Rule) -> Form:
 
 
 async def _page(
-    request: web.Request, form: Form | None = None, problem: Problem | None = None
+    request: web.Request,
+    form: Form | None = None,
+    problem: Problem | None = None,
+    *,
+    would: Impact | None = None,
 ) -> web.Response:
     search, after = request.query.get("q", "")[:300], request.query.get("after", "")
     async with request.app[READING].connect() as conn:
@@ -75,6 +82,7 @@ async def _page(
         "domains/index.html",
         form=form or Form(),
         problem=problem,
+        would=would,
         search=Form.of(q=search),
         rules=found,
         lists=lists,
@@ -104,10 +112,27 @@ async def decide(request: web.Request) -> web.Response:
             private_comment=form.text("reason"),
             obfuscate="obfuscate" in form.all("flags"),
             until=_day(form.text("until")),
+            seen=form.text("seen"),
+            looked=form.ticked("looked"),
         )  # fmt: skip
+    except Differs as problem:
+        form = Form({name: each for name, each in form.values.items() if name != "looked"})
+        return await _page(request, form, problem, would=problem.impact)
     except REFUSED as problem:
-        return await _page(request, form, problem)
+        return await _page(request, form, problem, would=await _would(request, form))
     return see_other(PATH)
+
+
+async def _would(request: web.Request, form: Form) -> Impact | None:
+    """What somebody sees again who was shown what it cuts."""
+    if not form.text("seen"):
+        return None
+    try:
+        domain, level = domains.read_domain(form.text("domain")), _level(form)
+    except Malformed:
+        return None
+    async with request.app[READING].connect() as conn:
+        return await impact.of(conn, request.app[HERE], [domain], level)
 
 
 def _level(form: Form, name: str = "level") -> Level:
@@ -216,6 +241,7 @@ async def _list_page(
         source = await sources.one(conn, list_id)
         rules = await sources.waiting(conn, source, after=after, limit=PAGE)
         count = (await sources.count_waiting(conn)).get(source.id, 0)
+    would = await _would_cut(request, source) if count else None
     more = "?" + urlencode({"after": rules[-1].domain}) if len(rules) == PAGE else ""
     return render(
         request,
@@ -226,6 +252,7 @@ async def _list_page(
         path=_at(source),
         rules=rules,
         count=count,
+        would=would,
         found=found,
         listed=listed,
         shown=SHOWN,
@@ -234,6 +261,17 @@ async def _list_page(
         more=_at(source) + more if more else "",
         first=not after,
     )
+
+
+async def _would_cut(request: web.Request, source: Source) -> Impact:
+    """What it would cut to take all that waits of a list: it is tried, and taken back."""
+    here = request.app[HERE]
+    async with request.app[ENGINE].connect() as conn, conn.begin() as work:
+        before = await policy.in_force(conn)
+        await taking.agree(conn, here, source)
+        would = await keeping_away.impact_of(conn, here, before)
+        await work.rollback()
+    return would
 
 
 def _of_source(source: Source) -> Form:
@@ -277,16 +315,20 @@ async def answer(request: web.Request) -> web.Response:
         return see_other(f"{PATH}/lists/{list_id}")
     if said not in ("take", "refuse", "remove"):
         raise NotFound
-    async with engine.begin() as conn:
-        before = await policy.in_force(conn)
-        source = await sources.one(conn, list_id)
-        if said == "take":
-            await taking.agree(conn, here, source)
-        elif said == "refuse":
-            await taking.throw_away(conn, here, source)
-        else:
-            await sources.remove(conn, here, source)
-        changes = await keeping_away.settled(conn, here, before)
+    seen = Seen(form.text("seen"), form.ticked("looked")) if said == "take" else None
+    try:
+        async with engine.begin() as conn:
+            before = await policy.in_force(conn)
+            source = await sources.one(conn, list_id)
+            if said == "take":
+                await taking.agree(conn, here, source)
+            elif said == "refuse":
+                await taking.throw_away(conn, here, source)
+            else:
+                await sources.remove(conn, here, source)
+            changes = await keeping_away.settled(conn, here, before, seen=seen)
+    except REFUSED as problem:
+        return await _list_page(request, list_id, None, problem)
     await keeping_away.follow_up(engine, changes)
     return see_other(PATH if said == "remove" else _at(source))
 
