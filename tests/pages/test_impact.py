@@ -40,8 +40,10 @@ async def test_mod_5_9_what_it_cuts_is_shown_first_and_only_that_is_cut(
     assert "Please look twice" not in seen.text
     check_page(PREVIEW, seen)
 
-    direct = await ana.fill("/settings/node", "blocks", domain="good.test", reason="spam")
-    assert (direct.status, direct.location) == (303, f"{PREVIEW}&policy=reject")
+    direct = await ana.fill("/settings/node/domains", domain="good.test", level="reject")
+    assert direct.status == 409
+    assert "1 person there would no longer follow somebody here." in direct.text
+    check_page("/settings/node/domains", direct)
     for each in people[1:]:
         await good.follow(alder, each, ben.actor.uri)
     await settle(alder)
@@ -55,8 +57,10 @@ async def test_mod_5_9_what_it_cuts_is_shown_first_and_only_that_is_cut(
     unlooked = await ana.submit(refused, form)
     assert unlooked.status == 400
     check_page(PREVIEW, unlooked)
-    done = await ana.submit(refused, form, looked="yes")
-    assert (done.status, done.location) == (303, CHANGES)
+    domains = await ana.submit(direct, direct.page.form("seen"))
+    assert domains.status == 409  # it shows what there is now, and asks for a look
+    done = await ana.submit(domains, domains.page.form("seen", "looked"), looked="yes")
+    assert (done.status, done.location) == (303, "/settings/node/domains")
 
     listed = await ana.open(CHANGES)
     assert "7 ties cut" in listed.text
@@ -87,3 +91,14 @@ async def test_mod_5_9_what_it_cuts_is_shown_first_and_only_that_is_cut(
     async with alder.engine.connect() as conn:
         assert await conn.scalar(sa.select(sa.func.count()).select_from(follows)) == 6
     assert "Nobody is out of reach" in (await ben.open("/out-of-reach")).text
+
+    brought = await ana.fill("/settings/node/domains", "import", name="A list", rows="good.test")
+    assert "6 follows from there would be cut." in brought.text
+    form = brought.page.form("answer", "seen")
+    assert (await ana.send("POST", form.action, {"answer": "take"})).status == 409
+    assert (await ana.submit(brought, form, answer="take", looked="yes")).status == 303
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(follows)) == 0
+    assert (await ana.send("POST", form.action, {"answer": "remove"})).status == 303
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(follows)) == 6
