@@ -50,8 +50,9 @@ def _place(text: str | None) -> tuple[UUID, UUID] | None:
 
 
 async def save(request: web.Request) -> web.Response:
-    """GET /out-of-reach.csv: whom the member's names followed, to follow them from elsewhere."""
+    """POST /out-of-reach/file: whom the member's names followed, to follow them elsewhere."""
     session.of(request)
+    await forms.read(request)
     async with request.app[READING].connect() as conn:
         voices = (await session.viewer(conn, request)).voices
         found = await out_of_reach.listed(conn, voices, limit=MAX_SAVED)
@@ -84,6 +85,6 @@ async def let_go(request: web.Request) -> web.Response:
 def routes() -> list[web.RouteDef]:
     return [
         web.get(PATH, show),
-        web.get(PATH + ".csv", save),
         web.post(PATH, let_go),
+        web.post(PATH + "/file", save),
     ]

@@ -71,7 +71,7 @@ async def test_mod_5_9_what_it_cuts_is_shown_first_and_only_that_is_cut(
     assert "@ann@good.test" not in others.html
     assert (await Browser(alder).open("/out-of-reach")).status == 303
     check_page("/out-of-reach", mine)
-    saved = await ben.open("/out-of-reach.csv")
+    saved = await ben.send("POST", "/out-of-reach/file", {})
     assert saved.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert saved.body == b"Account address\r\n"  # they follow ben, and not the other way
     tie = next(form for form in mine.page.forms if form.action == "/out-of-reach")
