@@ -24,6 +24,14 @@ from moderation.policy import Policies, Policy
 from moderation.recounting import recount_hosts
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody was shown of the impact, and that they looked twice (MOD-5.9)."""
+
+    digest: str = ""
+    looked: bool = False
+
+
 async def decide(
     engine: AsyncEngine,
     here: Here,
@@ -58,13 +66,18 @@ async def decide(
     return Change(decided.domain, before.of_host(decided.domain), after.of_host(decided.domain))
 
 
-async def forget(engine: AsyncEngine, here: Here, domain: str) -> Change:
-    """Take our own decision about a domain back, with all that follows."""
+async def forget(
+    engine: AsyncEngine, here: Here, domain: str, *, seen: Seen | None = None
+) -> Change:
+    """Take our own decision about a domain back, with all that follows.
+
+    A list may block it then. Raises Differs: that cuts something, and was not `seen`.
+    """
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
         change = await domains.forget(conn, here, domain)
         await severing.over(conn, [change.domain])
-        changes = await settled(conn, here, before)
+        changes = await settled(conn, here, before, seen=seen)
     await follow_up(engine, changes)
     return change
 
@@ -86,14 +99,6 @@ async def expire(engine: AsyncEngine, here: Here) -> None:
         await severing.over(conn, await domains.expire(conn, here))
         changes = await settled(conn, here, before)
     await follow_up(engine, changes)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What somebody was shown of the impact, and that they looked twice (MOD-5.9)."""
-
-    digest: str = ""
-    looked: bool = False
 
 
 async def settled(

@@ -24,6 +24,7 @@ from node import keeping_away, list_reader
 from node.keeping_away import Seen
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
+from node.pages.impact import preview_of
 from node.pages.multipart import Posted
 from node.pages.render import render, see_other
 
@@ -153,7 +154,11 @@ async def forget(request: web.Request) -> web.Response:
     """POST …/forget: our own decision is taken back."""
     session.administrator(request)
     form = await forms.read(request)
-    await keeping_away.forget(request.app[ENGINE], request.app[HERE], form.text("domain")[:300])
+    app, domain = request.app, form.text("domain")[:300]
+    try:
+        await keeping_away.forget(app[ENGINE], app[HERE], domain, seen=Seen())
+    except Differs:  # a list would cut somebody off then: that is looked at first
+        return see_other(preview_of(domain))
     return see_other(PATH)
 
 
