@@ -1,5 +1,6 @@
 """Who hears what is said: SQL conditions on the table of actors (WIRE 3.5, WIRE-Q1)."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,14 +14,40 @@ INBOX = sa.func.coalesce(actors.c.shared_inbox, actors.c.inbox)
 _MASTODON_LIKE = ("mastodon", "hometown", "fedibird")  # as their NodeInfo names them
 
 
-def blocks_host(host: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """SQL: a domain block covers `host`, itself or as a suffix; a port does not matter."""
+def domains_of(host: sa.ColumnElement[str]) -> sa.ColumnElement[Sequence[str]]:
+    """SQL: an array of the host's name and every domain above it; a port does not matter."""
+    labels = sa.func.string_to_array(sa.func.split_part(host, ":", 1), ".", type_=sa.ARRAY(sa.Text))
+    each = sa.func.generate_subscripts(labels, 1).table_valued("first").render_derived()
+    domain = sa.func.array_to_string(labels[each.c.first : sa.func.cardinality(labels)], ".")
+    domains = sa.select(domain).select_from(each).correlate_except(each)
+    return sa.func.array(domains.scalar_subquery(), type_=sa.ARRAY(sa.Text))
+
+
+def covers(rules: sa.FromClause, host: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """SQL: a row of `rules` is about `host`, itself or as a suffix, and does not spare it.
+
+    Each of the host's few domains is looked up, so the length of the list does not matter.
+    """
     name = sa.func.split_part(host, ":", 1)
-    return sa.or_(
-        name == domain_blocks.c.domain,
-        sa.func.right(name, sa.func.length(domain_blocks.c.domain) + 1)
-        == sa.literal(".").concat(domain_blocks.c.domain),
+    each = sa.func.unnest(rules.c.spares).table_valued("spared").render_derived()
+    spared = each.c.spared
+    spares = sa.or_(
+        name == spared,
+        sa.func.right(name, sa.func.length(spared) + 1) == sa.literal_column("'.'").concat(spared),
     )
+    return sa.and_(
+        rules.c.domain == sa.any_(domains_of(host)),
+        ~sa.select(sa.literal_column("1"))
+        .select_from(each)
+        .where(spares)
+        .correlate_except(each)
+        .exists(),
+    )
+
+
+def blocks_host(host: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """SQL: a row of `domain_blocks` covers `host`: nothing is heard from there or told there."""
+    return covers(domain_blocks, host)
 
 
 def followers_of(actor_id: UUID) -> sa.ColumnElement[bool]:

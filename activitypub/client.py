@@ -1,4 +1,4 @@
-"""The guarded client: the only thing here that opens connections outwards (DESIGN decision 7).
+"""The guarded client: nothing else opens connections to where others say (DESIGN decision 7).
 
 Every address is resolved once, checked, and only then connected to; redirects are new requests that
 go through the same gate. Nothing is taken from the environment, and no cookie or password is sent.
@@ -174,18 +174,19 @@ class Client:
         hops: int = MAX_HOPS,
         at_home: bool = False,
         digest: str = "",
+        unless: Mapping[str, str] | None = None,
     ) -> Answer:
         """What is at `url`, whatever its status, after at most `hops` redirects.
 
         A redirect is a new request: checked like the first and signed afresh for where it goes.
         `at_home`: none may lead to another server. With a `digest` a server may say that it still
-        shows that (status 304).
+        shows that (status 304), and so it may `unless` its own conditions hold (RFC 9110 §13.1).
         Raises Malformed: the URL, a redirect or the answer's form is not acceptable, or the body is
         longer than `limit` bytes. Raises Unreachable. Each request is counted on the `budget`, the
         redirected ones for where they go (SEC-D6); see there for what it raises.
         """
         asked = parse(url, allow_http=self._allow_http, allow_fragment=True)
-        headers = {"Accept": accept, "Accept-Encoding": "gzip, deflate"}
+        headers = {"Accept": accept, "Accept-Encoding": "gzip, deflate", **(unless or {})}
         if digest:
             headers["If-None-Match"] = f'"{digest}"'
         home = asked.origin
@@ -246,7 +247,7 @@ class Client:
         return again
 
     async def post(
-        self, url: str, body: bytes, *, signer: Signer, also: Mapping[str, str] | None = None
+        self, url: str, body: bytes, *, signer: Signer | None, also: Mapping[str, str] | None = None
     ) -> Answer:
         """Send an activity. Redirects are reported, not followed; the answer's body may be cut.
 

@@ -32,6 +32,7 @@ BUNDLED: Final[Mapping[str, str]] = MappingProxyType(
         "https://purl.archive.org/socialweb/webfinger": "webfinger",
         "https://gotosocial.org/ns": "gotosocial",
         "https://join-lemmy.org/context.json": "join-lemmy",
+        "https://fires.fedimod.org/context/fires.jsonld": "fires",
     }
 )
 

@@ -389,6 +389,10 @@ _CLAIM = sa.text(
                     generate_series(1, cardinality(labels)) AS first,
                     domain_blocks
                 WHERE domain_blocks.domain = array_to_string(labels[first:], '.')
+                    AND NOT EXISTS (
+                        SELECT FROM generate_series(1, cardinality(labels)) AS last
+                        WHERE array_to_string(labels[last:], '.') = ANY (domain_blocks.spares)
+                    )
             )
         ORDER BY peers.next_attempt
         LIMIT :peers

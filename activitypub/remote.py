@@ -23,6 +23,7 @@ from activitypub import keys, schemes
 from activitypub.actors import Actor, columns
 from activitypub.client import (
     KEY_CONTEXTS,
+    MAX_DOCUMENT,
     Answer,
     Budget,
     Client,
@@ -42,7 +43,14 @@ from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.federation import Scheme
-from kernel.schema.tables import actors, follows, moderators, peers
+from kernel.schema.tables import (
+    actors,
+    follows,
+    moderators,
+    peers,
+    severed_follows,
+    severed_moderators,
+)
 from kernel.urls import host_of, parse, parse_id, same_origin
 
 FRESH = timedelta(days=1)
@@ -86,11 +94,13 @@ class Remote:
         """
         return await self._document(uri, (AS2,), digest)
 
-    async def answer(self, url: str, *, accept: str) -> Answer:
+    async def answer(self, url: str, *, accept: str, limit: int = MAX_DOCUMENT) -> Answer:
         """Whatever is at `url`, asked for as `document` asks. Raises Malformed, Unreachable."""
 
         async def ask(signer: Signer) -> Answer:
-            found = await self.client.get(url, accept=accept, signer=signer, budget=self.budget)
+            found = await self.client.get(
+                url, accept=accept, signer=signer, budget=self.budget, limit=limit
+            )
             if found.status in schemes.REFUSED:
                 raise Unreachable(f"status {found.status}", status=found.status)
             return found
@@ -511,6 +521,17 @@ async def close(conn: AsyncConnection, actor_id: UUID) -> None:
         )
     )
     await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == actor_id))
+    await conn.execute(
+        sa.delete(severed_follows).where(
+            sa.or_(
+                severed_follows.c.follower_id == actor_id,
+                severed_follows.c.followed_id == actor_id,
+            )
+        )
+    )
+    await conn.execute(
+        sa.delete(severed_moderators).where(severed_moderators.c.actor_id == actor_id)
+    )
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == actor_id, ~actors.c.local)

@@ -1,6 +1,6 @@
 """May this be posted here? One set of rules for pages, apps and the inbox."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -13,6 +13,7 @@ from groups import tending
 from groups.groups import Group, is_moderator
 from groups.pictures import NO_CHANGES, Changes, Chosen
 from groups.pictures import check as check_pictures
+from kernel import text
 from kernel.arrays import Rows
 from kernel.clock import COARSE
 from kernel.errors import Conflict, Malformed, NotAllowed
@@ -21,8 +22,8 @@ from kernel.said import noted, said
 from kernel.schema.actors import ActorState, FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
-from kernel.schema.tables import actors, bans, follows, moderators, posts
-from moderation import contacts, labels, standing
+from kernel.schema.tables import actors, bans, follows, limits, moderators, posts
+from moderation import contacts, harm, labels, standing
 from moderation.contacts import ContactDetails, Found
 from moderation.standing import Speaker
 
@@ -73,10 +74,21 @@ class Draft:
 
     def contacts(self) -> list[Found]:
         """What of it may say how to reach somebody."""
-        options = self.poll.options if self.poll else ()
-        words = [self.title, self.source, self.note, *(each.name for each in options)]
-        words += [*(each.alt for each in self.pictures), *self.changes.alts.values()]
+        words = [self.title, self.source, self.note, *self._beside()]
         return contacts.find("\n".join(words), self.help_lines)
+
+    def reads(self) -> list[str]:
+        """All that people will read of it, in plain words."""
+        words = text.words_of(text.render(self.source))
+        return [self.title, words, self.whole_note, *self._beside()]
+
+    def _beside(self) -> list[str]:
+        options = self.poll.options if self.poll else ()
+        return [
+            *(each.name for each in options),
+            *(each.alt for each in self.pictures),
+            *self.changes.alts.values(),
+        ]
 
     def check(self, *, root: bool) -> None:
         """Raises Malformed: something is missing or too long, with what to do about it."""
@@ -112,6 +124,7 @@ async def admit(
     *,
     note: str,
     guidelines: int,
+    reads: Callable[[], Sequence[str]],
     memorial: bool = False,
 ) -> PostState:
     """How a post by `speaker` enters the group: shown, or held for a moderator.
@@ -119,7 +132,9 @@ async def admit(
     Raises as `decide`.
     """
     (known,) = await facts(conn, here, [(speaker, group)])
-    return decide(speaker, group, known, note=note, guidelines=guidelines, memorial=memorial)
+    return decide(
+        speaker, group, known, note=note, guidelines=guidelines, reads=reads, memorial=memorial
+    )
 
 
 async def admit_draft(
@@ -138,7 +153,13 @@ async def admit_draft(
     """
     (known,) = await facts(conn, here, [(speaker, group)])
     state = decide(
-        speaker, group, known, note=draft.whole_note, guidelines=draft.guidelines, memorial=memorial
+        speaker,
+        group,
+        known,
+        note=draft.whole_note,
+        guidelines=draft.guidelines,
+        reads=draft.reads,
+        memorial=memorial,
     )
     if known.moderates:
         await tending.note(conn, here, group)
@@ -191,6 +212,7 @@ class Facts:
     guidelines: int  # the version accepted
     lately: bool  # posted within the group's slow minutes
     earlier: bool  # has a post shown in the group
+    limited: bool  # for a while a moderator reads its posts first
     rests: bool  # nobody looks after the group
 
 
@@ -271,6 +293,15 @@ def _facts() -> sa.Executable:
         .where(mine, of_group, posts.c.published > _PAIR.c.since)
         .correlate(_PAIR.table)
     )
+    limited = (
+        sa.select(sa.literal(1))
+        .where(
+            limits.c.group_id == _PAIR.c.group_id,
+            limits.c.actor_id == _PAIR.c.speaker_id,
+            limits.c.until >= sa.bindparam("today", type_=sa.Date),
+        )
+        .correlate(_PAIR.table)
+    )
     return (
         sa.select(
             suspended.exists().label("suspended"),
@@ -292,6 +323,7 @@ def _facts() -> sa.Executable:
                 posts.c.state == PostState.SHOWN,
             )
             .label("earlier"),
+            limited.exists().label("limited"),
         )
         .select_from(
             _PAIR.table.outerjoin(
@@ -317,11 +349,13 @@ def decide(
     *,
     note: str,
     guidelines: int,
+    reads: Callable[[], Sequence[str]],
     memorial: bool = False,
 ) -> PostState:
     """How a post by `speaker` enters the group: shown, or held for a moderator.
 
-    In a memorial, whoever is new in the group is read first (DOM-B14).
+    In a memorial, whoever is new in the group is read first (DOM-B14). So is what tells how harm
+    is done (DOM-A11): all that people will read of the post, from `reads`, if it comes to that.
 
     Raises NotAllowed, GuidelinesChanged, Malformed: it does not enter, and why. Members of ours
     have read the guidelines; people from elsewhere read their own server's.
@@ -350,9 +384,11 @@ def decide(
                 minutes=settings.slow_minutes,
             )
         )
-    if settings.premoderation is Premoderation.ALL:
+    if known.limited or settings.premoderation is Premoderation.ALL:
         return PostState.HELD
     careful = memorial or settings.premoderation is Premoderation.FIRST
     if careful and not known.earlier:
         return PostState.HELD  # by persona, never by member
+    if settings.details_held and harm.describes_harm(*reads()):
+        return PostState.HELD
     return PostState.SHOWN

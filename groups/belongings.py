@@ -49,6 +49,10 @@ class Decision:
     about: str
     group: str | None
     day: date
+    role: str
+    reason: str
+    rule: str
+    until: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,20 +181,20 @@ async def bans_of(conn: AsyncConnection, persona: Actor) -> Sequence[Ban]:
 
 
 async def decisions(conn: AsyncConnection, persona: Actor) -> AsyncIterator[Sequence[Decision]]:
-    """What moderators decided about the persona and its posts; who of them did is not said."""
+    """What moderators decided about the persona and its posts; who of them did is not said.
+
+    How a report went is between whoever reported and the moderators.
+    """
     group = actors.alias("group_actor")
-    about = sa.or_(
-        audit.c.object_uri == persona.uri,
-        audit.c.object_uri.in_(sa.select(posts.c.uri).where(posts.c.author_id == persona.id)),
-    )
     query = (
-        sa.select(audit.c.verb, audit.c.object_uri, group.c.uri.label("group"), audit.c.day)
+        sa.select(
+            audit.c.object_uri.label("about"),
+            group.c.uri.label("group"),
+            *(audit.c[name] for name in ("verb", "day", "role", "reason", "rule", "until")),
+        )
         .select_from(audit.outerjoin(group, group.c.id == audit.c.group_id))
-        .where(about)
+        .where(audit.c.person_id == persona.id, ~audit.c.verb.startswith("case "))
         .order_by(audit.c.id)
     )
     async for rows in _in_steps(conn, query):
-        yield [
-            Decision(verb=row.verb, about=row.object_uri, group=row.group, day=row.day)
-            for row in rows
-        ]
+        yield [Decision(**row._mapping) for row in rows]

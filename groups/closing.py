@@ -22,8 +22,9 @@ from kernel.schema.tables import (
     posts,
 )
 from kernel.tombstone_log import Act
-from members import departures, messages, notices
+from members import departures, messages, notices, severing
 from members.order import stir
+from moderation import appeals, audit
 
 _BATCH = 1000
 
@@ -101,11 +102,14 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
         )
     )
     await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == persona.id))
+    await severing.forget(conn, persona.id)
     await conn.execute(sa.delete(blocks).where(blocks.c.persona_id == persona.id))
     await conn.execute(sa.delete(poll_votes).where(poll_votes.c.actor_uri == persona.uri))
     await conn.execute(sa.delete(check_ins).where(check_ins.c.persona_id == persona.id))
     await reactions.forget_asked(conn, persona.uri)
     await notices.forget_persona(conn, persona.id)
+    await appeals.forget_person(conn, persona.id)
+    await audit.forget_about(conn, persona.id)
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona.id)

@@ -13,23 +13,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
-from groups import asking, earlier, noticing, telling, tending
+from groups import asking, earlier, explaining, noticing, telling, tending
 from groups import posts as post_store
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
 from groups.writing import count_in, count_out
 from kernel import tombstone_log
-from kernel.errors import NotAllowed, NotFound
+from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
-from kernel.ids import LAST_ID
 from kernel.rows import AnySelect, at_most, constant
+from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, audit, bans, posts
+from kernel.schema.tables import actors, bans, posts
 from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
+from members import notices
 from moderation import audit as audit_log
+from moderation import standing
+from moderation.audit import Entry
 from moderation.standing import Speaker
 
 
@@ -41,12 +44,19 @@ async def require(conn: AsyncConnection, group: Group, speaker: Speaker) -> Acto
 
 
 async def remove(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post, reason: str
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    post: Post,
+    reason: str,
+    rule: str = "",
 ) -> None:
-    """Take a post out of the group; its author sees that, and why (WIRE-G24).
+    """Take a post out of the group; its author is told, and why (WIRE-G24, DOM-D18).
 
-    `actor` is the desk, or a moderator of the group on another server. The words stay stored for
-    an appeal and are shown to nobody else; nothing unsent that carries them leaves any more.
+    `actor` is the desk, or a moderator of the group on another server; `rule` is the guideline.
+    The words stay stored for an appeal and are shown to nobody else; nothing unsent that carries
+    them leaves any more.
     Raises NotAllowed: a group of ours said it itself; that is changed in its settings.
     """
     if post.by_group and group.settings is not None:
@@ -60,12 +70,15 @@ async def remove(
     await earlier.forget(conn, post.id)
     if post.shown:
         await count_out(conn, post)
+    was_told = post.shown or post.was_shown
     tombstone_log.note(conn, Act.REMOVED, post.uri)
-    await note(conn, here, group, actor, "remove", post.uri, reason)
-    told = NoticeKind.REMOVED if post.shown else NoticeKind.UNSENT
-    await noticing.decided(conn, here, post, told)
+    decision = await note(conn, here, group, actor, "remove", post.uri, reason, rule=rule)
+    await notices.forget_held(conn, post.id)
+    told = NoticeKind.REMOVED if was_told else NoticeKind.UNSENT
+    await noticing.decided(conn, here, post, told, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
     await outbox.forget(conn, post.uri)
-    if post.shown and actor.local:
+    if was_told and actor.local:
         await telling.by_desk(
             conn,
             here,
@@ -79,7 +92,12 @@ async def remove(
 
 
 async def restore(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    post: Post,
+    role: Role = Role.GROUP,
 ) -> None:
     """Show a removed post again (WIRE-G34). Raises NotFound: it is not removed."""
     if post.state is not PostState.REMOVED:
@@ -89,8 +107,8 @@ async def restore(
     )
     await count_in(conn, post.thread_id, post.id)
     tombstone_log.note(conn, Act.RESTORED, post.uri)
-    await note(conn, here, group, actor, "restore", post.uri)
-    await noticing.decided(conn, here, post, NoticeKind.RESTORED)
+    decision = await note(conn, here, group, actor, "restore", post.uri, role=role)
+    await noticing.decided(conn, here, post, NoticeKind.RESTORED, decision)
     shown = await post_store.get(conn, post.id)
     if actor.local:
         await telling.undone_by_desk(
@@ -145,13 +163,15 @@ async def ban(
     person: Actor,
     reason: str,
     until: date | None = None,
+    rule: str = "",
 ) -> None:
     """Keep somebody out of the group, under every name they have here (DESIGN-V3, WIRE-G33).
 
-    Changes nothing of a sibling. Raises NotAllowed: moderators are not banned but replaced.
+    They are told, and why. Changes nothing of a sibling. Raises NotAllowed: moderators are not
+    banned but replaced.
     """
     if await is_moderator(conn, group.id, [person.id]):
-        raise NotAllowed("A moderator cannot be banned. Take the task from them first.")
+        raise NotAllowed("A moderator cannot be kept out. Take the task from them first.")
     reason = reason.strip()[: audit_log.MAX_REASON]
     await conn.execute(
         insert(bans)
@@ -162,8 +182,12 @@ async def ban(
     )
     last = until.isoformat() if until else ""
     tombstone_log.note(conn, Act.BANNED, group.actor.uri, person.uri, last)
-    await note(conn, here, group, actor, "ban", person.uri, reason)
-    await follow_store.reject(conn, here, person, group.actor)
+    decision = await note(
+        conn, here, group, actor, "ban", person.uri, reason, rule=rule, until=until
+    )
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.AWAY, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
+    await follow_store.reject(conn, here, person, group.actor, quietly=True)
     if actor.local:
         await telling.by_desk(
             conn,
@@ -173,7 +197,7 @@ async def ban(
             "Block",
             person.uri,
             person=person.uri,
-            summary=reason or "Banned by the moderators",
+            summary=reason or "Asked to stay away by the moderators",
             target=group.actor.uri,
             removeData=False,
             endTime=f"{until.isoformat()}T23:59:59Z" if until else None,
@@ -181,14 +205,20 @@ async def ban(
 
 
 async def unban(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, person: Actor
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    role: Role = Role.GROUP,
 ) -> None:
     """Let somebody come back: they join anew."""
     await conn.execute(
         sa.delete(bans).where(bans.c.group_id == group.id, bans.c.actor_id == person.id)
     )
     tombstone_log.note(conn, Act.UNBANNED, group.actor.uri, person.uri)
-    await note(conn, here, group, actor, "unban", person.uri, "")
+    decision = await note(conn, here, group, actor, "unban", person.uri, role=role)
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.BACK, decision)
     if actor.local:
         await telling.undone_by_desk(
             conn,
@@ -202,26 +232,95 @@ async def unban(
         )
 
 
+async def limit(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    reason: str,
+    until: date,
+    rule: str = "",
+) -> None:
+    """For a while a moderator reads first what somebody posts; it ends by itself, and they know.
+
+    Raises NotAllowed: moderators are trusted. Raises Malformed: that day is over.
+    """
+    if await is_moderator(conn, group.id, [person.id]):
+        raise NotAllowed("A moderator is trusted. Take the task from them first.")
+    if until < here.now().date():
+        raise Malformed("That day is over. Please choose a later one.")
+    await standing.limit(conn, group.id, person.id, until)
+    tombstone_log.note(conn, Act.LIMITED, group.actor.uri, person.uri, until.isoformat())
+    decision = await note(
+        conn, here, group, actor, "limit", person.uri, reason, rule=rule, until=until
+    )
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.LIMITED, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
+
+
+async def end_limit(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    role: Role = Role.GROUP,
+) -> None:
+    """What somebody posts is shown at once again. Raises NotFound: there is no limit."""
+    if not await standing.end_limit(conn, group.id, person.id):
+        raise NotFound
+    tombstone_log.note(conn, Act.UNLIMITED, group.actor.uri, person.uri)
+    decision = await note(conn, here, group, actor, "end limit", person.uri, role=role)
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.UNLIMITED, decision)
+
+
+async def warn(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    person: Actor,
+    words: str,
+    rule: str = "",
+) -> None:
+    """A kind word about what should be otherwise; nothing else changes for them.
+
+    Raises Malformed: there are no words.
+    """
+    if not words.strip():
+        raise Malformed("There are no words yet. Write something, then send it.")
+    decision = await note(conn, here, group, actor, "warn", person.uri, words, rule=rule)
+    await noticing.person_decided(conn, here, person, group.id, NoticeKind.WORD, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
+
+
 async def release(
     conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post
 ) -> None:
     """Show a held post, or ask first whom it answers. Raises NotFound: it is not held any more."""
     if post.state is not PostState.HELD:
         raise NotFound
-    await note(conn, here, group, actor, "release", post.uri, "")
-    if await asking.enters(conn, here, post):
+    decision = await note(conn, here, group, actor, "release", post.uri, "")
+    await notices.forget_held(conn, post.id)
+    if not post.was_shown and await asking.enters(conn, here, post):
         return
-    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN))
+    out = {"state": PostState.SHOWN, "was_shown": False}
+    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))
     await count_in(conn, post.thread_id, post.id)
     shown = await post_store.get(conn, post.id)
-    if shown.author_local:
+    if shown.author_local and post.was_shown:
+        await outbox.forget(conn, post.uri)
+        await telling.edited(conn, here, group, shown)
+    elif shown.author_local:
         await telling.created(conn, here, group, shown)
     else:
-        inner = await telling.as_created(conn, shown)
+        inner = await telling.as_created(conn, shown, or_changed=True)
         if inner is not None:
             await telling.carried(conn, here, group, shown, *inner)
-    await noticing.decided(conn, here, shown, NoticeKind.RELEASED)
-    await noticing.became_visible(conn, here, shown)
+    await noticing.decided(conn, here, shown, NoticeKind.RELEASED, decision)
+    if not post.was_shown:
+        await noticing.became_visible(conn, here, shown)
 
 
 async def held(
@@ -290,39 +389,16 @@ def _banned(limit: int) -> AnySelect:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One line of the desk's log."""
-
-    id: int
-    verb: str
-    object_uri: str
-    reason: str
-    day: date
-
-
 async def log(
-    conn: AsyncConnection, group: Group, *, before: int | None = None, limit: int = 50
+    conn: AsyncConnection,
+    group: Group,
+    *,
+    verb: str = "",
+    before: int | None = None,
+    limit: int = 50,
 ) -> Sequence[Entry]:
-    """What was decided in the group, newest first."""
-    rows = await conn.execute(
-        _entries(limit),
-        {"group_id": group.id, "before": LAST_ID if before is None else before},
-    )
-    return [Entry(**row._mapping) for row in rows]
-
-
-@cache
-def _entries(limit: int) -> AnySelect:
-    return (
-        sa.select(audit.c.id, audit.c.verb, audit.c.object_uri, audit.c.reason, audit.c.day)
-        .where(
-            audit.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
-            audit.c.id < sa.bindparam("before", type_=sa.BigInteger),
-        )
-        .order_by(audit.c.id.desc())
-        .limit(at_most(limit))
-    )
+    """What was decided in the group, newest first; with `verb` only that."""
+    return await audit_log.of_group(conn, group.id, verb=verb, before=before, limit=limit)
 
 
 async def note(
@@ -333,13 +409,17 @@ async def note(
     verb: str,
     object_uri: str,
     reason: str = "",
-) -> None:
-    """Write a line into the desk's log: each decision has one (SEC-S23).
+    *,
+    role: Role = Role.GROUP,
+    rule: str = "",
+    until: date | None = None,
+) -> int:
+    """Write a line into the desk's log; its id. Each decision has one (SEC-S23).
 
     Whoever decides something looks after the group.
     """
     await tending.note(conn, here, group)
-    await audit_log.note(
+    return await audit_log.note(
         conn,
         here,
         verb=verb,
@@ -347,4 +427,7 @@ async def note(
         reason=reason,
         group_id=group.id,
         actor_id=actor.id,
+        role=role,
+        rule=rule,
+        until=until,
     )

@@ -13,7 +13,14 @@ from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.groups import Sees
 from kernel.schema.tables import actors, groups
-from moderation.visibility import Viewer, host_is_welcome, is_member, may_see_group, my_groups
+from moderation.visibility import (
+    Viewer,
+    host_is_listed,
+    host_is_welcome,
+    is_member,
+    may_see_group,
+    my_groups,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +71,9 @@ def _page(limit: int, *, mine: bool) -> AnySelect:
         .order_by(_NAME, actors.c.id)
         .limit(at_most(limit))
     )
-    return query.where(actors.c.id == sa.any_(_ids(my_groups()))) if mine else query
+    if mine:
+        return query.where(actors.c.id == sa.any_(_ids(my_groups())))
+    return query.where(host_is_listed(actors))
 
 
 def _ids(of: sa.CompoundSelect[tuple[UUID]]) -> sa.ColumnElement[Sequence[UUID]]:

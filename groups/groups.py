@@ -56,6 +56,7 @@ class GroupSettings:
     check_in: int | None = None  # the day of the week it asks how people are; 0: Monday
     stories: bool = False
     coarse: bool = False  # times of its posts are to five minutes
+    details_held: bool = True  # a moderator reads first what tells how harm is done
 
     @property
     def federates(self) -> bool:
@@ -129,6 +130,11 @@ class Group:
         return self.settings is not None and self.settings.proofs and self.settings.federates
 
     @property
+    def reads_first(self) -> bool:
+        """Whether a moderator reads what tells how harm is done before others do (DOM-A11)."""
+        return self.settings is not None and self.settings.details_held
+
+    @property
     def coarse(self) -> bool:
         """Whether nobody is told the minute in which something was said there (SEC-U24)."""
         return self.settings is not None and self.settings.coarse
@@ -166,6 +172,7 @@ class Group:
                 check_in=row.check_in,
                 stories=row.stories,
                 coarse=row.coarse,
+                details_held=row.details_held,
             )
         return cls(
             actor=Actor.of(row),

@@ -11,7 +11,7 @@ from groups.posts import visible
 from kernel.rows import AnySelect, constant
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, posts, threads
-from moderation.visibility import host_is_welcome, may_see_group
+from moderation.visibility import host_is_listed, host_is_welcome, may_see_group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,5 +83,7 @@ def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySel
             visible(),
             may_see_group(_group.c.id),
             host_is_welcome(_group),
+            host_is_listed(_group),
+            host_is_listed(actors),
         )
     )

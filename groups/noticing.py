@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
+from activitypub.actors import Actor
 from groups import posts as post_store
 from groups.posts import Post
 from kernel.here import Here
@@ -63,10 +64,33 @@ async def became_visible(conn: AsyncConnection, here: Here, post: Post) -> None:
     await posted(conn, here, [Said(post=post, parent=parent, named=post.mentioned.split())])
 
 
-async def decided(conn: AsyncConnection, here: Here, post: Post, kind: NoticeKind) -> None:
-    """Tell the author of a post of ours what was decided about it."""
+async def decided(
+    conn: AsyncConnection,
+    here: Here,
+    post: Post,
+    kind: NoticeKind,
+    decision_id: int | None = None,
+) -> None:
+    """Tell the author of a post of ours what was decided about it.
+
+    `decision_id` is its line in the log, where they read more about it.
+    """
     if post.author_local and not post.by_group:
-        told = Telling(uri=post.author_uri, kind=kind, post_id=post.id)
+        told = Telling(uri=post.author_uri, kind=kind, post_id=post.id, decision_id=decision_id)
+        await notices.tell(conn, here, [told])
+
+
+async def person_decided(
+    conn: AsyncConnection,
+    here: Here,
+    person: Actor,
+    group_id: UUID,
+    kind: NoticeKind,
+    decision_id: int,
+) -> None:
+    """Tell somebody of ours what a group decided about them."""
+    if person.local:
+        told = Telling(uri=person.uri, kind=kind, group_id=group_id, decision_id=decision_id)
         await notices.tell(conn, here, [told])
 
 

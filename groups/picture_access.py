@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from groups.posts import visible
+from groups.posts import held_for_viewer, visible
 from kernel.errors import NotFound
 from kernel.rows import constant
 from kernel.schema.actors import ActorState
@@ -17,7 +17,12 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, attachments, groups, media, posts, threads
 from moderation.visibility import Viewer, is_mine, may_see_group
 
-_FOR_THEIR_AUTHOR: Final = (PostState.REMOVED, PostState.ASKED, PostState.DECLINED)
+_FOR_THEIR_AUTHOR: Final = (
+    PostState.HELD,
+    PostState.REMOVED,
+    PostState.ASKED,
+    PostState.DECLINED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ def _access() -> sa.Select[tuple[bool, date | None]]:
     readable = sa.and_(
         visible(),
         sa.or_(
-            posts.c.state.in_([constant(PostState.SHOWN), constant(PostState.HELD)]),
+            shown,
+            held_for_viewer(),
             sa.and_(
                 posts.c.state.in_([constant(state) for state in _FOR_THEIR_AUTHOR]),
                 is_mine(posts.c.author_id),

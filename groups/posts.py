@@ -77,6 +77,7 @@ class Post:
     likes_by: str
     approval: str | None
     expires: date | None
+    was_shown: bool
     likes: int
 
     @property
@@ -168,10 +169,16 @@ def visible() -> sa.ColumnElement[bool]:
         host_is_welcome(actors),
         sa.or_(
             posts.c.state.not_in([constant(state) for state in _FOR_FEW]),
+            posts.c.was_shown,
             is_mine(posts.c.author_id),
-            sa.and_(posts.c.state == constant(PostState.HELD), moderates(threads.c.group_id)),
+            held_for_viewer(),
         ),
     )
+
+
+def held_for_viewer() -> sa.ColumnElement[bool]:
+    """SQL: the post is held, and the viewer is one who may let it go."""
+    return sa.and_(posts.c.state == constant(PostState.HELD), moderates(threads.c.group_id))
 
 
 _BY_ID: Final = select_posts().where(posts.c.id == sa.bindparam("post_id"))
@@ -224,6 +231,15 @@ async def by_uris(conn: AsyncConnection, uris: Sequence[str]) -> dict[str, Post]
     return {row.uri: Post.of(row) for row in rows}
 
 
+async def by_ids(conn: AsyncConnection, post_ids: Sequence[int]) -> dict[int, Post]:
+    """Those of the posts that are here, by id, whatever their state."""
+    if not post_ids:
+        return {}
+    rows = await conn.execute(_BY_IDS, {"post_ids": post_ids})
+    return {row.id: Post.of(row) for row in rows}
+
+
+_BY_IDS: Final = select_posts().where(any_of(posts.c.id, "post_ids"))
 _BY_URIS: Final = select_posts().where(any_of(posts.c.uri, "uris"))
 
 

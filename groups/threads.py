@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
 from activitypub.permissions import Act, request_uri
-from groups import asking, earlier, noticing, pictures, stories, telling
+from groups import asking, earlier, holding, noticing, pictures, stories, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
@@ -27,6 +27,7 @@ from kernel import tombstone_log
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most
+from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import posts, threads
 from kernel.tombstone_log import Act as Decision
@@ -70,6 +71,7 @@ async def start(
     if post.shown:
         await telling.created(conn, here, group, post)
         await noticing.posted(conn, here, [_said(group, post, None)])
+    await holding.tell(conn, here, group, post, draft.reads())
     return post
 
 
@@ -112,6 +114,7 @@ async def reply(
         await noticing.posted(conn, here, [_said(group, post, parent)])
     elif post.waits:
         await asking.ask(conn, here, post, parent)
+    await holding.tell(conn, here, group, post, draft.reads())
     return post
 
 
@@ -147,14 +150,18 @@ async def may_reply(
 async def edit(
     conn: AsyncConnection, here: Here, speaker: Speaker, post: Post, draft: Draft
 ) -> Post:
-    """Change one's own words. Raises NotFound: not one's own; NotAllowed, Malformed: as posting."""
+    """Change one's own words; a change that tells how harm is done is read first (DOM-A11).
+
+    Raises NotFound: not one's own; NotAllowed, Malformed: as posting.
+    """
     if post.author_id != speaker.id or post.state not in (PostState.SHOWN, PostState.HELD):
         raise NotFound
     draft.check(root=post.is_root)
     await standing.check(conn, here, speaker, post.group_id)
     group = await group_store.get(conn, post.group_id)
     shown = (await pictures.pictures_of(conn, [post.id])).get(post.id, ()) if post.attached else ()
-    before = [post.title, post.source, post.note, *(each.alt for each in shown)]
+    alts = [each.alt for each in shown]
+    before = [post.title, post.source, post.note, *alts]
     await check_edit(conn, speaker, group, before, draft)
     words, parts = written(here, draft if post.is_root else replace(draft, title=post.title))
     if post.poll:  # what was asked stays, since people have answered it
@@ -164,6 +171,10 @@ async def edit(
     edited = group.changed(here.now(), post.edited)
     await rewrite(conn, here, post, words, parts, edited)
     changed = await post_store.get(conn, post.id)
+    read_before = [*holding.reads(post), *alts]
+    if await holding.is_change_held(conn, group, post, read_before, draft.reads()):
+        changed = await holding.hold(conn, changed)
+        await noticing.decided(conn, here, changed, NoticeKind.HELD)
     if changed.shown:
         await outbox.forget(conn, post.uri)
         await telling.edited(conn, here, group, changed)

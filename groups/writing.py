@@ -27,7 +27,7 @@ from kernel.ids import next_post_ids, released
 from kernel.rows import constant
 from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import posts, threads
-from moderation import labels
+from moderation import alerting, labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +124,7 @@ class New:
             state=self.state,
             reason="",
             approval=None,
+            was_shown=False,
             likes=0,
             poll=self.parts.poll is not None,
             attached=len(self.parts.attachments) + len(self.pictures),
@@ -179,6 +180,8 @@ async def _write(conn: AsyncConnection, here: Here, several: Sequence[New]) -> l
     )
     for new, post in zip(several, made, strict=True):
         await pictures.attach(conn, post.id, new.pictures)
+    for group_id in {post.group_id for post in made if post.state is PostState.HELD}:
+        await alerting.call(conn, group_id)
     latest: dict[int, int] = {}
     replies: dict[int, int] = {}
     for post in made:
@@ -222,7 +225,7 @@ _THREAD = Rows(
 )
 _INSERT_THREADS = threads.insert().from_select(_THREAD.names, sa.select(*_THREAD.c))
 
-_LATER = ("reason", "findable")  # what no post has at first
+_LATER = ("reason", "findable", "was_shown")  # what no post has at first
 _POST = Rows("post", **{each.name: each.type for each in posts.c if each.name not in _LATER})
 _INSERT_POSTS = posts.insert().from_select(_POST.names, sa.select(*_POST.c))
 

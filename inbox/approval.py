@@ -11,7 +11,7 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, id_of, single
 from groups import asking, reactions
 from groups.asking import Asked
-from inbox import follow
+from inbox import follow, pacts
 from inbox.arrival import Arrival
 from kernel.errors import NotAllowed
 from kernel.here import Here
@@ -45,6 +45,9 @@ async def receive_accept(arrival: Arrival) -> None:
 
     Raises NotAllowed: the approval is another one's, or of something else.
     """
+    if pacts.answers_offer(arrival):
+        await pacts.receive_accept(arrival)
+        return
     asked = await _meant(arrival.conn, arrival.here, arrival.activity)
     if asked is None:
         await follow.receive_accept(arrival)
@@ -77,6 +80,9 @@ async def receive_reject(arrival: Arrival) -> None:
 
     Raises NotAllowed: it is somebody else's to say.
     """
+    if pacts.answers_offer(arrival):
+        await pacts.receive_reject(arrival)
+        return
     asked = await _meant(arrival.conn, arrival.here, arrival.activity)
     if asked is None:
         await follow.receive_reject(arrival)

@@ -5,7 +5,7 @@ from groups import desk, telling, threads
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.posts import Post
-from inbox import approval, authenticity, burials, direct
+from inbox import approval, authenticity, burials, direct, second_look
 from inbox.arrival import Arrival, NotYet
 from kernel import tombstone_log
 from kernel.errors import NotAllowed
@@ -13,6 +13,7 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from kernel.tombstone_log import Act
 from members import messages
+from moderation import appeals, audit
 
 
 async def receive(arrival: Arrival) -> None:
@@ -28,7 +29,7 @@ async def receive(arrival: Arrival) -> None:
         return
     post = await post_store.by_uri(arrival.conn, uri)
     if post is None:
-        if await direct.take_back(arrival, uri):
+        if await direct.take_back(arrival, uri) or await second_look.take_back(arrival, uri):
             return
         if arrival.group is not None and arrival.gathered.moderates and arrival.patient:
             raise NotYet
@@ -103,5 +104,7 @@ async def _close(arrival: Arrival) -> None:
         await threads.erase(arrival.conn, post)
         await outbox.forget(arrival.conn, post.uri)
     await messages.forget_persona(arrival.conn, actor_id)
+    await appeals.forget_person(arrival.conn, actor_id)
+    await audit.forget_about(arrival.conn, actor_id)
     await remote.close(arrival.conn, actor_id)
     tombstone_log.note(arrival.conn, Act.CLOSED, arrival.actor.uri)

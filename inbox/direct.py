@@ -9,7 +9,7 @@ from typing import Final
 from activitypub import actors as actor_store
 from activitypub.notes import Note
 from activitypub.vocab import Activity, Document, uris_of
-from inbox import burials
+from inbox import burials, second_look
 from inbox.arrival import Arrival
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
@@ -49,6 +49,9 @@ async def receive(arrival: Arrival, note: Note) -> None:
     reader = await actor_store.by_uri(arrival.conn, note.recipients[0])
     if reader is None or not reader.local:
         raise NotFound
+    if reader.kind is ActorKind.SERVICE:
+        await second_look.receive(arrival, reader, note)
+        return
     if reader.kind is not ActorKind.PERSON:
         raise NotAllowed("It is not public, so a public group cannot carry it.")
     if await messages.by_uri(arrival.conn, note.id) is None:

@@ -12,7 +12,7 @@ from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining
 from members import follows, reader
-from moderation import standing
+from moderation import policy, standing
 from moderation.standing import Speaker
 
 
@@ -34,13 +34,19 @@ async def receive(arrival: Arrival) -> None:
         if not await _may_follow(arrival, group):
             await follows.refuse(conn, here, follower, followed, uri)
             return
-        turn = await room.turn_for(conn, group, follower)
+        asks = await _asks_first(arrival)
+        turn = None if asks else await room.turn_for(conn, group, follower)
         is_new = await follows.between(conn, follower, followed) is None
-        state = await follows.receive(conn, here, follower, followed, uri, turn=turn)
+        state = await follows.receive(conn, here, follower, followed, uri, turn=turn, asks=asks)
         if is_new and state is FollowState.ACCEPTED:
             await handing_out.hand_out(conn, here, group, follower)
         return
-    await follows.receive(conn, here, follower, followed, uri)
+    await follows.receive(conn, here, follower, followed, uri, asks=await _asks_first(arrival))
+
+
+async def _asks_first(arrival: Arrival) -> bool:
+    """Whether a person has to say yes even where everybody may come in (MOD-3.10)."""
+    return (await policy.of_host(arrival.conn, arrival.actor.host)).unlists
 
 
 async def _may_follow(arrival: Arrival, group: Group) -> bool:

@@ -22,9 +22,11 @@ from inbox import (
     authenticity,
     claim,
     delete,
+    flag,
     follow,
     moderate,
     move,
+    pacts,
     quote,
     react,
     said,
@@ -59,10 +61,16 @@ HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.DELETE: delete.receive,
     ActivityKind.DISLIKE: react.receive,
     ActivityKind.EMOJI_REACT: react.receive,
+    ActivityKind.FLAG: flag.receive,
     ActivityKind.FOLLOW: follow.receive,
+    ActivityKind.FREEZE: pacts.receive_freeze,
+    ActivityKind.KEY_CHANGE: pacts.receive_key_change,
+    ActivityKind.LEAVE: pacts.receive_leave,
     ActivityKind.LIKE: react.receive,
     ActivityKind.LOCK: moderate.receive,
     ActivityKind.MOVE: move.receive,
+    ActivityKind.NUDGE: pacts.receive_nudge,
+    ActivityKind.OFFER: pacts.receive_offer,
     ActivityKind.POLL_VOTE: vote.receive,
     ActivityKind.QUOTE_REQUEST: quote.receive,
     ActivityKind.REJECT: approval.receive_reject,
@@ -73,7 +81,13 @@ HANDLERS: dict[ActivityKind, Handler] = {
 
 # What a group may pass on (WIRE-G12): anything else inside an Announce is left alone.
 PASSED_ON = frozenset(HANDLERS) - {
+    ActivityKind.FLAG,
     ActivityKind.FOLLOW,
+    ActivityKind.FREEZE,
+    ActivityKind.KEY_CHANGE,
+    ActivityKind.LEAVE,
+    ActivityKind.NUDGE,
+    ActivityKind.OFFER,
     ActivityKind.ACCEPT,
     ActivityKind.QUOTE_REQUEST,
     ActivityKind.REJECT,
@@ -113,7 +127,7 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
     except (NotYet, Unreachable, TooMany) as error:
         await claim.wait(engine, here, row, type(error).__name__)
     except Problem as error:
-        await claim.finish(engine, row, ReceivedState.REFUSED, type(error).__name__)
+        await _refuse(engine, here, row, type(error).__name__)
     except Exception as error:
         if is_away(error):
             raise
@@ -122,6 +136,14 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
             await claim.finish(engine, row, ReceivedState.PARKED, describe(error))
         else:
             await claim.wait(engine, here, row, describe(error))
+
+
+async def _refuse(engine: AsyncEngine, here: Here, row: Row, reason: str) -> None:
+    outer = Activity.parse(jsontext.read(row.body))
+    async with engine.begin() as conn:
+        await claim.mark(conn, [row], ReceivedState.REFUSED, reason)
+        if flag.is_about_reports(outer):
+            await flag.forget_sender(conn, here, row.id, outer)
 
 
 async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) -> None:
@@ -162,6 +184,8 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
             )
             await _handle(arrival, alone=len(inners) == 1)
         await claim.mark(conn, [row], ReceivedState.DONE)
+        if flag.is_about_reports(outer):
+            await flag.forget_sender(conn, here, row.id, outer)
         reached(Point.BEFORE_COMMIT)
 
 

@@ -4,6 +4,7 @@ Nothing is fetched here but the key, at most once and for at most four seconds.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,12 +17,14 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, id_of
 from inbox import authenticity
 from inbox.intake import Intake, Row, Stale
-from kernel.errors import Busy, Gone, Malformed, NotAllowed, Unproven
+from kernel.errors import Busy, Gone, Malformed, NotAllowed, Problem, Unproven
 from kernel.faults import Point, reached
 from kernel.here import Here
 from kernel.schema.actors import ActorState
+from kernel.schema.moderation import Level
 from kernel.urls import host_of, same_origin
 from moderation import domains
+from moderation.blocklist import Blocklist
 
 URGENT: Final = frozenset({ActivityKind.BLOCK, ActivityKind.DELETE, ActivityKind.UNDO, "Flag"})
 """What takes back or warns: it is never too much, whoever sends it."""
@@ -46,8 +49,12 @@ class Request:
     body: bytes
 
 
+class Dropped(Exception):
+    """It is forgotten, and its sender is answered as anybody (MOD-3.10)."""
+
+
 async def receive(intake: Intake, here: Here, remote: Remote, request: Request) -> None:
-    """Returns once the activity is on disk, or was there already.
+    """Returns once the activity is on disk, or was there already, or its domain is dropped.
 
     What is signed by somebody else than its actor is kept only from who may forward it, and proven
     later; a stranger's key is not even looked up for it (WIRE 4.9, SEC-S1).
@@ -56,6 +63,11 @@ async def receive(intake: Intake, here: Here, remote: Remote, request: Request) 
     signer's domain is blocked. Raises Malformed (400). Raises Busy (503): the key's server is away.
     Raises TooMany (429): the signer's server brings more at once, or in an hour, than it may.
     """
+    with suppress(Dropped):
+        await _receive(intake, here, remote, request)
+
+
+async def _receive(intake: Intake, here: Here, remote: Remote, request: Request) -> None:
     claim = signatures.parse(request.headers)
     try:
         signer_host = host_of(claim.key_id)
@@ -138,10 +150,27 @@ async def _check_forwarder(intake: Intake, key_id: str, activity: Activity) -> N
     raise Unproven("That key is not the actor's.")
 
 
+async def is_dropped(policies: Blocklist, headers: Sequence[tuple[str, str]]) -> bool:
+    """Whether who says they signed is on a domain that is dropped (MOD-3.10).
+
+    It is asked before the body is read, and where no domain is dropped nothing is read at all.
+    """
+    if not await policies.drops_anybody():
+        return False
+    try:
+        return await policies.drops(host_of(signatures.parse(headers).key_id))
+    except Problem:
+        return False  # what is wrong with it is said in its turn
+
+
 async def _refuse_blocked(intake: Intake, host: str) -> None:
+    """Raises NotAllowed: the domain is blocked. Raises Dropped: and is not to be told."""
     async with intake.engine.connect() as conn:
-        if await domains.is_blocked(conn, host):
-            raise NotAllowed("This node does not talk with yours.")
+        level = await domains.how_blocked(conn, host)
+    if level is Level.DROP:
+        raise Dropped
+    if level is not None:
+        raise NotAllowed("This node does not talk with yours.")
 
 
 async def _keep(

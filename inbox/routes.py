@@ -26,16 +26,18 @@ from inbox import bodies, follower_sync
 from inbox.collections import announced, count_followers, follows_group, posts_of
 from inbox.intake import Intake
 from inbox.readers import asking, headers_of, may_read_all, response_to, signed_only, who_asks
-from inbox.receive import Request, receive
+from inbox.receive import Request, is_dropped, receive
 from kernel import text
 from kernel.errors import Gone, Malformed, NotFound, UnsupportedMedia
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.posts import PostState
 from kernel.urls import same_origin
 from members import messages
+from moderation.blocklist import Blocklist
 from moderation.visibility import VISITOR
 
 INTAKE = web.AppKey("intake", Intake)
+POLICIES = web.AppKey("policies", Blocklist)
 
 MAX_BODY = 1024 * 1024
 _ACTIVITY_TYPES = ("application/activity+json", "application/ld+json")
@@ -88,6 +90,8 @@ async def post_inbox(request: web.Request) -> web.Response:
         raise UnsupportedMedia("Please send the activity as it is, not compressed.")  # SEC-D1
     if request.content_type not in _ACTIVITY_TYPES:
         raise UnsupportedMedia("Please send application/activity+json.")
+    if await is_dropped(request.app[POLICIES], headers_of(request)):
+        return web.Response(status=202)
     body = await bodies.read(request, MAX_BODY, "An activity can have up to 1 MiB.")
     await receive(
         request.app[INTAKE],

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +16,7 @@ from activitypub.outbox import Kept
 from activitypub.permissions import Permission
 from activitypub.vocab import Activity
 from groups import groups as group_store
-from groups import moving, noticing, polls, telling, threads
+from groups import holding, moving, noticing, polls, telling, threads
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, NotAMember, admit
 from groups.groups import Group
@@ -85,12 +86,13 @@ async def receive_create(arrival: Arrival) -> None:
     if parent is not None and parent.state is PostState.ASKED and not arrival.last:
         raise NotYet  # its author answers what they are about to allow
     check_open(arrival.activity, note, parent)
+    words = words_of(arrival.here, note, root=parent is None)
     new = New(
         author=arrival.actor,
         group=group,
         parent=parent,
-        words=words_of(arrival.here, note, root=parent is None),
-        state=await _admit(arrival, group, note, parent),
+        words=words,
+        state=await _admit(arrival, group, note, words, parent),
         uri=note.id,
         parts=wording.parts_of(note),
         named=note.mentions,
@@ -205,6 +207,7 @@ async def let_in(
     )
     if closed or not note.public or await burials.is_buried(conn, note.id):
         raise NotAllowed("It cannot be part of that thread.")
+    words = words_of(here, note, root=parent is None)
     state = await admit(
         conn,
         here,
@@ -212,6 +215,7 @@ async def let_in(
         group,
         note=note.summary,
         guidelines=0,
+        reads=partial(reads, note, words),
         memorial=parent is not None and parent.memorial,
     )
     if state is PostState.HELD:
@@ -259,7 +263,9 @@ async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group
     return await group_store.get(arrival.conn, found, VISITOR)
 
 
-async def _admit(arrival: Arrival, group: Group, note: Note, parent: Post | None) -> PostState:
+async def _admit(
+    arrival: Arrival, group: Group, note: Note, words: Words, parent: Post | None
+) -> PostState:
     """Raises NotYet: its author's Follow may be on its way. Raises NotAllowed."""
     try:
         return await admit(
@@ -269,6 +275,7 @@ async def _admit(arrival: Arrival, group: Group, note: Note, parent: Post | None
             group,
             note=note.summary,
             guidelines=0,
+            reads=partial(reads, note, words),
             memorial=parent is not None and parent.memorial,
         )
     except NotAMember:
@@ -324,6 +331,13 @@ def words_of(here: Here, note: Note, *, root: bool) -> Words:
         labels=" ".join(labels.picked(note.labels)),
         wish=note.wish if root else None,
     )
+
+
+def reads(note: Note, words: Words) -> list[str]:
+    """All that people will read of a post from elsewhere, in plain words."""
+    options = note.poll.options if note.poll else ()
+    beside = [*(each.name for each in options), *(each.alt for each in note.attachments)]
+    return [*holding.reads(words), *beside]
 
 
 def _closed(permission: Permission | None, note: Note) -> bool:
@@ -483,9 +497,17 @@ async def receive_update(arrival: Arrival) -> None:
         await standing.check(arrival.conn, arrival.here, author, group.id)
     parts = wording.parts_of(note)
     await threads.rewrite(arrival.conn, arrival.here, post, words, parts, edited)
-    if arrival.group is None and group.settings is not None and post.shown:
-        await outbox.forget(arrival.conn, post.uri)
+    if arrival.group is not None or group.settings is None:
+        return
+    before, after = holding.reads(post), reads(note, words)
+    if await holding.is_change_held(arrival.conn, group, post, before, after):
+        post = await holding.hold(arrival.conn, post)
+    await outbox.forget(arrival.conn, post.uri)
+    if post.shown:
         await _pass_on(arrival, group, await post_store.get(arrival.conn, post.id))
+    else:  # the newest words are what a moderator may let go on
+        kept = Kept(activity=arrival.activity, thread_id=post.thread_id, body=arrival.body)
+        await outbox.keep(arrival.conn, arrival.here, [kept])
 
 
 def _only_counts(post: Post, note: Note, words: Words) -> bool:

@@ -8,6 +8,7 @@ one by one (`process`).
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -161,6 +162,7 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         raise Alone  # it waits for the word that allows its parent
     said.check_open(answer.activity, note, parent)
     facts = known.facts[author.id, group.id]
+    words = said.words_of(here, note, root=False)
     try:
         state = admission.decide(
             Speaker.alone(author),
@@ -168,11 +170,11 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
             facts,
             note=note.summary,
             guidelines=0,
+            reads=partial(said.reads, note, words),
             memorial=parent.memorial,
         )
     except NotAMember as error:
         raise Alone from error  # the Follow may be on its way
-    words = said.words_of(here, note, root=False)
     return New(
         author=author,
         group=group,

@@ -1,7 +1,7 @@
-"""Undo: of a Follow, of a reaction, of a moderator's decision (WIRE-G3, WIRE-G30, WIRE-G33)."""
+"""Undo: of a Follow, a reaction, a report, a moderator's decision (WIRE-G3, WIRE-G30, WIRE-M4)."""
 
 from activitypub.vocab import Activity, ActivityKind, Document
-from inbox import follow, moderate, react
+from inbox import flag, follow, moderate, react
 from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound
 
@@ -18,6 +18,9 @@ async def receive(arrival: Arrival) -> None:
     if inner is not None and inner.actor != arrival.activity.actor:
         raise NotAllowed("Only who did it can undo it.")
     uri = arrival.activity.object or ""
+    if inner is not None and inner.kind == ActivityKind.FLAG:
+        await flag.take_back(arrival, inner.id)
+        return
     if arrival.group is None and await follow.receive_undo(arrival, uri, inner):
         return
     kind = inner.kind if inner else None

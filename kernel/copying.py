@@ -144,6 +144,12 @@ async def clear(conn: AsyncConnection, tables: Columns) -> None:
     await conn.execute(sa.text(f"TRUNCATE {', '.join(map(_quote, tables))}"))
 
 
+async def settle(conn: AsyncConnection) -> None:
+    """Let the database check now what it checks at the end: then a migration may follow."""
+    await conn.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+    await conn.execute(sa.text("SET CONSTRAINTS ALL DEFERRED"))
+
+
 async def next_numbers(conn: AsyncConnection, tables: Columns) -> dict[str, int]:
     """What each identity column will count next, by `table.column`.
 

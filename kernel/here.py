@@ -1,7 +1,8 @@
 """What an action may know of the node it runs on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 from kernel import chance
@@ -19,9 +20,19 @@ class Here:
     clock: Clock
     signed_fetch: bool = False  # documents are only for servers that sign
     tended_within: int = 14  # days in which a moderator has to be seen in a group; 0: never
+    decisions_fade: int = 90  # days after which what was decided about somebody counts no more
     media_origin: str | None = None  # where public pictures are shown instead of here
+    protected_domains: tuple[str, ...] = ()  # nothing is decided against these
     release_delay: bool = False  # what people do goes out a little later, by chance
     veils: list[int] = field(default_factory=list, compare=False)  # last known: `members.veil`
+    decider: bytes | None = field(default=None, repr=False, compare=False)  # `deciding`
+
+    def deciding(self, secret: bytes) -> Self:
+        """The same node, for a member who decides something; `secret` is of them alone.
+
+        It is in memory for the length of a request. What it marks says nothing without it.
+        """
+        return replace(self, decider=secret)
 
     @property
     def host(self) -> str:

@@ -26,4 +26,11 @@ RECEIPT: Final = DELIVERY  # what came of a name's last word, while that is stil
 SEEN_ID: Final = timedelta(days=30)  # WIRE-Q2 asks for a week
 BURIED: Final = timedelta(days=30)
 STRANGER: Final = timedelta(days=30)  # since their document was last read
+DECIDED: Final = timedelta(days=60)  # what tells whoever decided from others (MOD-5.12)
+APPEAL: Final = timedelta(days=30)  # once it was answered
+UNANSWERED_APPEAL: Final = timedelta(days=180)
+CASE_WORDS: Final = timedelta(days=30)  # after something was taken away: time to ask about it
+CASE: Final = timedelta(days=365)  # what came of it, without words
 CONSENT: Final = timedelta(days=365)  # to speak openly; then a name is asked again (DOM-A5)
+SIGNAL: Final = timedelta(days=180)  # advice of another node, after its last day
+SEVERED: Final = timedelta(days=90)  # what a decision about a server cut (MOD-5.10)

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from kernel.errors import Misconfigured
+from kernel.mail_address import is_address
 
 Network = IPv4Network | IPv6Network
 
@@ -26,6 +27,8 @@ ACTORS_PER_HOUR: Final = 100  # and of its actors, or of those that it names
 
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _BUCKET: Final = frozenset({"s3_bucket", "s3_endpoint", "s3_key_id", "s3_secret"})
+_SMTP_TLS = ("starttls", "tls", "none")
+READERSHIPS: Final = ("nobody", "members", "everybody")
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -48,6 +51,18 @@ class S3:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Smtp:
+    """The server that takes our mail; `tls` is one of `starttls`, `tls` and `none`."""
+
+    host: str
+    port: int
+    sender: str
+    tls: str
+    user: str | None
+    password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """A node's settings, checked. `origin` has no slash at its end; None: the node knows it."""
 
@@ -66,10 +81,20 @@ class Settings:
     s3_region: str = "us-east-1"
     s3_key_id: str | None = None
     s3_secret: str | None = field(default=None, repr=False)
+    smtp_host: str | None = None
+    smtp_port: int = 587
+    smtp_user: str | None = None
+    smtp_password: str | None = field(default=None, repr=False)
+    smtp_from: str | None = None
+    smtp_tls: str = "starttls"
     new_per_hour: int = NEW_PER_HOUR
     actors_per_hour: int = ACTORS_PER_HOUR
     release_delay: bool = True
     tended_within: int = 14
+    decisions_fade: int = 90
+    reports_a_day: int = 30
+    protected_domains: tuple[str, ...] = ()
+    show_domain_blocks: str = "nobody"
     leave_url: str = "https://www.wikipedia.org/"
     log_level: str = "info"
 
@@ -94,6 +119,20 @@ class Settings:
             region=self.s3_region,
             key_id=self.s3_key_id,
             secret=self.s3_secret,
+        )
+
+    @property
+    def smtp(self) -> Smtp | None:
+        """The server that takes our mail; None: this node sends none."""
+        if not (self.smtp_host and self.smtp_from):
+            return None
+        return Smtp(
+            host=self.smtp_host,
+            port=self.smtp_port,
+            sender=self.smtp_from,
+            tls=self.smtp_tls,
+            user=self.smtp_user,
+            password=self.smtp_password,
         )
 
     @property
@@ -127,6 +166,7 @@ class Settings:
                 f"Pictures cannot go into a bucket: set {', '.join(lacking)} too, or leave out "
                 f"{', '.join(sorted(named))}."
             )
+        _check_smtp(found)
         settings = cls(data_dir=data_dir, **found)
         return settings if settings.origin is None else settings.with_origin(settings.origin)
 
@@ -209,6 +249,18 @@ def _from_options(options: Mapping[str, str | None]) -> Iterator[tuple[str, str,
             yield f"--{option}", option, value
 
 
+def _check_smtp(found: Mapping[str, Any]) -> None:
+    """Mail goes out over TLS, or does not leave this computer. Raises Misconfigured."""
+    if ("smtp_host" in found) != ("smtp_from" in found):
+        raise Misconfigured("Mail needs both smtp_host and smtp_from: set the other one too.")
+    if ("smtp_user" in found) != ("smtp_password" in found):
+        raise Misconfigured("Set both smtp_user and smtp_password, or neither.")
+    if found.get("smtp_tls") == "none" and not is_loopback(found.get("smtp_host", "localhost")):
+        raise Misconfigured(
+            "smtp_tls: only mail to this computer itself may go without TLS. Write starttls or tls."
+        )
+
+
 def _unknown(name: str, known: Mapping[str, object]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
@@ -244,6 +296,26 @@ def read_origin(value: object) -> str:
     shown = f"[{host}]" if ":" in host else host
     default = 443 if parts.scheme == "https" else 80
     return f"{parts.scheme}://{shown}" + (f":{port}" if port and port != default else "")
+
+
+def _smtp_host(value: object) -> str:
+    host = _word(value).lower()
+    if not _HOST.fullmatch(host):
+        raise ValueError("write the name of your mail server, for example mail.alder.example.")
+    return host
+
+
+def _mail_address(value: object) -> str:
+    address = _word(value)
+    if not is_address(address):
+        raise ValueError("write one e-mail address and no more, such as desk@alder.example.")
+    return address
+
+
+def _smtp_tls(value: object) -> str:
+    if (way := _word(value).lower()) not in _SMTP_TLS:
+        raise ValueError(f"write one of {', '.join(_SMTP_TLS)}.")
+    return way
 
 
 def _bucket(value: object) -> str:
@@ -299,6 +371,13 @@ def _days(value: object) -> int:
     return int(text)
 
 
+def _a_day(value: object) -> int:
+    text = str(value).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,4}", text):
+        raise ValueError("write how many a day (0: as many as there are).")
+    return int(text)
+
+
 def _host_and_port(value: object) -> tuple[str, int]:
     host, separator, port = _word(value).rpartition(":")
     if not separator:
@@ -349,6 +428,23 @@ def _leave_url(value: object) -> str:
     return url
 
 
+def _domains(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("write a list of domains, for example ['clinic.example'].")
+    found = tuple(part.strip().lower() for part in parts if part.strip())
+    for name in found:
+        if "." not in name or not _HOST.fullmatch(name):
+            raise ValueError(f"{name!r} is not a domain (other letters in their xn-- form).")
+    return found
+
+
+def _readership(value: object) -> str:
+    if (word := _word(value).lower()) not in READERSHIPS:
+        raise ValueError(f"write one of {', '.join(READERSHIPS)}.")
+    return word
+
+
 def _level(value: object) -> str:
     if (level := _word(value).lower()) not in _LEVELS:
         raise ValueError(f"write one of {', '.join(_LEVELS)}.")
@@ -370,14 +466,24 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "s3_region": _word,
     "s3_key_id": _word,
     "s3_secret": _word,
+    "smtp_host": _smtp_host,
+    "smtp_port": _port,
+    "smtp_user": _word,
+    "smtp_password": _word,
+    "smtp_from": _mail_address,
+    "smtp_tls": _smtp_tls,
     "new_per_hour": _an_hour,
     "actors_per_hour": _an_hour,
     "release_delay": _yes_or_no,
     "tended_within": _days,
+    "decisions_fade": _days,
+    "reports_a_day": _a_day,
     "leave_url": _leave_url,
+    "protected_domains": _domains,
+    "show_domain_blocks": _readership,
     "log_level": _level,
 }
 
 NAMES: Final = tuple(_READERS)
-SECRETS: Final = ("database_url", "s3_secret")
+SECRETS: Final = ("database_url", "s3_secret", "smtp_password")
 """Those that no backup keeps, and nobody but the node's own account may read."""

@@ -7,12 +7,18 @@ many is there; a restore that acts on it errs towards what somebody asked for.
 
     ["deleted", post]  ["removed", post]  ["restored", post]  ["closed", actor]  ["left", sealed]
     ["banned", group, actor, last day or ""]  ["unbanned", group, actor]
+    ["limited", group, actor, last day]  ["unlimited", group, actor]
     ["suspended", actor]  ["unsuspended", actor]
-    ["blocked", domain]  ["unblocked", domain]
+    ["policy", domain, list's id or "", level or "", flags]
+    ["blocked", domain]  ["unblocked", domain]    as earlier versions wrote it
     ["messages", sealed]
+    ["head", line, hash]  ["rewound", line, hash]
+    ["pact over", pact]
 
 What "left" seals under the node key is an account and its personas, and "messages" what a persona
 decided about messages (`members.decisions`): all lines of either kind are as long.
+A "head" is where the chain of decisions ended on some day, and "rewound" where it ended after a
+restore (`moderation.chain`).
 """
 
 import asyncio
@@ -49,17 +55,29 @@ class Act(StrEnum):
     CLOSED = "closed"
     BANNED = "banned"
     UNBANNED = "unbanned"
+    LIMITED = "limited"
+    UNLIMITED = "unlimited"
     SUSPENDED = "suspended"
     UNSUSPENDED = "unsuspended"
     LEFT = "left"
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
+    POLICY = "policy"
     MESSAGES = "messages"
+    HEAD = "head"
+    REWOUND = "rewound"
+    UNTOLD = "untold"  # a place that hears of nothing any more, by its random id
+    PACT_OVER = "pact over"
 
 
 _IDS: Final = {
     Act.BANNED: 3,
     Act.UNBANNED: 2,
+    Act.LIMITED: 3,
+    Act.UNLIMITED: 2,
+    Act.HEAD: 2,
+    Act.REWOUND: 2,
+    Act.POLICY: 4,
 }  # how many follow the act, where it is not one
 
 

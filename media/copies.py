@@ -23,12 +23,12 @@ from kernel.errors import Busy, Malformed, NotAllowed, Problem, TooMany
 from kernel.here import Here
 from kernel.rows import constant
 from kernel.schema.posts import AttachmentKind
-from kernel.schema.tables import attachments, copies_wanted, media
+from kernel.schema.tables import actors, attachments, copies_wanted, media, posts
 from kernel.urls import parse
 from media import pictures
 from media.store import Store
 from media.studio import MAX_FILE, MEDIA_TYPE, Studio
-from moderation import domains
+from moderation import policy
 
 ACCEPT: Final = "image/webp, image/png, image/jpeg, image/gif"
 MAX_OF_POST: Final = 8
@@ -149,7 +149,7 @@ class Copier:
         if self.here.is_ours(wanted.url):
             raise Malformed("That picture would be our own.")  # SEC-R7
         async with self.engine.connect() as conn:
-            if await domains.is_blocked(conn, _host_of(wanted.url)):
+            if not await _takes_pictures(conn, wanted):
                 raise NotAllowed("This node does not talk with that domain.")
         answer = await self.client.get(
             wanted.url, accept=ACCEPT, limit=MAX_FILE, budget=self.budget.for_activity()
@@ -201,6 +201,42 @@ class Copier:
 
 def _host_of(url: str) -> str:
     return parse(url, allow_http=True, allow_fragment=True).netloc
+
+
+async def _takes_pictures(conn: AsyncConnection, wanted: _Wanted) -> bool:
+    """Whether pictures are copied from where it lies, and from whose post it is of (MOD-3.10)."""
+    author = sa.select(actors.c.host).join(posts, posts.c.author_id == actors.c.id)
+    hosts = {_host_of(wanted.url), await conn.scalar(author.where(posts.c.id == wanted.post_id))}
+    return all([(await policy.of_host(conn, host or "")).takes_media for host in hosts])
+
+
+async def forget_of(engine: AsyncEngine, host: str) -> None:
+    """Let go of all copies of pictures that people of a server posted: they are links again."""
+    while True:
+        async with engine.begin() as conn:
+            found = (await conn.execute(_OF_HOST, {"host": host})).all()
+            if not found:
+                return
+            ids = {"ids": [row.media_id for row in found]}
+            gone = any_of(attachments.c.media_id, "ids")
+            await conn.execute(sa.update(attachments).where(gone).values(media_id=None), ids)
+            await pictures.let_go(conn, ids["ids"])
+
+
+_OF_HOST: Final = (
+    sa.select(attachments.c.media_id)
+    .select_from(
+        attachments.join(posts, posts.c.id == attachments.c.post_id)
+        .join(actors, actors.c.id == posts.c.author_id)
+        .join(media, media.c.id == attachments.c.media_id)
+    )
+    .where(
+        actors.c.host == sa.bindparam("host", type_=sa.Text),
+        ~actors.c.local,
+        media.c.used.is_not(None),
+    )
+    .limit(_STEP)
+)
 
 
 async def looked_at(conn: AsyncConnection, here: Here, media_id: UUID) -> None:

@@ -77,7 +77,7 @@ async def send_one(engine: AsyncEngine, here: Here) -> bool:
         await conn.execute(sa.update(follows).where(_between(follower, followed)).values(due=None))
         await stir(conn, follows)
         stays = follower.state is ActorState.ACTIVE and follower.closes_on is None
-        if row.state == FollowState.PENDING and stays:
+        if stays:  # also what was put back: its server may know of it no more (MOD-5.10)
             await _ask(conn, here, follower, followed, row.uri)
     return True
 
@@ -108,12 +108,14 @@ async def receive(
     uri: str,
     *,
     turn: int | None = None,
+    asks: bool = False,
 ) -> FollowState:
     """Somebody elsewhere asks to follow one of ours; the open accept at once (WIRE-G1, WIRE-G2).
 
     With a `turn` it is unanswered until there is room; the locked give no turn before their yes.
+    Who `asks` first is unanswered too, even where everybody may come in.
     """
-    waits = followed.locked or turn is not None
+    waits = followed.locked or asks or turn is not None
     state = FollowState.PENDING if waits else FollowState.ACCEPTED
     turn = None if followed.locked else turn
     row = (
@@ -168,15 +170,20 @@ async def accept(conn: AsyncConnection, here: Here, follower: Actor, followed: A
     await _answer(conn, here, "Accept", follower, followed, uri)
 
 
-async def reject(conn: AsyncConnection, here: Here, follower: Actor, followed: Actor) -> None:
-    """Turn a follower away, waiting or not, and tell its server (WIRE-G3)."""
-    uri = await turned_away(conn, here, follower, followed)
+async def reject(
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, *, quietly: bool = False
+) -> None:
+    """Turn a follower away, waiting or not, and tell its server (WIRE-G3).
+
+    With `quietly` one of ours gets no notice: they are told more than that.
+    """
+    uri = await turned_away(conn, here, follower, followed, quietly=quietly)
     if uri is not None:
         await _answer(conn, here, "Reject", follower, followed, uri)
 
 
 async def turned_away(
-    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor
+    conn: AsyncConnection, here: Here, follower: Actor, followed: Actor, *, quietly: bool = False
 ) -> str | None:
     """A follow is over, or was never let in, and one of ours is told; the id of the Follow."""
     row = (
@@ -190,7 +197,8 @@ async def turned_away(
         return None
     waited = row.state == FollowState.PENDING
     kind = NoticeKind.REFUSED if waited else NoticeKind.ENDED
-    await notices.tell(conn, here, notices.of_membership(follower, followed, kind))
+    if not quietly:
+        await notices.tell(conn, here, notices.of_membership(follower, followed, kind))
     return str(row.uri)
 
 
@@ -227,10 +235,11 @@ async def end(conn: AsyncConnection, here: Here, follower: Actor, followed: Acto
     ended = await conn.execute(
         sa.delete(follows)
         .where(_between(follower, followed))
-        .returning(follows.c.uri, follows.c.due)
+        .returning(follows.c.uri, follows.c.due, follows.c.state)
     )
     row = ended.first()
-    if row is not None and row.due is None and not followed.local:
+    unheard = row is not None and row.due is not None and row.state == FollowState.PENDING
+    if row is not None and not unheard and not followed.local:
         await _undo(conn, here, follower, followed, row.uri)
 
 

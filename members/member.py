@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
 from typing import Final, Self
 from uuid import UUID
@@ -42,7 +43,10 @@ class Cover(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Who is signed in: in memory only, for the length of a request. `roles`: "administrator"."""
+    """Who is signed in: in memory only, for the length of a request.
+
+    `roles`: "administrator", "moderator" (of the node).
+    """
 
     account_id: UUID
     root: bytes = field(repr=False)
@@ -103,6 +107,15 @@ class Blob:
     preferences: Preferences = field(default_factory=Preferences)
     quiet: Quiet = field(default_factory=Quiet)
     seen: Seen = field(default_factory=Seen)
+    looked: tuple[int, int] = (0, 0)  # a day, and how many reports they opened on it (DOM-H3)
+
+    def opened(self, day: date) -> int:
+        """How many reports the member opened on that day."""
+        return self.looked[1] if self.looked[0] == day.toordinal() else 0
+
+    def with_one_more(self, day: date) -> Self:
+        """With one more report that the member opened."""
+        return replace(self, looked=(day.toordinal(), self.opened(day) + 1))
 
     def marked(self, before: int, also: Sequence[int], polls: Collection[int]) -> Self:
         """With notices seen up to `before` and `also` these, and of these polls nothing more."""
@@ -144,6 +157,7 @@ class Blob:
             "night": self.preferences.timing.night,
             "quiet": self.quiet.plain(),
             "seen": self.seen.plain(),
+            "looked": list(self.looked),
         }
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
         if len(text) > _MOST:
@@ -172,6 +186,7 @@ class Blob:
             ),
             quiet=Quiet.of(plain["quiet"]) if "quiet" in plain else Quiet(),
             seen=Seen.of(plain["seen"]) if "seen" in plain else Seen(),
+            looked=(plain["looked"][0], plain["looked"][1]) if "looked" in plain else (0, 0),
         )
 
 

@@ -17,7 +17,7 @@ from kernel.arrays import any_of
 from kernel.errors import NotAllowed
 from kernel.here import Here
 from kernel.schema.actors import ActorState
-from kernel.schema.tables import actors, bans, follows
+from kernel.schema.tables import actors, bans, follows, limits
 from kernel.tombstone_log import Act
 from members import follows as follow_store
 from members.order import stir
@@ -29,8 +29,8 @@ STEP: Final = 100  # followers of ours in one round
 async def note(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> None:
     """Keep that `old` is now `new`, both of other servers and each known to say so.
 
-    Memberships and bans here go along; the task of a moderator does not. Followers of ours follow
-    in `carry_over`. A repeat changes nothing. Raises NotAllowed: `old` has moved this week.
+    Memberships, bans and limits here go along; the task of a moderator does not. Followers of ours
+    follow in `carry_over`. A repeat changes nothing. Raises NotAllowed: `old` has moved this week.
     """
     today = here.now().date()
     lately = (
@@ -53,6 +53,7 @@ async def note(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> Non
         sa.update(actors).where(actors.c.id == new.id).values(moved_to=None)
     )
     await _ban_too(conn, here, old, new)
+    await _limit_too(conn, here, old, new)
     await _belong_too(conn, old, new)
 
 
@@ -80,6 +81,26 @@ async def _ban_too(conn: AsyncConnection, here: Here, old: Actor, new: Actor) ->
     groups = sa.select(actors.c.id, actors.c.uri).where(any_of(actors.c.id, "ids"))
     for group in await conn.execute(groups, {"ids": list(ends)}):
         tombstone_log.note(conn, Act.BANNED, group.uri, new.uri, ends[group.id])
+
+
+async def _limit_too(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> None:
+    """Where posts of `old` are read first, those of `new` are too, for as long at least."""
+    carried = sa.select(limits.c.group_id, sa.literal(new.id, sa.Uuid), limits.c.until).where(
+        limits.c.actor_id == old.id, limits.c.until >= here.now().date()
+    )
+    add = insert(limits).from_select(["group_id", "actor_id", "until"], carried)
+    longer = add.excluded.until
+    changed = await conn.execute(
+        add.on_conflict_do_update(
+            index_elements=["group_id", "actor_id"],
+            set_={"until": longer},
+            where=longer > limits.c.until,
+        ).returning(limits.c.group_id, limits.c.until)
+    )
+    ends = {row.group_id: row.until.isoformat() for row in changed}
+    groups = sa.select(actors.c.id, actors.c.uri).where(any_of(actors.c.id, "ids"))
+    for group in await conn.execute(groups, {"ids": list(ends)}):
+        tombstone_log.note(conn, Act.LIMITED, group.uri, new.uri, ends[group.id])
 
 
 async def _belong_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:

@@ -63,6 +63,7 @@ class Telling:
     by: UUID | None = None
     within: UUID | None = None
     coarse: bool = False  # nobody is to know the minute (SEC-U24)
+    decision_id: int | None = None  # where moderators decided it: its line in the log
 
     def time(self, now: datetime) -> datetime:
         """What its id tells: the minute, or the end of the five minutes.
@@ -88,6 +89,7 @@ async def tell(conn: AsyncConnection, here: Here, several: Collection[Telling]) 
             "group_id": each.group_id,
             "by": each.by,
             "within": each.within,
+            "decision_id": each.decision_id,
         }
         for each in several
     ]
@@ -103,6 +105,7 @@ _TOLD: Final = Rows(
     group_id=sa.Uuid,
     by=sa.Uuid,
     within=sa.Uuid,
+    decision_id=sa.BigInteger,
 )
 
 
@@ -132,7 +135,7 @@ def _telling() -> sa.Executable:
     told = (
         sa.select(
             actors.c.id.label("persona_id"),
-            *(_TOLD.c[name] for name in ("id", "kind", "post_id", "group_id")),
+            *(_TOLD.c[name] for name in ("id", "kind", "post_id", "group_id", "decision_id")),
         )
         .select_from(_TOLD.table.join(actors, actors.c.uri == _TOLD.c.uri))
         .where(
@@ -148,8 +151,13 @@ def _telling() -> sa.Executable:
     made = (
         insert(notices)
         .from_select(
-            ["persona_id", "id", "kind", "post_id", "group_id"],
-            sa.select(told.c.persona_id, told.c.id, told.c.kind, told.c.post_id, told.c.group_id),
+            ["persona_id", "id", "kind", "post_id", "group_id", "decision_id"],
+            sa.select(
+                *(
+                    told.c[name]
+                    for name in ("persona_id", "id", "kind", "post_id", "group_id", "decision_id")
+                )
+            ),
         )
         .on_conflict_do_nothing()
         .returning(notices.c.persona_id)
@@ -211,6 +219,13 @@ async def forget_post(conn: AsyncConnection, post_id: int) -> None:
 _FORGET: Final = sa.delete(notices).where(
     notices.c.post_id == sa.bindparam("about", type_=sa.BigInteger)
 )
+
+
+async def forget_held(conn: AsyncConnection, post_id: int) -> None:
+    """Somebody decided about a post that was held: that it waits is no news any more."""
+    await conn.execute(
+        _FORGET.where(notices.c.kind == constant(NoticeKind.HELD)), {"about": post_id}
+    )
 
 
 async def unheard(conn: AsyncConnection, post_id: int) -> None:
@@ -280,6 +295,7 @@ class Notice:
     id: int
     kind: NoticeKind
     post_id: int | None
+    decision_id: int | None
     thread_id: int | None
     content: str
     note: str
@@ -406,6 +422,7 @@ _LIST: Final[AnySelect] = (
         _told.c.id,
         _told.c.kind,
         _told.c.post_id,
+        _told.c.decision_id,
         _about.c.thread_id,
         *(_text(_about.c[name]).label(name) for name in ("content", "note", "reason")),
         _or_no(_about.c.sensitive).label("sensitive"),

@@ -20,6 +20,7 @@ from kernel.schema.tables import (
     actor_keys,
     actors,
     blocks,
+    cases,
     check_ins,
     conversations,
     correspondents,
@@ -34,6 +35,8 @@ from kernel.schema.tables import (
     reactions,
     reports,
     sessions,
+    severed_follows,
+    severed_moderators,
     spent,
 )
 
@@ -41,7 +44,7 @@ CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
     accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
     moderators, notices, poll_votes, reactions, spent, conversations, correspondents,
-    message_boxes, messages, reports,
+    message_boxes, messages, reports, cases, severed_follows, severed_moderators,
 )  # fmt: skip
 ROWS: Final = 100
 
@@ -80,9 +83,10 @@ async def stir(conn: AsyncConnection, table: sa.Table) -> None:
     await call(conn, table)
 
 
-async def call(conn: AsyncConnection, table: sa.Table) -> None:
-    """Call a worker to lay `table` out once this transaction has committed."""
-    await conn.execute(sa.select(sa.func.pg_notify(CHANNEL, table.name)))
+async def call(conn: AsyncConnection, *tables: sa.Table) -> None:
+    """Call a worker to lay `tables` out once this transaction has committed."""
+    calls = (sa.func.pg_notify(CHANNEL, table.name).label(table.name) for table in tables)
+    await conn.execute(sa.select(*calls))
 
 
 class Keeper:

@@ -42,6 +42,7 @@ class Session:
     preferences: Preferences
     quiet: Quiet = field(default_factory=Quiet, repr=False)
     seen: Seen = field(default_factory=Seen, repr=False)
+    opened: int = 0  # reports, today
 
 
 _SEALED: Final = sa.select(
@@ -112,6 +113,7 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
         preferences=blob.preferences,
         quiet=blob.quiet,
         seen=blob.seen,
+        opened=blob.opened(here.now().date()),
     )
 
 

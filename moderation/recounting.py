@@ -28,6 +28,15 @@ async def recount(engine: AsyncEngine, domain: str) -> None:
             await _count(conn, some)
 
 
+async def recount_hosts(engine: AsyncEngine, hosts: Sequence[str]) -> None:
+    """The same for several servers at once, each by its own name alone."""
+    async with engine.connect() as conn:
+        batches = _batches(list(await conn.scalars(_WRITTEN_IN_BY, {"hosts": list(hosts)})))
+    for some in batches:
+        async with engine.begin() as conn:
+            await _count(conn, some)
+
+
 async def recount_within(conn: AsyncConnection, domain: str) -> None:
     """The same in one transaction, where nobody else waits: after a restore."""
     for some in await _written_in(conn, domain):
@@ -35,7 +44,10 @@ async def recount_within(conn: AsyncConnection, domain: str) -> None:
 
 
 async def _written_in(conn: AsyncConnection, domain: str) -> Sequence[Sequence[int]]:
-    ids = list(await conn.scalars(_WRITTEN_IN, {"domain": domain}))
+    return _batches(list(await conn.scalars(_WRITTEN_IN, {"domain": domain})))
+
+
+def _batches(ids: Sequence[int]) -> Sequence[Sequence[int]]:
     return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
 
 
@@ -46,17 +58,16 @@ async def _count(conn: AsyncConnection, ids: Sequence[int]) -> None:
 
 _NAME: Final = sa.func.split_part(actors.c.host, ":", 1)
 _DOMAIN: Final = sa.bindparam("domain", type_=sa.Text)
-_WRITTEN_IN: Final = (
+_BY: Final = (
     sa.select(posts.c.thread_id)
     .distinct()
     .join(actors, actors.c.id == posts.c.author_id)
-    .where(
-        ~actors.c.local,
-        sa.or_(
-            _NAME == _DOMAIN, sa.func.right(_NAME, sa.func.length(_DOMAIN) + 1) == "." + _DOMAIN
-        ),
-    )
+    .where(~actors.c.local)
     .order_by(posts.c.thread_id)
+)
+_WRITTEN_IN_BY: Final = _BY.where(any_of(actors.c.host, "hosts"))
+_WRITTEN_IN: Final = _BY.where(
+    sa.or_(_NAME == _DOMAIN, sa.func.right(_NAME, sa.func.length(_DOMAIN) + 1) == "." + _DOMAIN),
 )
 _HELD: Final = (
     sa.select(threads.c.id)

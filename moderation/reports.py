@@ -1,14 +1,14 @@
 """What somebody would like moderators to look at: stored without who said so, or when (SEC-U18).
 
 A member has one report about one thing at a time. The mark that this takes is made of their root
-key and of what it is about, so that it ties no two reports of theirs. A copy of a message goes with
-its report: deleting a message is no way around a report of it. Both go when somebody is done.
+key and of what it is about, so that it ties no two reports of theirs. What came from another server
+has only that server's name: whoever said so there is dropped where it is read (WIRE-M3). A copy of
+a message goes with its report: deleting a message is no way around a report of it.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final, Self
+from dataclasses import asdict, dataclass, field
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,20 +16,25 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel import chance
-from kernel.errors import Malformed, NotFound
+from kernel.errors import Malformed
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most
 from kernel.said import noted, said
 from kernel.schema.messages import Why
-from kernel.schema.tables import reports
-from kernel.sealing import mac, seal, unseal
+from kernel.schema.tables import flag_budgets, reports
+from kernel.sealing import mac
+from kernel.urls import host_of
+from moderation import alerting, cases, casework, sealed
+from moderation.cases import About
 
 MAX_WORDS: Final = 1_000
-PAGE: Final = 50
+MAX_FLAG_WORDS: Final = 5_000
+PAGE: Final = 20
+FLAGS_A_DAY: Final = 100  # that one server may bring
+MAX_OF_ONE: Final = 5  # reports of one server in one case; more tell nothing new
 
 _TOO_LONG: Final = said("Please write up to {limit} letters.", limit=MAX_WORDS)
-
-_SIZES: Final = tuple(4096 * 4**step for step in range(4))  # a sealed value has one of these
+_LABEL: Final = "reports"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +49,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One report, for whom it concerns."""
+    """One report, for whom it concerns. `origin`: the server it came from, where not from here."""
 
     id: UUID
     why: Why
-    post_id: int | None
+    origin: str | None
     said: Said
-
-    @classmethod
-    def of(cls, here: Here, id: UUID, why: str, post_id: int | None, sealed: bytes) -> Self:
-        """From the parts of a row."""
-        plain = json.loads(unseal(_key(here), sealed, f"report {id}"))
-        return cls(id=id, why=Why(why), post_id=post_id, said=Said(**plain))
 
 
 async def make(
@@ -63,80 +62,140 @@ async def make(
     here: Here,
     *,
     root: bytes,
-    about: str,
+    about: About,
     why: str,
     said: Said,
     group_id: UUID | None = None,
-    post_id: int | None = None,
 ) -> None:
-    """Report something with the address `about`; a second time changes nothing.
+    """Report something; a second time changes nothing.
 
-    `group_id`: whose desk reads it; else the people who run the node do. Raises Malformed: no
+    `group_id`: whose desk reads it; else the moderators of the node do. Raises Malformed: no
     reason was chosen, or the words are too long.
     """
     if why not in set(Why):
         raise Malformed(noted("Please choose what it is about."))
     if len(said.words) > MAX_WORDS:
         raise Malformed(_TOO_LONG)
+    bearer = mac(root, "report", about.uri.encode())
+    if await conn.scalar(sa.select(reports.c.id).where(reports.c.bearer == bearer)):
+        return
+    case_id = await cases.gather(conn, here, group_id, about, Why(why))
+    await _keep(conn, here, case_id, bearer, Why(why), said)
+    await alerting.call(conn, group_id)
+
+
+async def take_in(
+    conn: AsyncConnection,
+    here: Here,
+    *,
+    flag: str,
+    about: About,
+    words: str,
+    group_id: UUID | None = None,
+) -> None:
+    """What moderators of another server ask us to look at, by the id of their Flag (WIRE-M4)."""
+    origin = host_of(flag)
+    bearer = _flag_mark(here, flag, about)
+    if await conn.scalar(sa.select(reports.c.id).where(reports.c.bearer == bearer)):
+        return
+    case_id = await cases.gather(conn, here, group_id, about, Why.ELSE)
+    theirs = sa.select(sa.func.count()).where(
+        reports.c.case_id == case_id, reports.c.origin == origin
+    )
+    if (await conn.scalar(theirs) or 0) < MAX_OF_ONE:
+        told = Said(words=words[:MAX_FLAG_WORDS])
+        await _keep(conn, here, case_id, bearer, Why.ELSE, told, origin)
+        await alerting.call(conn, group_id)
+
+
+def _flag_mark(here: Here, flag: str, about: About | None = None) -> bytes:
+    """The first half stands for the Flag, the other one for what it is about."""
+    key = here.node_key.derive(_LABEL)
+    first = mac(key, "flag", flag.encode())[:16]
+    return first + (mac(key, "flagged", about.uri.encode())[:16] if about else b"")
+
+
+async def take_back(conn: AsyncConnection, here: Here, flag: str) -> bool:
+    """Another server no longer asks for it (`Undo{Flag}`). False: nothing of that Flag is here."""
+    first = _flag_mark(here, flag)
+    gone = await conn.scalars(
+        sa.delete(reports)
+        .where(reports.c.bearer >= first + bytes(16), reports.c.bearer <= first + b"\xff" * 16)
+        .returning(reports.c.case_id)
+    )
+    case_ids = list(gone)
+    await casework.drop_if_empty(conn, case_ids)
+    return bool(case_ids)
+
+
+async def spend(conn: AsyncConnection, here: Here, host: str) -> bool:
+    """Count one more Flag of a server. False: it has brought as many today as are read."""
+    today = here.now().date()
+    same = flag_budgets.c.day == today
+    taken = await conn.scalar(
+        insert(flag_budgets)
+        .values(host=host, day=today, taken=1)
+        .on_conflict_do_update(
+            index_elements=["host"],
+            set_={"day": today, "taken": sa.case((same, flag_budgets.c.taken + 1), else_=1)},
+        )
+        .returning(flag_budgets.c.taken)
+    )
+    return taken is not None and taken <= FLAGS_A_DAY
+
+
+async def _keep(
+    conn: AsyncConnection,
+    here: Here,
+    case_id: UUID,
+    bearer: bytes,
+    why: Why,
+    said: Said,
+    origin: str | None = None,
+) -> None:
     report_id = chance.new_uuid()
-    plain = json.dumps(
-        {
-            "words": said.words,
-            "author": said.author,
-            "address": said.address,
-            "content": said.content,
-        },
-        ensure_ascii=False,
-    ).encode()
-    size = next(each for each in _SIZES if len(plain) + 4 <= each)
     await conn.execute(
         insert(reports)
         .values(
             id=report_id,
-            bearer=mac(root, "report", about.encode()),
-            group_id=group_id,
-            post_id=post_id,
+            bearer=bearer,
+            case_id=case_id,
             why=why,
-            sealed=seal(_key(here), plain, f"report {report_id}", padded_to=size),
+            origin=origin,
+            sealed=sealed.put(here, _LABEL, f"report {report_id}", asdict(said)),
         )
         .on_conflict_do_nothing()
     )
+    await cases.press(conn, case_id, why)
 
 
-def _key(here: Here) -> bytes:
-    return here.node_key.derive("reports")
-
-
-async def waiting(
-    conn: AsyncConnection, here: Here, group_id: UUID | None, *, after: UUID | None = None
+async def of_case(
+    conn: AsyncConnection, here: Here, case_id: UUID, *, after: UUID | None = None
 ) -> Sequence[Report]:
-    """A page of reports that a desk, or the people who run the node, are to read; in no order."""
-    values: dict[str, object] = {"after": after or UUID(int=0)}
-    if group_id is not None:
-        values["group_id"] = group_id
-    rows = await conn.execute(_OF_NODE if group_id is None else _OF_GROUP, values)
-    return [Report.of(here, *row) for row in rows]
-
-
-async def done(conn: AsyncConnection, group_id: UUID | None, report_id: UUID) -> None:
-    """Somebody has looked at it: it goes. Raises NotFound: it is not theirs."""
-    gone = await conn.execute(
-        sa.delete(reports).where(
-            reports.c.id == report_id, reports.c.group_id.is_not_distinct_from(group_id)
+    """A page of what was said about a case; in no order."""
+    values = {"case_id": case_id, "after": after or UUID(int=0)}
+    return [
+        Report(
+            id=row.id,
+            why=Why(row.why),
+            origin=row.origin,
+            said=Said(**sealed.get(here, _LABEL, f"report {row.id}", row.sealed)),
         )
+        for row in await conn.execute(_OF_CASE, values)
+    ]
+
+
+_OF_CASE: Final[AnySelect] = (
+    sa.select(reports.c.id, reports.c.why, reports.c.origin, reports.c.sealed)
+    .where(
+        reports.c.case_id == sa.bindparam("case_id", type_=sa.Uuid),
+        reports.c.id > sa.bindparam("after", type_=sa.Uuid),
     )
-    if not gone.rowcount:
-        raise NotFound
+    .order_by(reports.c.id)
+    .limit(at_most(PAGE))
+)
 
 
-def _waiting(whose: sa.ColumnElement[bool]) -> AnySelect:
-    return (
-        sa.select(reports.c.id, reports.c.why, reports.c.post_id, reports.c.sealed)
-        .where(whose, reports.c.id > sa.bindparam("after", type_=sa.Uuid))
-        .order_by(reports.c.id)
-        .limit(at_most(PAGE))
-    )
-
-
-_OF_GROUP: Final = _waiting(reports.c.group_id == sa.bindparam("group_id", type_=sa.Uuid))
-_OF_NODE: Final = _waiting(reports.c.group_id.is_(None))
+async def sweep(conn: AsyncConnection, here: Here) -> None:
+    """How much servers brought is forgotten with the day."""
+    await conn.execute(sa.delete(flag_budgets).where(flag_budgets.c.day < here.now().date()))

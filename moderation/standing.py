@@ -6,6 +6,7 @@ from datetime import date
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
@@ -13,7 +14,7 @@ from kernel.errors import NotAllowed
 from kernel.here import Here
 from kernel.said import joined, noted, said
 from kernel.schema.actors import ActorState
-from kernel.schema.tables import actors, bans
+from kernel.schema.tables import actors, bans, limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,43 @@ def refuse(*, suspended: bool, ban: str | None) -> None:
 
 
 async def forget_ended(conn: AsyncConnection, today: date) -> None:
-    """Bans that ended go, and their reasons with them."""
+    """Bans that ended go, and their reasons with them; so do limits."""
     await conn.execute(sa.delete(bans).where(bans.c.until < today))
+    await conn.execute(sa.delete(limits).where(limits.c.until < today))
+
+
+async def limit(conn: AsyncConnection, group_id: UUID, person_id: UUID, until: date) -> None:
+    """Until that day, itself included, a moderator reads first what this persona posts.
+
+    It is of the one name: held posts of a sibling would show whose they are (DESIGN-V2).
+    """
+    await conn.execute(
+        insert(limits)
+        .values(group_id=group_id, actor_id=person_id, until=until)
+        .on_conflict_do_update(index_elements=["group_id", "actor_id"], set_={"until": until})
+    )
+
+
+async def end_limit(conn: AsyncConnection, group_id: UUID, person_id: UUID) -> bool:
+    """A limit is over. False: there was none."""
+    gone = await conn.execute(
+        sa.delete(limits).where(limits.c.group_id == group_id, limits.c.actor_id == person_id)
+    )
+    return gone.rowcount > 0
+
+
+async def limited_until(
+    conn: AsyncConnection, here: Here, group_id: UUID, person_id: UUID
+) -> date | None:
+    """The last day of a persona's limit in a group; None: it has none."""
+    until: date | None = await conn.scalar(
+        sa.select(limits.c.until).where(
+            limits.c.group_id == group_id,
+            limits.c.actor_id == person_id,
+            limits.c.until >= here.now().date(),
+        )
+    )
+    return until
 
 
 async def banned_among(

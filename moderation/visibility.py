@@ -12,10 +12,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from kernel.rows import constant
+from activitypub.audience import blocks_host, covers
+from kernel.rows import constant, has_one
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Sees
-from kernel.schema.tables import domain_blocks, follows, groups, moderators
+from kernel.schema.tables import domain_blocks, domain_filters, follows, groups, moderators
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,13 @@ def moderates(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
 def host_is_welcome(actor: sa.FromClause) -> sa.ColumnElement[bool]:
     """SQL: no domain block covers the actor's server; what came earlier is hidden too (SEC-L10).
 
-    The name and each domain above it are looked up, so that the length of the list of blocks does
-    not matter. Nobody blocks their own node (`domains.block`), so it is not asked about.
+    Nobody blocks their own node (`moderation.names`), so it is not asked about.
     """
-    labels = sa.func.string_to_array(
-        sa.func.split_part(actor.c.host, ":", 1), ".", type_=sa.ARRAY(sa.Text)
-    )
-    each = sa.func.generate_subscripts(labels, 1).table_valued("first").render_derived()
-    domain = sa.func.array_to_string(labels[each.c.first : sa.func.cardinality(labels)], ".")
-    domains = sa.select(domain).select_from(each).correlate_except(each)
-    blocked = sa.exists().where(
-        domain_blocks.c.domain == sa.any_(sa.func.array(domains.scalar_subquery()))
-    )
-    return sa.or_(actor.c.local, ~blocked.correlate_except(domain_blocks))
+    blocked = sa.exists().where(blocks_host(actor.c.host)).correlate_except(domain_blocks)
+    return sa.or_(actor.c.local, ~blocked)
+
+
+def host_is_listed(actor: sa.FromClause) -> sa.ColumnElement[bool]:
+    """SQL: what the actor says may be on lists that everybody looks through (MOD-3.10)."""
+    found = has_one(actor, domain_filters, covers(domain_filters, actor.c.host))
+    return sa.or_(actor.c.local, ~found)

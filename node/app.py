@@ -11,7 +11,7 @@ from activitypub.keys import Pool
 from activitypub.pace import Pace
 from activitypub.remote import Remote
 from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, READING, REMOTE, SETTINGS
-from inbox import discovery
+from inbox import datasets, discovery
 from inbox import routes as federation
 from inbox.intake import Intake
 from kernel import db, tombstone_log
@@ -22,7 +22,7 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, health, live, logs, metrics, opening, pictures, problems
+from node import door, health, list_api, live, logs, metrics, opening, pictures, problems
 from node.pages import headers
 from node.pages import table as pages
 
@@ -62,16 +62,19 @@ def create_app(
         clock=clock,
         signed_fetch=settings.signed_fetch,
         tended_within=settings.tended_within,
+        decisions_fade=settings.decisions_fade,
+        protected_domains=settings.protected_domains,
         media_origin=settings.media_origin,
         release_delay=settings.release_delay,
     )
     engine = db.connect(db.normalise(database_url))
     tombstone_log.keep(engine, settings.tombstones)
+    policies = Blocklist(engine)
     client = Client(
         user_agent=f"Hearthold/{discovery.VERSION} (+{settings.origin}/)",
         allowed_networks=settings.allow_networks,
         resolver=resolver,
-        blocked=Blocklist(engine).covers,
+        blocked=policies.covers,
     )
     app[SETTINGS], app[HERE], app[ENGINE], app[CLIENT] = settings, here, engine, client
     app[READING] = db.at_once(engine)
@@ -85,6 +88,7 @@ def create_app(
     app[DELIVERER] = Deliverer(engine=engine, here=here, client=client, remote=app[REMOTE])
     app[KEYS] = Pool()
     app[federation.INTAKE] = Intake(engine)
+    app[federation.POLICIES] = policies
     pictures.prepare(app)
     live.prepare(app, engine)
     pages.prepare(app, clock)
@@ -124,7 +128,8 @@ def _route(app: web.Application) -> None:
             app.router.add_routes([route])
     for path, handler in both.items():
         app.router.add_get(path, handler)
-    app.router.add_routes([*federation.routes(), *discovery.routes(), *health.routes()])
+    for part in (federation, datasets, discovery, health, list_api):
+        app.router.add_routes(part.routes())
 
 
 def _either(document: Handler, page: Handler) -> Handler:

@@ -1,7 +1,6 @@
 """`hearthold`: everything an operator types. `docs/reference/cli.md` shows each command."""
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,14 +8,24 @@ import typer
 
 from inbox.discovery import VERSION
 from kernel.settings import read_origin
-from node import commands, logs, seeding
-from node.console import REFUSED, DataDir, end, note, run, say, settings_of
+from node import alert_commands, commands, impact_cli, logs, pact_cli, seeding
+from node.console import (
+    REFUSED,
+    DataDir,
+    end,
+    note,
+    on_node,
+    run,
+    say,
+    settings_of,
+    watched_count,
+)
 from node.demo import show
-from node.opening import Opened, opened
+from node.list_cli import blocklist
+from node.opening import opened
 from node.safekeeping import cli as safekeeping
 from node.serve import serve as serve_node
 from node.serve import work as work_on
-from node.signals import stoppable
 
 MAX_SEEDED: Final = 10_000_000
 
@@ -31,28 +40,23 @@ account = typer.Typer(help="Ways to log in.", no_args_is_help=True)
 group = typer.Typer(help="Support groups.", no_args_is_help=True)
 domain = typer.Typer(help="Other servers this node does not talk with.", no_args_is_help=True)
 keys = typer.Typer(help="What people and groups here sign with.", no_args_is_help=True)
+audit = typer.Typer(help="What moderators and administrators decided.", no_args_is_help=True)
 peers = typer.Typer(help="Other servers this node talks with.", no_args_is_help=True)
+alert = typer.Typer(help="Where people on duty hear that something waits.", no_args_is_help=True)
+app.add_typer(alert, name="alert")
 app.add_typer(account, name="account")
 app.add_typer(group, name="group")
 app.add_typer(domain, name="domain")
 app.add_typer(peers, name="peers")
 app.add_typer(keys, name="keys")
+app.add_typer(audit, name="audit")
+app.add_typer(blocklist, name="blocklist")
 
 safekeeping.add_to(app)
+pact_cli.add_to(app)
 
 
-def _on_node(data_dir: Path | None, command: Callable[[Opened], Awaitable[Sequence[str]]]) -> None:
-    """Open the node for one command and print what it answers."""
-
-    async def work() -> None:
-        settings = settings_of(data_dir)
-        async with stoppable() as stop, opened(settings, note) as node:
-            for line in await command(node):
-                say(line)
-        if stop.asked is not None:
-            raise typer.Exit(128 + stop.asked)
-
-    run(work())
+impact_cli.add_to(blocklist)
 
 
 @app.command(epilog="Example: hearthold serve --origin https://alder.example")
@@ -131,7 +135,7 @@ def account_create(
     input, a line each. Neither is ever an option, since others can see those.
     """
     login, passphrase = _ask_secrets()
-    _on_node(
+    on_node(
         data_dir,
         lambda node: commands.create_account(
             node, login=login, passphrase=passphrase, administrator=administrator
@@ -169,7 +173,7 @@ def group_create(
     data_dir: DataDir = None,
 ) -> None:
     """Make a support group that everyone may see and join."""
-    _on_node(
+    on_node(
         data_dir,
         lambda node: commands.create_group(
             node, name=name, title=title, about=about, guidelines=guidelines, moderator=moderator
@@ -183,17 +187,45 @@ def invite(
     data_dir: DataDir = None,
 ) -> None:
     """Print a link with which people can make an account here."""
-    _on_node(data_dir, lambda node: commands.invite(node, uses=uses))
+    on_node(data_dir, lambda node: commands.invite(node, uses=uses))
+
+
+@app.command(epilog="Example: hearthold moderator")
+def moderator(
+    uses: Annotated[int, typer.Option(min=1, max=1000, help="For how many people.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a link with which people become moderators of the node.
+
+    They read what is reported to the people who run it. Somebody who has an account opens the link
+    while they are logged in; nobody, this command included, can look up who did.
+    """
+    on_node(data_dir, lambda node: commands.moderator(node, uses=uses))
 
 
 @domain.command("block", epilog="Example: hearthold domain block spam.example --reason spam")
 def domain_block(
     name: Annotated[str, typer.Argument(metavar="DOMAIN", help="With everything below it.")],
     reason: Annotated[str, typer.Option(help="Why, for the other administrators.")] = "",
+    seen: Annotated[
+        str, typer.Option(help="What `hearthold blocklist preview` printed.", show_default=False)
+    ] = "",
+    looked: Annotated[
+        bool, typer.Option("--looked", help="You looked at it, although it cuts a lot.")
+    ] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Neither hear nor tell a domain any more."""
-    _on_node(data_dir, lambda node: commands.block_domain(node, domain=name, reason=reason))
+    """Neither hear nor tell a domain any more.
+
+    Where somebody here would lose somebody there, it prints how many and changes nothing: look at
+    it, then say what you have seen.
+    """
+    on_node(
+        data_dir,
+        lambda node: commands.block_domain(
+            node, domain=name, reason=reason, seen=seen, looked=looked
+        ),
+    )
 
 
 @domain.command("unblock", epilog="Example: hearthold domain unblock spam.example")
@@ -202,13 +234,13 @@ def domain_unblock(
     data_dir: DataDir = None,
 ) -> None:
     """Hear and tell a domain again."""
-    _on_node(data_dir, lambda node: commands.unblock_domain(node, domain=name))
+    on_node(data_dir, lambda node: commands.unblock_domain(node, domain=name))
 
 
 @domain.command("list", epilog="Example: hearthold domain list")
 def domain_list(data_dir: DataDir = None) -> None:
     """Print the blocked domains, a line each."""
-    _on_node(data_dir, commands.list_domains)
+    on_node(data_dir, commands.list_domains)
 
 
 @keys.command("rotate", epilog="Example: hearthold keys rotate --actor sleep")
@@ -227,7 +259,7 @@ def keys_rotate(
     """
     if bool(actor) is everyone:
         end("Say for whom: --actor NAME, or --all.", REFUSED)
-    _on_node(data_dir, lambda node: commands.rotate_keys(node, actor=actor))
+    on_node(data_dir, lambda node: commands.rotate_keys(node, actor=actor))
 
 
 Host = Annotated[str, typer.Argument(metavar="SERVER", help="Its name, such as example.org.")]
@@ -239,13 +271,13 @@ def peers_list(
     data_dir: DataDir = None,
 ) -> None:
     """Print the servers this node knows, those in trouble first, a line each."""
-    _on_node(data_dir, lambda node: commands.list_peers(node, search=search))
+    on_node(data_dir, lambda node: commands.list_peers(node, search=search))
 
 
 @peers.command("show", epilog="Example: hearthold peers show example.org")
 def peers_show(name: Host, data_dir: DataDir = None) -> None:
     """Print how one server is doing, and what it refused lately."""
-    _on_node(data_dir, lambda node: commands.show_peer(node, host=name))
+    on_node(data_dir, lambda node: commands.show_peer(node, host=name))
 
 
 @peers.command("pause", epilog="Example: hearthold peers pause example.org --reason 'They move.'")
@@ -255,19 +287,58 @@ def peers_pause(
     data_dir: DataDir = None,
 ) -> None:
     """Send nothing to a server for now: what is to be told waits, for up to 30 days."""
-    _on_node(data_dir, lambda node: commands.pause_peer(node, host=name, reason=reason))
+    on_node(data_dir, lambda node: commands.pause_peer(node, host=name, reason=reason))
 
 
 @peers.command("resume", epilog="Example: hearthold peers resume example.org")
 def peers_resume(name: Host, data_dir: DataDir = None) -> None:
     """Send to a paused server again."""
-    _on_node(data_dir, lambda node: commands.resume_peer(node, host=name))
+    on_node(data_dir, lambda node: commands.resume_peer(node, host=name))
 
 
 @peers.command("try", epilog="Example: hearthold peers try example.org")
 def peers_try(name: Host, data_dir: DataDir = None) -> None:
     """Do not let a server that did not answer rest any longer."""
-    _on_node(data_dir, lambda node: commands.try_peer(node, host=name))
+    on_node(data_dir, lambda node: commands.try_peer(node, host=name))
+
+
+@audit.command("verify", epilog="Example: hearthold audit verify")
+def audit_verify(data_dir: DataDir = None) -> None:
+    """Read the whole log of decisions, and say whether anybody changed it afterwards.
+
+    It ends with 1 and the first line that is not as it was written.
+    """
+
+    async def work() -> None:
+        settings = settings_of(data_dir)
+        async with watched_count() as show, opened(settings, note) as node:
+            verdict = await commands.verify_decisions(node, settings, show)
+        for line in verdict.gone:
+            note(line)
+        if verdict.broken:
+            end(verdict.broken, REFUSED)
+        say(f"Lines read, each as it was written: {verdict.lines}.")
+        if verdict.forgotten:
+            say(f"Only the day and the kind is kept of: {verdict.forgotten}.")
+
+    run(work())
+
+
+@alert.command("list", epilog="Example: hearthold alert list")
+def alert_list(data_dir: DataDir = None) -> None:
+    """Print where alerts go, a line each: its id, its desk, and the last letters of its address."""
+    on_node(data_dir, alert_commands.list_places)
+
+
+@alert.command(
+    "remove", epilog="Example: hearthold alert remove 4f0c5a52-54a6-4a5e-9f0e-3b1f0a6f5c11"
+)
+def alert_remove(
+    place: Annotated[str, typer.Argument(metavar="ID", help="As `hearthold alert list` has it.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Send no more alerts to a place, whichever desk it belongs to."""
+    on_node(data_dir, lambda node: alert_commands.remove_place(node, place=place))
 
 
 @app.command(epilog="Example: hearthold reveil")
@@ -276,7 +347,7 @@ def reveil(data_dir: DataDir = None) -> None:
 
     Whoever copied the database before cannot tell which rows are the same. Nobody is logged out.
     """
-    _on_node(data_dir, commands.reveil)
+    on_node(data_dir, commands.reveil)
 
 
 @app.command(epilog="Example: hearthold seed --posts 50000 --personas 5000 --groups 200")
@@ -298,7 +369,7 @@ def seed(
     way back but a new data directory.
     """
     size = seeding.Size(posts=posts, personas=personas, groups=groups)
-    _on_node(data_dir, lambda node: commands.seed(node, size, seed=number, more=more))
+    on_node(data_dir, lambda node: commands.seed(node, size, seed=number, more=more))
 
 
 @app.command(epilog="Example: hearthold demo --check")

@@ -1,6 +1,6 @@
 """What the operator's commands do, each from an opened node to the lines it prints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,15 +11,22 @@ from activitypub import refusals
 from activitypub.keys import Pool
 from groups import groups as group_store
 from groups.groups import GroupSettings
+from kernel import tombstone_log
 from kernel.errors import Misconfigured, NotFound
 from kernel.schema.actors import ActorKind
+from kernel.schema.moderation import Level
+from kernel.settings import Settings
 from members import accounts, invitations, nights
-from moderation import domains, peers
-from moderation.recounting import recount
-from node import rotation, seeding
+from members.severing import Differs
+from moderation import chain, domains, peers
+from moderation.chain import Verdict
+from moderation.domains import Rule
+from moderation.policy import Policy
+from node import keeping_away, rotation, seeding
+from node.impact_cli import lines_of
 from node.logs import escaped
 from node.opening import Opened
-from node.serve import ADMINISTRATOR
+from node.serve import ADMINISTRATOR, MODERATOR
 
 
 async def create_account(
@@ -39,6 +46,17 @@ async def create_account(
         "It is shown this once. Print it or write it down: whoever forgets the passphrase "
         "needs it, and nobody else can help.",
     ]
+
+
+async def verify_decisions(
+    node: Opened, settings: Settings, show: Callable[[int, int], None]
+) -> Verdict:
+    """Whether the log of decisions is as it was written, read in one snapshot."""
+    path = settings.tombstones
+    log = tombstone_log.read(path.read_text() if path.exists() else "")
+    async with node.engine.connect() as conn:
+        await conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return await chain.verify(conn, log, show)
 
 
 async def create_group(
@@ -88,35 +106,65 @@ async def invite(node: Opened, *, uses: int) -> Sequence[str]:
     return [f"{node.here.origin}/sign-up?invite={secret}"]
 
 
-async def block_domain(node: Opened, *, domain: str, reason: str) -> Sequence[str]:
-    """The node neither hears nor tells `domain` any more. Raises Malformed, NotAllowed."""
+async def moderator(node: Opened, *, uses: int) -> Sequence[str]:
+    """A link with which `uses` people become moderators of the node, with an account or a new one.
+
+    Which accounts have the task lies in their own sealed rows, so no command can give it to one.
+    """
     async with node.engine.begin() as conn:
-        await domains.block(conn, node.here, domain, reason)
-    await recount(node.engine, domains.read_domain(domain))
-    return [f"{domains.read_domain(domain)} and everything below it is blocked."]
+        secret = await invitations.create(conn, uses=uses, grants=[MODERATOR])
+    return [f"{node.here.origin}/moderation/join?invite={secret}"]
+
+
+async def block_domain(
+    node: Opened, *, domain: str, reason: str, seen: str = "", looked: bool = False
+) -> Sequence[str]:
+    """The node neither hears nor tells `domain` any more. Raises Malformed, NotAllowed.
+
+    What that cuts has to be `seen` first: else it is printed, and nothing changes (MOD-5.9).
+    """
+    try:
+        change = await keeping_away.decide(
+            node.engine,
+            node.here,
+            domain,
+            Policy(Level.REJECT),
+            private_comment=reason,
+            seen=seen,
+            looked=looked,
+        )
+    except Differs as different:
+        return ["Nothing was changed.", *lines_of(different.impact)]
+    return [f"{change.domain} and everything below it is blocked."]
 
 
 async def unblock_domain(node: Opened, *, domain: str) -> Sequence[str]:
     """The node hears and tells `domain` again. Raises Malformed: not a domain."""
-    name = domains.read_domain(domain)
-    async with node.engine.begin() as conn:
-        await domains.unblock(conn, name)
-    await recount(node.engine, name)
-    return [f"{name} is not blocked."]
+    change = await keeping_away.forget(node.engine, node.here, domains.read_domain(domain))
+    if change.after.blocks:
+        return [f"{change.domain} stays blocked: a list says so, or it is below a blocked one."]
+    return [f"{change.domain} is not blocked."]
 
 
 async def list_domains(node: Opened) -> Sequence[str]:
-    """A line per blocked domain, with the reason where there is one."""
+    """A line per domain that something was decided about, with the reason where there is one."""
     lines: list[str] = []
     after = ""
     async with node.engine.connect() as conn:
-        while page := await domains.blocked(conn, after=after):
-            lines += [
-                f"{block.domain}  {escaped(block.reason)}" if block.reason else block.domain
-                for block in page
-            ]
+        while page := await domains.find(conn, after=after):
+            lines += [_line(rule) for rule in page]
             after = page[-1].domain
-    return lines or ["No domain is blocked."]
+    return lines or ["Nothing is decided about any domain."]
+
+
+def _line(rule: Rule) -> str:
+    words = [rule.domain, rule.policy.level.value]
+    words += ["no media"] * rule.policy.reject_media + ["no reports"] * rule.policy.reject_reports
+    if rule.source_name:
+        words.append(f"by the list {escaped(rule.source_name)}")
+    if comment := rule.private_comment or rule.public_comment:
+        words.append(escaped(comment))
+    return "  ".join(words)
 
 
 async def list_peers(node: Opened, *, search: str) -> Sequence[str]:

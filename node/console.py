@@ -3,19 +3,27 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from kernel.db import describe
 from kernel.errors import Misconfigured, Problem
 from kernel.settings import Settings, default_directory
 from node import logs
+from node.opening import Opened, opened
 from node.signals import stoppable
 
 REFUSED: Final = 1  # what was asked for is not possible
@@ -79,6 +87,19 @@ def ask_secret(what: str, *, twice: bool = False) -> str:
 
 
 @asynccontextmanager
+async def watched_count() -> AsyncIterator[Callable[[int, int], None]]:
+    """Shows how many lines were read on standard error, where that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    async with stoppable() as stop:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+            task = bars.add_task("reading", total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+    if stop.asked is not None:
+        raise typer.Exit(128 + stop.asked)
+
+
+@asynccontextmanager
 async def watched() -> AsyncIterator[Callable[[str, int, int | None], None]]:
     """Shows bytes on standard error where that is a terminal; a signal ends what runs inside."""
     console = Console(stderr=True)
@@ -100,3 +121,17 @@ async def watched() -> AsyncIterator[Callable[[str, int, int | None], None]]:
             yield show
     if stop.asked is not None:
         raise typer.Exit(128 + stop.asked)
+
+
+def on_node(data_dir: Path | None, command: Callable[[Opened], Awaitable[Sequence[str]]]) -> None:
+    """Open the node for one command and print what it answers."""
+
+    async def work() -> None:
+        settings = settings_of(data_dir)
+        async with stoppable() as stop, opened(settings, note) as node:
+            for line in await command(node):
+                say(line)
+        if stop.asked is not None:
+            raise typer.Exit(128 + stop.asked)
+
+    run(work())

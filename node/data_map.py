@@ -143,6 +143,15 @@ NAMES: Final = (
         "blocks",
     ),
     _timed(
+        "Whom a name followed, and who followed it, where this place stopped talking with a server",
+        keep_times.SEVERED,
+        "{}, or until they talk again, or the name closes.",
+        "So that it can be put back.",
+        "You.",
+        "severed_follows",
+        "severed_moderators",
+    ),
+    _timed(
         "Which servers were asked to forget a name that closed, or not to list it any more, and "
         "what they answered",
         keep_times.RECEIPT,
@@ -313,11 +322,36 @@ SERVERS: Final = (
 
 CARE: Final = (
     _kept(
-        "What was reported, and why; of a message a copy. Not who reported it, nor when",
-        "Until somebody has looked at it. Deleting a message does not take that copy along.",
+        "What was reported, and why; of a message a copy. Not who reported it, nor at what time",
+        f"Until somebody has decided; where something was taken out, {span(keep_times.CASE_WORDS)} "
+        "longer, so that its author can ask about it. Deleting a message does not take that copy "
+        "along.",
         "So that somebody can help, and nobody can take the proof away.",
-        "The moderators of the group; of messages, the people who run this place.",
+        "The moderators of the group; of messages, the people who look after this place.",
         "reports",
+    ),
+    _kept(
+        "That something was reported, since which day, what came of it, and notes of moderators. "
+        "Not which moderator it was",
+        f"The notes as long as the report; what came of it for {span(keep_times.CASE)}.",
+        "So that nobody has to decide twice, and nothing is forgotten.",
+        "The moderators of the group; of messages and people, those who look after this place.",
+        "cases",
+        "case_notes",
+    ),
+    _kept(
+        "What the moderators of another server are to be told, in the words of a moderator here",
+        "Until it is sent: an hour at most.",
+        "So that the moment says nothing about who reported.",
+        NOBODY,
+        "flags",
+    ),
+    _kept(
+        "How many reports another server sent today",
+        "Until the next day.",
+        "So that nobody is buried under them.",
+        NOBODY,
+        "flag_budgets",
     ),
     _kept(
         "Bans and their reasons",
@@ -328,10 +362,41 @@ CARE: Final = (
     ),
     _kept(
         "What moderators decided, on which day and why",
-        "As long as the group is here.",
+        "As long as the group is here, and whoever it was about.",
         "So that moderators can be held to it.",
-        MODERATORS,
+        "The moderators of the group; of what was about you, you too.",
         "audit",
+    ),
+    _kept(
+        "Of each decision the kind, the day, and a sum over all earlier ones",
+        "For good.",
+        "So that nobody changes what was decided without being found out.",
+        MODERATORS,
+        "audit_chain",
+    ),
+    _timed(
+        "A mark of each decision that only whoever made it can make again",
+        keep_times.DECIDED,
+        "{}.",
+        "So that somebody else looks at it when you ask for that.",
+        NOBODY,
+        "audit_marks",
+    ),
+    _timed(
+        "What you wrote when you asked moderators to look again, and their answer",
+        keep_times.APPEAL,
+        "{} after the answer. "
+        f"With no answer it goes {span(keep_times.UNANSWERED_APPEAL)} after you asked.",
+        "So that somebody can look at it.",
+        "You, and the moderators who look at it.",
+        "appeals",
+    ),
+    _kept(
+        "Whose posts a moderator reads first for a while, and until when",
+        "Until that day.",
+        "So that a decision holds, and ends.",
+        "The moderators of the group, and whoever it is about.",
+        "limits",
     ),
     _kept(
         "Which threads about somebody who died are watched over, and until when",
@@ -341,11 +406,54 @@ CARE: Final = (
         "memorials",
     ),
     _kept(
-        "Servers that this place does not talk to",
+        "Where people who look after a group or this place want to hear that something waits: an "
+        "address that can be read with the node key only, tied to no account and no name",
+        "Until one of them takes it off.",
+        "So that nobody who needs help waits unseen.",
+        OPERATORS,
+        "alert_channels",
+        "alert_calls",
+    ),
+    _kept(
+        "Servers that this place keeps away or at a distance, and lists that name such servers",
         "Until the people who run it change their mind.",
         "To keep harm out.",
         OPERATORS,
         "domain_blocks",
+        "domain_filters",
+        "domain_lists",
+        "domain_policies",
+    ),
+    _kept(
+        "What was decided about other servers, and how many ties that cut; it names nobody",
+        "As long as this place is here.",
+        "So that it can be undone, and explained.",
+        OPERATORS,
+        "domain_changes",
+    ),
+    _kept(
+        "Pacts with other places, and what each of them promised",
+        "For good, once one was made; offers for two months.",
+        "So that it is clear whom this place trusts, and why.",
+        "The people who run the two places.",
+        "pacts",
+    ),
+    _kept(
+        "What this place advises others about servers, in the order it was said",
+        "For good: others check that nothing was changed. A court may have words taken out.",
+        "So that others are warned, and can see what was said when.",
+        "Whoever it is shown to, which the people who run this place choose.",
+        "datasets",
+        "signal_changes",
+    ),
+    _timed(
+        "What other places advise about servers, and which lists are read",
+        keep_times.SIGNAL,
+        "{} after its last day.",
+        "So that somebody can decide what to do about it.",
+        OPERATORS,
+        "signals",
+        "signal_sources",
     ),
     _kept(
         "Groups, their settings and every version of their guidelines",
@@ -369,7 +477,7 @@ CARE: Final = (
 BESIDE: Final = (
     _kept(
         "A list of what was deleted, closed, banned or blocked: addresses, with the names in them, "
-        "and the last day of a ban; no words",
+        "and the last day of a ban; no words. Also where the log of decisions ended on each day",
         "For good.",
         "So that a backup brings back nothing that was taken away.",
         NOBODY,

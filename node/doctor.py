@@ -18,19 +18,31 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.audience import blocks_host
 from activitypub.client import Client, Resolver, Unreachable
 from inbox.discovery import VERSION
-from kernel import db, revisions
+from kernel import db, revisions, tombstone_log
 from kernel.clock import utcnow
 from kernel.errors import Misconfigured, Problem
 from kernel.here import Here
 from kernel.postgres_files import Record, find_keep
 from kernel.rows import AnySelect
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import deliveries, domain_blocks, node, peers, received, veil
+from kernel.schema.pacts import PactState
+from kernel.schema.tables import (
+    deliveries,
+    domain_blocks,
+    domain_lists,
+    node,
+    pacts,
+    peers,
+    received,
+    signal_sources,
+    veil,
+)
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import S3, SECRETS, Settings, is_loopback
 from media import bucket
 from media.studio import PROGRAM, NoPicture, Studio
+from moderation import alerting, chain
 from node import server_checks
 from node.opening import KEY, check_key, database
 
@@ -222,10 +234,34 @@ async def _database(
         return
     async for finding in _node(conn, settings, key, clock):
         yield finding
+    async for finding in _alerts(conn, clock().date()):
+        yield finding
     async for finding in _received(conn, clock(), queues):
         yield finding
     async for finding in _deliveries(conn, clock(), queues):
         yield finding
+    async for finding in _lists(conn):
+        yield finding
+    async for finding in _pacts(conn):
+        yield finding
+
+
+async def _pacts(conn: AsyncConnection) -> AsyncIterator[Finding]:
+    """Peers whose key or whose past is not what was agreed on (MOD-5.5)."""
+    aside = signal_sources.c.quarantined
+    if hosts := await _some(conn, sa.select(signal_sources.c.host).where(aside != "")):
+        yield Finding(
+            "pacts",
+            f"What these servers advise does not hold together ({hosts}), so it is not read any "
+            "more: see /settings/node/signals, and speak with the people there.",
+        )
+    broken = sa.select(pacts.c.host).where(pacts.c.state == PactState.BROKEN)
+    if hosts := await _some(conn, broken):
+        yield Finding(
+            "pacts",
+            f"These servers have another key than the one agreed on ({hosts}): speak with the "
+            "people there, then make a new pact.",
+        )
 
 
 async def _node(
@@ -258,6 +294,8 @@ async def _node(
         )
     async for finding in _veil(conn, row.counted, clock().date()):
         yield finding
+    if says := await chain.look(conn, tombstone_log.read(_text(settings.tombstones))):
+        yield Finding("decisions", f"{says} Run `hearthold audit verify`, and ask who did that.")
 
 
 async def _veil(conn: AsyncConnection, counted: date | None, today: date) -> AsyncIterator[Finding]:
@@ -271,6 +309,16 @@ async def _veil(conn: AsyncConnection, counted: date | None, today: date) -> Asy
         f"Accounts look the same in the database{when}, so copies of several days can be compared: "
         "see that `hearthold serve` runs, and its log, or run `hearthold reveil`.",
     )
+
+
+async def _alerts(conn: AsyncConnection, today: date) -> AsyncIterator[Finding]:
+    """Whether people on duty hear that something waits."""
+    if count := await alerting.failing(conn, today):
+        yield Finding(
+            "alerts",
+            f"{count} alerts reached nobody since yesterday or longer: the alerts pages of the "
+            "desks say which, and the log says why.",
+        )
 
 
 async def _origin(conn: AsyncConnection) -> str | None:
@@ -378,6 +426,19 @@ async def _deliveries(
             "peers",
             f"These servers did not answer for long ({failing}): where one is gone for good, "
             "`hearthold domain block` ends the trying; otherwise it ends after 30 days.",
+        )
+
+
+async def _lists(conn: AsyncConnection) -> AsyncIterator[Finding]:
+    """Lists of domains that could not be read, or not be believed (MOD-5.10)."""
+    aside = await _some(
+        conn, sa.select(domain_lists.c.id).where(domain_lists.c.trouble != sa.literal(""))
+    )
+    if aside:
+        yield Finding(
+            "lists",
+            f"These lists of domains were left aside, and what was taken before stays ({aside}): "
+            "`hearthold blocklist list` says why.",
         )
 
 

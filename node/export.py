@@ -30,6 +30,7 @@ from kernel.schema.posts import PostState
 from media.store import Store
 from media.studio import SUFFIX
 from members import conversations
+from moderation import appeals
 from node.pages.render import environment
 
 NAME: Final = "archive.zip"  # says neither whose it is nor from where
@@ -72,7 +73,7 @@ async def write(
         async with engine.connect() as conn:
             await archive.add("actor.json", _once(documents.actor(persona)))
             await _write_words(archive, conn, here, persona, page)
-            await _write_lists(archive, conn, persona)
+            await _write_lists(archive, conn, here, persona)
             await _write_messages(archive, conn, here, persona)
         page.seek(0)
         await archive.add("index.html", _read(page))
@@ -138,7 +139,9 @@ def _fate(said: Said) -> Json:
     }
 
 
-async def _write_lists(archive: _Archive, conn: AsyncConnection, persona: Actor) -> None:
+async def _write_lists(
+    archive: _Archive, conn: AsyncConnection, here: Here, persona: Actor
+) -> None:
     root = persona.uri
     following = _each(belongings.following(conn, persona), lambda each: _person(each))
     await archive.add("following.json", _collection(f"{root}/following", following))
@@ -148,7 +151,16 @@ async def _write_lists(archive: _Archive, conn: AsyncConnection, persona: Actor)
     await archive.add("heard.json", _collection(f"{root}/liked", heard))
     bans = await belongings.bans_of(conn, persona)
     decided: list[Json] = [
-        {"verb": each.verb, "about": each.about, "group": each.group, "day": each.day.isoformat()}
+        {
+            "verb": each.verb,
+            "about": each.about,
+            "group": each.group,
+            "day": each.day.isoformat(),
+            "role": each.role,
+            "reason": each.reason,
+            "rule": each.rule,
+            "until": _day(each.until),
+        }
         async for several in belongings.decisions(conn, persona)
         for each in several
     ]
@@ -158,6 +170,15 @@ async def _write_lists(archive: _Archive, conn: AsyncConnection, persona: Actor)
         ],
         "posts": archive.moderated,
         "decisions": decided,
+        "appeals": [
+            {
+                "day": each.day.isoformat(),
+                "state": each.state,
+                "words": each.words,
+                "answer": each.answer,
+            }
+            for each in await appeals.of_person(conn, here, persona.id)
+        ],
     }
     await archive.add("moderation.json", _once(document))
 

@@ -17,7 +17,7 @@ from kernel.errors import Misconfigured
 from kernel.here import Here
 from kernel.schema.tables import actor_keys, node
 from kernel.sealing import NodeKey, Unsealable
-from kernel.settings import Settings
+from kernel.settings import Network, Settings
 
 Say = Callable[[str], None]
 
@@ -116,6 +116,7 @@ class Opened:
 
     engine: AsyncEngine
     here: Here
+    allow_networks: tuple[Network, ...] = ()
 
 
 @asynccontextmanager
@@ -143,8 +144,9 @@ async def opened(settings: Settings, say: Say) -> AsyncIterator[Opened]:
             NodeKey.load(settings.data_dir / KEY),
             utcnow,
             signed_fetch=settings.signed_fetch,
+            protected_domains=settings.protected_domains,
             release_delay=settings.release_delay,
         )
         async with engine.connect() as conn:
             await check_key(conn, here, settings.data_dir)
-        yield Opened(engine, here)
+        yield Opened(engine, here, settings.with_origin(origin).allow_networks)

@@ -16,6 +16,7 @@ from kernel.here import Here
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.tables import actor_keys, actors
 from members import order
+from moderation import pacts
 
 Progress = Callable[[int, int], None]
 """Called with how many have new keys, and how many there are."""
@@ -83,4 +84,6 @@ async def _tell(conn: AsyncConnection, here: Here, changed: Actor) -> None:
         behind = await group_store.behind_desk(conn, changed.id)
         if behind is not None and not behind.federates:
             return
+        if behind is None and changed.ed25519 is not None:
+            await pacts.tell_new_key(conn, here, changed.ed25519)
     await rotation.tell(conn, here, changed)

@@ -29,6 +29,7 @@ from node.opening import Say, database, known_origin, prepare_directory
 from node.signals import interruptibly, stoppable
 
 ADMINISTRATOR: Final = "administrator"
+MODERATOR: Final = "moderator"
 FINISH_SECONDS: Final = 10.0  # how long requests under way may take once the node stops
 
 WORKER = web.AppKey("worker", asyncio.Task[None])

@@ -22,11 +22,14 @@ from members import (
     openness,
     order,
     requests,
+    severing,
     silence,
     spent,
 )
 from members import sessions as session_store
-from moderation import standing
+from moderation import appeals, audit, casework, chain, pacts, reports, standing
+from moderation.signals import received as received_signals
+from node import keeping_away
 
 SEEN_IDS = keep_times.SEEN_ID
 ACTIVITIES = keep_times.ACTIVITY
@@ -38,6 +41,7 @@ _STEP = 1_000
 # asked about.
 FLEETING = (
     "Follow", "Like", "Accept", "Reject", "Undo", "Create", "Delete", "LikeRequest", "ReplyRequest",
+    "Flag", "Offer", "Leave", "Freeze", "KeyChange", "Nudge",
 )  # fmt: skip
 
 
@@ -84,9 +88,13 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await waiting_store.sweep(conn, here)
     async with engine.begin() as conn:
+        await received_signals.sweep(conn, here)
+    async with engine.begin() as conn:
         new_day = await node.count_people(conn, today)
     if new_day:
         await _forget_ended(engine, here)
+        await _note_decisions(engine, here)
+        await keeping_away.expire(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
     await nights.work(engine, here)
@@ -112,11 +120,23 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     """Remove what ends with a day; to see which sealed rows do, each of them is opened."""
     async with engine.begin() as conn:
         await standing.forget_ended(conn, here.now().date())
+        await casework.sweep(conn, here.now().date())
+        await reports.sweep(conn, here)
+        await pacts.forget_offers(conn, here)
+        await severing.sweep(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:
         await spent.sweep(conn, here)
     await drawers.sweep(engine, here)
+
+
+async def _note_decisions(engine: AsyncEngine, here: Here) -> None:
+    """Where the chain of decisions ends today, so that a cut end is missed."""
+    async with engine.begin() as conn:
+        await audit.sweep(conn, here.now().date())
+        await appeals.sweep(conn, here.now().date())
+        await chain.note_head(conn)
 
 
 async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:

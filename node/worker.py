@@ -15,7 +15,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import enqueue
-from activitypub.state import DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
+from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
 from groups import reactions, waiting
 from inbox import catch_up, claim, errands, refreshes
 from inbox.backfill import refresh_one
@@ -26,7 +26,9 @@ from kernel.db import AWAY, describe
 from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
 from members import follows, messages, moves, order, reader
-from node import pictures, strangers, tidy
+from moderation import forwarding
+from moderation.signals.pull import pull_one
+from node import alerts, list_reader, pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
 
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 
 SWEEP = 5.0
 PROCESSORS = 8  # of what goes one by one; one more deals with many at once
+ALERTERS = 2  # places that are told that something waits, at once
 REFRESHERS = 2  # threads that are read where they live, at once by one process
 TIDY = 60.0
 BREATH = 0.02  # seconds between two rounds of answers: what comes meanwhile shares the next one
@@ -61,6 +64,8 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
             for _ in range(REFRESHERS)
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
+        *(_loop(stop, asyncio.Event(), lambda: alerts.send_one(app)) for _ in range(ALERTERS)),
+        _loop(stop, asyncio.Event(), lambda: pull_one(app[ENGINE], app[HERE], app[REMOTE])),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
         _loop(stop, asyncio.Event(), lambda: release(app), _until_next_step),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
@@ -96,7 +101,11 @@ async def settle(app: web.Application) -> bool:
         busy = True
     while await errands.go(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
+    while await pull_one(app[ENGINE], app[HERE], app[REMOTE]):
+        busy = True
     while await pictures.work(app):
+        busy = True
+    while await alerts.send_one(app):
         busy = True
     return busy
 
@@ -117,6 +126,7 @@ async def release(app: web.Application) -> bool:
         or await messages.release_one(engine, here)
         or await follows.send_one(engine, here)
         or await reactions.send_one(engine, here)
+        or await forwarding.send_one(engine, here)
     )
 
 
@@ -169,6 +179,8 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
             await reader.keep_up(app[ENGINE], app[HERE], app[KEYS].take)
             await strangers.forget(app[ENGINE], app[HERE], walk)
             await catch_up.keep_watch(app[ENGINE], app[HERE])
+            while await list_reader.refresh_one(app[ENGINE], app[HERE], app[CLIENT]):
+                pass
             await pictures.sweep(app)
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))

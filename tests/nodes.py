@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -299,11 +300,13 @@ class Nodes:
         cancels: bool = False,
         signed_fetch: bool = False,
         s3: S3 | None = None,
+        smtp: Mapping[str, Any] | None = None,
         new_per_hour: int = NEW_PER_HOUR,
         actors_per_hour: int = ACTORS_PER_HOUR,
         release_delay: bool = False,
         leave_url: str = "https://weather.example/",
         trusted_proxies: tuple[Network, ...] = (),
+        reports_a_day: int = 30,
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
 
@@ -324,8 +327,10 @@ class Nodes:
             actors_per_hour=actors_per_hour,
             release_delay=release_delay,
             **({f"s3_{name}": value for name, value in asdict(s3).items()} if s3 else {}),
+            **(smtp or {}),
             leave_url=leave_url,
             trusted_proxies=trusted_proxies,
+            reports_a_day=reports_a_day,
         )
         app = create_app(
             settings,

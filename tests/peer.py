@@ -95,6 +95,7 @@ class Peer:
     shown: dict[str, Document | int] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)  # by path; `types` says of what type
+    file_headers: dict[str, dict[str, str]] = field(default_factory=dict)  # by path
     inbox: list[Document] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     fetched: list[str] = field(default_factory=list)
@@ -164,7 +165,8 @@ class Peer:
             return web.Response(status=304)
         if request.path in self.files:
             kind = self.types.get(request.path, "image/png")
-            return web.Response(body=self.files[request.path], content_type=kind)
+            more = self.file_headers.get(request.path)
+            return web.Response(body=self.files[request.path], content_type=kind, headers=more)
         shown = self.shown.get(request.path_qs, self.shown.get(request.path))
         if shown is None:
             return web.Response(status=404)

@@ -68,6 +68,9 @@ groups = table(
     sa.Column(  # times of its posts are to five minutes
         "coarse", sa.Boolean, nullable=False, server_default=sa.false()
     ),
+    sa.Column(  # a moderator reads first what tells how harm is done
+        "details_held", sa.Boolean, nullable=False, server_default=sa.true()
+    ),
     sa.Column("answer_minutes", sa.Integer),  # within which half of new threads had an answer
     sa.Column("answers_counted", sa.Date),  # when that was worked out
     one_of("sees", "sees", Sees),

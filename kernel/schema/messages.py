@@ -1,4 +1,4 @@
-"""Messages between two, who may write to whom, and what was reported."""
+"""Messages between two, who may write to whom, and why something is reported."""
 
 from enum import StrEnum
 
@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from kernel.schema.actors import actors
 from kernel.schema.base import Side, one_of, table
-from kernel.schema.posts import posts
 
 
 class Standing(StrEnum):
@@ -95,19 +94,3 @@ class Why(StrEnum):
     UNKIND = "unkind"
     WORRIED = "worried"
     ELSE = "else"
-
-
-reports = table(  # no column says who reported, nor when (SEC-U18)
-    "reports",
-    Side.PERSONA,
-    sa.Column("id", sa.Uuid, primary_key=True),  # random
-    sa.Column("bearer", sa.LargeBinary(32), nullable=False, unique=True),  # HMAC(root, object)
-    # Whose desk reads it; none: the people who run the node.
-    sa.Column("group_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE")),
-    sa.Column("post_id", sa.BigInteger, sa.ForeignKey(posts.c.id, ondelete="CASCADE")),
-    sa.Column("why", sa.Text, nullable=False),
-    sa.Column("sealed", sa.LargeBinary, nullable=False),  # what was said, padded, by the node key
-    one_of("why", "why", Why),
-    sa.Index("ix_reports_group_id_id", "group_id", "id"),
-    sa.Index("ix_reports_post_id", "post_id", postgresql_where=sa.text("post_id IS NOT NULL")),
-)

@@ -49,6 +49,8 @@ node = table(
     sa.Column("people", sa.Integer, nullable=False, server_default="0"),  # rounded, once a day
     sa.Column("counted", sa.Date),
     sa.Column("awake", sa.DateTime(timezone=True)),  # its worker was, to the minute
+    # counts changes of what is decided about domains: whoever remembers them looks here
+    sa.Column("policies", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint("one", name="only_one"),
     one_of("sign_up", "sign_up", SignUp),
 )

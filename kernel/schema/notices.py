@@ -13,6 +13,7 @@ class NoticeKind(StrEnum):
     ANSWER = "answer"  # its post answers one of the persona's
     MENTION = "mention"  # its post names the persona
     HEARD = "heard"  # of the persona's own post; who heard it stands in `reactions` alone
+    HELD = "held"  # a moderator reads the persona's post first: it may tell how harm is done
     RELEASED = "released"  # a moderator read it, and now it is shown
     REMOVED = "removed"
     RESTORED = "restored"
@@ -26,6 +27,12 @@ class NoticeKind(StrEnum):
     MESSAGE = "message"  # somebody wrote to it; who, stands where the group does elsewhere
     ASKS = "asks"  # somebody would like to
     AGREED = "agreed"  # somebody would like to be written to
+    AWAY = "away"  # a group asked the persona to stay away
+    BACK = "back"  # and now it may come back
+    LIMITED = "limited"  # for a while a moderator reads first what it posts
+    UNLIMITED = "unlimited"
+    WORD = "word"  # moderators would like something to be otherwise
+    APPEAL = "appeal"  # somebody looked again at what was decided
 
 
 notices = table(
@@ -38,6 +45,7 @@ notices = table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("post_id", sa.BigInteger, sa.ForeignKey(posts.c.id, ondelete="CASCADE")),
     sa.Column("group_id", sa.Uuid),  # or whom it is about, where it is about no post
+    sa.Column("decision_id", sa.BigInteger),  # the row in `audit`, where moderators decided it
     one_of("kind", "kind", NoticeKind),
     sa.Index("ix_notices_id", "id"),
     sa.Index(

@@ -126,6 +126,8 @@ posts = table(
     # Its words are in the index of words; not at once, since what comes in must not wait for that.
     sa.Column("findable", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("expires", sa.Date),  # of ours: the day on which it is deleted, as its author chose
+    # Held for a change of its words: what it said before has been read, here and elsewhere.
+    sa.Column("was_shown", sa.Boolean, nullable=False, server_default=sa.false()),
     one_of("state", "state", PostState),
     sa.Index("ix_posts_thread_id_id", "thread_id", "id"),
     sa.Index("ix_posts_author_id_id", "author_id", "id"),

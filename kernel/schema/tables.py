@@ -2,7 +2,9 @@
 
 from kernel.schema.accounts import accounts, invitations, sessions, spent, veil
 from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
+from kernel.schema.alerts import alert_calls, alert_channels
 from kernel.schema.base import metadata
+from kernel.schema.cases import case_notes, cases, flag_budgets, flags, reports
 from kernel.schema.federation import (
     activities,
     deliveries,
@@ -20,11 +22,22 @@ from kernel.schema.messages import (
     correspondents,
     message_boxes,
     messages,
-    reports,
 )
-from kernel.schema.moderation import audit, bans, domain_blocks
+from kernel.schema.moderation import (
+    appeals,
+    audit,
+    audit_chain,
+    audit_marks,
+    bans,
+    domain_blocks,
+    domain_filters,
+    domain_lists,
+    domain_policies,
+    limits,
+)
 from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
+from kernel.schema.pacts import datasets, pacts, signal_changes, signal_sources, signals
 from kernel.schema.posts import (
     attachments,
     check_ins,
@@ -40,6 +53,7 @@ from kernel.schema.posts import (
     refreshes,
     threads,
 )
+from kernel.schema.severed import domain_changes, severed_follows, severed_moderators
 from kernel.schema.waiting import drawers, waiting
 
 __all__ = [
@@ -47,24 +61,39 @@ __all__ = [
     "activities",
     "actor_keys",
     "actors",
+    "alert_calls",
+    "alert_channels",
+    "appeals",
     "attachments",
     "audit",
+    "audit_chain",
+    "audit_marks",
     "bans",
     "blocks",
+    "case_notes",
+    "cases",
     "check_ins",
     "conversations",
     "copies_wanted",
     "correspondents",
+    "datasets",
     "deliveries",
     "departures",
     "domain_blocks",
+    "domain_changes",
+    "domain_filters",
+    "domain_lists",
+    "domain_policies",
     "drawers",
     "errands",
+    "flag_budgets",
+    "flags",
     "follows",
     "group_invitations",
     "groups",
     "guidelines",
     "invitations",
+    "limits",
     "media",
     "memorials",
     "message_boxes",
@@ -74,6 +103,7 @@ __all__ = [
     "moved_threads",
     "node",
     "notices",
+    "pacts",
     "peers",
     "poll_options",
     "poll_votes",
@@ -89,6 +119,11 @@ __all__ = [
     "reports",
     "safety_records",
     "sessions",
+    "severed_follows",
+    "severed_moderators",
+    "signal_changes",
+    "signal_sources",
+    "signals",
     "spent",
     "threads",
     "tombstones",

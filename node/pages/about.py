@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from activitypub.state import ENGINE, HERE
-from node import data_map
+from node import data_map, tools
 from node.pages.forms import Form
 from node.pages.memory import MEMORY, site
 from node.pages.render import render
@@ -26,6 +26,11 @@ async def show_privacy(request: web.Request) -> web.Response:
 async def show_kept(request: web.Request) -> web.Response:
     """What is kept and how long, from the table that the timers use (DOM-I5)."""
     return render(request, "about/kept.html", map=data_map.MAP)
+
+
+async def show_tools(request: web.Request) -> web.Response:
+    """Every automated tool, what it can do and cannot, and how to switch it off (DOM-H5)."""
+    return render(request, "about/tools.html", tools=tools.TOOLS)
 
 
 async def interact(request: web.Request) -> web.Response:
@@ -51,5 +56,6 @@ def routes() -> list[web.RouteDef]:
         web.get("/about", show),
         web.get("/about/privacy", show_privacy),
         web.get("/about/kept", show_kept),
+        web.get("/about/tools", show_tools),
         web.get("/interact", interact),
     ]

@@ -54,6 +54,11 @@ def after_posting(request: web.Request, posts: Sequence[Post], viewer: Viewer) -
     return for_words(request, [(f"{it.title}\n{it.source}", it.language) for it in mine])
 
 
+def while_held(request: web.Request) -> Card:
+    """The card for a member of whom a post is held for how it tells of harm (DOM-A11)."""
+    return Card.of(request, known_site(request.app[MEMORY], request.app[HERE]).country)
+
+
 def for_words(request: web.Request, said: Sequence[tuple[str, str]]) -> Card | None:
     """The card for what a member just wrote, with its languages: once in a day, if they like it."""
     session = request.get(SESSION)

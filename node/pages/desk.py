@@ -17,6 +17,7 @@ from groups import (
     appointing,
     desk,
     following,
+    holding,
     membership,
     memorials,
     parts,
@@ -34,14 +35,16 @@ from kernel.errors import Busy, Gone, Malformed, NotFound, Problem
 from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
+from moderation import alerting
 from moderation.standing import Speaker
-from node.pages import forms, group_words, session, voices
+from node.pages import decision_words, forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find, read_settings
 from node.pages.paging import number, uuid
 from node.pages.render import render, see_other
 
 PAGE: Final = 50  # lines of each list
+LATEST: Final = 10  # decisions on the desk itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,7 @@ async def _page(
         queue = await room.waiting(conn, group, after=number(after("queue")) or 0, limit=PAGE)
         watched = await memorials.watched(conn, request.app[HERE], group)
         banned = await desk.banned(conn, group, after=uuid(after("out")), limit=PAGE)
-        log = await desk.log(conn, group, before=number(after("log")), limit=PAGE)
+        log = await desk.log(conn, group, limit=LATEST)
     return render(
         request,
         "groups/desk.html",
@@ -127,6 +130,7 @@ async def _page(
         held=held,
         pictures=pictures,
         links=links,
+        for_words={post.id for post in held if holding.is_for_its_words(post)},
         waiting=waiting,
         queue=queue,
         memorials=watched,
@@ -134,6 +138,7 @@ async def _page(
         members=members,
         banned=banned,
         log=log,
+        kinds=decision_words.KINDS,
         page=PAGE,
         invitation=invitation,
         origin=request.app[HERE].origin,
@@ -175,7 +180,12 @@ async def _unfollow(task: Task) -> None:
 
 async def _ban(task: Task) -> None:
     await desk.ban(
-        task.conn, task.here, task.group, task.desk, await task.person(), task.form.text("reason")
+        task.conn,
+        task.here,
+        task.group,
+        task.desk,
+        await task.person(),
+        task.form.text("reason"),
     )
 
 
@@ -234,7 +244,7 @@ async def decide(request: web.Request) -> web.Response:
             actor = await desk.require(conn, group, speaker)
             task = Task(
                 conn=conn,
-                here=request.app[HERE],
+                here=session.deciding(request),
                 group=group,
                 desk=actor,
                 form=form,
@@ -242,6 +252,7 @@ async def decide(request: web.Request) -> web.Response:
             )
             await work(task)
             await tending.note(conn, task.here, group)
+            await alerting.seen(conn, group.id)
             place = await membership.of(conn, group, speaker.voices)
     except REFUSED as problem:
         return await _page(request, problem)
@@ -333,6 +344,7 @@ def _filled(group: Group, said: str) -> Form:
         raise NotFound
     ticks = (
         "one_voice", "one_time", "notes_required", "contacts", "proofs", "stories", "coarse",
+        "details_held",
     )  # fmt: skip
     ticked = {name: ["yes"] for name in ticks if getattr(settings, name)}
     return Form(

@@ -38,9 +38,10 @@ _SECRET: Final = ("password", "old_password", "code", "as", "half", "credential"
 
 WRITTEN: Final = frozenset(
     {
-        "about", "alt", "crisis_policy", "guidelines", "helped", "like", "lines", "name", "note",
-        "options", "reason", "request", "source", "text", "title", "today", "welcome", "word",
-        "words",
+        "about", "alt", "care", "crisis_policy", "excluded", "guidelines", "helped", "letter",
+        "like", "lines", "name", "note", "options", "public_comment", "reason", "request",
+        "retention", "rows", "rule", "source", "text", "title", "today", "welcome",
+        "why_others", "word", "words",
     }
 )  # fmt: skip
 """Fields in which people write; others hold what was chosen, or tokens of ours."""

@@ -49,6 +49,11 @@ ABOUT_COARSE: Final = noted(
     "What is there already keeps its time."
 )
 
+ABOUT_DETAILS: Final = noted(
+    "A post may tell others how somebody can be hurt, or that they should be. Then a moderator "
+    "reads it first. Saying how bad things are never counts. Only English words are noticed."
+)
+
 WISHES: Final[Mapping[Wish, str]] = {
     Wish.LISTEN: noted("Just listen"),
     Wish.STORIES: noted("Similar stories"),
@@ -209,6 +214,8 @@ def how_it_works(group: Group) -> list[str]:
                 minutes=settings.slow_minutes,
             )
         )
+    if settings.details_held:
+        found.append(noted("A moderator first reads posts that tell how harm is done."))
     if settings.coarse:
         found.append(noted("Times of posts are told to five minutes, no finer."))
     return found

@@ -117,7 +117,9 @@ def _apart(
 
 
 async def show_new(request: web.Request) -> web.Response:
-    form = Form.of(guidelines=group_words.STARTER, languages="en", one_time="yes")
+    form = Form.of(
+        guidelines=group_words.STARTER, languages="en", one_time="yes", details_held="yes"
+    )
     return await _new_page(request, form)
 
 
@@ -186,6 +188,7 @@ def read_settings(form: Form) -> GroupSettings:
             check_in=_weekday(form),
             stories=form.ticked("stories"),
             coarse=form.ticked("coarse"),
+            details_held=form.ticked("details_held"),
         )
     except ValueError as error:
         raise Malformed("Please choose an answer to every question about the group.") from error

@@ -47,6 +47,7 @@ class Memory:
     opened: Throttle  # threads of other nodes that somebody reads, by thread
     pictures: Throttle
     cards: Throttle  # crisis lines after posting, by account: in memory, told to nobody
+    alerts: Throttle  # tests and codes, by account
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
     asking: asyncio.Task[Node | None] | None = None  # for pages that wait for no database
     readers: dict[tuple[UUID, int], tuple[float, str]] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Memory:
             opened=Throttle(1, 15 * minute, clock),
             pictures=Throttle(100, day, clock),
             cards=Throttle(1, day, clock),
+            alerts=Throttle(20, hour, clock),
         )
 
     def forget_ended(self) -> None:

@@ -1,4 +1,4 @@
-"""The people who run the node: its first set-up, its settings, who waits, invitations, blocks."""
+"""The people who run the node: its first set-up, its settings, who waits, invitations."""
 
 from uuid import UUID
 
@@ -15,14 +15,13 @@ from members import accounts, approval, invitations
 from members import node as node_store
 from members.node import Node
 from members.vault import MIN_PASSWORD
-from moderation import domains, safety
-from moderation.recounting import recount
-from node.pages import account, forms, session
+from moderation import safety
+from node.pages import account, forms, moderators, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, forget_site
 from node.pages.paging import uuid
 from node.pages.render import render, see_other
-from node.pages.session import ADMINISTRATOR
+from node.pages.session import ADMINISTRATOR, MODERATOR
 from resources.countries import NAMES
 
 PAGE = 50  # lines of each list
@@ -133,7 +132,6 @@ async def _page(
         node = await node_store.read(conn)
         resting = await tending.resting(conn, request.app[HERE])
         records = await safety.newest(conn)
-        blocks = await domains.blocked(conn, after=request.query.get("blocks", ""), limit=PAGE)
     async with request.app[READING].connect() as conn:
         waiting = await approval.waiting(conn, request.app[HERE], after=after, limit=PAGE)
     return render(
@@ -145,7 +143,6 @@ async def _page(
         countries=NAMES,
         waiting=waiting,
         resting=resting,
-        blocks=blocks,
         safety_due=len(safety.due(records, request.app[HERE].now().date())),
         page=PAGE,
         invitation=invitation,
@@ -185,36 +182,15 @@ async def invite(request: web.Request) -> web.Response:
     """POST /settings/node/invitations: a link, shown this once."""
     session.administrator(request)
     form = await forms.read(request)
-    grants = [ADMINISTRATOR] if form.ticked("administrator") else []
+    grants = [role for role in (ADMINISTRATOR, MODERATOR) if form.ticked(role)]
     try:
         async with request.app[ENGINE].begin() as conn:
             secret = await invitations.create(conn, uses=form.number("uses"), grants=grants)
     except REFUSED as problem:
         return await _page(request, None, problem)
-    link = f"{request.app[HERE].origin}/sign-up?invite={secret}"
+    to = moderators.PATH if form.ticked(MODERATOR) else "/sign-up"
+    link = f"{request.app[HERE].origin}{to}?invite={secret}"
     return await _page(request, None, invitation=link)
-
-
-async def block(request: web.Request) -> web.Response:
-    """POST /settings/node/blocks: neither hear nor tell a domain any more."""
-    session.administrator(request)
-    form = await forms.read(request)
-    try:
-        async with request.app[ENGINE].begin() as conn:
-            await domains.block(conn, request.app[HERE], form.text("domain"), form.text("reason"))
-        await recount(request.app[ENGINE], domains.read_domain(form.text("domain")))
-    except REFUSED as problem:
-        return await _page(request, None, problem)
-    return see_other("/settings/node#blocks")
-
-
-async def unblock(request: web.Request) -> web.Response:
-    session.administrator(request)
-    form = await forms.read(request)
-    async with request.app[ENGINE].begin() as conn:
-        await domains.unblock(conn, form.text("domain"))
-    await recount(request.app[ENGINE], form.text("domain"))
-    return see_other("/settings/node#blocks")
 
 
 def routes() -> list[web.RouteDef]:
@@ -225,6 +201,4 @@ def routes() -> list[web.RouteDef]:
         web.post("/settings/node", save),
         web.post("/settings/node/waiting", decide),
         web.post("/settings/node/invitations", invite),
-        web.post("/settings/node/blocks", block),
-        web.post("/settings/node/unblock", unblock),
     ]

@@ -17,7 +17,7 @@ from groups.polls import Over
 from kernel import text
 from kernel.ids import first_of_minute
 from kernel.schema.notices import NoticeKind
-from members import accounts, notices
+from members import accounts, notices, out_of_reach
 from members.notices import Hearer, Notice
 from members.quiet import Sieve
 from moderation.visibility import Viewer
@@ -60,6 +60,7 @@ async def show(request: web.Request) -> web.Response:
         over = await _over(conn, request, viewer) if before is None else ()
         names = await _names(conn, request)
         news = await fresh(conn, request) if before is None else 0
+        away = await out_of_reach.count(conn, viewer.voices) if before is None else 0
     minute = first_of_minute(request.app[HERE].now())
     return render(
         request,
@@ -68,6 +69,7 @@ async def show(request: web.Request) -> web.Response:
         over=[(names.get(who, ""), each) for who, each in over],
         older=found[PAGE - 1].id if len(found) > PAGE else None,
         first=before is None,
+        away=away,
         minute=minute,
         also=[line.notice.id for line in lines if line.notice.id >= minute],
         live=waiting.opened(request, news=news) if before is None else None,

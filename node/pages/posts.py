@@ -317,17 +317,18 @@ async def remove(request: web.Request) -> web.Response:
     """POST /p/{id}/remove, and with `ban` its author stays out of the group from now on."""
     session.of(request)
     form = await forms.read(request)
-    here = request.app[HERE]
+    here = session.deciding(request)
     try:
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             speaker, *_ = await moderating(conn, request, found.group)
             actor = await desk.require(conn, found.group, speaker)
             reason = form.text("reason")
-            await desk.remove(conn, here, found.group, actor, found.post, reason)
+            rule = form.text("rule")
+            await desk.remove(conn, here, found.group, actor, found.post, reason, rule)
             if form.ticked("ban"):
                 person = await actor_store.get(conn, found.post.author_id)
-                await desk.ban(conn, here, found.group, actor, person, reason)
+                await desk.ban(conn, here, found.group, actor, person, reason, rule=rule)
     except REFUSED as problem:
         return await _remove_page(request, form, problem)
     return see_other(f"/t/{found.post.thread_id}")
@@ -341,7 +342,7 @@ async def restore(request: web.Request) -> web.Response:
         found = await find(conn, request)
         speaker, *_ = await moderating(conn, request, found.group)
         actor = await desk.require(conn, found.group, speaker)
-        await desk.restore(conn, request.app[HERE], found.group, actor, found.post)
+        await desk.restore(conn, session.deciding(request), found.group, actor, found.post)
     return see_other(f"/p/{found.post.id}")
 
 

@@ -19,7 +19,7 @@ from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
 from node.pages.forms import Form
 from node.pages.look import Look
 from node.pages.memory import MEMORY, known_site
-from node.pages.session import SESSION, is_administrator
+from node.pages.session import SESSION, is_administrator, is_node_moderator
 
 
 @cache
@@ -118,6 +118,7 @@ def render(
         site=known_site(request.app[MEMORY], here),
         signed_in=SESSION in request,
         administrator=is_administrator(request),
+        node_moderator=is_node_moderator(request),
         current=request.path,
         now=here.now(),
         alternate=alternate,

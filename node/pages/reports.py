@@ -1,39 +1,27 @@
-"""Reporting a post or a message, and the lists of those who look at it (SEC-L4, SEC-U18)."""
+"""Reporting a post, a message or a person (SEC-L4, SEC-U18)."""
 
-from typing import Final
 from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
+from activitypub.actors import Actor
 from activitypub.state import ENGINE, HERE, READING
-from groups.groups import Group
+from groups import reported
 from kernel.errors import NotFound, Problem
-from kernel.said import noted
-from kernel.schema.messages import Why
+from kernel.schema.actors import ActorKind, ActorState
 from members import conversations
 from members.conversations import Message
 from moderation import reports
 from moderation.reports import Said
-from node.pages import forms, group_words, session, voices
-from node.pages import groups as group_pages
+from node.pages import forms, session, voices
 from node.pages import messages as message_pages
 from node.pages import posts as post_pages
-from node.pages.desk import moderating
+from node.pages.case_words import WHYS
 from node.pages.forms import REFUSED, Form
 from node.pages.paging import uuid
-from node.pages.render import render, see_other
-
-WHYS: Final = {
-    Why.PRESSURE: noted("They want secrets, pictures or money, or put somebody under pressure"),
-    Why.CONTACT: noted("They want to meet, or to talk somewhere else"),
-    Why.ENCOURAGING: noted("It makes hurting oneself sound good, even gently"),
-    Why.UNKIND: noted("It is unkind, or about who somebody is"),
-    Why.WORRIED: noted("I am worried about whoever wrote it"),
-    Why.ELSE: noted("Something else"),
-}
-
+from node.pages.render import render
 
 # ---- A post
 
@@ -48,6 +36,7 @@ async def _post_page(
 ) -> web.Response:
     async with request.app[READING].connect() as conn:
         found = await _post(conn, request)
+        desk, _ = await reported.place(conn, found.group, found.post)
     return render(
         request,
         "reports/post.html",
@@ -56,7 +45,7 @@ async def _post_page(
         parent=found.shown,
         whys=WHYS,
         limit=reports.MAX_WORDS,
-        group=found.group.actor.name if found.group.settings is not None else "",
+        group=found.group.actor.name if desk is not None else "",
     )
 
 
@@ -76,15 +65,15 @@ async def report_post(request: web.Request) -> web.Response:
         voices.pace(request)
         async with request.app[ENGINE].begin() as conn:
             found = await _post(conn, request)
+            group_id, about = await reported.place(conn, found.group, found.post)
             await reports.make(
                 conn,
                 here,
                 root=member.root,
-                about=found.post.uri,
+                about=about,
                 why=form.text("why"),
                 said=Said(words=form.text("words").strip()),
-                group_id=found.group.id if found.group.settings is not None else None,
-                post_id=found.post.id,
+                group_id=group_id,
             )
     except REFUSED as problem:
         return await _post_page(request, form, problem)
@@ -141,7 +130,7 @@ async def report_message(request: web.Request) -> web.Response:
                 conn,
                 here,
                 root=member.root,
-                about=message.uri,
+                about=reported.message(message.uri, author),
                 why=form.text("why"),
                 said=Said(
                     words=form.text("words").strip(),
@@ -155,58 +144,60 @@ async def report_message(request: web.Request) -> web.Response:
     return render(request, "reports/thanks.html", back=found.path)
 
 
-# ---- Those who look at it
+# ---- A person
 
 
-async def show_of_group(request: web.Request) -> web.Response:
-    """GET /g/{name}/desk/reports."""
-    async with request.app[READING].connect() as conn:
-        group = await _desk(conn, request)
-        path = group_words.path(group)
-        return await _list(conn, request, group.id, f"{path}/desk/reports", f"{path}/desk")
+async def show_person(request: web.Request) -> web.Response:
+    """GET /u/{name}/report."""
+    return await _person_page(request, Form())
 
 
-async def _desk(conn: AsyncConnection, request: web.Request) -> Group:
-    """Raises NotFound: the member does not look after that group."""
-    session.of(request)
-    group = await group_pages.find(conn, request)
-    await moderating(conn, request, group)
-    return group
-
-
-async def _list(
-    conn: AsyncConnection, request: web.Request, group_id: UUID | None, path: str, up: str
+async def _person_page(
+    request: web.Request, form: Form, problem: Problem | None = None
 ) -> web.Response:
-    after = uuid(request.query.get("after"))
-    found = await reports.waiting(conn, request.app[HERE], group_id, after=after)
+    async with request.app[READING].connect() as conn:
+        person = await _person(conn, request)
     return render(
-        request, "reports/list.html", found=found, whys=WHYS, path=path, up=up, page=reports.PAGE
+        request,
+        "reports/person.html",
+        form=form,
+        problem=problem,
+        person=person,
+        whys=WHYS,
+        limit=reports.MAX_WORDS,
     )
 
 
-async def done_in_group(request: web.Request) -> web.Response:
-    """POST /g/{name}/desk/reports: somebody has looked at one."""
+async def _person(conn: AsyncConnection, request: web.Request) -> Actor:
+    """Raises NotFound: nobody of that name is here, or it is the member's own."""
+    session.of(request)
+    name = request.match_info["name"]
+    found = await actor_store.by_handle(conn, name, kind=ActorKind.PERSON)
+    mine = (await session.voices(conn, request)).ids
+    if found is None or found.state is not ActorState.ACTIVE or found.id in mine:
+        raise NotFound
+    return found
+
+
+async def report_person(request: web.Request) -> web.Response:
+    """POST /u/{name}/report: to the moderators of the node."""
+    member, here = session.of(request).member, request.app[HERE]
     form = await forms.read(request)
-    async with request.app[ENGINE].begin() as conn:
-        group = await _desk(conn, request)
-        await reports.done(conn, group.id, uuid(form.text("report")) or UUID(int=0))
-    return see_other(f"{group_words.path(group)}/desk/reports")
-
-
-async def show_of_node(request: web.Request) -> web.Response:
-    """GET /settings/node/reports."""
-    session.administrator(request)
-    async with request.app[READING].connect() as conn:
-        return await _list(conn, request, None, "/settings/node/reports", "/settings/node")
-
-
-async def done_in_node(request: web.Request) -> web.Response:
-    """POST /settings/node/reports."""
-    session.administrator(request)
-    form = await forms.read(request)
-    async with request.app[ENGINE].begin() as conn:
-        await reports.done(conn, None, uuid(form.text("report")) or UUID(int=0))
-    return see_other("/settings/node/reports")
+    try:
+        voices.pace(request)
+        async with request.app[ENGINE].begin() as conn:
+            person = await _person(conn, request)
+            await reports.make(
+                conn,
+                here,
+                root=member.root,
+                about=reported.person(person),
+                why=form.text("why"),
+                said=Said(words=form.text("words").strip()),
+            )
+    except REFUSED as problem:
+        return await _person_page(request, form, problem)
+    return render(request, "reports/thanks.html", back=f"/u/{person.handle}")
 
 
 def routes() -> list[web.RouteDef]:
@@ -215,8 +206,6 @@ def routes() -> list[web.RouteDef]:
         web.post("/p/{id}/report", report_post),
         web.get("/messages/{name}/{conversation}/{message}/report", show_message),
         web.post("/messages/{name}/{conversation}/{message}/report", report_message),
-        web.get("/g/{name}/desk/reports", show_of_group),
-        web.post("/g/{name}/desk/reports", done_in_group),
-        web.get("/settings/node/reports", show_of_node),
-        web.post("/settings/node/reports", done_in_node),
+        web.get("/u/{name}/report", show_person),
+        web.post("/u/{name}/report", report_person),
     ]

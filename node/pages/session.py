@@ -10,6 +10,7 @@ from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotAllowed, Problem
 from kernel.here import Here
 from kernel.said import noted
+from kernel.sealing import derive
 from members import personas, sessions
 from members.member import Member, Preferences
 from members.personas import NOBODY, Voices
@@ -25,6 +26,7 @@ SIEVE = web.RequestKey("sieve", Sieve)
 OVER = web.RequestKey("session is over", bool)
 
 ADMINISTRATOR: Final = "administrator"
+MODERATOR: Final = "moderator"  # of the node: reads what was reported to it
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -119,6 +121,28 @@ def administrator(request: web.Request) -> Session:
     session = of(request)
     if not is_administrator(request):
         raise NotAllowed("Only the people who run this place can do that.")
+    return session
+
+
+def deciding(request: web.Request) -> Here:
+    """This node, for a decision of whoever is signed in: they may not judge it again later.
+
+    Raises SignedOut. What marks the decision as theirs comes from their own key (DESIGN-V3).
+    """
+    return request.app[HERE].deciding(derive(of(request).member.root, "decisions"))
+
+
+def is_node_moderator(request: web.Request) -> bool:
+    """Whether a moderator of this node is asking, or an administrator."""
+    session = request.get(SESSION)
+    return session is not None and not session.member.roles.isdisjoint({ADMINISTRATOR, MODERATOR})
+
+
+def node_moderator(request: web.Request) -> Session:
+    """The session of a moderator of the node, or an administrator. Raises SignedOut, NotAllowed."""
+    session = of(request)
+    if not is_node_moderator(request):
+        raise NotAllowed("Only the people who look after this place can do that.")
     return session
 
 

@@ -15,6 +15,7 @@ from groups import (
     browsing,
     check_ins,
     desk,
+    holding,
     membership,
     mentions,
     moving,
@@ -97,6 +98,7 @@ class Shown:
     member: bool = False  # its reader is signed in
     cover: Cover = Cover.FOLD  # of what has a content note
     foreign: str = ""  # its language, where the reader does not read it
+    for_words: bool = False  # it is held since it may tell how harm is done
 
     @property
     def readable(self) -> bool:
@@ -157,6 +159,7 @@ def as_seen(
             quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
             cover=covers.seen(request, post, mine=post.id in own),
             foreign="" if post.id in own else covers.foreign(post, read),
+            for_words=holding.is_for_its_words(post),
         )
         for post in posts
     ]
@@ -215,20 +218,23 @@ async def show(request: web.Request) -> web.Response:
         purpose = f"reply {page.root.id}"
         choices = voices.choices(request, speaks, purpose, Form(), usual=latest)
     public = group.actor.local and group.federates
+    seen = as_seen(request, page.posts, viewer, place, also, session.sieve(request))
+    own_held = group.reads_first and any(each.mine and each.for_words for each in seen)
     return render(
         request,
         "threads/show.html",
         alternate=page.root.thread_uri if public else "",
         root=page.root,
         instead=title_instead(request, page.root, viewer, place),
-        posts=as_seen(request, page.posts, viewer, place, also, session.sieve(request)),
+        posts=seen,
         no_replies=closed,
         hidden=covers.seen(request, page.root, mine=page.root.author_id in viewer.voices)
         is Cover.HIDE,
         next_after=page.next_after,
         first=not after,
         stories=told,
-        card=card.after_posting(request, page.posts, viewer),
+        card=None if own_held else card.after_posting(request, page.posts, viewer),
+        while_held=card.while_held(request) if own_held else None,
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
         live=waiting.opened(request, thread_id),
         composer=compose(request, group, place, choices, who_reads),

@@ -25,12 +25,13 @@ from groups.writing import count_out
 from inbox.burials import BURIED
 from kernel.here import Here
 from kernel.schema.actors import ActorState
+from kernel.schema.moderation import Level
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, bans, domain_blocks, posts, tombstones
+from kernel.schema.tables import actors, bans, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
-from members import account_rows, correspondents, departures, follows, messages
-from moderation import domains, recounting
+from members import account_rows, correspondents, departures, follows, messages, severing
+from moderation import alert_channels, domains, pacts, policy, recounting, standing
 
 _BATCH: Final = 1000
 
@@ -59,8 +60,12 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
         await _leave(conn, here, sealed, done)
     await _suspend(conn, lines, done)
     await _ban(conn, here, lines, done)
+    await _limit(conn, here, lines)
     await _block(conn, here, lines, done)
     await correspondents.redo(conn, here, _of(lines, Act.MESSAGES))
+    for ids in _batches(_of(lines, Act.UNTOLD)):
+        await alert_channels.end_again(conn, ids)
+    await pacts.stay_over(conn, _of(lines, Act.PACT_OVER))
     return done
 
 
@@ -196,19 +201,41 @@ async def _ban_one(
     return 1
 
 
-async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: Replayed) -> None:
-    """Domains blocked or not, as it was last; the reason of a block is not in the log."""
-    last = {ids[0]: kind for kind, *ids in lines if kind in (Act.BLOCKED, Act.UNBLOCKED)}
-    known = set(await conn.scalars(sa.select(domain_blocks.c.domain)))
-    for domain, kind in last.items():
-        if kind == Act.BLOCKED and domain not in known:
-            await domains.block(conn, here, domain, "")
-        elif kind == Act.UNBLOCKED and domain in known:
-            await domains.unblock(conn, domain)
-        else:
+async def _limit(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> None:
+    """Whose posts are read first, as it was last; what ended meanwhile is swept as ever."""
+    last = {
+        (ids[0], ids[1]): ids[2] if kind == Act.LIMITED else None
+        for kind, *ids in lines
+        if kind in (Act.LIMITED, Act.UNLIMITED)
+    }
+    for (group_uri, person_uri), until in last.items():
+        group = await actor_store.by_uri(conn, group_uri)
+        person = await actor_store.by_uri(conn, person_uri)
+        if group is None or person is None:
             continue
+        if until is None:
+            await standing.end_limit(conn, group.id, person.id)
+        else:
+            await standing.limit(conn, group.id, person.id, date.fromisoformat(until))
+
+
+async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: Replayed) -> None:
+    """What was decided about domains, as it was last; comments and ends are not in the log."""
+    last = {(ids[0], ids[1]): (ids[2], ids[3]) for ids in _policies(lines)}
+    changed = await domains.redo(conn, here, last)
+    await severing.again(conn, here, changed)
+    for domain in changed:
         await recounting.recount_within(conn, domain)
-        done.domains += 1
+    done.domains += len(changed)
+
+
+def _policies(lines: Sequence[Line]) -> Iterator[Sequence[str]]:
+    """Domain, source, level and flags of each line, in order."""
+    for kind, *ids in lines:
+        if kind == Act.POLICY:
+            yield ids
+        elif kind in (Act.BLOCKED, Act.UNBLOCKED):  # of an earlier version
+            yield ids[0], policy.OWN, Level.REJECT if kind == Act.BLOCKED else "", ""
 
 
 def _is_about(group: Actor, person: Actor) -> sa.ColumnElement[bool]:

@@ -26,10 +26,13 @@ from kernel.schema.tables import deliveries, peers, received
 from kernel.sealing import NodeKey
 from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import Settings
+from kernel.tombstone_log import Act
 from media import pictures
 from media.bucket import Bucket
 from media.folder import Folder
 from members import messages
+from moderation import chain
+from moderation.chain import Head
 from node.opening import KEY, Say, database, prepare_directory
 from node.pictures import store_of
 from node.safekeeping import archive, key_file
@@ -100,6 +103,7 @@ async def restore(
                     here = Here(about.origin, key, utcnow)
                     restored = await _go_on(conn, here, about, files)
                     files.put_in_place(say)
+                    files.note_rewound(await chain.head(conn))
                 await _settle_pictures(engine, here, settings, say, show)
         finally:
             files.drop()
@@ -213,6 +217,7 @@ async def _fill(conn: AsyncConnection, about: About, backup: _Backup, files: "_F
     if rows != numbers.rows:
         raise Misconfigured("The backup does not hold as many rows as it says: it was changed.")
     await copying.count_on(conn, about.tables, numbers.next)
+    await copying.settle(conn)
     await db.upgrade(conn)
 
 
@@ -293,6 +298,14 @@ class _Files:
         """How far the lost node's deliveries had come; None where nothing says so."""
         path = self.since / SENT
         return Sent.read(path.read_text()) if path.exists() else None
+
+    def note_rewound(self, last: Head) -> None:
+        """Where the chain of decisions reached further than the backup, it grows from there now."""
+        noted = chain.Expected.of(tombstone_log.read(self.merged_log())).heads
+        if max(noted, default=0) <= last.seq:
+            return
+        line = (Act.REWOUND.value, str(last.seq), last.hash.hex())
+        tombstone_log.append(self.place.tombstones, [line])
 
     def put_in_place(self, say: Say) -> None:
         """Nothing that is there already is replaced, but the log, which only grew."""

@@ -258,7 +258,7 @@ async def test_sec_S20_a_blocked_domain_is_refused_before_its_body_is_read(
     assert await evil.send(alder, b"this is not even JSON", mallory) == 403
     assert len(evil.fetched) == fetched
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, "evil.test")
+        await domains.unblock(conn, alder.here, "evil.test")
     assert await evil.send(alder, b"this is not even JSON", mallory) == 400
     assert await _count(alder, domain_blocks) == 0
 
@@ -495,7 +495,10 @@ async def test_sec_L14_counts_and_lists_are_what_a_reader_may_open(alder: Node, 
         return [replies["totalItems"], context["totalItems"] - 1, int(answers), readable]
 
     assert await counted() == [3] * 4
-    await commands.block_domain(alder, domain="good.test", reason="")  # type: ignore[arg-type]
+    said = await commands.block_domain(alder, domain="good.test", reason="")  # type: ignore[arg-type]
+    seen = " ".join(said).partition("--seen ")[2].split()[0]
+    assert await counted() == [3] * 4  # what it cuts is shown first
+    await commands.block_domain(alder, domain="good.test", reason="", seen=seen, looked=True)  # type: ignore[arg-type]
     assert await counted() == [1] * 4
     await alder.reply(moderator, root.uri, "One more.")
     assert await counted() == [2] * 4

@@ -1,21 +1,27 @@
 """The migrations lead to exactly the tables that `kernel/schema/` describes."""
 
 import uuid
+from datetime import UTC, datetime
 from importlib import import_module
 
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel import db
 from kernel.here import Here
 from kernel.postgres import Server
 from kernel.schema.accounts import AccountState
+from kernel.schema.cases import Subject
 from kernel.schema.tables import accounts, metadata
 from kernel.sealing import SEALED_MORE
 from members import approval, factors, nights
 from members.accounts import prepare
+from moderation import cases, reports
+from moderation import sealed as cases_sealed
+from moderation.cases import About
 from tests.members.people import CHEAP, PASSWORD, log_in
 
 _MORE_WAYS_IN = "kernel.migrations.versions.0023_more_ways_in"
@@ -88,6 +94,64 @@ async def test_accounts_from_before_there_were_second_steps_go_on(
             lengths = await conn.scalars(sa.select(sa.func.octet_length(column)))
             assert list(lengths) == [_length(column)] * 2
         assert member.account_id not in list(await conn.scalars(sa.select(accounts.c.id)))
+    await engine.dispose()
+
+
+_FILL = {"text": "", "bool": False, "int4": 0, "int8": 0, "int2": 0, "uuid": uuid.uuid4()}
+
+
+async def _put(conn: AsyncConnection, table: str, **values: object) -> None:
+    """A row of a table as it was at some revision; what need not be known of it is empty."""
+    needed = await conn.execute(
+        sa.text(
+            "SELECT column_name, udt_name FROM information_schema.columns WHERE table_name = :name"
+            " AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'"
+        ),
+        {"name": table},
+    )
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    fill = {**_FILL, "timestamptz": now, "date": now.date()}
+    row = {name: fill.get(kind, "") for name, kind in needed} | values
+    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in row]
+    await conn.execute(sa.table(table, *columns).insert().values(row))
+
+
+async def test_reports_from_before_there_were_cases_are_carried_along(
+    postgres: Server, here: Here
+) -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    await postgres.create_database(name)
+    engine = db.connect(postgres.url(name))
+    group = uuid.uuid4()
+    async with engine.begin() as conn:
+        await db.upgrade(conn, "0024")
+        await conn.execute(sa.text("SET LOCAL session_replication_role = replica"))
+        await _put(conn, "actors", id=group, uri="http://alder.test/g/a", kind="Group")
+        await _put(conn, "posts", id=1, group_id=group, state="shown", uri="http://alder.test/p/1")
+        for number, (why, post_id, where) in enumerate(
+            (("unkind", 1, group), ("worried", 1, group), ("else", 1, None), ("else", None, None))
+        ):
+            made = uuid.uuid4()
+            said = {"words": f"Words {number}", "author": "", "address": "", "content": ""}
+            sealed = cases_sealed.put(here, "reports", f"report {made}", said)
+            await _put(
+                conn, "reports", id=made, bearer=bytes([number]) * 32, group_id=where,
+                post_id=post_id, why=why, sealed=sealed,
+            )  # fmt: skip
+    await db.migrate(engine)
+    about = About(
+        subject=Subject.POST, uri="http://alder.test/p/1", actor_id=group, name="", address="",
+        post_id=1,
+    )  # fmt: skip
+    async with engine.begin() as conn:
+        (of_group,) = await cases.waiting(conn, here, group)
+        of_node = await cases.waiting(conn, here, None)
+        assert (of_group.why, of_group.how_many, of_group.about) == ("worried", "few", None)
+        words = {each.said.words for each in await reports.of_case(conn, here, of_group.id)}
+        assert words == {"Words 0", "Words 1"}
+        assert sorted(each.subject for each in of_node) == ["message", "post"]
+        again = await cases.gather(conn, here, group, about, of_group.why)
+        assert again == of_group.id  # what is reported from now on joins them
     await engine.dispose()
 
 

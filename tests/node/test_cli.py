@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from activitypub import actors as actor_store
@@ -12,10 +13,11 @@ from activitypub.refusals import Refusal
 from activitypub.state import SETTINGS
 from groups import groups as group_store
 from inbox.discovery import VERSION
+from kernel import tombstone_log
 from kernel.schema.actors import ActorKind
 from kernel.schema.tables import peers
 from members import accounts, invitations
-from moderation import domains
+from moderation import audit, domains
 from moderation.visibility import VISITOR
 from node.cli import app
 from tests.node.processes import CODE, Ended, free_port, hearthold
@@ -24,6 +26,7 @@ from tests.nodes import Node, NodeFactory
 pytestmark = pytest.mark.slow
 
 COMMANDS = [
+    "audit verify",
     "serve",
     "worker",
     "account create",
@@ -32,12 +35,37 @@ COMMANDS = [
     "domain block",
     "domain unblock",
     "domain list",
+    "alert list",
+    "alert remove",
+    "blocklist import",
+    "blocklist diff",
+    "blocklist export",
+    "blocklist subscribe",
+    "blocklist list",
+    "blocklist refresh",
+    "blocklist agree",
+    "blocklist remove",
+    "blocklist preview",
+    "blocklist history",
+    "blocklist undo",
     "keys rotate",
     "peers list",
     "peers show",
     "peers pause",
     "peers resume",
     "peers try",
+    "pact offer",
+    "pact list",
+    "pact show",
+    "pact accept",
+    "pact refuse",
+    "pact end",
+    "pact freeze",
+    "pact unsafe",
+    "advise",
+    "advice list",
+    "advice renew",
+    "advice retract",
     "seed",
     "backup",
     "restore",
@@ -189,12 +217,12 @@ async def test_domains_are_blocked_listed_and_unblocked(node: NodeFactory) -> No
     blocked = hearthold("domain", "block", "Spam.Example", "--reason", "spam \x1b[2J", **given)
     assert blocked.code == 0, blocked
     listed = hearthold("domain", "list", **given)
-    assert listed.out == 'spam.example  "spam \\x1b[2J"\n'
+    assert listed.out == 'spam.example  reject  "spam \\x1b[2J"\n'
     async with alder.engine.connect() as conn:
         assert await domains.is_blocked(conn, "mail.spam.example")
 
     assert hearthold("domain", "unblock", "spam.example", **given).code == 0
-    assert hearthold("domain", "list", **given).out == "No domain is blocked.\n"
+    assert hearthold("domain", "list", **given).out == "Nothing is decided about any domain.\n"
 
 
 async def test_servers_are_listed_shown_paused_and_resumed(node: NodeFactory) -> None:
@@ -232,6 +260,22 @@ async def test_servers_are_listed_shown_paused_and_resumed(node: NodeFactory) ->
         assert_refused(
             hearthold("peers", command, "nobody.example", **given), "knows no such", code=1
         )
+
+
+async def test_mod_5_12_the_log_of_decisions_is_read_through(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    given = variables(alder)
+    async with alder.engine.begin() as conn:
+        await audit.note(conn, alder.here, verb="pause server", about="away.example")
+    good = hearthold("audit", "verify", **given)
+    assert (good.code, good.out) == (0, "Lines read, each as it was written: 1.\n")
+    tombstone_log.append(alder.app[SETTINGS].tombstones, [("head", "2", "00")])
+    cut = hearthold("audit", "verify", **given)
+    assert_refused(cut, "line 2 was noted: the end is cut", code=1)
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.text("ALTER TABLE audit DISABLE TRIGGER audit_stays"))
+        await conn.execute(sa.text("UPDATE audit SET object_uri = 'other.example'"))
+    assert_refused(hearthold("audit", "verify", **given), "What line 1 says was changed", code=1)
 
 
 async def test_what_is_no_domain_or_our_own_is_refused(node: NodeFactory) -> None:

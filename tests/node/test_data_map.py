@@ -19,10 +19,13 @@ from kernel.release import AT_ONCE, Timing
 from kernel.schema.actors import ActorKind
 from kernel.schema.federation import ReceivedState
 from kernel.schema.groups import Posts
+from kernel.schema.moderation import AppealState
 from kernel.schema.posts import Mood
 from kernel.schema.tables import (
     activities,
     actors,
+    appeals,
+    audit_marks,
     bans,
     check_ins,
     deliveries,
@@ -37,6 +40,8 @@ from kernel.schema.tables import (
     receipts,
     received,
     sessions,
+    severed_follows,
+    signals,
     tombstones,
     waiting,
 )
@@ -45,6 +50,11 @@ from members import departures as departure_store
 from members import drawers as drawer_store
 from members import messages as message_store
 from members import sessions as session_store
+from moderation import appeals as appeal_store
+from moderation import audit
+from moderation.signals import received as received_signals
+from moderation.signals import sources
+from moderation.signals.lines import Line
 from node import data_map, pictures, strangers, tidy
 from node.strangers import Walk
 from tests.members.people import sign_up
@@ -204,10 +214,69 @@ async def _drawer(node: Node) -> sa.Select[int]:
     return sa.select(_count).select_from(drawers)
 
 
+async def _mark(node: Node) -> sa.Select[int]:
+    async with node.engine.begin() as conn:
+        await audit.note(conn, node.here.deciding(b"s" * 32), verb="x", about="x")
+    return sa.select(_count).select_from(audit_marks)
+
+
+async def _appeal(node: Node) -> sa.Select[int]:
+    hal, ivy = await node.persona("hal"), await node.persona("ivy")
+    group = await node.group("second", hal)
+    await node.join(ivy, group.actor.uri)
+    async with node.engine.begin() as conn:
+        acting = await desk.require(conn, group, hal)
+        await desk.warn(conn, node.here, group, acting, ivy.actor, "Softly, please.")
+        (decision,) = await audit.of_person(conn, ivy.id, limit=1)
+        await appeal_store.ask(conn, node.here, decision, "Why?")
+        await appeal_store.answer(conn, node.here, decision.id, AppealState.UPHELD, "So.")
+    return sa.select(_count).select_from(appeals)
+
+
+async def _signal(node: Node) -> sa.Select[int]:
+    today = node.here.now().date()
+    async with node.engine.begin() as conn:
+        await sources.add_list(conn, node.here, "http://lists.test/datasets/1")
+        (source,) = await sources.listed(conn)
+        line = Line.read(
+            {
+                "id": "http://lists.test/changes/1",
+                "type": "Advisory",
+                "entityKind": "domain",
+                "entityKey": "bad.example",
+                "endTime": f"{today}T00:00:00Z",
+            },
+            source.url,
+            today,
+        )
+        await received_signals.take_in(conn, node.here, source, [line])
+    return sa.select(_count).select_from(signals)
+
+
+async def _severed(node: Node) -> sa.Select[int]:
+    mia = await node.persona("mia")
+    async with node.engine.begin() as conn:
+        uri = f"https://elm.example/u/{random_uuid()}"
+        friend = await meet(conn, node.here, uri, ActorKind.PERSON, generate())
+        await conn.execute(
+            severed_follows.insert().values(
+                follower_id=mia.id,
+                followed_id=friend.id,
+                state="accepted",
+                uri=node.here.new_activity_uri(),
+                guidelines=0,
+                approved=False,
+                day=node.here.now().date(),
+            )
+        )
+    return sa.select(_count).select_from(severed_follows)
+
+
 PLANTED: Final[Mapping[str, Planter]] = {
     "sessions": _session,
     "departures": _departure,
     "receipts": _receipt,
+    "severed_follows": _severed,
     "waiting": _unsent,
     "messages": _message,
     "drawers": _drawer,
@@ -220,6 +289,9 @@ PLANTED: Final[Mapping[str, Planter]] = {
     "received": _arrival,
     "tombstones": _burial,
     "actors": _stranger,
+    "audit_marks": _mark,
+    "appeals": _appeal,
+    "signals": _signal,
 }
 SOONER: Final = {"activities": 31, "departures": 14, "media": 2}  # days before its time it may go
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub.state import SETTINGS
+from kernel import tombstone_log
 from kernel.clock import utcnow
 from kernel.postgres import Server
 from kernel.settings import Settings
@@ -55,6 +56,11 @@ async def test_a_directory_without_a_node_is_said(tmp_path: Path) -> None:
 
     assert [found.check for found in report.findings] == ["node"]
     assert "start it with `hearthold serve`" in report.findings[0].says
+
+
+async def test_mod_5_12_a_log_of_decisions_whose_end_is_cut_is_said(alder: Node) -> None:
+    tombstone_log.append(alder.app[SETTINGS].tombstones, [("head", "3", "00")])
+    assert "line 3 was noted: the end is cut" in (await look(alder))["decisions"]
 
 
 async def test_files_that_others_can_read_are_named(alder: Node) -> None:

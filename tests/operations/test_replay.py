@@ -14,12 +14,12 @@ from groups import posts as post_store
 from kernel import db, tombstone_log
 from kernel.postgres import Server
 from kernel.schema.posts import PostState
-from kernel.schema.tables import accounts, actors, bans, departures, domain_blocks
+from kernel.schema.tables import accounts, actors, bans, departures, domain_blocks, limits
 from kernel.schema.tables import sessions as table_of_sessions
 from kernel.tombstone_log import Act
 from members import accounts as account_store
 from members import sessions
-from moderation import domains
+from moderation import chain, domains
 from node.opening import KEY
 from node.safekeeping import key_file
 from node.safekeeping.backup import backup
@@ -75,11 +75,14 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         over = alder.here.now().date() - timedelta(days=1)
         await desk.ban(conn, alder.here, group, group.actor, people["cem"].actor, "ended", over)
         await desk.unban(conn, alder.here, group, group.actor, people["dee"].actor)
+        soon = alder.here.now().date() + timedelta(days=7)
+        await desk.limit(conn, alder.here, group, group.actor, people["dee"].actor, "", soon)
         await domains.block(conn, alder.here, "spam.example", "a private reason")
-        await domains.unblock(conn, "forgiven.example")
+        await domains.unblock(conn, alder.here, "forgiven.example")
     async with alder.engine.begin() as conn:
         await closing.close(conn, alder.here, people["cem"].actor)
         tombstone_log.note(conn, Act.SUSPENDED, people["eve"].actor.uri)
+        await chain.note_head(conn)
     await account_store.close(alder.engine, alder.here, member, PASSWORD, cost=CHEAP)
     log = alder.app[SETTINGS].tombstones.read_text()
     for secret in ("private reason", str(member.account_id), str(leaving.id), "speaks"):
@@ -118,4 +121,14 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         assert await conn.scalar(sa.select(sa.func.count()).select_from(accounts)) == 1
         assert await conn.scalar(sa.select(sa.func.count()).select_from(departures)) == 1
         assert await conn.scalar(sa.select(sa.func.count()).select_from(table_of_sessions)) == 0
-    assert tombstone_log.read(place.tombstones.read_text()) == tombstone_log.read(log)
+        assert await conn.scalar(sa.select(limits.c.actor_id)) == people["dee"].actor.id
+        now = tombstone_log.read(place.tombstones.read_text())
+        assert now[:-1] == tombstone_log.read(log)
+        assert now[-1][:2] == ("rewound", "2")  # the two bans before the backup
+        verdict = await chain.verify(conn, now)
+        assert (verdict.lines, verdict.broken) == (2, "")
+        assert verdict.gone == [
+            "A backup was restored that ended at line 2; lines up to 9 are gone with what came "
+            "after it."
+        ]
+        assert "the end is cut" in (await chain.verify(conn, now[:-1])).broken

@@ -1,5 +1,6 @@
 """A settled node with people, groups and words in it."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +11,7 @@ from kernel.schema.groups import Joining, Premoderation, Sees
 from node.pages.group_words import STARTER
 from node.pages.session import ADMINISTRATOR
 from tests.nodes import Node, NodeFactory
-from tests.pages.people import Browser, Person, person, settle
+from tests.pages.people import Answer, Browser, Person, person, settle
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,14 @@ class House:
             "{host}": "nowhere.example",
             "{record}": "risks",
             "{version}": "1",
+            "{decision}": "1",
+            "{list}": "a-list",
             "{waiting}": "00000000-0000-4000-8000-000000000000",
             "{number}": "1",
+            "{channel}": "00000000-0000-4000-8000-000000000000",
             "{conversation}": "00000000-0000-4000-8000-000000000000",
             "{message}": "00000000-0000-4000-8000-000000000000",
+            "{case}": "00000000-0000-4000-8000-000000000000",
         }
 
     def sample(self, path: str) -> str:
@@ -60,6 +65,16 @@ class House:
             path = path.replace(part, value)
         assert "{" not in path, f"say in conftest what stands for the variable part of {path}"
         return path
+
+
+async def looked_at(who: Person, queue: str) -> Answer:
+    """The page of the first case of a queue, once somebody has said that they look at it."""
+    page = await who.open(queue)
+    assert page.status == 200, page.text
+    link = re.search(rf'id="case-[^"]+" href="({queue}/[^"]+)"', page.html)
+    assert link is not None, page.text
+    claimed = await who.fill(link[1], f"{link[1]}/claim")
+    return await who.follow(claimed)
 
 
 @pytest.fixture

@@ -263,18 +263,22 @@ async def test_running_the_place_is_for_administrators(node: NodeFactory) -> Non
     ana = await person(alder, "ana", roles=frozenset({ADMINISTRATOR}))
     ben = await person(alder, "ben")
     for path in ("/settings/node", "/settings/node/waiting", "/settings/node/invitations",
-                 "/settings/node/blocks", "/settings/node/unblock"):  # fmt: skip
+                 "/settings/node/domains", "/settings/node/domains/forget"):  # fmt: skip
         refused = await ben.send("POST", path, {"domain": "evil.test", "uses": "1", "name": "X"})
         assert refused.status == 403, path
     assert (await ben.open("/settings/node")).status == 403
     assert (
-        await ana.fill("/settings/node", "blocks", domain="evil.test", reason="spam")
+        await ana.fill(
+            "/settings/node/domains", "domains", domain="evil.test", level="reject", reason="spam"
+        )
     ).status == 303
-    assert "evil.test" in (await ana.open("/settings/node")).text
-    refused = await ana.fill("/settings/node", "blocks", domain="alder.test")
+    assert "evil.test" in (await ana.open("/settings/node/domains")).text
+    refused = await ana.fill(
+        "/settings/node/domains", "domains", domain="alder.test", level="reject"
+    )
     assert refused.status == 403
     assert "own domain" in refused.text
-    assert (await ana.fill("/settings/node", "unblock", domain="evil.test")).status == 303
+    assert (await ana.fill("/settings/node/domains", "forget", domain="evil.test")).status == 303
     link = await ana.fill("/settings/node", uses="2")
     secret = link.html.partition("/sign-up?invite=")[2].partition("<")[0]
     assert (await Browser(alder).open(f"/sign-up?invite={secret}")).page.forms

@@ -154,9 +154,9 @@ async def test_an_error_page_gives_short_words_back_and_no_tokens(house: House) 
 def test_every_field_that_people_write_in_is_known() -> None:
     """Areas always are; of fields of one line, those that hold an address or a number are not."""
     others = {
-        "address", "cap", "code", "contact", "domain", "end", "group_address", "handle", "login",
-        "look_back", "old_password", "password", "people", "server", "slow_minutes", "start", "to",
-        "uses",
+        "address", "cap", "cases", "code", "contact", "domain", "end", "group_address", "handle",
+        "host", "label", "list", "login", "look_back", "old_password", "password", "people",
+        "server", "slow_minutes", "start", "target", "to", "until", "url", "uses",
     }  # fmt: skip
     files = Path(templates.__file__).parent.rglob("*.html")
     html = "\n".join(each.read_text() for each in files)
@@ -258,12 +258,14 @@ async def test_sec_D12_every_door_counts(node: NodeFactory) -> None:
         assert typed_in(answer, "login") == wrong["login"]
 
 
+@pytest.mark.slow
 async def test_sec_D13_a_forged_address_does_not_count(house: House) -> None:
     """Each try has another name, so that it is the address that is counted (SEC-D12)."""
     statuses = [await _wrong(house.visitor, n, f"198.51.100.{n}") for n in range(61)]
     assert statuses == [403] * 60 + [429]
 
 
+@pytest.mark.slow
 async def test_sec_D13_of_a_proxy_that_is_trusted_the_last_hop_counts(node: NodeFactory) -> None:
     alder = await node("alder.test", trusted_proxies=LOOPBACK)
     await settle(alder)

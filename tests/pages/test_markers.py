@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from groups import groups as group_store
 from groups.groups import GroupSettings
-from kernel.schema.tables import actors, bans, domain_blocks, posts
+from kernel.schema.tables import actors, bans, domain_policies, posts
 from kernel.schema.tables import groups as group_table
 from tests.members import people
 from tests.pages.conftest import House
@@ -45,7 +45,19 @@ async def test_sec_X2_the_marker_is_always_text(house: House) -> None:
                 group_id=house.open.id, actor_id=house.cleo.actor.id, reason=MARKER
             )
         )
-        await conn.execute(domain_blocks.insert().values(domain="evil.test", reason=MARKER))
+        await conn.execute(
+            domain_policies.insert().values(
+                domain="evil.test",
+                source="",
+                held=False,
+                level="reject",
+                reject_media=False,
+                reject_reports=False,
+                private_comment=MARKER,
+                day=house.node.here.now().date(),
+                in_force=True,
+            )
+        )
         await conn.execute(sa.update(group_table).values(languages=["en", MARKER]))
     seen = 0
     for browser in (house.visitor, house.ana, house.ben):

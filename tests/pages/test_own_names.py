@@ -19,6 +19,7 @@ from kernel import keep_times
 from kernel.schema.groups import Posts, Sees
 from kernel.schema.tables import actors, posts
 from members import accounts, openness
+from moderation import appeals, audit
 from moderation.standing import Speaker
 from node import export, tidy
 from node.pages.headers import ALWAYS
@@ -73,6 +74,8 @@ async def test_dom_I3_an_archive_holds_everything_of_one_name(alder: Node, ana: 
     async with alder.engine.begin() as conn:
         await desk.remove(conn, alder.here, group, mod.actor, removed, "Not here, please.")
         await desk.ban(conn, alder.here, group, mod.actor, ana.actor, "A week away.", None)
+        decision, *_ = await audit.of_person(conn, ana.actor.id, limit=1)
+        await appeals.ask(conn, alder.here, decision, "Please let me come back.")
     answer = await _archive(ana)
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{export.NAME}"'
     assert answer.headers["Cache-Control"] == "no-store"
@@ -92,6 +95,8 @@ async def test_dom_I3_an_archive_holds_everything_of_one_name(alder: Node, ana: 
     assert [each["reason"] for each in moderation["posts"]] == ["Not here, please."]
     assert [each["reason"] for each in moderation["bans"]] == ["A week away."]
     assert {each["about"] for each in moderation["decisions"]} >= {removed.uri, ana.actor.uri}
+    (asked,) = moderation["appeals"]
+    assert (asked["state"], asked["words"]) == ("open", "Please let me come back.")
     everything = b"".join(opened.read(name) for name in opened.namelist()).decode()
     assert "Taken back." not in everything
     assert "Somebody else's words." not in everything

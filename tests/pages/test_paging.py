@@ -164,6 +164,7 @@ async def test_the_lists_of_a_desk_go_on_where_they_end(
 ) -> None:
     monkeypatch.setattr("node.pages.desk.PAGE", 1)
     monkeypatch.setattr("node.pages.node_settings.PAGE", 1)
+    monkeypatch.setattr("node.pages.domains.PAGE", 1)
     node, ana = house.node, house.ana
     async with node.engine.begin() as conn:
         acting = await desk.require(conn, house.open, ana.speaker)
@@ -186,7 +187,7 @@ async def test_the_lists_of_a_desk_go_on_where_they_end(
         ("/g/careful/desk", "waiting", {"@wants_one@", "@wants_two@"}),
         ("/g/careful/desk", "held", {"Read me first.", "Read me second."}),
         ("/settings/node", "waiting", {"this asks-one", "this asks-two"}),
-        ("/settings/node", "blocks", {">bad.example<", ">worse.example<"}),
+        ("/settings/node/domains", "q", {">bad.example<", ">worse.example<"}),
     ):
         first = await ana.open(path)
         link = re.search(rf'href="({path}\?{name}=[^"#]+)#', first.html)

@@ -25,10 +25,12 @@ from tests.conftest import TEMPLATE
 SIZE: Final = Size(posts=6_000, personas=600, groups=60)
 LARGE: Final = frozenset(
     {"posts", "threads", "activities", "follows", "actors", "reactions", "audit", "bans",
-     "sessions", "accounts", "received", "refreshes", "post_tags", "attachments", "polls",
+     "audit_chain", "audit_marks", "appeals", "sessions", "accounts", "received", "refreshes",
+     "post_tags", "attachments", "polls",
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
      "moved_threads", "notices", "receipts", "waiting", "drawers",
-     "correspondents", "conversations", "messages", "message_boxes", "reports"}
+     "correspondents", "conversations", "messages", "message_boxes", "reports",
+     "cases", "flags", "severed_follows", "severed_moderators"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -47,8 +49,15 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO sessions SELECT sha256(n::text::bytea), '', sha256(n::text::bytea), '', 1
        FROM generate_series(1, 3000) AS n""",
     """INSERT INTO bans SELECT group_id, author_id, '' FROM posts GROUP BY group_id, author_id""",
-    """INSERT INTO audit (group_id, actor_id, verb, object_uri, reason, day)
-       SELECT group_id, author_id, 'remove', uri, '', '2026-01-01' FROM posts""",
+    """INSERT INTO audit_chain SELECT row_number() OVER (ORDER BY id),
+       row_number() OVER (ORDER BY id), group_id, 'group', 'remove', '2026-01-01',
+       sha256(uri::bytea), sha256(uri::bytea) FROM posts""",
+    """INSERT INTO audit (group_id, actor_id, verb, object_uri, person_id, reason, day)
+       SELECT group_id, author_id, 'remove', uri, author_id, '', '2026-01-01' FROM posts
+       ORDER BY id""",
+    """INSERT INTO audit_marks SELECT id, details, day + 60 FROM audit_chain""",
+    """INSERT INTO appeals SELECT id, group_id, actor_id,
+       CASE WHEN id % 40 = 0 THEN 'open' ELSE 'upheld' END, '', '', day, NULL FROM audit""",
     """INSERT INTO received
        (origin, activity_uri, signer_uri, body, state, next_attempt, plain, day)
        SELECT 'https://a.test', 'https://a.test/' || n, 'https://a.test/u/' || n % 50, NULL,
@@ -95,11 +104,27 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO messages SELECT gen_random_uuid(), id, one_id, gen_random_uuid()::text,
        row_number() OVER (), 'out', NULL, '', false
        FROM conversations, generate_series(1, 3) AS n""",
-    """INSERT INTO reports
-       SELECT gen_random_uuid(), sha256(id::text::bytea), group_id, id, 'else', ''
+    """INSERT INTO cases (id, group_id, subject, post_id, mark, whose, why, priority, state, since,
+                          outcome, closed_on)
+       SELECT gen_random_uuid(), CASE WHEN id % 2 = 0 THEN group_id END, 'post', id,
+       sha256(id::text::bytea), sha256(author_id::text::bytea), 'else', id % 3,
+       CASE WHEN id % 5 = 0 THEN 'open' ELSE 'closed' END, date '2026-01-01' + (id % 90)::int,
+       CASE WHEN id % 5 <> 0 THEN 'nothing' END,
+       CASE WHEN id % 5 <> 0 THEN date '2026-02-01' + (id % 90)::int END
        FROM posts""",
+    """INSERT INTO reports (id, bearer, case_id, why, sealed)
+       SELECT gen_random_uuid(), sha256(id::text::bytea), id, 'else', '' FROM cases""",
+    """INSERT INTO flags (id, signer_id, to_id, post_id, due, sealed)
+       SELECT gen_random_uuid(), author_id, author_id, id, '2090-01-01', ''
+       FROM posts WHERE id % 3 = 0""",
     """INSERT INTO drawers SELECT sha256(n::text::bytea), '', '', 1
        FROM generate_series(1, 3000) AS n""",
+    """INSERT INTO severed_follows
+       SELECT one.id, other.id, 'accepted', '', 0, false, NULL, '2026-01-01'
+       FROM actors AS one, actors AS other
+       WHERE one.id <> other.id AND hashtext(one.uri || other.uri) % 30 = 0 LIMIT 8000""",
+    """INSERT INTO severed_moderators SELECT followed_id, follower_id, false, '2026-01-01'
+       FROM follows""",
     "UPDATE posts SET expires = '2090-01-01' WHERE id % 10 = 0",
     "UPDATE posts SET state = 'held' WHERE id % 50 = 0 AND id <> thread_id",
     "UPDATE posts SET findable = true WHERE id % 20 <> 0",

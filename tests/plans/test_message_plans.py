@@ -1,4 +1,4 @@
-"""Messages, who may write them, and reports are looked up, however many there are."""
+"""Messages, and who may write them, are looked up, however many there are."""
 
 from uuid import UUID
 
@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel.schema.tables import conversations as conversation_table
 from members import conversations, correspondents, messages, requests
-from moderation import reports
 from tests.plans.conftest import LARGE, Asking, Seeded
 
 pytestmark = pytest.mark.slow
@@ -34,8 +33,6 @@ async def test_conversations_and_their_messages(
         await correspondents.may_write(conn, seeded.here, one, other)
         await requests.asking(conn, seeded.here, one)
         await requests.asked(conn, seeded.here, one)
-        await reports.waiting(conn, seeded.here, one)
-        await reports.waiting(conn, seeded.here, None)
 
     plans = await asking.plans(work)
     for plan in plans:

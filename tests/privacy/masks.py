@@ -92,6 +92,14 @@ COLUMNS: Final[Mapping[str, str]] = {
     "departures.sealed": "sealed",
     # What two say to each other.
     "messages.sealed": "sealed",
+    # What was decided.
+    "audit.salt": "random",
+    "audit.details": "a hash with that salt",
+    "audit_chain.details": "the same one",
+    "audit_chain.hash": "a hash over these",
+    "audit_marks.mark": "a keyed hash of that salt",
+    "appeals.words": "sealed",
+    "appeals.answer": "sealed",
     # Keys of actors.
     "actor_keys.sealed": "sealed",
     "actors.public_key": "each actor's own",

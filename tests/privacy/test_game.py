@@ -28,6 +28,7 @@ NOBODYS = {
     "groups", "guidelines", "departures", "spent",
     "moved_threads",  # which group a thread was in: everybody was told
     "attachments", "blocks", "copies_wanted", "refreshes",  # of posts of other servers: none come
+    "severed_follows", "severed_moderators",  # of servers not talked with: all of the story are
     "refusals",  # what other servers did not take: they take all
     "receipts",  # of names that are closed: the peers of the story hear of no Delete
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those

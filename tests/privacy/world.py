@@ -22,7 +22,17 @@ from activitypub import remote
 from activitypub.actors import Actor
 from activitypub.keys import KeyPair, generate
 from activitypub.vocab import ActorDocument
-from groups import check_ins, desk, membership, memorials, polls, reactions, threads, waiting
+from groups import (
+    check_ins,
+    desk,
+    membership,
+    memorials,
+    polls,
+    reactions,
+    reported,
+    threads,
+    waiting,
+)
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.admission import Draft
@@ -416,8 +426,8 @@ class Town:
                     words="Please look.", author=post.author_name, address=post.uri, content=""
                 )
                 await reports.make(
-                    conn, self.here, root=root, about=post.uri, why=Why.UNKIND, said=said,
-                    group_id=group.id, post_id=post.id,
+                    conn, self.here, root=root, about=reported.post_of(post), why=Why.UNKIND,
+                    said=said, group_id=group.id,
                 )  # fmt: skip
 
     async def check_in(self, persona: Persona) -> None:

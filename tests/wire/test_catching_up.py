@@ -274,7 +274,7 @@ async def test_an_errand_is_not_gone_on_to_a_blocked_server_nor_for_ever(
     await _absent(alder)
     assert not await errands.go(alder.engine, alder.here, alder.app[REMOTE])
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, "club.test")
+        await domains.unblock(conn, alder.here, "club.test")
     club.peer.shown["/c/club"] = 503
     tries = 0
     while await _planned(alder):

@@ -233,8 +233,11 @@ async def test_wire_D10_D11_D13_nodeinfo_in_both_versions_counts_in_tens(alder: 
         about = found["metadata"]
         assert about["staffAccounts"] == [f"{alder.origin}/desk/node"]
         assert about["federation"] == {"enabled": True}
+        assert about["moderationActor"] == about["pact"] == f"{alder.origin}/desk/node"  # MOD-5.17
+        assert about["datasets"] == f"{alder.origin}/datasets"
         assert set(about) == {
             "nodeName", "nodeDescription", "staffAccounts", "langs", "federation",
+            "moderationActor", "datasets", "pact",
         }  # fmt: skip
     assert (await ask(alder, "/nodeinfo/2.2")).status == 404
 

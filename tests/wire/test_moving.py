@@ -12,7 +12,7 @@ from kernel import tombstone_log
 from kernel.schema.actors import FollowState
 from kernel.schema.tables import actors, bans, follows
 from members import moves
-from moderation import domains
+from moderation import domains, standing
 from moderation.standing import Speaker
 from tests.nodes import Node, settle
 from tests.peer import Document, Peer, PeerFactory, Person
@@ -114,11 +114,17 @@ async def test_wire_A15_a_ban_goes_along_and_the_task_of_a_moderator_does_not(
         await group_store.add_moderator(conn, alder.here, other.actor, actor, 0)
         acting = await desk.require(conn, sleep, ana)
         await desk.ban(conn, alder.here, sleep, acting, actor, "a reason")
+        await standing.limit(conn, sleep.id, actor.id, alder.here.now().date())
     assert await _send(alder, mastodon.peer, _move(mastodon.peer, old, new.uri), old) == "done"
     moved = await alder.meet(new.uri)
     async with alder.engine.connect() as conn:
         banned = await conn.scalars(sa.select(bans.c.actor_id).where(bans.c.group_id == sleep.id))
         assert set(banned) == {actor.id, moved.id}
+        until = await standing.limited_until(conn, alder.here, sleep.id, moved.id)
+        assert until == alder.here.now().date()
+        assert _lines(alder)[-1] == (
+            "limited", sleep.actor.uri, new.uri, until.isoformat()
+        )  # fmt: skip
         assert await group_store.is_moderator(conn, other.id, [actor.id])
         assert not await group_store.is_moderator(conn, other.id, [moved.id])
     await good.follow(alder, new, sleep.actor.uri)

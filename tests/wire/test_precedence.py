@@ -64,6 +64,7 @@ async def test_wire_T10_what_is_taken_back_stays_before_what_takes_it_back(
         "Announce Block",
         "Announce Undo",
         *["Update"] * 10,
+        "Create Note",  # the desk tells them why
     ]
 
 
@@ -163,7 +164,7 @@ async def test_wire_M23_a_blocked_server_is_neither_heard_nor_told_and_its_queue
     assert not await alder.mentions("Nobody there reads this.")
 
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, "lemmy.test")
+        await domains.unblock(conn, alder.here, "lemmy.test")
     await settle(alder)
     kinds = _kinds(lemmy.peer)
     assert kinds[-2:] == ["Announce", "Announce Create"]  # of what was said before the block
@@ -185,7 +186,7 @@ async def test_sec_L12_an_edit_after_a_block_is_not_delivered(
     lemmy.peer.inbox.clear()
     await alder.edit(ana, root.uri, "A title", "Other words.")
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, "lemmy.test")
+        await domains.unblock(conn, alder.here, "lemmy.test")
     await settle(alder)
     assert lemmy.peer.inbox == []
 

@@ -18,7 +18,7 @@ from activitypub.refusals import Refusal
 from activitypub.state import CLIENT, DELIVERER, REMOTE
 from groups.groups import Group
 from kernel.schema.tables import deliveries, domain_blocks, peers
-from moderation import blocklist
+from moderation import blocklist, domains
 from moderation.standing import Speaker
 from tests.nodes import Node, settle
 from tests.peer import Peer, PeerFactory
@@ -176,7 +176,7 @@ async def test_sec_S20_nothing_is_sent_to_a_blocked_host_whatever_waits_for_it(
 ) -> None:
     await _thread(alder, ana, sleep, 0)
     async with alder.engine.begin() as conn:  # a row that a block did not see yet
-        await conn.execute(domain_blocks.insert().values(domain="lemmy.test", reason=""))
+        await conn.execute(domain_blocks.insert().values(domain="lemmy.test"))
     assert await alder.app[DELIVERER].deliver() == 1
     assert len(mastodon.peer.inbox) == 1
     assert lemmy.peer.inbox == []
@@ -192,7 +192,7 @@ async def test_sec_S20_a_block_holds_for_rows_that_are_claimed_already(
     async def block() -> None:
         lemmy.peer.at_post = None
         async with alder.engine.begin() as conn:
-            await conn.execute(domain_blocks.insert().values(domain="test", reason=""))
+            await domains.block(conn, alder.here, "lemmy.test", "")
 
     lemmy.peer.at_post = block
     await alder.app[DELIVERER].deliver()

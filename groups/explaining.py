@@ -1,0 +1,145 @@
+"""Somebody on another server is told what a group of ours decided about them (DOM-D18, MOD-5.12).
+
+The desk writes to them alone, in the words that people here read, and names nobody. An answer to
+that note asks for a second look (`inbox.second_look`).
+"""
+
+from html import escape
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub import documents
+from activitypub.actors import Actor
+from groups.groups import Group
+from kernel.clock import iso, to_minute
+from kernel.here import Here
+from kernel.schema.tables import audit, follows, posts
+from kernel.sealing import mac
+from members import letters
+from moderation import audit as audit_log
+from moderation.audit import Decision
+
+MOST_A_DAY: Final = 3  # notes to one person; a fourth decision goes without
+
+_MAC: Final = 16  # bytes
+_PATH: Final = "/decided/"
+
+_DID: Final = {
+    "remove": "Thank you for writing. The moderators of {group} took a post of yours out: {about}",
+    "ban": "Thank you for having been part of {group}. "
+    "Its moderators ask you to stay away{until}. What you wrote stays.",
+    "limit": "For a while, a moderator of {group} reads what you post before it is shown{until}. "
+    "Everything else stays as it was.",
+    "warn": "A word from the moderators of {group}. Nothing else changes for you.",
+}
+_AFTER: Final = (
+    "This was decided by the moderators of the group, not by a program. "
+    "You can ask for a second look until {last}: answer this message, once, "
+    "and another moderator reads it. "
+    "If things are hard right now: {help}"
+)
+
+
+async def tell(
+    conn: AsyncConnection, here: Here, group: Group, decision_id: int, *, by: Actor
+) -> None:
+    """Write to whom a decision is about, where they live elsewhere and have to do with the group.
+
+    Nothing is written to whom the decision was `by`, to somebody who never posted in the group nor
+    follows it, or more than three times a day.
+    """
+    if group.settings is None or not group.federates or group.desk_id is None:
+        return
+    decision = await audit_log.decision(conn, decision_id)
+    person = await actor_store.get(conn, decision.person_id)
+    if person.local or person.id == by.id or not await _may_be_told(conn, group, decision):
+        return
+    desk = await actor_store.get(conn, group.desk_id)
+    note = documents.letter(
+        uri_of(here, decision),
+        desk,
+        person,
+        _words(here, group, decision),
+        published=iso(to_minute(here.now())),
+    )
+    await letters.write(conn, here, desk, person, note)
+
+
+async def _may_be_told(conn: AsyncConnection, group: Group, decision: Decision) -> bool:
+    person_id = decision.person_id
+    wrote = sa.exists().where(posts.c.author_id == person_id, posts.c.group_id == group.id)
+    follows_it = sa.exists().where(
+        follows.c.follower_id == person_id, follows.c.followed_id == group.id
+    )
+    today = (
+        sa.select(sa.func.count())
+        .select_from(audit)
+        .where(
+            audit.c.person_id == person_id,
+            audit.c.day == decision.day,
+            audit.c.verb.in_(sorted(_DID)),
+        )
+        .scalar_subquery()
+    )
+    row = (
+        await conn.execute(
+            sa.select(sa.or_(wrote, follows_it).label("near"), today.label("number"))
+        )
+    ).one()
+    return bool(row.near) and row.number <= MOST_A_DAY
+
+
+def _words(here: Here, group: Group, decision: Decision) -> str:
+    until = f" until {decision.until.isoformat()}" if decision.until else ""
+    did = _DID[decision.verb].format(
+        group=escape(group.actor.name), about=escape(decision.about), until=until
+    )
+    after = _AFTER.format(last=decision.appeal_until().isoformat(), help=f"{here.origin}/help")
+    lines = [did]
+    if decision.reason:
+        lines.append(f"They wrote: “{escape(decision.reason)}”")
+    if decision.rule:
+        lines.append(f"It is about this guideline: “{escape(decision.rule)}”")
+    return "".join(f"<p>{line}</p>" for line in [*lines, after])
+
+
+async def tell_answer(
+    conn: AsyncConnection,
+    here: Here,
+    desk: Actor,
+    decision: Decision,
+    words: str,
+    *,
+    changed: bool,
+) -> None:
+    """Tell whoever asked from another server what came of the second look."""
+    person = await actor_store.get(conn, decision.person_id)
+    if person.local:
+        return
+    came = "What was decided is changed." if changed else "It stays as it was decided."
+    said = f"<p>Somebody else looked at it again. {came}</p><p>They wrote: “{escape(words)}”</p>"
+    note = documents.letter(
+        here.new_activity_uri(), desk, person, said, published=iso(to_minute(here.now()))
+    )
+    await letters.write(conn, here, desk, person, note)
+
+
+def uri_of(here: Here, decision: Decision) -> str:
+    """The id of the note about a decision: nobody else can guess it, and nothing is stored."""
+    return f"{here.origin}{_PATH}{decision.id}-{_token(here, decision.id)}"
+
+
+def decision_in(here: Here, uri: str | None) -> int | None:
+    """The decision that a note of ours is about, by the note's id; None: it is no such id."""
+    number, _, token = (uri or "").removeprefix(f"{here.origin}{_PATH}").partition("-")
+    if not number.isdecimal() or len(number) > 18 or token != _token(here, int(number)):
+        return None
+    return int(number)
+
+
+def _token(here: Here, decision_id: int) -> str:
+    made = mac(here.node_key.derive("decided"), "note", str(decision_id).encode())
+    return made[:_MAC].hex()

@@ -1,0 +1,35 @@
+"""The node hides a post of a group elsewhere for its own people; that group hears nothing of it."""
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import outbox
+from groups import earlier, noticing
+from groups.posts import Post
+from groups.writing import count_out
+from kernel import tombstone_log
+from kernel.here import Here
+from kernel.schema.moderation import Role
+from kernel.schema.notices import NoticeKind
+from kernel.schema.posts import PostState
+from kernel.schema.tables import posts
+from kernel.tombstone_log import Act
+from moderation import audit
+
+
+async def hide(conn: AsyncConnection, here: Here, post: Post, reason: str) -> None:
+    """Nobody here reads it any more, its author apart; a second time changes nothing."""
+    if post.state is not PostState.SHOWN:
+        return
+    reason = reason.strip()[: audit.MAX_REASON]
+    await conn.execute(
+        sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED, reason=reason)
+    )
+    await earlier.forget(conn, post.id)
+    await count_out(conn, post)
+    tombstone_log.note(conn, Act.REMOVED, post.uri)
+    decision = await audit.note(
+        conn, here, verb="remove", about=post.uri, reason=reason, role=Role.NODE
+    )
+    await noticing.decided(conn, here, post, NoticeKind.REMOVED, decision)
+    await outbox.forget(conn, post.uri)

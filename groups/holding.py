@@ -1,0 +1,62 @@
+"""Posts that tell how harm is done wait for a person, and their authors hear it (DOM-A11).
+
+Why a post is held is stored nowhere: its words say it whenever somebody looks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from groups import noticing
+from groups.groups import Group, is_moderator
+from groups.posts import Post
+from groups.writing import Words, count_out
+from kernel import text
+from kernel.here import Here
+from kernel.schema.notices import NoticeKind
+from kernel.schema.posts import PostState
+from kernel.schema.tables import posts
+from moderation import harm
+
+
+def reads(said: Post | Words) -> list[str]:
+    """What people read of a post, in plain words; not what hangs on it."""
+    return [said.title, text.words_of(text.clean(said.content)), said.note]
+
+
+def is_for_its_words(post: Post) -> bool:
+    """Whether a post is held and tells how harm is done."""
+    return post.state is PostState.HELD and harm.describes_harm(*reads(post))
+
+
+async def tell(
+    conn: AsyncConnection, here: Here, group: Group, post: Post, words: Sequence[str]
+) -> None:
+    """Let the author of a held post of ours know, if that is for its `words`."""
+    if post.state is PostState.HELD and group.reads_first and harm.describes_harm(*words):
+        await noticing.decided(conn, here, post, NoticeKind.HELD)
+
+
+async def is_change_held(
+    conn: AsyncConnection, group: Group, post: Post, before: Sequence[str], after: Sequence[str]
+) -> bool:
+    """Whether new words for a shown post wait for a moderator: they add what was not there.
+
+    What a moderator of the group changes does not.
+    """
+    if not (post.shown and group.reads_first and harm.adds_harm(before, after)):
+        return False
+    return not await is_moderator(conn, group.id, [post.author_id])
+
+
+async def hold(conn: AsyncConnection, post: Post) -> Post:
+    """Take a shown post's words out of sight until they were read; its place and answers stay.
+
+    Whoever has the earlier words is told nothing until then.
+    """
+    held = {"state": PostState.HELD, "was_shown": True}
+    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(held))
+    await count_out(conn, post)
+    return replace(post, state=PostState.HELD, was_shown=True)

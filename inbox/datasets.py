@@ -1,0 +1,157 @@
+"""What this node advises, for servers: datasets and labels in the shapes of FIRES (MOD-5.17).
+
+Where only pact peers may read, they sign what they ask; everybody else finds nothing there.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import jsontext
+from activitypub.documents import ACTIVITY_JSON
+from activitypub.state import ENGINE, HERE
+from activitypub.vocab import Document
+from inbox.readers import who_asks
+from kernel.errors import NotFound
+from kernel.here import Here
+from kernel.schema.pacts import Tier
+from moderation import labels, pacts
+from moderation.signals import datasets, published
+from moderation.signals.datasets import Dataset
+from moderation.signals.published import Pen
+from moderation.signals.vocabulary import CONTEXT
+
+_Answer = Callable[[AsyncConnection, Here, Dataset, Pen], Awaitable[Document]]
+
+
+def _response(document: Document, *, shared: bool) -> web.Response:
+    """A document that may be kept for a minute where everybody may read it."""
+    return web.Response(
+        body=jsontext.dump(document),
+        content_type=ACTIVITY_JSON,
+        headers={
+            "Vary": "Accept, Signature",
+            "Cache-Control": "public, max-age=60" if shared else "private, no-store",
+        },
+    )
+
+
+async def _readable(request: web.Request) -> Dataset:
+    """The dataset, for whoever may read it. Raises NotFound: for all others there is none."""
+    engine, here = request.app[ENGINE], request.app[HERE]
+    async with engine.connect() as conn:
+        dataset = await datasets.look(conn, here)
+    if dataset is None or dataset.tier is Tier.NOBODY:
+        raise NotFound
+    if dataset.tier is Tier.PACTS:
+        if "Signature" not in request.headers:
+            raise NotFound
+        asker = await who_asks(request)
+        if asker is None:
+            raise NotFound
+        async with engine.connect() as conn:
+            if not await pacts.may_read(conn, here, asker.host):
+                raise NotFound
+    return dataset
+
+
+async def _answer(request: web.Request, answer: _Answer) -> web.Response:
+    engine, here = request.app[ENGINE], request.app[HERE]
+    dataset = await _readable(request)
+    if request.match_info["id"] != str(dataset.id):
+        raise NotFound
+    async with engine.connect() as conn:
+        pen = await Pen.take(conn, here, dataset)
+        document = await answer(conn, here, dataset, pen)
+    return _response(document, shared=dataset.tier is Tier.PUBLIC)
+
+
+async def index(request: web.Request) -> web.Response:
+    """GET /datasets: the one there is."""
+    dataset, here = await _readable(request), request.app[HERE]
+    document: Document = {
+        "@context": CONTEXT,
+        "id": f"{here.origin}/datasets",
+        "type": "Collection",
+        "totalItems": 1,
+        "items": [dataset.url],
+    }
+    return _response(document, shared=dataset.tier is Tier.PUBLIC)
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /datasets/{id}: what it is, and its signed head."""
+    return await _answer(request, published.dataset_document)
+
+
+async def changes(request: web.Request) -> web.Response:
+    """GET /datasets/{id}/changes, or a page of them after `?since=`."""
+    if "since" not in request.query:
+        return await _answer(request, published.changes_document)
+    since = _uuid(request.query["since"])
+
+    async def page(conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen) -> Document:
+        return await published.page_document(conn, here, dataset, pen, since)
+
+    return await _answer(request, page)
+
+
+async def change(request: web.Request) -> web.Response:
+    """GET /datasets/{id}/changes/{change}."""
+    change_id = _uuid(request.match_info["change"])
+
+    async def find(conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen) -> Document:
+        entry = await published.one(conn, change_id)
+        return await asyncio.to_thread(pen.change, entry)
+
+    return await _answer(request, find)
+
+
+async def snapshot(request: web.Request) -> web.Response:
+    """GET /datasets/{id}/snapshot: what counts now."""
+    return await _answer(request, published.snapshot_document)
+
+
+async def label_index(request: web.Request) -> web.Response:
+    """GET /labels: the words that posts and servers are labelled with."""
+    here = request.app[HERE]
+    document: Document = {
+        "@context": CONTEXT,
+        "id": f"{here.origin}/labels",
+        "type": "OrderedCollection",
+        "totalItems": len(labels.VOCABULARY),
+        "orderedItems": [published.label_document(here, label) for label in labels.VOCABULARY],
+    }
+    return _response(document, shared=True)
+
+
+async def label(request: web.Request) -> web.Response:
+    """GET /labels/{id}. Raises NotFound."""
+    found = labels.BY_ID.get(request.match_info["id"])
+    if found is None:
+        raise NotFound
+    document = published.label_document(request.app[HERE], found)
+    return _response({"@context": CONTEXT, **document}, shared=True)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound from error
+
+
+def routes() -> list[web.RouteDef]:
+    """Addresses that only servers use."""
+    return [
+        web.get("/datasets", index),
+        web.get("/datasets/{id}", show),
+        web.get("/datasets/{id}/changes", changes),
+        web.get("/datasets/{id}/changes/{change}", change),
+        web.get("/datasets/{id}/snapshot", snapshot),
+        web.get("/labels", label_index),
+        web.get("/labels/{id}", label),
+    ]

@@ -1,0 +1,373 @@
+"""What a decision about other servers would cut or hide: counted before anything is (MOD-5.9).
+
+The same SQL says which relations there are and which go, so that what was shown is what happens
+(`members.severing`). Who the members are cannot be counted: one may have several of the names.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kernel import keep_times
+from kernel.here import Here
+from kernel.said import noted, said, said_many
+from kernel.schema.moderation import Level
+from moderation.policy import BLOCKING
+
+MOST_RELATIONS: Final = 5  # that go without somebody who looks at it first (MOD-5.10)
+MOST_GROUPS: Final = 1
+MOST_SHARE: Final = 0.005  # of what arrived within a month
+
+_COUNTED: Final = 20_000  # rows of `received` that are counted one by one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relations:
+    """What is cut: exactly that many rows of each kind."""
+
+    people: int = 0  # names here that lose somebody
+    follows_out: int = 0  # of somebody there
+    places_out: int = 0  # in groups there
+    follows_in: int = 0  # of somebody here
+    places_in: int = 0  # in our groups
+    moderators: int = 0  # of our groups who live there, and of theirs who live here
+    groups: int = 0  # in which somebody loses a place or a task
+
+    @property
+    def all(self) -> int:
+        """All of them together, people and groups apart."""
+        follows = self.follows_out + self.places_out + self.follows_in + self.places_in
+        return follows + self.moderators
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impact:
+    """What a decision about `domains` would do now."""
+
+    domains: tuple[str, ...]
+    policy: str
+    servers: int  # known ones that it is about
+    relations: Relations
+    cases: int  # open ones that have to do with somebody there, or with who would lose somebody
+    threads: int  # open ones, with answers from there
+    posts: int  # from there, that are hidden
+    conversations: int
+    pictures: int
+    deliveries: int  # that wait
+    arrived: int  # within a month
+    share: float | None  # of all that arrived; none where that is not known
+
+    @property
+    def cuts(self) -> bool:
+        """Whether anything is cut or hidden at all."""
+        return self.policy in BLOCKING
+
+    @property
+    def binds(self) -> bool:
+        """Whether somebody loses something by it, and has to be seen first."""
+        return self.cuts and bool(self.relations.all or self.cases)
+
+    @property
+    def digest(self) -> str:
+        """What somebody who says yes says yes to: the relations and the open cases.
+
+        Posts and deliveries come and go every second and bind nobody.
+        """
+        bound = [self.domains, self.policy, asdict(self.relations), self.cases]
+        return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def asks_for_a_look(self) -> Sequence[str]:
+        """Why nobody but a person decides that; empty where it is little (MOD-5.10, MOD-H5)."""
+        if not self.cuts:
+            return []
+        found: list[str] = []
+        if self.relations.all > MOST_RELATIONS:
+            found.append(said("It would cut more than {limit} ties.", limit=MOST_RELATIONS))
+        if self.relations.groups > MOST_GROUPS:
+            found.append(noted("More than one group would lose somebody."))
+        if self.share is None if self.arrived else False:
+            found.append(noted("How much of all that arrives comes from there is not known."))
+        elif self.share is not None and self.share > MOST_SHARE:
+            found.append(noted("More than a two-hundredth of all that arrives comes from there."))
+        if self.cases:
+            found.append(noted("There are open reports that have to do with people there."))
+        return found
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The same as plain sentences, the heaviest first."""
+        of = self.relations
+        counted = (
+            (of.people, "{number} name here would lose somebody. A person may have several names.",
+             "{number} names here would lose somebody. A person may have several names."),
+            (of.follows_out, "{number} follow of somebody there would be cut.",
+             "{number} follows of people there would be cut."),
+            (of.places_out, "{number} place in a group there would be cut.",
+             "{number} places in groups there would be cut."),
+            (of.follows_in, "{number} person there would no longer follow somebody here.",
+             "{number} follows from there would be cut."),
+            (of.places_in, "{number} member of a group here would lose their place.",
+             "{number} members of groups here would lose their places."),
+            (of.moderators, "{number} person would no longer help to look after a group.",
+             "{number} people would no longer help to look after groups."),
+            (of.groups, "That touches {number} group.", "That touches {number} groups."),
+            (self.cases, "{number} open report has to do with it.",
+             "{number} open reports have to do with it."),
+            (self.threads, "{number} open conversation has answers from there.",
+             "{number} open conversations have answers from there."),
+            (self.posts, "{number} post would be hidden. None is deleted.",
+             "{number} posts would be hidden. None is deleted."),
+            (self.conversations, "{number} exchange of messages would stand still.",
+             "{number} exchanges of messages would stand still."),
+            (self.pictures, "{number} picture would be hidden.",
+             "{number} pictures would be hidden."),
+            (self.deliveries, "{number} thing waits to be sent there, and would go on waiting.",
+             "{number} things wait to be sent there, and would go on waiting."),
+        )  # fmt: skip
+        lines: list[str] = [
+            said_many(one, many, number=number) for number, one, many in counted if number
+        ]
+        return [*lines, self._arrivals]
+
+    @property
+    def _arrivals(self) -> str:
+        if not self.arrived:
+            return noted("Nothing came from there in the last 30 days.")
+        if self.share is None:
+            return noted("What part of all that arrives comes from there is not known.")
+        percent = f"{self.share * 100:.2g}"
+        return said(
+            "{percent} % of what arrived in the last 30 days came from there.", percent=percent
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers, as they are stored with the decision and shown to tools."""
+        numbers = asdict(self)
+        numbers["relations"]["all"] = self.relations.all
+        return {
+            **numbers,
+            "domains": list(self.domains),
+            "digest": self.digest,
+            "asks_for_a_look": [str(each) for each in self.asks_for_a_look],
+        }
+
+    @classmethod
+    def of_json(cls, stored: str) -> Self:
+        """Numbers that were stored."""
+        numbers = json.loads(stored)
+        relations = {name: numbers["relations"][name] for name in Relations.__slots__}
+        known = {name: numbers[name] for name in cls.__slots__ if name not in ("relations",)}
+        known["domains"] = tuple(known["domains"])
+        return cls(relations=Relations(**relations), **known)
+
+
+async def of(conn: AsyncConnection, here: Here, domains: Sequence[str], policy: Level) -> Impact:
+    """What it would do to put `domains`, bare and lower-case, at the level `policy` now.
+
+    Two statements, however many domains there are. Servers that are not heard already, or that a
+    narrower decision is about, are not counted.
+    """
+    return await about(conn, here, domains, policy, await concerned(conn, domains))
+
+
+async def about(
+    conn: AsyncConnection, here: Here, domains: Sequence[str], policy: Level, hosts: Sequence[str]
+) -> Impact:
+    """The same, where it is known which `hosts` the decision is about."""
+    if policy not in BLOCKING:
+        hosts = []  # nothing of theirs is cut or hidden
+    since = here.now().date() - keep_times.SEEN_ID
+    found = (await conn.execute(_NUMBERS, {**_about(hosts), "since": since})).mappings().one()
+    numbers = dict(found)
+    relations = Relations(**{name: numbers.pop(name) for name in Relations.__slots__})
+    total = numbers.pop("total")
+    arrived = numbers["arrived"]
+    return Impact(
+        domains=tuple(sorted(domains)),
+        policy=policy.value,
+        servers=len(hosts),
+        relations=relations,
+        share=min(1.0, arrived / total) if total else None,
+        **numbers,
+    )
+
+
+async def concerned(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
+    """Hosts that are known and heard, and of which our decision about `domains` would be the one.
+
+    Where we decided something about a domain below, that stands; what lists say does not.
+    """
+    rows = await conn.execute(_UNDER, {"domains": list(domains)})
+    return [row.host for row in rows if row.decides and not row.blocked]
+
+
+async def blocked(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
+    """Hosts below `domains` that are known and not heard."""
+    rows = await conn.execute(_UNDER, {"domains": list(domains)})
+    return [row.host for row in rows if row.blocked]
+
+
+def _about(hosts: Sequence[str]) -> dict[str, object]:
+    origins = [f"{scheme}://{host}" for host in hosts for scheme in ("https", "http")]
+    return {"hosts": list(hosts), "origins": origins}
+
+
+def statement(text: str) -> sa.TextClause:
+    """SQL about `hosts`, `origins` and `domains`, with those of them that it names."""
+    kinds = {name: ARRAY(sa.Text) for name in ("hosts", "origins", "domains")}
+    named = [sa.bindparam(name, type_=kind) for name, kind in kinds.items() if f":{name}" in text]
+    return sa.text(text).bindparams(*named)
+
+
+# Names are walked one by one along the index, since there are far fewer servers than actors.
+_UNDER: Final = statement(
+    """
+    WITH RECURSIVE walk (host) AS (
+        (SELECT actors.host FROM actors ORDER BY actors.host LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT actors.host FROM actors
+            WHERE actors.host > walk.host ORDER BY actors.host LIMIT 1
+        )
+        FROM walk WHERE walk.host IS NOT NULL
+    ), named AS (
+        SELECT walk.host, ARRAY(
+            SELECT array_to_string(labels[first:], '.')
+            FROM generate_subscripts(labels, 1) AS first ORDER BY first
+        ) AS names
+        FROM walk, string_to_array(split_part(walk.host, ':', 1), '.') AS labels
+        WHERE walk.host IS NOT NULL
+    ), matched AS (
+        SELECT named.host, each.place, given.domain IS NOT NULL AS given,
+            own.domain IS NOT NULL AS own,
+            rule.domain IS NOT NULL AND NOT rule.spares && named.names AS blocks
+        FROM named, unnest(named.names) WITH ORDINALITY AS each (domain, place)
+        LEFT JOIN unnest(:domains) AS given (domain) ON given.domain = each.domain
+        LEFT JOIN domain_policies AS own
+            ON own.domain = each.domain AND own.source = '' AND NOT own.held
+        LEFT JOIN domain_blocks AS rule ON rule.domain = each.domain
+    )
+    SELECT host, bool_or(blocks) AS blocked,
+        min(place) FILTER (WHERE given)
+            <= coalesce(min(place) FILTER (WHERE own AND NOT given), 1000) AS decides
+    FROM matched GROUP BY host HAVING bool_or(given) ORDER BY host
+    """
+)
+
+
+def _us(actor_id: str) -> str:
+    """SQL: who it is, looked up by the key, however many the planner expects."""
+    return f"(SELECT * FROM actors WHERE actors.id = {actor_id} OFFSET 0) AS us"  # noqa: S608
+
+
+TIES: Final = f"""
+    theirs AS MATERIALIZED (
+        SELECT actors.id, actors.kind FROM unnest(:hosts) AS given (host)
+        JOIN actors ON actors.host = given.host AND NOT actors.local
+    ), tied AS (
+        SELECT follows.follower_id, follows.followed_id, true AS outward,
+            theirs.kind = 'Group' AS grouped,
+            CASE WHEN us.kind <> 'Group' THEN us.id END AS name,
+            CASE WHEN us.kind = 'Group' THEN us.id WHEN theirs.kind = 'Group' THEN theirs.id
+                END AS place
+        FROM theirs
+        JOIN follows ON follows.followed_id = theirs.id
+        CROSS JOIN LATERAL {_us("follows.follower_id")}
+        WHERE us.local AND us.kind NOT IN ('Service', 'Application')
+        UNION ALL
+        SELECT follows.follower_id, follows.followed_id, false, us.kind = 'Group',
+            CASE WHEN us.kind <> 'Group' THEN us.id END, CASE WHEN us.kind = 'Group' THEN us.id END
+        FROM theirs
+        JOIN follows ON follows.follower_id = theirs.id
+        CROSS JOIN LATERAL {_us("follows.followed_id")}
+        WHERE us.local
+    ), tending AS (
+        SELECT moderators.group_id, moderators.actor_id, false AS outward
+        FROM theirs
+        JOIN moderators ON moderators.actor_id = theirs.id
+        CROSS JOIN LATERAL {_us("moderators.group_id")}
+        WHERE us.local
+        UNION ALL
+        SELECT moderators.group_id, moderators.actor_id, true
+        FROM theirs
+        JOIN moderators ON moderators.group_id = theirs.id
+        CROSS JOIN LATERAL {_us("moderators.actor_id")}
+        WHERE us.local AND us.kind NOT IN ('Service', 'Application')
+    )"""  # noqa: S608
+"""SQL: the rows of `follows` and `moderators` with one end here and the other on `hosts`.
+
+What the node's own reader follows is not among them: it follows where somebody here does.
+"""
+
+
+def tally(tied: str, tending: str) -> str:
+    """SQL: the columns of `Relations`, counted from tables of the shape that `TIES` gives."""
+    return f"""
+        (SELECT count(DISTINCT id) FROM (
+            SELECT name AS id FROM {tied}
+            UNION ALL SELECT actor_id FROM {tending} WHERE outward
+        ) AS names) AS people,
+        (SELECT count(*) FROM {tied} WHERE outward AND NOT grouped) AS follows_out,
+        (SELECT count(*) FROM {tied} WHERE outward AND grouped) AS places_out,
+        (SELECT count(*) FROM {tied} WHERE NOT outward AND NOT grouped) AS follows_in,
+        (SELECT count(*) FROM {tied} WHERE NOT outward AND grouped) AS places_in,
+        (SELECT count(*) FROM {tending}) AS moderators,
+        (SELECT count(DISTINCT id) FROM (
+            SELECT place AS id FROM {tied}
+            UNION ALL SELECT group_id FROM {tending}
+        ) AS places) AS groups"""  # noqa: S608  (names of our own)
+
+
+# An open case is about a post, and has to do with the thread that it is in: somebody there may be
+# of help in it, or whoever wrote it may lose them (MOD-H5).
+_CASES: Final = """
+    SELECT count(*) FROM cases CROSS JOIN LATERAL (
+        SELECT posts.thread_id, posts.author_id FROM posts
+        WHERE posts.id = cases.post_id OFFSET 0
+    ) AS about
+    WHERE cases.state <> 'closed' AND (about.thread_id IN (SELECT said.thread_id FROM said)
+        OR about.author_id IN (SELECT tied.name FROM tied))"""
+
+_NUMBERS: Final = statement(
+    f"""
+    WITH {TIES}, said AS (
+        SELECT posts.id, posts.thread_id, posts.state FROM theirs
+        JOIN posts ON posts.author_id = theirs.id
+    )
+    SELECT {tally("tied", "tending")},
+        ({_CASES}) AS cases,
+        (SELECT count(DISTINCT said.thread_id) FROM said
+            JOIN threads ON threads.id = said.thread_id AND threads.shown AND NOT threads.locked
+            WHERE said.state = 'shown' AND said.id <> said.thread_id) AS threads,
+        (SELECT count(*) FROM said WHERE said.state = 'shown') AS posts,
+        (SELECT count(*) FROM (
+            SELECT conversations.id FROM theirs
+            JOIN conversations ON conversations.one_id = theirs.id
+            UNION SELECT conversations.id FROM theirs
+            JOIN conversations ON conversations.other_id = theirs.id
+        ) AS talks) AS conversations,
+        (SELECT count(DISTINCT attachments.media_id) FROM said
+            JOIN attachments ON attachments.post_id = said.id) AS pictures,
+        (SELECT count(*) FROM unnest(:hosts) AS given (host)
+            JOIN deliveries ON deliveries.host = given.host AND deliveries.parked IS NULL
+        ) AS deliveries,
+        (SELECT count(*) FROM unnest(:origins) AS given (origin)
+            JOIN received ON received.origin = given.origin AND received.day >= :since) AS arrived,
+        CASE WHEN known.rows >= {_COUNTED} THEN known.rows ELSE (
+            SELECT count(*) FROM (
+                SELECT 1 FROM received ORDER BY received.id LIMIT {_COUNTED}
+            ) AS counted
+        ) END AS total
+    FROM (
+        SELECT CAST(reltuples AS bigint) AS rows FROM pg_class
+        WHERE oid = CAST('received' AS regclass)
+    ) AS known
+    """  # noqa: S608  (names of our own)
+).bindparams(sa.bindparam("since", type_=sa.Date))

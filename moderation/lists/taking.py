@@ -1,0 +1,275 @@
+"""What a list would change here, and the change itself: a dry run is the same work (MOD-5.9).
+
+Nothing is taken that we decided about ourselves. New and harsher rows wait for a person unless the
+list is automatic; milder ones and those that the list has dropped are never waited for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kernel.arrays import Rows, any_of
+from kernel.errors import Problem
+from kernel.here import Here
+from kernel.rows import constant
+from kernel.said import noted, said
+from kernel.schema.cases import CaseState
+from kernel.schema.tables import actors, cases, domain_lists, domain_policies, follows, posts
+from moderation import audit, domains, names, policy
+from moderation.domains import Rule
+from moderation.lists.entry import Entry, Listed, Refused
+from moderation.lists.sources import Source
+from moderation.policy import OWN
+
+NEW_A_DAY: Final = 25  # rows that an automatic list may add by itself
+MOST_OF_IT: Final = 0.2  # by which a list may grow or shrink between two looks,
+FEW: Final = 5  # or by so many rows, where it is short
+
+_OWN_DECISION: Final = noted("You decided about it yourself.")
+_LEFT_OUT: Final = noted("You left it out of this list.")
+_EMPTY: Final = noted("It has no row that can be read.")
+
+
+@dataclass(slots=True)
+class Difference:
+    """What would change. `ties`: domains in `new` and `changed` that people here have to do with.
+
+    `covered` are rows that change nothing, and why; `gone` those that the list has no more.
+    """
+
+    new: list[Rule] = field(default_factory=list)
+    changed: list[tuple[Rule, Rule]] = field(default_factory=list)
+    gone: list[Rule] = field(default_factory=list)
+    same: int = 0
+    covered: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    canaries: int = 0
+    rows: int = 0
+    ties: frozenset[str] = frozenset()
+
+
+async def compare(conn: AsyncConnection, here: Here, source: Source, listed: Listed) -> Difference:
+    """What taking a list would change, held against what was taken of it before."""
+    taken, own = await _rules(conn, source.id), await _rules(conn, OWN)
+    found = Difference(
+        refused=list(listed.refused), canaries=listed.canaries, rows=len(listed.entries)
+    )
+    staying = set[str]()
+    for domain, entry in sorted(listed.entries.items()):
+        try:
+            names.check_ours(here, domain)
+        except Problem as error:
+            found.refused.append(Refused(0, domain, error.detail))
+            continue
+        if why := _why_not(domain, own, source):
+            found.covered.append((domain, why))
+            continue
+        staying.add(domain)
+        rule, before = _rule(here, source, entry), taken.get(domain)
+        if before is None:
+            found.new.append(rule)
+        elif _says(before) != _says(rule):
+            found.changed.append((before, replace(rule, day=before.day)))
+        else:
+            found.same += 1
+    found.gone = [rule for domain, rule in sorted(taken.items()) if domain not in staying]
+    found.ties = await _ties(conn, [rule.domain for rule in _coming(found)])
+    return found
+
+
+def _coming(found: Difference) -> list[Rule]:
+    return [*found.new, *(rule for _, rule in found.changed)]
+
+
+def _why_not(domain: str, own: Mapping[str, Rule], source: Source) -> str:
+    above = names.above(domain)
+    if any(name in source.excluded for name in above):
+        return _LEFT_OUT
+    return _OWN_DECISION if any(name in own for name in above) else ""
+
+
+def _rule(here: Here, source: Source, entry: Entry) -> Rule:
+    return Rule(
+        domain=entry.domain,
+        policy=entry.policy.at_most(source.max_level),
+        public_comment=entry.public_comment,
+        private_comment=entry.private_comment,
+        obfuscate=entry.obfuscate,
+        source=source.id,
+        day=here.now().date(),
+    )
+
+
+def _says(rule: Rule) -> tuple[object, ...]:
+    return rule.policy, rule.public_comment, rule.private_comment, rule.obfuscate
+
+
+async def _rules(conn: AsyncConnection, source: str) -> dict[str, Rule]:
+    """What is taken of a source; a list has up to 20,000 rows, and we decide about fewer."""
+    rows = await conn.execute(
+        domains.select_rules().where(domain_policies.c.source == source, ~domain_policies.c.held)
+    )
+    return {row.domain: Rule.of(row) for row in rows}
+
+
+async def _ties(conn: AsyncConnection, wanted: Sequence[str]) -> frozenset[str]:
+    """Those of the domains where somebody lives who follows here, or is followed from here.
+
+    Or who wrote in a thread with an open report: they may be what keeps somebody safe (MOD-H5).
+    """
+    if not wanted:
+        return frozenset()
+    hosts = await conn.scalars(_TIED)
+    tied = {name for host in hosts for name in names.above(host.partition(":")[0])}
+    return frozenset(wanted) & tied
+
+
+def trouble_with(source: Source, listed: Listed) -> str:
+    """Why a list that is read again is left aside whole, and the earlier rows stay; or nothing."""
+    now, before = len(listed.entries), source.rows
+    if not now:
+        return _EMPTY
+    if before and abs(now - before) > max(FEW, before * MOST_OF_IT):
+        return said("It had {before} rows, and has {now} now.", before=before, now=now)
+    return ""
+
+
+async def take(
+    conn: AsyncConnection, here: Here, source: Source, found: Difference, *, agreed: bool
+) -> int:
+    """Take what `compare` found: how many rows wait for a person now.
+
+    `agreed`: a person saw it. Else new and harsher rows wait, of an automatic list those beyond 25
+    a day, those that would cut ties, and its first copy.
+    """
+    now, later = _sort(here, source, found, agreed=agreed)
+    added = len({rule.domain for rule in now} & {rule.domain for rule in found.new})
+    today = here.now().date()
+    spent = added + (source.new_rows if source.new_day == today else 0)
+    gone = [rule.domain for rule in found.gone]
+    await conn.execute(_DROP_HELD, {"source": source.id})
+    await conn.execute(_DROP, {"source": source.id, "domains": gone})
+    for held, rules in ((False, now), (True, later)):
+        if rules:
+            values = _RULES.values(domains.values_of(rule, held=held) for rule in rules)
+            await conn.execute(_ADD, values)
+    for rule in now:
+        domains.note_for_restore(conn, rule)
+    for domain in gone:
+        domains.note_gone(conn, domain, source.id)
+    await conn.execute(
+        sa.update(domain_lists)
+        .where(domain_lists.c.id == source.id)
+        .values(
+            rows=found.rows,
+            canaries=found.canaries,
+            trouble="",
+            taken=today,
+            new_day=today,
+            new_rows=0 if agreed else spent,
+        )
+    )
+    if now or gone:
+        what = f"{added} new, {len(now) - added} changed, {len(gone)} gone"
+        about = source.url or source.id
+        await audit.note(conn, here, verb="list taken", about=about, reason=what)
+        await policy.settle(conn)
+    return len(later)
+
+
+def _sort(
+    here: Here, source: Source, found: Difference, *, agreed: bool
+) -> tuple[list[Rule], list[Rule]]:
+    """What is taken now, and what waits for a person."""
+    now, later = list[Rule](), list[Rule]()
+    milder = {
+        rule.domain for before, rule in found.changed if rule.policy.no_harsher_than(before.policy)
+    }
+    left = _left(here, source)
+    for rule in _coming(found):
+        if agreed or rule.domain in milder:
+            now.append(rule)
+        elif left > 0 and not (rule.policy.unlists and rule.domain in found.ties):
+            left -= 1
+            now.append(rule)
+        else:
+            later.append(rule)
+    return now, later
+
+
+def _left(here: Here, source: Source) -> int:
+    """How many rows the list may still add by itself today: none before a person saw its first."""
+    if source.mode != "automatic" or source.taken is None:
+        return 0
+    spent = source.new_rows if source.new_day == here.now().date() else 0
+    return NEW_A_DAY - spent
+
+
+async def agree(conn: AsyncConnection, here: Here, source: Source) -> int:
+    """What waits is taken: how many rows."""
+    rows = await conn.execute(
+        domains.select_rules().where(domain_policies.c.source == source.id, domain_policies.c.held)
+    )
+    waiting = [Rule.of(row) for row in rows]
+    await conn.execute(_DROP_HELD, {"source": source.id})
+    if waiting:
+        values = _RULES.values(domains.values_of(rule, held=False) for rule in waiting)
+        await conn.execute(_ADD, values)
+        for rule in waiting:
+            domains.note_for_restore(conn, rule)
+        about, what = source.url or source.id, f"{len(waiting)} rows agreed to"
+        await audit.note(conn, here, verb="list taken", about=about, reason=what)
+        await policy.settle(conn)
+    return len(waiting)
+
+
+async def throw_away(conn: AsyncConnection, here: Here, source: Source) -> None:
+    """What waits is not taken; an address brings it again once it changes."""
+    await conn.execute(_DROP_HELD, {"source": source.id})
+    await audit.note(conn, here, verb="list rows refused", about=source.url or source.id)
+
+
+_COLUMNS: Final[dict[str, Any]] = {
+    column.name: column.type for column in domain_policies.c if column.name != "in_force"
+}
+_RULES: Final = Rows("rules", **_COLUMNS)
+_SOURCE: Final = domain_policies.c.source == sa.bindparam("source", type_=sa.Text)
+_DROP_HELD: Final = sa.delete(domain_policies).where(_SOURCE, domain_policies.c.held)
+_DROP: Final = sa.delete(domain_policies).where(
+    _SOURCE, ~domain_policies.c.held, any_of(domain_policies.c.domain, "domains")
+)
+
+
+def _add() -> sa.Insert:
+    added = insert(domain_policies).from_select(
+        _RULES.names, sa.select(*(_RULES.c[name] for name in _RULES.names))
+    )
+    keys = ("domain", "source", "held")
+    return added.on_conflict_do_update(
+        index_elements=keys,
+        set_={name: added.excluded[name] for name in _RULES.names if name not in keys},
+    )
+
+
+_ADD: Final = _add()
+_writer, _reported = actors.alias("writer"), posts.alias("reported")
+_follower, _followed = actors.alias("follower"), actors.alias("followed")
+_TIED: Final = sa.union(
+    sa.select(_follower.c.host)
+    .join(follows, follows.c.follower_id == _follower.c.id)
+    .where(~_follower.c.local),
+    sa.select(_followed.c.host)
+    .join(follows, follows.c.followed_id == _followed.c.id)
+    .where(~_followed.c.local),
+    sa.select(_writer.c.host)  # in a thread with an open case of a report (MOD-H5)
+    .select_from(
+        cases.join(_reported, _reported.c.id == cases.c.post_id)
+        .join(posts, posts.c.thread_id == _reported.c.thread_id)
+        .join(_writer, _writer.c.id == posts.c.author_id)
+    )
+    .where(~_writer.c.local, cases.c.state != constant(CaseState.CLOSED)),
+)

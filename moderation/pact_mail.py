@@ -1,0 +1,217 @@
+"""What another node's desk says about a pact: any of it may come late, twice, or never (MOD-5.6).
+
+The request was signed by that desk's key already. What makes, moves or ends trust carries a proof
+beside that (FEP-8b32), by the key that the pact pins or is to pin; what only lowers trust does not.
+"""
+
+import asyncio
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import keys, proofs
+from activitypub.actors import Actor
+from activitypub.vocab import ActivityKind, Document, text_of, uri_of
+from kernel.errors import Malformed, NotAllowed, NotFound, Unproven
+from kernel.here import Here
+from kernel.schema.actors import ActorKind
+from kernel.schema.pacts import Afterwards, PactState
+from kernel.schema.tables import pacts
+from kernel.urls import same_origin
+from moderation import audit
+from moderation import pacts as store
+from moderation.pact_terms import WAITS, Paper
+from moderation.pacts import Pact
+from moderation.signals import sources
+
+OFFERS_A_DAY: Final = 5  # from one host
+MAX_WAITING: Final = 50  # offers of hosts that wait here at once
+KEY: Final = "bad signature"  # what a source is put aside for when its key is not the pinned one
+_DESKS: Final = (ActorKind.SERVICE, ActorKind.APPLICATION)
+
+
+async def proves(document: Document, multibase: str, desk_uri: str) -> bool:
+    """Whether the document carries a proof by exactly this key, named on the desk's own server."""
+    try:
+        proof = await asyncio.to_thread(proofs.read, document)
+        return same_origin(proof.method, desk_uri) and proof.holds(keys.load_multibase(multibase))
+    except Malformed:
+        return False
+
+
+async def offered(
+    conn: AsyncConnection, here: Here, actor: Actor, offer_uri: str, document: Document
+) -> None:
+    """Another desk offers a pact: it waits for an administrator, one for each host.
+
+    Where our own offer is on its way to them, the one whose id comes first in the alphabet counts,
+    so both nodes make the same pact of the two.
+    Raises Malformed, NotAllowed, Unproven: it is none, or of others, or one too many.
+    """
+    paper, desk = Paper.read(document), await store.our_desk(conn, here)
+    theirs, mine = paper.parties
+    if actor.kind not in _DESKS or theirs.desk != actor.uri or mine.desk != desk.uri:
+        raise NotAllowed("A pact is offered by one desk to another.")
+    if mine.key != desk.ed25519:
+        raise NotAllowed("That pact names a key that is not ours any more.")
+    if theirs.key != actor.ed25519 or not await proves(document, theirs.key, actor.uri):
+        raise Unproven("That pact is not proven by the key that it names.")
+    today = here.now().date()
+    if not -2 <= (today - paper.offered).days <= WAITS:
+        raise NotAllowed("That pact is not of today.")
+    if await store.is_over(conn, paper.uri):
+        return
+    pact = await store.locked(conn, here, actor.host, room=store.FOR_OTHERS)
+    if paper.uri in (pact.uri, pact.theirs.uri if pact.theirs else ""):
+        return
+    await _check_room(conn, pact, today_is_new=pact.day != today)
+    await store.change(
+        conn,
+        here,
+        actor.host,
+        theirs=store.dump(document),
+        offer_uri=offer_uri,
+        desk_id=pact.desk_id if pact.made else actor.id,
+        offers=1 if pact.day != today else pact.offers + 1,
+    )
+    await audit.note(conn, here, verb="pact offered", about=actor.host, actor_id=actor.id)
+    if pact.ours is not None and paper.uri < pact.ours.uri:
+        await store.meet(conn, here, await store.locked(conn, here, actor.host))
+
+
+async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) -> None:
+    """Raises NotAllowed: that host offered enough today, or enough others wait."""
+    if not today_is_new and pact.offers >= OFFERS_A_DAY:
+        raise NotAllowed(store.refusal(OFFERS_A_DAY))
+    if pact.theirs is None and pact.ours is None and not pact.made:
+        waiting = await conn.scalar(
+            sa.select(sa.func.count()).select_from(pacts).where(pacts.c.theirs != "")
+        )
+        if (waiting or 0) >= MAX_WAITING:
+            raise NotAllowed("Many offers wait here already. Please try again later.")
+
+
+async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> None:
+    """They said yes to our offer, with their terms. Where ours is not meant any more, they hear it.
+
+    Raises NotAllowed, Unproven: it is another's to say, or says something else than we offered.
+    """
+    paper, desk = Paper.read(document), await store.our_desk(conn, here)
+    pact = await store.known(conn, actor.host)
+    if pact is not None and paper.uri == pact.uri and pact.made:
+        return
+    if pact is None or pact.ours is None or pact.ours.uri != paper.uri:
+        if here.is_local(paper.uri):
+            await store.tell(conn, here, ActivityKind.LEAVE, paper.uri, actor.uri, proven=True)
+        return
+    theirs = paper.other(desk.uri)
+    if theirs.desk != actor.uri or not paper.agrees_with(pact.ours, desk.uri):
+        raise NotAllowed("That is not what was offered.")
+    if not await proves(document, theirs.key, actor.uri):
+        raise Unproven("That answer is not proven by the key that the offer names.")
+    if paper.of(desk.uri).key != desk.ed25519:
+        await store.end(conn, here, actor.host, Afterwards.KEEP)
+        return
+    await store.make(conn, here, actor.host, paper, document, theirs)
+
+
+async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: str) -> None:
+    """They said no. Raises NotFound: to nothing of ours."""
+    pact = await store.known(conn, actor.host)
+    if pact is None or not pact.is_of(actor.uri):
+        raise NotFound
+    if pact.ours is not None and store.offer_uri(pact.ours.uri) == offer_uri:
+        await store.over(conn, here, pact.ours.uri)
+        await store.change(conn, here, actor.host, ours="", reason="refused")
+        await audit.note(conn, here, verb="pact refused", about=actor.host, actor_id=actor.id)
+    elif pact.made and store.offer_uri(pact.uri) == offer_uri:
+        await _ended(conn, here, pact, actor)
+    else:
+        raise NotFound
+
+
+async def left(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> None:
+    """They ended the pact, or took their offer back, perhaps before it came."""
+    if not same_origin(uri, actor.uri) and not here.is_local(uri):
+        raise NotAllowed("That pact is between others.")
+    if actor.kind not in _DESKS:
+        raise NotAllowed("Desks make and end pacts.")
+    if same_origin(uri, actor.uri):
+        await store.over(conn, here, uri)
+    pact = await store.known(conn, actor.host)
+    if pact is None or not pact.is_of(actor.uri):
+        return
+    if pact.uri == uri and pact.state in (PactState.MADE, PactState.BROKEN):
+        await _ended(conn, here, pact, actor)
+    if pact.theirs is not None and pact.theirs.uri == uri:
+        await store.change(conn, here, actor.host, theirs="", offer_uri="")
+        await audit.note(conn, here, verb="pact taken back", about=actor.host, actor_id=actor.id)
+    if pact.ours is not None and pact.ours.uri == uri:
+        await refused(conn, here, actor, store.offer_uri(uri))
+
+
+async def _ended(conn: AsyncConnection, here: Here, pact: Pact, actor: Actor) -> None:
+    await store.finish(conn, here, pact, PactState.ENDED, "ended there")
+    await audit.note(conn, here, verb="pact ended", about=pact.host, actor_id=actor.id)
+
+
+async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> bool:
+    """Their desk has a new key, which the pinned one vouches for: that is pinned from now on.
+
+    Whatever was put aside because of it is read again. Where the pinned key does not, and is not
+    shown there any more, the pact is broken until both agree anew. False: it goes on from a key
+    that is not pinned; another change may still come before it. Raises NotFound: no such pact.
+    """
+    uri, new = uri_of(document.get("object"), "pact"), document.get("publicKeyMultibase")
+    multibase = text_of(new, 64)
+    keys.load_multibase(multibase)
+    pact = await store.known(conn, actor.host)
+    over = pact is None or pact.state not in (PactState.MADE, PactState.BROKEN)
+    if pact is None or over or pact.uri != uri or actor.uri != pact.desk_uri:
+        raise NotFound
+    if pact.their_key == multibase:
+        return True
+    if document.get("from") != pact.their_key:
+        return False
+    if not await proves(document, pact.their_key, actor.uri):
+        await check_key(conn, here, actor)
+        return True
+    healed = pact.state is PactState.BROKEN and pact.reason == "key"
+    state, reason = (PactState.MADE, "") if healed else (pact.state, pact.reason)
+    await store.change(conn, here, actor.host, their_key=multibase, state=state, reason=reason)
+    if pact.paper is not None:
+        await sources.trust_again(conn, here, pact.paper.of(actor.uri).dataset, KEY)
+    await audit.note(conn, here, verb="peer's key changed", about=actor.host, actor_id=actor.id)
+    return True
+
+
+async def check_key(conn: AsyncConnection, here: Here, actor: Actor) -> None:
+    """Hold the key that a desk shows now against the pinned one: another one breaks the pact."""
+    pact = await store.with_host(conn, actor.host)
+    if pact is None or actor.uri != pact.desk_uri or actor.ed25519 == pact.their_key:
+        return
+    await store.finish(conn, here, pact, PactState.BROKEN, "key")
+    await audit.note(conn, here, verb="pact broken", about=actor.host, reason="key")
+
+
+async def froze(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> None:
+    """They ask not to be trusted: honoured at once, with no other proof than who sent it.
+
+    A forged one could only lower trust. Raises NotFound: there is no such pact.
+    """
+    pact = await store.with_host(conn, actor.host)
+    if pact is None or actor.uri != pact.desk_uri or pact.uri != uri:
+        raise NotFound
+    if not pact.frozen_there:
+        await store.change(conn, here, actor.host, frozen_there=True)
+        await audit.note(conn, here, verb="peer froze itself", about=actor.host, actor_id=actor.id)
+
+
+async def nudged(conn: AsyncConnection, here: Here, actor: Actor, url: str) -> None:
+    """They have new advice: it is read soon, as far as we listen to them."""
+    pact = await store.with_host(conn, actor.host)
+    if pact is None or actor.uri != pact.desk_uri or pact.paper is None:
+        return
+    if pact.paper.of(actor.uri).dataset == url:
+        await sources.nudge(conn, here, url)

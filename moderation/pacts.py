@@ -1,0 +1,577 @@
+"""Pacts: two administrators agree that their nodes are trusted peers (MOD-5.6).
+
+An offer waits until the other administrator says yes or no; two offers that cross meet in one pact.
+Both keys are pinned in it. Whatever comes, in any order and however often, ends in the same state:
+a pact that is over is remembered by its id, and an answer to nothing changes nothing. No node is
+trusted because another one trusts it.
+
+What happens here is told to the other desk. `moderation/pact_mail.py` reads what that desk says.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import Final, Self
+from uuid import UUID
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub import jsontext, keys, outbox, proofs
+from activitypub.actors import Actor
+from activitypub.jsontext import Json
+from activitypub.keys import KeyPair
+from activitypub.vocab import ActivityKind, Document
+from kernel import chance, keep_times, tombstone_log
+from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
+from kernel.here import Here
+from kernel.rows import AnyRow
+from kernel.said import noted, said
+from kernel.schema.pacts import Afterwards, PactState
+from kernel.schema.tables import actors, node, pacts, tombstones
+from kernel.tombstone_log import Act
+from moderation import audit, domains
+from moderation.duty import Rota
+from moderation.pact_terms import CONTEXT, WAITS, Flow, Paper, Party, Wishes, fingerprint, midnight
+from moderation.signals import datasets, sources
+
+MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
+FOR_OTHERS: Final = 150  # of these may be there when another host offers one
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pact:
+    """What stands between this node and another one.
+
+    `paper` is the pact that was made, also once it is over; `ours` and `theirs` are offers that
+    wait. `their_key` is pinned.
+    """
+
+    host: str
+    state: PactState
+    uri: str
+    paper: Paper | None
+    document: str
+    desk_uri: str
+    desk_id: UUID | None
+    their_key: str
+    ours: Paper | None
+    theirs: Paper | None
+    offer_uri: str
+    reason: str
+    afterwards: Afterwards | None
+    frozen: bool
+    frozen_there: bool
+    unsafe: bool
+    offers: int
+    day: date
+
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        """From a row of the table."""
+        values = dict(row._mapping)
+        values["state"] = PactState(values["state"])
+        values["afterwards"] = Afterwards(row.afterwards) if row.afterwards else None
+        values["paper"] = Paper.kept(row.document) if row.document else None
+        for name in ("ours", "theirs"):
+            values[name] = Paper.kept(values[name]) if values[name] else None
+        return cls(**values)
+
+    @property
+    def made(self) -> bool:
+        """Whether the two trust each other now."""
+        return self.state is PactState.MADE
+
+    def is_of(self, desk: str) -> bool:
+        """Whether this is the desk that the pact, or an offer that waits, is with."""
+        offers = [self.ours.parties[1]] if self.ours else []
+        offers += [self.theirs.parties[0]] if self.theirs else []
+        return desk in (self.desk_uri, *(party.desk for party in offers))
+
+    @property
+    def listens(self) -> bool:
+        """Whether what comes from there counts."""
+        return self.made and not (self.frozen or self.frozen_there)
+
+    @property
+    def words(self) -> str:
+        """How it stands, in plain words."""
+        if self.made and self.theirs:
+            return noted("You trust each other, and they offer a new pact. You decide.")
+        if self.made and self.frozen:
+            return noted("We stopped listening to them.")
+        if self.made and self.frozen_there:
+            return noted("They asked not to be trusted for now.")
+        if self.made:
+            return noted("You trust each other.")
+        if self.theirs:
+            return noted("They offer a pact. You decide.")
+        if self.ours:
+            return noted("You offered a pact. They decide.")
+        return _OVER.get(self.reason, noted("There is no pact."))
+
+    @property
+    def fingerprint(self) -> str:
+        """The words of both keys, to be compared by voice; empty where there is nothing yet."""
+        paper = self.theirs or self.ours or self.paper
+        return fingerprint(*(party.key for party in paper.parties)) if paper else ""
+
+
+_OVER: Final = {
+    "ended here": noted("You ended the pact."),
+    "ended there": noted("They ended the pact."),
+    "key": noted("Their key changed, and the old one does not vouch for it. Agree anew."),
+    "refused": noted("They said no to your offer."),
+}
+
+
+async def listed(conn: AsyncConnection) -> Sequence[Pact]:
+    """Every pact, those that wait for a decision here first; there are at most 200."""
+    rows = await conn.execute(
+        sa.select(pacts).order_by(pacts.c.theirs == "", pacts.c.host).limit(MAX_PACTS)
+    )
+    return [Pact.of(row) for row in rows]
+
+
+async def one(conn: AsyncConnection, host: str) -> Pact:
+    """What stands between us and a host. Raises NotFound: nothing."""
+    row = (await conn.execute(sa.select(pacts).where(pacts.c.host == host))).first()
+    if row is None:
+        raise NotFound("There is nothing agreed with that server, and nothing offered.")
+    return Pact.of(row)
+
+
+async def with_host(conn: AsyncConnection, host: str) -> Pact | None:
+    """The pact that holds with a host; None: there is none.
+
+    Whoever acts on what comes from there asks whether it `listens`, too.
+    """
+    row = (
+        await conn.execute(
+            sa.select(pacts).where(pacts.c.host == host, pacts.c.state == PactState.MADE)
+        )
+    ).first()
+    return Pact.of(row) if row else None
+
+
+async def pinned_key(conn: AsyncConnection, host: str) -> Ed25519PublicKey | None:
+    """The key that the pact with a host pins; None: there is no pact."""
+    pact = await with_host(conn, host)
+    return keys.load_multibase(pact.their_key) if pact else None
+
+
+async def may_read(conn: AsyncConnection, here: Here, host: str) -> bool:
+    """Whether a host may read what we advise pact peers: there is a pact, and it takes advice."""
+    pact = await with_host(conn, host)
+    if pact is None or pact.paper is None:
+        return False
+    return Flow.ADVICE in pact.paper.flows(f"{here.origin}/desk/node")
+
+
+# What an administrator of this node does
+
+
+async def offer(conn: AsyncConnection, here: Here, their_desk: Actor, wishes: Wishes) -> None:
+    """Offer a pact to the desk of another node; theirs that waits becomes one at once.
+
+    Raises Malformed: the wishes cannot be, or the desk has no key to pin. Raises NotAllowed: its
+    host is blocked, or our own. Raises Conflict: as many pacts are there as may be.
+    """
+    wishes.check()
+    if their_desk.local or their_desk.ed25519 is None:
+        raise Malformed("That server shows no desk with a key that a pact could name.")
+    if await domains.is_blocked(conn, their_desk.host):
+        raise NotAllowed("This node does not talk with that server. Talk with it again first.")
+    pact = await locked(conn, here, their_desk.host)
+    if pact.theirs is not None and pact.theirs.parties[0].key == their_desk.ed25519:
+        await accept(conn, here, their_desk.host, wishes)
+        return
+    desk = await our_desk(conn, here)
+    paper = Paper(
+        uri=f"{here.origin}/pacts/{chance.new_uuid()}",
+        nonce=f"{chance.bits(128):032x}",
+        parties=(
+            await _our_party(conn, here, desk, wishes),
+            Party(desk=their_desk.uri, key=their_desk.ed25519),
+        ),
+        offered=here.now().date(),
+    )
+    document = await _signed(conn, here, desk, paper)
+    if pact.ours is not None:
+        await over(conn, here, pact.ours.uri)
+    known_as = pact.desk_id if pact.made else their_desk.id
+    await change(conn, here, their_desk.host, ours=dump(document), reason="", desk_id=known_as)
+    await tell(conn, here, ActivityKind.OFFER, document, their_desk.uri, uri=offer_uri(paper.uri))
+    await audit.note(conn, here, verb="offer pact", about=their_desk.host)
+
+
+async def accept(conn: AsyncConnection, here: Here, host: str, wishes: Wishes) -> None:
+    """Say yes to the offer that waits, with our own terms.
+
+    Raises NotFound: none waits. Raises Malformed: the wishes cannot be, or a key has changed since.
+    Raises Conflict: ours is on its way, and is the one that counts.
+    """
+    wishes.check()
+    pact, desk = await locked(conn, here, host), await our_desk(conn, here)
+    if pact.theirs is None:
+        raise NotFound("No offer of that server waits here.")
+    if pact.ours is not None and pact.ours.uri < pact.theirs.uri:
+        raise Conflict("You offered one too, and yours counts. Their yes comes by itself.")
+    await _agree(conn, here, pact, await _our_party(conn, here, desk, wishes))
+
+
+async def _agree(conn: AsyncConnection, here: Here, pact: Pact, party: Party) -> None:
+    """The offer that waits becomes the pact, with our side as `party` has it; they are told."""
+    desk, paper = await our_desk(conn, here), pact.theirs
+    assert paper is not None
+    theirs = paper.other(desk.uri)
+    known = await actor_store.by_uri(conn, theirs.desk)
+    if known is None or known.ed25519 != theirs.key or paper.of(desk.uri).key != desk.ed25519:
+        raise Malformed("A key has changed since that was offered. Ask them to offer it again.")
+    agreed = replace(paper.with_party(party), accepted=here.now().date())
+    document = await _signed(conn, here, desk, agreed)
+    offered = pact.offer_uri
+    await make(conn, here, pact.host, agreed, document, theirs)
+    await tell(conn, here, ActivityKind.ACCEPT, offered, theirs.desk, result=document)
+
+
+async def meet(conn: AsyncConnection, here: Here, pact: Pact) -> None:
+    """Two offers crossed, and theirs counts: our administrator's own offer is the yes to it."""
+    assert pact.ours is not None
+    desk = await our_desk(conn, here)
+    await _agree(conn, here, pact, pact.ours.of(desk.uri))
+
+
+async def make(
+    conn: AsyncConnection, here: Here, host: str, paper: Paper, document: Document, theirs: Party
+) -> None:
+    """Both have said yes: the pact holds, its keys are pinned, and their advice is read."""
+    await change(
+        conn,
+        here,
+        host,
+        state=PactState.MADE,
+        uri=paper.uri,
+        document=dump(document),
+        desk_uri=theirs.desk,
+        desk_id=sa.select(actors.c.id).where(actors.c.uri == theirs.desk).scalar_subquery(),
+        their_key=theirs.key,
+        ours="",
+        theirs="",
+        offer_uri="",
+        reason="",
+        afterwards=None,
+        frozen=False,
+        frozen_there=False,
+        unsafe=False,
+    )
+    if theirs.dataset and Flow.ADVICE in paper.flows(theirs.desk):
+        await sources.follow(conn, here, theirs.dataset, pact=True)
+    await audit.note(conn, here, verb="make pact", about=host)
+
+
+async def refuse(conn: AsyncConnection, here: Here, host: str) -> None:
+    """Say no to the offer that waits. Raises NotFound: none does."""
+    pact = await locked(conn, here, host)
+    if pact.theirs is None:
+        raise NotFound("No offer of that server waits here.")
+    await over(conn, here, pact.theirs.uri)
+    await change(conn, here, host, theirs="", offer_uri="")
+    if pact.state is PactState.NONE and pact.ours is None:
+        await conn.execute(sa.delete(pacts).where(pacts.c.host == host))
+    desk = pact.theirs.parties[0].desk
+    await tell(conn, here, ActivityKind.REJECT, pact.offer_uri, desk, proven=True)
+    await audit.note(conn, here, verb="refuse pact", about=host)
+
+
+async def end(conn: AsyncConnection, here: Here, host: str, afterwards: Afterwards) -> None:
+    """End the pact now, or take our offer back, and tell them.
+
+    Raises NotFound: there is neither.
+    """
+    pact = await locked(conn, here, host)
+    if pact.ours is not None:
+        await over(conn, here, pact.ours.uri)
+        await change(conn, here, host, ours="", reason="")
+        desk = pact.ours.parties[1].desk
+        await tell(conn, here, ActivityKind.LEAVE, pact.ours.uri, desk, proven=True)
+        await audit.note(conn, here, verb="take pact back", about=host)
+    elif pact.state in (PactState.MADE, PactState.BROKEN):
+        await finish(conn, here, pact, PactState.ENDED, "ended here", afterwards)
+        await tell(conn, here, ActivityKind.LEAVE, pact.uri, pact.desk_uri, proven=True)
+        await audit.note(conn, here, verb="end pact", about=host, reason=afterwards)
+    else:
+        raise NotFound("There is no pact with that server.")
+
+
+async def decide_afterwards(
+    conn: AsyncConnection, here: Here, host: str, afterwards: Afterwards
+) -> None:
+    """The other side ended it: what shall become of what their advice did. Raises NotFound."""
+    pact = await locked(conn, here, host)
+    if pact.state is not PactState.ENDED:
+        raise NotFound("That pact has not ended.")
+    await change(conn, here, host, afterwards=afterwards)
+    await audit.note(conn, here, verb="after the pact", about=host, reason=afterwards)
+
+
+async def freeze(conn: AsyncConnection, here: Here, host: str, *, frozen: bool) -> None:
+    """Stop listening to a peer, or listen again. Raises NotFound: there is no pact.
+
+    What they froze themselves is lifted by a new pact only: both have to want it.
+    """
+    if not (await locked(conn, here, host)).made:
+        raise NotFound("There is no pact with that server.")
+    await change(conn, here, host, frozen=frozen)
+    verb = "freeze peer" if frozen else "listen to peer again"
+    await audit.note(conn, here, verb=verb, about=host)
+
+
+async def freeze_ourselves(conn: AsyncConnection, here: Here) -> int:
+    """Ask every peer not to trust this node for now; how many there are.
+
+    Each of them listens again only once both have agreed on a new pact.
+    """
+    rows = await conn.execute(
+        sa.select(pacts).where(pacts.c.state == PactState.MADE).order_by(pacts.c.host)
+    )
+    found = [Pact.of(row) for row in rows]
+    for pact in found:
+        await change(conn, here, pact.host, unsafe=True)
+        await tell(conn, here, ActivityKind.FREEZE, pact.uri, pact.desk_uri, proven=True)
+    if found:
+        await audit.note(conn, here, verb="freeze ourselves", about=here.origin)
+    return len(found)
+
+
+async def tell_peers(conn: AsyncConnection, here: Here, flow: Flow, kind: str, about: str) -> None:
+    """Tell every peer who takes this from us, each for itself: nobody learns who else does."""
+    desk = await our_desk(conn, here)
+    rows = await conn.execute(
+        sa.select(pacts)
+        .where(pacts.c.state == PactState.MADE, ~pacts.c.unsafe)
+        .order_by(pacts.c.host)
+    )
+    for pact in [Pact.of(row) for row in rows]:
+        if pact.paper is not None and flow in pact.paper.flows(desk.uri):
+            await tell(conn, here, kind, about, pact.desk_uri)
+
+
+async def tell_new_key(conn: AsyncConnection, here: Here, multibase: str) -> None:
+    """The desk's key is about to change: each peer hears the new one under the old one's proof.
+
+    Call it while the old keys still sign. Offers that wait name the old key, and are void.
+    """
+    desk = await our_desk(conn, here)
+    old = (await actor_store.signing_keys(conn, here, desk.id)).ed25519_multibase
+    rows = await conn.execute(sa.select(pacts).where(pacts.c.state == PactState.MADE))
+    for pact in [Pact.of(row) for row in rows]:
+        await tell(
+            conn,
+            here,
+            ActivityKind.KEY_CHANGE,
+            pact.uri,
+            pact.desk_uri,
+            proven=True,
+            **{"from": old, "publicKeyMultibase": multibase},
+        )
+
+
+# What both halves use
+
+
+async def our_desk(conn: AsyncConnection, here: Here) -> Actor:
+    """The node's desk, which signs pacts."""
+    desk = await actor_store.by_uri(conn, f"{here.origin}/desk/node")
+    if desk is None or desk.ed25519 is None:
+        raise NotFound
+    return desk
+
+
+def offer_uri(uri: str) -> str:
+    """The id of the Offer of a pact of ours."""
+    return f"{uri}/offer"
+
+
+async def locked(conn: AsyncConnection, here: Here, host: str, *, room: int = MAX_PACTS) -> Pact:
+    """What stands between us and a host, held until this commits; a new row where nothing does.
+
+    Raises Conflict: there are as many as there is `room` for.
+    """
+    pact = await known(conn, host)
+    if pact is None:
+        total = await conn.scalar(sa.select(sa.func.count()).select_from(pacts)) or 0
+        if total >= room:
+            raise Conflict("This node has as many pacts and offers as it can.")
+        await conn.execute(
+            insert(pacts).values(host=host, day=here.now().date()).on_conflict_do_nothing()
+        )
+        pact = await known(conn, host)
+    assert pact is not None
+    return pact
+
+
+async def known(conn: AsyncConnection, host: str) -> Pact | None:
+    """The same where there is something already."""
+    asked = sa.select(pacts).where(pacts.c.host == host).with_for_update()
+    row = (await conn.execute(asked)).first()
+    return Pact.of(row) if row else None
+
+
+async def change(conn: AsyncConnection, here: Here, host: str, **values: object) -> None:
+    """Write what is new of a pact; how often it was offered counts for a day."""
+    today = here.now().date()
+    values.setdefault("offers", sa.case((pacts.c.day == today, pacts.c.offers), else_=0))
+    await conn.execute(sa.update(pacts).where(pacts.c.host == host).values(day=today, **values))
+
+
+async def finish(
+    conn: AsyncConnection,
+    here: Here,
+    pact: Pact,
+    state: PactState,
+    reason: str,
+    afterwards: Afterwards | None = None,
+) -> None:
+    """The pact is over: nothing that comes late makes it hold again, nor does a restore."""
+    if state is PactState.ENDED:
+        await over(conn, here, pact.uri)
+        tombstone_log.note(conn, Act.PACT_OVER, pact.uri)
+    await change(conn, here, pact.host, state=state, reason=reason, afterwards=afterwards)
+
+
+async def over(conn: AsyncConnection, here: Here, uri: str) -> None:
+    """Remember for a month that a pact or an offer is over, also if it comes only later."""
+    await conn.execute(
+        insert(tombstones)
+        .values(uri=uri, until=here.now().date() + keep_times.BURIED)
+        .on_conflict_do_nothing()
+    )
+
+
+async def is_over(conn: AsyncConnection, uri: str) -> bool:
+    """Whether it was said to be over, perhaps before it came."""
+    found = await conn.scalar(sa.select(tombstones.c.uri).where(tombstones.c.uri == uri))
+    return found is not None
+
+
+async def stay_over(conn: AsyncConnection, uris: Sequence[str]) -> None:
+    """After a restore: pacts that ended since do not hold, and are not offered, again."""
+    await conn.execute(
+        sa.update(pacts)
+        .where(pacts.c.uri.in_(uris), pacts.c.state == PactState.MADE)
+        .values(state=PactState.ENDED, reason="ended here")
+    )
+
+
+async def forget_offers(conn: AsyncConnection, here: Here) -> None:
+    """Offers that waited for too long go, and so does whoever had nothing else to do with us."""
+    old = here.now().date() - timedelta(days=WAITS)
+    waits = sa.or_(pacts.c.ours != "", pacts.c.theirs != "")
+    await conn.execute(
+        sa.update(pacts)
+        .where(pacts.c.day < old, waits)
+        .values(ours="", theirs="", offer_uri="", day=here.now().date())
+    )
+    await conn.execute(
+        sa.delete(pacts).where(pacts.c.day < old, ~waits, pacts.c.state == PactState.NONE)
+    )
+
+
+def dump(document: Document) -> str:
+    """As it is kept."""
+    return jsontext.dump(document).decode()
+
+
+async def tell(
+    conn: AsyncConnection,
+    here: Here,
+    kind: str,
+    about: Json,
+    desk_uri: str,
+    *,
+    uri: str = "",
+    proven: bool = False,
+    **extra: Json,
+) -> None:
+    """Tell the other desk; with a proof of ours where what it says is to be held against us."""
+    desk = await our_desk(conn, here)
+    activity: Document = {
+        "@context": CONTEXT,
+        "id": uri or here.new_activity_uri(),
+        "type": kind,
+        "actor": desk.uri,
+        "to": [desk_uri],
+        "cc": [],
+        "object": about,
+        **extra,
+    }
+    if proven:
+        pair = await actor_store.signing_keys(conn, here, desk.id)
+        activity = _proven(here, activity, desk, pair)
+    await outbox.publish(conn, here, activity, signer=desk, to=[desk_uri], direct=True)
+
+
+def _proven(here: Here, document: Document, desk: Actor, pair: KeyPair) -> Document:
+    method = desk.ed25519_id or keys.ed25519_id(desk.uri)
+    return proofs.add(document, pair.ed25519, method, midnight(here.now().date()))
+
+
+async def _signed(conn: AsyncConnection, here: Here, desk: Actor, paper: Paper) -> Document:
+    pair = await actor_store.signing_keys(conn, here, desk.id)
+    method = desk.ed25519_id or keys.ed25519_id(desk.uri)
+    return paper.signed(pair.ed25519, method, desk.uri, here.now().date())
+
+
+async def _our_party(conn: AsyncConnection, here: Here, desk: Actor, wishes: Wishes) -> Party:
+    """Our side, as the node describes itself."""
+    row = (
+        await conn.execute(
+            sa.select(
+                node.c.name,
+                node.c.contact,
+                node.c.languages,
+                node.c.duty,
+                node.c.about,
+                node.c.crisis_policy,
+            )
+        )
+    ).one()
+    guidelines = sha256(f"{row.about}\n{row.crisis_policy}".encode()).digest()
+    return Party(
+        desk=desk.uri,
+        key=desk.ed25519 or "",
+        sends=wishes.sends,
+        takes=wishes.takes,
+        name=" ".join(row.name.split()),
+        contact=" ".join(row.contact.split()),
+        care=" ".join(wishes.care.split()),
+        languages=tuple(row.languages),
+        hours=_hours(Rota.parse(row.duty)),
+        retention=" ".join(wishes.retention.split()),
+        guidelines=f"{here.origin}/about",
+        guidelines_hash="sha-256:" + urlsafe_b64encode(guidelines).decode().rstrip("="),
+        dataset=(await datasets.ours(conn, here)).url,
+    )
+
+
+def _hours(rota: Rota) -> str:
+    """The rota on a line: `Mon 18:00-23:00 (Europe/Dublin)`, as far as it fits."""
+    if not rota.slots:
+        return ""
+    lines = [
+        f"{_DAYS[it.day]} {it.start // 60:02}:{it.start % 60:02}-{it.end // 60:02}:{it.end % 60:02}"
+        for it in rota.slots
+    ]
+    return f"{', '.join(lines)[:400]} ({rota.zone})"
+
+
+def refusal(limit: int) -> str:
+    """What a host is told that offers too often."""
+    return said("That was offered {number} times today. Please wait.", number=limit)

@@ -1,0 +1,202 @@
+"""What a dataset elsewhere says, a line at a time, and where each line stands.
+
+Plain code: what comes is read once, as our own shape or as any FIRES server writes it (MOD-3.6),
+and where a line stands follows from all lines that are there, whatever the order they came in.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Self
+from uuid import UUID
+
+from activitypub.jsontext import Json
+from activitypub.vocab import Document, id_of, text_of, time_of, uri_of
+from kernel.errors import Malformed
+from kernel.schema.pacts import SignalState
+from kernel.urls import same_origin
+from moderation.domains import read_domain
+from moderation.signals.vocabulary import LONGEST, MAX_SUMMARY, SAYS, UNSAID, Change, Policy
+
+MAX_KEY: Final = 500  # letters of what advice is about
+MAX_LABELS: Final = 20
+MAX_URI: Final = 300
+
+_KINDS: Final[Mapping[str, Change]] = {kind.value.lower(): kind for kind in Change}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One change, read. `ends` is the first day it does not count on; `place` its order."""
+
+    uri: str
+    kind: Change
+    entity_kind: str
+    entity_key: str
+    policy: str
+    labels: tuple[str, ...]
+    filters: tuple[str, ...]
+    summary: str
+    basis: str
+    confidence: float | None
+    case_count: int | None
+    approvals: int | None
+    first_seen: date | None
+    published: date | None
+    ends: date
+    retracts: str
+    place: int
+
+    @classmethod
+    def read(cls, document: Document, dataset: str, today: date) -> Self:
+        """Raises Malformed: it has its id elsewhere, or says something that we would have to guess.
+
+        Kinds are read in any case; a Retraction may name what it takes back, or what that is
+        about, or neither; a Tombstone often names nothing (MOD-3.6).
+        """
+        uri = uri_of(document.get("id"), "id")
+        if len(uri) > MAX_URI or not same_origin(uri, dataset):
+            raise Malformed("That change is on another server than its list.")
+        kind = _KINDS.get(text_of(document.get("type"), 20).lower())
+        if kind is None:
+            raise Malformed("That is no change that we know.")
+        entity_kind, entity_key = _entity(document, needed=kind in SAYS)
+        published = _day(document.get("published"))
+        return cls(
+            uri=uri,
+            kind=kind,
+            entity_kind=entity_kind,
+            entity_key=entity_key,
+            policy=_policy(document, kind),
+            labels=_texts(document.get("labels")),
+            filters=_texts(document.get("recommendedFilters")),
+            summary=_words(document.get("summary")) or _words(document.get("comment")),
+            basis=text_of(document.get("basis"), 30),
+            confidence=_share(document.get("confidence")),
+            case_count=_count(document.get("caseCount")),
+            approvals=_count(document.get("approvals")),
+            first_seen=_day(document.get("firstSeen")),
+            published=published,
+            ends=_ends(document, kind, published, today),
+            retracts=(id_of(document.get("retracts")) or "")[:MAX_URI],
+            place=_place(document, uri),
+        )
+
+
+def _entity(document: Document, *, needed: bool) -> tuple[str, str]:
+    kind = text_of(document.get("entityKind"), 20).lower()
+    key = text_of(document.get("entityKey"), MAX_KEY + 1).strip()
+    if not needed and not key:
+        return "", ""
+    if not kind or not key or len(key) > MAX_KEY:
+        raise Malformed("It does not say what it is about.")
+    if kind == "domain":
+        if "*" in key:
+            raise Malformed("A domain has no * in it.")
+        key = read_domain(key.removesuffix("."))
+    return kind, key
+
+
+def _policy(document: Document, kind: Change) -> str:
+    """Raises Malformed: it recommends something that we do not know; nothing is guessed."""
+    if kind is not Change.RECOMMENDATION:
+        return ""
+    named = text_of(document.get("recommendedPolicy"), 20).lower()
+    if named not in {*Policy}:
+        raise Malformed("It recommends something that we do not know.")
+    return named
+
+
+def _ends(document: Document, kind: Change, published: date | None, today: date) -> date:
+    """No longer than advice may hold; where it says nothing, 90 days from today (MOD-5.11)."""
+    ends = _day(document.get("endTime"))
+    if ends is None:
+        return today + UNSAID
+    said = min(published, today) if published else today  # a clock may be ahead
+    return min(ends, said + LONGEST.get(kind, UNSAID))
+
+
+def _place(document: Document, uri: str) -> int:
+    """Its number in a chain; else what its time-ordered id says (UUIDv7)."""
+    seq = document.get("seq")
+    if isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq < 2**62:
+        return seq
+    try:
+        return UUID(uri.rpartition("/")[2]).int >> 66
+    except ValueError:
+        when = time_of(document.get("published"))
+        return int(when.timestamp() * 1000) << 14 if when else 0
+
+
+def _day(value: Json) -> date | None:
+    when = time_of(value)
+    return when.date() if when else None
+
+
+def _words(value: Json) -> str:
+    return " ".join(text_of(value, 4 * MAX_SUMMARY).split())[:MAX_SUMMARY]
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    named = value if isinstance(value, list) else [value]
+    found = (each for each in named[:MAX_LABELS] if isinstance(each, str) and each)
+    return tuple(dict.fromkeys(text_of(each, MAX_URI) for each in found))
+
+
+def _share(value: Json) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= 1 else None
+
+
+def _count(value: Json) -> int | None:
+    sound = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1_000_000
+    return value if sound and isinstance(value, int) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Of a line only what decides where it stands; `chosen` is what a person made of it."""
+
+    uri: str
+    kind: Change
+    entity_kind: str
+    entity_key: str
+    retracts: str
+    place: int
+    ends: date
+    chosen: SignalState | None = None
+
+    def takes_back(self, other: "Standing") -> bool:
+        """Whether this takes the other line back: by its id, or as all that is older about it."""
+        if self.kind is Change.TOMBSTONE or self.kind is Change.RETRACTION:
+            about = (self.entity_kind, self.entity_key)
+            same = bool(self.entity_key) and about == (other.entity_kind, other.entity_key)
+            return self.retracts == other.uri or (same and self.place > other.place)
+        return False
+
+
+def states(lines: Iterable[Standing], today: date) -> dict[str, SignalState]:
+    """Where each line stands, given all lines of its source that are about the same (MOD-5.16).
+
+    It depends on what is there and not on when it came: any order and any repetition end alike.
+    """
+    known = {line.uri: line for line in lines}
+    return {line.uri: _state(line, known.values(), today) for line in known.values()}
+
+
+def _state(line: Standing, others: Iterable[Standing], today: date) -> SignalState:
+    if line.kind not in SAYS:
+        return SignalState.NOTED
+    about = (line.entity_kind, line.entity_key)
+    replaced = False
+    for other in others:
+        if other.takes_back(line):
+            return SignalState.RETRACTED
+        same = other.kind in SAYS and (other.entity_kind, other.entity_key) == about
+        replaced = replaced or (same and (other.place, other.uri) > (line.place, line.uri))
+    if replaced:
+        return SignalState.REPLACED
+    if line.ends <= today:
+        return SignalState.EXPIRED
+    return line.chosen or SignalState.HELD

@@ -1,0 +1,532 @@
+"""What this node advises others: a FIRES dataset, chained, and proven as it is served (MOD-5.3).
+
+Advice is an administrator's decision. Nothing that was said is changed: what is newer about the
+same counts, and what is taken back is said to be. Bodies are kept without their proofs, so after
+a change of keys everything is shown under the new one, and the chain stays as it was.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final, Self
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub import keys, proofs
+from activitypub.actors import Actor
+from activitypub.jsontext import Json, dump
+from activitypub.vocab import ActivityKind, Document
+from kernel import chance
+from kernel.clock import iso
+from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
+from kernel.here import Here
+from kernel.rows import AnyRow, at_most
+from kernel.said import said
+from kernel.schema.pacts import Tier
+from kernel.schema.tables import datasets as dataset_table
+from kernel.schema.tables import signal_changes
+from moderation import audit, labels, pacts
+from moderation.domains import read_domain
+from moderation.pact_terms import Flow, midnight
+from moderation.signals import chain, datasets
+from moderation.signals.chain import Head
+from moderation.signals.datasets import Dataset
+from moderation.signals.vocabulary import (
+    CONTEXT,
+    FILTERS_OF,
+    LONGEST,
+    MAX_SUMMARY,
+    SAYS,
+    Change,
+    Policy,
+)
+
+PAGE: Final = 100  # changes in one answer, as FIRES has it
+MAX_SNAPSHOT: Final = 1_000
+FIRST: Final = UUID("00000000-0000-7000-a000-000000000000")  # what comes before every change
+OWN_CASES: Final = "own-cases"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What an administrator says about a domain, and until when it holds. No policy: a note."""
+
+    domain: str
+    policy: Policy | None
+    until: date
+    labels: tuple[str, ...] = ()
+    summary: str = ""
+    confidence: float | None = None
+    cases: int | None = None
+    first_seen: date | None = None
+
+    @property
+    def kind(self) -> Change:
+        return Change.RECOMMENDATION if self.policy else Change.ADVISORY
+
+    def check(self, here: Here, today: date) -> str:
+        """Its domain as it is spelled. Raises Malformed: it cannot be said so.
+
+        Raises NotAllowed: about ourselves.
+        """
+        if "*" in self.domain:
+            raise Malformed("Please write a domain such as example.org.")
+        domain = read_domain(self.domain)
+        own = here.host.partition(":")[0]
+        if own == domain or own.endswith("." + domain):
+            raise NotAllowed("That is this node's own domain.")
+        longest = LONGEST[self.kind].days
+        if not 1 <= (self.until - today).days <= longest:
+            raise Malformed(
+                said("Please choose a last day within {number} days from today.", number=longest)
+            )
+        if len(self.summary) > MAX_SUMMARY:
+            raise Malformed(said("That can have up to {limit} letters.", limit=MAX_SUMMARY))
+        if unknown := [each for each in self.labels if each not in labels.BY_ID]:
+            raise Malformed(said("There is no label called {name}.", name=unknown[0][:50]))
+        if not self.policy and not self.labels:
+            raise Malformed("Please choose what you advise, or at least a label.")
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise Malformed("How sure you are is a number from 0 to 1.")
+        return domain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A change of ours as it is kept. `body` is empty once it was erased."""
+
+    seq: int
+    id: UUID
+    kind: Change
+    entity_kind: str
+    entity_key: str
+    body: Document = field(repr=False)
+    body_hash: str
+    prev: str
+    link: str
+    ends: date | None
+    day: date
+
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        values = dict(row._mapping)
+        values["kind"] = Change(row.kind)
+        values["body"] = json.loads(row.body) if row.body else {}
+        return cls(**values)
+
+    @property
+    def policy(self) -> str:
+        """What it recommends."""
+        return str(self.body.get("recommendedPolicy") or "")
+
+    @property
+    def summary(self) -> str:
+        """Why, in words."""
+        return str(self.body.get("summary") or "")
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        """The labels it gives."""
+        named = self.body.get("labels")
+        return [str(each).rpartition("/")[2] for each in named] if isinstance(named, list) else []
+
+
+_COLUMNS: Final = tuple(signal_changes.c[name] for name in Entry.__slots__)
+
+
+async def advise(conn: AsyncConnection, here: Here, advice: Advice) -> Entry:
+    """Say it to those who may read it, and nudge peers. Raises Malformed, NotAllowed."""
+    today = here.now().date()
+    domain = advice.check(here, today)
+    filters = FILTERS_OF.get(advice.policy, ()) if advice.policy else ()
+    says: Document = {
+        "entityKind": "domain",
+        "entityKey": domain,
+        "labels": [f"{here.origin}/labels/{label}" for label in advice.labels],
+        **({"recommendedPolicy": advice.policy.value} if advice.policy else {}),
+        **({"recommendedFilters": list[Json](filters)} if filters else {}),
+        "endTime": iso(midnight(advice.until)),
+        **({"confidence": advice.confidence} if advice.confidence is not None else {}),
+        "basis": OWN_CASES,
+        **({"caseCount": advice.cases} if advice.cases is not None else {}),
+        **({"firstSeen": advice.first_seen.isoformat()} if advice.first_seen else {}),
+        "derivedFrom": [],
+        "approvals": 1,
+        **({"summary": summary} if (summary := " ".join(advice.summary.split())) else {}),
+        "appealTo": f"{here.origin}/desk/node",
+    }
+    entry = await _add(conn, here, advice.kind, domain, says, ends=advice.until)
+    verb = f"advise {advice.policy}" if advice.policy else "advise"
+    await audit.note(conn, here, verb=verb, about=domain, reason=advice.summary)
+    return entry
+
+
+async def renew(conn: AsyncConnection, here: Here, domain: str, until: date) -> Entry:
+    """What is advised about a domain still holds, until another day.
+
+    Raises NotFound: nothing is. Raises Malformed: the day is too far away, or over.
+    """
+    last = await latest(conn, domain)
+    body, today = last.body, here.now().date()
+    if not 1 <= (until - today).days <= LONGEST[last.kind].days:
+        longest = LONGEST[last.kind].days
+        raise Malformed(
+            said("Please choose a last day within {number} days from today.", number=longest)
+        )
+    left_out = ("@context", "id", "type", "published", "attributedTo", "prev", "seq", "endTime")
+    says = {name: value for name, value in body.items() if name not in left_out}
+    says["endTime"] = iso(midnight(until))
+    entry = await _add(conn, here, last.kind, last.entity_key, says, ends=until)
+    await audit.note(conn, here, verb="renew advice", about=last.entity_key)
+    return entry
+
+
+async def retract(conn: AsyncConnection, here: Here, domain: str, comment: str = "") -> Entry:
+    """Take back what is advised about a domain. Raises NotFound: nothing is."""
+    if len(comment) > MAX_SUMMARY:
+        raise Malformed(said("That can have up to {limit} letters.", limit=MAX_SUMMARY))
+    last = await latest(conn, domain)
+    dataset = await datasets.ours(conn, here)
+    says: Document = {
+        "entityKind": last.entity_kind,
+        "entityKey": last.entity_key,
+        "labels": [],
+        "retracts": change_url(dataset, last.id),
+        **({"comment": words} if (words := " ".join(comment.split())) else {}),
+    }
+    entry = await _add(conn, here, Change.RETRACTION, last.entity_key, says, ends=None)
+    await audit.note(conn, here, verb="take advice back", about=last.entity_key, reason=comment)
+    return entry
+
+
+async def erase(conn: AsyncConnection, here: Here, change_id: UUID) -> None:
+    """Take the words of a change out, as a court may order: its hash stays, and so the chain holds.
+
+    What still counts has to be taken back first, so that whoever read it hears of it.
+    Raises NotFound. Raises Conflict: it still counts.
+    """
+    entry = await one(conn, change_id)
+    if entry.kind in SAYS:
+        newest = await _newest_about(conn, entry.entity_key)
+        if newest is not None and newest.seq == entry.seq:
+            raise Conflict("Please take that advice back first.")
+    await conn.execute(
+        sa.update(signal_changes)
+        .where(signal_changes.c.seq == entry.seq)
+        .values(body="", kind=Change.TOMBSTONE, entity_kind="", entity_key="", ends=None)
+    )
+    await audit.note(conn, here, verb="erase advice", about=str(change_id))
+
+
+async def _add(
+    conn: AsyncConnection,
+    here: Here,
+    kind: Change,
+    key: str,
+    says: Document,
+    *,
+    ends: date | None,
+) -> Entry:
+    """One more change, bound to the last one; peers that take advice are nudged."""
+    dataset = await datasets.ours(conn, here)
+    await conn.execute(sa.select(dataset_table.c.id).with_for_update())  # one after the other
+    before, today = await head(conn, dataset), here.now().date()
+    number = before.seq + 1
+    change_id = _new_id(today, number)
+    body: Document = {
+        "@context": CONTEXT,
+        "id": change_url(dataset, change_id),
+        "type": kind.value,
+        "published": iso(midnight(today)),
+        "attributedTo": f"{here.origin}/desk/node",
+        **says,
+        "prev": before.link,
+        "seq": number,
+    }
+    hashed = chain.body_hash(body)
+    row = (
+        await conn.execute(
+            signal_changes.insert()
+            .values(
+                seq=number,
+                id=change_id,
+                kind=kind,
+                entity_kind=says["entityKind"],
+                entity_key=key,
+                body=dump(body).decode(),
+                body_hash=hashed,
+                prev=before.link,
+                link=chain.link(before.link, hashed),
+                ends=ends,
+                day=today,
+            )
+            .returning(*_COLUMNS)
+        )
+    ).one()
+    if dataset.tier is not Tier.NOBODY:
+        await pacts.tell_peers(conn, here, Flow.ADVICE, ActivityKind.NUDGE, dataset.url)
+    return Entry.of(row)
+
+
+def _new_id(day: date, number: int) -> UUID:
+    """A time-ordered id (RFC 9562 §5.7) that tells the day and the place, and no time."""
+    milliseconds = int(midnight(day).timestamp() * 1000)
+    high, low = number >> 28 & 0xFFF, number & 0xFFFFFFF
+    return UUID(
+        int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low << 34 | chance.bits(34)
+    )
+
+
+def change_url(dataset: Dataset, change_id: UUID) -> str:
+    """Where a change of ours is."""
+    return f"{dataset.url}/changes/{change_id}"
+
+
+async def head(conn: AsyncConnection, dataset: Dataset) -> Head:
+    """How far our chain goes."""
+    row = (
+        await conn.execute(
+            sa.select(signal_changes.c.seq, signal_changes.c.link)
+            .order_by(signal_changes.c.seq.desc())
+            .limit(at_most(1))
+        )
+    ).first()
+    return Head(row.seq, row.link) if row else chain.genesis(dataset.url)
+
+
+async def _newest_about(conn: AsyncConnection, domain: str) -> Entry | None:
+    row = (
+        await conn.execute(
+            sa.select(*_COLUMNS)
+            .where(signal_changes.c.entity_kind == "domain", signal_changes.c.entity_key == domain)
+            .order_by(signal_changes.c.seq.desc())
+            .limit(at_most(1))
+        )
+    ).first()
+    return Entry.of(row) if row else None
+
+
+async def latest(conn: AsyncConnection, domain: str) -> Entry:
+    """What is advised about a domain now. Raises NotFound: nothing, or it was taken back."""
+    found = await _newest_about(conn, read_domain(domain))
+    if found is None or found.kind not in SAYS:
+        raise NotFound("This node advises nothing about that domain.")
+    return found
+
+
+async def one(conn: AsyncConnection, change_id: UUID) -> Entry:
+    """A change of ours. Raises NotFound."""
+    row = (await conn.execute(sa.select(*_COLUMNS).where(signal_changes.c.id == change_id))).first()
+    if row is None:
+        raise NotFound
+    return Entry.of(row)
+
+
+async def after(conn: AsyncConnection, change_id: UUID, limit: int = PAGE) -> Sequence[Entry]:
+    """Changes that came after one, oldest first. Raises NotFound: there is no such change."""
+    seq = 0 if change_id == FIRST else (await one(conn, change_id)).seq
+    rows = await conn.execute(
+        sa.select(*_COLUMNS)
+        .where(signal_changes.c.seq > seq)
+        .order_by(signal_changes.c.seq)
+        .limit(at_most(limit))
+    )
+    return [Entry.of(row) for row in rows]
+
+
+async def current(
+    conn: AsyncConnection, *, after_key: str = "", limit: int = MAX_SNAPSHOT, taken_back: bool
+) -> Sequence[Entry]:
+    """The newest change about each domain, in their order; also those `taken_back`, if wanted."""
+    newer = signal_changes.alias("newer")
+    newest = (
+        sa.select(newer.c.seq)
+        .where(
+            newer.c.entity_kind == signal_changes.c.entity_kind,
+            newer.c.entity_key == signal_changes.c.entity_key,
+        )
+        .order_by(newer.c.seq.desc())
+        .limit(at_most(1))
+        .correlate(signal_changes)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(*_COLUMNS)
+        .where(
+            signal_changes.c.entity_kind == "domain",
+            signal_changes.c.entity_key > after_key,
+            signal_changes.c.seq == newest,
+        )
+        .order_by(signal_changes.c.entity_key)
+        .limit(at_most(limit))
+    )
+    if not taken_back:
+        query = query.where(signal_changes.c.kind.in_([kind.value for kind in SAYS]))
+    return [Entry.of(row) for row in await conn.execute(query)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pen:
+    """Proves what is served: the desk's key as it is now."""
+
+    desk: Actor
+    pair: keys.KeyPair = field(repr=False)
+    dataset: Dataset
+
+    @classmethod
+    async def take(cls, conn: AsyncConnection, here: Here, dataset: Dataset) -> Self:
+        desk = await pacts.our_desk(conn, here)
+        pair = await actor_store.signing_keys(conn, here, desk.id)
+        return cls(desk=desk, pair=pair, dataset=dataset)
+
+    def prove(self, document: Document, day: date) -> Document:
+        """The document with its proof, which says no finer time than the day."""
+        method = self.desk.ed25519_id or keys.ed25519_id(self.desk.uri)
+        return proofs.add(document, self.pair.ed25519, method, midnight(day))
+
+    def change(self, entry: Entry) -> Document:
+        """A change as it is served; what was erased leaves its hash."""
+        if entry.body:
+            return self.prove(entry.body, entry.day)
+        return self.prove(
+            {
+                "@context": CONTEXT,
+                "id": change_url(self.dataset, entry.id),
+                "type": Change.TOMBSTONE.value,
+                "published": iso(midnight(entry.day)),
+                "attributedTo": self.desk.uri,
+                "bodyHash": entry.body_hash,
+                "prev": entry.prev,
+                "seq": entry.seq,
+            },
+            entry.day,
+        )
+
+    def changes(self, entries: Sequence[Entry]) -> list[Json]:
+        """Many of them: call it in a thread."""
+        return [self.change(entry) for entry in entries]
+
+
+async def dataset_document(
+    conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
+) -> Document:
+    """The dataset with its signed head."""
+    at, today = await head(conn, dataset), here.now().date()
+    made = await conn.scalar(sa.select(dataset_table.c.day))
+    return pen.prove(
+        {
+            "@context": CONTEXT,
+            "id": dataset.url,
+            "url": dataset.url,
+            "type": "Dataset",
+            "name": f"Advice of {here.host}",
+            "summary": "What the people who run this node advise about other servers.",
+            "published": iso(midnight(made or today)),
+            "updated": iso(midnight(today)),
+            "attributedTo": pen.desk.uri,
+            "endpoints": {
+                "changes": f"{dataset.url}/changes",
+                "snapshot": f"{dataset.url}/snapshot",
+            },
+            "head": {"seq": at.seq, "link": at.link},
+        },
+        today,
+    )
+
+
+async def total(conn: AsyncConnection) -> int:
+    """How many changes there are."""
+    count: int | None = await conn.scalar(sa.select(sa.func.max(signal_changes.c.seq)))
+    return count or 0
+
+
+async def changes_document(
+    conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
+) -> Document:
+    """Where the changes begin and end."""
+    count, url = await total(conn), f"{dataset.url}/changes"
+    border = await conn.scalar(
+        sa.select(signal_changes.c.id).where(
+            signal_changes.c.seq == (max(count - 1, 0) // PAGE) * PAGE
+        )
+    )
+    first = f"{url}?since={FIRST}"
+    return pen.prove(
+        {
+            "@context": CONTEXT,
+            "id": url,
+            "type": "OrderedCollection",
+            "dataset": dataset.url,
+            "totalItems": count,
+            "first": first,
+            "last": f"{url}?since={border}" if border else first,
+        },
+        here.now().date(),
+    )
+
+
+async def page_document(
+    conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen, since: UUID
+) -> Document:
+    """Up to 100 changes after one; `next` names the last of them, so nothing is left out.
+
+    Raises NotFound: there is no such change.
+    """
+    found = await after(conn, since, PAGE + 1)
+    shown, url = found[:PAGE], f"{dataset.url}/changes"
+    more = {"next": f"{url}?since={shown[-1].id}"} if len(found) > PAGE else {}
+    return pen.prove(
+        {
+            "@context": CONTEXT,
+            "id": f"{url}?since={since}",
+            "type": "OrderedCollectionPage",
+            "partOf": url,
+            "dataset": dataset.url,
+            "totalItems": await total(conn),
+            "orderedItems": await asyncio.to_thread(pen.changes, shown),
+            **more,
+        },
+        here.now().date(),
+    )
+
+
+async def snapshot_document(
+    conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
+) -> Document:
+    """The newest change about each domain, up to a thousand, and where to go on from there."""
+    found = await current(conn, taken_back=True)
+    last = await conn.scalar(
+        sa.select(signal_changes.c.id).order_by(signal_changes.c.seq.desc()).limit(at_most(1))
+    )
+    today = here.now().date()
+    return pen.prove(
+        {
+            "@context": CONTEXT,
+            "id": f"{dataset.url}/snapshot",
+            "type": "Collection",
+            "dataset": dataset.url,
+            "totalItems": len(found),
+            "updated": iso(midnight(today)),
+            "changes": f"{dataset.url}/changes?since={last or FIRST}",
+            "orderedItems": await asyncio.to_thread(pen.changes, found),
+        },
+        today,
+    )
+
+
+def label_document(here: Here, label: labels.Label) -> dict[str, Any]:
+    """A label as FIRES shows it."""
+    uri = f"{here.origin}/labels/{label.id}"
+    return {
+        "id": uri,
+        "type": "Label",
+        "name": label.name,
+        "summary": label.about,
+        "url": uri,
+        "context": f"{here.origin}/labels",
+    }

@@ -1,0 +1,304 @@
+"""Read datasets elsewhere: those of pact peers as proven chains, others as plain FIRES lists.
+
+Pulling is what counts: a nudge only says that it may be worth while now. Every reading has an end:
+so many pages, so many bytes, so many seconds. A dataset whose proofs do not hold, or whose past
+changed, is put aside whole and has no effect until people have spoken to each other (MOD-5.5).
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from activitypub import jsontext, keys, proofs
+from activitypub.client import MAX_DOCUMENT, Unreachable
+from activitypub.jsontext import Json
+from activitypub.remote import Remote
+from activitypub.vocab import Document, id_of, text_of
+from kernel.db import describe, is_away
+from kernel.errors import Malformed, NotFound, Problem
+from kernel.here import Here
+from kernel.schema.tables import signal_sources
+from kernel.urls import same_origin
+from moderation import pact_mail, pacts
+from moderation.pacts import Pact
+from moderation.signals import chain, received, sources
+from moderation.signals.chain import Head, Rewritten
+from moderation.signals.lines import Line
+from moderation.signals.sources import Source
+
+PAGES: Final = 20  # of one dataset in one reading; the rest follows in the next
+MAX_ITEMS: Final = 200  # changes of one page that are looked at
+MAX_LIST: Final = 5 * MAX_DOCUMENT  # bytes of a plain list's snapshot (MOD-5.10)
+READING: Final = 120  # seconds
+FIRST: Final = "00000000-0000-7000-a000-000000000000"
+_ACCEPT: Final = "application/activity+json, application/ld+json, application/json"
+_DAY: Final = timedelta(days=1)
+
+log = logging.getLogger(__name__)
+
+
+async def pull_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
+    """Read the dataset that is due. False: none is."""
+    source = await sources.claim(engine, here)
+    if source is None:
+        return False
+    try:
+        async with asyncio.timeout(READING):
+            await _check_room(engine, source)
+            reader = remote.for_refresh()
+            read = _read_chain if source.pact else _read_list
+            more = await read(engine, here, reader, source)
+    except Rewritten as error:
+        await _put_aside(engine, here, source, error.reason)
+    except (TimeoutError, Unreachable, Problem) as error:  # what was read before stays
+        log.info("source=%s waits (%s)", source.id, type(error).__name__)
+        await sources.wait(engine, here, source)
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.error("source=%s %s", source.id, describe(error))
+        await sources.wait(engine, here, source)
+    else:
+        await sources.finish(engine, here, source, more=more)
+    return True
+
+
+async def _check_room(engine: AsyncEngine, source: Source) -> None:
+    """Raises Rewritten: it goes on and on (MOD-5.10)."""
+    async with engine.connect() as conn:
+        if await received.is_full(conn, source):
+            raise Rewritten("too long")
+
+
+async def _put_aside(engine: AsyncEngine, here: Here, source: Source, reason: str) -> None:
+    async with engine.begin() as conn:
+        await sources.put_aside(conn, here, source, reason)
+
+
+async def _read_chain(engine: AsyncEngine, here: Here, remote: Remote, source: Source) -> bool:
+    """Go on along a pact peer's chain. True: there is more of it than one reading takes.
+
+    Raises Rewritten: its proofs are not by the pinned key, or it does not go on from what was read.
+    """
+    pact = await _pact(engine, here, remote, source)
+    if pact is None:
+        return False
+    try:
+        return await _go_along(engine, here, remote, source, keys.load_multibase(pact.their_key))
+    except Rewritten as error:
+        if error.reason == pact_mail.KEY and await _has_new_key(engine, here, remote, pact):
+            return False
+        raise
+
+
+async def _has_new_key(engine: AsyncEngine, here: Here, remote: Remote, pact: Pact) -> bool:
+    """Whether another key than the one that we held proofs against explains that they fail.
+
+    Then there is no lie to put aside: the pact is broken until the old key vouches for the new one.
+    """
+    desk = await remote.actor(pact.desk_uri, max_age=timedelta(0))
+    async with engine.begin() as conn:
+        await pact_mail.check_key(conn, here, desk)
+        now = await pacts.with_host(conn, pact.host)
+    return now is None or now.their_key != pact.their_key
+
+
+async def _go_along(
+    engine: AsyncEngine, here: Here, remote: Remote, source: Source, key: Ed25519PublicKey
+) -> bool:
+    shown = await _head(remote, source, key)
+    at = Head(source.seq, source.link) if source.seq else chain.genesis(source.url)
+    chain.check_head(at, shown)
+    last = source.last_id or FIRST
+    for _ in range(PAGES):
+        if at.seq >= shown.seq:
+            return False
+        items = _items(await _document(remote, f"{source.url}/changes?since={last}", MAX_DOCUMENT))
+        if not items:
+            raise Rewritten("gap")
+        then = await asyncio.to_thread(_follow, at, items, source.url, key)
+        if then == at:
+            raise Rewritten("gap")
+        fresh = [item for item in items if _seq(item) > at.seq]
+        last = (id_of(items[-1].get("id")) or "").rpartition("/")[2]
+        if shown.seq <= then.seq:
+            _check_passed(at, fresh, shown)
+        if not await _keep(engine, here, source, fresh, at=at, then=then, last=last):
+            return False
+        at = then
+    return at.seq < shown.seq
+
+
+async def _pact(engine: AsyncEngine, here: Here, remote: Remote, source: Source) -> Pact | None:
+    """The pact that lets us read it; a key that its desk shows instead of the pinned one ends it.
+
+    None: there is no pact that we listen to.
+    """
+    async with engine.connect() as conn:
+        pact = await pacts.with_host(conn, source.host)
+    if pact is None or not pact.listens:
+        return None
+    desk = await remote.actor(pact.desk_uri, max_age=_DAY)
+    if desk.ed25519 != pact.their_key:
+        desk = await remote.actor(pact.desk_uri, max_age=timedelta(0))
+    async with engine.begin() as conn:
+        await pact_mail.check_key(conn, here, desk)
+        return await pacts.with_host(conn, source.host)
+
+
+async def _head(remote: Remote, source: Source, key: Ed25519PublicKey) -> Head:
+    """The head that the dataset shows. Raises Rewritten: it is not proven by the pinned key."""
+    document = await _document(remote, source.url, MAX_DOCUMENT)
+    if id_of(document.get("id")) != source.url:
+        raise Rewritten("wrong place")
+    if not await asyncio.to_thread(_is_theirs, document, source.url, key):
+        raise Rewritten(pact_mail.KEY)
+    head = document.get("head")
+    seq, link = (head.get("seq"), head.get("link")) if isinstance(head, dict) else (None, None)
+    if not isinstance(seq, int) or isinstance(seq, bool) or seq < 0 or not isinstance(link, str):
+        raise Rewritten("no head")
+    return Head(seq, link)
+
+
+def _is_theirs(document: Document, dataset: str, key: Ed25519PublicKey) -> bool:
+    try:
+        proof = proofs.read(document)
+    except Malformed:
+        return False
+    return same_origin(proof.method, dataset) and proof.holds(key)
+
+
+def _follow(at: Head, items: Sequence[Document], dataset: str, key: Ed25519PublicKey) -> Head:
+    return chain.follow(
+        at, items, dataset=dataset, is_theirs=lambda item: _is_theirs(item, dataset, key)
+    )
+
+
+def _check_passed(at: Head, fresh: Sequence[Document], shown: Head) -> None:
+    """The signed head is one of the places that were passed. Raises Rewritten: it is not."""
+    for item in fresh:
+        at = chain.after(at, item)
+        if at.seq == shown.seq:
+            chain.check_head(at, shown)
+            return
+
+
+def _seq(item: Document) -> int:
+    seq = item.get("seq")
+    return seq if isinstance(seq, int) else 0
+
+
+async def _keep(
+    engine: AsyncEngine,
+    here: Here,
+    source: Source,
+    items: Sequence[Document],
+    *,
+    at: Head,
+    then: Head,
+    last: str,
+) -> bool:
+    """Keep a page of a chain and how far it goes. False: somebody else has, or nobody shall."""
+    lines = _lines(items, source, here)
+    async with engine.begin() as conn:
+        moved = await conn.execute(
+            sa.update(signal_sources)
+            .where(
+                signal_sources.c.id == source.id,
+                signal_sources.c.seq == at.seq,
+                signal_sources.c.quarantined == "",
+            )
+            .values(seq=then.seq, link=then.link, last_id=last)
+        )
+        if not moved.rowcount:
+            return False
+        await received.take_in(conn, here, source, lines)
+    return True
+
+
+def _lines(items: Sequence[Document], source: Source, here: Here) -> list[Line]:
+    """Those that can be read; one that cannot changes nothing, and the next ones still count."""
+    found: dict[str, Line] = {}
+    for item in items:
+        try:
+            line = Line.read(item, source.url, here.now().date())
+        except Malformed:
+            continue
+        found[line.uri] = line
+    return list(found.values())
+
+
+async def _read_list(engine: AsyncEngine, here: Here, remote: Remote, source: Source) -> bool:
+    """Read a plain FIRES list, which proves nothing. True: there is more of it.
+
+    Its server's `next` may name a change that is then left out, so we go on from the last one that
+    came, and at the end hold what we have against the snapshot (MOD-3.6).
+    """
+    dataset = await _document(remote, source.url, MAX_DOCUMENT)
+    changes, snapshot = _endpoints(dataset, source.url)
+    last = source.last_id or FIRST
+    for _ in range(PAGES):
+        page = await _document(remote, f"{changes}?since={last}", MAX_DOCUMENT)
+        items = _items(page)
+        ids = [uri for item in items if (uri := id_of(item.get("id")))]
+        newest = ids[-1].rpartition("/")[2] if ids else last
+        if newest == last:
+            break
+        async with engine.begin() as conn:
+            await received.take_in(conn, here, source, _lines(items, source, here))
+            await _go_on(conn, source, newest)
+        last = newest
+    else:
+        return True
+    items = _items(await _document(remote, snapshot, MAX_LIST), most=20_000)
+    for begin in range(0, len(items), MAX_ITEMS):
+        async with engine.begin() as conn:
+            some = _lines(items[begin : begin + MAX_ITEMS], source, here)
+            await received.take_in(conn, here, source, await received.missing(conn, source, some))
+    return False
+
+
+async def _go_on(conn: AsyncConnection, source: Source, last: str) -> None:
+    await conn.execute(
+        sa.update(signal_sources).where(signal_sources.c.id == source.id).values(last_id=last[:100])
+    )
+
+
+def _endpoints(dataset: Document, url: str) -> tuple[str, str]:
+    """Where its changes and its snapshot are. Raises Malformed: on another server, or nowhere."""
+    named = dataset.get("endpoints")
+    found: dict[str, Json] = named if isinstance(named, dict) else {}
+    changes = text_of(found.get("changes"), 2048) or f"{url}/changes"
+    snapshot = text_of(found.get("snapshot"), 2048) or f"{url}/snapshot"
+    if not (same_origin(changes, url) and same_origin(snapshot, url)) or "?" in changes:
+        raise Malformed("That list has its changes on another server.")
+    return changes, snapshot
+
+
+async def _document(remote: Remote, url: str, limit: int) -> Document:
+    """The JSON at `url`, asked for with the node's own signature.
+
+    Raises NotFound, Malformed, Unreachable, TooMany.
+    """
+    answer = await remote.answer(url, accept=_ACCEPT, limit=limit)
+    if answer.status in (403, 404, 410):
+        raise NotFound
+    if answer.status != 200:
+        raise Unreachable(f"status {answer.status}", status=answer.status)
+    if not same_origin(answer.url, url):
+        raise Malformed("That list leads to another server.")
+    return jsontext.read(answer.body)
+
+
+def _items(page: Document, *, most: int = MAX_ITEMS) -> list[Document]:
+    found = page.get("orderedItems")
+    if not isinstance(found, list):
+        found = page.get("items")
+    items = found if isinstance(found, list) else []
+    return [item for item in items[:most] if isinstance(item, dict)]

@@ -1,0 +1,292 @@
+"""Advice from elsewhere, kept in rows that say where each line stands (MOD-5.16).
+
+Today nothing that comes has an effect by itself: it waits for a person. A line of a pact's dataset
+writes the log at every step; of a plain list, which may bring thousands, a line for each reading.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kernel import keep_times
+from kernel.arrays import any_of
+from kernel.errors import NotFound
+from kernel.here import Here
+from kernel.rows import AnyRow, at_most
+from kernel.schema.pacts import PactState, SignalState
+from kernel.schema.tables import pacts, signal_sources, signals
+from moderation import audit
+from moderation.signals.lines import Line, Standing, states
+from moderation.signals.sources import Source
+from moderation.signals.vocabulary import Change
+
+PAGE: Final = 50
+SWEPT: Final = 500  # rows in one round
+ONE_BY_ONE: Final = 25  # lines at once; of more, the log says how many
+MAX_LINES: Final = 20_000  # of one source
+_CHOSEN: Final = frozenset({SignalState.SHOWN, SignalState.IGNORED})
+_OPEN: Final = (SignalState.HELD, SignalState.SHOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A line as a person reads it, and who says it."""
+
+    id: int
+    host: str
+    pact: bool
+    kind: Change
+    entity_kind: str
+    entity_key: str
+    policy: str
+    labels: Sequence[str]
+    summary: str
+    basis: str
+    confidence: float | None
+    case_count: int | None
+    approvals: int | None
+    first_seen: date | None
+    published: date | None
+    ends: date
+    state: SignalState
+    quarantined: str
+    listens: bool  # to its source, where that is a pact peer's
+
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        values = dict(row._mapping)
+        values["kind"], values["state"] = Change(row.kind), SignalState(row.state)
+        return cls(**values)
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        """The last part of each label's address: what it is called."""
+        return [label.rstrip("/").rpartition("/")[2] for label in self.labels]
+
+
+async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequence[Line]) -> int:
+    """Keep lines of a source, each once, and find out anew where what they touch stands.
+
+    How many were new.
+    """
+    today = here.now().date()
+    rows = [
+        {
+            **{name: getattr(line, name) for name in Line.__slots__},
+            "labels": list(line.labels),
+            "filters": list(line.filters),
+            "source_id": source.id,
+            "state": SignalState.HELD,
+            "day": today,
+        }
+        for line in lines
+    ]
+    new = 0
+    if rows:
+        adding = insert(signals).values(rows).on_conflict_do_nothing()
+        new = (await conn.execute(adding)).rowcount
+    erased = [line.uri for line in lines if line.kind is Change.TOMBSTONE]
+    if erased:  # it may stand where something else did
+        await conn.execute(
+            sa.update(signals)
+            .where(signals.c.source_id == source.id, signals.c.uri.in_(erased))
+            .values(kind=Change.TOMBSTONE, summary="", labels=[], policy="", retracts=signals.c.uri)
+        )
+    moved = await _settle(conn, source.id, lines, today)
+    await _log(conn, here, source, moved)
+    return new
+
+
+async def is_full(conn: AsyncConnection, source: Source) -> bool:
+    """Whether a source has said as much as anybody may."""
+    count = await conn.scalar(
+        sa.select(sa.func.count()).select_from(signals).where(signals.c.source_id == source.id)
+    )
+    return (count or 0) >= MAX_LINES
+
+
+async def missing(conn: AsyncConnection, source: Source, lines: Sequence[Line]) -> Sequence[Line]:
+    """Those of the lines that are not here."""
+    known = await conn.scalars(
+        _KNOWN, {"source_id": source.id, "uris": [line.uri for line in lines]}
+    )
+    here = set(known)
+    return [line for line in lines if line.uri not in here]
+
+
+_KNOWN = sa.select(signals.c.uri).where(
+    signals.c.source_id == sa.bindparam("source_id", type_=sa.BigInteger),
+    any_of(signals.c.uri, "uris"),
+)
+
+
+async def _settle(
+    conn: AsyncConnection, source_id: int, lines: Sequence[Line], today: date
+) -> dict[str, SignalState]:
+    """Write where lines, and all that is about the same, stand now; those that moved."""
+    named = [*(line.uri for line in lines), *(line.retracts for line in lines if line.retracts)]
+    rows = (await conn.execute(_ABOUT, {"source_id": source_id, "uris": named})).all()
+    found = states((_standing(row) for row in rows), today)
+    fresh = {line.uri for line in lines}
+    moved = {
+        row.uri: found[row.uri] for row in rows if row.state != found[row.uri] or row.uri in fresh
+    }
+    for state in set(moved.values()):
+        await conn.execute(
+            sa.update(signals)
+            .where(
+                signals.c.source_id == source_id,
+                signals.c.uri.in_([uri for uri, it in moved.items() if it is state]),
+                signals.c.state != state,
+            )
+            .values(state=state, day=today)
+        )
+    return moved
+
+
+_STANDING: Final = ("uri", "kind", "entity_kind", "entity_key", "retracts", "place", "ends")
+
+
+def _standing(row: AnyRow) -> Standing:
+    values: dict[str, Any] = {name: getattr(row, name) for name in _STANDING}
+    state = SignalState(row.state)
+    values["kind"] = Change(row.kind)
+    return Standing(**values, chosen=state if state in _CHOSEN else None)
+
+
+def _about() -> sa.Executable:
+    """All lines of a source that are about the same as those named, or take one of them back."""
+    mine = signals.alias("mine")
+    source = sa.bindparam("source_id", type_=sa.BigInteger)
+    named = (
+        sa.select(mine.c.entity_kind, mine.c.entity_key)
+        .where(mine.c.source_id == source, any_of(mine.c.uri, "uris"), mine.c.entity_key != "")
+        .distinct()
+        .subquery()
+    )
+    columns = [signals.c[name] for name in (*_STANDING, "state")]
+    same = sa.select(*columns).join(
+        named,
+        sa.and_(
+            signals.c.source_id == source,
+            signals.c.entity_kind == named.c.entity_kind,
+            signals.c.entity_key == named.c.entity_key,
+        ),
+    )
+    own = sa.select(*columns).where(signals.c.source_id == source, any_of(signals.c.uri, "uris"))
+    backs = sa.select(*columns).where(
+        signals.c.source_id == source, any_of(signals.c.retracts, "uris")
+    )
+    return sa.union(same, own, backs)
+
+
+_ABOUT = _about()
+
+
+async def _log(
+    conn: AsyncConnection, here: Here, source: Source, moved: dict[str, SignalState]
+) -> None:
+    if source.pact and len(moved) <= ONE_BY_ONE:
+        for uri, state in moved.items():
+            await audit.note(conn, here, verb=f"signal {state}", about=uri)
+    elif moved:
+        counts = Counter(moved.values())
+        said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        await audit.note(conn, here, verb="list read", about=source.url, reason=said)
+
+
+async def listed(
+    conn: AsyncConnection,
+    state: SignalState = SignalState.HELD,
+    *,
+    before: int | None = None,
+    limit: int = PAGE,
+) -> Sequence[Signal]:
+    """Lines that stand so, newest first, a page at a time."""
+    others = ("host", "pact", "quarantined", "listens")
+    names = [name for name in Signal.__slots__ if name not in others]
+    listens = sa.exists().where(
+        pacts.c.host == signal_sources.c.host,
+        pacts.c.state == PactState.MADE,
+        ~pacts.c.frozen,
+        ~pacts.c.frozen_there,
+    )
+    query = (
+        sa.select(
+            *(signals.c[name] for name in names),
+            signal_sources.c.host,
+            signal_sources.c.pact,
+            signal_sources.c.quarantined,
+            listens.label("listens"),
+        )
+        .join(signal_sources, signal_sources.c.id == signals.c.source_id)
+        .where(signals.c.state == state)
+        .order_by(signals.c.id.desc())
+        .limit(at_most(limit))
+    )
+    if before is not None:
+        query = query.where(signals.c.id < before)
+    return [Signal.of(row) for row in await conn.execute(query)]
+
+
+async def decide(conn: AsyncConnection, here: Here, signal_id: int, state: SignalState) -> None:
+    """A person lets a line stand, or leaves it. Raises NotFound: it does not wait any more."""
+    uri = await conn.scalar(
+        sa.update(signals)
+        .where(
+            signals.c.id == signal_id,
+            signals.c.state.in_([SignalState.HELD, *_CHOSEN]),
+        )
+        .values(state=state, day=here.now().date())
+        .returning(signals.c.uri)
+    )
+    if uri is None:
+        raise NotFound("That is over already.")
+    await audit.note(conn, here, verb=f"signal {state}", about=uri)
+
+
+async def sweep(conn: AsyncConnection, here: Here) -> None:
+    """What says that it holds no longer does not; what has been over for long goes."""
+    today = here.now().date()
+    rows = await conn.execute(
+        sa.update(signals)
+        .where(
+            signals.c.id.in_(
+                sa.select(signals.c.id)
+                .where(signals.c.ends <= today, signals.c.state.in_(_OPEN))
+                .limit(SWEPT)
+            )
+        )
+        .values(state=SignalState.EXPIRED, day=today)
+        .returning(signals.c.uri, signals.c.source_id)
+    )
+    expired = rows.all()
+    listed = await conn.execute(
+        sa.select(signal_sources.c.id, signal_sources.c.url, signal_sources.c.pact).where(
+            signal_sources.c.id.in_({row.source_id for row in expired})
+        )
+    )
+    sources = {row.id: row for row in listed}
+    counts = Counter(row.source_id for row in expired if not sources[row.source_id].pact)
+    for row in expired:
+        if sources[row.source_id].pact:
+            await audit.note(conn, here, verb="signal expired", about=row.uri)
+    for source_id, count in counts.items():
+        await audit.note(
+            conn, here, verb="list read", about=sources[source_id].url, reason=f"{count} expired"
+        )
+    await conn.execute(
+        sa.delete(signals).where(
+            signals.c.id.in_(
+                sa.select(signals.c.id)
+                .where(signals.c.state.not_in(_OPEN), signals.c.ends < today - keep_times.SIGNAL)
+                .limit(SWEPT)
+            )
+        )
+    )

@@ -1,0 +1,94 @@
+"""`hearthold blocklist preview` and `undo`: what a decision would cut, and taking one back."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from kernel.schema.moderation import Level
+from members import severing
+from members.severing import Decided
+from moderation import domains, impact
+from moderation.impact import Impact
+from moderation.policy import BLOCKING
+from node import keeping_away
+from node.console import DataDir, on_node
+from node.opening import Opened
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")]
+
+
+def add_to(group: typer.Typer) -> None:
+    """Add the commands to `hearthold blocklist`."""
+
+    @group.command("preview", epilog="Example: hearthold blocklist preview spam.example")
+    def preview(
+        name: Annotated[str, typer.Argument(metavar="DOMAIN", help="With everything below it.")],
+        level: Annotated[Level, typer.Option(help="What would be decided.")] = Level.REJECT,
+        as_json: AsJson = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Print what it would cut to talk with a domain no more. Nothing is changed."""
+        on_node(data_dir, lambda node: _preview(node, name, level, as_json=as_json))
+
+    @group.command("undo", epilog="Example: hearthold blocklist undo 12 --dry-run")
+    def undo(
+        number: Annotated[int, typer.Argument(help="Of the decision, as `history` prints it.")],
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Only say what would come back.")
+        ] = False,
+        data_dir: DataDir = None,
+    ) -> None:
+        """Take a decision about a domain back, and put back what it cut."""
+        on_node(data_dir, lambda node: _undo(node, number, dry_run=dry_run))
+
+    @group.command("history", epilog="Example: hearthold blocklist history")
+    def history(as_json: AsJson = False, data_dir: DataDir = None) -> None:
+        """Print the last decisions about domains and how much they cut, newest first."""
+        on_node(data_dir, lambda node: _history(node, as_json=as_json))
+
+
+def lines_of(found: Impact) -> list[str]:
+    """What a decision would cut, and how to make it after that."""
+    lines = [str(line) for line in found.words] if found.cuts else ["That cuts nothing."]
+    lines += [f"Please look twice: {line}" for line in found.asks_for_a_look]
+    if found.binds:
+        much = " --looked" if found.asks_for_a_look else ""
+        lines.append(
+            f"To do it: hearthold domain block {found.domains[0]} --seen {found.digest}{much}"
+        )
+    return lines
+
+
+async def _preview(node: Opened, name: str, level: Level, *, as_json: bool) -> Sequence[str]:
+    async with node.engine.connect() as conn:
+        found = await impact.of(conn, node.here, [domains.read_domain(name)], level)
+    if as_json:
+        return [json.dumps(found.as_json(), indent=2)]
+    if level not in BLOCKING:
+        return ["That cuts nothing."]
+    return lines_of(found)
+
+
+async def _undo(node: Opened, number: int, *, dry_run: bool) -> Sequence[str]:
+    if dry_run:
+        async with node.engine.begin() as conn:
+            restored = await severing.undo(conn, node.here, number, dry_run=True)
+    else:
+        restored = await keeping_away.undo(node.engine, node.here, number)
+    return [str(line) for line in restored.words]
+
+
+async def _history(node: Opened, *, as_json: bool) -> Sequence[str]:
+    async with node.engine.connect() as conn:
+        found = await severing.history(conn)
+    if as_json:
+        return [json.dumps([each.as_json() for each in found], indent=2)]
+    return [_line(each) for each in found] or ["Nothing was decided yet."]
+
+
+def _line(each: Decided) -> str:
+    ties = each.impact.relations.all
+    state = "waits for somebody" if each.is_held else "stands" if each.stands else "taken back"
+    return f"{each.id}  {each.day}  {each.domain}  {each.after}  cut {ties}  {state}"

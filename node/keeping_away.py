@@ -1,0 +1,146 @@
+"""Decisions about domains, carried out whole: whatever door they come through (MOD-3.10).
+
+What is cut goes with the decision, in its transaction; what has to be counted or let go because of
+it comes after, for a domain may have written in a great many threads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kernel.here import Here
+from kernel.schema.moderation import Level
+from kernel.schema.tables import actors
+from media import copies
+from members import severing
+from members.severing import Restored, Words
+from moderation import domains, impact, policy
+from moderation.domains import Change
+from moderation.impact import Impact
+from moderation.policy import Policies, Policy
+from moderation.recounting import recount_hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody was shown of the impact, and that they looked twice (MOD-5.9)."""
+
+    digest: str = ""
+    looked: bool = False
+
+
+async def decide(
+    engine: AsyncEngine,
+    here: Here,
+    domain: str,
+    chosen: Policy,
+    *,
+    public_comment: str = "",
+    private_comment: str = "",
+    obfuscate: bool = False,
+    until: date | None = None,
+    seen: str = "",
+    looked: bool = False,
+) -> Change:
+    """Decide about a domain, with all that follows. Raises: as `severing.decide`.
+
+    `seen` is the digest of the impact that was shown, and `looked` that somebody did (MOD-5.9).
+    """
+    words = Words(
+        public_comment=public_comment,
+        private_comment=private_comment,
+        obfuscate=obfuscate,
+        until=until,
+    )
+    async with engine.begin() as conn:
+        before = await policy.in_force(conn)
+        decided = await severing.decide(
+            conn, here, domain, chosen, seen=seen, looked=looked, words=words
+        )
+        after = await policy.in_force(conn)
+        changes = await _changes(conn, before, after)
+    await follow_up(engine, changes)
+    return Change(decided.domain, before.of_host(decided.domain), after.of_host(decided.domain))
+
+
+async def forget(
+    engine: AsyncEngine, here: Here, domain: str, *, seen: Seen | None = None
+) -> Change:
+    """Take our own decision about a domain back, with all that follows.
+
+    A list may block it then. Raises Differs: that cuts something, and was not `seen`.
+    """
+    async with engine.begin() as conn:
+        before = await policy.in_force(conn)
+        change = await domains.forget(conn, here, domain)
+        await severing.over(conn, [change.domain])
+        changes = await settled(conn, here, before, seen=seen)
+    await follow_up(engine, changes)
+    return change
+
+
+async def undo(engine: AsyncEngine, here: Here, decided_id: int) -> Restored:
+    """Take one decision back, with all that follows. Raises: as `severing.undo`."""
+    async with engine.begin() as conn:
+        before = await policy.in_force(conn)
+        restored = await severing.undo(conn, here, decided_id)
+        changes = await settled(conn, here, before)
+    await follow_up(engine, changes)
+    return restored
+
+
+async def expire(engine: AsyncEngine, here: Here) -> None:
+    """Let end what was decided until a day that is over."""
+    async with engine.begin() as conn:
+        before = await policy.in_force(conn)
+        await severing.over(conn, await domains.expire(conn, here))
+        changes = await settled(conn, here, before)
+    await follow_up(engine, changes)
+
+
+async def settled(
+    conn: AsyncConnection, here: Here, before: Policies, *, seen: Seen | None = None
+) -> Sequence[Change]:
+    """What has changed since `before` for the servers that somebody here ever heard of.
+
+    Relations with those that are blocked now are cut here, and those with others are put back. With
+    `seen` that has to be what `impact_of` says. Raises Differs, Malformed: as `severing.check`.
+    """
+    changes = await _changes(conn, before, await policy.in_force(conn))
+    if seen is not None:
+        severing.check(await _impact(conn, here, changes), seen.digest, looked=seen.looked)
+    await severing.cut(conn, here, [change.domain for change in changes if change.cuts])
+    if any(change.before.blocks and not change.after.blocks for change in changes):
+        await severing.put_back(conn, here)
+    return changes
+
+
+async def impact_of(conn: AsyncConnection, here: Here, before: Policies) -> Impact:
+    """What `settled` is about to cut, of all that was decided since `before`."""
+    return await _impact(conn, here, await _changes(conn, before, await policy.in_force(conn)))
+
+
+async def _impact(conn: AsyncConnection, here: Here, changes: Sequence[Change]) -> Impact:
+    hosts = [change.domain for change in changes if change.cuts]
+    return await impact.about(conn, here, [], Level.REJECT, hosts)
+
+
+async def _changes(conn: AsyncConnection, before: Policies, after: Policies) -> list[Change]:
+    if before.by_domain == after.by_domain:
+        return []
+    hosts = await conn.scalars(sa.select(actors.c.host).distinct().where(~actors.c.local))
+    every = (Change(host, before.of_host(host), after.of_host(host)) for host in hosts)
+    return [change for change in every if change.before != change.after]
+
+
+async def follow_up(engine: AsyncEngine, changes: Sequence[Change]) -> None:
+    """Once it is decided: what is counted is counted anew, and pictures go that may not stay."""
+    turned = [change.domain for change in changes if change.before.blocks != change.after.blocks]
+    if turned:
+        await recount_hosts(engine, turned)
+    for change in changes:
+        if change.before.takes_media and not change.after.takes_media:
+            await copies.forget_of(engine, change.domain)

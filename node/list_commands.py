@@ -1,0 +1,206 @@
+"""What `hearthold blocklist` does, each from an opened node to the lines it prints."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from activitypub.client import Client
+from inbox import discovery
+from kernel.errors import Misconfigured, NotFound
+from kernel.schema.moderation import Level, ListMode
+from moderation import domains, policy
+from moderation.blocklist import Blocklist
+from moderation.domains import Rule
+from moderation.impact import Impact
+from moderation.lists import reading, sources, taking, writing
+from moderation.lists.entry import Format, Listed
+from moderation.lists.sources import Source
+from moderation.lists.taking import Difference
+from node import keeping_away, list_reader
+from node.keeping_away import Seen
+from node.logs import escaped
+from node.opening import Opened
+
+_STEP = 5_000
+
+
+def read_file(path: Path) -> Listed:
+    """A list from a file. Raises Misconfigured: it cannot be read. Raises Malformed, TooLarge."""
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}.") from error
+    return reading.read(body)
+
+
+async def bring(
+    node: Opened, *, listed: Listed, name: str, max_level: Level, dry: bool, seen: Seen
+) -> Sequence[str]:
+    """What a file would change, and unless it is `dry`, the change.
+
+    A file of a name that was brought before is held against that; rows it has no more go.
+    """
+    async with node.engine.connect() as conn, conn.begin() as work:
+        before = await policy.in_force(conn)
+        source = _of_name(await sources.every(conn), name)
+        if source is None:
+            source = await sources.add(conn, node.here, name=name, max_level=max_level)
+        found = await taking.compare(conn, node.here, source, listed)
+        await taking.take(conn, node.here, source, found, agreed=True)
+        would = await keeping_away.impact_of(conn, node.here, before)
+        lines = [*described(found), *would.words]
+        if dry or not _is_seen(would, seen):
+            await work.rollback()
+            return [*lines, f"Nothing was changed. To do it, say --yes{_how_to(would)}"]
+        changes = await keeping_away.settled(conn, node.here, before, seen=seen)
+    await keeping_away.follow_up(node.engine, changes)
+    return [*lines, f"Taken as the list {source.id}, {escaped(source.name)}."]
+
+
+def _is_seen(would: Impact, seen: Seen) -> bool:
+    """Whether somebody saw what it cuts, and looked twice where that is much."""
+    shown = not would.binds or would.digest == seen.digest
+    return shown and (seen.looked or not would.asks_for_a_look)
+
+
+def _how_to(would: Impact) -> str:
+    """The options that say that."""
+    shown = f" --seen {would.digest}" if would.binds else ""
+    return shown + " --looked" * bool(would.asks_for_a_look) + "."
+
+
+def _of_name(known: Sequence[Source], name: str) -> Source | None:
+    return next((each for each in known if each.url is None and each.name == name), None)
+
+
+def described(found: Difference) -> list[str]:
+    """A difference, a line for each row that matters, and the sums."""
+    lines = [f"+ {rule.domain}  {_treatment(rule)}" for rule in found.new]
+    lines += [
+        f"~ {after.domain}  {_treatment(before)} -> {_treatment(after)}"
+        for before, after in found.changed
+    ]
+    lines += [f"- {rule.domain}" for rule in found.gone]
+    lines += [f"= {domain}  {why}" for domain, why in found.covered]
+    lines += [
+        f"! {f'row {each.line}: ' if each.line else ''}{escaped(each.text)}  {each.why}"
+        for each in found.refused
+    ]
+    if found.ties:
+        lines.append(f"People here know somebody at: {', '.join(sorted(found.ties))}")
+    if found.canaries:
+        lines.append(f"{found.canaries} rows are canaries: nothing is done about them.")
+    lines.append(
+        f"{len(found.new)} new, {len(found.changed)} changed, {len(found.gone)} gone, "
+        f"{found.same} as before, {len(found.covered)} change nothing, "
+        f"{len(found.refused)} refused."
+    )
+    return lines
+
+
+def _treatment(rule: Rule) -> str:
+    flags = ["no media"] * rule.policy.reject_media + ["no reports"] * rule.policy.reject_reports
+    return ", ".join([rule.policy.level.value, *flags])
+
+
+async def export(node: Opened, *, kind: Format, private: bool) -> Sequence[str]:
+    """What is in force, in a format of others."""
+    rules: list[Rule] = []
+    async with node.engine.connect() as conn:
+        while page := await domains.find(
+            conn, after=rules[-1].domain if rules else "", limit=_STEP
+        ):
+            rules += page
+    return writing.write(kind, rules, for_others=not private).splitlines()
+
+
+async def subscribe(
+    node: Opened, *, url: str, name: str, mode: ListMode, max_level: Level, excluded: str
+) -> Sequence[str]:
+    """A list at an address, read at once; nothing of it holds before somebody agreed."""
+    async with node.engine.begin() as conn:
+        source = await sources.add(
+            conn,
+            node.here,
+            name=name or url[: sources.MAX_NAME],
+            url=url,
+            mode=mode,
+            max_level=max_level,
+            excluded=sources.read_excluded(excluded),
+            allow_http=bool(node.allow_networks),
+        )
+    return await refresh(node, list_id=source.id)
+
+
+async def show(node: Opened) -> Sequence[str]:
+    """A line for each list."""
+    async with node.engine.connect() as conn:
+        known, waiting = await sources.every(conn), await sources.count_waiting(conn)
+    return [_line(source, waiting.get(source.id, 0)) for source in known] or ["There is no list."]
+
+
+def _line(source: Source, waiting: int) -> str:
+    words = [source.id, escaped(source.name), f"{source.rows} rows"]
+    if waiting:
+        words.append(f"{waiting} wait for you")
+    if source.url:
+        words += [source.mode.value, source.url]
+    if source.trouble:
+        words.append(f"left aside: {escaped(source.trouble)}")
+    return "  ".join(words)
+
+
+async def refresh(node: Opened, *, list_id: str = "", whatever: bool = False) -> Sequence[str]:
+    """Read one list, or all that have an address. Raises NotFound: there is none of that id."""
+    lines: list[str] = []
+    async with _client(node) as client:
+        async with node.engine.connect() as conn:
+            known = await sources.every(conn)
+        chosen = [each for each in known if each.url and list_id in ("", each.id)]
+        if list_id and not chosen:
+            raise NotFound("There is no list of that id with an address.")
+        for source in chosen:
+            trouble = await list_reader.refresh(
+                node.engine, node.here, client, source.id, whatever=whatever
+            )
+            lines.append(f"{source.id}  {f'left aside: {escaped(trouble)}' if trouble else 'read'}")
+    return [*lines, *await show(node)]
+
+
+async def agree(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
+    """What waits of a list holds from now on, once what it cuts was seen. Raises NotFound."""
+    async with node.engine.connect() as conn, conn.begin() as work:
+        before = await policy.in_force(conn)
+        source = await sources.one(conn, list_id)
+        count = await taking.agree(conn, node.here, source)
+        would = await keeping_away.impact_of(conn, node.here, before)
+        if not _is_seen(would, seen):
+            await work.rollback()
+            again = f"Nothing was changed. To do it, say{_how_to(would)}"
+            return [*would.words, *would.asks_for_a_look, again]
+        changes = await keeping_away.settled(conn, node.here, before, seen=seen)
+    await keeping_away.follow_up(node.engine, changes)
+    return [f"{count} rows hold now."]
+
+
+async def remove(node: Opened, *, list_id: str) -> Sequence[str]:
+    """A list goes with all that was decided because of it. Raises NotFound."""
+    async with node.engine.begin() as conn:
+        before = await policy.in_force(conn)
+        await sources.remove(conn, node.here, await sources.one(conn, list_id))
+        changes = await keeping_away.settled(conn, node.here, before)
+    await keeping_away.follow_up(node.engine, changes)
+    return ["The list is gone, with all that was decided because of it."]
+
+
+@asynccontextmanager
+async def _client(node: Opened) -> AsyncIterator[Client]:
+    client = Client(
+        user_agent=f"Hearthold/{discovery.VERSION} (+{node.here.origin}/)",
+        allowed_networks=node.allow_networks,
+        blocked=Blocklist(node.engine).covers,
+    )
+    try:
+        yield client
+    finally:
+        await client.close()

@@ -1,0 +1,269 @@
+"""The two queues of cases, a group's and the node's, and what moderators do with a case (MOD-5.2).
+
+What was reported is shown only to whoever said that they look at it, folded, after the reasons;
+how many somebody opened today is counted in their own sealed blob alone (DOM-H3).
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+
+from activitypub.state import ENGINE, HERE, READING, SETTINGS
+from groups import posts as post_store
+from kernel.errors import Malformed, NotFound, Problem
+from kernel.said import noted
+from kernel.schema.cases import CaseState
+from members import accounts
+from moderation import cases, reports
+from moderation import casework as casework_store
+from moderation.cases import Case, Place
+from node.pages import case_words, forms, session
+from node.pages.casework import (
+    NODE,
+    STAYS,
+    TASKS,
+    Work,
+    desk_of,
+    elsewhere,
+    is_own,
+    is_small,
+    one_of_many,
+    shown_of,
+    work_on,
+)
+from node.pages.forms import REFUSED, Form
+from node.pages.paging import uuid
+from node.pages.render import render, see_other
+
+BULK: Final = ("nothing", "spam")
+
+_UNKNOWN: Final = UUID(int=0)
+
+
+# ---- The queue
+
+
+async def show_queue(request: web.Request) -> web.Response:
+    """GET …/cases: what waits, the most pressing first; `state=` shows some of it."""
+    return await _queue_page(request)
+
+
+async def _queue_page(
+    request: web.Request,
+    problem: Problem | None = None,
+    *,
+    form: Form | None = None,
+    results: Sequence[tuple[str, str]] = (),
+) -> web.Response:
+    state = request.query.get("state", "")
+    if state not in ("", *CaseState):
+        raise NotFound
+    here = request.app[HERE]
+    async with request.app[READING].connect() as conn:
+        desk = await desk_of(conn, request)
+        if state == CaseState.CLOSED:
+            found = await cases.closed(conn, here, desk.id, before=_before(request))
+        else:
+            wanted = CaseState(state) if state else None
+            after = _place(request.query.get("after"))
+            found = await cases.waiting(conn, here, desk.id, state=wanted, after=after)
+        shown = await post_store.by_ids(conn, [each.post_id for each in found if each.post_id])
+    return render(
+        request,
+        "cases/queue.html",
+        problem=problem,
+        form=form or Form(),
+        desk=desk,
+        found=found,
+        posts=shown,
+        state=state,
+        results=results,
+        later=_later(found, state) if len(found) == cases.PAGE else "",
+        mine={each.id for each in found if each.is_mine(session.of(request).member.root)},
+        words=case_words,
+        load=_load(request),
+    )
+
+
+def _place(text: str | None) -> Place:
+    """Where a queue goes on. Raises NotFound: that is no place."""
+    if not text:
+        return cases.START
+    priority, _, rest = text.partition("_")
+    day, _, last = rest.partition("_")
+    try:
+        return int(priority) % 10, date.fromisoformat(day), uuid(last) or _UNKNOWN
+    except ValueError as error:
+        raise NotFound from error
+
+
+def _token(place: Place) -> str:
+    return f"{place[0]}_{place[1].isoformat()}_{place[2]}"
+
+
+def _before(request: web.Request) -> tuple[date, UUID]:
+    text = request.query.get("before")
+    if not text:
+        return date.max, UUID(int=2**128 - 1)
+    _, day, last = _place(f"0_{text}")
+    return day, last
+
+
+def _later(found: Sequence[Case], state: str) -> str:
+    last = found[-1]
+    if last.closed_on is not None:
+        return f"state={state}&before={last.closed_on.isoformat()}_{last.id}"
+    return f"state={state}&after={_token(cases.place_of(last))}"
+
+
+def _load(request: web.Request) -> int:
+    """How many the member opened today, where that is enough for a day; else 0 (DOM-H3)."""
+    opened, enough = session.of(request).opened, request.app[SETTINGS].reports_a_day
+    return opened if enough and opened >= enough else 0
+
+
+async def many(request: web.Request) -> web.Response:
+    """POST …/cases: one decision for several; the page says what happened to each."""
+    root = session.of(request).member.root
+    form = await forms.read(request)
+    task = form.text("task")
+    chosen = [each for each in map(_id, form.all("case")[: cases.PAGE]) if each is not None]
+    if task not in BULK or not chosen:
+        problem = Malformed("Please tick what it is for, and choose what to do.")
+        return await _queue_page(request, problem, form=form)
+    results = []
+    async with request.app[ENGINE].begin() as conn:
+        desk = await desk_of(conn, request)
+        for case_id in chosen:
+            try:
+                async with conn.begin_nested():
+                    work = await work_on(conn, request, desk, case_id, form, root)
+                    results.append((_title(work.case), await one_of_many(request, work, task)))
+            except (*REFUSED, NotFound) as refusal:
+                results.append((noted("One of them"), refusal.detail or refusal.title))
+    return await _queue_page(request, results=results)
+
+
+def _title(case: Case) -> str:
+    return case.about.name if case.about is not None else case_words.SUBJECTS[case.subject]
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+# ---- One case
+
+
+async def show_case(request: web.Request) -> web.Response:
+    """GET …/cases/{case}."""
+    return await _case_page(request, Form())
+
+
+async def _case_page(
+    request: web.Request, form: Form, problem: Problem | None = None
+) -> web.Response:
+    here, root = request.app[HERE], session.of(request).member.root
+    async with request.app[READING].connect() as conn:
+        desk = await desk_of(conn, request)
+        case = await cases.get(conn, here, desk.id, _case_id(request))
+        own = await is_own(conn, request, case)
+        mine = case.is_mine(root) and not own
+        after = uuid(request.query.get("after"))
+        said = await reports.of_case(conn, here, case.id, after=after) if mine else []
+        notes = await casework_store.notes(conn, here, case.id)
+        earlier = await cases.earlier(conn, here, case)
+        shown = await shown_of(conn, case)
+        tells = await elsewhere(conn, here, case) is not None and mine
+        small = tells and await is_small(conn, shown, case)
+    return render(
+        request,
+        "cases/case.html",
+        problem=problem,
+        form=form,
+        desk=desk,
+        case=case,
+        mine=mine,
+        own=own,
+        taken=case.is_taken(root, here.now().date()),
+        said=said,
+        more=said[-1].id if len(said) == reports.PAGE else "",
+        notes=notes,
+        earlier=earlier,
+        shown=shown,
+        tells=tells and not case.told,
+        small=small,
+        host=here.host,
+        words=case_words,
+        limit=casework_store.MAX_NOTE,
+        load=_load(request),
+    )
+
+
+def _case_id(request: web.Request) -> UUID:
+    return _id(request.match_info["case"]) or _UNKNOWN
+
+
+async def decide(request: web.Request) -> web.Response:
+    """POST …/cases/{case}/{task}. 409: somebody else was faster; the page says how it stands."""
+    root = session.of(request).member.root
+    form = await forms.read(request)
+    task = TASKS.get(request.match_info["task"])
+    if task is None:
+        raise NotFound
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            desk = await desk_of(conn, request)
+            work = await work_on(conn, request, desk, _case_id(request), form, root)
+            await task(work)
+            stays = STAYS.get(request.match_info["task"])
+            to = f"{desk.path}/{work.case.id}{stays}" if stays else await _next(work)
+    except REFUSED as problem:
+        return await _case_page(request, form, problem)
+    if request.match_info["task"] == "claim":
+        await _count(request)
+    return see_other(to)
+
+
+async def _count(request: web.Request) -> None:
+    """On the account's side alone, in a transaction of its own (DESIGN-V1)."""
+    here = request.app[HERE]
+    async with request.app[ENGINE].begin() as conn:
+        await accounts.change(
+            conn,
+            here,
+            session.of(request).member,
+            lambda blob: blob.with_one_more(here.now().date()),
+        )
+
+
+async def _next(work: Work) -> str:
+    """Back to the queue, at what comes after this case."""
+    conn, here, desk = work.conn, work.here, work.desk
+    place = cases.place_of(work.case)
+    after = await cases.waiting(conn, here, desk.id, after=place, limit=1)
+    first = await cases.waiting(conn, here, desk.id)
+    if not after:
+        return f"{desk.path}#case-{first[0].id}" if first else desk.path
+    if any(each.id == after[0].id for each in first):
+        return f"{desk.path}#case-{after[0].id}"
+    return f"{desk.path}?after={_token(place)}#case-{after[0].id}"
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        route
+        for path in ("/g/{name}/desk/cases", NODE)
+        for route in (
+            web.get(path, show_queue),
+            web.post(path, many),
+            web.get(f"{path}/{{case}}", show_case),
+            web.post(f"{path}/{{case}}/{{task}}", decide),
+        )
+    ]

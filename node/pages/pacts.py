@@ -1,0 +1,184 @@
+"""Pacts with other nodes, as the people who run this one make and end them (MOD-5.6)."""
+
+from urllib.parse import quote
+
+from aiohttp import web
+
+from activitypub.state import ENGINE, HERE, READING, REMOTE
+from kernel.errors import Malformed, Problem
+from kernel.schema.pacts import Afterwards
+from moderation import pacts
+from moderation.pact_terms import FLOW_WORDS, Flow, Wishes
+from node import desks
+from node.pages import forms, session
+from node.pages.forms import REFUSED, Form
+from node.pages.pact_words import AFTERWARDS
+from node.pages.render import render, see_other
+
+_PATH = "/settings/node/pacts"
+
+
+async def index(request: web.Request) -> web.Response:
+    """GET /settings/node/pacts: every pact, and what is offered."""
+    return await _index(request, None)
+
+
+async def _index(
+    request: web.Request, form: Form | None, problem: Problem | None = None
+) -> web.Response:
+    session.administrator(request)
+    async with request.app[READING].connect() as conn:
+        found = await pacts.listed(conn)
+    return render(
+        request,
+        "pacts/index.html",
+        form=form or _asked(),
+        problem=problem,
+        pacts=found,
+        flows=FLOW_WORDS,
+        address=_address,
+    )
+
+
+def _asked() -> Form:
+    """What a new pact is mostly about: advice, both ways."""
+    return Form({"sends": [Flow.ADVICE], "takes": [Flow.ADVICE]})
+
+
+def _address(host: str) -> str:
+    return f"{_PATH}/{quote(host, safe=':')}"
+
+
+async def offer(request: web.Request) -> web.Response:
+    """POST /settings/node/pacts: offer one to a server."""
+    session.administrator(request)
+    form = await forms.read(request)
+    engine, here = request.app[ENGINE], request.app[HERE]
+    try:
+        host = desks.read_host(here, form.text("host"))
+        desk = await desks.find(engine, here, request.app[REMOTE], host)
+        async with engine.begin() as conn:
+            await pacts.offer(conn, here, desk, _wishes(form))
+    except REFUSED as problem:
+        return await _index(request, form, problem)
+    return see_other(_address(desk.host))
+
+
+def _wishes(form: Form) -> Wishes:
+    return Wishes(
+        sends=frozenset(flow for flow in Flow if flow in form.all("sends")),
+        takes=frozenset(flow for flow in Flow if flow in form.all("takes")),
+        care=form.text("care"),
+        retention=form.text("retention"),
+    )
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET …/pacts/{host}: the terms of both, the words to compare, and what can be done."""
+    return await _page(request, None)
+
+
+async def _page(
+    request: web.Request, form: Form | None, problem: Problem | None = None
+) -> web.Response:
+    session.administrator(request)
+    here = request.app[HERE]
+    async with request.app[READING].connect() as conn:
+        pact = await pacts.one(conn, request.match_info["host"])
+    paper = pact.theirs or pact.paper or pact.ours
+    desk = f"{here.origin}/desk/node"
+    return render(
+        request,
+        "pacts/show.html",
+        form=form or _asked(),
+        problem=problem,
+        pact=pact,
+        paper=paper,
+        ours=paper.of(desk) if paper else None,
+        theirs=paper.other(desk) if paper else None,
+        path=_address(pact.host),
+        flows=FLOW_WORDS,
+        afterwards=AFTERWARDS,
+    )
+
+
+async def accept(request: web.Request) -> web.Response:
+    """POST …/accept: say yes, with our own terms."""
+    session.administrator(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            await pacts.accept(conn, request.app[HERE], _host(request), _wishes(form))
+    except REFUSED as problem:
+        return await _page(request, form, problem)
+    return see_other(_address(_host(request)))
+
+
+def _host(request: web.Request) -> str:
+    return request.match_info["host"]
+
+
+async def refuse(request: web.Request) -> web.Response:
+    """POST …/refuse: say no."""
+    session.administrator(request)
+    await forms.read(request)
+    async with request.app[ENGINE].begin() as conn:
+        await pacts.refuse(conn, request.app[HERE], _host(request))
+    return see_other(_PATH)
+
+
+async def end(request: web.Request) -> web.Response:
+    """POST …/end: end it now, or take the offer back; or say what follows once they ended it."""
+    session.administrator(request)
+    form = await forms.read(request)
+    here = request.app[HERE]
+    try:
+        afterwards = _afterwards(form)
+        async with request.app[ENGINE].begin() as conn:
+            if form.ticked("ended"):
+                await pacts.decide_afterwards(conn, here, _host(request), afterwards)
+            else:
+                await pacts.end(conn, here, _host(request), afterwards)
+    except REFUSED as problem:
+        return await _page(request, form, problem)
+    return see_other(_PATH)
+
+
+def _afterwards(form: Form) -> Afterwards:
+    try:
+        return Afterwards(form.text("afterwards") or Afterwards.KEEP)
+    except ValueError as error:
+        raise Malformed("Please choose what follows from it.") from error
+
+
+async def freeze(request: web.Request) -> web.Response:
+    """POST …/freeze: stop listening to them, or listen again."""
+    session.administrator(request)
+    form = await forms.read(request)
+    async with request.app[ENGINE].begin() as conn:
+        await pacts.freeze(
+            conn, request.app[HERE], _host(request), frozen=form.text("frozen") != "no"
+        )
+    return see_other(_address(_host(request)))
+
+
+async def freeze_ourselves(request: web.Request) -> web.Response:
+    """POST /settings/node/pacts/freeze: ask every peer not to trust this node for now."""
+    session.administrator(request)
+    await forms.read(request)
+    async with request.app[ENGINE].begin() as conn:
+        await pacts.freeze_ourselves(conn, request.app[HERE])
+    return see_other(_PATH)
+
+
+def routes() -> list[web.RouteDef]:
+    return [
+        web.get(_PATH, index),
+        web.post(_PATH, offer),
+        web.post(_PATH + "/freeze", freeze_ourselves),
+        web.get(_PATH + "/{host}", show),
+        web.post(_PATH + "/{host}/accept", accept),
+        web.post(_PATH + "/{host}/refuse", refuse),
+        web.post(_PATH + "/{host}/end", end),
+        web.post(_PATH + "/{host}/freeze", freeze),
+    ]

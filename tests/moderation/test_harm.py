@@ -1,0 +1,84 @@
+"""Detail of method is held for a person, distress is not (DOM-A11)."""
+
+import time
+
+import pytest
+
+from moderation import harm
+from moderation.harm import Family
+from tests.moderation.harm_lines import DISGUISED, DISTRESS, EVERYDAY, HARMFUL
+
+
+def test_dom_A11_no_line_of_distress_is_held() -> None:
+    assert len({*DISTRESS}) == 40
+    assert [line for line in DISTRESS if harm.describes_harm(line)] == []
+
+
+def test_dom_A11_nearly_all_that_could_hurt_others_is() -> None:
+    assert len({*HARMFUL}) == 20
+    assert len([line for line in HARMFUL if harm.describes_harm(line)]) >= 18
+
+
+def test_dom_A11_what_only_looks_like_it_is_not() -> None:
+    assert [line for line in EVERYDAY if harm.describes_harm(line)] == []
+
+
+@pytest.mark.parametrize("line", DISGUISED)
+def test_dom_A11_simple_disguises_do_not_help(line: str) -> None:
+    assert harm.describes_harm(line)
+
+
+def test_dom_A11_distress_around_a_detail_does_not_hide_it() -> None:
+    long = " ".join(DISTRESS[:10])
+    found = harm.find(f"{long} {HARMFUL[1]} {long}")
+    assert found is not None
+    assert found.family is Family.METHOD
+    assert harm.find(long) is None
+    unbroken = long.replace(".", ",").replace("?", ",")
+    assert harm.describes_harm(f"{unbroken}, {HARMFUL[10].lower()}")
+    assert harm.describes_harm(HARMFUL[3].upper())
+
+
+def test_dom_A11_every_pattern_has_a_reason() -> None:
+    assert all(each.why.endswith(".") and each.family in Family for each in harm.PATTERNS)
+    assert len({each.shape.pattern for each in harm.PATTERNS}) == len(harm.PATTERNS)
+    named = {harm.find(line) for line in HARMFUL} - {None}
+    assert {each.family for each in named if each} == {*Family}
+
+
+@pytest.mark.parametrize(
+    "burst",
+    [
+        "Take 1 ",
+        "10 mg ",
+        "you take ",
+        "so nobody ",
+        "i do ",
+        "a.",
+        "go ",
+        "k1",
+        "é ",
+        "10 mg a a ",
+        "he told me kys ",
+    ],
+)
+def test_long_words_cost_little(burst: str) -> None:
+    """Sixty thousand letters of the worst kinds take a part of a second (SEC-D11)."""
+    text = (burst * 30_000)[:60_000] + " die"
+    begun = time.process_time()
+    harm.describes_harm(text)
+    assert time.process_time() - begun < 3
+
+
+def test_dom_A11_a_line_may_break_anywhere() -> None:
+    broken = HARMFUL[1].replace(" ", "\n")
+    assert harm.describes_harm(broken)
+    assert harm.describes_harm("Please don't kill yourself, just kill yourself.")
+
+
+def test_dom_A11_a_change_counts_for_what_it_adds() -> None:
+    before = [DISTRESS[0], f"{HARMFUL[0]} {DISTRESS[1]}"]
+    assert not harm.adds_harm(before, [f"{HARMFUL[0]} {DISTRESS[2]}"])
+    assert not harm.adds_harm(before, DISTRESS)
+    assert harm.adds_harm(before, [HARMFUL[0], HARMFUL[1]])
+    assert harm.adds_harm(DISTRESS, [HARMFUL[0]])

@@ -1,0 +1,300 @@
+"""Lists in the formats of others: read as they are meant, written so that nobody reads more."""
+
+import csv
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernel.errors import Malformed, Problem, TooLarge
+from kernel.schema.moderation import Level
+from moderation.domains import Rule
+from moderation.lists import reading, writing
+from moderation.lists.entry import MAX_BYTES, MAX_ROWS, Format
+from moderation.policy import Policy
+
+ACCEPT, NOTE, FILTER, REJECT, DROP = (Policy(level) for level in Level)
+MASTODON = "#domain,#severity,#reject_media,#reject_reports,#public_comment,#obfuscate\n"
+PLAIN = "domain,severity,reject_media,reject_reports,private_comment,public_comment,obfuscate\n"
+
+
+def policies(text: str) -> dict[str, Policy]:
+    return {domain: entry.policy for domain, entry in reading.read(text.encode()).entries.items()}
+
+
+def refused(text: str) -> list[tuple[int, str]]:
+    return [(each.line, each.text) for each in reading.read(text.encode()).refused]
+
+
+def test_mod_3_1_mastodons_table() -> None:
+    text = "\ufeff" + MASTODON + (
+        "Bad.example,suspend,FALSE,False,words,true\n"
+        "\n"
+        "meh.example,silence,true,t,,false\n"
+        "note.example,noop,1,false,,\n"
+        "bare.example,,,,,\n"
+        "odd.example,obliterate,,,,\n"
+        "*.wild.example,suspend,,,,\n"
+        "h****n.example,suspend,,,,true\n"
+        "co.uk,suspend,,,,\n"
+        "flag.example,silence,perhaps,,,\n"
+        "ap.invalid,suspend,,,,\n"
+        "trap.example,suspend,,,iftas:canary,\n"
+        "comma.example,suspend,,,\"one, two\nthree\",\n"
+    )  # fmt: skip
+    listed = reading.read(text.encode())
+    assert listed.format is Format.MASTODON_CSV
+    assert policies(text) == {
+        "bad.example": REJECT,
+        "meh.example": Policy(Level.FILTER, reject_media=True, reject_reports=True),
+        "note.example": Policy(Level.NOTE, reject_media=True),
+        "bare.example": REJECT,
+        "comma.example": REJECT,
+    }
+    assert listed.entries["bad.example"].obfuscate
+    assert listed.entries["comma.example"].public_comment == "one, two three"
+    assert listed.canaries == 2
+    assert refused(text) == [
+        (7, "odd.example"),
+        (8, "*.wild.example"),
+        (9, "h****n.example"),
+        (10, "co.uk"),
+        (11, "flag.example"),
+    ]
+    assert "guess" in listed.refused[0].why
+
+
+def test_mod_3_1_a_single_column_with_a_mark_is_a_list_of_the_allowed() -> None:
+    assert policies("#domain\ngood.example\n") == {"good.example": ACCEPT}
+
+
+def test_mod_3_1_a_table_without_a_column_of_domains_is_refused_whole() -> None:
+    with pytest.raises(Malformed, match="column"):
+        reading.read(b"host,level\nbad.example,silence\n")
+
+
+def test_mod_3_3_gotosocials_table_and_lines() -> None:
+    listed = reading.read(b"domain,public_comment,obfuscate\nbad.example,why,false\n")
+    assert listed.format is Format.GOTOSOCIAL_CSV
+    assert listed.entries["bad.example"].policy == REJECT
+    assert listed.entries["bad.example"].public_comment == "why"
+    text = "# a comment\nBad.example\n\nb\u00fccher.example # more\nnot a domain\n"
+    assert policies(text) == {"bad.example": REJECT, "xn--bcher-kva.example": REJECT}
+    assert refused(text) == [(5, "not a domain")]
+
+
+def test_mod_3_3_gotosocials_json_is_about_blocks_and_not_about_all_it_knows() -> None:
+    dated = [
+        {"domain": "bad.example", "suspended_at": "2026-01-01T00:00:00.000Z", "comment": "why"},
+        {"domain": "known.example", "public_comment": "a friend"},
+        {"domain": "met.example"},
+        "string.example",
+    ]
+    text = json.dumps(dated)
+    assert policies(text) == {"bad.example": REJECT}
+    assert [line for line, _ in refused(text)] == [2, 3, 4]
+    exported = [{"domain": "bad.example", "public_comment": "why"}, {"domain": "too.example"}]
+    assert policies(json.dumps(exported)) == {"bad.example": REJECT, "too.example": REJECT}
+    assert policies(json.dumps([{"domain": "met.example"}])) == {}
+
+
+def test_mod_3_2_mastodons_json() -> None:
+    items = [
+        {"domain": "bad.example", "digest": "x", "severity": "suspend", "comment": "why"},
+        {"domain": "b*d.example", "digest": "x", "severity": "suspend", "comment": None},
+        {"domain": "meh.example", "severity": "silence", "reject_media": True},
+        {"domain": "odd.example", "severity": "limit"},
+        {"domain": "none.example"},
+    ]
+    text = json.dumps(items)
+    assert policies(text) == {
+        "bad.example": REJECT,
+        "meh.example": Policy(Level.FILTER, reject_media=True),
+    }
+    assert [line for line, _ in refused(text)] == [2, 4, 5]
+
+
+def test_mod_3_4_in_fediblockholes_table_an_empty_severity_is_none() -> None:
+    text = PLAIN + (
+        "bad.example,suspend,True,True,for us,'=1+1,False\n"
+        "meh.example,silence,False,False,,,True\n"
+        "none.example,,True,False,,,False\n"
+        "*,suspend,False,False,,,False\n"
+    )
+    listed = reading.read(text.encode())
+    assert listed.format is Format.PLAIN_CSV
+    assert policies(text) == {
+        "bad.example": Policy(Level.REJECT, reject_media=True, reject_reports=True),
+        "meh.example": FILTER,
+        "none.example": Policy(Level.NOTE, reject_media=True),
+    }
+    assert listed.entries["bad.example"].private_comment == "for us"
+    assert listed.entries["bad.example"].public_comment == "=1+1"
+    assert refused(text) == [(5, "*")]
+
+
+def test_mod_3_4_rapidblock() -> None:
+    blocks: dict[str, Any] = {
+        "bad.example": {"isBlocked": True, "reason": "why", "tags": ["x"]},
+        "was.example": {"isBlocked": False, "reason": ""},
+        "odd.example": {"isBlocked": "yes"},
+    }
+    text = json.dumps({"@spec": "x", "publishedAt": "2026-01-01T00:00:00Z", "blocks": blocks})
+    assert policies(text) == {"bad.example": REJECT}
+    assert refused(text) == [(3, "odd.example")]
+
+
+def test_mod_3_7_opinions_are_notes_and_never_commands() -> None:
+    text = json.dumps(
+        {
+            "instances": [
+                {"domain": "bad.example", "censure_reasons": ["spam", "hate"]},
+                {"domain": "meh.example", "hesitation_reasons": []},
+                {"domain": "good.example", "endorsement_reasons": ["kind"]},
+                {"domain": "quiet.example"},
+            ]
+        }
+    )
+    listed = reading.read(text.encode())
+    assert {entry.policy for entry in listed.entries.values()} == {NOTE}
+    assert [entry.opinion for entry in listed.entries.values()] == [-1.0, -0.4, 1.0]
+    assert "spam, hate" in listed.entries["bad.example"].public_comment
+    assert refused(text) == [(4, "quiet.example")]
+
+
+def test_mod_3_6_a_snapshot_of_fires() -> None:
+    def change(key: str, policy: str | None, **more: object) -> dict[str, object]:
+        kind = "Recommendation" if policy else "Advisory"
+        return {
+            "type": kind, "entityKind": "Domain", "entityKey": key,
+            "recommendedPolicy": policy, "labels": ["https://a.example/labels/spam"], **more,
+        }  # fmt: skip
+
+    filters = ["https://fires.fedimod.org/filters/reject-media"]
+    items = [
+        change("drop.example", "drop"),
+        change("meh.example", "filter", recommendedFilters=filters),
+        change("kind.example", "accept", recommendedFilters=filters),
+        change("note.example", None),
+        change("odd.example", "obliterate"),
+        change("https://a.example/u/x", "drop", entityKind="actor"),
+        {"type": "Retraction", "entityKind": "domain", "entityKey": "was.example"},
+        {"type": "Retraction", "retracts": "x", "comment": "wrong"},
+        {"type": "Tombstone"},
+    ]
+    text = json.dumps({"type": "Collection", "orderedItems": items})
+    assert policies(text) == {
+        "drop.example": DROP,
+        "meh.example": Policy(Level.FILTER, reject_media=True),
+        "kind.example": ACCEPT,
+        "note.example": NOTE,
+    }
+    assert [line for line, _ in refused(text)] == [5, 6]
+    with pytest.raises(Malformed, match="snapshot"):
+        reading.read(json.dumps({"type": "OrderedCollectionPage", "orderedItems": []}).encode())
+
+
+def test_mod_3_10_a_domain_that_stands_there_twice_has_the_milder_row() -> None:
+    text = MASTODON + "a.example,suspend,,,,\na.example,silence,,,,\na.example,silence,,,,\n"
+    assert policies(text) == {"a.example": FILTER}
+    assert refused(text) == [(3, "a.example")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b" \n", b"\xff\xfe", b"{", b"{}", b"[1", b'{"type": "Note"}', b"a\0b.example",
+     b"[" * 100_000, b'domain,severity\n"a.example,suspend'],
+)  # fmt: skip
+def test_mod_5_10_what_is_no_list_is_an_error_and_no_empty_list(body: bytes) -> None:
+    with pytest.raises(Malformed):
+        reading.read(body)
+
+
+def test_mod_5_10_a_list_has_a_size() -> None:
+    rows = [f"n{number}.example\n" for number in range(MAX_ROWS + 1)]
+    assert len(reading.read("".join(rows[:MAX_ROWS]).encode()).entries) == MAX_ROWS
+    with pytest.raises(TooLarge):
+        reading.read("".join(rows).encode())
+    with pytest.raises(TooLarge):
+        reading.read(b"#" * (MAX_BYTES + 1))
+
+
+LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=9)
+DOMAINS = st.builds("{}.{}.example".format, LABEL, LABEL)
+POLICIES = st.builds(Policy, st.sampled_from(Level), st.booleans(), st.booleans())
+WORDS = st.text(st.characters(exclude_characters="\0"), max_size=30)  # forms leave that out
+
+
+@st.composite
+def some_rules(draw: st.DrawFn) -> list[Rule]:
+    chosen: Mapping[str, Policy] = draw(st.dictionaries(DOMAINS, POLICIES, max_size=6))
+    return [
+        Rule(
+            domain=domain,
+            policy=policy,
+            public_comment=draw(WORDS),
+            private_comment=draw(WORDS),
+            obfuscate=draw(st.booleans()),
+        )
+        for domain, policy in chosen.items()
+    ]
+
+
+@given(some_rules(), st.sampled_from(sorted(writing.TYPES)), st.booleans())
+def test_mod_3_10_a_row_never_comes_back_harsher(
+    rules: list[Rule], kind: Format, for_others: bool
+) -> None:
+    text = writing.write(kind, rules, for_others=for_others)
+    try:
+        listed = reading.read(text.encode())
+    except Malformed:  # there was no row in it
+        assert not any(rule.domain in text for rule in rules)
+        return
+    ours = {rule.domain: rule for rule in rules}
+    for domain, entry in listed.entries.items():
+        assert entry.policy.no_harsher_than(ours[domain].policy), (kind, domain)
+        assert entry.policy.level is not Level.ACCEPT
+    if for_others:
+        for rule in rules:
+            assert not rule.obfuscate or rule.domain not in listed.entries
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_mod_3_10_anything_is_a_list_or_a_problem(body: bytes) -> None:
+    for start in (b"", MASTODON.encode(), PLAIN.encode(), b'{"blocks": ', b"["):
+        try:
+            listed = reading.read(start + body)
+        except Problem:
+            continue
+        assert all("*" not in domain for domain in listed.entries)
+
+
+def test_mod_3_11_what_others_subscribe_to() -> None:
+    rules = [
+        Rule(domain="z.example", policy=DROP, public_comment="=cmd()", private_comment="us"),
+        Rule(domain="a.example", policy=Policy(Level.FILTER, reject_media=True)),
+        Rule(domain="note.example", policy=Policy(Level.NOTE, reject_media=True)),
+        Rule(domain="hidden.example", policy=REJECT, obfuscate=True),
+        Rule(domain="kind.example", policy=ACCEPT),
+    ]
+    text = writing.write(Format.MASTODON_CSV, rules)
+    assert text == MASTODON + (
+        "a.example,silence,true,false,,false\nz.example,suspend,false,false,'=cmd(),false\n"
+    )
+    assert [row[0] for row in csv.reader(writing.write(Format.PLAIN_CSV, rules).splitlines())] == [
+        "domain", "a.example", "z.example"
+    ]  # fmt: skip
+    assert writing.write(Format.TEXT, rules) == "z.example\n"
+    ours = writing.write(Format.PLAIN_CSV, rules, for_others=False)
+    assert ",us," in ours
+    assert "note.example,noop,True," in ours
+    assert "hidden.example,suspend," in ours
+    assert "kind.example" not in ours
+
+
+def test_mod_3_2_a_hidden_name_keeps_a_quarter_at_each_end() -> None:
+    assert writing.hidden("hidden.example") == "hidd**.****ple"
+    assert len(writing.digest("a.example")) == 64

@@ -1,0 +1,104 @@
+"""Advice that came, in the database: any order and any repetition ends in the same rows."""
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activitypub.keys import KeyPair
+from kernel.errors import NotFound
+from kernel.here import Here
+from kernel.schema.pacts import SignalState
+from kernel.schema.tables import signal_sources, signals
+from members import node as node_store
+from moderation.signals import received, sources
+from moderation.signals.lines import Line
+from moderation.signals.sources import Source
+
+LIST = "https://lists.example/datasets/1"
+
+
+@pytest.fixture(autouse=True)
+async def desk(engine: AsyncEngine, here: Here, key_pairs: list[KeyPair]) -> None:
+    """The node has its desk, which the log names."""
+    async with engine.begin() as conn:
+        await node_store.found(conn, here, instance_keys=key_pairs[0], desk_keys=key_pairs[1])
+
+
+async def _source(engine: AsyncEngine, here: Here) -> Source:
+    async with engine.begin() as conn:
+        await conn.execute(sa.delete(signal_sources))
+        await sources.add_list(conn, here, LIST)
+        (source,) = await sources.listed(conn)
+    return source
+
+
+def line(here: Here, place: int, kind: str, key: str = "", takes: int = 0) -> Line:
+    return Line.read(
+        {
+            "id": f"{LIST}/changes/0198c200-0000-7000-8000-{place:012}",
+            "type": kind,
+            "seq": place,
+            "recommendedPolicy": "filter",
+            **({"entityKind": "domain", "entityKey": key} if key else {}),
+            **(
+                {"retracts": f"{LIST}/changes/0198c200-0000-7000-8000-{takes:012}"} if takes else {}
+            ),
+        },
+        LIST,
+        here.now().date(),
+    )
+
+
+async def test_mod_5_16_lines_settle_alike_in_any_order(engine: AsyncEngine, here: Here) -> None:
+    lines = [
+        line(here, 1, "Recommendation", "a.example"),
+        line(here, 2, "Recommendation", "a.example"),
+        line(here, 3, "Recommendation", "b.example"),
+        line(here, 4, "Retraction", "b.example"),
+        line(here, 5, "Advisory", "c.example"),
+        line(here, 6, "Retraction", takes=5),
+        line(here, 7, "Recommendation", "d.example"),
+    ]
+    tombstone = line(here, 7, "Tombstone")
+    ends = set()
+    for order in list(permutations(lines, len(lines)))[::700]:
+        source = await _source(engine, here)
+        for batch in (order[:3], order[2:5], order[5:], order[:1], [tombstone], [tombstone]):
+            async with engine.begin() as conn:
+                await received.take_in(conn, here, source, batch)
+        async with engine.connect() as conn:
+            found = await conn.execute(
+                sa.select(signals.c.place, signals.c.state).order_by(signals.c.place)
+            )
+            ends.add(tuple(state for _, state in found))
+    assert ends == {("replaced", "held", "retracted", "noted", "retracted", "noted", "noted")}
+
+
+async def test_what_waits_is_decided_by_a_person_and_ends_by_itself(
+    engine: AsyncEngine, here: Here
+) -> None:
+    source = await _source(engine, here)
+    async with engine.begin() as conn:
+        some = [line(here, number, "Recommendation", f"{number}.example") for number in (1, 2, 3)]
+        assert await received.take_in(conn, here, source, some) == 3
+        assert await received.take_in(conn, here, source, some) == 0
+        third, second, first = await received.listed(conn)
+        assert [it.entity_key for it in await received.listed(conn, before=third.id, limit=1)] == [
+            second.entity_key
+        ]
+        await received.decide(conn, here, first.id, SignalState.SHOWN)
+        await received.decide(conn, here, second.id, SignalState.IGNORED)
+    later = Here(here.origin, here.node_key, lambda: here.clock() + timedelta(days=91))
+    async with engine.begin() as conn:
+        await received.sweep(conn, later)
+        assert len(await received.listed(conn, SignalState.EXPIRED)) == 2
+        assert len(await received.listed(conn, SignalState.IGNORED)) == 1
+        with pytest.raises(NotFound):
+            await received.decide(conn, later, third.id, SignalState.SHOWN)
+    much_later = Here(here.origin, here.node_key, lambda: here.clock() + timedelta(days=300))
+    async with engine.begin() as conn:
+        await received.sweep(conn, much_later)
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(signals)) == 0

@@ -1,0 +1,320 @@
+"""What a decision about a server cuts is what was shown, and comes back as it was (MOD-5.9)."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kernel.errors import Malformed, NotFound
+from kernel.here import Here
+from kernel.schema.moderation import Level
+from kernel.schema.tables import actors, bans, blocks, correspondents, follows, groups
+from members import out_of_reach, severing
+from members.severing import Decided, Differs, Restored
+from moderation import domains, impact
+from moderation.impact import Impact, Relations
+from moderation.policy import Policy
+from tests.moderation import communities
+
+COMMUNITIES = 200
+DOMAINS = ("evil.example", "sub.evil.example", "deep.sub.evil.example", "good.example")
+
+
+def _is_under(host: str, domain: str) -> bool:
+    name = host.partition(":")[0]
+    return name == domain or name.endswith("." + domain)
+
+
+def _expected(town: communities.Community, cut: list[str]) -> Relations:
+    """The numbers, worked out by hand from what was drawn."""
+    of = {each["id"]: each for each in town.rows["actors"]}
+    gone = {
+        id_ for id_, each in of.items()
+        if not each["local"] and any(_is_under(str(each["host"]), domain) for domain in cut)
+    }  # fmt: skip
+    numbers = dict.fromkeys(("follows_out", "places_out", "follows_in", "places_in"), 0)
+    people, groups, moderators = set(), set(), 0
+    for row in town.rows["follows"]:
+        one, other = row["follower_id"], row["followed_id"]
+        if of[one]["kind"] == "Service" or not gone & {one, other}:
+            continue
+        outward, grouped = bool(of[one]["local"]), of[other]["kind"] == "Group"
+        numbers[f"{'places' if grouped else 'follows'}_{'out' if outward else 'in'}"] += 1
+        ours = one if outward else other
+        if of[ours]["kind"] == "Group":
+            groups.add(ours)
+        else:
+            people.add(ours)
+            groups |= {other} if grouped else set()
+    for row in town.rows["moderators"]:
+        group, one = row["group_id"], row["actor_id"]
+        if gone & {group, one}:
+            moderators += 1
+            groups.add(group)
+            people |= {one} if of[one]["local"] else set()
+    return Relations(**numbers, moderators=moderators, people=len(people), groups=len(groups))
+
+
+@pytest.mark.slow
+async def test_mod_5_9_what_was_shown_is_what_happens_and_undo_restores_it_exactly(
+    engine: AsyncEngine, here: Here
+) -> None:
+    cut_something = 0
+    async with engine.connect() as conn:
+        for number in range(COMMUNITIES):
+            dice = Random(number)
+            town = communities.draw(dice)
+            await communities.settle(conn, town)
+            before = await communities.ties(conn)
+            rows = [len(each) for each in before]
+            cut: list[str] = []
+            made = []
+            for domain in dice.sample(DOMAINS, dice.randint(1, 2)):
+                expected, already = _expected(town, [*cut, domain]), _expected(town, cut)
+                shown = await impact.of(conn, here, [domain], Level.REJECT)
+                change = await severing.decide(
+                    conn, here, domain, Policy(Level.REJECT), seen=shown.digest, looked=True
+                )
+                left = [len(each) for each in await communities.ties(conn)]
+                assert change.impact == shown, number
+                assert shown.relations.all == sum(rows) - sum(left) == expected.all - already.all
+                if not cut:
+                    assert shown.relations == expected, number
+                cut.append(domain)
+                made.append(change)
+                cut_something += shown.relations.all > 0
+                rows = left
+            follows, moderators = await communities.ties(conn)
+            in_ledger = await communities.ledger(conn)
+            assert (follows | in_ledger[0], moderators | in_ledger[1]) == before
+            dice.shuffle(made)
+            back = 0
+            for change in made:
+                would = None
+                if number % 10 == 0:
+                    would = await severing.undo(conn, here, change.id, dry_run=True)
+                done = await severing.undo(conn, here, change.id)
+                assert done == Restored(back=done.back), number
+                assert would in (None, done), number
+                back += done.back
+            assert await communities.ties(conn) == before, number
+            assert await communities.ledger(conn) == (frozenset(), frozenset())
+            assert back == sum(change.impact.relations.all for change in made)
+            await conn.rollback()
+    assert cut_something > COMMUNITIES / 2
+
+
+REJECT = Policy(Level.REJECT)
+
+
+class Town:
+    """A few people here and at evil.example, and what ties them."""
+
+    def __init__(self, conn: AsyncConnection, here: Here) -> None:
+        self.conn, self.here, self.dice = conn, here, Random(7)
+
+    async def actor(self, host: str, kind: str = "Person", **more: object) -> UUID:
+        """Somebody, or a group."""
+        row = {**communities.actor(self.dice, host, kind), **more}
+        await self.conn.execute(actors.insert(), [row])
+        return UUID(str(row["id"]))
+
+    async def group(self) -> UUID:
+        """A group here."""
+        made = await self.actor(communities.HOME, "Group")
+        await self.conn.execute(groups.insert(), [communities.group(made)])
+        return made
+
+    async def follow(self, follower: UUID, followed: UUID) -> None:
+        await self.conn.execute(
+            follows.insert(),
+            [{"follower_id": follower, "followed_id": followed, "state": "accepted",
+              "uri": f"https://{communities.HOME}/a/{self.dice.random()}"}],
+        )  # fmt: skip
+
+    async def seen(self, domain: str = "evil.example") -> Impact:
+        return await impact.of(self.conn, self.here, [domain], Level.REJECT)
+
+    async def block(self, domain: str = "evil.example", **how: Any) -> Decided:
+        """Decide as somebody who looked does."""
+        how = {"seen": (await self.seen(domain)).digest, "looked": True, **how}
+        return await severing.decide(self.conn, self.here, domain, REJECT, **how)
+
+    async def pairs(self) -> set[tuple[UUID, UUID]]:
+        rows = await self.conn.execute(sa.select(follows.c.follower_id, follows.c.followed_id))
+        return {(row.follower_id, row.followed_id) for row in rows}
+
+
+@pytest.fixture
+async def town(engine: AsyncEngine, here: Here) -> AsyncIterator[Town]:
+    async with engine.connect() as conn:
+        made = Town(conn, here)
+        await made.actor(communities.HOME, "Service", uri=f"{here.origin}/desk/node")
+        yield made
+
+
+async def test_mod_5_9_who_decides_is_refused_where_it_is_not_what_they_saw(town: Town) -> None:
+    ana, eve, ed = [await town.actor(host) for host in (communities.HOME, *["evil.example"] * 2)]
+    await town.follow(ana, eve)
+    seen = await town.seen()
+    assert (seen.relations.people, seen.relations.follows_out, seen.binds) == (1, 1, True)
+    await town.follow(ed, ana)
+    with pytest.raises(Differs) as refused:
+        await severing.decide(town.conn, town.here, "evil.example", REJECT, seen=seen.digest)
+    assert refused.value.impact.relations.follows_in == 1
+    assert len(await town.pairs()) == 2
+    with pytest.raises(Differs):
+        await severing.decide(town.conn, town.here, "evil.example", REJECT)
+    made = await town.block()
+    assert made.impact == refused.value.impact
+    stored = await severing.one(town.conn, made.id)
+    assert stored.impact == made.impact
+    assert await town.pairs() == set()
+    assert [str(line) for line in made.impact.words][:3] == [
+        "1 name here would lose somebody. A person may have several names.",
+        "1 follow of somebody there would be cut.",
+        "1 person there would no longer follow somebody here.",
+    ]
+
+
+async def test_mod_5_9_where_nobody_loses_anything_nobody_has_to_look(town: Town) -> None:
+    await town.actor("evil.example")
+    decided = await severing.decide(town.conn, town.here, "evil.example", REJECT)
+    assert decided.impact.words == ["Nothing came from there in the last 30 days."]
+    milder = await severing.decide(
+        town.conn, town.here, "evil.example", Policy(Level.FILTER, reject_media=True)
+    )
+    assert (milder.before, milder.after, milder.can_be_undone) == ("reject", "filter m", False)
+
+
+@pytest.mark.parametrize("ties", [5, 6])
+async def test_mod_5_10_what_nobody_decides_in_person_is_held_where_it_is_much(
+    town: Town, ties: int
+) -> None:
+    ana = await town.actor(communities.HOME)
+    for _ in range(ties):
+        await town.follow(await town.actor("evil.example"), ana)
+    decided = await severing.decide(town.conn, town.here, "evil.example", REJECT, by_person=False)
+    assert decided.is_held is (ties > 5)
+    assert len(await town.pairs()) == (ties if ties > 5 else 0)
+    if ties > 5:
+        with pytest.raises(Malformed, match="cuts a lot"):
+            await town.block(looked=False)
+        with pytest.raises(NotFound):
+            await severing.undo(town.conn, town.here, decided.id)
+        await town.block()
+        assert [each.stands for each in await severing.history(town.conn)] == [True]
+
+
+async def test_mod_H5_nothing_automatic_touches_a_thread_with_an_open_report(town: Town) -> None:
+    ana, eve = await town.actor(communities.HOME), await town.actor("evil.example")
+    group = await town.group()
+    await communities.thread(town.conn, group, 1, [ana, eve])
+    assert (await town.seen()).asks_for_a_look == []
+    await communities.report(town.conn, post_id=1)
+    seen = await town.seen()
+    assert (seen.cases, seen.threads, seen.posts, seen.binds) == (1, 1, 1, True)
+    held = await severing.decide(town.conn, town.here, "evil.example", REJECT, by_person=False)
+    assert held.is_held
+    await severing.dismiss(town.conn, held.id)
+    assert await severing.history(town.conn) == []
+
+
+async def test_mod_5_10_two_groups_or_much_of_what_arrives_are_looked_at(town: Town) -> None:
+    eve = await town.actor("evil.example")
+    await town.follow(eve, await town.group())
+    assert (await town.seen()).asks_for_a_look == []
+    await communities.arrivals(town.conn, {"evil.example": 1, "good.example": 199})
+    assert (await town.seen()).asks_for_a_look == []
+    assert (await town.seen()).share == 1 / 200
+    await communities.arrivals(town.conn, {"evil.example": 1})
+    assert [str(line) for line in (await town.seen()).asks_for_a_look] == [
+        "More than a two-hundredth of all that arrives comes from there."
+    ]
+    await town.follow(eve, await town.group())
+    assert len((await town.seen()).asks_for_a_look) == 2
+
+
+async def test_mod_5_10_undo_says_what_does_not_come_back_and_why(town: Town) -> None:
+    ana, ben = await town.actor(communities.HOME), await town.actor(communities.HOME)
+    friends = {name: await town.actor("evil.example") for name in
+               ("back", "already", "gone", "banned", "blocked", "blocks", "let go")}  # fmt: skip
+    group = await town.group()
+    for name, friend in friends.items():
+        await town.follow(friend, group if name == "banned" else ana)
+    await town.follow(ben, friends["back"])
+    before = await town.pairs()
+    decided = await town.block()
+    conn = town.conn
+    await town.follow(friends["already"], ana)
+    await conn.execute(
+        sa.update(actors).where(actors.c.id == friends["gone"]).values(state="closed")
+    )
+    await conn.execute(
+        bans.insert(), [{"group_id": group, "actor_id": friends["banned"], "reason": ""}]
+    )
+    await conn.execute(
+        correspondents.insert(),
+        [{"owner_id": ana, "other_id": friends["blocked"], "state": "blocked"}],
+    )
+    await conn.execute(blocks.insert(), [{"blocker_id": friends["blocks"], "persona_id": ana}])
+    assert await out_of_reach.count(conn, [ana]) == 6
+    for voices in ([ben], [ana]):
+        await out_of_reach.let_go(conn, voices, friends["let go"], ana)
+        assert await out_of_reach.count(conn, [ana]) == (6 if voices == [ben] else 5)
+    ties = await out_of_reach.listed(conn, [ben, ana])
+    assert [tie.outward for tie in ties if tie.place == (ben, friends["back"])] == [True]
+
+    expected = Restored(back=2, already=1, gone=1, banned=1, blocked=2)
+    assert await severing.undo(conn, town.here, decided.id, dry_run=True) == expected
+    assert await town.pairs() == {(friends["already"], ana)}
+    assert await severing.undo(conn, town.here, decided.id) == expected
+    kept = {(friends["back"], ana), (ben, friends["back"]), (friends["already"], ana)}
+    assert await town.pairs() == kept < before
+    assert await communities.ledger(conn) == (frozenset(), frozenset())
+    with pytest.raises(NotFound):
+        await severing.undo(conn, town.here, decided.id)
+
+
+async def test_mod_5_10_decisions_about_one_domain_are_taken_back_in_any_order(
+    town: Town,
+) -> None:
+    ana, eve = await town.actor(communities.HOME), await town.actor("evil.example")
+    await town.follow(ana, eve)
+    for first in (0, 1):
+        made = [await town.block()]
+        made.append(await severing.decide(town.conn, town.here, "evil.example", Policy(Level.DROP)))
+        assert [each.before for each in made] == ["", "reject"]
+        assert await severing.undo(town.conn, town.here, made[first].id) == Restored()
+        own = await domains.own(town.conn, "evil.example")
+        assert own.policy.level is (Level.DROP, Level.REJECT)[first]
+        assert await town.pairs() == set()
+        assert (await severing.undo(town.conn, town.here, made[1 - first].id)).back == 1
+        assert await town.pairs() == {(ana, eve)}
+        with pytest.raises(NotFound):
+            await domains.own(town.conn, "evil.example")
+
+
+async def test_mod_5_10_a_ledger_is_kept_for_90_days_and_goes_with_who_closes(
+    town: Town,
+) -> None:
+    ana, ben, eve = [
+        await town.actor(host) for host in (communities.HOME, communities.HOME, "evil.example")
+    ]
+    await town.follow(ana, eve)
+    await town.follow(ben, eve)
+    decided = await town.block()
+    await severing.forget(town.conn, ana)
+    assert await out_of_reach.count(town.conn, [ana, ben]) == 1
+    now = town.here.now()
+    for days, left in ((90, 1), (91, 0)):
+        later = replace(town.here, clock=lambda days=days: now + timedelta(days=days))  # type: ignore[misc]
+        await severing.sweep(town.conn, later)
+        assert await out_of_reach.count(town.conn, [ana, ben]) == left
+    assert await severing.undo(town.conn, town.here, decided.id) == Restored()

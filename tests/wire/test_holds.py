@@ -1,0 +1,123 @@
+"""What tells how harm is done is held before a group passes it on, whoever said it (DOM-A11)."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from groups import desk, waiting
+from groups import groups as group_store
+from groups.admission import Draft
+from groups.groups import Group
+from groups.posts import Post
+from kernel.release import Timing
+from kernel.schema.posts import PostState
+from kernel.schema.tables import activities, notices
+from moderation.standing import Speaker
+from node import worker
+from tests.moderation.harm_lines import DISTRESS, HARMFUL
+from tests.nodes import Node, NodeFactory, settle
+from tests.peer import PUBLIC, Document, Peer
+from tests.wire.world import Follower, said
+
+DETAIL = HARMFUL[1]
+DETAIL_HTML = f"<p>{DETAIL.replace('thirty', '<b>thi</b>r<span>ty</span>')}</p>"
+
+
+def _updated(peer: Peer, author: Any, note: Document, words: str, minute: int) -> Document:
+    changed = {**note, "content": words, "updated": f"2026-06-01T12:{minute:02}:00Z"}
+    return peer.activity("Update", author, peer.show(changed), to=note["to"])
+
+
+async def _decide(node: Node, group: Group, ana: Speaker, post: Post, verb: str) -> None:
+    async with node.engine.begin() as conn:
+        actor = await desk.require(conn, group, ana)
+        if verb == "release":
+            await desk.release(conn, node.here, group, actor, post)
+        else:
+            await desk.remove(conn, node.here, group, actor, post, "")
+    await settle(node)
+
+
+async def _post(node: Node, uri: str) -> Post:
+    found = await node.post(uri)
+    assert found is not None
+    return found
+
+
+async def _bodies(node: Node) -> str:
+    """All that the node could still pass on."""
+    async with node.engine.connect() as conn:
+        return "\n".join(await conn.scalars(sa.select(activities.c.body)))
+
+
+async def test_dom_A11_a_post_from_elsewhere_waits_and_so_does_a_change(
+    alder: Node, sleep: Group, ana: Speaker, lemmy: Follower, good: Peer
+) -> None:
+    kay = good.person("kay")
+    note = good.note(kay, DETAIL_HTML, name="Nights", to=[PUBLIC, sleep.actor.uri])
+    await said(alder, good, kay, note)
+    held = await _post(alder, note["id"])
+    assert held.state is PostState.HELD
+    assert lemmy.peer.got("Announce") == []
+
+    plain = _updated(good, kay, note, f"<p>{DISTRESS[0]}</p>", 1)
+    assert await good.send(alder, plain, kay) == 202
+    await settle(alder)
+    held = await _post(alder, note["id"])
+    assert held.state is PostState.HELD  # a moderator sees the newest words
+    assert "florbel" not in await _bodies(alder)
+    await _decide(alder, sleep, ana, held, "release")
+    assert "florbel" not in str(lemmy.peer.got("Announce"))
+    assert DISTRESS[0] in str(lemmy.peer.got("Announce"))
+
+    lemmy.peer.inbox.clear()
+    again = _updated(good, kay, note, DETAIL_HTML, 2)
+    assert await good.send(alder, again, kay) == 202
+    await settle(alder)
+    held = await _post(alder, note["id"])
+    assert (held.state, held.was_shown) == (PostState.HELD, True)
+    assert lemmy.peer.got("Announce") == []
+    await _decide(alder, sleep, ana, held, "remove")
+    assert len(lemmy.peer.got("Announce", "Delete")) == 1  # others have the earlier words
+
+
+async def test_dom_A11_a_change_of_ours_goes_out_once_it_was_read(
+    alder: Node, sleep: Group, ana: Speaker, lemmy: Follower
+) -> None:
+    ben = await alder.persona("ben")
+    root = await alder.start(ben, sleep.actor.uri, "Nights", DISTRESS[0])
+    answer = await alder.reply(ben, root.uri, "I am still here.")
+    await settle(alder)
+    lemmy.peer.inbox.clear()
+    changed = await alder.edit(ben, root.uri, "Nights", DETAIL)
+    await settle(alder)
+    assert (changed.state, changed.was_shown) == (PostState.HELD, True)
+    assert lemmy.peer.inbox == []
+    there = (await alder.thread(answer.uri)).posts
+    assert [(each.id, each.state) for each in there] == [
+        (root.id, PostState.HELD),
+        (answer.id, PostState.SHOWN),
+    ]
+
+    await _decide(alder, sleep, ana, changed, "release")
+    assert "florbel" in str(lemmy.peer.got("Announce", "Update"))
+    assert lemmy.peer.got("Announce", "Create") == []
+    assert (await _post(alder, root.uri)).was_shown is False
+
+
+async def test_dom_A11_what_waited_to_go_out_is_looked_at_as_well(node: NodeFactory) -> None:
+    alder = await node("alder.test", release_delay=True)
+    ana, ben = await alder.persona("ana"), await alder.persona("ben")
+    made = await alder.group("sleep", ana)
+    await alder.join(ben, made.actor.uri)
+    draft = Draft(title="Nights", source=DETAIL, language="en", guidelines=1)
+    async with alder.engine.begin() as conn:
+        group = await group_store.get(conn, made.id)
+        await waiting.send(conn, alder.here, ben, group, None, draft, Timing(undo=10))
+    alder.clock.forward(minutes=11)
+    await worker.release(alder.app)
+    async with alder.engine.connect() as conn:
+        (held,) = await desk.held(conn, group)
+        told = (await conn.execute(sa.select(notices.c.kind, notices.c.post_id))).all()
+    assert held.source == DETAIL
+    assert [tuple(each) for each in told] == [("held", held.id)]

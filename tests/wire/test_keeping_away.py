@@ -1,0 +1,105 @@
+"""What each level about a domain does at the edge (MOD-3.10)."""
+
+import pytest
+import sqlalchemy as sa
+
+from groups import finding, hashtags
+from groups.groups import Group
+from inbox.routes import POLICIES
+from kernel.schema.actors import FollowState
+from kernel.schema.moderation import Level
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, follows, posts, received
+from moderation import blocklist, domains
+from moderation.policy import Policies, Policy
+from moderation.visibility import VISITOR
+from node import keeping_away
+from tests.media import draw
+from tests.nodes import Node, settle
+from tests.peer import PUBLIC, Peer, PeerFactory
+from tests.wire.test_pictures import arrive, copied, shown
+from tests.wire.world import said
+
+pytestmark = pytest.mark.slow
+
+
+async def decide(node: Node, domain: str, chosen: Policy) -> None:
+    await keeping_away.decide(node.engine, node.here, domain, chosen)
+
+
+async def test_mod_3_10_a_rejected_domain_is_told_so_and_a_dropped_one_is_not(
+    alder: Node, sleep: Group, good: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocklist, "FRESH", 0)
+    ann = good.person("ann")
+    like = good.activity("Like", ann, sleep.actor.uri)
+    await decide(alder, "good.test", Policy(Level.REJECT))
+    assert await good.send(alder, like, ann) == 403
+    await decide(alder, "good.test", Policy(Level.DROP))
+    assert await good.send(alder, like, ann) == 202
+    assert await good.send(alder, b"this is not even read", ann) == 202
+    monkeypatch.setattr(blocklist, "FRESH", 1_000)
+    await alder.app[POLICIES].drops_anybody()
+    alder.app[POLICIES]._policies = Policies()  # one that is old
+    assert await good.send(alder, like, ann) == 202
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(received)) == 0
+        assert not await domains.takes_reports(conn, "good.test")
+    assert good.fetched == []
+
+
+async def test_mod_3_10_a_filtered_domain_is_in_threads_and_on_no_public_list(
+    alder: Node, sleep: Group, good: Peer, peer: PeerFactory
+) -> None:
+    other = await peer("other.test", alder)
+    ann, eve = good.person("ann"), other.person("eve")
+    await decide(alder, "good.test", Policy(Level.FILTER))
+    await good.follow(alder, ann, sleep.actor.uri)
+    await other.follow(alder, eve, sleep.actor.uri)
+    tag = [{"type": "Hashtag", "name": "#words"}]
+    for server, person in ((good, ann), (other, eve)):
+        words = f"Sheep, says {person.handle}."
+        note = server.note(person, words, to=[PUBLIC, sleep.actor.uri], tag=tag)
+        await said(alder, server, person, note)
+    await settle(alder)
+    await finding.take_in(alder.engine)
+    async with alder.engine.connect() as conn:
+        found = await finding.find(conn, "sheep", ["en"], VISITOR, before=None, limit=9)
+        tagged = await hashtags.tagged(conn, "words", VISITOR, before=None, limit=9)
+        states = dict(
+            (
+                await conn.execute(
+                    sa.select(actors.c.handle, follows.c.state)
+                    .join(follows, follows.c.follower_id == actors.c.id)
+                    .where(follows.c.followed_id == sleep.id, ~actors.c.local)
+                )
+            ).all()
+        )
+        by = sa.select(actors.c.name).join(posts, posts.c.author_id == actors.c.id)
+        in_group = set(await conn.scalars(by.where(posts.c.state == PostState.SHOWN)))
+    assert states == {"ann": FollowState.PENDING, "eve": FollowState.ACCEPTED}
+    assert [line.author_name for line in found] == ["Eve"]
+    assert [line.author_name for line in tagged] == ["Eve"]
+    assert in_group == {"Ann", "Eve"}
+    assert not good.got("Accept")
+    assert len(other.got("Accept")) == 1
+
+
+async def test_mod_3_10_pictures_of_a_domain_may_be_refused_alone(
+    alder: Node, sleep: Group, good: Peer
+) -> None:
+    good.files["/cup.png"] = good.files["/late.png"] = draw.png()
+    ann = good.person("ann")
+    post = await arrive(alder, ann, good, sleep, f"{good.origin}/cup.png")
+    await copied(alder)
+    (picture,) = await shown(alder, post)
+    await decide(alder, "good.test", Policy(Level.NOTE, reject_media=True, reject_reports=True))
+    later = await arrive(alder, ann, good, sleep, f"{good.origin}/late.png")
+    await copied(alder)
+    assert "/late.png" not in good.fetched
+    assert (await alder.get(f"/media/{picture.media_id}.webp")).status == 404
+    for each in (post, later):
+        assert await shown(alder, each) == []
+    async with alder.engine.connect() as conn:
+        assert not await domains.takes_reports(conn, "good.test:80")
+        assert await domains.takes_reports(conn, "other.test")

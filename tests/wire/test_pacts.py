@@ -1,0 +1,287 @@
+"""Two administrators make their nodes trusted peers, and signed advice flows (MOD-5.1 to 5.17)."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from activitypub.state import KEYS, SETTINGS
+from kernel.clock import to_minute
+from kernel.errors import Malformed, NotAllowed, NotFound
+from kernel.schema.pacts import Afterwards, PactState, SignalState
+from kernel.schema.tables import audit, signal_sources
+from moderation import pacts
+from moderation.pact_terms import Flow, Wishes
+from moderation.pacts import Pact
+from moderation.signals import received
+from moderation.signals.published import Advice
+from moderation.signals.vocabulary import Policy
+from node import pact_commands
+from node.opening import Opened
+from node.pages.session import ADMINISTRATOR
+from node.rotation import rotate_one
+from tests.nodes import Node, NodeFactory, settle
+from tests.pages.people import Person, person
+from tests.pages.people import settle as described
+
+PAGE = "/settings/node/pacts"
+BOTH_WAYS = [("sends", "advice"), ("takes", "advice")]
+
+
+async def between(node: Node, other: Node) -> Pact:
+    async with node.engine.connect() as conn:
+        return await pacts.one(conn, other.name)
+
+
+async def held(node: Node, state: SignalState = SignalState.HELD) -> list[str]:
+    async with node.engine.connect() as conn:
+        return [it.entity_key for it in await received.listed(conn, state)]
+
+
+async def verbs(node: Node) -> list[str]:
+    async with node.engine.connect() as conn:
+        return list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
+
+
+@pytest.fixture
+async def alder(node: NodeFactory) -> Node:
+    made = await node("alder.test")
+    await described(made)
+    return made
+
+
+@pytest.fixture
+async def birch(node: NodeFactory) -> Node:
+    made = await node("birch.test")
+    await described(made, name="Birch")
+    return made
+
+
+async def runs(node: Node) -> Person:
+    return await person(node, "ana", roles=frozenset({ADMINISTRATOR}))
+
+
+async def offer(who: Person, to: str, **more: str) -> None:
+    answer = await who.send("POST", PAGE, [("host", to), *BOTH_WAYS, *more.items()])
+    assert answer.status == 303, answer.text
+
+
+async def agree(alder: Node, birch: Node) -> tuple[Person, Person]:
+    """Ana offers a pact, Ben says yes."""
+    ana, ben = await runs(alder), await runs(birch)
+    await offer(ana, "birch.test")
+    await settle(alder, birch)
+    answer = await ben.send("POST", f"{PAGE}/alder.test/accept", BOTH_WAYS)
+    assert answer.status == 303, answer.text
+    await settle(alder, birch)
+    return ana, ben
+
+
+async def advise(who: Person, domain: str, days: int = 30) -> None:
+    until = (who.node.clock() + timedelta(days=days)).date().isoformat()
+    answer = await who.send(
+        "POST", "/settings/node/advice",
+        [("domain", domain), ("policy", "filter"), ("label", "harassment"),
+         ("reason", "Unwanted contact"), ("cases", "4"), ("until", until)],
+    )  # fmt: skip
+    assert answer.status == 303, answer.text
+
+
+async def soon(node: Node) -> None:
+    """All sources are due, as they are some hours later."""
+    async with node.engine.begin() as conn:
+        await conn.execute(sa.update(signal_sources).values(due=to_minute(node.clock())))
+
+
+async def test_mod_5_6_a_pact_is_made_and_advice_flows_until_it_ends(
+    alder: Node, birch: Node
+) -> None:
+    ana, ben = await runs(alder), await runs(birch)
+    await offer(ana, "birch.test", care="care@alder.example", retention="90 days")
+    assert (await between(alder, birch)).ours is not None
+    await settle(alder, birch)
+    page = await ben.open(f"{PAGE}/alder.test")
+    waiting = await between(birch, alder)
+    assert waiting.words == "They offer a pact. You decide."
+    assert waiting.fingerprint == (await between(alder, birch)).fingerprint != ""
+    for word in (*waiting.fingerprint.split(), "care@alder.example", "90 days", "Alder House"):
+        assert word in page.text
+    answer = await ben.send("POST", f"{PAGE}/alder.test/accept", BOTH_WAYS)
+    assert answer.status == 303
+    await settle(alder, birch)
+
+    here, there = await between(alder, birch), await between(birch, alder)
+    assert here.made
+    assert there.made
+    assert here.uri == there.uri
+    assert here.paper == there.paper
+    assert here.fingerprint == there.fingerprint
+    async with alder.engine.connect() as conn:
+        assert await pacts.pinned_key(conn, "birch.test") is not None
+        assert await pacts.with_host(conn, "cedar.test") is None
+
+    for number in range(3):
+        await advise(ana, f"bad{number}.example", days=8)
+    await settle(alder, birch)  # the nudge is enough
+    assert await held(birch) == ["bad2.example", "bad1.example", "bad0.example"]
+    assert await held(alder) == []
+    seen = await ben.open("/settings/node/signals")
+    assert "be careful with it" in seen.text
+    assert "Unwanted contact" in seen.text
+    assert "harassment" in seen.text
+
+    answer = await ana.send(
+        "POST", "/settings/node/advice/renew", {"domain": "bad1.example", "back": "yes"}
+    )
+    assert answer.status == 303
+    await settle(alder, birch)
+    assert await held(birch) == ["bad2.example", "bad0.example"]
+    assert await held(birch, SignalState.RETRACTED) == ["bad1.example"]
+    birch.clock.forward(days=9)
+    async with birch.engine.begin() as conn:
+        await received.sweep(conn, birch.here)
+    assert await held(birch) == []
+    assert await held(birch, SignalState.EXPIRED) == ["bad2.example", "bad0.example"]
+
+    answer = await ben.send("POST", f"{PAGE}/alder.test/end", {"afterwards": "review"})
+    assert answer.status == 303
+    await settle(alder, birch)
+    assert (await between(birch, alder)).afterwards is Afterwards.REVIEW
+    over = await between(alder, birch)
+    assert (over.state, over.reason) == (PactState.ENDED, "ended there")
+    answer = await ana.send(
+        "POST", f"{PAGE}/birch.test/end", {"afterwards": "keep", "ended": "yes"}
+    )
+    assert (await between(alder, birch)).afterwards is Afterwards.KEEP
+    await advise(ana, "bad3.example")
+    await soon(birch)
+    await settle(alder, birch)
+    assert await held(birch) == []
+    told = await verbs(birch)
+    assert told[:2] == ["pact offered", "make pact"]
+    assert {"signal held", "signal retracted", "signal expired", "end pact"} <= set(told)
+    assert {"offer pact", "make pact", "advise filter", "take advice back", "pact ended"} <= set(
+        await verbs(alder)
+    )
+
+
+async def test_mod_5_6_two_offers_that_cross_meet_in_one_pact(alder: Node, birch: Node) -> None:
+    ana, ben = await runs(alder), await runs(birch)
+    await offer(ana, "birch.test")
+    await offer(ben, "alder.test")
+    await settle(alder, birch)
+    here, there = await between(alder, birch), await between(birch, alder)
+    assert here.made
+    assert there.made
+    assert here.uri == there.uri
+    assert (here.ours, here.theirs, there.ours, there.theirs) == (None, None, None, None)
+
+
+async def test_mod_5_5_new_keys_are_pinned_where_the_old_ones_vouch_for_them(
+    alder: Node, birch: Node
+) -> None:
+    ana, ben = await agree(alder, birch)
+    await advise(ana, "one.example")
+    await settle(alder, birch)
+    pinned = (await between(birch, alder)).their_key
+    async with alder.engine.connect() as conn:
+        desk = await pacts.our_desk(conn, alder.here)
+    await rotate_one(alder.engine, alder.here, alder.app[KEYS], "node_desk")
+    await settle(alder, birch)
+    assert (await between(birch, alder)).their_key != pinned
+    async with alder.engine.connect() as conn:
+        assert (
+            (await pacts.our_desk(conn, alder.here)).ed25519
+            == (await between(birch, alder)).their_key
+            != desk.ed25519
+        )
+    await advise(ana, "two.example")
+    await settle(alder, birch)
+    assert (await between(birch, alder)).made
+    assert await held(birch) == ["two.example", "one.example"]
+    # freezing: one click on our side, or the peer's own wish, which only a new pact lifts
+    await ben.send("POST", f"{PAGE}/alder.test/freeze", {"frozen": "yes"})
+    await advise(ana, "three.example")
+    await settle(alder, birch)
+    assert await held(birch) == ["two.example", "one.example"]
+    await ben.send("POST", f"{PAGE}/alder.test/freeze", {"frozen": "no"})
+    await soon(birch)
+    await settle(alder, birch)
+    assert await held(birch) == ["three.example", "two.example", "one.example"]
+    await ana.send("POST", f"{PAGE}/freeze", {})
+    await settle(alder, birch)
+    assert not (await between(birch, alder)).listens
+    await advise(ana, "four.example")
+    await soon(birch)
+    await settle(alder, birch)
+    assert "four.example" not in await held(birch)
+    await offer(ana, "birch.test")
+    await settle(alder, birch)
+    await ben.send("POST", f"{PAGE}/alder.test/accept", BOTH_WAYS)
+    await settle(alder, birch)
+    assert (await between(birch, alder)).listens
+    assert "four.example" in await held(birch)
+
+
+async def test_mod_5_6_the_same_by_commands(alder: Node, birch: Node) -> None:
+    here, there = (Opened(node.engine, node.here) for node in (alder, birch))
+    wishes = Wishes(sends=frozenset({Flow.ADVICE, Flow.REPORTS}), takes=frozenset({Flow.ADVICE}))
+
+    async def offer_from(node: Node, opened: Opened, host: str) -> list[str]:
+        return [
+            *await pact_commands.offer(
+                opened, node.app[SETTINGS], host=host, wishes=wishes, resolver=node.names
+            )
+        ]
+
+    for wrong in ("alder.test", "http://", "a b", "nobody.test"):
+        with pytest.raises((Malformed, NotAllowed)):
+            await offer_from(alder, here, wrong)
+    assert await pact_commands.listed(here) == ["There is no pact."]
+    said = await offer_from(alder, here, "birch.test")
+    await settle(alder, birch)
+    assert await pact_commands.listed(there) == ["alder.test  They offer a pact. You decide."]
+    shown = await pact_commands.show(there, host="alder.test")
+    assert said[1] == shown[1]
+    assert "  sends: advice about other servers, reports" in shown
+    await pact_commands.refuse(there, host="alder.test")
+    await settle(alder, birch)
+    assert await pact_commands.listed(here) == ["birch.test  They said no to your offer."]
+    assert await pact_commands.listed(there) == ["There is no pact."]
+    await offer_from(birch, there, "alder.test")
+    await settle(alder, birch)
+    await pact_commands.accept(here, host="birch.test", wishes=wishes)
+    await settle(alder, birch)
+    assert (await between(alder, birch)).made
+    until = alder.clock().date() + timedelta(days=30)
+    advice = Advice(domain="bad.example", policy=Policy.DROP, until=until, labels=("spam",))
+    assert await pact_commands.advise(here, advice) == [
+        f"bad.example: do not talk with it, and say nothing, until {until}."
+    ]
+    await settle(alder, birch)
+    assert await held(birch) == ["bad.example"]
+    later = until + timedelta(days=30)
+    await pact_commands.renew(here, domain="bad.example", until=later)
+    assert [str(later) in line for line in await pact_commands.advice(here)] == [True]
+    await pact_commands.retract(here, domain="bad.example", comment="We were wrong.")
+    assert await pact_commands.advice(here) == ["This node advises nothing."]
+    await settle(alder, birch)
+    assert await held(birch) == []
+    await pact_commands.freeze(here, host="birch.test", frozen=True)
+    assert await pact_commands.listed(here) == ["birch.test  We stopped listening to them."]
+    assert (await pact_commands.freeze_ourselves(here))[0].endswith(": 1.")
+    await pact_commands.end(here, host="birch.test", afterwards=Afterwards.UNDO)
+    await settle(alder, birch)
+    assert await pact_commands.listed(there) == ["alder.test  They ended the pact."]
+    with pytest.raises(NotFound):
+        await pact_commands.end(here, host="birch.test", afterwards=Afterwards.KEEP)
+    # nobody answers an offer: it goes by itself
+    await offer_from(alder, here, "birch.test")
+    await settle(alder, birch)
+    assert await pact_commands.listed(there) == ["alder.test  They offer a pact. You decide."]
+    alder.clock.forward(days=61)
+    for node in (alder, birch):
+        async with node.engine.begin() as conn:
+            await pacts.forget_offers(conn, node.here)
+    assert await pact_commands.listed(there) == ["alder.test  They ended the pact."]
+    assert (await between(alder, birch)).ours is None
