@@ -49,6 +49,11 @@ def test_every_cited_rule_is_restated_in_the_reference() -> None:
     assert sorted(cited() - explained) == []
 
 
+def test_each_rule_is_restated_once() -> None:
+    ids = re.findall(r"^\| ((?:WIRE|SEC|DOM|MOD|DESIGN)-[\w.-]+) \|", RULES.read_text(), re.M)
+    assert [each for each in ids if ids.count(each) > 1] == []
+
+
 def test_every_rule_of_the_wire_is_named_by_a_test() -> None:
     explained = set(re.findall(r"^\| WIRE-([\w-]+) \|", RULES.read_text(), re.M))
     named = set[str]()
