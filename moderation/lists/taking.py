@@ -18,7 +18,16 @@ from kernel.here import Here
 from kernel.rows import constant
 from kernel.said import noted, said
 from kernel.schema.cases import CaseState
-from kernel.schema.tables import actors, cases, domain_lists, domain_policies, follows, posts
+from kernel.schema.pacts import PactState
+from kernel.schema.tables import (
+    actors,
+    cases,
+    domain_lists,
+    domain_policies,
+    follows,
+    pacts,
+    posts,
+)
 from moderation import audit, domains, names, policy
 from moderation.domains import Rule
 from moderation.lists.entry import Entry, Listed, Refused
@@ -117,7 +126,8 @@ async def _rules(conn: AsyncConnection, source: str) -> dict[str, Rule]:
 
 
 async def _ties(conn: AsyncConnection, wanted: Sequence[str]) -> frozenset[str]:
-    """Those of the domains where somebody lives who follows here, or is followed from here.
+    """Those of the domains where somebody lives who follows here, or is followed from here,
+    or whose node has a pact with this one.
 
     Or who wrote in a thread with an open report: they may be what keeps somebody safe (MOD-H5).
     """
@@ -272,4 +282,5 @@ _TIED: Final = sa.union(
         .join(_writer, _writer.c.id == posts.c.author_id)
     )
     .where(~_writer.c.local, cases.c.state != constant(CaseState.CLOSED)),
+    sa.select(pacts.c.host).where(pacts.c.state == constant(PactState.MADE)),
 )

@@ -13,7 +13,8 @@ from activitypub.keys import KeyPair
 from kernel.errors import Conflict, Malformed
 from kernel.here import Here
 from kernel.schema.moderation import Level, ListMode
-from kernel.schema.tables import audit, domain_blocks, domain_policies
+from kernel.schema.pacts import PactState
+from kernel.schema.tables import audit, domain_blocks, domain_policies, pacts
 from members import node as node_store
 from moderation import domains, policy
 from moderation.lists import reading, sources, taking
@@ -124,6 +125,27 @@ async def test_mod_5_10_an_automatic_list_adds_25_rows_a_day_once_its_first_were
     async with engine.connect() as conn:
         assert await policy.of_host(conn, "n59.example") == FILTER  # no harsher than it may be
     assert await blocked(engine) == set()
+
+
+async def test_mod_5_10_what_a_list_says_of_a_pact_peer_waits_for_a_person(
+    engine: AsyncEngine, here: Here
+) -> None:
+    source = await added(engine, here, ListMode.AUTOMATIC)
+    await take(engine, here, source, rows("a"))
+    async with engine.begin() as conn:
+        await taking.agree(conn, here, source)
+        await conn.execute(
+            pacts.insert(),
+            [
+                {"host": f"{name}.example", "state": state, "day": here.now().date()}
+                for name, state in (("desk.peer", PactState.MADE), ("former", PactState.ENDED))
+            ],
+        )
+    _, waiting, source = await take(engine, here, source, rows("a", "peer", "former"))
+    async with engine.connect() as conn:
+        held = [rule.domain for rule in await sources.waiting(conn, source)]
+    assert (waiting, held) == (1, ["peer.example"])
+    assert await blocked(engine) == {"a.example", "former.example"}
 
 
 def test_mod_5_10_a_list_that_changes_a_lot_or_is_empty_is_left_aside() -> None:
