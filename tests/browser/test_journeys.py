@@ -371,10 +371,11 @@ async def n12_an_operator(place: Place, way: Way) -> None:
     await olu.press("How the servers we talk with are doing")
     await olu.sees("No other servers yet")
     await olu.press("Run this place")
+    await olu.press("Which servers are kept away")
     await olu.type("Domain", "bad.example")
-    await olu.press("Stop talking to it")
+    await olu.press("Decide")
     await olu.sees("bad.example")
-    await olu.press("Talk again")
+    await olu.press("Take it back")
     await olu.misses("bad.example")
 
 

@@ -145,7 +145,8 @@ async def test_the_desk_reads_first(house: House) -> None:
     assert "Read me first." in desk.text
     assert (await house.ana.submit(desk, desk.page.form(action="release"))).status == 303
     assert "Read me first." in (await house.visitor.open(held)).text
-    assert "release" in (await house.ana.open("/g/careful/desk")).text
+    log = await house.ana.open("/g/careful/desk/log?kind=release")
+    assert house.held.uri in log.html
 
 
 async def test_asking_to_join_and_being_let_in(house: House) -> None:
