@@ -50,7 +50,6 @@ async def pull_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
         return False
     try:
         async with asyncio.timeout(READING):
-            await _check_room(engine, source)
             reader = remote.for_refresh()
             read = _read_chain if source.pact else _read_list
             more = await read(engine, here, reader, source)
@@ -67,13 +66,6 @@ async def pull_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
     else:
         await sources.finish(engine, here, source, more=more)
     return True
-
-
-async def _check_room(engine: AsyncEngine, source: Source) -> None:
-    """Raises Rewritten: it goes on and on (MOD-5.10)."""
-    async with engine.connect() as conn:
-        if await received.is_full(conn, source):
-            raise Rewritten("too long")
 
 
 async def _put_aside(engine: AsyncEngine, here: Here, source: Source, reason: str) -> None:
