@@ -45,8 +45,10 @@ async def offered(
 ) -> None:
     """Another desk offers a pact: it waits for an administrator, one for each host.
 
+    A later one of that desk takes its place; one of another desk there is refused meanwhile.
     Where our own offer is on its way to them, the one whose id comes first in the alphabet counts,
-    so both nodes make the same pact of the two.
+    so both nodes make the same pact of the two,
+    if both are between the same desks and keys.
     Raises Malformed, NotAllowed, Unproven: it is none, or of others, or one too many.
     """
     paper, desk = Paper.read(document), await store.our_desk(conn, here)
@@ -66,6 +68,10 @@ async def offered(
     if paper.uri in (pact.uri, pact.theirs.uri if pact.theirs else ""):
         return
     await _check_room(conn, pact, today_is_new=pact.day != today)
+    if pact.theirs is not None:
+        if pact.theirs.parties[0].desk != actor.uri:
+            raise NotAllowed("Another desk of your server offers a pact already.")
+        await store.over(conn, here, pact.theirs.uri)  # its address stands for nothing else
     await store.change(
         conn,
         here,
@@ -77,7 +83,9 @@ async def offered(
     )
     await audit.note(conn, here, verb="pact offered", about=actor.host, actor_id=actor.id)
     if pact.ours is not None and paper.uri < pact.ours.uri:
-        await store.meet(conn, here, await store.locked(conn, here, actor.host))
+        pact = await store.locked(conn, here, actor.host)
+        if pact.crosses:
+            await store.meet(conn, here, pact)
 
 
 async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) -> None:

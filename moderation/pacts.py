@@ -95,6 +95,14 @@ class Pact:
         return desk in (self.desk_uri, *(party.desk for party in offers))
 
     @property
+    def crosses(self) -> bool:
+        """Whether two offers wait that are between the same desks with the same keys."""
+        if self.ours is None or self.theirs is None:
+            return False
+        asked = self.ours.parties[1]
+        return self.theirs.parties[0].is_of(asked.desk, asked.key)
+
+    @property
     def listens(self) -> bool:
         """Whether what comes from there counts."""
         return self.made and not (self.frozen or self.frozen_there)
@@ -189,8 +197,9 @@ async def offer(conn: AsyncConnection, here: Here, their_desk: Actor, wishes: Wi
     if await domains.is_blocked(conn, their_desk.host):
         raise NotAllowed("This node does not talk with that server. Talk with it again first.")
     pact = await locked(conn, here, their_desk.host)
-    if pact.theirs is not None and pact.theirs.parties[0].key == their_desk.ed25519:
-        await accept(conn, here, their_desk.host, wishes)
+    waits = pact.theirs
+    if waits is not None and waits.parties[0].is_of(their_desk.uri, their_desk.ed25519):
+        await accept(conn, here, their_desk.host, wishes, waits.uri)
         return
     desk = await our_desk(conn, here)
     paper = Paper(
@@ -211,17 +220,19 @@ async def offer(conn: AsyncConnection, here: Here, their_desk: Actor, wishes: Wi
     await audit.note(conn, here, verb="offer pact", about=their_desk.host)
 
 
-async def accept(conn: AsyncConnection, here: Here, host: str, wishes: Wishes) -> None:
-    """Say yes to the offer that waits, with our own terms.
+async def accept(conn: AsyncConnection, here: Here, host: str, wishes: Wishes, uri: str) -> None:
+    """Say yes to the offer `uri` that waits, with our own terms.
 
     Raises NotFound: none waits. Raises Malformed: the wishes cannot be, or a key has changed since.
-    Raises Conflict: ours is on its way, and is the one that counts.
+    Raises Conflict: another one waits now, or ours is on its way, and is the one that counts.
     """
     wishes.check()
     pact, desk = await locked(conn, here, host), await our_desk(conn, here)
     if pact.theirs is None:
         raise NotFound("No offer of that server waits here.")
-    if pact.ours is not None and pact.ours.uri < pact.theirs.uri:
+    if pact.theirs.uri != uri:
+        raise Conflict("They offer something else since. Compare the words once more.")
+    if pact.ours is not None and pact.crosses and pact.ours.uri < pact.theirs.uri:
         raise Conflict("You offered one too, and yours counts. Their yes comes by itself.")
     await _agree(conn, here, pact, await _our_party(conn, here, desk, wishes))
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import keys, proofs
 from activitypub.actors import Actor
@@ -58,12 +59,19 @@ class Other:
         key = (pair or self.desk.keys).ed25519
         return proofs.add(document, key, method, midnight(self.alder.clock().date()))
 
-    async def paper(self, number: int = 1, **changes: Any) -> Paper:
+    def second_desk(self) -> Person:
+        """Another actor there that says it is a desk, with a key of its own."""
+        found = self.peer.person("second", kind="Service", path="desk")
+        found.extra = {"assertionMethod": [found.multikey()]}
+        self.peer.show(found.document())
+        return found
+
+    async def paper(self, number: int = 1, *, by: Person | None = None, **changes: Any) -> Paper:
         """A pact that it offers."""
-        desk = await self.our_desk()
+        desk, signer = await self.our_desk(), by or self.desk
         theirs = Party(
-            desk=self.desk.uri,
-            key=self.desk.keys.ed25519_multibase,
+            desk=signer.uri,
+            key=signer.keys.ed25519_multibase,
             sends=ADVICE,
             takes=ADVICE,
             dataset=self.url,
@@ -83,8 +91,8 @@ class Other:
         signer = by or self.desk
         document = paper.signed(
             (pair or signer.keys).ed25519,
-            keys.ed25519_id(self.desk.uri),
-            self.desk.uri,
+            keys.ed25519_id(signer.uri),
+            signer.uri,
             self.alder.clock().date(),
         )
         await self.tell("Offer", document, by=signer)
@@ -105,10 +113,16 @@ class Other:
     async def agree(self) -> None:
         await self.offer(await self.paper())
         async with self.alder.engine.begin() as conn:
-            await pacts.accept(conn, self.alder.here, self.peer.name, WISHES)
+            await self.say_yes(conn)
         self.show()
         await settle(self.alder)
         assert (await self.pact()).made
+
+    async def say_yes(self, conn: AsyncConnection) -> None:
+        """Our administrator, to the offer that waits."""
+        pact = await pacts.one(conn, self.peer.name)
+        assert pact.theirs is not None
+        await pacts.accept(conn, self.alder.here, self.peer.name, WISHES, pact.theirs.uri)
 
     def say(self, key: str, **members: Any) -> Document:
         """One more change, chained to the last one."""
@@ -248,6 +262,44 @@ async def test_mod_5_6_a_pact_is_believed_only_from_the_desks_that_it_names(
     assert await other.peer.send(alder, activity, other.desk) == 403
 
 
+async def test_mod_5_6_yes_is_said_to_the_offer_that_was_seen_and_to_no_other(
+    other: Other,
+) -> None:
+    alder, second = other.alder, other.second_desk()
+    await other.offer(await other.paper(5))
+    await other.offer(await other.paper(1, by=second), by=second)  # while that of a desk waits
+    assert len(await other.refusals()) == 1
+    seen = (await other.pact()).theirs
+    assert seen is not None
+    assert seen.parties[0].desk == other.desk.uri
+    await other.offer(await other.paper(6))  # a newer one of the same desk is another one
+    async with alder.engine.begin() as conn:
+        with pytest.raises(Conflict):
+            await pacts.accept(conn, alder.here, "birch.test", WISHES, seen.uri)
+    await other.offer(await other.paper(5))  # and the earlier one does not come back
+    waiting = (await other.pact()).theirs
+    assert waiting is not None
+    assert waiting.uri != seen.uri
+
+
+async def test_mod_5_6_offers_that_cross_meet_only_between_the_same_desks(
+    alder: Node, peer: PeerFactory
+) -> None:
+    other = Other(await peer("acorn.test", alder, "hearthold"), alder)  # its ids come first
+    second = other.second_desk()
+    desk = await alder.meet(other.desk.uri)
+    async with alder.engine.begin() as conn:
+        await pacts.offer(conn, alder.here, desk, WISHES)
+    await other.offer(await other.paper(by=second), by=second)
+    pact = await other.pact()
+    assert not pact.made
+    assert pact.ours is not None
+    assert pact.theirs is not None
+    async with alder.engine.begin() as conn:  # an administrator decides, as about any other
+        await other.say_yes(conn)
+    assert (await other.pact()).desk_uri == second.uri
+
+
 async def test_mod_5_6_answers_come_in_any_order_and_any_number(other: Other) -> None:
     alder, me = other.alder, other.desk
     desk = await alder.meet(me.uri)
@@ -356,7 +408,7 @@ async def test_mod_5_5_a_peer_that_changes_its_past_is_put_aside(other: Other) -
     other.show()
     await other.offer(await other.paper(2))
     async with other.alder.engine.begin() as conn:
-        await pacts.accept(conn, other.alder.here, "birch.test", WISHES)
+        await other.say_yes(conn)
     assert await other.read() == everything
     # and another key, which the old one does not vouch for, breaks it
     other.desk.extra = {
