@@ -35,6 +35,7 @@ from moderation.signals.sources import Source
 PAGES: Final = 20  # of one dataset in one reading; the rest follows in the next
 MAX_ITEMS: Final = 200  # changes of one page that are looked at
 MAX_LIST: Final = 5 * MAX_DOCUMENT  # bytes of a plain list's snapshot (MOD-5.10)
+MAX_LIST_KEYS: Final = 250_000  # in it: a dozen for each line that we could keep
 READING: Final = 120  # seconds
 FIRST: Final = "00000000-0000-7000-a000-000000000000"
 _ACCEPT: Final = "application/activity+json, application/ld+json, application/json"
@@ -248,7 +249,8 @@ async def _read_list(engine: AsyncEngine, here: Here, remote: Remote, source: So
         last = newest
     else:
         return True
-    items = _items(await _document(remote, snapshot, MAX_LIST), most=20_000)
+    whole = await _document(remote, snapshot, MAX_LIST, most_keys=MAX_LIST_KEYS)
+    items = _items(whole, most=received.MAX_LINES)
     for begin in range(0, len(items), MAX_ITEMS):
         async with engine.begin() as conn:
             some = _lines(items[begin : begin + MAX_ITEMS], source, here)
@@ -273,7 +275,9 @@ def _endpoints(dataset: Document, url: str) -> tuple[str, str]:
     return changes, snapshot
 
 
-async def _document(remote: Remote, url: str, limit: int) -> Document:
+async def _document(
+    remote: Remote, url: str, limit: int, *, most_keys: int = jsontext.MAX_KEYS
+) -> Document:
     """The JSON at `url`, asked for with the node's own signature.
 
     Raises NotFound, Malformed, Unreachable, TooMany.
@@ -285,7 +289,7 @@ async def _document(remote: Remote, url: str, limit: int) -> Document:
         raise Unreachable(f"status {answer.status}", status=answer.status)
     if not same_origin(answer.url, url):
         raise Malformed("That list leads to another server.")
-    return jsontext.read(answer.body)
+    return await asyncio.to_thread(jsontext.read, answer.body, most_keys=most_keys)
 
 
 def _items(page: Document, *, most: int = MAX_ITEMS) -> list[Document]:
