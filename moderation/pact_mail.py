@@ -19,7 +19,7 @@ from kernel.schema.actors import ActorKind
 from kernel.schema.pacts import Afterwards, PactState
 from kernel.schema.tables import pacts
 from kernel.urls import same_origin
-from moderation import audit
+from moderation import audit, names
 from moderation import pacts as store
 from moderation.pact_terms import WAITS, Paper
 from moderation.pacts import Pact
@@ -29,6 +29,7 @@ OFFERS_A_DAY: Final = 5  # from one host
 MAX_WAITING: Final = 50  # offers of hosts that wait here at once
 KEY: Final = "bad signature"  # what a source is put aside for when its key is not the pinned one
 _DESKS: Final = (ActorKind.SERVICE, ActorKind.APPLICATION)
+MAX_OF_DOMAIN: Final = 3  # hosts below one registered domain that offer one, and are new here
 
 
 async def proves(document: Document, multibase: str, desk_uri: str) -> bool:
@@ -98,6 +99,13 @@ async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) 
         )
         if (waiting or 0) >= MAX_WAITING:
             raise NotAllowed("Many offers wait here already. Please try again later.")
+        new = sa.and_(
+            pacts.c.state == PactState.NONE, pacts.c.ours == "", pacts.c.host != pact.host
+        )
+        others = (await conn.scalars(sa.select(pacts.c.host).where(new))).all()
+        mine = names.registered(pact.host)
+        if sum(names.registered(host) == mine for host in others) >= MAX_OF_DOMAIN:
+            raise NotAllowed("Other servers of your domain have offered pacts. Please wait.")
 
 
 async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> None:
@@ -206,7 +214,8 @@ async def check_key(conn: AsyncConnection, here: Here, actor: Actor) -> None:
 async def froze(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> None:
     """They ask not to be trusted: honoured at once, with no other proof than who sent it.
 
-    A forged one could only lower trust. Raises NotFound: there is no such pact.
+    A forged one could only lower trust; so it counts whichever pact it names, as after a restore we
+    may not know the last one, but for one that is over. Raises NotFound: there is no pact.
     """
     pact = await store.with_host(conn, actor.host)
     if pact is None or actor.uri != pact.desk_uri or pact.uri != uri:

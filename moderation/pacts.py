@@ -482,7 +482,10 @@ async def stay_over(conn: AsyncConnection, uris: Sequence[str]) -> None:
 
 
 async def forget_offers(conn: AsyncConnection, here: Here) -> None:
-    """Offers that waited for too long go, and so does whoever had nothing else to do with us."""
+    """Offers that waited for too long go, and so does whoever had nothing else to do with us.
+
+    Of an offer that was taken back nothing is left on the next day; today it counts.
+    """
     old = here.now().date() - timedelta(days=WAITS)
     waits = sa.or_(pacts.c.ours != "", pacts.c.theirs != "")
     await conn.execute(
@@ -491,7 +494,14 @@ async def forget_offers(conn: AsyncConnection, here: Here) -> None:
         .values(ours="", theirs="", offer_uri="", day=here.now().date())
     )
     await conn.execute(
-        sa.delete(pacts).where(pacts.c.day < old, ~waits, pacts.c.state == PactState.NONE)
+        sa.delete(pacts).where(
+            ~waits,
+            pacts.c.state == PactState.NONE,
+            sa.or_(
+                pacts.c.day < old,
+                sa.and_(pacts.c.reason == "", pacts.c.day < here.now().date()),
+            ),
+        )
     )
 
 
