@@ -186,15 +186,16 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
     over = pact is None or pact.state not in (PactState.MADE, PactState.BROKEN)
     if pact is None or over or pact.uri != uri or actor.uri != pact.desk_uri:
         raise NotFound
-    if pact.their_key == multibase:
+    broken = pact.state is PactState.BROKEN and pact.reason == "key"
+    state, reason = (PactState.MADE, "") if broken else (pact.state, pact.reason)
+    if pact.their_key == multibase:  # pinned already; the next reading looks at what they show
+        await store.change(conn, here, actor.host, state=state, reason=reason)
         return True
     if document.get("from") != pact.their_key:
         return False
     if not await proves(document, pact.their_key, actor.uri):
-        await check_key(conn, here, actor)
+        await check_key(conn, here, actor, pact.their_key)
         return True
-    healed = pact.state is PactState.BROKEN and pact.reason == "key"
-    state, reason = (PactState.MADE, "") if healed else (pact.state, pact.reason)
     await store.change(conn, here, actor.host, their_key=multibase, state=state, reason=reason)
     if pact.paper is not None:
         await sources.trust_again(conn, here, pact.paper.of(actor.uri).dataset, KEY)
@@ -202,10 +203,15 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
     return True
 
 
-async def check_key(conn: AsyncConnection, here: Here, actor: Actor) -> None:
-    """Hold the key that a desk shows now against the pinned one: another one breaks the pact."""
-    pact = await store.with_host(conn, actor.host)
-    if pact is None or actor.uri != pact.desk_uri or actor.ed25519 == pact.their_key:
+async def check_key(conn: AsyncConnection, here: Here, actor: Actor, pinned: str) -> None:
+    """Hold the key that a desk shows against the one that was `pinned` when it was asked.
+
+    Another one breaks the pact, unless the pin has moved since.
+    """
+    pact = await store.known(conn, actor.host)
+    if pact is None or not pact.made or actor.uri != pact.desk_uri:
+        return
+    if pact.their_key != pinned or actor.ed25519 == pinned:
         return
     await store.finish(conn, here, pact, PactState.BROKEN, "key")
     await audit.note(conn, here, verb="pact broken", about=actor.host, reason="key")

@@ -95,9 +95,9 @@ async def _has_new_key(engine: AsyncEngine, here: Here, remote: Remote, pact: Pa
 
     Then there is no lie to put aside: the pact is broken until the old key vouches for the new one.
     """
-    desk = await remote.actor(pact.desk_uri, max_age=timedelta(0))
+    desk, _ = await remote.actor_now(pact.desk_uri)
     async with engine.begin() as conn:
-        await pact_mail.check_key(conn, here, desk)
+        await pact_mail.check_key(conn, here, desk, pact.their_key)
         now = await pacts.with_host(conn, pact.host)
     return now is None or now.their_key != pact.their_key
 
@@ -112,7 +112,7 @@ async def _go_along(
     for _ in range(PAGES):
         if at.seq >= shown.seq:
             return False
-        items = _items(await _document(remote, f"{source.url}/changes?since={last}", MAX_DOCUMENT))
+        items = await _page(remote, source, last, key)
         if not items:
             raise Rewritten("gap")
         then = await asyncio.to_thread(_follow, at, items, source.url, key)
@@ -128,6 +128,15 @@ async def _go_along(
     return at.seq < shown.seq
 
 
+async def _page(remote: Remote, source: Source, last: str, key: Ed25519PublicKey) -> list[Document]:
+    """The changes after `last`. Raises Rewritten: a head is shown, and what leads there is not."""
+    try:
+        return _items(await _document(remote, f"{source.url}/changes?since={last}", MAX_DOCUMENT))
+    except (NotFound, Malformed) as error:
+        await _head(remote, source, key)  # else they do not show us anything, which may pass
+        raise Rewritten("gap") from error
+
+
 async def _pact(engine: AsyncEngine, here: Here, remote: Remote, source: Source) -> Pact | None:
     """The pact that lets us read it; a key that its desk shows instead of the pinned one ends it.
 
@@ -139,9 +148,9 @@ async def _pact(engine: AsyncEngine, here: Here, remote: Remote, source: Source)
         return None
     desk = await remote.actor(pact.desk_uri, max_age=_DAY)
     if desk.ed25519 != pact.their_key:
-        desk = await remote.actor(pact.desk_uri, max_age=timedelta(0))
+        desk, _ = await remote.actor_now(pact.desk_uri)
     async with engine.begin() as conn:
-        await pact_mail.check_key(conn, here, desk)
+        await pact_mail.check_key(conn, here, desk, pact.their_key)
         return await pacts.with_host(conn, source.host)
 
 
