@@ -109,7 +109,9 @@ async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) 
 
 
 async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> None:
-    """They said yes to our offer, with their terms. Where ours is not meant any more, they hear it.
+    """They said yes to our offer, with their terms.
+
+    Where ours is not meant any more, they hear it, unless today brought something else already.
 
     Raises NotAllowed, Unproven: it is another's to say, or says something else than we offered.
     """
@@ -118,8 +120,8 @@ async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Do
     if pact is not None and paper.uri == pact.uri and pact.made:
         return
     if pact is None or pact.ours is None or pact.ours.uri != paper.uri:
-        if here.is_local(paper.uri):
-            await store.tell(conn, here, ActivityKind.LEAVE, paper.uri, actor.uri, proven=True)
+        if pact is not None and here.is_local(paper.uri):
+            await _not_meant(conn, here, actor, pact, paper.uri)
         return
     theirs = paper.other(desk.uri)
     if theirs.desk != actor.uri or not paper.agrees_with(pact.ours, desk.uri):
@@ -137,6 +139,13 @@ async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: st
     pact = await store.known(conn, actor.host)
     if pact is None or not pact.is_of(actor.uri):
         raise NotFound
+async def _not_meant(conn: AsyncConnection, here: Here, actor: Actor, pact: Pact, uri: str) -> None:
+    """A desk says yes to what is no offer of ours any more: it hears so, once a day for a host."""
+    if actor.kind in _DESKS and pact.day != here.now().date():
+        await store.change(conn, here, pact.host)
+        await store.tell(conn, here, ActivityKind.LEAVE, uri, actor.uri, proven=True)
+
+
     if pact.ours is not None and store.offer_uri(pact.ours.uri) == offer_uri:
         await store.over(conn, here, pact.ours.uri)
         await store.change(conn, here, actor.host, ours="", reason="refused")
