@@ -174,10 +174,20 @@ async def pinned_key(conn: AsyncConnection, host: str) -> Ed25519PublicKey | Non
     return keys.load_multibase(pact.their_key) if pact else None
 
 
-async def may_read(conn: AsyncConnection, here: Here, host: str) -> bool:
-    """Whether a host may read what we advise pact peers: there is a pact, and it takes advice."""
-    pact = await with_host(conn, host)
-    if pact is None or pact.paper is None:
+async def may_read(conn: AsyncConnection, here: Here, asker: Actor) -> bool:
+    """Whether somebody may read what we advise pact peers.
+
+    It is the desk that we have a pact with, or its server's own actor, the pact takes advice, they
+    did not ask not to be trusted, and that desk shows the key that is pinned, as far as we know.
+    """
+    pact = await with_host(conn, asker.host)
+    if pact is None or pact.paper is None or pact.frozen_there:
+        return False
+    scheme, _, rest = pact.desk_uri.partition("://")
+    if asker.uri not in (pact.desk_uri, f"{scheme}://{rest.partition('/')[0]}/"):
+        return False
+    desk = await actor_store.by_uri(conn, pact.desk_uri)
+    if desk is None or desk.ed25519 != pact.their_key:
         return False
     return Flow.ADVICE in pact.paper.flows(f"{here.origin}/desk/node")
 
@@ -366,7 +376,7 @@ async def tell_peers(conn: AsyncConnection, here: Here, flow: Flow, kind: str, a
     desk = await our_desk(conn, here)
     rows = await conn.execute(
         sa.select(pacts)
-        .where(pacts.c.state == PactState.MADE, ~pacts.c.unsafe)
+        .where(pacts.c.state == PactState.MADE, ~pacts.c.unsafe, ~pacts.c.frozen_there)
         .order_by(pacts.c.host)
     )
     for pact in [Pact.of(row) for row in rows]:
