@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import keys, proofs
 from activitypub.actors import Actor
 from activitypub.vocab import ActivityKind, Document, text_of, uri_of
+from kernel import tombstone_log
 from kernel.errors import Malformed, NotAllowed, NotFound, Unproven
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
-from kernel.schema.pacts import Afterwards, PactState
+from kernel.schema.pacts import PactState
 from kernel.schema.tables import pacts
+from kernel.tombstone_log import Act
 from kernel.urls import same_origin
 from moderation import audit, names
 from moderation import pacts as store
@@ -27,9 +29,9 @@ from moderation.signals import sources
 
 OFFERS_A_DAY: Final = 5  # from one host
 MAX_WAITING: Final = 50  # offers of hosts that wait here at once
+MAX_OF_DOMAIN: Final = 3  # hosts below one registered domain that offer one, and are new here
 KEY: Final = "bad signature"  # what a source is put aside for when its key is not the pinned one
 _DESKS: Final = (ActorKind.SERVICE, ActorKind.APPLICATION)
-MAX_OF_DOMAIN: Final = 3  # hosts below one registered domain that offer one, and are new here
 
 
 async def proves(document: Document, multibase: str, desk_uri: str) -> bool:
@@ -82,7 +84,7 @@ async def offered(
         desk_id=pact.desk_id if pact.made else actor.id,
         offers=1 if pact.day != today else pact.offers + 1,
     )
-    await audit.note(conn, here, verb="pact offered", about=actor.host, actor_id=actor.id)
+    await audit.note(conn, here, verb="they offered a pact", about=actor.host, actor_id=actor.id)
     if pact.ours is not None and paper.uri < pact.ours.uri:
         pact = await store.locked(conn, here, actor.host)
         if pact.crosses:
@@ -90,15 +92,13 @@ async def offered(
 
 
 async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) -> None:
-    """Raises NotAllowed: that host offered enough today, or enough others wait."""
+    """Raises NotAllowed: that host offered enough today, or enough others wait.
+
+    Who has a domain has any number of hosts below it, so few of one domain may be new here.
+    """
     if not today_is_new and pact.offers >= OFFERS_A_DAY:
         raise NotAllowed(store.refusal(OFFERS_A_DAY))
     if pact.theirs is None and pact.ours is None and not pact.made:
-        waiting = await conn.scalar(
-            sa.select(sa.func.count()).select_from(pacts).where(pacts.c.theirs != "")
-        )
-        if (waiting or 0) >= MAX_WAITING:
-            raise NotAllowed("Many offers wait here already. Please try again later.")
         new = sa.and_(
             pacts.c.state == PactState.NONE, pacts.c.ours == "", pacts.c.host != pact.host
         )
@@ -106,6 +106,11 @@ async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) 
         mine = names.registered(pact.host)
         if sum(names.registered(host) == mine for host in others) >= MAX_OF_DOMAIN:
             raise NotAllowed("Other servers of your domain have offered pacts. Please wait.")
+        waiting = await conn.scalar(
+            sa.select(sa.func.count()).select_from(pacts).where(pacts.c.theirs != "")
+        )
+        if (waiting or 0) >= MAX_WAITING:
+            raise NotAllowed("Many offers wait here already. Please try again later.")
 
 
 async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> None:
@@ -129,16 +134,11 @@ async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Do
     if not await proves(document, theirs.key, actor.uri):
         raise Unproven("That answer is not proven by the key that the offer names.")
     if paper.of(desk.uri).key != desk.ed25519:
-        await store.end(conn, here, actor.host, Afterwards.KEEP)
+        await store.take_back(conn, here, pact, pact.ours)
         return
     await store.make(conn, here, actor.host, paper, document, theirs)
 
 
-async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: str) -> None:
-    """They said no. Raises NotFound: to nothing of ours."""
-    pact = await store.known(conn, actor.host)
-    if pact is None or not pact.is_of(actor.uri):
-        raise NotFound
 async def _not_meant(conn: AsyncConnection, here: Here, actor: Actor, pact: Pact, uri: str) -> None:
     """A desk says yes to what is no offer of ours any more: it hears so, once a day for a host."""
     if actor.kind in _DESKS and pact.day != here.now().date():
@@ -146,10 +146,17 @@ async def _not_meant(conn: AsyncConnection, here: Here, actor: Actor, pact: Pact
         await store.tell(conn, here, ActivityKind.LEAVE, uri, actor.uri, proven=True)
 
 
+async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: str) -> None:
+    """They said no. Raises NotFound: to nothing of ours."""
+    pact = await store.known(conn, actor.host)
+    if pact is None or not pact.is_of(actor.uri):
+        raise NotFound
     if pact.ours is not None and store.offer_uri(pact.ours.uri) == offer_uri:
         await store.over(conn, here, pact.ours.uri)
         await store.change(conn, here, actor.host, ours="", reason="refused")
-        await audit.note(conn, here, verb="pact refused", about=actor.host, actor_id=actor.id)
+        await audit.note(
+            conn, here, verb="they refused a pact", about=actor.host, actor_id=actor.id
+        )
     elif pact.made and store.offer_uri(pact.uri) == offer_uri:
         await _ended(conn, here, pact, actor)
     else:
@@ -167,18 +174,20 @@ async def left(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> Non
     pact = await store.known(conn, actor.host)
     if pact is None or not pact.is_of(actor.uri):
         return
-    if pact.uri == uri and pact.state in (PactState.MADE, PactState.BROKEN):
+    if pact.uri == uri and pact.holds:
         await _ended(conn, here, pact, actor)
     if pact.theirs is not None and pact.theirs.uri == uri:
         await store.change(conn, here, actor.host, theirs="", offer_uri="")
-        await audit.note(conn, here, verb="pact taken back", about=actor.host, actor_id=actor.id)
+        await audit.note(
+            conn, here, verb="they took a pact back", about=actor.host, actor_id=actor.id
+        )
     if pact.ours is not None and pact.ours.uri == uri:
         await refused(conn, here, actor, store.offer_uri(uri))
 
 
 async def _ended(conn: AsyncConnection, here: Here, pact: Pact, actor: Actor) -> None:
     await store.finish(conn, here, pact, PactState.ENDED, "ended there")
-    await audit.note(conn, here, verb="pact ended", about=pact.host, actor_id=actor.id)
+    await audit.note(conn, here, verb="they ended the pact", about=pact.host, actor_id=actor.id)
 
 
 async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> bool:
@@ -192,8 +201,7 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
     multibase = text_of(new, 64)
     keys.load_multibase(multibase)
     pact = await store.known(conn, actor.host)
-    over = pact is None or pact.state not in (PactState.MADE, PactState.BROKEN)
-    if pact is None or over or pact.uri != uri or actor.uri != pact.desk_uri:
+    if pact is None or not pact.holds or pact.uri != uri or actor.uri != pact.desk_uri:
         raise NotFound
     broken = pact.state is PactState.BROKEN and pact.reason == "key"
     state, reason = (PactState.MADE, "") if broken else (pact.state, pact.reason)
@@ -208,7 +216,7 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
     await store.change(conn, here, actor.host, their_key=multibase, state=state, reason=reason)
     if pact.paper is not None:
         await sources.trust_again(conn, here, pact.paper.of(actor.uri).dataset, KEY)
-    await audit.note(conn, here, verb="peer's key changed", about=actor.host, actor_id=actor.id)
+    await audit.note(conn, here, verb="they changed their key", about=actor.host, actor_id=actor.id)
     return True
 
 
@@ -232,12 +240,17 @@ async def froze(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> No
     A forged one could only lower trust; so it counts whichever pact it names, as after a restore we
     may not know the last one, but for one that is over. Raises NotFound: there is no pact.
     """
-    pact = await store.with_host(conn, actor.host)
-    if pact is None or actor.uri != pact.desk_uri or pact.uri != uri:
+    pact = await store.known(conn, actor.host)
+    if pact is None or not pact.holds or actor.uri != pact.desk_uri:
+        raise NotFound
+    if pact.uri != uri and await store.is_over(conn, uri):
         raise NotFound
     if not pact.frozen_there:
         await store.change(conn, here, actor.host, frozen_there=True)
-        await audit.note(conn, here, verb="peer froze itself", about=actor.host, actor_id=actor.id)
+        tombstone_log.note(conn, Act.PACT_FROZEN_THERE, pact.uri)
+        await audit.note(
+            conn, here, verb="they asked not to be trusted", about=actor.host, actor_id=actor.id
+        )
 
 
 async def nudged(conn: AsyncConnection, here: Here, actor: Actor, url: str) -> None:

@@ -9,7 +9,7 @@ What happens here is told to the other desk. `moderation/pact_mail.py` reads wha
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from hashlib import sha256
@@ -42,6 +42,7 @@ from moderation.signals import datasets, sources
 
 MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
 FOR_OTHERS: Final = 150  # of these may be there when another host offers one
+_HOLD: Final = (PactState.MADE, PactState.BROKEN)
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -87,6 +88,11 @@ class Pact:
     def made(self) -> bool:
         """Whether the two trust each other now."""
         return self.state is PactState.MADE
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was made and is not over, also where another key has broken it."""
+        return self.state in _HOLD
 
     def is_of(self, desk: str) -> bool:
         """Whether this is the desk that the pact, or an offer that waits, is with."""
@@ -272,7 +278,14 @@ async def meet(conn: AsyncConnection, here: Here, pact: Pact) -> None:
 async def make(
     conn: AsyncConnection, here: Here, host: str, paper: Paper, document: Document, theirs: Party
 ) -> None:
-    """Both have said yes: the pact holds, its keys are pinned, and their advice is read."""
+    """Both have said yes: the pact holds, its keys are pinned, and their advice is read.
+
+    One that held before is over with it, also after a restore.
+    """
+    before = await locked(conn, here, host)
+    if before.uri not in ("", paper.uri):
+        await over(conn, here, before.uri)
+        tombstone_log.note(conn, Act.PACT_OVER, before.uri)
     await change(
         conn,
         here,
@@ -312,23 +325,27 @@ async def refuse(conn: AsyncConnection, here: Here, host: str) -> None:
 
 
 async def end(conn: AsyncConnection, here: Here, host: str, afterwards: Afterwards) -> None:
-    """End the pact now, or take our offer back, and tell them.
+    """End the pact now, take an offer of ours back, or both, and tell them.
 
     Raises NotFound: there is neither.
     """
     pact = await locked(conn, here, host)
+    if pact.ours is None and not pact.holds:
+        raise NotFound("There is no pact with that server.")
     if pact.ours is not None:
-        await over(conn, here, pact.ours.uri)
-        await change(conn, here, host, ours="", reason="")
-        desk = pact.ours.parties[1].desk
-        await tell(conn, here, ActivityKind.LEAVE, pact.ours.uri, desk, proven=True)
-        await audit.note(conn, here, verb="take pact back", about=host)
-    elif pact.state in (PactState.MADE, PactState.BROKEN):
+        await take_back(conn, here, pact, pact.ours)
+    if pact.holds:
         await finish(conn, here, pact, PactState.ENDED, "ended here", afterwards)
         await tell(conn, here, ActivityKind.LEAVE, pact.uri, pact.desk_uri, proven=True)
         await audit.note(conn, here, verb="end pact", about=host, reason=afterwards)
-    else:
-        raise NotFound("There is no pact with that server.")
+
+
+async def take_back(conn: AsyncConnection, here: Here, pact: Pact, ours: Paper) -> None:
+    """Our offer is not meant any more, whatever else there is."""
+    await over(conn, here, ours.uri)
+    await change(conn, here, pact.host, ours="")
+    await tell(conn, here, ActivityKind.LEAVE, ours.uri, ours.parties[1].desk, proven=True)
+    await audit.note(conn, here, verb="take pact back", about=pact.host)
 
 
 async def decide_afterwards(
@@ -347,9 +364,11 @@ async def freeze(conn: AsyncConnection, here: Here, host: str, *, frozen: bool) 
 
     What they froze themselves is lifted by a new pact only: both have to want it.
     """
-    if not (await locked(conn, here, host)).made:
+    pact = await locked(conn, here, host)
+    if not pact.made:
         raise NotFound("There is no pact with that server.")
     await change(conn, here, host, frozen=frozen)
+    tombstone_log.note(conn, Act.PACT_FROZEN if frozen else Act.PACT_HEARD, pact.uri)
     verb = "freeze peer" if frozen else "listen to peer again"
     await audit.note(conn, here, verb=verb, about=host)
 
@@ -360,7 +379,7 @@ async def freeze_ourselves(conn: AsyncConnection, here: Here) -> int:
     Each of them listens again only once both have agreed on a new pact.
     """
     rows = await conn.execute(
-        sa.select(pacts).where(pacts.c.state == PactState.MADE).order_by(pacts.c.host)
+        sa.select(pacts).where(pacts.c.state.in_(_HOLD)).order_by(pacts.c.host)
     )
     found = [Pact.of(row) for row in rows]
     for pact in found:
@@ -391,7 +410,7 @@ async def tell_new_key(conn: AsyncConnection, here: Here, multibase: str) -> Non
     """
     desk = await our_desk(conn, here)
     old = (await actor_store.signing_keys(conn, here, desk.id)).ed25519_multibase
-    rows = await conn.execute(sa.select(pacts).where(pacts.c.state == PactState.MADE))
+    rows = await conn.execute(sa.select(pacts).where(pacts.c.state.in_(_HOLD)))
     for pact in [Pact.of(row) for row in rows]:
         await tell(
             conn,
@@ -486,9 +505,16 @@ async def stay_over(conn: AsyncConnection, uris: Sequence[str]) -> None:
     """After a restore: pacts that ended since do not hold, and are not offered, again."""
     await conn.execute(
         sa.update(pacts)
-        .where(pacts.c.uri.in_(uris), pacts.c.state == PactState.MADE)
+        .where(pacts.c.uri.in_(uris), pacts.c.state != PactState.ENDED)
         .values(state=PactState.ENDED, reason="ended here")
     )
+
+
+async def stay_frozen(conn: AsyncConnection, ours: Mapping[str, bool], there: list[str]) -> None:
+    """After a restore: whom we stopped listening to, or do again, and who asked not to be heard."""
+    for uri, frozen in ours.items():
+        await conn.execute(sa.update(pacts).where(pacts.c.uri == uri).values(frozen=frozen))
+    await conn.execute(sa.update(pacts).where(pacts.c.uri.in_(there)).values(frozen_there=True))
 
 
 async def forget_offers(conn: AsyncConnection, here: Here) -> None:

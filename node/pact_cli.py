@@ -130,7 +130,7 @@ def pact_end(
     ] = Afterwards.KEEP,
     data_dir: DataDir = None,
 ) -> None:
-    """End a pact at once, or take an offer back, and tell the other node."""
+    """End a pact at once, or take an offer back, or both, and tell the other node."""
     _on_node(data_dir, lambda node: pact_commands.end(node, host=name, afterwards=afterwards))
 
 
