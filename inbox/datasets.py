@@ -53,7 +53,7 @@ async def _readable(request: web.Request) -> Dataset:
         if asker is None:
             raise NotFound
         async with engine.connect() as conn:
-            if not await pacts.may_read(conn, here, asker.host):
+            if not await pacts.may_read(conn, here, asker):
                 raise NotFound
     return dataset
 

@@ -13,7 +13,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["blocked", domain]  ["unblocked", domain]    as earlier versions wrote it
     ["messages", sealed]
     ["head", line, hash]  ["rewound", line, hash]
-    ["pact over", pact]
+    ["pact over", pact]  ["pact frozen", pact]  ["pact heard", pact]  ["pact frozen there", pact]
 
 What "left" seals under the node key is an account and its personas, and "messages" what a persona
 decided about messages (`members.decisions`): all lines of either kind are as long.
@@ -68,6 +68,9 @@ class Act(StrEnum):
     REWOUND = "rewound"
     UNTOLD = "untold"  # a place that hears of nothing any more, by its random id
     PACT_OVER = "pact over"
+    PACT_FROZEN = "pact frozen"
+    PACT_HEARD = "pact heard"
+    PACT_FROZEN_THERE = "pact frozen there"
 
 
 _IDS: Final = {

@@ -61,6 +61,12 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
+def registered(host: str) -> str:
+    """The name that somebody registered and `host` is or is below; the host where there is none."""
+    name = host.partition(":")[0]
+    return _suffixes().privatesuffix(name) or host
+
+
 def above(domain: str) -> list[str]:
     """The domain and each one above it, the longest first."""
     labels = domain.split(".")

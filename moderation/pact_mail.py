@@ -13,13 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import keys, proofs
 from activitypub.actors import Actor
 from activitypub.vocab import ActivityKind, Document, text_of, uri_of
+from kernel import tombstone_log
 from kernel.errors import Malformed, NotAllowed, NotFound, Unproven
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
-from kernel.schema.pacts import Afterwards, PactState
+from kernel.schema.pacts import PactState
 from kernel.schema.tables import pacts
+from kernel.tombstone_log import Act
 from kernel.urls import same_origin
-from moderation import audit
+from moderation import audit, names
 from moderation import pacts as store
 from moderation.pact_terms import WAITS, Paper
 from moderation.pacts import Pact
@@ -27,6 +29,7 @@ from moderation.signals import sources
 
 OFFERS_A_DAY: Final = 5  # from one host
 MAX_WAITING: Final = 50  # offers of hosts that wait here at once
+MAX_OF_DOMAIN: Final = 3  # hosts below one registered domain that offer one, and are new here
 KEY: Final = "bad signature"  # what a source is put aside for when its key is not the pinned one
 _DESKS: Final = (ActorKind.SERVICE, ActorKind.APPLICATION)
 
@@ -45,8 +48,10 @@ async def offered(
 ) -> None:
     """Another desk offers a pact: it waits for an administrator, one for each host.
 
+    A later one of that desk takes its place; one of another desk there is refused meanwhile.
     Where our own offer is on its way to them, the one whose id comes first in the alphabet counts,
-    so both nodes make the same pact of the two.
+    so both nodes make the same pact of the two,
+    if both are between the same desks and keys.
     Raises Malformed, NotAllowed, Unproven: it is none, or of others, or one too many.
     """
     paper, desk = Paper.read(document), await store.our_desk(conn, here)
@@ -66,6 +71,10 @@ async def offered(
     if paper.uri in (pact.uri, pact.theirs.uri if pact.theirs else ""):
         return
     await _check_room(conn, pact, today_is_new=pact.day != today)
+    if pact.theirs is not None:
+        if pact.theirs.parties[0].desk != actor.uri:
+            raise NotAllowed("Another desk of your server offers a pact already.")
+        await store.over(conn, here, pact.theirs.uri)  # its address stands for nothing else
     await store.change(
         conn,
         here,
@@ -75,16 +84,28 @@ async def offered(
         desk_id=pact.desk_id if pact.made else actor.id,
         offers=1 if pact.day != today else pact.offers + 1,
     )
-    await audit.note(conn, here, verb="pact offered", about=actor.host, actor_id=actor.id)
+    await audit.note(conn, here, verb="they offered a pact", about=actor.host, actor_id=actor.id)
     if pact.ours is not None and paper.uri < pact.ours.uri:
-        await store.meet(conn, here, await store.locked(conn, here, actor.host))
+        pact = await store.locked(conn, here, actor.host)
+        if pact.crosses:
+            await store.meet(conn, here, pact)
 
 
 async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) -> None:
-    """Raises NotAllowed: that host offered enough today, or enough others wait."""
+    """Raises NotAllowed: that host offered enough today, or enough others wait.
+
+    Who has a domain has any number of hosts below it, so few of one domain may be new here.
+    """
     if not today_is_new and pact.offers >= OFFERS_A_DAY:
         raise NotAllowed(store.refusal(OFFERS_A_DAY))
     if pact.theirs is None and pact.ours is None and not pact.made:
+        new = sa.and_(
+            pacts.c.state == PactState.NONE, pacts.c.ours == "", pacts.c.host != pact.host
+        )
+        others = (await conn.scalars(sa.select(pacts.c.host).where(new))).all()
+        mine = names.registered(pact.host)
+        if sum(names.registered(host) == mine for host in others) >= MAX_OF_DOMAIN:
+            raise NotAllowed("Other servers of your domain have offered pacts. Please wait.")
         waiting = await conn.scalar(
             sa.select(sa.func.count()).select_from(pacts).where(pacts.c.theirs != "")
         )
@@ -93,7 +114,9 @@ async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) 
 
 
 async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> None:
-    """They said yes to our offer, with their terms. Where ours is not meant any more, they hear it.
+    """They said yes to our offer, with their terms.
+
+    Where ours is not meant any more, they hear it, unless today brought something else already.
 
     Raises NotAllowed, Unproven: it is another's to say, or says something else than we offered.
     """
@@ -102,8 +125,8 @@ async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Do
     if pact is not None and paper.uri == pact.uri and pact.made:
         return
     if pact is None or pact.ours is None or pact.ours.uri != paper.uri:
-        if here.is_local(paper.uri):
-            await store.tell(conn, here, ActivityKind.LEAVE, paper.uri, actor.uri, proven=True)
+        if pact is not None and here.is_local(paper.uri):
+            await _not_meant(conn, here, actor, pact, paper.uri)
         return
     theirs = paper.other(desk.uri)
     if theirs.desk != actor.uri or not paper.agrees_with(pact.ours, desk.uri):
@@ -111,9 +134,16 @@ async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Do
     if not await proves(document, theirs.key, actor.uri):
         raise Unproven("That answer is not proven by the key that the offer names.")
     if paper.of(desk.uri).key != desk.ed25519:
-        await store.end(conn, here, actor.host, Afterwards.KEEP)
+        await store.take_back(conn, here, pact, pact.ours)
         return
     await store.make(conn, here, actor.host, paper, document, theirs)
+
+
+async def _not_meant(conn: AsyncConnection, here: Here, actor: Actor, pact: Pact, uri: str) -> None:
+    """A desk says yes to what is no offer of ours any more: it hears so, once a day for a host."""
+    if actor.kind in _DESKS and pact.day != here.now().date():
+        await store.change(conn, here, pact.host)
+        await store.tell(conn, here, ActivityKind.LEAVE, uri, actor.uri, proven=True)
 
 
 async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: str) -> None:
@@ -124,7 +154,9 @@ async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: st
     if pact.ours is not None and store.offer_uri(pact.ours.uri) == offer_uri:
         await store.over(conn, here, pact.ours.uri)
         await store.change(conn, here, actor.host, ours="", reason="refused")
-        await audit.note(conn, here, verb="pact refused", about=actor.host, actor_id=actor.id)
+        await audit.note(
+            conn, here, verb="they refused a pact", about=actor.host, actor_id=actor.id
+        )
     elif pact.made and store.offer_uri(pact.uri) == offer_uri:
         await _ended(conn, here, pact, actor)
     else:
@@ -142,18 +174,20 @@ async def left(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> Non
     pact = await store.known(conn, actor.host)
     if pact is None or not pact.is_of(actor.uri):
         return
-    if pact.uri == uri and pact.state in (PactState.MADE, PactState.BROKEN):
+    if pact.uri == uri and pact.holds:
         await _ended(conn, here, pact, actor)
     if pact.theirs is not None and pact.theirs.uri == uri:
         await store.change(conn, here, actor.host, theirs="", offer_uri="")
-        await audit.note(conn, here, verb="pact taken back", about=actor.host, actor_id=actor.id)
+        await audit.note(
+            conn, here, verb="they took a pact back", about=actor.host, actor_id=actor.id
+        )
     if pact.ours is not None and pact.ours.uri == uri:
         await refused(conn, here, actor, store.offer_uri(uri))
 
 
 async def _ended(conn: AsyncConnection, here: Here, pact: Pact, actor: Actor) -> None:
     await store.finish(conn, here, pact, PactState.ENDED, "ended there")
-    await audit.note(conn, here, verb="pact ended", about=pact.host, actor_id=actor.id)
+    await audit.note(conn, here, verb="they ended the pact", about=pact.host, actor_id=actor.id)
 
 
 async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> bool:
@@ -167,29 +201,34 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
     multibase = text_of(new, 64)
     keys.load_multibase(multibase)
     pact = await store.known(conn, actor.host)
-    over = pact is None or pact.state not in (PactState.MADE, PactState.BROKEN)
-    if pact is None or over or pact.uri != uri or actor.uri != pact.desk_uri:
+    if pact is None or not pact.holds or pact.uri != uri or actor.uri != pact.desk_uri:
         raise NotFound
-    if pact.their_key == multibase:
+    broken = pact.state is PactState.BROKEN and pact.reason == "key"
+    state, reason = (PactState.MADE, "") if broken else (pact.state, pact.reason)
+    if pact.their_key == multibase:  # pinned already; the next reading looks at what they show
+        await store.change(conn, here, actor.host, state=state, reason=reason)
         return True
     if document.get("from") != pact.their_key:
         return False
     if not await proves(document, pact.their_key, actor.uri):
-        await check_key(conn, here, actor)
+        await check_key(conn, here, actor, pact.their_key)
         return True
-    healed = pact.state is PactState.BROKEN and pact.reason == "key"
-    state, reason = (PactState.MADE, "") if healed else (pact.state, pact.reason)
     await store.change(conn, here, actor.host, their_key=multibase, state=state, reason=reason)
     if pact.paper is not None:
         await sources.trust_again(conn, here, pact.paper.of(actor.uri).dataset, KEY)
-    await audit.note(conn, here, verb="peer's key changed", about=actor.host, actor_id=actor.id)
+    await audit.note(conn, here, verb="they changed their key", about=actor.host, actor_id=actor.id)
     return True
 
 
-async def check_key(conn: AsyncConnection, here: Here, actor: Actor) -> None:
-    """Hold the key that a desk shows now against the pinned one: another one breaks the pact."""
-    pact = await store.with_host(conn, actor.host)
-    if pact is None or actor.uri != pact.desk_uri or actor.ed25519 == pact.their_key:
+async def check_key(conn: AsyncConnection, here: Here, actor: Actor, pinned: str) -> None:
+    """Hold the key that a desk shows against the one that was `pinned` when it was asked.
+
+    Another one breaks the pact, unless the pin has moved since.
+    """
+    pact = await store.known(conn, actor.host)
+    if pact is None or not pact.made or actor.uri != pact.desk_uri:
+        return
+    if pact.their_key != pinned or actor.ed25519 == pinned:
         return
     await store.finish(conn, here, pact, PactState.BROKEN, "key")
     await audit.note(conn, here, verb="pact broken", about=actor.host, reason="key")
@@ -198,14 +237,20 @@ async def check_key(conn: AsyncConnection, here: Here, actor: Actor) -> None:
 async def froze(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> None:
     """They ask not to be trusted: honoured at once, with no other proof than who sent it.
 
-    A forged one could only lower trust. Raises NotFound: there is no such pact.
+    A forged one could only lower trust; so it counts whichever pact it names, as after a restore we
+    may not know the last one, but for one that is over. Raises NotFound: there is no pact.
     """
-    pact = await store.with_host(conn, actor.host)
-    if pact is None or actor.uri != pact.desk_uri or pact.uri != uri:
+    pact = await store.known(conn, actor.host)
+    if pact is None or not pact.holds or actor.uri != pact.desk_uri:
+        raise NotFound
+    if pact.uri != uri and await store.is_over(conn, uri):
         raise NotFound
     if not pact.frozen_there:
         await store.change(conn, here, actor.host, frozen_there=True)
-        await audit.note(conn, here, verb="peer froze itself", about=actor.host, actor_id=actor.id)
+        tombstone_log.note(conn, Act.PACT_FROZEN_THERE, pact.uri)
+        await audit.note(
+            conn, here, verb="they asked not to be trusted", about=actor.host, actor_id=actor.id
+        )
 
 
 async def nudged(conn: AsyncConnection, here: Here, actor: Actor, url: str) -> None:

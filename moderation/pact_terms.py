@@ -128,6 +128,10 @@ class Party:
             dataset=dataset if dataset and same_origin(dataset, desk) else "",
         )
 
+    def is_of(self, desk: str, key: str | None) -> bool:
+        """Whether it is this desk with this key."""
+        return (self.desk, self.key) == (desk, key)
+
     def document(self) -> Document:
         """As the pact carries it."""
         found: Document = {
@@ -229,7 +233,7 @@ class Paper:
         return (
             (self.uri, self.nonce, self.offered) == (offer.uri, offer.nonce, offer.offered)
             and mine == offer.of(ours)
-            and (theirs.desk, theirs.key) == (asked.desk, asked.key)
+            and theirs.is_of(asked.desk, asked.key)
             and self.accepted is not None
         )
 

@@ -9,7 +9,7 @@ What happens here is told to the other desk. `moderation/pact_mail.py` reads wha
 """
 
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from hashlib import sha256
@@ -42,6 +42,7 @@ from moderation.signals import datasets, sources
 
 MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
 FOR_OTHERS: Final = 150  # of these may be there when another host offers one
+_HOLD: Final = (PactState.MADE, PactState.BROKEN)
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -88,11 +89,24 @@ class Pact:
         """Whether the two trust each other now."""
         return self.state is PactState.MADE
 
+    @property
+    def holds(self) -> bool:
+        """Whether it was made and is not over, also where another key has broken it."""
+        return self.state in _HOLD
+
     def is_of(self, desk: str) -> bool:
         """Whether this is the desk that the pact, or an offer that waits, is with."""
         offers = [self.ours.parties[1]] if self.ours else []
         offers += [self.theirs.parties[0]] if self.theirs else []
         return desk in (self.desk_uri, *(party.desk for party in offers))
+
+    @property
+    def crosses(self) -> bool:
+        """Whether two offers wait that are between the same desks with the same keys."""
+        if self.ours is None or self.theirs is None:
+            return False
+        asked = self.ours.parties[1]
+        return self.theirs.parties[0].is_of(asked.desk, asked.key)
 
     @property
     def listens(self) -> bool:
@@ -166,10 +180,20 @@ async def pinned_key(conn: AsyncConnection, host: str) -> Ed25519PublicKey | Non
     return keys.load_multibase(pact.their_key) if pact else None
 
 
-async def may_read(conn: AsyncConnection, here: Here, host: str) -> bool:
-    """Whether a host may read what we advise pact peers: there is a pact, and it takes advice."""
-    pact = await with_host(conn, host)
-    if pact is None or pact.paper is None:
+async def may_read(conn: AsyncConnection, here: Here, asker: Actor) -> bool:
+    """Whether somebody may read what we advise pact peers.
+
+    It is the desk that we have a pact with, or its server's own actor, the pact takes advice, they
+    did not ask not to be trusted, and that desk shows the key that is pinned, as far as we know.
+    """
+    pact = await with_host(conn, asker.host)
+    if pact is None or pact.paper is None or pact.frozen_there:
+        return False
+    scheme, _, rest = pact.desk_uri.partition("://")
+    if asker.uri not in (pact.desk_uri, f"{scheme}://{rest.partition('/')[0]}/"):
+        return False
+    desk = await actor_store.by_uri(conn, pact.desk_uri)
+    if desk is None or desk.ed25519 != pact.their_key:
         return False
     return Flow.ADVICE in pact.paper.flows(f"{here.origin}/desk/node")
 
@@ -189,8 +213,9 @@ async def offer(conn: AsyncConnection, here: Here, their_desk: Actor, wishes: Wi
     if await domains.is_blocked(conn, their_desk.host):
         raise NotAllowed("This node does not talk with that server. Talk with it again first.")
     pact = await locked(conn, here, their_desk.host)
-    if pact.theirs is not None and pact.theirs.parties[0].key == their_desk.ed25519:
-        await accept(conn, here, their_desk.host, wishes)
+    waits = pact.theirs
+    if waits is not None and waits.parties[0].is_of(their_desk.uri, their_desk.ed25519):
+        await accept(conn, here, their_desk.host, wishes, waits.uri)
         return
     desk = await our_desk(conn, here)
     paper = Paper(
@@ -211,17 +236,19 @@ async def offer(conn: AsyncConnection, here: Here, their_desk: Actor, wishes: Wi
     await audit.note(conn, here, verb="offer pact", about=their_desk.host)
 
 
-async def accept(conn: AsyncConnection, here: Here, host: str, wishes: Wishes) -> None:
-    """Say yes to the offer that waits, with our own terms.
+async def accept(conn: AsyncConnection, here: Here, host: str, wishes: Wishes, uri: str) -> None:
+    """Say yes to the offer `uri` that waits, with our own terms.
 
     Raises NotFound: none waits. Raises Malformed: the wishes cannot be, or a key has changed since.
-    Raises Conflict: ours is on its way, and is the one that counts.
+    Raises Conflict: another one waits now, or ours is on its way, and is the one that counts.
     """
     wishes.check()
     pact, desk = await locked(conn, here, host), await our_desk(conn, here)
     if pact.theirs is None:
         raise NotFound("No offer of that server waits here.")
-    if pact.ours is not None and pact.ours.uri < pact.theirs.uri:
+    if pact.theirs.uri != uri:
+        raise Conflict("They offer something else since. Compare the words once more.")
+    if pact.ours is not None and pact.crosses and pact.ours.uri < pact.theirs.uri:
         raise Conflict("You offered one too, and yours counts. Their yes comes by itself.")
     await _agree(conn, here, pact, await _our_party(conn, here, desk, wishes))
 
@@ -251,7 +278,14 @@ async def meet(conn: AsyncConnection, here: Here, pact: Pact) -> None:
 async def make(
     conn: AsyncConnection, here: Here, host: str, paper: Paper, document: Document, theirs: Party
 ) -> None:
-    """Both have said yes: the pact holds, its keys are pinned, and their advice is read."""
+    """Both have said yes: the pact holds, its keys are pinned, and their advice is read.
+
+    One that held before is over with it, also after a restore.
+    """
+    before = await locked(conn, here, host)
+    if before.uri not in ("", paper.uri):
+        await over(conn, here, before.uri)
+        tombstone_log.note(conn, Act.PACT_OVER, before.uri)
     await change(
         conn,
         here,
@@ -291,23 +325,27 @@ async def refuse(conn: AsyncConnection, here: Here, host: str) -> None:
 
 
 async def end(conn: AsyncConnection, here: Here, host: str, afterwards: Afterwards) -> None:
-    """End the pact now, or take our offer back, and tell them.
+    """End the pact now, take an offer of ours back, or both, and tell them.
 
     Raises NotFound: there is neither.
     """
     pact = await locked(conn, here, host)
+    if pact.ours is None and not pact.holds:
+        raise NotFound("There is no pact with that server.")
     if pact.ours is not None:
-        await over(conn, here, pact.ours.uri)
-        await change(conn, here, host, ours="", reason="")
-        desk = pact.ours.parties[1].desk
-        await tell(conn, here, ActivityKind.LEAVE, pact.ours.uri, desk, proven=True)
-        await audit.note(conn, here, verb="take pact back", about=host)
-    elif pact.state in (PactState.MADE, PactState.BROKEN):
+        await take_back(conn, here, pact, pact.ours)
+    if pact.holds:
         await finish(conn, here, pact, PactState.ENDED, "ended here", afterwards)
         await tell(conn, here, ActivityKind.LEAVE, pact.uri, pact.desk_uri, proven=True)
         await audit.note(conn, here, verb="end pact", about=host, reason=afterwards)
-    else:
-        raise NotFound("There is no pact with that server.")
+
+
+async def take_back(conn: AsyncConnection, here: Here, pact: Pact, ours: Paper) -> None:
+    """Our offer is not meant any more, whatever else there is."""
+    await over(conn, here, ours.uri)
+    await change(conn, here, pact.host, ours="")
+    await tell(conn, here, ActivityKind.LEAVE, ours.uri, ours.parties[1].desk, proven=True)
+    await audit.note(conn, here, verb="take pact back", about=pact.host)
 
 
 async def decide_afterwards(
@@ -326,9 +364,11 @@ async def freeze(conn: AsyncConnection, here: Here, host: str, *, frozen: bool) 
 
     What they froze themselves is lifted by a new pact only: both have to want it.
     """
-    if not (await locked(conn, here, host)).made:
+    pact = await locked(conn, here, host)
+    if not pact.made:
         raise NotFound("There is no pact with that server.")
     await change(conn, here, host, frozen=frozen)
+    tombstone_log.note(conn, Act.PACT_FROZEN if frozen else Act.PACT_HEARD, pact.uri)
     verb = "freeze peer" if frozen else "listen to peer again"
     await audit.note(conn, here, verb=verb, about=host)
 
@@ -339,7 +379,7 @@ async def freeze_ourselves(conn: AsyncConnection, here: Here) -> int:
     Each of them listens again only once both have agreed on a new pact.
     """
     rows = await conn.execute(
-        sa.select(pacts).where(pacts.c.state == PactState.MADE).order_by(pacts.c.host)
+        sa.select(pacts).where(pacts.c.state.in_(_HOLD)).order_by(pacts.c.host)
     )
     found = [Pact.of(row) for row in rows]
     for pact in found:
@@ -355,7 +395,7 @@ async def tell_peers(conn: AsyncConnection, here: Here, flow: Flow, kind: str, a
     desk = await our_desk(conn, here)
     rows = await conn.execute(
         sa.select(pacts)
-        .where(pacts.c.state == PactState.MADE, ~pacts.c.unsafe)
+        .where(pacts.c.state == PactState.MADE, ~pacts.c.unsafe, ~pacts.c.frozen_there)
         .order_by(pacts.c.host)
     )
     for pact in [Pact.of(row) for row in rows]:
@@ -370,7 +410,7 @@ async def tell_new_key(conn: AsyncConnection, here: Here, multibase: str) -> Non
     """
     desk = await our_desk(conn, here)
     old = (await actor_store.signing_keys(conn, here, desk.id)).ed25519_multibase
-    rows = await conn.execute(sa.select(pacts).where(pacts.c.state == PactState.MADE))
+    rows = await conn.execute(sa.select(pacts).where(pacts.c.state.in_(_HOLD)))
     for pact in [Pact.of(row) for row in rows]:
         await tell(
             conn,
@@ -465,13 +505,23 @@ async def stay_over(conn: AsyncConnection, uris: Sequence[str]) -> None:
     """After a restore: pacts that ended since do not hold, and are not offered, again."""
     await conn.execute(
         sa.update(pacts)
-        .where(pacts.c.uri.in_(uris), pacts.c.state == PactState.MADE)
+        .where(pacts.c.uri.in_(uris), pacts.c.state != PactState.ENDED)
         .values(state=PactState.ENDED, reason="ended here")
     )
 
 
+async def stay_frozen(conn: AsyncConnection, ours: Mapping[str, bool], there: list[str]) -> None:
+    """After a restore: whom we stopped listening to, or do again, and who asked not to be heard."""
+    for uri, frozen in ours.items():
+        await conn.execute(sa.update(pacts).where(pacts.c.uri == uri).values(frozen=frozen))
+    await conn.execute(sa.update(pacts).where(pacts.c.uri.in_(there)).values(frozen_there=True))
+
+
 async def forget_offers(conn: AsyncConnection, here: Here) -> None:
-    """Offers that waited for too long go, and so does whoever had nothing else to do with us."""
+    """Offers that waited for too long go, and so does whoever had nothing else to do with us.
+
+    Of an offer that was taken back nothing is left on the next day; today it counts.
+    """
     old = here.now().date() - timedelta(days=WAITS)
     waits = sa.or_(pacts.c.ours != "", pacts.c.theirs != "")
     await conn.execute(
@@ -480,7 +530,14 @@ async def forget_offers(conn: AsyncConnection, here: Here) -> None:
         .values(ours="", theirs="", offer_uri="", day=here.now().date())
     )
     await conn.execute(
-        sa.delete(pacts).where(pacts.c.day < old, ~waits, pacts.c.state == PactState.NONE)
+        sa.delete(pacts).where(
+            ~waits,
+            pacts.c.state == PactState.NONE,
+            sa.or_(
+                pacts.c.day < old,
+                sa.and_(pacts.c.reason == "", pacts.c.day < here.now().date()),
+            ),
+        )
     )
 
 

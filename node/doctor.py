@@ -50,6 +50,7 @@ LEAST_FREE: Final = 1024**3  # bytes
 WAITED: Final = timedelta(minutes=5)
 UNVEILED: Final = timedelta(days=2)
 FAILURES: Final = 10  # in a row: a peer rests half a day by then
+FAILED_READINGS: Final = 5  # in a row, of a list of advice: eight hours
 
 _NAMED: Final = 5  # hosts in one line
 _DOT: Final = bytes.fromhex(  # the smallest of pictures: a GIF of one white dot
@@ -254,6 +255,15 @@ async def _pacts(conn: AsyncConnection) -> AsyncIterator[Finding]:
             "pacts",
             f"What these servers advise does not hold together ({hosts}), so it is not read any "
             "more: see /settings/node/signals, and speak with the people there.",
+        )
+    silent = sa.select(signal_sources.c.host).where(
+        aside == "", signal_sources.c.attempts > FAILED_READINGS
+    )
+    if hosts := await _some(conn, silent):
+        yield Finding(
+            "pacts",
+            f"What these servers advise could not be read for some time ({hosts}): ask the people "
+            "there.",
         )
     broken = sa.select(pacts.c.host).where(pacts.c.state == PactState.BROKEN)
     if hosts := await _some(conn, broken):

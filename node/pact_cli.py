@@ -88,18 +88,32 @@ def pact_show(name: Host, data_dir: DataDir = None) -> None:
     _on_node(data_dir, lambda node: pact_commands.show(node, host=name))
 
 
-@pact.command("accept", epilog="Example: hearthold pact accept alder.example --take advice")
+@pact.command(
+    "accept",
+    epilog="Example: hearthold pact accept alder.example "
+    "--words 'bakid fotal gimup nosar tulib' --take advice",
+)
 def pact_accept(
     name: Host,
+    words: Annotated[
+        str,
+        typer.Option(prompt="The five words that you compared", help="Those you compared."),
+    ],
     sends: Sends = _ADVICE,
     takes: Takes = _ADVICE,
     care: Care = "",
     keeps: Keeps = "",
     data_dir: DataDir = None,
 ) -> None:
-    """Say yes to the offer of another node. Compare the words of `pact show` with them before."""
+    """Say yes to the offer of another node: the one with these words.
+
+    Compare the words of `pact show` with the people there before, by voice.
+    """
     wishes = _wishes(sends, takes, care, keeps)
-    _on_node(data_dir, lambda node: pact_commands.accept(node, host=name, wishes=wishes))
+    _on_node(
+        data_dir,
+        lambda node: pact_commands.accept(node, host=name, wishes=wishes, words=words),
+    )
 
 
 @pact.command("refuse", epilog="Example: hearthold pact refuse alder.example")
@@ -116,7 +130,7 @@ def pact_end(
     ] = Afterwards.KEEP,
     data_dir: DataDir = None,
 ) -> None:
-    """End a pact at once, or take an offer back, and tell the other node."""
+    """End a pact at once, or take an offer back, or both, and tell the other node."""
     _on_node(data_dir, lambda node: pact_commands.end(node, host=name, afterwards=afterwards))
 
 

@@ -8,6 +8,7 @@ from activitypub.client import Budget, Client, Resolver
 from activitypub.pace import Pace
 from activitypub.remote import Remote
 from inbox.discovery import VERSION
+from kernel.errors import Conflict
 from kernel.schema.pacts import Afterwards
 from kernel.settings import ACTORS_PER_HOUR, NEW_PER_HOUR, Settings
 from moderation import pacts
@@ -69,10 +70,17 @@ def _to_compare(words: str) -> list[str]:
     return [f"Words to compare by voice: {words}"] if words else []
 
 
-async def accept(node: Opened, *, host: str, wishes: Wishes) -> Sequence[str]:
-    """The offer that waits becomes a pact. Raises NotFound, Malformed, Conflict."""
+async def accept(node: Opened, *, host: str, wishes: Wishes, words: str) -> Sequence[str]:
+    """The offer that waits, with the `words` that were compared, becomes a pact.
+
+    Raises NotFound, Malformed. Raises Conflict: it has other words.
+    """
     async with node.engine.begin() as conn:
-        await pacts.accept(conn, node.here, host, wishes)
+        pact = await pacts.locked(conn, node.here, host)
+        if pact.theirs is not None and words.split() != pact.fingerprint.split():
+            raise Conflict("Those are not the words of this offer. See `pact show`.")
+        uri = pact.theirs.uri if pact.theirs else ""
+        await pacts.accept(conn, node.here, host, wishes, uri)
     return [f"{escaped(host)}: you trust each other."]
 
 

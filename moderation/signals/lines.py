@@ -167,36 +167,38 @@ class Standing:
     ends: date
     chosen: SignalState | None = None
 
-    def takes_back(self, other: "Standing") -> bool:
-        """Whether this takes the other line back: by its id, or as all that is older about it."""
-        if self.kind is Change.TOMBSTONE or self.kind is Change.RETRACTION:
-            about = (self.entity_kind, self.entity_key)
-            same = bool(self.entity_key) and about == (other.entity_kind, other.entity_key)
-            return self.retracts == other.uri or (same and self.place > other.place)
-        return False
+    @property
+    def about(self) -> tuple[str, str]:
+        """What it is about; the key is empty where it says nothing of that."""
+        return self.entity_kind, self.entity_key
 
 
 def states(lines: Iterable[Standing], today: date) -> dict[str, SignalState]:
     """Where each line stands, given all lines of its source that are about the same (MOD-5.16).
 
-    It depends on what is there and not on when it came: any order and any repetition end alike.
+    What takes lines back does so by their ids, or with all that is older about the same. It depends
+    on what is there and not on when it came: any order and any repetition end alike.
     """
-    known = {line.uri: line for line in lines}
-    return {line.uri: _state(line, known.values(), today) for line in known.values()}
-
-
-def _state(line: Standing, others: Iterable[Standing], today: date) -> SignalState:
-    if line.kind not in SAYS:
-        return SignalState.NOTED
-    about = (line.entity_kind, line.entity_key)
-    replaced = False
-    for other in others:
-        if other.takes_back(line):
-            return SignalState.RETRACTED
-        same = other.kind in SAYS and (other.entity_kind, other.entity_key) == about
-        replaced = replaced or (same and (other.place, other.uri) > (line.place, line.uri))
-    if replaced:
-        return SignalState.REPLACED
-    if line.ends <= today:
-        return SignalState.EXPIRED
-    return line.chosen or SignalState.HELD
+    known = {line.uri: line for line in lines}.values()
+    says = [line for line in known if line.kind in SAYS]
+    backs = [line for line in known if line.kind not in SAYS]
+    newest: dict[tuple[str, str], tuple[int, str]] = {}
+    for line in says:
+        place = (line.place, line.uri)
+        newest[line.about] = max(place, newest.get(line.about, place))
+    taken: dict[tuple[str, str], int] = {}
+    for line in backs:
+        if line.entity_key:
+            taken[line.about] = max(line.place, taken.get(line.about, 0))
+    named = {line.retracts for line in backs}
+    found = {line.uri: SignalState.NOTED for line in backs}
+    for line in says:
+        if line.uri in named or line.place < taken.get(line.about, 0):
+            found[line.uri] = SignalState.RETRACTED
+        elif (line.place, line.uri) < newest[line.about]:
+            found[line.uri] = SignalState.REPLACED
+        elif line.ends <= today:
+            found[line.uri] = SignalState.EXPIRED
+        else:
+            found[line.uri] = line.chosen or SignalState.HELD
+    return found

@@ -207,14 +207,17 @@ async def retract(conn: AsyncConnection, here: Here, domain: str, comment: str =
 async def erase(conn: AsyncConnection, here: Here, change_id: UUID) -> None:
     """Take the words of a change out, as a court may order: its hash stays, and so the chain holds.
 
-    What still counts has to be taken back first, so that whoever read it hears of it.
-    Raises NotFound. Raises Conflict: it still counts.
+    What still counts has to be taken back first, so that whoever read it hears of it; and what
+    took it back stays as long as its words do, or they would count again.
+    Raises NotFound. Raises Conflict: it still counts, or it takes back what is still there.
     """
     entry = await one(conn, change_id)
     if entry.kind in SAYS:
         newest = await _newest_about(conn, entry.entity_key)
         if newest is not None and newest.seq == entry.seq:
             raise Conflict("Please take that advice back first.")
+    elif entry.kind is Change.RETRACTION and await _says_before(conn, entry):
+        raise Conflict("Please erase what it takes back first.")
     await conn.execute(
         sa.update(signal_changes)
         .where(signal_changes.c.seq == entry.seq)
@@ -309,6 +312,21 @@ async def _newest_about(conn: AsyncConnection, domain: str) -> Entry | None:
         )
     ).first()
     return Entry.of(row) if row else None
+
+
+async def _says_before(conn: AsyncConnection, entry: Entry) -> bool:
+    """Whether something is still said about the same in an earlier change."""
+    found = await conn.scalar(
+        sa.select(signal_changes.c.seq)
+        .where(
+            signal_changes.c.entity_kind == entry.entity_kind,
+            signal_changes.c.entity_key == entry.entity_key,
+            signal_changes.c.seq < entry.seq,
+            signal_changes.c.kind.in_([kind.value for kind in SAYS]),
+        )
+        .limit(at_most(1))
+    )
+    return found is not None
 
 
 async def latest(conn: AsyncConnection, domain: str) -> Entry:
@@ -498,8 +516,12 @@ async def page_document(
 async def snapshot_document(
     conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
 ) -> Document:
-    """The newest change about each domain, up to a thousand, and where to go on from there."""
-    found = await current(conn, taken_back=True)
+    """The newest change about each domain, up to a thousand, and where to go on from there.
+
+    Where that is not all of them, it is from the beginning.
+    """
+    found = await current(conn, limit=MAX_SNAPSHOT + 1, taken_back=True)
+    shown, whole = found[:MAX_SNAPSHOT], len(found) <= MAX_SNAPSHOT
     last = await conn.scalar(
         sa.select(signal_changes.c.id).order_by(signal_changes.c.seq.desc()).limit(at_most(1))
     )
@@ -510,10 +532,10 @@ async def snapshot_document(
             "id": f"{dataset.url}/snapshot",
             "type": "Collection",
             "dataset": dataset.url,
-            "totalItems": len(found),
+            "totalItems": len(shown),
             "updated": iso(midnight(today)),
-            "changes": f"{dataset.url}/changes?since={last or FIRST}",
-            "orderedItems": await asyncio.to_thread(pen.changes, found),
+            "changes": f"{dataset.url}/changes?since={(whole and last) or FIRST}",
+            "orderedItems": await asyncio.to_thread(pen.changes, shown),
         },
         today,
     )

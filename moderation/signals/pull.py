@@ -35,6 +35,7 @@ from moderation.signals.sources import Source
 PAGES: Final = 20  # of one dataset in one reading; the rest follows in the next
 MAX_ITEMS: Final = 200  # changes of one page that are looked at
 MAX_LIST: Final = 5 * MAX_DOCUMENT  # bytes of a plain list's snapshot (MOD-5.10)
+MAX_LIST_KEYS: Final = 250_000  # in it: a dozen for each line that we could keep
 READING: Final = 120  # seconds
 FIRST: Final = "00000000-0000-7000-a000-000000000000"
 _ACCEPT: Final = "application/activity+json, application/ld+json, application/json"
@@ -50,7 +51,6 @@ async def pull_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
         return False
     try:
         async with asyncio.timeout(READING):
-            await _check_room(engine, source)
             reader = remote.for_refresh()
             read = _read_chain if source.pact else _read_list
             more = await read(engine, here, reader, source)
@@ -67,13 +67,6 @@ async def pull_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
     else:
         await sources.finish(engine, here, source, more=more)
     return True
-
-
-async def _check_room(engine: AsyncEngine, source: Source) -> None:
-    """Raises Rewritten: it goes on and on (MOD-5.10)."""
-    async with engine.connect() as conn:
-        if await received.is_full(conn, source):
-            raise Rewritten("too long")
 
 
 async def _put_aside(engine: AsyncEngine, here: Here, source: Source, reason: str) -> None:
@@ -102,9 +95,9 @@ async def _has_new_key(engine: AsyncEngine, here: Here, remote: Remote, pact: Pa
 
     Then there is no lie to put aside: the pact is broken until the old key vouches for the new one.
     """
-    desk = await remote.actor(pact.desk_uri, max_age=timedelta(0))
+    desk, _ = await remote.actor_now(pact.desk_uri)
     async with engine.begin() as conn:
-        await pact_mail.check_key(conn, here, desk)
+        await pact_mail.check_key(conn, here, desk, pact.their_key)
         now = await pacts.with_host(conn, pact.host)
     return now is None or now.their_key != pact.their_key
 
@@ -119,7 +112,7 @@ async def _go_along(
     for _ in range(PAGES):
         if at.seq >= shown.seq:
             return False
-        items = _items(await _document(remote, f"{source.url}/changes?since={last}", MAX_DOCUMENT))
+        items = await _page(remote, source, last, key)
         if not items:
             raise Rewritten("gap")
         then = await asyncio.to_thread(_follow, at, items, source.url, key)
@@ -135,6 +128,15 @@ async def _go_along(
     return at.seq < shown.seq
 
 
+async def _page(remote: Remote, source: Source, last: str, key: Ed25519PublicKey) -> list[Document]:
+    """The changes after `last`. Raises Rewritten: a head is shown, and what leads there is not."""
+    try:
+        return _items(await _document(remote, f"{source.url}/changes?since={last}", MAX_DOCUMENT))
+    except (NotFound, Malformed) as error:
+        await _head(remote, source, key)  # else they do not show us anything, which may pass
+        raise Rewritten("gap") from error
+
+
 async def _pact(engine: AsyncEngine, here: Here, remote: Remote, source: Source) -> Pact | None:
     """The pact that lets us read it; a key that its desk shows instead of the pinned one ends it.
 
@@ -146,9 +148,9 @@ async def _pact(engine: AsyncEngine, here: Here, remote: Remote, source: Source)
         return None
     desk = await remote.actor(pact.desk_uri, max_age=_DAY)
     if desk.ed25519 != pact.their_key:
-        desk = await remote.actor(pact.desk_uri, max_age=timedelta(0))
+        desk, _ = await remote.actor_now(pact.desk_uri)
     async with engine.begin() as conn:
-        await pact_mail.check_key(conn, here, desk)
+        await pact_mail.check_key(conn, here, desk, pact.their_key)
         return await pacts.with_host(conn, source.host)
 
 
@@ -256,7 +258,8 @@ async def _read_list(engine: AsyncEngine, here: Here, remote: Remote, source: So
         last = newest
     else:
         return True
-    items = _items(await _document(remote, snapshot, MAX_LIST), most=20_000)
+    whole = await _document(remote, snapshot, MAX_LIST, most_keys=MAX_LIST_KEYS)
+    items = _items(whole, most=received.MAX_LINES)
     for begin in range(0, len(items), MAX_ITEMS):
         async with engine.begin() as conn:
             some = _lines(items[begin : begin + MAX_ITEMS], source, here)
@@ -281,7 +284,9 @@ def _endpoints(dataset: Document, url: str) -> tuple[str, str]:
     return changes, snapshot
 
 
-async def _document(remote: Remote, url: str, limit: int) -> Document:
+async def _document(
+    remote: Remote, url: str, limit: int, *, most_keys: int = jsontext.MAX_KEYS
+) -> Document:
     """The JSON at `url`, asked for with the node's own signature.
 
     Raises NotFound, Malformed, Unreachable, TooMany.
@@ -293,7 +298,7 @@ async def _document(remote: Remote, url: str, limit: int) -> Document:
         raise Unreachable(f"status {answer.status}", status=answer.status)
     if not same_origin(answer.url, url):
         raise Malformed("That list leads to another server.")
-    return jsontext.read(answer.body)
+    return await asyncio.to_thread(jsontext.read, answer.body, most_keys=most_keys)
 
 
 def _items(page: Document, *, most: int = MAX_ITEMS) -> list[Document]:

@@ -22,6 +22,7 @@ from kernel.rows import AnyRow, at_most
 from kernel.schema.pacts import PactState, SignalState
 from kernel.schema.tables import pacts, signal_sources, signals
 from moderation import audit
+from moderation.signals.chain import Rewritten
 from moderation.signals.lines import Line, Standing, states
 from moderation.signals.sources import Source
 from moderation.signals.vocabulary import Change
@@ -30,6 +31,7 @@ PAGE: Final = 50
 SWEPT: Final = 500  # rows in one round
 ONE_BY_ONE: Final = 25  # lines at once; of more, the log says how many
 MAX_LINES: Final = 20_000  # of one source
+MAX_ABOUT: Final = 200  # of these about one thing
 _CHOSEN: Final = frozenset({SignalState.SHOWN, SignalState.IGNORED})
 _OPEN: Final = (SignalState.HELD, SignalState.SHOWN)
 
@@ -73,8 +75,10 @@ class Signal:
 async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequence[Line]) -> int:
     """Keep lines of a source, each once, and find out anew where what they touch stands.
 
-    How many were new.
+    How many were new. Raises Rewritten: it goes on and on, or about one thing (MOD-5.10).
     """
+    if lines and await is_full(conn, source):
+        raise Rewritten("too long")
     today = here.now().date()
     rows = [
         {
@@ -129,9 +133,16 @@ _KNOWN = sa.select(signals.c.uri).where(
 async def _settle(
     conn: AsyncConnection, source_id: int, lines: Sequence[Line], today: date
 ) -> dict[str, SignalState]:
-    """Write where lines, and all that is about the same, stand now; those that moved."""
+    """Write where lines, and all that is about the same, stand now; those that moved.
+
+    Raises Rewritten: there is too much about one thing.
+    """
     named = [*(line.uri for line in lines), *(line.retracts for line in lines if line.retracts)]
     rows = (await conn.execute(_ABOUT, {"source_id": source_id, "uris": named})).all()
+    lengths = Counter((row.entity_kind, row.entity_key) for row in rows if row.entity_key)
+    lengths.update(("", row.retracts) for row in rows if row.retracts)
+    if any(length > MAX_ABOUT for length in lengths.values()):
+        raise Rewritten("too much about one")
     found = states((_standing(row) for row in rows), today)
     fresh = {line.uri for line in lines}
     moved = {

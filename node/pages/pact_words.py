@@ -36,5 +36,6 @@ ASIDE: Final[Mapping[str, str]] = {
     "no number": noted("It has no order that we can check."),
     "no head": noted("It does not say how far it goes."),
     "too long": noted("It says far more than a list of advice needs."),
+    "too much about one": noted("It says far more than a list of advice needs."),
 }
 """Why a dataset was put aside, by the word that is kept of it."""

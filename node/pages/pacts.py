@@ -103,12 +103,13 @@ async def _page(
 
 
 async def accept(request: web.Request) -> web.Response:
-    """POST …/accept: say yes, with our own terms."""
+    """POST …/accept: say yes to the offer whose words were shown, with our own terms."""
     session.administrator(request)
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
-            await pacts.accept(conn, request.app[HERE], _host(request), _wishes(form))
+            here, host = request.app[HERE], _host(request)
+            await pacts.accept(conn, here, host, _wishes(form), form.text("offer"))
     except REFUSED as problem:
         return await _page(request, form, problem)
     return see_other(_address(_host(request)))

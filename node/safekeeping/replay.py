@@ -66,6 +66,9 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     for ids in _batches(_of(lines, Act.UNTOLD)):
         await alert_channels.end_again(conn, ids)
     await pacts.stay_over(conn, _of(lines, Act.PACT_OVER))
+    ours = (Act.PACT_FROZEN, Act.PACT_HEARD)
+    frozen = {ids[0]: kind == Act.PACT_FROZEN for kind, *ids in lines if kind in ours}
+    await pacts.stay_frozen(conn, frozen, _of(lines, Act.PACT_FROZEN_THERE))
     return done
 
 

@@ -14,6 +14,7 @@ from kernel.schema.pacts import SignalState
 from kernel.schema.tables import signal_sources, signals
 from members import node as node_store
 from moderation.signals import received, sources
+from moderation.signals.chain import Rewritten
 from moderation.signals.lines import Line
 from moderation.signals.sources import Source
 
@@ -102,3 +103,30 @@ async def test_what_waits_is_decided_by_a_person_and_ends_by_itself(
     async with engine.begin() as conn:
         await received.sweep(conn, much_later)
         assert await conn.scalar(sa.select(sa.func.count()).select_from(signals)) == 0
+
+
+async def test_mod_5_10_a_source_says_only_so_much_and_only_so_much_about_one(
+    engine: AsyncEngine, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(received, "MAX_ABOUT", 3)
+    monkeypatch.setattr(received, "MAX_LINES", 5)
+    source = await _source(engine, here)
+    pages = [
+        [line(here, number, "Recommendation", "a.example") for number in (1, 2, 3)],
+        [line(here, number, "Recommendation", f"{number}.example") for number in (4, 5)],
+    ]
+    too_much = [
+        [line(here, 9, "Retraction", "a.example")],
+        [line(here, number, "Retraction", takes=1) for number in (10, 11, 12, 13)],
+    ]
+    async with engine.begin() as conn:
+        await received.take_in(conn, here, source, pages[0])
+    for page in too_much:
+        with pytest.raises(Rewritten, match="too much about one"):
+            async with engine.begin() as conn:
+                await received.take_in(conn, here, source, page)
+    async with engine.begin() as conn:
+        await received.take_in(conn, here, source, pages[1])
+    with pytest.raises(Rewritten, match="too long"):
+        async with engine.begin() as conn:
+            await received.take_in(conn, here, source, [line(here, 6, "Advisory", "6.example")])

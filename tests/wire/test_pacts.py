@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from activitypub.state import KEYS, SETTINGS
 from kernel.clock import to_minute
-from kernel.errors import Malformed, NotAllowed, NotFound
+from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.schema.pacts import Afterwards, PactState, SignalState
 from kernel.schema.tables import audit, signal_sources
 from moderation import pacts
@@ -66,13 +66,19 @@ async def offer(who: Person, to: str, **more: str) -> None:
     assert answer.status == 303, answer.text
 
 
+async def say_yes(who: Person) -> None:
+    """As the page has it, with the offer that it shows."""
+    page = f"{PAGE}/alder.test"
+    answer = await who.fill(page, f"{page}/accept")
+    assert answer.status == 303, answer.text
+
+
 async def agree(alder: Node, birch: Node) -> tuple[Person, Person]:
     """Ana offers a pact, Ben says yes."""
     ana, ben = await runs(alder), await runs(birch)
     await offer(ana, "birch.test")
     await settle(alder, birch)
-    answer = await ben.send("POST", f"{PAGE}/alder.test/accept", BOTH_WAYS)
-    assert answer.status == 303, answer.text
+    await say_yes(ben)
     await settle(alder, birch)
     return ana, ben
 
@@ -106,8 +112,7 @@ async def test_mod_5_6_a_pact_is_made_and_advice_flows_until_it_ends(
     assert waiting.fingerprint == (await between(alder, birch)).fingerprint != ""
     for word in (*waiting.fingerprint.split(), "care@alder.example", "90 days", "Alder House"):
         assert word in page.text
-    answer = await ben.send("POST", f"{PAGE}/alder.test/accept", BOTH_WAYS)
-    assert answer.status == 303
+    await say_yes(ben)
     await settle(alder, birch)
 
     here, there = await between(alder, birch), await between(birch, alder)
@@ -158,11 +163,15 @@ async def test_mod_5_6_a_pact_is_made_and_advice_flows_until_it_ends(
     await settle(alder, birch)
     assert await held(birch) == []
     told = await verbs(birch)
-    assert told[:2] == ["pact offered", "make pact"]
+    assert told[:2] == ["they offered a pact", "make pact"]
     assert {"signal held", "signal retracted", "signal expired", "end pact"} <= set(told)
-    assert {"offer pact", "make pact", "advise filter", "take advice back", "pact ended"} <= set(
-        await verbs(alder)
-    )
+    assert {
+        "offer pact",
+        "make pact",
+        "advise filter",
+        "take advice back",
+        "they ended the pact",
+    } <= set(await verbs(alder))
 
 
 async def test_mod_5_6_two_offers_that_cross_meet_in_one_pact(alder: Node, birch: Node) -> None:
@@ -217,7 +226,7 @@ async def test_mod_5_5_new_keys_are_pinned_where_the_old_ones_vouch_for_them(
     assert "four.example" not in await held(birch)
     await offer(ana, "birch.test")
     await settle(alder, birch)
-    await ben.send("POST", f"{PAGE}/alder.test/accept", BOTH_WAYS)
+    await say_yes(ben)
     await settle(alder, birch)
     assert (await between(birch, alder)).listens
     assert "four.example" in await held(birch)
@@ -250,7 +259,10 @@ async def test_mod_5_6_the_same_by_commands(alder: Node, birch: Node) -> None:
     assert await pact_commands.listed(there) == ["There is no pact."]
     await offer_from(birch, there, "alder.test")
     await settle(alder, birch)
-    await pact_commands.accept(here, host="birch.test", wishes=wishes)
+    words = (await between(alder, birch)).fingerprint
+    with pytest.raises(Conflict, match="not the words"):
+        await pact_commands.accept(here, host="birch.test", wishes=wishes, words=words[::-1])
+    await pact_commands.accept(here, host="birch.test", wishes=wishes, words=f" {words}")
     await settle(alder, birch)
     assert (await between(alder, birch)).made
     until = alder.clock().date() + timedelta(days=30)

@@ -1,12 +1,14 @@
 """Advice from servers that are odd, or hostile: nothing is lost, and nothing false is believed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import keys, proofs
 from activitypub.actors import Actor
@@ -15,6 +17,7 @@ from kernel import tombstone_log
 from kernel.clock import to_minute
 from kernel.errors import Conflict, NotAllowed
 from kernel.schema.pacts import Afterwards, PactState, SignalState, Tier
+from kernel.schema.tables import actors as actor_table
 from kernel.schema.tables import pacts as pact_table
 from kernel.schema.tables import received as received_table
 from kernel.schema.tables import signal_sources, signals
@@ -58,12 +61,19 @@ class Other:
         key = (pair or self.desk.keys).ed25519
         return proofs.add(document, key, method, midnight(self.alder.clock().date()))
 
-    async def paper(self, number: int = 1, **changes: Any) -> Paper:
+    def second_desk(self) -> Person:
+        """Another actor there that says it is a desk, with a key of its own."""
+        found = self.peer.person("second", kind="Service", path="desk")
+        found.extra = {"assertionMethod": [found.multikey()]}
+        self.peer.show(found.document())
+        return found
+
+    async def paper(self, number: int = 1, *, by: Person | None = None, **changes: Any) -> Paper:
         """A pact that it offers."""
-        desk = await self.our_desk()
+        desk, signer = await self.our_desk(), by or self.desk
         theirs = Party(
-            desk=self.desk.uri,
-            key=self.desk.keys.ed25519_multibase,
+            desk=signer.uri,
+            key=signer.keys.ed25519_multibase,
             sends=ADVICE,
             takes=ADVICE,
             dataset=self.url,
@@ -83,8 +93,8 @@ class Other:
         signer = by or self.desk
         document = paper.signed(
             (pair or signer.keys).ed25519,
-            keys.ed25519_id(self.desk.uri),
-            self.desk.uri,
+            keys.ed25519_id(signer.uri),
+            signer.uri,
             self.alder.clock().date(),
         )
         await self.tell("Offer", document, by=signer)
@@ -105,10 +115,16 @@ class Other:
     async def agree(self) -> None:
         await self.offer(await self.paper())
         async with self.alder.engine.begin() as conn:
-            await pacts.accept(conn, self.alder.here, self.peer.name, WISHES)
+            await self.say_yes(conn)
         self.show()
         await settle(self.alder)
         assert (await self.pact()).made
+
+    async def say_yes(self, conn: AsyncConnection) -> None:
+        """Our administrator, to the offer that waits."""
+        pact = await pacts.one(conn, self.peer.name)
+        assert pact.theirs is not None
+        await pacts.accept(conn, self.alder.here, self.peer.name, WISHES, pact.theirs.uri)
 
     def say(self, key: str, **members: Any) -> Document:
         """One more change, chained to the last one."""
@@ -248,6 +264,64 @@ async def test_mod_5_6_a_pact_is_believed_only_from_the_desks_that_it_names(
     assert await other.peer.send(alder, activity, other.desk) == 403
 
 
+async def test_mod_5_10_one_domain_with_many_names_does_not_fill_the_room_for_offers(
+    other: Other,
+) -> None:
+    alder, today = other.alder, other.alder.clock().date()
+    async with alder.engine.begin() as conn:
+        for number in range(pact_mail.MAX_OF_DOMAIN):
+            await conn.execute(pact_table.insert().values(host=f"{number}.birch.test", day=today))
+    await other.offer(await other.paper())
+    assert len(await other.refusals()) == 1
+    async with alder.engine.begin() as conn:
+        await pacts.forget_offers(conn, alder.here)
+        assert len(await pacts.listed(conn)) == pact_mail.MAX_OF_DOMAIN
+    alder.clock.forward(days=1)  # what was taken back is forgotten
+    async with alder.engine.begin() as conn:
+        await pacts.forget_offers(conn, alder.here)
+        assert await pacts.listed(conn) == []
+    await other.offer(await other.paper(2))
+    assert (await other.pact()).theirs is not None
+
+
+async def test_mod_5_6_yes_is_said_to_the_offer_that_was_seen_and_to_no_other(
+    other: Other,
+) -> None:
+    alder, second = other.alder, other.second_desk()
+    await other.offer(await other.paper(5))
+    await other.offer(await other.paper(1, by=second), by=second)  # while that of a desk waits
+    assert len(await other.refusals()) == 1
+    seen = (await other.pact()).theirs
+    assert seen is not None
+    assert seen.parties[0].desk == other.desk.uri
+    await other.offer(await other.paper(6))  # a newer one of the same desk is another one
+    async with alder.engine.begin() as conn:
+        with pytest.raises(Conflict):
+            await pacts.accept(conn, alder.here, "birch.test", WISHES, seen.uri)
+    await other.offer(await other.paper(5))  # and the earlier one does not come back
+    waiting = (await other.pact()).theirs
+    assert waiting is not None
+    assert waiting.uri != seen.uri
+
+
+async def test_mod_5_6_offers_that_cross_meet_only_between_the_same_desks(
+    alder: Node, peer: PeerFactory
+) -> None:
+    other = Other(await peer("acorn.test", alder, "hearthold"), alder)  # its ids come first
+    second = other.second_desk()
+    desk = await alder.meet(other.desk.uri)
+    async with alder.engine.begin() as conn:
+        await pacts.offer(conn, alder.here, desk, WISHES)
+    await other.offer(await other.paper(by=second), by=second)
+    pact = await other.pact()
+    assert not pact.made
+    assert pact.ours is not None
+    assert pact.theirs is not None
+    async with alder.engine.begin() as conn:  # an administrator decides, as about any other
+        await other.say_yes(conn)
+    assert (await other.pact()).desk_uri == second.uri
+
+
 async def test_mod_5_6_answers_come_in_any_order_and_any_number(other: Other) -> None:
     alder, me = other.alder, other.desk
     desk = await alder.meet(me.uri)
@@ -290,7 +364,16 @@ async def test_mod_5_6_answers_come_in_any_order_and_any_number(other: Other) ->
     await other.tell("Leave", offered.uri)
     await say_yes()
     assert (await other.pact()).state is PactState.ENDED
-    assert [each["object"] for each in other.peer.got("Leave")] == [offered.uri, offered.uri]
+    assert [each["object"] for each in other.peer.got("Leave")] == [offered.uri]
+    alder.clock.forward(days=1)
+    for _ in range(3):  # to a desk, once a day, whatever its host says yes to
+        await say_yes(uri=f"{alder.origin}/pacts/never")
+    second = other.second_desk()
+    await other.tell("Accept", sent["id"], by=second, result=sent["object"])
+    assert [each["object"] for each in other.peer.got("Leave")] == [
+        offered.uri,
+        f"{alder.origin}/pacts/never",
+    ]
     assert "ended here" in (await other.pact()).reason
     # a restore of an older backup does not bring it back (SEC-L16)
     lines = tombstone_log.read(alder.app[SETTINGS].tombstones.read_text())
@@ -356,7 +439,7 @@ async def test_mod_5_5_a_peer_that_changes_its_past_is_put_aside(other: Other) -
     other.show()
     await other.offer(await other.paper(2))
     async with other.alder.engine.begin() as conn:
-        await pacts.accept(conn, other.alder.here, "birch.test", WISHES)
+        await other.say_yes(conn)
     assert await other.read() == everything
     # and another key, which the old one does not vouch for, breaks it
     other.desk.extra = {
@@ -389,8 +472,99 @@ async def test_mod_5_5_a_peer_that_changes_its_past_is_put_aside(other: Other) -
     assert healed.their_key == stranger.keys.ed25519_multibase
 
 
+async def test_sec_l16_a_restore_brings_no_trust_back(other: Other) -> None:
+    await other.agree()
+    alder, first = other.alder, (await other.pact()).uri
+    await other.tell("Freeze", f"{other.peer.origin}/pacts/7")  # one that a restore has lost
+    async with alder.engine.begin() as conn:
+        await pacts.freeze(conn, alder.here, "birch.test", frozen=True)
+    log = alder.app[SETTINGS].tombstones
+
+    async def restored(**values: Any) -> Pact:
+        async with alder.engine.begin() as conn:
+            await conn.execute(sa.update(pact_table).values(**values))
+            await replay(conn, alder.here, tombstone_log.read(log.read_text()))
+        return await other.pact()
+
+    pact = await restored(frozen=False, frozen_there=False)
+    assert (pact.frozen, pact.frozen_there) == (True, True)
+    async with alder.engine.begin() as conn:
+        await pacts.freeze(conn, alder.here, "birch.test", frozen=False)
+    pact = await restored(frozen=True, frozen_there=False)
+    assert (pact.frozen, pact.frozen_there) == (False, True)
+    # a new pact takes the place of the one before, which is over then
+    await other.offer(await other.paper(2))
+    async with alder.engine.begin() as conn:
+        await other.say_yes(conn)
+    await other.tell("Freeze", first)
+    assert (await other.pact()).listens
+    for state in (PactState.MADE, PactState.BROKEN):
+        assert (await restored(uri=first, state=state)).state is PactState.ENDED
+
+
+async def test_mod_5_5_a_past_that_is_not_shown_any_more_is_put_aside(other: Other) -> None:
+    await other.agree()
+    last = other.say("bad0.example")["id"].rpartition("/")[2]
+    other.show()
+    assert await other.read() == ["bad0.example"]
+    other.say("bad1.example")
+    other.show()
+    shown, page = dict(other.peer.shown), f"/datasets/1/changes?since={last}"
+    other.peer.shown.clear()
+    await other.read()
+    assert await other.aside() == ""  # nothing is there at all: that may pass
+    async with other.alder.engine.begin() as conn:
+        assert [finding async for finding in _pacts(conn)] == []
+        await conn.execute(sa.update(signal_sources).values(attempts=9))
+        assert ["birch.test" in finding.says async for finding in _pacts(conn)] == [True]
+    other.peer.shown.update(shown)
+    del other.peer.shown[page]
+    await other.read()
+    assert await other.aside() == "gap"
+
+
+async def test_mod_5_5_only_a_key_that_is_shown_now_breaks_a_pact(other: Other) -> None:
+    await other.agree()
+    alder, pinned = other.alder, (await other.pact()).their_key
+    stranger = other.peer.person("mallory").keys.ed25519_multibase
+    async with alder.engine.begin() as conn:
+        stale = sa.update(actor_table).where(actor_table.c.uri == other.desk.uri)
+        await conn.execute(stale.values(ed25519=stranger))
+    port, alder.names.ports["birch.test"] = alder.names.ports["birch.test"], 1
+    await other.read()
+    assert (await other.pact()).made  # what we remember of them is no word of theirs
+    alder.names.ports["birch.test"] = port
+    async with alder.engine.begin() as conn:
+        desk = replace(await alder.meet(other.desk.uri), ed25519=stranger)
+        await pact_mail.check_key(conn, alder.here, desk, stranger)  # the pin has moved since
+        assert (await pacts.one(conn, "birch.test")).made
+        await pact_mail.check_key(conn, alder.here, desk, pinned)
+        assert (await pacts.one(conn, "birch.test")).state is PactState.BROKEN
+    # the change that pinned this key comes once more
+    change: dict[str, Any] = {"from": stranger, "publicKeyMultibase": pinned}
+    await other.tell("KeyChange", (await other.pact()).uri, **change)
+    assert (await other.pact()).made
+
+
+async def test_mod_5_6_ending_ends_the_pact_and_the_offer_of_a_new_one(other: Other) -> None:
+    await other.agree()
+    alder, made = other.alder, (await other.pact()).uri
+    async with alder.engine.begin() as conn:
+        await pacts.offer(conn, alder.here, await alder.meet(other.desk.uri), WISHES)
+        await conn.execute(sa.update(pact_table).values(state=PactState.BROKEN))
+        assert await pacts.freeze_ourselves(conn, alder.here) == 1
+        ours = (await pacts.one(conn, "birch.test")).ours
+        assert ours is not None
+        await pacts.end(conn, alder.here, "birch.test", Afterwards.REVIEW)
+    await settle(alder)
+    over = await other.pact()
+    assert (over.state, over.ours, over.afterwards) == (PactState.ENDED, None, Afterwards.REVIEW)
+    assert {each["object"] for each in other.peer.got("Leave")} == {made, ours.uri}
+    assert len(other.peer.got("Freeze")) == 1
+
+
 async def test_mod_5_3_ours_is_shown_to_peers_and_holds_together(
-    other: Other, peer: PeerFactory
+    other: Other, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alder = other.alder
     async with alder.engine.begin() as conn:
@@ -403,6 +577,9 @@ async def test_mod_5_3_ours_is_shown_to_peers_and_holds_together(
         with pytest.raises(Conflict):
             await published.erase(conn, alder.here, erased)
         await published.retract(conn, alder.here, "bad3.example", "We were wrong")
+        back = await published.one(conn, (await published.after(conn, erased, 200))[-1].id)
+        with pytest.raises(Conflict, match="erase what it takes back"):  # or that would count again
+            await published.erase(conn, alder.here, back.id)
         await published.renew(conn, alder.here, "bad4.example", until + timedelta(days=9))
         await published.erase(conn, alder.here, erased)
         own = Advice(domain="alder.test", policy=Policy.DROP, until=until)
@@ -452,6 +629,28 @@ async def test_mod_5_3_ours_is_shown_to_peers_and_holds_together(
     snapshot = await get(f"{path}/snapshot")
     assert snapshot["totalItems"] == published.PAGE + 5
     assert proofs.read(snapshot).holds(key)
+    assert snapshot["changes"].endswith(f"?since={items[-1]['id'].rpartition('/')[2]}")
+    monkeypatch.setattr(published, "MAX_SNAPSHOT", 9)
+    cut = await get(f"{path}/snapshot")  # whoever goes on from there begins anew
+    assert len(cut["orderedItems"]) == 9
+    assert cut["changes"].endswith(f"?since={published.FIRST}")
+    # nobody else of that server reads it, nor does the desk under another key than the pinned one
+    stranger = other.peer.person("mallory")
+    as_stranger = other.peer.signed_get(alder, stranger, path)
+    assert (await alder.get(path, headers=as_stranger)).status == 404
+    for table, value in (
+        (actor_table, {"ed25519": stranger.keys.ed25519_multibase}),
+        (pact_table, {"frozen_there": True}),
+    ):
+        mine = actor_table.c.uri == other.desk.uri if table is actor_table else sa.true()
+        column = table.c[next(iter(value))]
+        async with alder.engine.begin() as conn:
+            before = await conn.scalar(sa.select(column).where(mine))
+            await conn.execute(sa.update(table).where(mine).values(value))
+        as_desk = other.peer.signed_get(alder, other.desk, path)
+        assert (await alder.get(path, headers=as_desk)).status == 404
+        async with alder.engine.begin() as conn:
+            await conn.execute(sa.update(table).where(mine).values({column: before}))
     collection = await get(f"{path}/changes")
     assert {"first", "last", "totalItems"} <= collection.keys()
     assert (await get((await get("/datasets"))["items"][0].removeprefix(alder.origin))) == document
@@ -543,13 +742,21 @@ async def test_mod_3_6_a_plain_list_is_read_whole_from_a_server_that_loses_chang
             await conn.execute(sa.update(signal_sources).values(due=to_minute(alder.clock())))
         await settle(alder)
         assert await _states(alder) == {"held": 249, "retracted": 1, "replaced": 2, "noted": 3}
+        many = Fires(0)  # of more keys than any other document may have
+        for number in range(1_000, 2_500):
+            many.add(number)
+        lists.snapshot = many.items
+        async with alder.engine.begin() as conn:
+            await conn.execute(sa.update(signal_sources).values(due=to_minute(alder.clock())))
+        await settle(alder)
+        assert (await _states(alder))["held"] == 249 + 1_500
         before = lists.items
         lists.items = [{"nothing": "here"}]
         async with alder.engine.begin() as conn:
             await conn.execute(sa.update(signal_sources).values(due=to_minute(alder.clock())))
         del before[0]["id"]
         await settle(alder)
-        assert (await _states(alder))["held"] == 249  # what was read stays
+        assert (await _states(alder))["held"] == 249 + 1_500  # what was read stays
     finally:
         await runner.cleanup()
 
