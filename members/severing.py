@@ -142,13 +142,11 @@ async def decide(
     seen: str = "",
     looked: bool = False,
     words: Words = Words(),
-    by_person: bool = True,
 ) -> Decided:
     """Decide about a domain, and cut what that cuts.
 
     `seen` is the digest of the `Impact` that whoever decides was shown; where nobody loses
-    anything, none is needed. Where it is much, a person has to say that they `looked`; what nobody
-    decides in person is then held, and changes nothing.
+    anything, none is needed. Where it is much, a person has to say that they `looked`.
     Raises Differs: it is not what was seen. Raises Malformed, NotAllowed: nobody looked, or as
     `domains.set_policy`.
     """
@@ -157,14 +155,8 @@ async def decide(
     await conn.execute(_ONE_AT_A_TIME)
     hosts = await impact.concerned(conn, [domain]) if chosen.blocks else []
     now = await impact.about(conn, here, [domain], chosen.level, hosts)
-    much = now.asks_for_a_look
-    before = await _own(conn, domain)
-    decision = _Decision(domain, before, _text(chosen), now, by_person)
-    if much and not by_person:
-        await _forget_held(conn, domain)
-        return await _write(conn, here, decision, ChangeState.HELD)
-    if by_person:
-        check(now, seen, looked=looked)
+    decision = _Decision(domain, await _own(conn, domain), _text(chosen), now)
+    check(now, seen, looked=looked)
     await domains.set_policy(conn, here, domain, chosen, **asdict(words))
     moved = await cut(conn, here, hosts)
     if moved != now.relations:  # somebody was quicker
@@ -173,6 +165,19 @@ async def decide(
         await put_back(conn, here)
     await _forget_held(conn, domain)
     return await _write(conn, here, decision, ChangeState.MADE)
+
+
+async def hold(
+    conn: AsyncConnection, here: Here, domain: str, asked: Policy, hosts: Sequence[str]
+) -> Decided:
+    """Write down what a list asks for and nobody decided: it waits, and cuts nothing (MOD-5.10).
+
+    `hosts` are the servers that it would cut off.
+    """
+    would = await impact.about(conn, here, [domain], asked.level, hosts)
+    decision = _Decision(domain, await _own(conn, domain), asked.level.value, would)
+    await _forget_held(conn, domain)
+    return await _write(conn, here, decision, ChangeState.HELD)
 
 
 def check(now: Impact, seen: str, *, looked: bool) -> None:
@@ -351,7 +356,6 @@ class _Decision:
     before: str
     after: str
     impact: Impact
-    by_person: bool
 
 
 async def _write(
@@ -364,7 +368,7 @@ async def _write(
             before=decision.before,
             after=decision.after,
             impact=json.dumps(decision.impact.as_json()),
-            by_person=decision.by_person,
+            by_person=state is ChangeState.MADE,
             state=state,
             day=here.now().date(),
         )

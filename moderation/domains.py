@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.audience import blocks_host
 from kernel import tombstone_log
+from kernel.arrays import any_of
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow
@@ -245,6 +246,22 @@ async def find(
         values,
     )
     return [Rule.of(row) for row in rows]
+
+
+async def counting(conn: AsyncConnection, hosts: Sequence[str]) -> dict[str, Rule]:
+    """What is in force about each of these servers: the longest suffix wins."""
+    above = {host: names.above(host.partition(":")[0]) for host in hosts}
+    wanted = [name for each in above.values() for name in each]
+    rows = await conn.execute(
+        select_rules().where(domain_policies.c.in_force, any_of(domain_policies.c.domain, "names")),
+        {"names": wanted},
+    )
+    rules = {rule.domain: rule for rule in map(Rule.of, rows)}
+    found = {
+        host: next((rules[name] for name in each if name in rules), None)
+        for host, each in above.items()
+    }
+    return {host: rule for host, rule in found.items() if rule is not None}
 
 
 async def own(conn: AsyncConnection, domain: str) -> Rule:

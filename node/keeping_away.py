@@ -4,7 +4,7 @@ What is cut goes with the decision, in its transaction; what has to be counted o
 it comes after, for a domain may have written in a great many threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,6 +20,7 @@ from members.severing import Restored, Words
 from moderation import domains, impact, policy
 from moderation.domains import Change
 from moderation.impact import Impact
+from moderation.lists import taking
 from moderation.policy import Policies, Policy
 from moderation.recounting import recount_hosts
 
@@ -107,15 +108,42 @@ async def settled(
     """What has changed since `before` for the servers that somebody here ever heard of.
 
     Relations with those that are blocked now are cut here, and those with others are put back. With
-    `seen` that has to be what `impact_of` says. Raises Differs, Malformed: as `severing.check`.
+    `seen` that has to be what `impact_of` says. Without, nobody looked: rows of lists that would
+    cut somebody off wait for a person then, and cut nothing (MOD-5.10, MOD-H5).
+    Raises Differs, Malformed: as `severing.check`.
     """
-    changes = await _changes(conn, before, await policy.in_force(conn))
-    if seen is not None:
+    if seen is None:
+        changes = await _held_back(conn, here, before)
+    else:
+        changes = await _changes(conn, before, await policy.in_force(conn))
         severing.check(await _impact(conn, here, changes), seen.digest, looked=seen.looked)
     await severing.cut(conn, here, [change.domain for change in changes if change.cuts])
     if any(change.before.blocks and not change.after.blocks for change in changes):
         await severing.put_back(conn, here)
     return changes
+
+
+async def _held_back(conn: AsyncConnection, here: Here, before: Policies) -> Sequence[Change]:
+    """What has changed since `before`, once lists cut nobody off by it.
+
+    A row of one list may count because a milder one of another is gone, or a decision of ours. Each
+    round holds what counts, until nothing that counts cuts a tie, or as much as asks for a look.
+    """
+    while True:
+        changes = await _changes(conn, before, await policy.in_force(conn))
+        counting = await domains.counting(conn, [each.domain for each in changes if each.cuts])
+        listed = {host: rule for host, rule in counting.items() if rule.source != policy.OWN}
+        hosts: Collection[str] = await taking.tied(conn, listed)
+        if listed and not hosts:
+            would = await impact.about(conn, here, [], Level.REJECT, list(listed))
+            hosts = listed if would.asks_for_a_look else ()
+        if not hosts:
+            return changes
+        rules = {listed[host].domain: listed[host] for host in hosts}
+        await taking.hold(conn, here, rules.values())
+        for domain, rule in rules.items():
+            off = [host for host, each in listed.items() if each.domain == domain]
+            await severing.hold(conn, here, domain, rule.policy, off)
 
 
 async def impact_of(conn: AsyncConnection, here: Here, before: Policies) -> Impact:

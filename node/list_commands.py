@@ -63,6 +63,12 @@ def _is_seen(would: Impact, seen: Seen) -> bool:
     return shown and (seen.looked or not would.asks_for_a_look)
 
 
+def _unseen(would: Impact) -> list[str]:
+    """What it cuts, and how to do it once that was seen."""
+    again = f"Nothing was changed. To do it, say{_how_to(would)}"
+    return [*would.words, *would.asks_for_a_look, again]
+
+
 def _how_to(would: Impact) -> str:
     """The options that say that."""
     shown = f" --seen {would.digest}" if would.binds else ""
@@ -176,19 +182,25 @@ async def agree(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
         would = await keeping_away.impact_of(conn, node.here, before)
         if not _is_seen(would, seen):
             await work.rollback()
-            again = f"Nothing was changed. To do it, say{_how_to(would)}"
-            return [*would.words, *would.asks_for_a_look, again]
+            return _unseen(would)
         changes = await keeping_away.settled(conn, node.here, before, seen=seen)
     await keeping_away.follow_up(node.engine, changes)
     return [f"{count} rows hold now."]
 
 
-async def remove(node: Opened, *, list_id: str) -> Sequence[str]:
-    """A list goes with all that was decided because of it. Raises NotFound."""
-    async with node.engine.begin() as conn:
+async def remove(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
+    """A list goes with all that was decided because of it. Raises NotFound.
+
+    Where a harsher list counts then, what that cuts has to be seen first.
+    """
+    async with node.engine.connect() as conn, conn.begin() as work:
         before = await policy.in_force(conn)
         await sources.remove(conn, node.here, await sources.one(conn, list_id))
-        changes = await keeping_away.settled(conn, node.here, before)
+        would = await keeping_away.impact_of(conn, node.here, before)
+        if not _is_seen(would, seen):
+            await work.rollback()
+            return _unseen(would)
+        changes = await keeping_away.settled(conn, node.here, before, seen=seen)
     await keeping_away.follow_up(node.engine, changes)
     return ["The list is gone, with all that was decided because of it."]
 

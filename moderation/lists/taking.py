@@ -4,7 +4,7 @@ Nothing is taken that we decided about ourselves. New and harsher rows wait for 
 list is automatic; milder ones and those that the list has dropped are never waited for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -22,9 +22,11 @@ from kernel.schema.pacts import PactState
 from kernel.schema.tables import (
     actors,
     cases,
+    conversations,
     domain_lists,
     domain_policies,
     follows,
+    moderators,
     pacts,
     posts,
 )
@@ -126,16 +128,22 @@ async def _rules(conn: AsyncConnection, source: str) -> dict[str, Rule]:
 
 
 async def _ties(conn: AsyncConnection, wanted: Sequence[str]) -> frozenset[str]:
-    """Those of the domains where somebody lives who follows here, or is followed from here,
-    or whose node has a pact with this one.
+    """Those of the domains where somebody lives whom people here have to do with.
 
-    Or who wrote in a thread with an open report: they may be what keeps somebody safe (MOD-H5).
+    Who follows here or is followed from here, writes messages with somebody here, or moderates; or
+    who wrote in a thread with an open report: they may be what keeps somebody safe (MOD-H5). Or
+    whose node has a pact with this one.
     """
     if not wanted:
         return frozenset()
     hosts = await conn.scalars(_TIED)
-    tied = {name for host in hosts for name in names.above(host.partition(":")[0])}
-    return frozenset(wanted) & tied
+    found = {name for host in hosts for name in names.above(host.partition(":")[0])}
+    return frozenset(wanted) & found
+
+
+async def tied(conn: AsyncConnection, hosts: Collection[str]) -> frozenset[str]:
+    """Those of these servers that people here have to do with, in the same sense."""
+    return frozenset(hosts).intersection(await conn.scalars(_TIED)) if hosts else frozenset()
 
 
 def trouble_with(source: Source, listed: Listed) -> str:
@@ -237,6 +245,19 @@ async def agree(conn: AsyncConnection, here: Here, source: Source) -> int:
     return len(waiting)
 
 
+async def hold(conn: AsyncConnection, here: Here, rules: Collection[Rule]) -> None:
+    """Rows that held by themselves wait for a person instead: they would cut somebody off."""
+    await conn.execute(_ADD, _RULES.values(domains.values_of(rule, held=True) for rule in rules))
+    for source in sorted({rule.source for rule in rules}):
+        those = [rule.domain for rule in rules if rule.source == source]
+        await conn.execute(_DROP, {"source": source, "domains": those})
+        for domain in those:
+            domains.note_gone(conn, domain, source)
+        what = f"{len(those)} would cut somebody off, and wait for a person"
+        await audit.note(conn, here, verb="list rows held", about=source, reason=what)
+    await policy.settle(conn)
+
+
 async def throw_away(conn: AsyncConnection, here: Here, source: Source) -> None:
     """What waits is not taken; an address brings it again once it changes."""
     await conn.execute(_DROP_HELD, {"source": source.id})
@@ -268,6 +289,11 @@ def _add() -> sa.Insert:
 _ADD: Final = _add()
 _writer, _reported = actors.alias("writer"), posts.alias("reported")
 _follower, _followed = actors.alias("follower"), actors.alias("followed")
+_moderator, _moderated = actors.alias("moderator"), actors.alias("moderated")
+_correspondent = actors.alias("correspondent")
+_moderating = moderators.join(_moderator, _moderator.c.id == moderators.c.actor_id).join(
+    _moderated, _moderated.c.id == moderators.c.group_id
+)
 _TIED: Final = sa.union(
     sa.select(_follower.c.host)
     .join(follows, follows.c.follower_id == _follower.c.id)
@@ -275,6 +301,18 @@ _TIED: Final = sa.union(
     sa.select(_followed.c.host)
     .join(follows, follows.c.followed_id == _followed.c.id)
     .where(~_followed.c.local),
+    sa.select(_moderator.c.host)
+    .select_from(_moderating)
+    .where(~_moderator.c.local, _moderated.c.local),
+    sa.select(_moderated.c.host)
+    .select_from(_moderating)
+    .where(~_moderated.c.local, _moderator.c.local),
+    *(
+        sa.select(_correspondent.c.host)
+        .join(conversations, _correspondent.c.id == end)
+        .where(~_correspondent.c.local)
+        for end in (conversations.c.one_id, conversations.c.other_id)
+    ),
     sa.select(_writer.c.host)  # in a thread with an open case of a report (MOD-H5)
     .select_from(
         cases.join(_reported, _reported.c.id == cases.c.post_id)
