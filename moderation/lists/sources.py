@@ -136,11 +136,10 @@ async def every(conn: AsyncConnection) -> Sequence[Source]:
     return [Source.of(row) for row in rows]
 
 
-async def one(conn: AsyncConnection, list_id: str) -> Source:
-    """A list by its id. Raises NotFound."""
-    row = (
-        await conn.execute(sa.select(domain_lists).where(domain_lists.c.id == list_id))
-    ).one_or_none()
+async def one(conn: AsyncConnection, list_id: str, *, to_change: bool = False) -> Source:
+    """A list by its id; `to_change`: nobody else changes it meanwhile. Raises NotFound."""
+    query = sa.select(domain_lists).where(domain_lists.c.id == list_id)
+    row = (await conn.execute(query.with_for_update() if to_change else query)).one_or_none()
     if row is None:
         raise NotFound
     return Source.of(row)

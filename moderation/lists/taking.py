@@ -151,8 +151,33 @@ def trouble_with(source: Source, listed: Listed) -> str:
     now, before = len(listed.entries), source.rows
     if not now:
         return _EMPTY
-    if before and abs(now - before) > max(FEW, before * MOST_OF_IT):
+    if before and abs(now - before) > _many(before):
         return said("It had {before} rows, and has {now} now.", before=before, now=now)
+    return ""
+
+
+def _many(rows: int) -> float:
+    return max(FEW, rows * MOST_OF_IT)
+
+
+def takes_back_a_lot(source: Source, found: Difference) -> str:
+    """Why a list that would lift or soften much of what it said is left aside whole; or nothing.
+
+    What is otherwise because of what we decided here does not count.
+    """
+    ours = {domain for domain, _ in found.covered}
+    gone = sum(rule.domain not in ours for rule in found.gone)
+    milder = sum(
+        rule.policy != before.policy.at_most(source.max_level)
+        and rule.policy.no_harsher_than(before.policy)
+        for before, rule in found.changed
+    )
+    if gone + milder > _many(source.rows):
+        return said(
+            "It would take back or soften {count} of its {before} rows.",
+            count=gone + milder,
+            before=source.rows,
+        )
     return ""
 
 

@@ -29,6 +29,12 @@ def refused(text: str) -> list[tuple[int, str]]:
     return [(each.line, each.text) for each in reading.read(text.encode()).refused]
 
 
+@pytest.mark.parametrize("text", ["x" * 200_000, f'#domain,"{"x" * 200_000}"'])
+def test_mod_5_10_a_first_line_that_is_far_too_long_is_refused(text: str) -> None:
+    with pytest.raises(Malformed, match="torn"):
+        reading.read(text.encode())
+
+
 def test_mod_3_1_mastodons_table() -> None:
     text = "\ufeff" + MASTODON + (
         "Bad.example,suspend,FALSE,False,words,true\n"
