@@ -82,10 +82,10 @@ async def _all(request: web.Request) -> list[Rule]:
 async def bring(request: web.Request) -> web.Response:
     """POST /api/mod/lists/import: what a list in the body would change, as JSON.
 
-    With `dry_run=1` that is all; otherwise it is taken. Where it cuts anything, `seen` is the
-    digest of the impact that the dry run told, and `looked` says that somebody looked twice
-    (MOD-5.9). `list` is the id of one that is here, whose rows these are from now on; else `name`
-    names a new one. Raises NotFound: no such list. Raises Differs, Malformed: it was not seen.
+    With `dry_run=1` that is all; otherwise it is taken. `seen` is the digest of the impact that the
+    dry run told, and `looked` says that somebody looked twice (MOD-5.9). `list` is the id of one
+    that is here, whose rows these are from now on; else `name` names a new one.
+    Raises NotFound: no such list. Raises Differs, Malformed: it was not seen.
     """
     session.administrator(request)
     if request.headers.get(hdrs.CONTENT_ENCODING):
@@ -102,13 +102,16 @@ async def bring(request: web.Request) -> web.Response:
             source = await sources.add(conn, here, name=request.query.get("name") or listed.format)
         found = await taking.compare(conn, here, source, listed)
         await taking.take(conn, here, source, found, agreed=True)
-        would = await keeping_away.impact_of(conn, here, before)
+        rows = found.digest
+        would = await keeping_away.impact_of(conn, here, before, rows)
         answer = {**described(found), "impact": would.as_json()}
         if dry:
             await work.rollback()
             return web.json_response({"dry_run": True, **answer})
         seen = Seen(request.query.get("seen", ""), "looked" in request.query)
-        changes = await keeping_away.settled(conn, here, before, seen=seen)
+        changes = await keeping_away.settled(
+            conn, here, before, seen=seen, rows=rows, about=source.id
+        )
     await keeping_away.follow_up(engine, changes)
     return web.json_response({"dry_run": False, "list": source.id, **answer})
 

@@ -4,7 +4,9 @@ Nothing is taken that we decided about ourselves. New and harsher rows wait for 
 list is automatic; milder ones and those that the list has dropped are never waited for.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -61,6 +63,11 @@ class Difference:
     canaries: int = 0
     rows: int = 0
     ties: frozenset[str] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """What somebody says yes to who takes all of it."""
+        return digest((*self.new, *(rule for _, rule in self.changed)), self.gone)
 
 
 async def compare(conn: AsyncConnection, here: Here, source: Source, listed: Listed) -> Difference:
@@ -252,8 +259,18 @@ def _left(here: Here, source: Source) -> int:
     return NEW_A_DAY - spent
 
 
-async def agree(conn: AsyncConnection, here: Here, source: Source) -> int:
-    """What waits is taken: how many rows."""
+def digest(rules: Iterable[Rule], gone: Iterable[Rule] = ()) -> str:
+    """What a person says yes to: of which domains rows are taken, with what they say, or go."""
+    rows = [
+        [rule.domain, rule.policy.level.value, rule.policy.reject_media, rule.policy.reject_reports]
+        for rule in rules
+    ]
+    named = [sorted(rows), sorted(rule.domain for rule in gone)]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+
+
+async def agree(conn: AsyncConnection, here: Here, source: Source) -> Sequence[Rule]:
+    """What waits is taken: those rows."""
     rows = await conn.execute(
         domains.select_rules().where(domain_policies.c.source == source.id, domain_policies.c.held)
     )
@@ -267,7 +284,7 @@ async def agree(conn: AsyncConnection, here: Here, source: Source) -> int:
         about, what = source.url or source.id, f"{len(waiting)} rows agreed to"
         await audit.note(conn, here, verb="list taken", about=about, reason=what)
         await policy.settle(conn)
-    return len(waiting)
+    return waiting
 
 
 async def hold(conn: AsyncConnection, here: Here, rules: Collection[Rule]) -> None:

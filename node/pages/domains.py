@@ -247,7 +247,9 @@ async def _list_page(
         source = await sources.one(conn, list_id)
         rules = await sources.waiting(conn, source, after=after, limit=PAGE)
         count = (await sources.count_waiting(conn)).get(source.id, 0)
-    would = await _would_cut(request, source, ends=ends) if count or ends else None
+    would = None
+    if ends or (count and not after):  # it is tried once, and not for each page of the rows
+        would = await _would_cut(request, source, ends=ends)
     more = "?" + urlencode({"after": rules[-1].domain}) if len(rules) == PAGE else ""
     return render(
         request,
@@ -275,11 +277,12 @@ async def _would_cut(request: web.Request, source: Source, *, ends: bool) -> Imp
     here = request.app[HERE]
     async with request.app[ENGINE].connect() as conn, conn.begin() as work:
         before = await policy.in_force(conn)
+        rows = ""
         if ends:
             await sources.remove(conn, here, source)
         else:
-            await taking.agree(conn, here, source)
-        would = await keeping_away.impact_of(conn, here, before)
+            rows = taking.digest(await taking.agree(conn, here, source))
+        would = await keeping_away.impact_of(conn, here, before, rows)
         await work.rollback()
     return would
 
@@ -329,14 +332,16 @@ async def answer(request: web.Request) -> web.Response:
     try:
         async with engine.begin() as conn:
             before = await policy.in_force(conn)
-            source = await sources.one(conn, list_id)
+            source, rows = await sources.one(conn, list_id), ""
             if said == "take":
-                await taking.agree(conn, here, source)
+                rows = taking.digest(await taking.agree(conn, here, source))
             elif said == "refuse":
                 await taking.throw_away(conn, here, source)
             else:
                 await sources.remove(conn, here, source)
-            changes = await keeping_away.settled(conn, here, before, seen=seen)
+            changes = await keeping_away.settled(
+                conn, here, before, seen=seen, rows=rows, about=source.url or source.id
+            )
     except REFUSED as problem:
         return await _list_page(request, list_id, None, problem, ends=said == "remove")
     await keeping_away.follow_up(engine, changes)

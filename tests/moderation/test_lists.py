@@ -231,7 +231,9 @@ def test_mod_5_10_a_list_has_a_size() -> None:
 LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=9)
 DOMAINS = st.builds("{}.{}.example".format, LABEL, LABEL)
 POLICIES = st.builds(Policy, st.sampled_from(Level), st.booleans(), st.booleans())
-WORDS = st.text(st.characters(exclude_characters="\0"), max_size=30)  # forms leave that out
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), max_size=30
+)  # forms leave that out
 
 
 @st.composite

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from kernel.schema.moderation import Level
-from kernel.schema.tables import follows
+from kernel.schema.tables import audit, follows
 from moderation.policy import Policy
 from node import commands, keeping_away, list_commands
 from node.keeping_away import Seen
@@ -101,6 +101,10 @@ async def test_mod_5_9_what_it_cuts_is_shown_first_and_only_that_is_cut(
     form = brought.page.form("answer", "seen")
     assert (await ana.send("POST", form.action, {"answer": "take"})).status == 409
     assert (await ana.submit(brought, form, answer="take", looked="yes")).status == 303
+    async with alder.engine.connect() as conn:
+        cut = sa.select(audit.c.impact).where(audit.c.verb == "ties cut")
+        (line,) = await conn.scalars(cut)
+    assert line["relations"]["all"] == 6
     async with alder.engine.connect() as conn:
         assert await conn.scalar(sa.select(sa.func.count()).select_from(follows)) == 0
 

@@ -64,7 +64,7 @@ async def test_mod_3_3_a_list_is_read_each_day_and_only_when_it_changed(
         set(),
     )
     async with alder.engine.begin() as conn:
-        assert await taking.agree(conn, alder.here, source) == 20
+        assert len(await taking.agree(conn, alder.here, source)) == 20
     assert len(await blocked(alder)) == 20
     (again,) = await read(alder)
     assert good.fetched.count(path) == 1, "not before a day is over"
@@ -223,11 +223,20 @@ async def test_mod_5_17_programs_bring_lists_and_fetch_ours(alder: Node) -> None
     assert await blocked(alder) == set()
     async with alder.engine.connect() as conn:
         assert await conn.scalar(sa.select(sa.func.count()).select_from(domain_lists)) == 0
-    real = json.loads((await ana.send("POST", f"{path}?name=Mine", data=body, headers=kind)).body)
+    unseen = await ana.send("POST", f"{path}?name=Mine", data=body, headers=kind)
+    assert unseen.status == 409
+    mine = f"{path}?name=Mine&seen={dry['impact']['digest']}"
+    other = body.replace(b"bad", b"worse")
+    assert (await ana.send("POST", mine, data=other, headers=kind)).status == 409
+    assert await blocked(alder) == set()
+    real = json.loads((await ana.send("POST", mine, data=body, headers=kind)).body)
     assert {**real, "dry_run": True} == {**dry, "list": real["list"]}
     assert await blocked(alder) == {"bad.example"}
     less = (LIST + "meh.example,silence\n").encode()
-    again = await ana.send("POST", f"{path}?list={real['list']}", data=less, headers=kind)
+    mine = f"{path}?list={real['list']}"
+    dry = json.loads((await ana.send("POST", f"{mine}&dry_run=1", data=less, headers=kind)).body)
+    mine += f"&seen={dry['impact']['digest']}"
+    again = await ana.send("POST", mine, data=less, headers=kind)
     assert [each["domain"] for each in json.loads(again.body)["gone"]] == ["bad.example"]
     await keeping_away.decide(
         alder.engine, alder.here, "dropped.example", Policy(Level.DROP), obfuscate=True,
