@@ -32,7 +32,7 @@ from kernel.schema.tables import (
     severed_moderators,
 )
 from members import order
-from moderation import domains, impact, names
+from moderation import audit, domains, impact, names
 from moderation.impact import TIES, Impact, Relations, statement, tally
 from moderation.policy import Policy
 
@@ -264,6 +264,11 @@ async def cut(conn: AsyncConnection, here: Here, hosts: Sequence[str]) -> Relati
     moved = Relations(**(await conn.execute(_CUT, values)).mappings().one())
     if moved.all:
         await _disturbed(conn)
+    if moved.moderators:
+        for group_id, uri in (await conn.execute(_OUT_OF_REACH, {"hosts": hosts})).all():
+            await audit.note(
+                conn, here, verb="moderator out of reach", about=uri, group_id=group_id
+            )
     return moved
 
 
@@ -279,8 +284,10 @@ async def put_back(conn: AsyncConnection, here: Here) -> Restored:
     counted: Counter[str] = Counter()
     for fate, number in await conn.execute(_FOLLOWS_BACK, anew):
         counted[fate] += number
-    for fate, number in await conn.execute(_MODERATORS_BACK, today):
-        counted[fate] += number
+    for fate, group_id, uri in (await conn.execute(_MODERATORS_BACK, today)).all():
+        counted[fate] += 1
+        if fate == "back" and group_id is not None:
+            await audit.note(conn, here, verb="moderator back", about=uri, group_id=group_id)
     if counted:
         await _disturbed(conn)
     return Restored(**counted)
@@ -493,7 +500,7 @@ _FOLLOWS_BACK: Final = sa.text(
 _MODERATORS_BACK: Final = sa.text(
     f"""
     WITH judged AS (
-        SELECT cut.*, {
+        SELECT cut.*, one.uri, other.local AS ours, {
         _fate(
             "SELECT FROM moderators WHERE moderators.group_id = cut.group_id "
             "AND moderators.actor_id = cut.actor_id",
@@ -514,6 +521,16 @@ _MODERATORS_BACK: Final = sa.text(
         SELECT group_id, actor_id, founder FROM judged WHERE fate = 'back'
         ORDER BY group_id, actor_id
     )
-    SELECT fate, count(*) FROM judged GROUP BY fate
+    SELECT fate, CASE WHEN ours THEN group_id END, uri FROM judged
     """  # noqa: S608
 ).bindparams(sa.bindparam("today", type_=sa.Date))
+
+_OUT_OF_REACH: Final = statement(
+    """
+    SELECT cut.group_id, theirs.uri FROM unnest(:hosts) AS given (host)
+    JOIN actors AS theirs ON theirs.host = given.host AND NOT theirs.local
+    JOIN severed_moderators AS cut ON cut.actor_id = theirs.id
+    JOIN actors AS ours ON ours.id = cut.group_id AND ours.local
+    ORDER BY cut.group_id, theirs.uri
+    """
+)

@@ -11,11 +11,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub import actors as actor_store
+from groups import appointing
+from groups import groups as groups_of
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.schema.moderation import Level
 from kernel.schema.tables import (
     actors,
+    audit,
     bans,
     blocks,
     conversations,
@@ -349,6 +353,31 @@ async def test_mod_5_10_undo_says_what_does_not_come_back_and_why(town: Town) ->
     assert await communities.ledger(conn) == (frozenset(), frozenset())
     with pytest.raises(NotFound):
         await severing.undo(conn, town.here, decided.id)
+
+
+async def test_mod_5_10_a_groups_log_says_that_a_moderator_is_out_of_reach_and_back(
+    town: Town,
+) -> None:
+    conn, here = town.conn, town.here
+    group, eve = await town.group(), await town.actor("evil.example")
+    row = {"group_id": group, "actor_id": eve, "founder": False}
+    await conn.execute(moderators.insert(), [row])
+    decided = await town.block()
+    await severing.undo(conn, here, decided.id, dry_run=True)
+
+    async def said() -> list[str]:
+        of = audit.c.group_id == group, audit.c.person_id == eve
+        return list(await conn.scalars(sa.select(audit.c.verb).where(*of).order_by(audit.c.id)))
+
+    assert await said() == ["moderator out of reach"]
+    await severing.undo(conn, here, decided.id)
+    assert await said() == ["moderator out of reach", "moderator back"]
+    again = await town.block()
+    found = await groups_of.get(conn, group)
+    person = await actor_store.get(conn, eve)
+    await appointing.dismiss(conn, here, found, person, person)
+    assert await severing.undo(conn, here, again.id) == Restored()
+    assert await conn.scalar(sa.select(sa.func.count()).select_from(moderators)) == 0
 
 
 async def test_mod_5_10_decisions_about_one_domain_are_taken_back_in_any_order(
