@@ -10,6 +10,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["limited", group, actor, last day]  ["unlimited", group, actor]
     ["suspended", actor]  ["unsuspended", actor]
     ["policy", domain, list's id or "", level or "", flags]
+    ["list over", list's id]
     ["blocked", domain]  ["unblocked", domain]    as earlier versions wrote it
     ["messages", sealed]
     ["head", line, hash]  ["rewound", line, hash]
@@ -68,6 +69,7 @@ class Act(StrEnum):
     REWOUND = "rewound"
     UNTOLD = "untold"  # a place that hears of nothing any more, by its random id
     PACT_OVER = "pact over"
+    LIST_OVER = "list over"
 
 
 _IDS: Final = {

@@ -173,7 +173,7 @@ def values_of(rule: Rule, *, held: bool = False) -> dict[str, object]:
 
 def note_for_restore(conn: AsyncConnection, rule: Rule) -> None:
     """A restore of an older backup decides this again: neither words nor days are in the log."""
-    flags = "m" * rule.policy.reject_media + "r" * rule.policy.reject_reports
+    flags = "m" * rule.policy.reject_media + "r" * rule.policy.reject_reports + "o" * rule.obfuscate
     tombstone_log.note(conn, Act.POLICY, rule.domain, rule.source, rule.policy.level.value, flags)
 
 
@@ -321,12 +321,17 @@ async def redo(
             note_gone(conn, domain, source)
         else:
             chosen = _chosen(level, flags)
-            if chosen is None or (before is not None and before.policy == chosen):
+            hides = "o" in flags or (before is not None and before.obfuscate)
+            if chosen is None or (
+                before is not None and (before.policy, before.obfuscate) == (chosen, hides)
+            ):
                 continue
             if source != OWN:
                 await conn.execute(_KEPT_LIST, {"id": source, "name": source})
-            rule = Rule(domain=domain, policy=chosen, source=source, day=here.now().date())
-            await _write(conn, rule if before is None else replace(before, policy=chosen))
+            rule = before or Rule(
+                domain=domain, policy=chosen, source=source, day=here.now().date()
+            )
+            await _write(conn, replace(rule, policy=chosen, obfuscate=hides))
         changed.append(domain)
     if changed:
         await policy.settle(conn)
