@@ -59,6 +59,7 @@ def _table(lines: Sequence[str], first: int, header: Sequence[str]) -> Rows:
 
 def _row(rows: Rows, line: int, cells: Mapping[str, str]) -> None:
     domain = cells.get("domain", "")
+    rows.count()
     try:
         rows.add(
             line,
@@ -98,6 +99,7 @@ def _plain(lines: Sequence[str]) -> Rows:
             continue
         if "," in domain or ";" in domain:
             raise Malformed(_UNCLEAR)
+        rows.count()
         try:
             rows.add(line, domain, Policy(Level.REJECT))
         except Odd as error:
