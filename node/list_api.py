@@ -26,6 +26,7 @@ from node.pages.session import SESSION
 
 _TOO_LONG: Final = noted("A list can have up to 5 MiB.")
 _STEP: Final = 5_000
+_FRESH: Final = 600  # seconds for which a copy of what everybody may read is good enough
 _BY_ENDING: Final = {
     "csv": (Format.MASTODON_CSV, Format.PLAIN_CSV, Format.GOTOSOCIAL_CSV),
     "json": (Format.MASTODON_JSON, Format.GOTOSOCIAL_JSON, Format.RAPIDBLOCK),
@@ -154,6 +155,7 @@ async def domain_blocks(request: web.Request) -> web.Response:
     readers = request.app[SETTINGS].show_domain_blocks
     if readers == "nobody" or (readers == "members" and SESSION not in request):
         raise NotFound
+    shared = "public" if readers == "everybody" else "private"
     return web.json_response(
         [
             {
@@ -164,7 +166,8 @@ async def domain_blocks(request: web.Request) -> web.Response:
             }
             for rule in await _all(request)
             if rule.policy.level in _SEVERITIES
-        ]
+        ],
+        headers={"Cache-Control": f"{shared}, max-age={_FRESH}"},
     )
 
 

@@ -262,9 +262,13 @@ async def test_mod_5_17_programs_bring_lists_and_fetch_ours(alder: Node) -> None
     assert (await ana.open(public)).status == 404
     settings = alder.app[SETTINGS]
     object.__setattr__(settings, "show_domain_blocks", "members")
-    assert (await ben.open(public)).status == 200
+    for_members = await ben.open(public)
+    assert for_members.status == 200
+    assert for_members.headers["Cache-Control"] == "private, max-age=600"
     object.__setattr__(settings, "show_domain_blocks", "everybody")
-    blocks = json.loads((await Browser(alder).open(public)).body)
+    answer = await Browser(alder).open(public)
+    assert answer.headers["Cache-Control"] == "public, max-age=600"
+    blocks = json.loads(answer.body)
     digest = hashlib.sha256(b"dropped.example").hexdigest()
     assert blocks == [
         {"domain": "drop***.****ple", "digest": digest, "severity": "suspend", "comment": "why"},
