@@ -21,7 +21,7 @@ from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
 from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState
-from kernel.schema.tables import actors, bans, follows, moderators
+from kernel.schema.tables import actors, bans, follows, moderators, severed_moderators
 from members.order import stir
 
 MAX_MODERATORS: Final = 50  # the list of them is on one page
@@ -134,18 +134,22 @@ async def dismiss(
 ) -> None:
     """Take the task from a moderator; members of ours stay members.
 
+    Who is out of reach for now does not come back to it either.
     Raises NotFound: they have none. Raises NotAllowed: nobody who lives here would look after it.
     """
     if person.local and await _is_last(conn, group, person):
         raise NotAllowed("You look after this group alone. Ask somebody else to do that first.")
-    gone = await conn.execute(
-        sa.delete(moderators).where(
-            moderators.c.group_id == group.id,
-            moderators.c.actor_id == person.id,
-            moderators.c.actor_id != group.desk_id,
+    gone = [
+        await conn.execute(
+            sa.delete(table).where(
+                table.c.group_id == group.id,
+                table.c.actor_id == person.id,
+                table.c.actor_id != group.desk_id,
+            )
         )
-    )
-    if not gone.rowcount:
+        for table in (moderators, severed_moderators)
+    ]
+    if not any(each.rowcount for each in gone):
         raise NotFound
     await desk.note(conn, here, group, actor, "dismiss", person.uri)
     if actor.local and not person.local:

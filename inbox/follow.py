@@ -41,11 +41,11 @@ async def receive(arrival: Arrival) -> None:
         if is_new and state is FollowState.ACCEPTED:
             await handing_out.hand_out(conn, here, group, follower)
         return
-    await follows.receive(conn, here, follower, followed, uri, asks=await _asks_first(arrival))
+    await follows.receive(conn, here, follower, followed, uri)
 
 
 async def _asks_first(arrival: Arrival) -> bool:
-    """Whether a person has to say yes even where everybody may come in (MOD-3.10)."""
+    """Whether a moderator has to say yes even where everybody may come in (MOD-3.10)."""
     return (await policy.of_host(arrival.conn, arrival.actor.host)).unlists
 
 

@@ -10,6 +10,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["limited", group, actor, last day]  ["unlimited", group, actor]
     ["suspended", actor]  ["unsuspended", actor]
     ["policy", domain, list's id or "", level or "", flags]
+    ["list over", list's id]
     ["blocked", domain]  ["unblocked", domain]    as earlier versions wrote it
     ["messages", sealed]
     ["head", line, hash]  ["rewound", line, hash]
@@ -71,6 +72,7 @@ class Act(StrEnum):
     PACT_FROZEN = "pact frozen"
     PACT_HEARD = "pact heard"
     PACT_FROZEN_THERE = "pact frozen there"
+    LIST_OVER = "list over"
 
 
 _IDS: Final = {

@@ -171,6 +171,9 @@ class Copier:
             await conn.execute(sa.delete(copies_wanted).where(wanted.key))
             if kept is None:
                 return
+            if not await _takes_pictures(conn, wanted):  # decided while it was read
+                await pictures.let_go(conn, [kept.id])
+                return
             placed = await conn.execute(
                 sa.update(attachments)
                 .where(

@@ -32,7 +32,7 @@ from kernel.schema.tables import (
     severed_moderators,
 )
 from members import order
-from moderation import domains, impact, names
+from moderation import audit, domains, impact, names
 from moderation.impact import TIES, Impact, Relations, statement, tally
 from moderation.policy import Policy
 
@@ -142,13 +142,11 @@ async def decide(
     seen: str = "",
     looked: bool = False,
     words: Words = Words(),
-    by_person: bool = True,
 ) -> Decided:
     """Decide about a domain, and cut what that cuts.
 
     `seen` is the digest of the `Impact` that whoever decides was shown; where nobody loses
-    anything, none is needed. Where it is much, a person has to say that they `looked`; what nobody
-    decides in person is then held, and changes nothing.
+    anything, none is needed. Where it is much, a person has to say that they `looked`.
     Raises Differs: it is not what was seen. Raises Malformed, NotAllowed: nobody looked, or as
     `domains.set_policy`.
     """
@@ -157,14 +155,8 @@ async def decide(
     await conn.execute(_ONE_AT_A_TIME)
     hosts = await impact.concerned(conn, [domain]) if chosen.blocks else []
     now = await impact.about(conn, here, [domain], chosen.level, hosts)
-    much = now.asks_for_a_look
-    before = await _own(conn, domain)
-    decision = _Decision(domain, before, _text(chosen), now, by_person)
-    if much and not by_person:
-        await _forget_held(conn, domain)
-        return await _write(conn, here, decision, ChangeState.HELD)
-    if by_person:
-        check(now, seen, looked=looked)
+    decision = _Decision(domain, await _own(conn, domain), _text(chosen), now)
+    check(now, seen, looked=looked)
     await domains.set_policy(conn, here, domain, chosen, **asdict(words))
     moved = await cut(conn, here, hosts)
     if moved != now.relations:  # somebody was quicker
@@ -173,6 +165,19 @@ async def decide(
         await put_back(conn, here)
     await _forget_held(conn, domain)
     return await _write(conn, here, decision, ChangeState.MADE)
+
+
+async def hold(
+    conn: AsyncConnection, here: Here, domain: str, asked: Policy, hosts: Sequence[str]
+) -> Decided:
+    """Write down what a list asks for and nobody decided: it waits, and cuts nothing (MOD-5.10).
+
+    `hosts` are the servers that it would cut off.
+    """
+    would = await impact.about(conn, here, [domain], asked.level, hosts)
+    decision = _Decision(domain, await _own(conn, domain), asked.level.value, would)
+    await _forget_held(conn, domain)
+    return await _write(conn, here, decision, ChangeState.HELD)
 
 
 def check(now: Impact, seen: str, *, looked: bool) -> None:
@@ -259,6 +264,11 @@ async def cut(conn: AsyncConnection, here: Here, hosts: Sequence[str]) -> Relati
     moved = Relations(**(await conn.execute(_CUT, values)).mappings().one())
     if moved.all:
         await _disturbed(conn)
+    if moved.moderators:
+        for group_id, uri in (await conn.execute(_OUT_OF_REACH, {"hosts": hosts})).all():
+            await audit.note(
+                conn, here, verb="moderator out of reach", about=uri, group_id=group_id
+            )
     return moved
 
 
@@ -274,8 +284,10 @@ async def put_back(conn: AsyncConnection, here: Here) -> Restored:
     counted: Counter[str] = Counter()
     for fate, number in await conn.execute(_FOLLOWS_BACK, anew):
         counted[fate] += number
-    for fate, number in await conn.execute(_MODERATORS_BACK, today):
-        counted[fate] += number
+    for fate, group_id, uri in (await conn.execute(_MODERATORS_BACK, today)).all():
+        counted[fate] += 1
+        if fate == "back" and group_id is not None:
+            await audit.note(conn, here, verb="moderator back", about=uri, group_id=group_id)
     if counted:
         await _disturbed(conn)
     return Restored(**counted)
@@ -351,7 +363,6 @@ class _Decision:
     before: str
     after: str
     impact: Impact
-    by_person: bool
 
 
 async def _write(
@@ -364,7 +375,7 @@ async def _write(
             before=decision.before,
             after=decision.after,
             impact=json.dumps(decision.impact.as_json()),
-            by_person=decision.by_person,
+            by_person=state is ChangeState.MADE,
             state=state,
             day=here.now().date(),
         )
@@ -489,7 +500,7 @@ _FOLLOWS_BACK: Final = sa.text(
 _MODERATORS_BACK: Final = sa.text(
     f"""
     WITH judged AS (
-        SELECT cut.*, {
+        SELECT cut.*, one.uri, other.local AS ours, {
         _fate(
             "SELECT FROM moderators WHERE moderators.group_id = cut.group_id "
             "AND moderators.actor_id = cut.actor_id",
@@ -510,6 +521,16 @@ _MODERATORS_BACK: Final = sa.text(
         SELECT group_id, actor_id, founder FROM judged WHERE fate = 'back'
         ORDER BY group_id, actor_id
     )
-    SELECT fate, count(*) FROM judged GROUP BY fate
+    SELECT fate, CASE WHEN ours THEN group_id END, uri FROM judged
     """  # noqa: S608
 ).bindparams(sa.bindparam("today", type_=sa.Date))
+
+_OUT_OF_REACH: Final = statement(
+    """
+    SELECT cut.group_id, theirs.uri FROM unnest(:hosts) AS given (host)
+    JOIN actors AS theirs ON theirs.host = given.host AND NOT theirs.local
+    JOIN severed_moderators AS cut ON cut.actor_id = theirs.id
+    JOIN actors AS ours ON ours.id = cut.group_id AND ours.local
+    ORDER BY cut.group_id, theirs.uri
+    """
+)

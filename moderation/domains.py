@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.audience import blocks_host
 from kernel import tombstone_log
+from kernel.arrays import any_of
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow
@@ -172,7 +173,7 @@ def values_of(rule: Rule, *, held: bool = False) -> dict[str, object]:
 
 def note_for_restore(conn: AsyncConnection, rule: Rule) -> None:
     """A restore of an older backup decides this again: neither words nor days are in the log."""
-    flags = "m" * rule.policy.reject_media + "r" * rule.policy.reject_reports
+    flags = "m" * rule.policy.reject_media + "r" * rule.policy.reject_reports + "o" * rule.obfuscate
     tombstone_log.note(conn, Act.POLICY, rule.domain, rule.source, rule.policy.level.value, flags)
 
 
@@ -247,6 +248,22 @@ async def find(
     return [Rule.of(row) for row in rows]
 
 
+async def counting(conn: AsyncConnection, hosts: Sequence[str]) -> dict[str, Rule]:
+    """What is in force about each of these servers: the longest suffix wins."""
+    above = {host: names.above(host.partition(":")[0]) for host in hosts}
+    wanted = [name for each in above.values() for name in each]
+    rows = await conn.execute(
+        select_rules().where(domain_policies.c.in_force, any_of(domain_policies.c.domain, "names")),
+        {"names": wanted},
+    )
+    rules = {rule.domain: rule for rule in map(Rule.of, rows)}
+    found = {
+        host: next((rules[name] for name in each if name in rules), None)
+        for host, each in above.items()
+    }
+    return {host: rule for host, rule in found.items() if rule is not None}
+
+
 async def own(conn: AsyncConnection, domain: str) -> Rule:
     """What we decided about a domain. Raises NotFound: nothing."""
     rows = await conn.execute(
@@ -304,12 +321,17 @@ async def redo(
             note_gone(conn, domain, source)
         else:
             chosen = _chosen(level, flags)
-            if chosen is None or (before is not None and before.policy == chosen):
+            hides = "o" in flags or (before is not None and before.obfuscate)
+            if chosen is None or (
+                before is not None and (before.policy, before.obfuscate) == (chosen, hides)
+            ):
                 continue
             if source != OWN:
                 await conn.execute(_KEPT_LIST, {"id": source, "name": source})
-            rule = Rule(domain=domain, policy=chosen, source=source, day=here.now().date())
-            await _write(conn, rule if before is None else replace(before, policy=chosen))
+            rule = before or Rule(
+                domain=domain, policy=chosen, source=source, day=here.now().date()
+            )
+            await _write(conn, replace(rule, policy=chosen, obfuscate=hides))
         changed.append(domain)
     if changed:
         await policy.settle(conn)

@@ -62,6 +62,7 @@ class Impact:
     deliveries: int  # that wait
     arrived: int  # within a month
     share: float | None  # of all that arrived; none where that is not known
+    rows: str = ""  # a digest of the rows of a list that are to be taken
 
     @property
     def cuts(self) -> bool:
@@ -70,16 +71,16 @@ class Impact:
 
     @property
     def binds(self) -> bool:
-        """Whether somebody loses something by it, and has to be seen first."""
-        return self.cuts and bool(self.relations.all or self.cases)
+        """Whether it has to be seen first: somebody loses something by it, or a list is taken."""
+        return bool(self.rows) or (self.cuts and bool(self.relations.all or self.cases))
 
     @property
     def digest(self) -> str:
-        """What somebody who says yes says yes to: the relations and the open cases.
+        """What somebody who says yes says yes to: the relations, the open cases, rows of a list.
 
         Posts and deliveries come and go every second and bind nobody.
         """
-        bound = [self.domains, self.policy, asdict(self.relations), self.cases]
+        bound = [self.domains, self.policy, asdict(self.relations), self.cases, self.rows]
         return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -163,7 +164,8 @@ class Impact:
         """Numbers that were stored."""
         numbers = json.loads(stored)
         relations = {name: numbers["relations"][name] for name in Relations.__slots__}
-        known = {name: numbers[name] for name in cls.__slots__ if name not in ("relations",)}
+        known = {name: numbers[name] for name in cls.__slots__ if name in numbers}
+        del known["relations"]
         known["domains"] = tuple(known["domains"])
         return cls(relations=Relations(**relations), **known)
 

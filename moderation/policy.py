@@ -44,7 +44,7 @@ class Policy:
 
     @property
     def unlists(self) -> bool:
-        """Whether its posts are off public lists, and whoever follows from there asks first."""
+        """Whether its posts are off public lists, and who joins a group from there asks first."""
         return self.blocks or self.level is Level.FILTER
 
     @property

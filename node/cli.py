@@ -21,7 +21,8 @@ from node.console import (
     watched_count,
 )
 from node.demo import show
-from node.list_cli import blocklist
+from node.keeping_away import Seen
+from node.list_cli import Looked, SeenDigest, blocklist
 from node.opening import opened
 from node.safekeeping import cli as safekeeping
 from node.serve import serve as serve_node
@@ -207,12 +208,8 @@ def moderator(
 def domain_block(
     name: Annotated[str, typer.Argument(metavar="DOMAIN", help="With everything below it.")],
     reason: Annotated[str, typer.Option(help="Why, for the other administrators.")] = "",
-    seen: Annotated[
-        str, typer.Option(help="What `hearthold blocklist preview` printed.", show_default=False)
-    ] = "",
-    looked: Annotated[
-        bool, typer.Option("--looked", help="You looked at it, although it cuts a lot.")
-    ] = False,
+    seen: SeenDigest = "",
+    looked: Looked = False,
     data_dir: DataDir = None,
 ) -> None:
     """Neither hear nor tell a domain any more.
@@ -231,10 +228,16 @@ def domain_block(
 @domain.command("unblock", epilog="Example: hearthold domain unblock spam.example")
 def domain_unblock(
     name: Annotated[str, typer.Argument(metavar="DOMAIN")],
+    seen: SeenDigest = "",
+    looked: Looked = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Hear and tell a domain again."""
-    on_node(data_dir, lambda node: commands.unblock_domain(node, domain=name))
+    """Hear and tell a domain again.
+
+    Where a list would cut somebody off then, it prints that and changes nothing.
+    """
+    shown = Seen(seen, looked)
+    on_node(data_dir, lambda node: commands.unblock_domain(node, domain=name, seen=shown))
 
 
 @domain.command("list", epilog="Example: hearthold domain list")

@@ -24,6 +24,7 @@ from moderation.domains import Rule
 from moderation.policy import Policy
 from node import keeping_away, rotation, seeding
 from node.impact_cli import lines_of
+from node.keeping_away import Seen
 from node.logs import escaped
 from node.opening import Opened
 from node.serve import ADMINISTRATOR, MODERATOR
@@ -138,9 +139,16 @@ async def block_domain(
     return [f"{change.domain} and everything below it is blocked."]
 
 
-async def unblock_domain(node: Opened, *, domain: str) -> Sequence[str]:
-    """The node hears and tells `domain` again. Raises Malformed: not a domain."""
-    change = await keeping_away.forget(node.engine, node.here, domains.read_domain(domain))
+async def unblock_domain(node: Opened, *, domain: str, seen: Seen) -> Sequence[str]:
+    """The node hears and tells `domain` again. Raises Malformed: not a domain.
+
+    Where a list would cut somebody off then, that has to be `seen` first (MOD-5.9).
+    """
+    domain = domains.read_domain(domain)
+    try:
+        change = await keeping_away.forget(node.engine, node.here, domain, seen=seen)
+    except Differs as different:
+        return ["Nothing was changed.", *lines_of(different.impact, f"domain unblock {domain}")]
     if change.after.blocks:
         return [f"{change.domain} stays blocked: a list says so, or it is below a blocked one."]
     return [f"{change.domain} is not blocked."]

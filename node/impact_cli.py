@@ -49,15 +49,14 @@ def add_to(group: typer.Typer) -> None:
         on_node(data_dir, lambda node: _history(node, as_json=as_json))
 
 
-def lines_of(found: Impact) -> list[str]:
-    """What a decision would cut, and how to make it after that."""
+def lines_of(found: Impact, command: str = "") -> list[str]:
+    """What a decision would cut, and the `command` that makes it after that: a block, if none."""
     lines = [str(line) for line in found.words] if found.cuts else ["That cuts nothing."]
     lines += [f"Please look twice: {line}" for line in found.asks_for_a_look]
     if found.binds:
         much = " --looked" if found.asks_for_a_look else ""
-        lines.append(
-            f"To do it: hearthold domain block {found.domains[0]} --seen {found.digest}{much}"
-        )
+        command = command or f"domain block {found.domains[0]}"
+        lines.append(f"To do it: hearthold {command} --seen {found.digest}{much}")
     return lines
 
 

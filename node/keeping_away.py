@@ -4,8 +4,8 @@ What is cut goes with the decision, in its transaction; what has to be counted o
 it comes after, for a domain may have written in a great many threads.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
@@ -17,9 +17,10 @@ from kernel.schema.tables import actors
 from media import copies
 from members import severing
 from members.severing import Restored, Words
-from moderation import domains, impact, policy
+from moderation import audit, domains, impact, policy
 from moderation.domains import Change
 from moderation.impact import Impact
+from moderation.lists import taking
 from moderation.policy import Policies, Policy
 from moderation.recounting import recount_hosts
 
@@ -77,7 +78,7 @@ async def forget(
         before = await policy.in_force(conn)
         change = await domains.forget(conn, here, domain)
         await severing.over(conn, [change.domain])
-        changes = await settled(conn, here, before, seen=seen)
+        changes = await settled(conn, here, before, seen=seen, about=change.domain)
     await follow_up(engine, changes)
     return change
 
@@ -102,30 +103,73 @@ async def expire(engine: AsyncEngine, here: Here) -> None:
 
 
 async def settled(
-    conn: AsyncConnection, here: Here, before: Policies, *, seen: Seen | None = None
+    conn: AsyncConnection,
+    here: Here,
+    before: Policies,
+    *,
+    seen: Seen | None = None,
+    rows: str = "",
+    about: str = "",
 ) -> Sequence[Change]:
     """What has changed since `before` for the servers that somebody here ever heard of.
 
     Relations with those that are blocked now are cut here, and those with others are put back. With
-    `seen` that has to be what `impact_of` says. Raises Differs, Malformed: as `severing.check`.
+    `seen` that has to be what `impact_of` says, and a line `about` what it cut is written.
+    Without, nobody looked: rows of lists that would cut somebody off wait for a person then, and
+    cut nothing (MOD-5.10, MOD-H5).
+    Raises Differs, Malformed: as `severing.check`.
     """
-    changes = await _changes(conn, before, await policy.in_force(conn))
-    if seen is not None:
-        severing.check(await _impact(conn, here, changes), seen.digest, looked=seen.looked)
+    if seen is None:
+        changes = await _held_back(conn, here, before)
+    else:
+        changes = await _changes(conn, before, await policy.in_force(conn))
+        would = await _impact(conn, here, changes, rows)
+        severing.check(would, seen.digest, looked=seen.looked)
+        if would.relations.all:
+            await audit.note(conn, here, verb="ties cut", about=about, impact=would.as_json())
     await severing.cut(conn, here, [change.domain for change in changes if change.cuts])
     if any(change.before.blocks and not change.after.blocks for change in changes):
         await severing.put_back(conn, here)
     return changes
 
 
-async def impact_of(conn: AsyncConnection, here: Here, before: Policies) -> Impact:
-    """What `settled` is about to cut, of all that was decided since `before`."""
-    return await _impact(conn, here, await _changes(conn, before, await policy.in_force(conn)))
+async def _held_back(conn: AsyncConnection, here: Here, before: Policies) -> Sequence[Change]:
+    """What has changed since `before`, once lists cut nobody off by it.
+
+    A row of one list may count because a milder one of another is gone, or a decision of ours. Each
+    round holds what counts, until nothing that counts cuts a tie, or as much as asks for a look.
+    """
+    while True:
+        changes = await _changes(conn, before, await policy.in_force(conn))
+        counting = await domains.counting(conn, [each.domain for each in changes if each.cuts])
+        listed = {host: rule for host, rule in counting.items() if rule.source != policy.OWN}
+        hosts: Collection[str] = await taking.tied(conn, listed)
+        if listed and not hosts:
+            would = await impact.about(conn, here, [], Level.REJECT, list(listed))
+            hosts = listed if would.asks_for_a_look else ()
+        if not hosts:
+            return changes
+        rules = {listed[host].domain: listed[host] for host in hosts}
+        await taking.hold(conn, here, rules.values())
+        for domain, rule in rules.items():
+            off = [host for host, each in listed.items() if each.domain == domain]
+            await severing.hold(conn, here, domain, rule.policy, off)
 
 
-async def _impact(conn: AsyncConnection, here: Here, changes: Sequence[Change]) -> Impact:
+async def impact_of(conn: AsyncConnection, here: Here, before: Policies, rows: str = "") -> Impact:
+    """What `settled` is about to cut, of all that was decided since `before`.
+
+    `rows` is the digest of rows of a list that are taken: whoever says yes says it to these.
+    """
+    changes = await _changes(conn, before, await policy.in_force(conn))
+    return await _impact(conn, here, changes, rows)
+
+
+async def _impact(
+    conn: AsyncConnection, here: Here, changes: Sequence[Change], rows: str
+) -> Impact:
     hosts = [change.domain for change in changes if change.cuts]
-    return await impact.about(conn, here, [], Level.REJECT, hosts)
+    return replace(await impact.about(conn, here, [], Level.REJECT, hosts), rows=rows)
 
 
 async def _changes(conn: AsyncConnection, before: Policies, after: Policies) -> list[Change]:

@@ -26,6 +26,7 @@ from node.pages.session import SESSION
 
 _TOO_LONG: Final = noted("A list can have up to 5 MiB.")
 _STEP: Final = 5_000
+_FRESH: Final = 600  # seconds for which a copy of what everybody may read is good enough
 _BY_ENDING: Final = {
     "csv": (Format.MASTODON_CSV, Format.PLAIN_CSV, Format.GOTOSOCIAL_CSV),
     "json": (Format.MASTODON_JSON, Format.GOTOSOCIAL_JSON, Format.RAPIDBLOCK),
@@ -82,10 +83,10 @@ async def _all(request: web.Request) -> list[Rule]:
 async def bring(request: web.Request) -> web.Response:
     """POST /api/mod/lists/import: what a list in the body would change, as JSON.
 
-    With `dry_run=1` that is all; otherwise it is taken. Where it cuts anything, `seen` is the
-    digest of the impact that the dry run told, and `looked` says that somebody looked twice
-    (MOD-5.9). `list` is the id of one that is here, whose rows these are from now on; else `name`
-    names a new one. Raises NotFound: no such list. Raises Differs, Malformed: it was not seen.
+    With `dry_run=1` that is all; otherwise it is taken. `seen` is the digest of the impact that the
+    dry run told, and `looked` says that somebody looked twice (MOD-5.9). `list` is the id of one
+    that is here, whose rows these are from now on; else `name` names a new one.
+    Raises NotFound: no such list. Raises Differs, Malformed: it was not seen.
     """
     session.administrator(request)
     if request.headers.get(hdrs.CONTENT_ENCODING):
@@ -102,13 +103,16 @@ async def bring(request: web.Request) -> web.Response:
             source = await sources.add(conn, here, name=request.query.get("name") or listed.format)
         found = await taking.compare(conn, here, source, listed)
         await taking.take(conn, here, source, found, agreed=True)
-        would = await keeping_away.impact_of(conn, here, before)
+        rows = found.digest
+        would = await keeping_away.impact_of(conn, here, before, rows)
         answer = {**described(found), "impact": would.as_json()}
         if dry:
             await work.rollback()
             return web.json_response({"dry_run": True, **answer})
         seen = Seen(request.query.get("seen", ""), "looked" in request.query)
-        changes = await keeping_away.settled(conn, here, before, seen=seen)
+        changes = await keeping_away.settled(
+            conn, here, before, seen=seen, rows=rows, about=source.id
+        )
     await keeping_away.follow_up(engine, changes)
     return web.json_response({"dry_run": False, "list": source.id, **answer})
 
@@ -151,6 +155,7 @@ async def domain_blocks(request: web.Request) -> web.Response:
     readers = request.app[SETTINGS].show_domain_blocks
     if readers == "nobody" or (readers == "members" and SESSION not in request):
         raise NotFound
+    shared = "public" if readers == "everybody" else "private"
     return web.json_response(
         [
             {
@@ -161,7 +166,8 @@ async def domain_blocks(request: web.Request) -> web.Response:
             }
             for rule in await _all(request)
             if rule.policy.level in _SEVERITIES
-        ]
+        ],
+        headers={"Cache-Control": f"{shared}, max-age={_FRESH}"},
     )
 
 

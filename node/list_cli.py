@@ -138,6 +138,12 @@ def agree(
 
 
 @blocklist.command("remove", epilog="Example: hearthold blocklist remove 4fGh_2kLm9Qw")
-def remove(which: ListId, data_dir: DataDir = None) -> None:
-    """End a list, with all that was decided because of it."""
-    on_node(data_dir, lambda node: list_commands.remove(node, list_id=which))
+def remove(
+    which: ListId, seen: SeenDigest = "", looked: Looked = False, data_dir: DataDir = None
+) -> None:
+    """End a list, with all that was decided because of it.
+
+    Where another list would cut somebody off then, that is shown first.
+    """
+    shown = Seen(seen, looked)
+    on_node(data_dir, lambda node: list_commands.remove(node, list_id=which, seen=shown))

@@ -47,12 +47,15 @@ async def bring(
             source = await sources.add(conn, node.here, name=name, max_level=max_level)
         found = await taking.compare(conn, node.here, source, listed)
         await taking.take(conn, node.here, source, found, agreed=True)
-        would = await keeping_away.impact_of(conn, node.here, before)
+        rows = found.digest
+        would = await keeping_away.impact_of(conn, node.here, before, rows)
         lines = [*described(found), *would.words]
         if dry or not _is_seen(would, seen):
             await work.rollback()
             return [*lines, f"Nothing was changed. To do it, say --yes{_how_to(would)}"]
-        changes = await keeping_away.settled(conn, node.here, before, seen=seen)
+        changes = await keeping_away.settled(
+            conn, node.here, before, seen=seen, rows=rows, about=source.id
+        )
     await keeping_away.follow_up(node.engine, changes)
     return [*lines, f"Taken as the list {source.id}, {escaped(source.name)}."]
 
@@ -61,6 +64,12 @@ def _is_seen(would: Impact, seen: Seen) -> bool:
     """Whether somebody saw what it cuts, and looked twice where that is much."""
     shown = not would.binds or would.digest == seen.digest
     return shown and (seen.looked or not would.asks_for_a_look)
+
+
+def _unseen(would: Impact) -> list[str]:
+    """What it cuts, and how to do it once that was seen."""
+    again = f"Nothing was changed. To do it, say{_how_to(would)}"
+    return [*would.words, *would.asks_for_a_look, again]
 
 
 def _how_to(would: Impact) -> str:
@@ -172,23 +181,36 @@ async def agree(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
     async with node.engine.connect() as conn, conn.begin() as work:
         before = await policy.in_force(conn)
         source = await sources.one(conn, list_id)
-        count = await taking.agree(conn, node.here, source)
+        taken = await taking.agree(conn, node.here, source)
+        rows = taking.digest(taken)
+        would = await keeping_away.impact_of(conn, node.here, before, rows)
+        if not _is_seen(would, seen):
+            await work.rollback()
+            named = [f"+ {rule.domain}  {_treatment(rule)}" for rule in taken]
+            return [*named, *_unseen(would)]
+        changes = await keeping_away.settled(
+            conn, node.here, before, seen=seen, rows=rows, about=source.url or source.id
+        )
+    await keeping_away.follow_up(node.engine, changes)
+    return [f"{len(taken)} rows hold now."]
+
+
+async def remove(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
+    """A list goes with all that was decided because of it. Raises NotFound.
+
+    Where a harsher list counts then, what that cuts has to be seen first.
+    """
+    async with node.engine.connect() as conn, conn.begin() as work:
+        before = await policy.in_force(conn)
+        source = await sources.one(conn, list_id)
+        await sources.remove(conn, node.here, source)
         would = await keeping_away.impact_of(conn, node.here, before)
         if not _is_seen(would, seen):
             await work.rollback()
-            again = f"Nothing was changed. To do it, say{_how_to(would)}"
-            return [*would.words, *would.asks_for_a_look, again]
-        changes = await keeping_away.settled(conn, node.here, before, seen=seen)
-    await keeping_away.follow_up(node.engine, changes)
-    return [f"{count} rows hold now."]
-
-
-async def remove(node: Opened, *, list_id: str) -> Sequence[str]:
-    """A list goes with all that was decided because of it. Raises NotFound."""
-    async with node.engine.begin() as conn:
-        before = await policy.in_force(conn)
-        await sources.remove(conn, node.here, await sources.one(conn, list_id))
-        changes = await keeping_away.settled(conn, node.here, before)
+            return _unseen(would)
+        changes = await keeping_away.settled(
+            conn, node.here, before, seen=seen, about=source.url or source.id
+        )
     await keeping_away.follow_up(node.engine, changes)
     return ["The list is gone, with all that was decided because of it."]
 

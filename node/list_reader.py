@@ -28,6 +28,7 @@ JITTER: Final = timedelta(hours=3)  # so that not everybody comes at once
 LEASE: Final = timedelta(minutes=10)
 
 _AWAY: Final = noted("Its server could not be reached.")
+_UNREAD: Final = noted("It cannot be read.")
 _AHEAD: Final = noted("Its server says it was changed at a time that is still to come.")
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ async def refresh_one(engine: AsyncEngine, here: Here, client: Client) -> bool:
         await refresh(engine, here, client, list_id)
     except Exception as error:  # whatever is wrong with one list holds up no other
         log.error("a list was not read", extra={"why": type(error).__name__})
+        await _looked_at(engine, here, list_id, _UNREAD)
     return True
 
 
@@ -51,7 +53,7 @@ async def refresh(
 ) -> str:
     """Read a list again, and take of it what may be taken: what is wrong with it, or nothing.
 
-    `whatever`: a person says that it is right although it grew or shrank a lot.
+    `whatever`: a person says that it is right although it changed a lot.
     Raises NotFound: there is no such list.
     """
     async with engine.connect() as conn:
@@ -63,31 +65,37 @@ async def refresh(
             source.url, accept=ACCEPT, limit=MAX_BYTES, unless={} if whatever else _unless(source)
         )
         if answer.status == 304:
-            return await _looked_at(engine, here, source, source.trouble)
+            return await _looked_at(engine, here, list_id, source.trouble)
         if answer.status != 200:
             return await _looked_at(
-                engine, here, source, said("Its server answered {status}.", status=answer.status)
+                engine, here, list_id, said("Its server answered {status}.", status=answer.status)
             )
         if _is_ahead(here, answer):
-            return await _looked_at(engine, here, source, _AHEAD)
+            return await _looked_at(engine, here, list_id, _AHEAD)
         listed = await asyncio.to_thread(reading.read, answer.body)
     except Unreachable:
-        return await _looked_at(engine, here, source, _AWAY)
+        return await _looked_at(engine, here, list_id, _AWAY)
     except Problem as error:
-        return await _looked_at(engine, here, source, error.detail)
-    trouble = "" if whatever else taking.trouble_with(source, listed)
-    if trouble:
-        return await _looked_at(engine, here, source, trouble)
-    await _take(engine, here, source, listed, answer)
-    return ""
+        return await _looked_at(engine, here, list_id, error.detail)
+    trouble = await _take(engine, here, list_id, listed, answer, whatever=whatever)
+    return await _looked_at(engine, here, list_id, trouble) if trouble else ""
 
 
 async def _take(
-    engine: AsyncEngine, here: Here, source: Source, listed: Listed, answer: Answer
-) -> None:
+    engine: AsyncEngine, here: Here, list_id: str, listed: Listed, answer: Answer, *, whatever: bool
+) -> str:
+    """Why nothing is taken; or nothing. The list may have been changed or ended while it was read.
+
+    Raises NotFound: it was ended.
+    """
     async with engine.begin() as conn:
+        source = await sources.one(conn, list_id, to_change=True)
         before = await policy.in_force(conn)
+        if not whatever and (trouble := taking.trouble_with(source, listed)):
+            return trouble
         found = await taking.compare(conn, here, source, listed)
+        if not whatever and (trouble := taking.takes_back_a_lot(source, found)):
+            return trouble
         await taking.take(conn, here, source, found, agreed=False)
         await conn.execute(
             sa.update(domain_lists)
@@ -100,14 +108,15 @@ async def _take(
         )
         changes = await keeping_away.settled(conn, here, before)
     await keeping_away.follow_up(engine, changes)
+    return ""
 
 
-async def _looked_at(engine: AsyncEngine, here: Here, source: Source, trouble: str) -> str:
+async def _looked_at(engine: AsyncEngine, here: Here, list_id: str, trouble: str) -> str:
     """Nothing is taken; what was taken before stays (as GoToSocial does)."""
     async with engine.begin() as conn:
         await conn.execute(
             sa.update(domain_lists)
-            .where(domain_lists.c.id == source.id)
+            .where(domain_lists.c.id == list_id)
             .values(trouble=trouble, due=_next(here))
         )
     return trouble
@@ -131,7 +140,7 @@ def _header(answer: Answer, name: str) -> str:
 def _is_ahead(here: Here, answer: Answer) -> bool:
     try:
         changed = parsedate_to_datetime(_header(answer, "Last-Modified"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return changed.tzinfo is not None and changed > here.now() + LEASE
 

@@ -14,7 +14,9 @@ class Level(StrEnum):
 
     ACCEPT = "accept"  # as everybody, whatever is decided about a domain above it
     NOTE = "note"  # something is written down about it
-    FILTER = "filter"  # what comes from there is on no public list, and who follows asks first
+    FILTER = (
+        "filter"  # what comes from there is on no public list; who comes into a group asks first
+    )
     REJECT = "reject"  # nothing is heard or told, and its server is told so
     DROP = "drop"  # the same, and its server is not told
 

@@ -27,7 +27,10 @@ def read(text: str) -> Rows:
     """Raises Malformed: it is a table without a column of domains. Raises TooLarge."""
     lines = list(io.StringIO(text, newline=""))  # as a file: no other sign ends a line
     first = next(number for number, line in enumerate(lines) if line.strip())
-    header = [cell.strip().lower() for cell in next(csv.reader([lines[first]]))]
+    try:
+        header = [cell.strip().lower() for cell in next(csv.reader([lines[first]]))]
+    except csv.Error as error:
+        raise Malformed(_TORN) from error
     if header[0] == "#domain":
         return _table(lines, first, header)
     if "domain" in header:
@@ -56,6 +59,7 @@ def _table(lines: Sequence[str], first: int, header: Sequence[str]) -> Rows:
 
 def _row(rows: Rows, line: int, cells: Mapping[str, str]) -> None:
     domain = cells.get("domain", "")
+    rows.count()
     try:
         rows.add(
             line,
@@ -95,6 +99,7 @@ def _plain(lines: Sequence[str]) -> Rows:
             continue
         if "," in domain or ";" in domain:
             raise Malformed(_UNCLEAR)
+        rows.count()
         try:
             rows.add(line, domain, Policy(Level.REJECT))
         except Odd as error:

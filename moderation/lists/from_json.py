@@ -57,6 +57,7 @@ def _blocks(items: Sequence[Any]) -> Rows:
     commented = any("public_comment" in item or "comment" in item for item in rows_of)
     rows = Rows(Format.MASTODON_JSON if mastodon else Format.GOTOSOCIAL_JSON)
     for place, item in enumerate(items, 1):
+        rows.count()
         if not isinstance(item, dict) or not isinstance(item.get("domain"), str):
             rows.refuse(place, item, _NO_ROW)
             continue
@@ -88,6 +89,7 @@ def _blocks(items: Sequence[Any]) -> Rows:
 def _rapidblock(blocks: Mapping[str, Any]) -> Rows:
     rows = Rows(Format.RAPIDBLOCK)
     for place, (domain, block) in enumerate(blocks.items(), 1):
+        rows.count()
         decided = block.get("isBlocked") if isinstance(block, dict) else None
         if decided is False:
             continue
@@ -104,6 +106,7 @@ def _fediseer(instances: Sequence[Any]) -> Rows:
     """Opinions, which become notes: nothing is done because of them (MOD-3.7)."""
     rows = Rows(Format.FEDISEER)
     for place, item in enumerate(instances, 1):
+        rows.count()
         if not isinstance(item, dict) or not isinstance(item.get("domain"), str):
             rows.refuse(place, item, _NO_ROW)
             continue
@@ -128,6 +131,7 @@ def _fires(items: Sequence[Any]) -> Rows:
     """The last word about each domain (MOD-3.6). What was taken back says nothing any more."""
     rows = Rows(Format.FIRES)
     for place, item in enumerate(items, 1):
+        rows.count()
         if not isinstance(item, dict):
             rows.refuse(place, item, _NO_ROW)
             continue

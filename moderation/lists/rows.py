@@ -78,8 +78,7 @@ class Rows:
         obfuscate: object = False,
         opinion: float | None = None,
     ) -> None:
-        """Take a row. Raises Odd: it is refused. Raises TooLarge: there are too many."""
-        self._one_more()
+        """Take a row, which was counted. Raises Odd: it is refused."""
         text = str(domain)
         if "*" in text:
             raise Odd(_HIDDEN)
@@ -109,7 +108,8 @@ class Rows:
         """Note that a row is not taken."""
         self._refused.append(Refused(line, words(text)[:MAX_QUOTED], why))
 
-    def _one_more(self) -> None:
+    def count(self) -> None:
+        """One more is there, whatever becomes of it. Raises TooLarge: there are too many."""
         self._count += 1
         if self._count > MAX_ROWS:
             raise TooLarge(said("A list can have up to {limit} rows.", limit=MAX_ROWS))

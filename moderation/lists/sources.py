@@ -9,6 +9,8 @@ from typing import Final, Self
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kernel import tombstone_log
+from kernel.arrays import any_of
 from kernel.clock import to_minute
 from kernel.errors import Conflict, Malformed, NotFound
 from kernel.here import Here
@@ -16,6 +18,7 @@ from kernel.rows import AnyRow
 from kernel.said import noted, said
 from kernel.schema.moderation import Level, ListMode
 from kernel.schema.tables import domain_lists, domain_policies
+from kernel.tombstone_log import Act
 from kernel.urls import parse
 from moderation import audit, domains, policy
 from moderation.names import read_domain
@@ -136,11 +139,10 @@ async def every(conn: AsyncConnection) -> Sequence[Source]:
     return [Source.of(row) for row in rows]
 
 
-async def one(conn: AsyncConnection, list_id: str) -> Source:
-    """A list by its id. Raises NotFound."""
-    row = (
-        await conn.execute(sa.select(domain_lists).where(domain_lists.c.id == list_id))
-    ).one_or_none()
+async def one(conn: AsyncConnection, list_id: str, *, to_change: bool = False) -> Source:
+    """A list by its id; `to_change`: nobody else changes it meanwhile. Raises NotFound."""
+    query = sa.select(domain_lists).where(domain_lists.c.id == list_id)
+    row = (await conn.execute(query.with_for_update() if to_change else query)).one_or_none()
     if row is None:
         raise NotFound
     return Source.of(row)
@@ -171,7 +173,19 @@ async def remove(conn: AsyncConnection, here: Here, source: Source) -> None:
         if not row.held:
             domains.note_gone(conn, row.domain, source.id)
     await conn.execute(sa.delete(domain_lists).where(domain_lists.c.id == source.id))
+    tombstone_log.note(conn, Act.LIST_OVER, source.id)
     await audit.note(conn, here, verb="list removed", about=source.url or source.id)
+    await policy.settle(conn)
+
+
+async def after_restore(conn: AsyncConnection, over: Sequence[str]) -> None:
+    """Lists that were ended since the backup end again, and of the others nothing new is taken
+    before a person saw it: how they were taken since is not known.
+    """
+    ended = any_of(domain_policies.c.source, "lists"), any_of(domain_lists.c.id, "lists")
+    for table, which in zip((domain_policies, domain_lists), ended, strict=True):
+        await conn.execute(sa.delete(table).where(which), {"lists": list(over)})
+    await conn.execute(sa.update(domain_lists).values(mode=ListMode.DRAFT, taken=None))
     await policy.settle(conn)
 
 

@@ -4,7 +4,9 @@ Nothing is taken that we decided about ourselves. New and harsher rows wait for 
 list is automatic; milder ones and those that the list has dropped are never waited for.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -22,9 +24,11 @@ from kernel.schema.pacts import PactState
 from kernel.schema.tables import (
     actors,
     cases,
+    conversations,
     domain_lists,
     domain_policies,
     follows,
+    moderators,
     pacts,
     posts,
 )
@@ -59,6 +63,11 @@ class Difference:
     canaries: int = 0
     rows: int = 0
     ties: frozenset[str] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """What somebody says yes to who takes all of it."""
+        return digest((*self.new, *(rule for _, rule in self.changed)), self.gone)
 
 
 async def compare(conn: AsyncConnection, here: Here, source: Source, listed: Listed) -> Difference:
@@ -126,16 +135,22 @@ async def _rules(conn: AsyncConnection, source: str) -> dict[str, Rule]:
 
 
 async def _ties(conn: AsyncConnection, wanted: Sequence[str]) -> frozenset[str]:
-    """Those of the domains where somebody lives who follows here, or is followed from here,
-    or whose node has a pact with this one.
+    """Those of the domains where somebody lives whom people here have to do with.
 
-    Or who wrote in a thread with an open report: they may be what keeps somebody safe (MOD-H5).
+    Who follows here or is followed from here, writes messages with somebody here, or moderates; or
+    who wrote in a thread with an open report: they may be what keeps somebody safe (MOD-H5). Or
+    whose node has a pact with this one.
     """
     if not wanted:
         return frozenset()
     hosts = await conn.scalars(_TIED)
-    tied = {name for host in hosts for name in names.above(host.partition(":")[0])}
-    return frozenset(wanted) & tied
+    found = {name for host in hosts for name in names.above(host.partition(":")[0])}
+    return frozenset(wanted) & found
+
+
+async def tied(conn: AsyncConnection, hosts: Collection[str]) -> frozenset[str]:
+    """Those of these servers that people here have to do with, in the same sense."""
+    return frozenset(hosts).intersection(await conn.scalars(_TIED)) if hosts else frozenset()
 
 
 def trouble_with(source: Source, listed: Listed) -> str:
@@ -143,8 +158,33 @@ def trouble_with(source: Source, listed: Listed) -> str:
     now, before = len(listed.entries), source.rows
     if not now:
         return _EMPTY
-    if before and abs(now - before) > max(FEW, before * MOST_OF_IT):
+    if before and abs(now - before) > _many(before):
         return said("It had {before} rows, and has {now} now.", before=before, now=now)
+    return ""
+
+
+def _many(rows: int) -> float:
+    return max(FEW, rows * MOST_OF_IT)
+
+
+def takes_back_a_lot(source: Source, found: Difference) -> str:
+    """Why a list that would lift or soften much of what it said is left aside whole; or nothing.
+
+    What is otherwise because of what we decided here does not count.
+    """
+    ours = {domain for domain, _ in found.covered}
+    gone = sum(rule.domain not in ours for rule in found.gone)
+    milder = sum(
+        rule.policy != before.policy.at_most(source.max_level)
+        and rule.policy.no_harsher_than(before.policy)
+        for before, rule in found.changed
+    )
+    if gone + milder > _many(source.rows):
+        return said(
+            "It would take back or soften {count} of its {before} rows.",
+            count=gone + milder,
+            before=source.rows,
+        )
     return ""
 
 
@@ -219,8 +259,18 @@ def _left(here: Here, source: Source) -> int:
     return NEW_A_DAY - spent
 
 
-async def agree(conn: AsyncConnection, here: Here, source: Source) -> int:
-    """What waits is taken: how many rows."""
+def digest(rules: Iterable[Rule], gone: Iterable[Rule] = ()) -> str:
+    """What a person says yes to: of which domains rows are taken, with what they say, or go."""
+    rows = [
+        [rule.domain, rule.policy.level.value, rule.policy.reject_media, rule.policy.reject_reports]
+        for rule in rules
+    ]
+    named = [sorted(rows), sorted(rule.domain for rule in gone)]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+
+
+async def agree(conn: AsyncConnection, here: Here, source: Source) -> Sequence[Rule]:
+    """What waits is taken: those rows."""
     rows = await conn.execute(
         domains.select_rules().where(domain_policies.c.source == source.id, domain_policies.c.held)
     )
@@ -234,7 +284,20 @@ async def agree(conn: AsyncConnection, here: Here, source: Source) -> int:
         about, what = source.url or source.id, f"{len(waiting)} rows agreed to"
         await audit.note(conn, here, verb="list taken", about=about, reason=what)
         await policy.settle(conn)
-    return len(waiting)
+    return waiting
+
+
+async def hold(conn: AsyncConnection, here: Here, rules: Collection[Rule]) -> None:
+    """Rows that held by themselves wait for a person instead: they would cut somebody off."""
+    await conn.execute(_ADD, _RULES.values(domains.values_of(rule, held=True) for rule in rules))
+    for source in sorted({rule.source for rule in rules}):
+        those = [rule.domain for rule in rules if rule.source == source]
+        await conn.execute(_DROP, {"source": source, "domains": those})
+        for domain in those:
+            domains.note_gone(conn, domain, source)
+        what = f"{len(those)} would cut somebody off, and wait for a person"
+        await audit.note(conn, here, verb="list rows held", about=source, reason=what)
+    await policy.settle(conn)
 
 
 async def throw_away(conn: AsyncConnection, here: Here, source: Source) -> None:
@@ -268,6 +331,11 @@ def _add() -> sa.Insert:
 _ADD: Final = _add()
 _writer, _reported = actors.alias("writer"), posts.alias("reported")
 _follower, _followed = actors.alias("follower"), actors.alias("followed")
+_moderator, _moderated = actors.alias("moderator"), actors.alias("moderated")
+_correspondent = actors.alias("correspondent")
+_moderating = moderators.join(_moderator, _moderator.c.id == moderators.c.actor_id).join(
+    _moderated, _moderated.c.id == moderators.c.group_id
+)
 _TIED: Final = sa.union(
     sa.select(_follower.c.host)
     .join(follows, follows.c.follower_id == _follower.c.id)
@@ -275,6 +343,18 @@ _TIED: Final = sa.union(
     sa.select(_followed.c.host)
     .join(follows, follows.c.followed_id == _followed.c.id)
     .where(~_followed.c.local),
+    sa.select(_moderator.c.host)
+    .select_from(_moderating)
+    .where(~_moderator.c.local, _moderated.c.local),
+    sa.select(_moderated.c.host)
+    .select_from(_moderating)
+    .where(~_moderated.c.local, _moderator.c.local),
+    *(
+        sa.select(_correspondent.c.host)
+        .join(conversations, _correspondent.c.id == end)
+        .where(~_correspondent.c.local)
+        for end in (conversations.c.one_id, conversations.c.other_id)
+    ),
     sa.select(_writer.c.host)  # in a thread with an open case of a report (MOD-H5)
     .select_from(
         cases.join(_reported, _reported.c.id == cases.c.post_id)

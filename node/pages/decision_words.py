@@ -54,6 +54,8 @@ KINDS: Final[Mapping[str, str]] = {
     "unlock": noted("Threads opened again"),
     "uphold after appeal": noted("Second looks: it stayed"),
     "change after appeal": noted("Second looks: it was changed"),
+    "moderator out of reach": noted("Moderators whose server this place does not talk with now"),
+    "moderator back": noted("Moderators who can be reached again"),
     "pause server": noted("Servers that wait"),
     "resume server": noted("Servers that go on"),
 }

@@ -240,13 +240,16 @@ async def _list_page(
     *,
     found: Difference | None = None,
     listed: Listed | None = None,
+    ends: bool = False,
 ) -> web.Response:
     after = request.query.get("after", "")
     async with request.app[READING].connect() as conn:
         source = await sources.one(conn, list_id)
         rules = await sources.waiting(conn, source, after=after, limit=PAGE)
         count = (await sources.count_waiting(conn)).get(source.id, 0)
-    would = await _would_cut(request, source) if count else None
+    would = None
+    if ends or (count and not after):  # it is tried once, and not for each page of the rows
+        would = await _would_cut(request, source, ends=ends)
     more = "?" + urlencode({"after": rules[-1].domain}) if len(rules) == PAGE else ""
     return render(
         request,
@@ -258,6 +261,7 @@ async def _list_page(
         rules=rules,
         count=count,
         would=would,
+        ends=ends,
         found=found,
         listed=listed,
         shown=SHOWN,
@@ -268,13 +272,17 @@ async def _list_page(
     )
 
 
-async def _would_cut(request: web.Request, source: Source) -> Impact:
-    """What it would cut to take all that waits of a list: it is tried, and taken back."""
+async def _would_cut(request: web.Request, source: Source, *, ends: bool) -> Impact:
+    """What it would cut to take all that waits of a list, or to end it: tried, and taken back."""
     here = request.app[HERE]
     async with request.app[ENGINE].connect() as conn, conn.begin() as work:
         before = await policy.in_force(conn)
-        await taking.agree(conn, here, source)
-        would = await keeping_away.impact_of(conn, here, before)
+        rows = ""
+        if ends:
+            await sources.remove(conn, here, source)
+        else:
+            rows = taking.digest(await taking.agree(conn, here, source))
+        would = await keeping_away.impact_of(conn, here, before, rows)
         await work.rollback()
     return would
 
@@ -320,20 +328,22 @@ async def answer(request: web.Request) -> web.Response:
         return see_other(f"{PATH}/lists/{list_id}")
     if said not in ("take", "refuse", "remove"):
         raise NotFound
-    seen = Seen(form.text("seen"), form.ticked("looked")) if said == "take" else None
+    seen = Seen(form.text("seen"), form.ticked("looked"))
     try:
         async with engine.begin() as conn:
             before = await policy.in_force(conn)
-            source = await sources.one(conn, list_id)
+            source, rows = await sources.one(conn, list_id), ""
             if said == "take":
-                await taking.agree(conn, here, source)
+                rows = taking.digest(await taking.agree(conn, here, source))
             elif said == "refuse":
                 await taking.throw_away(conn, here, source)
             else:
                 await sources.remove(conn, here, source)
-            changes = await keeping_away.settled(conn, here, before, seen=seen)
+            changes = await keeping_away.settled(
+                conn, here, before, seen=seen, rows=rows, about=source.url or source.id
+            )
     except REFUSED as problem:
-        return await _list_page(request, list_id, None, problem)
+        return await _list_page(request, list_id, None, problem, ends=said == "remove")
     await keeping_away.follow_up(engine, changes)
     return see_other(PATH if said == "remove" else _at(source))
 

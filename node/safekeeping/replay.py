@@ -32,6 +32,7 @@ from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import account_rows, correspondents, departures, follows, messages, severing
 from moderation import alert_channels, domains, pacts, policy, recounting, standing
+from moderation.lists import sources
 
 _BATCH: Final = 1000
 
@@ -226,6 +227,7 @@ async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done:
     """What was decided about domains, as it was last; comments and ends are not in the log."""
     last = {(ids[0], ids[1]): (ids[2], ids[3]) for ids in _policies(lines)}
     changed = await domains.redo(conn, here, last)
+    await sources.after_restore(conn, _of(lines, Act.LIST_OVER))
     await severing.again(conn, here, changed)
     for domain in changed:
         await recounting.recount_within(conn, domain)

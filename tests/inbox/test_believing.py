@@ -15,6 +15,7 @@ from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, domain_blocks, posts, received
 from moderation import domains
 from node import commands
+from node.keeping_away import Seen
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import PUBLIC, Document, Peer, PeerFactory, Person
 
@@ -502,5 +503,5 @@ async def test_sec_L14_counts_and_lists_are_what_a_reader_may_open(alder: Node, 
     assert await counted() == [1] * 4
     await alder.reply(moderator, root.uri, "One more.")
     assert await counted() == [2] * 4
-    await commands.unblock_domain(alder, domain="good.test")  # type: ignore[arg-type]
+    await commands.unblock_domain(alder, domain="good.test", seen=Seen())  # type: ignore[arg-type]
     assert await counted() == [4] * 4

@@ -29,6 +29,29 @@ def refused(text: str) -> list[tuple[int, str]]:
     return [(each.line, each.text) for each in reading.read(text.encode()).refused]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[{','.join(['0'] * (MAX_ROWS + 1))}]",
+        json.dumps({"blocks": {f"n{n}.example": {"isBlocked": False} for n in range(20_001)}}),
+        json.dumps({"instances": [0] * (MAX_ROWS + 1)}),
+        json.dumps({"type": "Collection", "orderedItems": [{"type": "Retraction"}] * 20_001}),
+        MASTODON + "odd.example,x\n" * (MAX_ROWS + 1),
+        "*.example\n" * (MAX_ROWS + 1),
+    ],
+    ids=["json", "rapidblock", "fediseer", "fires", "csv", "text"],
+)
+def test_mod_5_10_rows_that_are_not_taken_are_counted_too(text: str) -> None:
+    with pytest.raises(TooLarge):
+        reading.read(text.encode())
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, f'#domain,"{"x" * 200_000}"'])
+def test_mod_5_10_a_first_line_that_is_far_too_long_is_refused(text: str) -> None:
+    with pytest.raises(Malformed, match="torn"):
+        reading.read(text.encode())
+
+
 def test_mod_3_1_mastodons_table() -> None:
     text = "\ufeff" + MASTODON + (
         "Bad.example,suspend,FALSE,False,words,true\n"
@@ -225,7 +248,9 @@ def test_mod_5_10_a_list_has_a_size() -> None:
 LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=9)
 DOMAINS = st.builds("{}.{}.example".format, LABEL, LABEL)
 POLICIES = st.builds(Policy, st.sampled_from(Level), st.booleans(), st.booleans())
-WORDS = st.text(st.characters(exclude_characters="\0"), max_size=30)  # forms leave that out
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), max_size=30
+)  # forms leave that out
 
 
 @st.composite

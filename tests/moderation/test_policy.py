@@ -22,6 +22,7 @@ from members import node as node_store
 from moderation import blocklist, domains, names, policy
 from moderation.blocklist import Blocklist
 from moderation.domains import Rule
+from moderation.lists import sources
 from moderation.policy import ORDINARY, Policies, Policy
 
 ACCEPT, NOTE, FILTER, REJECT, DROP = (Policy(level) for level in Level)
@@ -259,7 +260,7 @@ async def test_sec_L16_what_was_decided_is_decided_again_after_a_restore(
         ("old.example", ""): ("filter", "m"),
         ("gone.example", ""): ("", ""),
         ("same.example", ""): ("drop", ""),
-        ("new.example", "a-list"): ("reject", ""),
+        ("new.example", "a-list"): ("reject", "o"),
         ("odd.example", ""): ("of a newer version", ""),
     }
     async with engine.begin() as conn:
@@ -270,7 +271,35 @@ async def test_sec_L16_what_was_decided_is_decided_again_after_a_restore(
     async with engine.connect() as conn:
         assert (await domains.own(conn, "old.example")).private_comment == "kept"
         (listed,) = [rule for rule in await domains.find(conn, search="new") if rule.source]
-    assert (listed.source, listed.in_force) == ("a-list", True)
+    assert (listed.source, listed.in_force, listed.obfuscate) == ("a-list", True, True)
+    async with engine.begin() as conn:
+        over = await sources.add(conn, here, name="Over", mode=ListMode.AUTOMATIC)
+        rule = Rule(domain="x.example", policy=REJECT, source=over.id, day=here.now().date())
+        await conn.execute(domain_policies.insert().values(domains.values_of(rule)))
+        kept = await sources.add(
+            conn, here, name="Kept", url="https://lists.example/x", mode=ListMode.AUTOMATIC
+        )
+        await conn.execute(sa.update(domain_lists).values(taken=here.now().date()))
+        await sources.after_restore(conn, [over.id])
+        left = {source.id: source for source in await sources.every(conn)}
+        assert left.keys() == {"a-list", kept.id}
+        assert (left[kept.id].mode, left[kept.id].taken) == (ListMode.DRAFT, None)
+        assert not await domains.is_blocked(conn, "x.example")
+
+
+async def test_sec_L16_the_log_says_what_is_hidden_and_which_list_was_ended(
+    engine: AsyncEngine, here: Here, tmp_path: Path
+) -> None:
+    log = tmp_path / "log" / tombstone_log.FILE
+    tombstone_log.keep(engine, log)
+    async with engine.begin() as conn:
+        await domains.set_policy(conn, here, "a.example", REJECT, obfuscate=True)
+        source = await sources.add(conn, here, name="A list")
+        await sources.remove(conn, here, source)
+    assert tombstone_log.read(log.read_text()) == [
+        ("policy", "a.example", "", "reject", "o"),
+        ("list over", source.id),
+    ]
 
 
 def test_sec_L16_the_log_of_a_restore_says_the_level_and_no_words() -> None:

@@ -5,22 +5,39 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub import actors as actor_store
+from groups import appointing
+from groups import groups as groups_of
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.schema.moderation import Level
-from kernel.schema.tables import actors, bans, blocks, correspondents, follows, groups
+from kernel.schema.tables import (
+    actors,
+    audit,
+    bans,
+    blocks,
+    conversations,
+    correspondents,
+    follows,
+    groups,
+    moderators,
+)
 from members import out_of_reach, severing
 from members.severing import Decided, Differs, Restored
-from moderation import domains, impact
+from moderation import domains, impact, policy
 from moderation.impact import Impact, Relations
+from moderation.lists import reading, sources, taking
+from moderation.lists.sources import Source
 from moderation.policy import Policy
+from node import keeping_away
 from tests.moderation import communities
+from tests.moderation.communities import NOW
 
 COMMUNITIES = 200
 DOMAINS = ("evil.example", "sub.evil.example", "deep.sub.evil.example", "good.example")
@@ -193,23 +210,76 @@ async def test_mod_5_9_where_nobody_loses_anything_nobody_has_to_look(town: Town
     assert (milder.before, milder.after, milder.can_be_undone) == ("reject", "filter m", False)
 
 
-@pytest.mark.parametrize("ties", [5, 6])
-async def test_mod_5_10_what_nobody_decides_in_person_is_held_where_it_is_much(
-    town: Town, ties: int
+async def _advised(town: Town, name: str, *rows: tuple[str, Level]) -> Source:
+    """A list, and what it says: agreed to."""
+    source = await sources.add(town.conn, town.here, name=name)
+    text = "".join(f"{domain},{_SEVERITY[level]}\n" for domain, level in rows)
+    listed = reading.read(f"#domain,#severity\n{text}".encode())
+    found = await taking.compare(town.conn, town.here, source, listed)
+    await taking.take(town.conn, town.here, source, found, agreed=True)
+    return source
+
+
+_SEVERITY = {Level.NOTE: "noop", Level.REJECT: "suspend"}
+
+
+@pytest.mark.parametrize("tie", ["follow", "message", "moderator", "arrivals", "none"])
+@pytest.mark.parametrize("over", ["list", "decision"])
+async def test_mod_5_10_a_harsher_list_takes_over_by_itself_only_where_it_cuts_nobody_off(
+    town: Town, tie: str, over: str
 ) -> None:
+    conn, here, at = town.conn, town.here, "evil.example"
+    ana, eve = await town.actor(communities.HOME), await town.actor(at)
+    if tie == "follow":
+        await town.follow(ana, eve)
+    elif tie == "message":
+        one, other = sorted([ana, eve])
+        row = {"id": uuid4(), "one_id": one, "other_id": other, "latest": 1}
+        await conn.execute(conversations.insert(), [row])
+    elif tie == "moderator":
+        row = {"group_id": await town.group(), "actor_id": eve, "founder": False}
+        await conn.execute(moderators.insert(), [row])
+    elif tie == "arrivals":
+        await communities.arrivals(conn, {at: 5, "good.example": 5})
+    harsh = await _advised(town, "Harsh", (at, Level.REJECT))
+    if over == "list":
+        mild = await _advised(town, "Mild", (at, Level.NOTE))
+    else:
+        today = here.now().date()
+        await domains.set_policy(conn, here, at, Policy(Level.NOTE), until=today)
+    before = await policy.in_force(conn)
+    assert not before.of_host(at).blocks
+    if over == "list":
+        await sources.remove(conn, here, mild)
+    else:
+        await domains.expire(conn, replace(here, clock=lambda: NOW + timedelta(days=2)))
+    await keeping_away.settled(conn, here, before)
+    is_held = tie != "none"
+    assert (await policy.of_host(conn, at)).blocks is not is_held
+    waiting = [rule.domain for rule in await sources.waiting(conn, harsh)]
+    assert waiting == [at] * is_held
+    assert [each.is_held for each in await severing.history(conn)] == [True] * is_held
+    assert len(await town.pairs()) == (tie == "follow")
+    if is_held:
+        (held,) = await severing.history(conn)
+        with pytest.raises(NotFound):
+            await severing.undo(conn, here, held.id)
+        await town.block()
+        assert [each.stands for each in await severing.history(conn)] == [True]
+
+
+@pytest.mark.parametrize("ties", [5, 6])
+async def test_mod_5_9_where_it_is_much_somebody_looks_twice(town: Town, ties: int) -> None:
     ana = await town.actor(communities.HOME)
     for _ in range(ties):
         await town.follow(await town.actor("evil.example"), ana)
-    decided = await severing.decide(town.conn, town.here, "evil.example", REJECT, by_person=False)
-    assert decided.is_held is (ties > 5)
-    assert len(await town.pairs()) == (ties if ties > 5 else 0)
     if ties > 5:
         with pytest.raises(Malformed, match="cuts a lot"):
             await town.block(looked=False)
-        with pytest.raises(NotFound):
-            await severing.undo(town.conn, town.here, decided.id)
         await town.block()
-        assert [each.stands for each in await severing.history(town.conn)] == [True]
+    else:
+        await town.block(looked=False)
+    assert await town.pairs() == set()
 
 
 async def test_mod_H5_nothing_automatic_touches_a_thread_with_an_open_report(town: Town) -> None:
@@ -220,8 +290,11 @@ async def test_mod_H5_nothing_automatic_touches_a_thread_with_an_open_report(tow
     await communities.report(town.conn, post_id=1)
     seen = await town.seen()
     assert (seen.cases, seen.threads, seen.posts, seen.binds) == (1, 1, 1, True)
-    held = await severing.decide(town.conn, town.here, "evil.example", REJECT, by_person=False)
-    assert held.is_held
+    await _advised(town, "Harsh", ("evil.example", Level.REJECT))
+    await keeping_away.settled(town.conn, town.here, policy.Policies())
+    assert not await domains.is_blocked(town.conn, "evil.example")
+    (held,) = await severing.history(town.conn)
+    assert (held.is_held, held.impact.cases) == (True, 1)
     await severing.dismiss(town.conn, held.id)
     assert await severing.history(town.conn) == []
 
@@ -280,6 +353,31 @@ async def test_mod_5_10_undo_says_what_does_not_come_back_and_why(town: Town) ->
     assert await communities.ledger(conn) == (frozenset(), frozenset())
     with pytest.raises(NotFound):
         await severing.undo(conn, town.here, decided.id)
+
+
+async def test_mod_5_10_a_groups_log_says_that_a_moderator_is_out_of_reach_and_back(
+    town: Town,
+) -> None:
+    conn, here = town.conn, town.here
+    group, eve = await town.group(), await town.actor("evil.example")
+    row = {"group_id": group, "actor_id": eve, "founder": False}
+    await conn.execute(moderators.insert(), [row])
+    decided = await town.block()
+    await severing.undo(conn, here, decided.id, dry_run=True)
+
+    async def said() -> list[str]:
+        of = audit.c.group_id == group, audit.c.person_id == eve
+        return list(await conn.scalars(sa.select(audit.c.verb).where(*of).order_by(audit.c.id)))
+
+    assert await said() == ["moderator out of reach"]
+    await severing.undo(conn, here, decided.id)
+    assert await said() == ["moderator out of reach", "moderator back"]
+    again = await town.block()
+    found = await groups_of.get(conn, group)
+    person = await actor_store.get(conn, eve)
+    await appointing.dismiss(conn, here, found, person, person)
+    assert await severing.undo(conn, here, again.id) == Restored()
+    assert await conn.scalar(sa.select(sa.func.count()).select_from(moderators)) == 0
 
 
 async def test_mod_5_10_decisions_about_one_domain_are_taken_back_in_any_order(

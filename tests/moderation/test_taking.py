@@ -88,7 +88,7 @@ async def test_mod_5_10_new_and_harsher_rows_wait_for_a_person_and_milder_ones_d
     _, waiting, source = await take(engine, here, source, rows("a", "b") + "c.example,silence\n")
     assert (waiting, await blocked(engine)) == (3, set())
     async with engine.begin() as conn:
-        assert await taking.agree(conn, here, source) == 3
+        assert len(await taking.agree(conn, here, source)) == 3
     assert await blocked(engine) == {"a.example", "b.example"}
     text = "b.example,silence\n" + rows("c", "d")
     _, waiting, source = await take(engine, here, source, text)
@@ -163,6 +163,29 @@ def test_mod_5_10_a_list_that_changes_a_lot_or_is_empty_is_left_aside() -> None:
     few = replace(source, rows=3)
     assert [bool(trouble(count, few)) for count in (0, 1, 8, 9)] == [True, False, False, True]
     assert not trouble(5_000, replace(source, rows=0))
+
+
+async def test_mod_5_10_a_list_that_takes_back_a_lot_is_left_aside(
+    engine: AsyncEngine, here: Here
+) -> None:
+    source = await added(engine, here, ListMode.DRAFT)
+    names = [f"n{number:02}" for number in range(20)]
+    _, _, source = await take(engine, here, source, rows(*names), agreed=True)
+
+    async def trouble(text: str, source: Source = source) -> str:
+        listed = reading.read((HEADER + text).encode())
+        assert not taking.trouble_with(source, listed)
+        async with engine.connect() as conn:
+            return taking.takes_back_a_lot(source, await taking.compare(conn, here, source, listed))
+
+    assert "of its 20 rows" in await trouble(rows(*(f"m{number}" for number in range(20))))
+    assert "of its 20 rows" in await trouble(rows(*names, severity="noop"))
+    softer = rows(*names[3:17]) + rows(*names[17:], severity="silence")
+    assert await trouble(softer + rows("a", "b", "c"))  # three are gone, and three are milder
+    assert not await trouble(rows(*names[2:17]) + rows(*names[17:], severity="silence"))
+    excluded = tuple(f"{name}.example" for name in names[:10])
+    assert not await trouble(rows(*names), replace(source, excluded=excluded))
+    assert not await trouble(rows(*names), replace(source, max_level=Level.FILTER))
 
 
 async def test_mod_3_5_lists_have_names_and_addresses(engine: AsyncEngine, here: Here) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kernel.schema.moderation import Level
 from moderation import domains, policy
+from moderation.lists import reading, sources, taking
 from moderation.policy import Policy
 from node.pages.session import ADMINISTRATOR
 from tests.node.processes import hearthold
@@ -26,6 +27,15 @@ async def bring(ana: Person, body: bytes, **more: str) -> Answer:
     return await ana.bring(
         at, form, [body] if body else [], name="A list", max_level="reject", **more
     )
+
+
+async def _say_more(node: Node, list_id: str) -> None:
+    async with node.engine.begin() as conn:
+        source = await sources.one(conn, list_id)
+        rows = "".join(f"{name}.example,suspend\n" for name in ("bad", "later"))
+        listed = reading.read(f"#domain,#severity\n{rows}".encode())
+        found = await taking.compare(conn, node.here, source, listed)
+        await taking.take(conn, node.here, source, found, agreed=False)
 
 
 async def test_mod_5_17_decisions_and_lists_on_their_page(node: NodeFactory) -> None:
@@ -72,7 +82,13 @@ async def test_mod_5_17_decisions_and_lists_on_their_page(node: NodeFactory) -> 
     assert (await in_force(alder, "bad.example")).level is Level.ACCEPT
     place = re.search(rf'action="({PAGE}/lists/[^"/]+)/answer"', answer.html)
     assert place is not None
-    assert (await ana.send("POST", f"{place[1]}/answer", {"answer": "take"})).status == 303
+    assert (await ana.send("POST", f"{place[1]}/answer", {"answer": "take"})).status == 409
+    await _say_more(alder, place[1].rpartition("/")[2])
+    form = answer.page.form("answer", "seen")
+    more = await ana.submit(answer, form, answer="take")
+    assert more.status == 409, "another row came since it was shown"
+    assert (await ana.submit(more, more.page.form("answer", "seen"), answer="take")).status == 303
+    assert (await in_force(alder, "later.example")).blocks
     assert (await in_force(alder, "bad.example")).blocks
     assert "from the list “A list”" in (await ana.open(PAGE)).text
     changed = {"max_level": "filter", "excluded": "good.example"}
@@ -103,7 +119,11 @@ async def test_mod_5_17_lists_by_command(node: NodeFactory, tmp_path: Path) -> N
     assert "! row 3: odd.example" in seen.out
     async with alder.engine.connect() as conn:
         assert not await domains.is_blocked(conn, "bad.example")
-    assert hearthold("blocklist", "import", str(file), "--yes", **given).code == 0
+    unseen = hearthold("blocklist", "import", str(file), "--yes", **given)
+    assert "Nothing was changed" in unseen.out
+    shown = seen.out.partition("--seen ")[2].split()[0].rstrip(".")
+    taken = hearthold("blocklist", "import", str(file), "--yes", "--seen", shown, **given)
+    assert taken.code == 0, taken
     async with alder.engine.connect() as conn:
         assert await domains.is_blocked(conn, "bad.example")
     out = hearthold("blocklist", "export", "mastodon-csv", **given).out

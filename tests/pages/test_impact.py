@@ -2,7 +2,11 @@
 
 import sqlalchemy as sa
 
-from kernel.schema.tables import follows
+from kernel.schema.moderation import Level
+from kernel.schema.tables import audit, follows
+from moderation.policy import Policy
+from node import commands, keeping_away, list_commands
+from node.keeping_away import Seen
 from node.pages.session import ADMINISTRATOR
 from tests.moderation import communities
 from tests.nodes import NodeFactory, settle
@@ -98,7 +102,45 @@ async def test_mod_5_9_what_it_cuts_is_shown_first_and_only_that_is_cut(
     assert (await ana.send("POST", form.action, {"answer": "take"})).status == 409
     assert (await ana.submit(brought, form, answer="take", looked="yes")).status == 303
     async with alder.engine.connect() as conn:
-        assert await conn.scalar(sa.select(sa.func.count()).select_from(follows)) == 0
-    assert (await ana.send("POST", form.action, {"answer": "remove"})).status == 303
+        cut = sa.select(audit.c.impact).where(audit.c.verb == "ties cut")
+        (line,) = await conn.scalars(cut)
+    assert line["relations"]["all"] == 6
     async with alder.engine.connect() as conn:
-        assert await conn.scalar(sa.select(sa.func.count()).select_from(follows)) == 6
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(follows)) == 0
+
+    async def left() -> int:
+        async with alder.engine.connect() as conn:
+            return await conn.scalar(sa.select(sa.func.count()).select_from(follows)) or 0
+
+    mild = "domain,severity\ngood.test,noop"
+    brought = await ana.fill("/settings/node/domains", "import", name="Mild", rows=mild)
+    milder = brought.page.form("answer", "seen")
+    assert (await ana.submit(brought, milder, answer="take")).status == 303
+    assert await left() == 6, "of several lists the mildest counts"
+    ending = await ana.send("POST", milder.action, {"answer": "remove"})
+    assert (ending.status, await left()) == (409, 6)
+    assert "6 follows from there would be cut." in ending.text
+    check_page(milder.action, ending)
+    by_command = milder.action.split("/")[-2]
+    lines = await list_commands.remove(
+        alder,  # type: ignore[arg-type]
+        list_id=by_command,
+        seen=Seen(),
+    )
+    assert "Nothing was changed." in lines[-1]
+    last = ending.page.form("answer", "seen")
+    assert (await ana.submit(ending, last, answer="remove", looked="yes")).status == 303
+    assert await left() == 0
+
+    await keeping_away.decide(alder.engine, alder.here, "good.test", Policy(Level.NOTE))
+    assert await left() == 6
+    lines = await commands.unblock_domain(
+        alder,  # type: ignore[arg-type]
+        domain="good.test",
+        seen=Seen(),
+    )
+    assert lines[0] == "Nothing was changed."
+    assert "hearthold domain unblock good.test --seen" in lines[-1]
+    assert await left() == 6
+    await ana.send("POST", form.action, {"answer": "remove"})
+    assert await left() == 6

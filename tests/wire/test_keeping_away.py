@@ -1,5 +1,7 @@
 """What each level about a domain does at the edge (MOD-3.10)."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
@@ -9,7 +11,8 @@ from inbox.routes import POLICIES
 from kernel.schema.actors import FollowState
 from kernel.schema.moderation import Level
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, follows, posts, received
+from kernel.schema.tables import actors, attachments, follows, posts, received
+from media import pictures
 from moderation import blocklist, domains
 from moderation.policy import Policies, Policy
 from moderation.visibility import VISITOR
@@ -54,6 +57,10 @@ async def test_mod_3_10_a_filtered_domain_is_in_threads_and_on_no_public_list(
     other = await peer("other.test", alder)
     ann, eve = good.person("ann"), other.person("eve")
     await decide(alder, "good.test", Policy(Level.FILTER))
+    ben = await alder.persona("ben")
+    await good.follow(alder, ann, ben.actor.uri)
+    await settle(alder)
+    assert len(good.got("Accept")) == 1, "who follows a person waits for nobody"
     await good.follow(alder, ann, sleep.actor.uri)
     await other.follow(alder, eve, sleep.actor.uri)
     tag = [{"type": "Hashtag", "name": "#words"}]
@@ -81,8 +88,28 @@ async def test_mod_3_10_a_filtered_domain_is_in_threads_and_on_no_public_list(
     assert [line.author_name for line in found] == ["Eve"]
     assert [line.author_name for line in tagged] == ["Eve"]
     assert in_group == {"Ann", "Eve"}
-    assert not good.got("Accept")
+    assert len(good.got("Accept")) == 1
     assert len(other.got("Accept")) == 1
+
+
+async def test_mod_3_10_a_picture_that_is_refused_while_it_is_read_is_not_kept(
+    alder: Node, sleep: Group, good: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good.files["/cup.png"] = draw.png()
+    post = await arrive(alder, good.person("ann"), good, sleep, f"{good.origin}/cup.png")
+    keep = pictures.keep
+
+    async def keep_late(*args: Any, **how: Any) -> pictures.Kept:
+        kept = await keep(*args, **how)
+        await decide(alder, "good.test", Policy(Level.NOTE, reject_media=True))
+        return kept
+
+    monkeypatch.setattr(pictures, "keep", keep_late)
+    await copied(alder)
+    assert good.fetched.count("/cup.png") == 1
+    async with alder.engine.connect() as conn:
+        kept = sa.select(attachments.c.media_id).where(attachments.c.post_id == post.id)
+        assert await conn.scalar(kept) is None
 
 
 async def test_mod_3_10_pictures_of_a_domain_may_be_refused_alone(

@@ -3,17 +3,21 @@
 import hashlib
 import json
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from activitypub.client import Answer, Client
 from activitypub.state import CLIENT, SETTINGS
 from groups.groups import Group
+from kernel.errors import NotFound
 from kernel.schema.moderation import Level, ListMode
-from kernel.schema.tables import domain_blocks, domain_lists
-from moderation.lists import sources, taking
+from kernel.schema.tables import domain_blocks, domain_lists, domain_policies
+from moderation.lists import reading, sources, taking
 from moderation.lists.sources import Source
 from moderation.policy import Policy
 from node import keeping_away, list_reader
@@ -41,7 +45,7 @@ async def read(node: Node) -> list[Source]:
 
 
 async def test_mod_3_3_a_list_is_read_each_day_and_only_when_it_changed(
-    alder: Node, sleep: Group, good: Peer
+    alder: Node, sleep: Group, good: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = "/blocks.csv"
     rows = [f"n{number}.example,suspend\n" for number in range(20)]
@@ -60,7 +64,7 @@ async def test_mod_3_3_a_list_is_read_each_day_and_only_when_it_changed(
         set(),
     )
     async with alder.engine.begin() as conn:
-        assert await taking.agree(conn, alder.here, source) == 20
+        assert len(await taking.agree(conn, alder.here, source)) == 20
     assert len(await blocked(alder)) == 20
     (again,) = await read(alder)
     assert good.fetched.count(path) == 1, "not before a day is over"
@@ -91,6 +95,20 @@ async def test_mod_3_3_a_list_is_read_each_day_and_only_when_it_changed(
         aside = await changed(bad)
         assert why in aside.trouble, bad
         assert await blocked(alder) == kept
+    hijacked = LIST + "".join(f"m{number}.example,suspend\n" for number in range(20))
+    for bad in (hijacked, LIST + "".join(rows).replace("suspend", "noop")):
+        aside = await changed(bad)
+        assert "of its 20 rows" in aside.trouble
+        assert await blocked(alder) == kept
+    never = "Mon, 01 Jan 2024 00:00:00 +9999999999999999"
+    same = LIST + "".join(rows[:-1]) + more
+    assert (await changed(same, **{"Last-Modified": never})).trouble == ""
+    with monkeypatch.context() as broken:
+        broken.setattr(reading, "read", lambda body: 1 / 0)
+        aside = await changed(same)
+    assert aside.trouble == "It cannot be read."
+    assert aside.due is not None
+    assert aside.due > alder.here.now() + timedelta(hours=23)
     ahead = format_datetime(alder.here.now() + timedelta(days=9), usegmt=True)
     aside = await changed(LIST + "".join(rows), **{"Last-Modified": ahead})
     assert "still to come" in aside.trouble
@@ -104,6 +122,62 @@ async def test_mod_3_3_a_list_is_read_each_day_and_only_when_it_changed(
         alder.engine, alder.here, alder.app[CLIENT], source.id, whatever=True
     )
     assert await blocked(alder) == {f"n{number}.example" for number in range(10)}
+
+
+class Meanwhile:
+    """A client during whose request something else happens."""
+
+    def __init__(self, client: Client, happens: Callable[[], Awaitable[None]]) -> None:
+        self.client, self.happens = client, happens
+
+    async def get(self, url: str, **how: Any) -> Answer:
+        """An answer, once that has happened."""
+        answer = await self.client.get(url, **how)
+        await self.happens()
+        return answer
+
+
+async def test_mod_5_10_a_list_that_is_ended_or_changed_while_it_is_read(
+    alder: Node, sleep: Group, good: Peer
+) -> None:
+    path = "/blocks.csv"
+    good.files[path], good.types[path] = f"{LIST}a.example,suspend\n".encode(), "text/csv"
+    url = f"{good.origin}{path}"
+    async with alder.engine.begin() as conn:
+        source = await sources.add(
+            conn, alder.here, name="L", url=url, mode=ListMode.AUTOMATIC, allow_http=True
+        )
+    await read(alder)
+    async with alder.engine.begin() as conn:
+        await taking.agree(conn, alder.here, source)
+    good.files[path] += b"b.example,suspend\nc.example,suspend\n"
+
+    async def becomes_a_draft() -> None:
+        async with alder.engine.begin() as conn:
+            await sources.change(
+                conn,
+                alder.here,
+                await sources.one(conn, source.id),
+                mode=ListMode.DRAFT,
+                max_level=Level.REJECT,
+                excluded=("c.example",),
+            )
+
+    async def ends() -> None:
+        async with alder.engine.begin() as conn:
+            await sources.remove(conn, alder.here, await sources.one(conn, source.id))
+
+    client = Meanwhile(alder.app[CLIENT], becomes_a_draft)
+    await list_reader.refresh(alder.engine, alder.here, client, source.id)  # type: ignore[arg-type]
+    assert await blocked(alder) == {"a.example"}
+    async with alder.engine.connect() as conn:
+        assert [rule.domain for rule in await sources.waiting(conn, source)] == ["b.example"]
+    client.happens = ends
+    with pytest.raises(NotFound):
+        await list_reader.refresh(alder.engine, alder.here, client, source.id)  # type: ignore[arg-type]
+    assert await blocked(alder) == set()
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(domain_policies)) == 0
 
 
 async def test_mod_5_10_an_automatic_list_cuts_no_tie_by_itself(
@@ -149,11 +223,20 @@ async def test_mod_5_17_programs_bring_lists_and_fetch_ours(alder: Node) -> None
     assert await blocked(alder) == set()
     async with alder.engine.connect() as conn:
         assert await conn.scalar(sa.select(sa.func.count()).select_from(domain_lists)) == 0
-    real = json.loads((await ana.send("POST", f"{path}?name=Mine", data=body, headers=kind)).body)
+    unseen = await ana.send("POST", f"{path}?name=Mine", data=body, headers=kind)
+    assert unseen.status == 409
+    mine = f"{path}?name=Mine&seen={dry['impact']['digest']}"
+    other = body.replace(b"bad", b"worse")
+    assert (await ana.send("POST", mine, data=other, headers=kind)).status == 409
+    assert await blocked(alder) == set()
+    real = json.loads((await ana.send("POST", mine, data=body, headers=kind)).body)
     assert {**real, "dry_run": True} == {**dry, "list": real["list"]}
     assert await blocked(alder) == {"bad.example"}
     less = (LIST + "meh.example,silence\n").encode()
-    again = await ana.send("POST", f"{path}?list={real['list']}", data=less, headers=kind)
+    mine = f"{path}?list={real['list']}"
+    dry = json.loads((await ana.send("POST", f"{mine}&dry_run=1", data=less, headers=kind)).body)
+    mine += f"&seen={dry['impact']['digest']}"
+    again = await ana.send("POST", mine, data=less, headers=kind)
     assert [each["domain"] for each in json.loads(again.body)["gone"]] == ["bad.example"]
     await keeping_away.decide(
         alder.engine, alder.here, "dropped.example", Policy(Level.DROP), obfuscate=True,
@@ -179,9 +262,13 @@ async def test_mod_5_17_programs_bring_lists_and_fetch_ours(alder: Node) -> None
     assert (await ana.open(public)).status == 404
     settings = alder.app[SETTINGS]
     object.__setattr__(settings, "show_domain_blocks", "members")
-    assert (await ben.open(public)).status == 200
+    for_members = await ben.open(public)
+    assert for_members.status == 200
+    assert for_members.headers["Cache-Control"] == "private, max-age=600"
     object.__setattr__(settings, "show_domain_blocks", "everybody")
-    blocks = json.loads((await Browser(alder).open(public)).body)
+    answer = await Browser(alder).open(public)
+    assert answer.headers["Cache-Control"] == "public, max-age=600"
+    blocks = json.loads(answer.body)
     digest = hashlib.sha256(b"dropped.example").hexdigest()
     assert blocks == [
         {"domain": "drop***.****ple", "digest": digest, "severity": "suspend", "comment": "why"},
