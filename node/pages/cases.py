@@ -177,7 +177,7 @@ async def _case_page(
         mine = case.is_mine(root) and not own
         after = uuid(request.query.get("after"))
         said = await reports.of_case(conn, here, case.id, after=after) if mine else []
-        notes = await casework_store.notes(conn, here, case.id)
+        notes = [] if own else await casework_store.notes(conn, here, case.id)
         earlier = await cases.earlier(conn, here, case)
         shown = await shown_of(conn, case)
         tells = await elsewhere(conn, here, case) is not None and mine
