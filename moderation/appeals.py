@@ -88,6 +88,7 @@ async def ask(
     """
     words = check_words(words)
     today = here.now().date()
+    group_id = decision.group_id if decision.by_group else None  # whoever decided answers
     if not decision.appealable:
         raise NotAllowed(noted("This was not decided here, so nobody here can change it."))
     if today > decision.appeal_until():
@@ -96,7 +97,7 @@ async def ask(
         insert(appeals)
         .values(
             decision_id=decision.id,
-            group_id=decision.group_id,
+            group_id=group_id,
             person_id=decision.person_id,
             state=AppealState.OPEN,
             words=_sealed(here, decision.id, "words", words),
@@ -108,7 +109,7 @@ async def ask(
     )
     if not made.rowcount:
         raise Conflict(noted("You have asked for a second look already."))
-    await alerting.call(conn, decision.group_id)
+    await alerting.call(conn, group_id)
 
 
 def _sealed(here: Here, decision_id: int, name: str, words: str) -> bytes:

@@ -22,6 +22,7 @@ from groups.posts import Post
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.cases import CaseState, Outcome, Subject
+from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
 from moderation import audit, casework, forwarding
 from moderation.cases import Case
@@ -46,6 +47,11 @@ class Desk:
     @property
     def id(self) -> UUID | None:
         return self.group.id if self.group is not None else None
+
+    @property
+    def role(self) -> Role:
+        """As what somebody decides there, whatever group it is about."""
+        return Role.NODE if self.group is None else Role.GROUP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +193,7 @@ async def _log(work: Work, verb: str) -> None:
         about=about or f"{work.here.origin}{work.desk.path}/{work.case.id}",
         group_id=work.desk.id,
         actor_id=work.desk.actor.id,
+        role=work.desk.role,
     )
 
 
@@ -204,7 +211,8 @@ async def take_out(work: Work, reason: str) -> None:
     group = await group_store.get(work.conn, post.group_id)
     if group.desk_id is not None and group.settings is not None:
         desk = await actor_store.get(work.conn, group.desk_id)
-        await group_desk.remove(work.conn, work.here, group, desk, post, reason)
+        role = work.desk.role
+        await group_desk.remove(work.conn, work.here, group, desk, post, reason, role=role)
     else:
         await hiding.hide(work.conn, work.here, post, reason)
     await casework.close(work.conn, work.here, work.case, Outcome.REMOVED)
