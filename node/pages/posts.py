@@ -33,7 +33,7 @@ from node.pages import (
     session,
     voices,
 )
-from node.pages.desk import moderating
+from node.pages.desk import check_other, moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
 from node.pages.threads import (
@@ -341,6 +341,7 @@ async def restore(request: web.Request) -> web.Response:
     async with request.app[ENGINE].begin() as conn:
         found = await find(conn, request)
         speaker, *_ = await moderating(conn, request, found.group)
+        check_other(found.post.author_id, speaker.voices)
         actor = await desk.require(conn, found.group, speaker)
         await desk.restore(conn, session.deciding(request), found.group, actor, found.post)
     return see_other(f"/p/{found.post.id}")

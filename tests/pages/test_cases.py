@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from groups import groups as group_store
 from groups.groups import GroupSettings
 from kernel.schema.groups import Posts
+from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
 from kernel.schema.tables import accounts, audit, bans, case_notes, cases, posts, reports
+from moderation import cases as case_store
 from moderation import casework
 from moderation.audit import MAX_REASON
 from moderation.standing import Speaker
@@ -195,6 +197,8 @@ async def test_sec_L8_each_sees_and_decides_their_own_queue_alone(
     post = await node.post(house.answer.uri)
     assert post is not None
     assert post.state is PostState.REMOVED
+    undone = await act(dan, f"/p/{post.id}", "restore")  # the node decided, and not the group
+    assert (undone.status, "They can show it" in undone.text) == (403, True)
 
     nowhere = "00000000-0000-4000-8000-000000000000"
     foreign = await dan.open(f"{QUEUE}/{of_node.id}")  # SEC-L2: as one that is not there
@@ -209,7 +213,9 @@ async def test_sec_L8_each_sees_and_decides_their_own_queue_alone(
         actors_named = set(await conn.scalars(sa.select(audit.c.actor_id)))
         verbs = list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
         about = set(await conn.scalars(sa.select(audit.c.object_uri)))
+        roles = list(await conn.scalars(sa.select(audit.c.role).order_by(audit.c.id)))
     assert verbs[-2:] == ["case passed", "remove"]  # SEC-S23: every decision has a line
+    assert roles[-2:] == [Role.GROUP, Role.NODE]
     assert not actors_named & known
     assert not any("/u/" in each for each in about)
 
@@ -242,16 +248,37 @@ async def test_nobody_decides_about_a_name_of_their_own(house: House, dan: Perso
     await report(house.cleo, house.thread.id)  # by Ana, who looks after the group
     rows = {row.post_id: row for row in await held(house)}
     assert rows[house.thread.id].group_id is None
+    async with node.engine.begin() as conn:
+        for row in rows.values():
+            case = await case_store.get(conn, node.here, row.group_id, row.id)
+            await casework.write(conn, node.here, case, "They should not read this.")
     for desk, who, post_id in (
         (QUEUE, dan, own.id), ("/moderation", house.ana, house.thread.id),
     ):  # fmt: skip
         at = f"{desk}/{rows[post_id].id}"
         page = await who.open(at)
         assert "This is about one of your names" in page.text
+        assert "They should not read this." not in page.text
         for task in ("claim", "nothing", "note"):
             refused = await act(who, at, task, note="It is fine")
             assert (refused.status, "Somebody else decides" in refused.text) == (403, True), task
-    assert "one of your names" not in (await house.ana.open(f"{QUEUE}/{rows[own.id].id}")).text
+    other = await house.ana.open(f"{QUEUE}/{rows[own.id].id}")
+    assert "one of your names" not in other.text
+    assert "They should not read this." in other.text
+
+    taken = await house.ana.send("POST", f"/p/{own.id}/remove", {"reason": "Unkind"})
+    assert taken.status == 303
+    about = {"person": str(sibling.id), "reason": "Unkind", "days": "7"}
+    for what in ("limit", "ban"):
+        done = await house.ana.send("POST", "/g/open/desk/person", {**about, "act": what})
+        assert done.status == 303, done.text
+    for path, fields in (
+        (f"/p/{own.id}/restore", {}), ("/g/open/desk/unban", about),
+        ("/g/open/desk/person", {**about, "act": "end-limit"}),
+    ):  # fmt: skip
+        refused = await dan.send("POST", path, fields)
+        assert (refused.status, "one of your names" in refused.text) == (403, True), path
+        assert (await house.ana.send("POST", path, fields)).status == 303, path
 
 
 async def test_several_at_once_and_each_is_told_apart(house: House, dan: Person) -> None:
