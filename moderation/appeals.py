@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -195,13 +195,18 @@ def _moderators(group_id: sa.ColumnElement[UUID | None] | UUID) -> sa.Select[int
     )
 
 
+def has_few(group_id: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """SQL: that group, of a row, has too few moderators here for another one to answer."""
+    return _moderators(group_id).correlate(group_id.table).scalar_subquery() < FEWEST
+
+
 @cache
 def _of_node(limit: int) -> AnySelect:
     return _waiting(limit).where(
         sa.or_(
             appeals.c.group_id.is_(None),
             appeals.c.day <= sa.bindparam("long_ago", type_=sa.Date),
-            _moderators(appeals.c.group_id).correlate(appeals).scalar_subquery() < FEWEST,
+            has_few(appeals.c.group_id),
         )
     )
 

@@ -22,7 +22,8 @@ from kernel.schema.cases import CaseState, Outcome
 from kernel.schema.tables import case_notes, cases, reports
 from moderation import alerting
 from moderation import sealed as sealing
-from moderation.cases import LABEL, About, Case, gather, get, holder_of, press
+from moderation.appeals import few_moderators
+from moderation.cases import LABEL, PASSED_ON, WAITS, About, Case, gather, get, holder_of, press
 
 MAX_NOTE: Final = 1_000  # letters
 MAX_NOTES: Final = 50
@@ -39,6 +40,13 @@ class Note:
 
     words: str = field(repr=False)
     day: date
+
+
+async def call(conn: AsyncConnection, group_id: UUID | None) -> None:
+    """Something was reported: its desk hears of it, and that of the node where it looks too."""
+    await alerting.call(conn, group_id)
+    if group_id is not None and await few_moderators(conn, group_id):
+        await alerting.call(conn, None)
 
 
 async def take(
@@ -172,8 +180,13 @@ async def drop_if_empty(conn: AsyncConnection, case_ids: Sequence[UUID]) -> None
 async def sweep(conn: AsyncConnection, today: date) -> None:
     """What was said goes 30 days after a case was closed, with whom it was about.
 
-    What came of it goes after a year.
+    What came of it goes after a year. The node's desk hears of what a group left waiting.
     """
+    late = sa.exists().where(
+        WAITS, cases.c.group_id.is_not(None), cases.c.since == today - PASSED_ON
+    )
+    if await conn.scalar(sa.select(late)):
+        await alerting.call(conn, None)
     await conn.execute(sa.delete(cases).where(cases.c.closed_on < today - keep_times.CASE))
     old = sa.select(cases.c.id).where(cases.c.closed_on < today - keep_times.CASE_WORDS)
     decided = reports.c.bearer.is_(None)

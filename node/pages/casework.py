@@ -24,7 +24,7 @@ from kernel.here import Here
 from kernel.schema.cases import CaseState, Outcome, Subject
 from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
-from moderation import audit, casework, forwarding
+from moderation import alerting, audit, casework, forwarding
 from moderation.cases import Case
 from moderation.forwarding import Letter
 from node.pages import case_words, group_words, look, session
@@ -153,6 +153,7 @@ async def one_of_many(request: web.Request, work: Work, task: str) -> str:
 
 async def _claim(work: Work) -> None:
     await casework.claim(work.conn, work.here, work.case, work.root)
+    await alerting.seen(work.conn, work.desk.id)
 
 
 async def _give_back(work: Work) -> None:
@@ -238,7 +239,8 @@ async def _pass(work: Work) -> None:
     group = await group_store.get(work.conn, post.group_id)
     other = None if work.desk.group is not None else group.id
     desk, about = await reported.place(work.conn, group, post)
-    if other is not None and desk is None:
+    is_there = work.case.group_id == other  # the node looked at what is the group's
+    if is_there or (other is not None and desk is None):
         raise NotAllowed("That group cannot decide about this.")
     await casework.pass_on(
         work.conn, work.here, work.case, other, about, work.form.text("why_others")

@@ -11,9 +11,19 @@ from groups.groups import GroupSettings
 from kernel.schema.groups import Posts
 from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
-from kernel.schema.tables import accounts, audit, bans, case_notes, cases, posts, reports
+from kernel.schema.tables import (
+    accounts,
+    alert_calls,
+    audit,
+    bans,
+    case_notes,
+    cases,
+    moderators,
+    posts,
+    reports,
+)
+from moderation import alert_channels, casework
 from moderation import cases as case_store
-from moderation import casework
 from moderation.audit import MAX_REASON
 from moderation.standing import Speaker
 from node import commands
@@ -279,6 +289,57 @@ async def test_nobody_decides_about_a_name_of_their_own(house: House, dan: Perso
         refused = await dan.send("POST", path, fields)
         assert (refused.status, "one of your names" in refused.text) == (403, True), path
         assert (await house.ana.send("POST", path, fields)).status == 303, path
+
+
+async def test_the_node_sees_what_nobody_else_in_a_group_can_look_at(
+    house: House, dan: Person
+) -> None:
+    """MOD-5.2: also what is about another name of the only moderator, and nothing says that."""
+    node = house.node
+    eve = await person(node, "eve", roles=frozenset({MODERATOR}))
+    await report(house.cleo, house.answer.id)
+    (row,) = await held(house)
+    at = f"/moderation/{row.id}"
+    assert (await eve.open(at)).status == 404  # Ana and Dan look after it
+    assert str(row.id) not in (await eve.open("/moderation")).html
+    node.clock.forward(days=3)
+    assert str(row.id) in (await eve.open("/moderation")).html
+    await add_place(house)
+    async with node.engine.begin() as conn:
+        await casework.sweep(conn, node.here.now().date())
+    assert await called(house) == {None}
+    node.clock.forward(days=-3)
+    assert (await eve.open(at)).status == 404
+    async with node.engine.begin() as conn:
+        await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == dan.actor.id))
+    await report(await person(node, "finn"), house.answer.id)
+    assert None in await called(house)
+    assert (await looked_at(eve, "/moderation")).status == 200
+    assert await called(house) == set()
+    assert (await act(eve, at, "pass", why_others="Yours.")).status == 403
+    assert (await act(house.ana, f"{QUEUE}/{row.id}", "nothing")).status == 409
+    assert (await act(eve, at, "remove", start="unkind")).status == 303
+    (row,) = await held(house)
+    assert (row.state, row.outcome) == ("closed", "removed")
+    assert (await eve.open(at)).status == 404  # from now on it is the group's alone
+    async with node.engine.connect() as conn:
+        assert await conn.scalar(sa.select(audit.c.role)) == Role.NODE
+
+
+async def add_place(house: House) -> None:
+    """A place that hears of what waits for the node."""
+    async with house.node.engine.begin() as conn:
+        await alert_channels.add(
+            conn, house.node.here, None, way="webhook", label="desk",
+            target="https://chat.test/hook", pace=15,
+        )  # fmt: skip
+
+
+async def called(house: House) -> set[object]:
+    """Which desks were called since."""
+    async with house.node.engine.begin() as conn:
+        gone = sa.delete(alert_calls).returning(alert_calls.c.group_id)
+        return set(await conn.scalars(gone))
 
 
 async def test_several_at_once_and_each_is_told_apart(house: House, dan: Person) -> None:
