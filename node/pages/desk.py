@@ -35,7 +35,7 @@ from kernel.errors import Busy, Gone, Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
-from moderation import alerting
+from moderation import alerting, standing
 from moderation.standing import Speaker
 from node.pages import decision_words, forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
@@ -136,7 +136,7 @@ async def _page(
         held=held,
         pictures=pictures,
         links=links,
-        for_words={post.id for post in held if holding.is_for_its_words(post)},
+        for_words={post.id for post in held if holding.is_for_its_words(group, post)},
         waiting=waiting,
         queue=queue,
         memorials=watched,
@@ -213,6 +213,10 @@ async def _stay(_: Task) -> None:
 async def _release(task: Task) -> None:
     post = await task.post()
     await stories.check_reader(task.conn, post, task.voices)
+    if post.author_id in task.voices and await standing.limited_until(
+        task.conn, task.here, task.group.id, post.author_id
+    ):
+        check_other(post.author_id, task.voices)
     await desk.release(task.conn, task.here, task.group, task.desk, post)
 
 

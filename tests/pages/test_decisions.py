@@ -251,6 +251,17 @@ async def test_mod_5_12_a_word_and_a_limit_end_and_fade(house: House) -> None:
     await ana.send("POST", "/g/open/desk/person", {**limit, "days": "7"})
     held = await node.reply(ben.speaker, house.thread.uri, "Read this first.")
     assert held.state is PostState.HELD
+    same = await node.edit(ben.speaker, house.answer.uri, "", "Hello back.")
+    assert same.state is PostState.SHOWN
+    changed = await node.edit(ben.speaker, house.answer.uri, "", "Something else.")
+    assert changed.state is PostState.HELD  # not around it by an old post either
+    assert "Something else." not in (await house.cleo.open(f"/t/{house.thread.id}")).text
+    await look_after(house, second.id)  # nor by another name of whoever may release it
+    for one, status in ((ben, 403), (ana, 303)):
+        released = await one.send("POST", "/g/open/desk/release", {"post": str(changed.id)})
+        assert released.status == status, released.text
+    async with node.engine.begin() as conn:
+        await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == second.id))
     free = await node.reply(Speaker.alone(second), house.thread.uri, "I am another name.")
     assert free.state is PostState.SHOWN  # DESIGN-V2: nothing shows that they are one
     assert "reads your posts before they are shown" in (await ben.open("/notices")).text
