@@ -166,7 +166,13 @@ async def _set(conn: AsyncConnection, case_id: UUID, **values: object) -> None:
 
 
 async def drop_if_empty(conn: AsyncConnection, case_ids: Sequence[UUID]) -> None:
-    """Whoever reported took it back: a case goes that nobody else asked for or looked at."""
+    """Whoever reported took it back: a case goes that nobody else asked for or looked at.
+
+    It is held first: only then a statement sees what somebody reported at the same moment.
+    """
+    await conn.execute(
+        sa.select(cases.c.id).where(cases.c.id.in_(case_ids)).order_by(cases.c.id).with_for_update()
+    )
     await conn.execute(
         sa.delete(cases).where(
             cases.c.id.in_(case_ids),
