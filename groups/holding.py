@@ -57,12 +57,17 @@ async def is_change_held(
     They do if they tell of harm that was not there, or are by somebody whose posts are read first
     for a while. What a moderator of the group changes does not.
     """
-    if not post.shown or group.settings is None or list(before) == list(after):
+    if not post.shown or group.settings is None or _words(before) == _words(after):
         return False
     harmful = group.reads_first and harm.adds_harm(before, after)
     if not harmful and not await standing.limited_until(conn, here, group.id, post.author_id):
         return False
     return not await is_moderator(conn, group.id, [post.author_id])
+
+
+def _words(reads: Sequence[str]) -> list[list[str]]:
+    """Each text word by word: how they are spaced is not what people read."""
+    return [each.split() for each in reads]
 
 
 async def hold(conn: AsyncConnection, post: Post) -> Post:
