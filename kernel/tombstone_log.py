@@ -14,6 +14,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["messages", sealed]
     ["head", line, hash]  ["rewound", line, hash]
     ["pact over", pact]
+    ["case closed", its random id]  ["appeal over", hash of its sealed words]
 
 What "left" seals under the node key is an account and its personas, and "messages" what a persona
 decided about messages (`members.decisions`): all lines of either kind are as long.
@@ -68,6 +69,8 @@ class Act(StrEnum):
     REWOUND = "rewound"
     UNTOLD = "untold"  # a place that hears of nothing any more, by its random id
     PACT_OVER = "pact over"
+    CASE_CLOSED = "case closed"
+    APPEAL_OVER = "appeal over"
 
 
 _IDS: Final = {

@@ -4,7 +4,7 @@ Words and copies go when a case is closed; where something was taken away from s
 later, for as long as they may ask about it. What came of a case stays a year, without words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -13,13 +13,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kernel import keep_times
+from kernel import keep_times, tombstone_log
 from kernel.errors import Conflict, Malformed
 from kernel.here import Here
 from kernel.rows import constant
 from kernel.said import noted, said
 from kernel.schema.cases import CaseState, Outcome
 from kernel.schema.tables import case_notes, cases, reports
+from kernel.tombstone_log import Act
 from moderation import alerting
 from moderation import sealed as sealing
 from moderation.appeals import few_moderators
@@ -113,6 +114,8 @@ async def close(conn: AsyncConnection, here: Here, case: Case, outcome: Outcome)
 
     A member may report the same thing again, so the mark of who did goes in any case.
     """
+    if outcome is not Outcome.PASSED:  # a backup does not know the desk it was passed to
+        tombstone_log.note(conn, Act.CASE_CLOSED, str(case.id))
     await _set(
         conn,
         case.id,
@@ -129,6 +132,12 @@ async def close(conn: AsyncConnection, here: Here, case: Case, outcome: Outcome)
     else:
         await conn.execute(sa.delete(reports).where(mine))
         await conn.execute(sa.delete(case_notes).where(case_notes.c.case_id == case.id))
+
+
+async def close_again(conn: AsyncConnection, ids: Iterable[str]) -> None:
+    """What was decided after a backup does not wait again: it goes, with all that was said."""
+    decided = cases.c.id.in_([UUID(each) for each in ids])
+    await conn.execute(sa.delete(cases).where(decided, WAITS))
 
 
 async def pass_on(

@@ -6,14 +6,17 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from activitypub.state import SETTINGS
 from groups import groups as group_store
 from groups.groups import GroupSettings
+from kernel import tombstone_log
 from kernel.schema.groups import Posts
 from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
 from kernel.schema.tables import (
     accounts,
     alert_calls,
+    appeals,
     audit,
     bans,
     case_notes,
@@ -30,6 +33,7 @@ from node import commands
 from node.opening import Opened
 from node.pages import case_words
 from node.pages.session import MODERATOR
+from node.safekeeping.replay import replay
 from tests.members import people
 from tests.nodes import NodeFactory
 from tests.nodes import settle as settle_all
@@ -324,6 +328,39 @@ async def test_the_node_sees_what_nobody_else_in_a_group_can_look_at(
     assert (await eve.open(at)).status == 404  # from now on it is the group's alone
     async with node.engine.connect() as conn:
         assert await conn.scalar(sa.select(audit.c.role)) == Role.NODE
+
+
+async def test_what_was_decided_does_not_wait_again_after_a_restore(
+    house: House, dan: Person
+) -> None:
+    """SEC-P4: nor do appeals that were answered or taken back, and their words are gone."""
+    node, path = house.node, house.node.app[SETTINGS].tombstones
+    tombstone_log.keep(node.engine, path)
+    more = await node.reply(house.ben.speaker, house.thread.uri, "More")
+    for post_id in (house.answer.id, more.id):
+        await report(house.cleo, post_id)
+    by_post = {row.post_id: row.id for row in await held(house)}
+    assert (await act(dan, f"{QUEUE}/{by_post[house.answer.id]}", "nothing")).status == 303
+    asked = []
+    for post in (house.answer, more):
+        await house.ana.send("POST", f"/p/{post.id}/remove", {"reason": "x"})
+        async with node.engine.connect() as conn:
+            decision = await conn.scalar(sa.select(sa.func.max(audit.c.id)))
+        asked.append(decision)
+        at = f"/decisions/{decision}"
+        assert (await house.ben.send("POST", f"{at}/appeal", {"words": "Please."})).status == 303
+    async with node.engine.connect() as conn:
+        rows = [each._asdict() for each in await conn.execute(sa.select(appeals))]
+    assert (await house.ben.send("POST", f"/decisions/{asked[0]}/withdraw", {})).status == 303
+    lines = tombstone_log.read(path.read_text())
+    assert ("case closed", str(by_post[house.answer.id])) in lines
+    async with node.engine.begin() as conn:  # as a backup had it
+        await conn.execute(sa.delete(appeals))
+        await conn.execute(appeals.insert(), rows)
+        await conn.execute(sa.update(cases).values(state="open", outcome=None, closed_on=None))
+        await replay(conn, node.here, lines)
+        assert list(await conn.scalars(sa.select(appeals.c.decision_id))) == asked[1:]
+    assert [row.post_id for row in await held(house)] == [more.id]
 
 
 async def add_place(house: House) -> None:
