@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
-from groups import desk, explaining, noticing
+from groups import desk, explaining, hiding, noticing
 from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post, select_posts
@@ -39,7 +39,7 @@ async def posts_about(conn: AsyncConnection, decisions: Iterable[Decision]) -> M
 async def answer(
     conn: AsyncConnection,
     here: Here,
-    group: Group,
+    group: Group | None,
     actor: Actor,
     decision: Decision,
     words: str,
@@ -48,13 +48,15 @@ async def answer(
     voices: Collection[UUID] = (),
     role: Role = Role.GROUP,
 ) -> None:
-    """Answer an appeal, through the group's desk, and tell whoever asked.
+    """Answer an appeal, through the group's desk or that of the node, and tell whoever asked.
 
     `voices` are the names of whoever answers. Raises NotAllowed: it is their own decision, or
-    about one of their names. Raises NotFound: nothing is
-    open. Raises Malformed: no words for whoever asked, or too many.
+    about one of their names. Raises NotFound: nothing is open, or it is not a group's to answer.
+    Raises Malformed: no words for whoever asked, or too many.
     """
-    if decision.group_id != group.id:
+    if decision.group_id != (group.id if group is not None else None):
+        raise NotFound
+    if role is Role.GROUP and not decision.by_group:
         raise NotFound
     if await audit.decided_it(conn, here, decision.id):
         raise NotAllowed(OWN)
@@ -64,11 +66,25 @@ async def answer(
     await appeals.answer(conn, here, decision.id, state, words)
     person = await actor_store.get(conn, decision.person_id)
     verb = "change after appeal" if change else "uphold after appeal"
-    await desk.note(conn, here, group, actor, verb, decision.about, role=role)
-    if change:
-        await _undo(conn, here, group, actor, decision, person, role)
-    await noticing.person_decided(conn, here, person, group.id, NoticeKind.APPEAL, decision.id)
+    if group is None:
+        await audit.note(conn, here, verb=verb, about=decision.about, role=role)
+        await _of_node(conn, here, decision, change=change)
+    else:
+        await desk.note(conn, here, group, actor, verb, decision.about, role=role)
+        if change:
+            await _undo(conn, here, group, actor, decision, person, role)
+        await noticing.person_decided(conn, here, person, group.id, NoticeKind.APPEAL, decision.id)
     await explaining.tell_answer(conn, here, actor, decision, words.strip(), changed=change)
+
+
+async def _of_node(conn: AsyncConnection, here: Here, decision: Decision, *, change: bool) -> None:
+    """The node hid a post of a group elsewhere: show it again if so, and tell its author."""
+    post = await post_store.by_uri(conn, decision.about)
+    if post is None:
+        return
+    if change and post.state is PostState.REMOVED:
+        await hiding.show_again(conn, here, post)
+    await noticing.decided(conn, here, post, NoticeKind.APPEAL, decision.id)
 
 
 async def _undo(

@@ -51,10 +51,12 @@ async def remove(
     post: Post,
     reason: str,
     rule: str = "",
+    role: Role = Role.GROUP,
 ) -> None:
     """Take a post out of the group; its author is told, and why (WIRE-G24, DOM-D18).
 
-    `actor` is the desk, or a moderator of the group on another server; `rule` is the guideline.
+    `actor` is the desk, or a moderator of the group on another server; `rule` is the guideline; as
+    what it is decided, `role` says.
     The words stay stored for an appeal and are shown to nobody else; nothing unsent that carries
     them leaves any more.
     Raises NotAllowed: a group of ours said it itself; that is changed in its settings.
@@ -72,7 +74,9 @@ async def remove(
         await count_out(conn, post)
     was_told = post.shown or post.was_shown
     tombstone_log.note(conn, Act.REMOVED, post.uri)
-    decision = await note(conn, here, group, actor, "remove", post.uri, reason, rule=rule)
+    decision = await note(
+        conn, here, group, actor, "remove", post.uri, reason, role=role, rule=rule
+    )
     await notices.forget_held(conn, post.id)
     told = NoticeKind.REMOVED if was_told else NoticeKind.UNSENT
     await noticing.decided(conn, here, post, told, decision)
@@ -99,9 +103,16 @@ async def restore(
     post: Post,
     role: Role = Role.GROUP,
 ) -> None:
-    """Show a removed post again (WIRE-G34). Raises NotFound: it is not removed."""
+    """Show a removed post again (WIRE-G34). Raises NotFound: it is not removed.
+
+    Raises NotAllowed: those who look after the whole node took it out, and the group did not.
+    """
     if post.state is not PostState.REMOVED:
         raise NotFound
+    if role is Role.GROUP:
+        removed_as = await audit_log.removed_as(conn, post.author_id, post.uri)
+        if removed_as not in (None, Role.GROUP):
+            raise NotAllowed("The people who look after this place took it out. They can show it.")
     await conn.execute(
         sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN, reason="")
     )
@@ -416,9 +427,10 @@ async def note(
 ) -> int:
     """Write a line into the desk's log; its id. Each decision has one (SEC-S23).
 
-    Whoever decides something looks after the group.
+    Whoever decides something for the group looks after it.
     """
-    await tending.note(conn, here, group)
+    if role is Role.GROUP:
+        await tending.note(conn, here, group)
     return await audit_log.note(
         conn,
         here,

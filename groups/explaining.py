@@ -28,7 +28,7 @@ _MAC: Final = 16  # bytes
 _PATH: Final = "/decided/"
 
 _DID: Final = {
-    "remove": "Thank you for writing. The moderators of {group} took a post of yours out: {about}",
+    "remove": "Thank you for writing. A post of yours was taken out by {who}: {about}",
     "ban": "Thank you for having been part of {group}. "
     "Its moderators ask you to stay away{until}. What you wrote stays.",
     "limit": "For a while, a moderator of {group} reads what you post before it is shown{until}. "
@@ -36,7 +36,7 @@ _DID: Final = {
     "warn": "A word from the moderators of {group}. Nothing else changes for you.",
 }
 _AFTER: Final = (
-    "This was decided by the moderators of the group, not by a program. "
+    "This was decided by {who}, not by a program. "
     "You can ask for a second look until {last}: answer this message, once, "
     "and another moderator reads it. "
     "If things are hard right now: {help}"
@@ -94,10 +94,12 @@ async def _may_be_told(conn: AsyncConnection, group: Group, decision: Decision) 
 
 def _words(here: Here, group: Group, decision: Decision) -> str:
     until = f" until {decision.until.isoformat()}" if decision.until else ""
-    did = _DID[decision.verb].format(
-        group=escape(group.actor.name), about=escape(decision.about), until=until
+    name = escape(group.actor.name)
+    who = f"the moderators of {name if decision.by_group else here.host}"
+    did = _DID[decision.verb].format(group=name, about=escape(decision.about), until=until, who=who)
+    after = _AFTER.format(
+        who=who, last=decision.appeal_until().isoformat(), help=f"{here.origin}/help"
     )
-    after = _AFTER.format(last=decision.appeal_until().isoformat(), help=f"{here.origin}/help")
     lines = [did]
     if decision.reason:
         lines.append(f"They wrote: “{escape(decision.reason)}”")

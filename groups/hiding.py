@@ -6,8 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import outbox
 from groups import earlier, noticing
 from groups.posts import Post
-from groups.writing import count_out
+from groups.writing import count_in, count_out
 from kernel import tombstone_log
+from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
@@ -15,6 +16,18 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from kernel.tombstone_log import Act
 from moderation import audit
+
+
+async def show_again(conn: AsyncConnection, here: Here, post: Post) -> None:
+    """What was hidden is read here again. Raises NotFound: it is not hidden."""
+    if post.state is not PostState.REMOVED:
+        raise NotFound
+    shown = {"state": PostState.SHOWN, "reason": ""}
+    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(shown))
+    await count_in(conn, post.thread_id, post.id)
+    tombstone_log.note(conn, Act.RESTORED, post.uri)
+    decision = await audit.note(conn, here, verb="restore", about=post.uri, role=Role.NODE)
+    await noticing.decided(conn, here, post, NoticeKind.RESTORED, decision)
 
 
 async def hide(conn: AsyncConnection, here: Here, post: Post, reason: str) -> None:

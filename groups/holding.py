@@ -18,7 +18,7 @@ from kernel.here import Here
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
-from moderation import harm
+from moderation import alerting, harm, standing
 
 
 def reads(said: Post | Words) -> list[str]:
@@ -26,9 +26,14 @@ def reads(said: Post | Words) -> list[str]:
     return [said.title, text.words_of(text.clean(said.content)), said.note]
 
 
-def is_for_its_words(post: Post) -> bool:
-    """Whether a post is held and tells how harm is done."""
-    return post.state is PostState.HELD and harm.describes_harm(*reads(post))
+def is_for_its_words(group: Group, post: Post) -> bool:
+    """Whether a post is held and tells how harm is done, where its group reads such things first.
+
+    What is too long to be looked at may do so too.
+    """
+    if post.state is not PostState.HELD or not group.reads_first:
+        return False
+    return harm.describes_harm(*reads(post))
 
 
 async def tell(
@@ -40,15 +45,29 @@ async def tell(
 
 
 async def is_change_held(
-    conn: AsyncConnection, group: Group, post: Post, before: Sequence[str], after: Sequence[str]
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post,
+    before: Sequence[str],
+    after: Sequence[str],
 ) -> bool:
-    """Whether new words for a shown post wait for a moderator: they add what was not there.
+    """Whether new words for a shown post wait for a moderator.
 
-    What a moderator of the group changes does not.
+    They do if they tell of harm that was not there, or are by somebody whose posts are read first
+    for a while. What a moderator of the group changes does not.
     """
-    if not (post.shown and group.reads_first and harm.adds_harm(before, after)):
+    if not post.shown or group.settings is None or _words(before) == _words(after):
+        return False
+    harmful = group.reads_first and harm.adds_harm(before, after)
+    if not harmful and not await standing.limited_until(conn, here, group.id, post.author_id):
         return False
     return not await is_moderator(conn, group.id, [post.author_id])
+
+
+def _words(reads: Sequence[str]) -> list[list[str]]:
+    """Each text word by word: how they are spaced is not what people read."""
+    return [each.split() for each in reads]
 
 
 async def hold(conn: AsyncConnection, post: Post) -> Post:
@@ -59,4 +78,5 @@ async def hold(conn: AsyncConnection, post: Post) -> Post:
     held = {"state": PostState.HELD, "was_shown": True}
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(held))
     await count_out(conn, post)
+    await alerting.call(conn, post.group_id)
     return replace(post, state=PostState.HELD, was_shown=True)

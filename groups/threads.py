@@ -172,7 +172,7 @@ async def edit(
     await rewrite(conn, here, post, words, parts, edited)
     changed = await post_store.get(conn, post.id)
     read_before = [*holding.reads(post), *alts]
-    if await holding.is_change_held(conn, group, post, read_before, draft.reads()):
+    if await holding.is_change_held(conn, here, group, post, read_before, draft.reads()):
         changed = await holding.hold(conn, changed)
         await noticing.decided(conn, here, changed, NoticeKind.HELD)
     if changed.shown:

@@ -500,7 +500,7 @@ async def receive_update(arrival: Arrival) -> None:
     if arrival.group is not None or group.settings is None:
         return
     before, after = holding.reads(post), reads(note, words)
-    if await holding.is_change_held(arrival.conn, group, post, before, after):
+    if await holding.is_change_held(arrival.conn, arrival.here, group, post, before, after):
         post = await holding.hold(arrival.conn, post)
     await outbox.forget(arrival.conn, post.uri)
     if post.shown:

@@ -19,7 +19,9 @@ from kernel.schema.tables import (
     accounts,
     actor_keys,
     actors,
+    appeals,
     blocks,
+    case_notes,
     cases,
     check_ins,
     conversations,
@@ -44,7 +46,8 @@ CHANNEL: Final = "hearthold_order"
 SENSITIVE: Final = (
     accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
     moderators, notices, poll_votes, reactions, spent, conversations, correspondents,
-    message_boxes, messages, reports, cases, severed_follows, severed_moderators,
+    message_boxes, messages, reports, cases, case_notes, appeals, severed_follows,
+    severed_moderators,
 )  # fmt: skip
 ROWS: Final = 100
 

@@ -5,18 +5,19 @@ the words nor how many there are. A month after the answer all of it goes; that 
 stays in the log of decisions.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kernel import keep_times
+from kernel import keep_times, tombstone_log
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect, at_most, constant
@@ -25,6 +26,7 @@ from kernel.schema.actors import ActorKind
 from kernel.schema.moderation import AppealState
 from kernel.schema.tables import actors, appeals, moderators
 from kernel.sealing import seal, unseal
+from kernel.tombstone_log import Act
 from moderation import alerting
 from moderation.audit import Decision
 
@@ -88,6 +90,7 @@ async def ask(
     """
     words = check_words(words)
     today = here.now().date()
+    group_id = decision.group_id if decision.by_group else None  # whoever decided answers
     if not decision.appealable:
         raise NotAllowed(noted("This was not decided here, so nobody here can change it."))
     if today > decision.appeal_until():
@@ -96,7 +99,7 @@ async def ask(
         insert(appeals)
         .values(
             decision_id=decision.id,
-            group_id=decision.group_id,
+            group_id=group_id,
             person_id=decision.person_id,
             state=AppealState.OPEN,
             words=_sealed(here, decision.id, "words", words),
@@ -108,7 +111,7 @@ async def ask(
     )
     if not made.rowcount:
         raise Conflict(noted("You have asked for a second look already."))
-    await alerting.call(conn, decision.group_id)
+    await alerting.call(conn, group_id)
 
 
 def _sealed(here: Here, decision_id: int, name: str, words: str) -> bytes:
@@ -194,13 +197,18 @@ def _moderators(group_id: sa.ColumnElement[UUID | None] | UUID) -> sa.Select[int
     )
 
 
+def has_few(group_id: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """SQL: that group, of a row, has too few moderators here for another one to answer."""
+    return _moderators(group_id).correlate(group_id.table).scalar_subquery() < FEWEST
+
+
 @cache
 def _of_node(limit: int) -> AnySelect:
     return _waiting(limit).where(
         sa.or_(
             appeals.c.group_id.is_(None),
             appeals.c.day <= sa.bindparam("long_ago", type_=sa.Date),
-            _moderators(appeals.c.group_id).correlate(appeals).scalar_subquery() < FEWEST,
+            has_few(appeals.c.group_id),
         )
     )
 
@@ -221,7 +229,7 @@ async def answer(
     conn: AsyncConnection, here: Here, decision_id: int, state: AppealState, words: str
 ) -> None:
     """Answer an appeal. Raises NotFound: it is not open. Raises Malformed: no words, too many."""
-    done = await conn.execute(
+    done = await conn.scalars(
         sa.update(appeals)
         .where(appeals.c.decision_id == decision_id, appeals.c.state == AppealState.OPEN)
         .values(
@@ -229,28 +237,52 @@ async def answer(
             answer=_sealed(here, decision_id, "answer", check_words(words)),
             day=here.now().date(),
         )
+        .returning(appeals.c.words)
     )
-    if not done.rowcount:
+    _note_over(conn, done)
+
+
+def _note_over(conn: AsyncConnection, gone: Iterable[bytes]) -> None:
+    """What was answered or taken back does not wait again after a restore. Raises NotFound: none.
+
+    A decision's number may be another one's then, so sealed words are known by their hash.
+    """
+    marks = [hashlib.sha256(words).hexdigest() for words in gone]
+    for mark in marks:
+        tombstone_log.note(conn, Act.APPEAL_OVER, mark)
+    if not marks:
         raise NotFound
+
+
+async def end_again(conn: AsyncConnection, marks: Iterable[str]) -> None:
+    """What was answered or taken back after a backup goes, with its words."""
+    mark = sa.func.encode(sa.func.sha256(appeals.c.words), "hex")
+    is_open = appeals.c.state == AppealState.OPEN
+    await conn.execute(sa.delete(appeals).where(is_open, mark.in_(list(marks))))
 
 
 async def take_back(conn: AsyncConnection, decision_id: int) -> None:
     """Whoever asked would rather not have: their words go. Raises NotFound: none is open."""
-    gone = await conn.execute(
-        sa.delete(appeals).where(
-            appeals.c.decision_id == decision_id, appeals.c.state == AppealState.OPEN
-        )
+    gone = await conn.scalars(
+        sa.delete(appeals)
+        .where(appeals.c.decision_id == decision_id, appeals.c.state == AppealState.OPEN)
+        .returning(appeals.c.words)
     )
-    if not gone.rowcount:
-        raise NotFound
+    _note_over(conn, gone)
 
 
 async def erase(conn: AsyncConnection, person_id: UUID, uri: str) -> bool:
     """Its author deleted the note that asked, on their own server. False: it asked for nothing."""
-    gone = await conn.execute(
-        sa.delete(appeals).where(appeals.c.uri == uri, appeals.c.person_id == person_id)
+    gone = await conn.scalars(
+        sa.delete(appeals)
+        .where(appeals.c.uri == uri, appeals.c.person_id == person_id)
+        .returning(appeals.c.words)
     )
-    return gone.rowcount > 0
+    try:
+        _note_over(conn, gone)
+    except NotFound:
+        return False
+    return True
 
 
 async def sweep(conn: AsyncConnection, today: date) -> None:

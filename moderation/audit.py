@@ -110,9 +110,9 @@ async def _desk_of_node(conn: AsyncConnection, here: Here) -> UUID:
 
 
 def _whose(about: str) -> sa.ColumnElement[UUID]:
-    """SQL: the person that `about` is, or whose post it is."""
+    """SQL: whoever `about` is, a program too but no group, or whose post it is."""
     person = sa.select(actors.c.id).where(
-        actors.c.uri == about, actors.c.kind == constant(ActorKind.PERSON)
+        actors.c.uri == about, actors.c.kind != constant(ActorKind.GROUP)
     )
     author = sa.select(posts.c.author_id).where(posts.c.uri == about)
     return sa.func.coalesce(person.scalar_subquery(), author.scalar_subquery())
@@ -141,6 +141,17 @@ async def decided_among(conn: AsyncConnection, here: Here, ids: Sequence[int]) -
         .where(audit.c.id.in_(ids))
     )
     return {row.id for row in rows if hmac.compare_digest(row.mark, _mark(here.decider, row.salt))}
+
+
+async def removed_as(conn: AsyncConnection, author_id: UUID, uri: str) -> Role | None:
+    """As what somebody took this author's post out last; None: nothing of it is known any more."""
+    role = await conn.scalar(
+        sa.select(audit.c.role)
+        .where(audit.c.person_id == author_id, audit.c.object_uri == uri, audit.c.verb == "remove")
+        .order_by(audit.c.id.desc())
+        .limit(1)
+    )
+    return Role(role) if role is not None else None
 
 
 async def sweep(conn: AsyncConnection, today: date) -> None:
@@ -252,6 +263,11 @@ class Decision:
     def appealable(self) -> bool:
         """Whether there is something that can be looked at again, and it was decided here."""
         return self.verb in ACTIONS and (self.group_local or self.group_id is None)
+
+    @property
+    def by_group(self) -> bool:
+        """Whether moderators of a group decided it; else those who look after the whole node."""
+        return self.role == Role.GROUP
 
     def appeal_until(self) -> date:
         """The last day on which somebody can ask for that."""

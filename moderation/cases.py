@@ -1,7 +1,9 @@
 """Cases: what was reported about one thing, for one desk, until somebody has decided (MOD-5.2).
 
-A desk is a group's, or with None the node's own, and sees its own cases alone (SEC-L8). Who looks
-at a case is a mark made of their root key and of the case: they know it again, and nobody else.
+A desk is a group's, or with None the node's own, and sees its own cases alone (SEC-L8). What waits
+in a group that has no two moderators here, or has waited for days, the node's desk sees too: so no
+report is read by nobody else than whom it is about, whichever of their names that is. Who looks at
+a case is a mark made of their root key and of the case: they know it again, and nobody else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +27,11 @@ from kernel.schema.messages import Why
 from kernel.schema.tables import cases, reports
 from kernel.sealing import digest, mac
 from moderation import sealed as sealing
+from moderation.appeals import has_few
 
 PAGE: Final = 50
 EARLIER: Final = 20
+PASSED_ON: Final = timedelta(days=3)  # then those who look after the node see it too
 CLAIM_LASTS: Final = timedelta(days=1)  # the day it was taken and the next one
 
 _MANY: Final = 5  # so many reports are as many as more
@@ -237,10 +241,28 @@ def _desk(group_id: UUID | None) -> dict[str, object]:
     return {} if group_id is None else {"group_id": group_id}
 
 
+def _seen_by(of_node: bool) -> sa.ColumnElement[bool]:
+    """SQL: what a desk may decide: its own, and that of the node what waits in vain elsewhere.
+
+    Nothing in it asks whose names somebody has, so that nothing tells (DESIGN-V2).
+    """
+    if not of_node:
+        return _of_desk(of_node)
+    long_ago = cases.c.since <= sa.bindparam("long_ago", type_=sa.Date)
+    in_vain = sa.and_(WAITS, sa.or_(long_ago, has_few(cases.c.group_id)))
+    return sa.or_(_of_desk(of_node), in_vain)
+
+
+def _seer(here: Here, group_id: UUID | None) -> dict[str, object]:
+    if group_id is not None:
+        return _desk(group_id)
+    return {"long_ago": here.now().date() - PASSED_ON}
+
+
 @cache
 def _by_id(of_node: bool, lock: bool) -> AnySelect:
     asked = sa.select(*_COLUMNS, _MANY_OF.label("many")).where(
-        cases.c.id == sa.bindparam("case_id", type_=sa.Uuid), _of_desk(of_node)
+        cases.c.id == sa.bindparam("case_id", type_=sa.Uuid), _seen_by(of_node)
     )
     return asked.with_for_update(of=cases) if lock else asked
 
@@ -249,7 +271,7 @@ async def get(
     conn: AsyncConnection, here: Here, group_id: UUID | None, case_id: UUID, *, lock: bool = False
 ) -> Case:
     """A case of that desk. Raises NotFound: there is none, or it is another desk's (SEC-L8)."""
-    values = {"case_id": case_id, **_desk(group_id)}
+    values = {"case_id": case_id, **_seer(here, group_id)}
     row = (await conn.execute(_by_id(group_id is None, lock), values)).first()
     if row is None:
         raise NotFound
@@ -277,7 +299,7 @@ async def waiting(
     """A page of what is not closed, in one `state` or in any: the most pressing, oldest first."""
     priority, since, last = after
     values = {"priority": priority, "since": since, "last": last, "state": state or ""}
-    rows = await conn.execute(_queue(group_id is None, limit), {**values, **_desk(group_id)})
+    rows = await conn.execute(_queue(group_id is None, limit), {**values, **_seer(here, group_id)})
     return [_read(here, row) for row in rows]
 
 
@@ -292,7 +314,7 @@ def _queue(of_node: bool, limit: int) -> AnySelect:
     return (
         sa.select(*_COLUMNS, _MANY_OF.label("many"))
         .where(
-            _of_desk(of_node),
+            _seen_by(of_node),
             WAITS,
             sa.or_(wanted == sa.literal_column("''"), cases.c.state == wanted),
             sa.tuple_(cases.c.priority, cases.c.since, cases.c.id) > after,

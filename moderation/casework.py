@@ -4,7 +4,7 @@ Words and copies go when a case is closed; where something was taken away from s
 later, for as long as they may ask about it. What came of a case stays a year, without words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -13,16 +13,18 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kernel import keep_times
+from kernel import keep_times, tombstone_log
 from kernel.errors import Conflict, Malformed
 from kernel.here import Here
 from kernel.rows import constant
 from kernel.said import noted, said
 from kernel.schema.cases import CaseState, Outcome
 from kernel.schema.tables import case_notes, cases, reports
+from kernel.tombstone_log import Act
 from moderation import alerting
 from moderation import sealed as sealing
-from moderation.cases import LABEL, About, Case, gather, get, holder_of, press
+from moderation.appeals import few_moderators
+from moderation.cases import LABEL, PASSED_ON, WAITS, About, Case, gather, get, holder_of, press
 
 MAX_NOTE: Final = 1_000  # letters
 MAX_NOTES: Final = 50
@@ -39,6 +41,13 @@ class Note:
 
     words: str = field(repr=False)
     day: date
+
+
+async def call(conn: AsyncConnection, group_id: UUID | None) -> None:
+    """Something was reported: its desk hears of it, and that of the node where it looks too."""
+    await alerting.call(conn, group_id)
+    if group_id is not None and await few_moderators(conn, group_id):
+        await alerting.call(conn, None)
 
 
 async def take(
@@ -105,6 +114,8 @@ async def close(conn: AsyncConnection, here: Here, case: Case, outcome: Outcome)
 
     A member may report the same thing again, so the mark of who did goes in any case.
     """
+    if outcome is not Outcome.PASSED:  # a backup does not know the desk it was passed to
+        tombstone_log.note(conn, Act.CASE_CLOSED, str(case.id))
     await _set(
         conn,
         case.id,
@@ -121,6 +132,12 @@ async def close(conn: AsyncConnection, here: Here, case: Case, outcome: Outcome)
     else:
         await conn.execute(sa.delete(reports).where(mine))
         await conn.execute(sa.delete(case_notes).where(case_notes.c.case_id == case.id))
+
+
+async def close_again(conn: AsyncConnection, ids: Iterable[str]) -> None:
+    """What was decided after a backup does not wait again: it goes, with all that was said."""
+    decided = cases.c.id.in_([UUID(each) for each in ids])
+    await conn.execute(sa.delete(cases).where(decided, WAITS))
 
 
 async def pass_on(
@@ -158,7 +175,13 @@ async def _set(conn: AsyncConnection, case_id: UUID, **values: object) -> None:
 
 
 async def drop_if_empty(conn: AsyncConnection, case_ids: Sequence[UUID]) -> None:
-    """Whoever reported took it back: a case goes that nobody else asked for or looked at."""
+    """Whoever reported took it back: a case goes that nobody else asked for or looked at.
+
+    It is held first: only then a statement sees what somebody reported at the same moment.
+    """
+    await conn.execute(
+        sa.select(cases.c.id).where(cases.c.id.in_(case_ids)).order_by(cases.c.id).with_for_update()
+    )
     await conn.execute(
         sa.delete(cases).where(
             cases.c.id.in_(case_ids),
@@ -172,8 +195,13 @@ async def drop_if_empty(conn: AsyncConnection, case_ids: Sequence[UUID]) -> None
 async def sweep(conn: AsyncConnection, today: date) -> None:
     """What was said goes 30 days after a case was closed, with whom it was about.
 
-    What came of it goes after a year.
+    What came of it goes after a year. The node's desk hears of what a group left waiting.
     """
+    late = sa.exists().where(
+        WAITS, cases.c.group_id.is_not(None), cases.c.since == today - PASSED_ON
+    )
+    if await conn.scalar(sa.select(late)):
+        await alerting.call(conn, None)
     await conn.execute(sa.delete(cases).where(cases.c.closed_on < today - keep_times.CASE))
     old = sa.select(cases.c.id).where(cases.c.closed_on < today - keep_times.CASE_WORDS)
     decided = reports.c.bearer.is_(None)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.here import Here
+from kernel.schema.moderation import Role
 from kernel.schema.tables import audit, audit_chain, follows, posts
 
 FEWEST: Final = 5  # fewer of a kind in a month are not told
@@ -55,7 +56,8 @@ async def by_month(conn: AsyncConnection, here: Here, group_id: UUID | None) -> 
         .having(number >= FEWEST)
     )
     if group_id is not None:
-        query = query.where(audit_chain.c.group_id == group_id)
+        of_group = audit_chain.c.role == Role.GROUP.value  # not what the node decided there
+        query = query.where(audit_chain.c.group_id == group_id, of_group)
     found: dict[date, dict[str, int]] = {}
     for row in await conn.execute(query):
         found.setdefault(row.month, {})[row.verb] = row.number // STEP * STEP
@@ -99,6 +101,7 @@ async def of_person(conn: AsyncConnection, here: Here, group_id: UUID, person_id
         .where(
             audit.c.person_id == person_id,
             audit.c.group_id == group_id,
+            audit.c.role == Role.GROUP.value,
             audit.c.verb.in_(COUNTED),
         )
         .group_by(audit.c.verb)

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 REVIEWED: Final = date(2026, 11, 26)
-LONGEST: Final = 150_000  # letters that are read: more than a post and what hangs on it can have
+LONGEST: Final = 20_000  # letters that are looked at; more than that a person looks at
 
 
 class Family(StrEnum):
@@ -40,7 +40,8 @@ class Pattern:
 def describes_harm(*words: str) -> bool:
     """Whether one of the texts, as people read it, should be read by a person first.
 
-    Takes time that grows with the words and no faster (SEC-D11).
+    So should what is longer than a member here can write: nothing in it is looked for. It takes
+    time that grows with the words and no faster, and a twentieth of a second at most (SEC-D11).
     """
     return next(_found(words), None) is not None
 
@@ -58,7 +59,11 @@ def adds_harm(before: Sequence[str], after: Sequence[str]) -> bool:
 
 def _found(words: Sequence[str]) -> Iterator[tuple[Pattern, str]]:
     """Each passage that should be read first, folded, with a pattern that it matches."""
-    plain = fold("\n\n".join(words)[:LONGEST])
+    whole = "\n\n".join(words)
+    if len(whole) > LONGEST:
+        yield _TOO_LONG, whole
+        return
+    plain = fold(whole)
     if _WORTH_A_LOOK.search(plain) is None:
         return
     for sentence in _SENTENCE.split(plain):
@@ -84,6 +89,7 @@ def _find_in(sentence: str) -> Pattern | None:
     return None
 
 
+_TOO_LONG: Final = Pattern(Family.METHOD, "Much could stand in so many words.", re.compile(""))
 _STEP: Final = 400  # letters of a sentence that are looked at together,
 _REACH: Final = 200  # and how far one look reaches into the next
 _SENTENCE: Final = re.compile(r"[.!?;]+(?=\s|$)|\n\s*\n")

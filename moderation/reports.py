@@ -24,7 +24,7 @@ from kernel.schema.messages import Why
 from kernel.schema.tables import flag_budgets, reports
 from kernel.sealing import mac
 from kernel.urls import host_of
-from moderation import alerting, cases, casework, sealed
+from moderation import cases, casework, sealed
 from moderation.cases import About
 
 MAX_WORDS: Final = 1_000
@@ -81,7 +81,7 @@ async def make(
         return
     case_id = await cases.gather(conn, here, group_id, about, Why(why))
     await _keep(conn, here, case_id, bearer, Why(why), said)
-    await alerting.call(conn, group_id)
+    await casework.call(conn, group_id)
 
 
 async def take_in(
@@ -105,7 +105,7 @@ async def take_in(
     if (await conn.scalar(theirs) or 0) < MAX_OF_ONE:
         told = Said(words=words[:MAX_FLAG_WORDS])
         await _keep(conn, here, case_id, bearer, Why.ELSE, told, origin)
-        await alerting.call(conn, group_id)
+        await casework.call(conn, group_id)
 
 
 def _flag_mark(here: Here, flag: str, about: About | None = None) -> bytes:

@@ -202,10 +202,10 @@ async def lead(request: web.Request) -> web.Response:
     async with request.app[READING].connect() as conn:
         asked = uuid(request.match_info["channel"]) or UUID(int=0)
         row = (await conn.execute(sa.select(table.c.group_id).where(table.c.id == asked))).first()
-        if row is None or (row.group_id is None and not session.is_administrator(request)):
+        if row is None or (row.group_id is None and not session.is_node_moderator(request)):
             raise NotFound
         if row.group_id is None:
-            return see_other("/settings/node")
+            return see_other("/moderation")
         group = await group_store.get(conn, row.group_id)
         await moderating(conn, request, group)
     return see_other(f"{group_words.path(group)}/desk")

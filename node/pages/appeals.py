@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +21,7 @@ from moderation.appeals import Appeal
 from moderation.audit import Decision
 from node.pages import decision_words, forms, group_words, own_names, session, voices
 from node.pages import groups as group_pages
+from node.pages.casework import node_desk
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.paging import number
@@ -241,7 +241,7 @@ async def answer_for_node(request: web.Request) -> web.Response:
             appeal = await appeals.of(conn, here, decision.id)
             if appeal is None or not await appeals.is_for_node(conn, here, appeal):
                 raise NotFound
-            group = await group_store.get(conn, decision.group_id or UUID(int=0))
+            group = await group_store.get(conn, decision.group_id) if decision.group_id else None
             await _answer(conn, request, group, decision, form, Role.NODE)
     except REFUSED as problem:
         return await _of_node(request, form, problem)
@@ -255,7 +255,7 @@ def _chosen(form: Form) -> int:
 async def _answer(
     conn: AsyncConnection,
     request: web.Request,
-    group: Group,
+    group: Group | None,
     decision: Decision,
     form: Form,
     role: Role,
@@ -264,13 +264,17 @@ async def _answer(
     change = _CHANGE.get(form.text("outcome"))
     if change is None:
         raise Malformed("Please choose whether it stays or is changed.")
-    if group.desk_id is None:
+    if group is None:
+        actor = await node_desk(conn, request.app[HERE])
+    elif group.desk_id is not None:
+        actor = await actor_store.get(conn, group.desk_id)
+    else:
         raise NotFound
     await appealing.answer(
         conn,
         session.deciding(request),
         group,
-        await actor_store.get(conn, group.desk_id),
+        actor,
         decision,
         form.text("words"),
         change=change,

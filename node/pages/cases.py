@@ -177,8 +177,8 @@ async def _case_page(
         mine = case.is_mine(root) and not own
         after = uuid(request.query.get("after"))
         said = await reports.of_case(conn, here, case.id, after=after) if mine else []
-        notes = await casework_store.notes(conn, here, case.id)
-        earlier = await cases.earlier(conn, here, case)
+        notes = [] if own else await casework_store.notes(conn, here, case.id)
+        earlier = await cases.earlier(conn, here, case) if case.group_id == desk.id else []
         shown = await shown_of(conn, case)
         tells = await elsewhere(conn, here, case) is not None and mine
         small = tells and await is_small(conn, shown, case)

@@ -22,8 +22,9 @@ from groups.posts import Post
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.cases import CaseState, Outcome, Subject
+from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
-from moderation import audit, casework, forwarding
+from moderation import alerting, audit, casework, forwarding
 from moderation.cases import Case
 from moderation.forwarding import Letter
 from node.pages import case_words, group_words, look, session
@@ -46,6 +47,11 @@ class Desk:
     @property
     def id(self) -> UUID | None:
         return self.group.id if self.group is not None else None
+
+    @property
+    def role(self) -> Role:
+        """As what somebody decides there, whatever group it is about."""
+        return Role.NODE if self.group is None else Role.GROUP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +153,7 @@ async def one_of_many(request: web.Request, work: Work, task: str) -> str:
 
 async def _claim(work: Work) -> None:
     await casework.claim(work.conn, work.here, work.case, work.root)
+    await alerting.seen(work.conn, work.desk.id)
 
 
 async def _give_back(work: Work) -> None:
@@ -187,6 +194,7 @@ async def _log(work: Work, verb: str) -> None:
         about=about or f"{work.here.origin}{work.desk.path}/{work.case.id}",
         group_id=work.desk.id,
         actor_id=work.desk.actor.id,
+        role=work.desk.role,
     )
 
 
@@ -204,7 +212,8 @@ async def take_out(work: Work, reason: str) -> None:
     group = await group_store.get(work.conn, post.group_id)
     if group.desk_id is not None and group.settings is not None:
         desk = await actor_store.get(work.conn, group.desk_id)
-        await group_desk.remove(work.conn, work.here, group, desk, post, reason)
+        role = work.desk.role
+        await group_desk.remove(work.conn, work.here, group, desk, post, reason, role=role)
     else:
         await hiding.hide(work.conn, work.here, post, reason)
     await casework.close(work.conn, work.here, work.case, Outcome.REMOVED)
@@ -230,7 +239,8 @@ async def _pass(work: Work) -> None:
     group = await group_store.get(work.conn, post.group_id)
     other = None if work.desk.group is not None else group.id
     desk, about = await reported.place(work.conn, group, post)
-    if other is not None and desk is None:
+    is_there = work.case.group_id == other  # the node looked at what is the group's
+    if is_there or (other is not None and desk is None):
         raise NotAllowed("That group cannot decide about this.")
     await casework.pass_on(
         work.conn, work.here, work.case, other, about, work.form.text("why_others")

@@ -31,11 +31,11 @@ from groups import posts as post_store
 from groups.groups import Group
 from groups.pictures import pictures_of
 from groups.posts import Post
-from kernel.errors import Busy, Gone, Malformed, NotFound, Problem
+from kernel.errors import Busy, Gone, Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
-from moderation import alerting
+from moderation import alerting, standing
 from moderation.standing import Speaker
 from node.pages import decision_words, forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
@@ -88,6 +88,12 @@ async def moderating(conn: AsyncConnection, request: web.Request, group: Group) 
     return found
 
 
+def check_other(person_id: UUID, mine: Sequence[UUID]) -> None:
+    """Raises NotAllowed: it is a name of whoever would take back what was decided about it."""
+    if person_id in mine:
+        raise NotAllowed("This is about one of your names. Somebody else decides.")
+
+
 async def show(request: web.Request) -> web.Response:
     return await _page(request)
 
@@ -102,7 +108,7 @@ async def _page(
     session.of(request)
     async with request.app[READING].connect() as conn:
         group = await find(conn, request)
-        await moderating(conn, request, group)
+        speaker, *_ = await moderating(conn, request, group)
         moderators = await appointing.everyone(conn, group)
         followed = await following.followed(conn, group)
         after = request.query.get
@@ -130,13 +136,14 @@ async def _page(
         held=held,
         pictures=pictures,
         links=links,
-        for_words={post.id for post in held if holding.is_for_its_words(post)},
+        for_words={post.id for post in held if holding.is_for_its_words(group, post)},
         waiting=waiting,
         queue=queue,
         memorials=watched,
         rests=tending.rests(request.app[HERE], group),
         members=members,
         banned=banned,
+        mine=speaker.voices,
         log=log,
         kinds=decision_words.KINDS,
         page=PAGE,
@@ -190,7 +197,9 @@ async def _ban(task: Task) -> None:
 
 
 async def _unban(task: Task) -> None:
-    await desk.unban(task.conn, task.here, task.group, task.desk, await task.person())
+    person = await task.person()
+    check_other(person.id, task.voices)
+    await desk.unban(task.conn, task.here, task.group, task.desk, person)
 
 
 async def _take_over(task: Task) -> None:
@@ -204,6 +213,10 @@ async def _stay(_: Task) -> None:
 async def _release(task: Task) -> None:
     post = await task.post()
     await stories.check_reader(task.conn, post, task.voices)
+    if post.author_id in task.voices and await standing.limited_until(
+        task.conn, task.here, task.group.id, post.author_id
+    ):
+        check_other(post.author_id, task.voices)
     await desk.release(task.conn, task.here, task.group, task.desk, post)
 
 

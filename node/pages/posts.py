@@ -33,7 +33,7 @@ from node.pages import (
     session,
     voices,
 )
-from node.pages.desk import moderating
+from node.pages.desk import check_other, moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.render import alternate_link, render, see_other
 from node.pages.threads import (
@@ -81,7 +81,7 @@ async def find(conn: AsyncConnection, request: web.Request, *, own: bool = False
     group = await group_store.get(conn, post.group_id, None if mine else viewer)
     place = await voices.place(conn, request, group)
     also = await beside(conn, [post], media=pictures.public_base(request, group))
-    (shown,) = as_seen(request, [post], viewer, place, also)
+    (shown,) = as_seen(request, group, [post], viewer, place, also)
     return Found(post=post, group=group, viewer=viewer, place=place, shown=shown)
 
 
@@ -341,6 +341,7 @@ async def restore(request: web.Request) -> web.Response:
     async with request.app[ENGINE].begin() as conn:
         found = await find(conn, request)
         speaker, *_ = await moderating(conn, request, found.group)
+        check_other(found.post.author_id, speaker.voices)
         actor = await desk.require(conn, found.group, speaker)
         await desk.restore(conn, session.deciding(request), found.group, actor, found.post)
     return see_other(f"/p/{found.post.id}")

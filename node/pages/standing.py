@@ -1,6 +1,6 @@
 """How it went with somebody in a group so far, and what its moderators can do (MOD-5.12)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -21,7 +21,7 @@ from moderation import counts
 from moderation import standing as limits
 from moderation.counts import Earlier
 from node.pages import decision_words, forms, group_words, session
-from node.pages.desk import moderating
+from node.pages.desk import check_other, moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.groups import find
 from node.pages.paging import uuid
@@ -46,6 +46,7 @@ class Task:
     desk: Actor
     person: Actor
     form: Form
+    voices: Sequence[UUID]
 
     @property
     def reason(self) -> str:
@@ -79,6 +80,7 @@ async def _limit(task: Task) -> None:
 
 
 async def _end_limit(task: Task) -> None:
+    check_other(task.person.id, task.voices)
     await desk.end_limit(task.conn, task.here, task.group, task.desk, task.person)
 
 
@@ -113,7 +115,7 @@ async def _page(request: web.Request, form: Form, problem: Problem | None = None
     here = request.app[HERE]
     async with request.app[READING].connect() as conn:
         group = await find(conn, request)
-        await moderating(conn, request, group)
+        speaker, *_ = await moderating(conn, request, group)
         person, earlier = await _found(conn, here, group, form)
         limited = await limits.limited_until(conn, here, group.id, person.id)
     return render(
@@ -126,6 +128,7 @@ async def _page(request: web.Request, form: Form, problem: Problem | None = None
         person=person,
         earlier=earlier,
         limited=limited,
+        mine=person.id in speaker.voices,
         days=DAYS,
         for_good=FOR_GOOD,
         fades=here.decisions_fade,
@@ -157,7 +160,16 @@ async def decide(request: web.Request) -> web.Response:
             speaker, *_ = await moderating(conn, request, group)
             voice = await desk.require(conn, group, speaker)
             person, _ = await _found(conn, here, group, form)
-            await act(Task(conn=conn, here=here, group=group, desk=voice, person=person, form=form))
+            task = Task(
+                conn=conn,
+                here=here,
+                group=group,
+                desk=voice,
+                person=person,
+                form=form,
+                voices=speaker.voices,
+            )
+            await act(task)
     except REFUSED as problem:
         return await _page(request, form, problem)
     return see_other(f"{group_words.path(group)}/desk/person?person={person.id}")

@@ -133,6 +133,7 @@ async def beside(conn: AsyncConnection, posts: Sequence[Post], *, media: str = "
 
 def as_seen(
     request: web.Request,
+    group: Group,
     posts: Sequence[Post],
     viewer: Viewer,
     place: Place,
@@ -159,7 +160,7 @@ def as_seen(
             quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
             cover=covers.seen(request, post, mine=post.id in own),
             foreign="" if post.id in own else covers.foreign(post, read),
-            for_words=holding.is_for_its_words(post),
+            for_words=holding.is_for_its_words(group, post),
         )
         for post in posts
     ]
@@ -218,7 +219,7 @@ async def show(request: web.Request) -> web.Response:
         purpose = f"reply {page.root.id}"
         choices = voices.choices(request, speaks, purpose, Form(), usual=latest)
     public = group.actor.local and group.federates
-    seen = as_seen(request, page.posts, viewer, place, also, session.sieve(request))
+    seen = as_seen(request, group, page.posts, viewer, place, also, session.sieve(request))
     own_held = group.reads_first and any(each.mine and each.for_words for each in seen)
     return render(
         request,

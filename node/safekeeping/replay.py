@@ -31,7 +31,16 @@ from kernel.schema.tables import actors, bans, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import account_rows, correspondents, departures, follows, messages, severing
-from moderation import alert_channels, domains, pacts, policy, recounting, standing
+from moderation import (
+    alert_channels,
+    appeals,
+    casework,
+    domains,
+    pacts,
+    policy,
+    recounting,
+    standing,
+)
 from moderation.lists import sources
 
 _BATCH: Final = 1000
@@ -66,6 +75,10 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     await correspondents.redo(conn, here, _of(lines, Act.MESSAGES))
     for ids in _batches(_of(lines, Act.UNTOLD)):
         await alert_channels.end_again(conn, ids)
+    for ids in _batches(_of(lines, Act.CASE_CLOSED)):
+        await casework.close_again(conn, ids)
+    for ids in _batches(_of(lines, Act.APPEAL_OVER)):
+        await appeals.end_again(conn, ids)
     await pacts.stay_over(conn, _of(lines, Act.PACT_OVER))
     ours = (Act.PACT_FROZEN, Act.PACT_HEARD)
     frozen = {ids[0]: kind == Act.PACT_FROZEN for kind, *ids in lines if kind in ours}

@@ -15,7 +15,15 @@ from activitypub.vocab import ActorDocument
 from kernel.here import Here
 from kernel.ids import random_uuid
 from kernel.schema.actors import ActorKind
-from kernel.schema.tables import accounts, actors, departures, sessions
+from kernel.schema.tables import (
+    accounts,
+    actors,
+    appeals,
+    case_notes,
+    cases,
+    departures,
+    sessions,
+)
 from members import order
 from node import worker
 from tests.members.people import keys, persona, sign_up
@@ -131,6 +139,35 @@ async def test_tables_are_laid_out_by_their_keys(engine: AsyncEngine, here: Here
     async with engine.connect() as conn:
         assert await conn.scalar(sa.select(sa.func.count()).select_from(sessions)) == 0
     assert await order.Keeper(engine).restore() == math.inf  # nothing to do
+
+
+async def test_what_moderators_and_those_who_ask_write_is_laid_out_too(
+    engine: AsyncEngine, here: Here
+) -> None:
+    made = await sign_up(engine, here)
+    ana = await persona(engine, here, made.member, "ana")
+    case = {
+        "subject": "person", "why": "else", "priority": 2, "state": "open",
+        "since": here.now().date(), "whose": bytes(32),
+    }  # fmt: skip
+    ids = sorted((random_uuid() for _ in range(FEW)), reverse=True)
+    long = random.randbytes(8_092)
+    async with engine.begin() as conn:
+        for place, each in enumerate(ids):
+            await conn.execute(cases.insert().values(id=each, mark=each.bytes, **case))
+            await conn.execute(case_notes.insert().values(case_id=each, place=0, sealed=long))
+            await conn.execute(
+                appeals.insert().values(
+                    decision_id=FEW - place, person_id=ana.id, state="open", words=long,
+                    answer=long, day=here.now().date(),
+                )
+            )  # fmt: skip
+    assert {case_notes, appeals} <= {*order.SENSITIVE}
+    await order.Keeper(engine).restore([case_notes, appeals])
+    async with engine.connect() as conn:
+        for column in (case_notes.c.case_id, appeals.c.decision_id):
+            lie = list(await conn.scalars(sa.select(column).order_by(sa.text("ctid"))))
+            assert (len(lie), lie) == (FEW, sorted(lie)), column
 
 
 async def test_a_table_rests_after_it_was_laid_out(engine: AsyncEngine) -> None:

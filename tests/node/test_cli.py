@@ -32,6 +32,7 @@ COMMANDS = [
     "account create",
     "group create",
     "invite",
+    "moderator",
     "domain block",
     "domain unblock",
     "domain list",

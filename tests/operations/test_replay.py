@@ -124,11 +124,11 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         assert await conn.scalar(sa.select(limits.c.actor_id)) == people["dee"].actor.id
         now = tombstone_log.read(place.tombstones.read_text())
         assert now[:-1] == tombstone_log.read(log)
-        assert now[-1][:2] == ("rewound", "2")  # the two bans before the backup
+        assert now[-1][:2] == ("rewound", "3")  # two bans and a block before the backup
         verdict = await chain.verify(conn, now)
-        assert (verdict.lines, verdict.broken) == (2, "")
+        assert (verdict.lines, verdict.broken) == (3, "")
         assert verdict.gone == [
-            "A backup was restored that ended at line 2; lines up to 9 are gone with what came "
+            "A backup was restored that ended at line 3; lines up to 9 are gone with what came "
             "after it."
         ]
         assert "the end is cut" in (await chain.verify(conn, now[:-1])).broken

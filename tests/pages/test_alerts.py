@@ -18,6 +18,7 @@ from kernel.errors import NotFound
 from kernel.schema.cases import Subject
 from kernel.schema.groups import Premoderation
 from kernel.schema.messages import Why
+from kernel.schema.posts import PostState
 from kernel.schema.tables import alert_calls, alert_channels, cases
 from kernel.tombstone_log import Act
 from moderation import alerting, reports
@@ -25,9 +26,10 @@ from moderation.cases import About
 from node import alert_commands, worker
 from node.doctor import _alerts as look_at_alerts
 from node.opening import Opened
-from node.pages.session import ADMINISTRATOR
+from node.pages.session import ADMINISTRATOR, MODERATOR
 from node.safekeeping.replay import replay
 from tests.mailbox import Mailbox
+from tests.moderation.harm_lines import HARMFUL
 from tests.nodes import Node, NodeFactory
 from tests.pages.people import Answer, Browser, Person, person
 from tests.pages.people import settle as describe
@@ -144,6 +146,12 @@ async def test_a_post_that_is_held_calls_its_own_desk_and_no_other(duty: Duty) -
     await duty.alerts()
     await duty.node.start(duty.ben.speaker, duty.open.actor.uri, "Shown", "At once.")
     assert await duty.alerts() == []
+    shown = await duty.node.reply(duty.ben.speaker, duty.thread.uri, "I am here.")
+    changed = await duty.node.edit(duty.ben.speaker, shown.uri, "", HARMFUL[1])
+    assert changed.state is PostState.HELD
+    (alert,) = await duty.alerts()
+    path = "/on-duty/" + json.loads(alert.body)["text"].rpartition("/")[2]
+    assert (await duty.ana.open(path)).location == "/g/open/desk"
     await duty.node.start(duty.ben.speaker, duty.careful.actor.uri, "Held", "Read me first.")
     assert len(await duty.alerts()) == 1
     async with duty.node.engine.begin() as conn:
@@ -156,7 +164,9 @@ async def test_a_post_that_is_held_calls_its_own_desk_and_no_other(duty: Duty) -
     (urgent,) = await duty.alerts()
     assert b"Alder House. Please look now. " in urgent.body
     path = "/on-duty/" + json.loads(urgent.body)["text"].rpartition("/")[2]
-    assert (await duty.ana.open(path)).location == "/settings/node"
+    assert (await duty.ana.open(path)).location == "/moderation"
+    eve = await person(duty.node, "eve", roles=frozenset({MODERATOR}))
+    assert (await eve.open(path)).location == "/moderation"
     assert (await duty.ben.open(path)).status == 404
     async with duty.node.engine.connect() as conn:
         await alerting.call(conn, None)

@@ -6,18 +6,34 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from activitypub.state import SETTINGS
 from groups import groups as group_store
 from groups.groups import GroupSettings
+from kernel import tombstone_log
 from kernel.schema.groups import Posts
+from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
-from kernel.schema.tables import accounts, audit, bans, case_notes, cases, posts, reports
-from moderation import casework
+from kernel.schema.tables import (
+    accounts,
+    alert_calls,
+    appeals,
+    audit,
+    bans,
+    case_notes,
+    cases,
+    moderators,
+    posts,
+    reports,
+)
+from moderation import alert_channels, casework
+from moderation import cases as case_store
 from moderation.audit import MAX_REASON
 from moderation.standing import Speaker
 from node import commands
 from node.opening import Opened
 from node.pages import case_words
 from node.pages.session import MODERATOR
+from node.safekeeping.replay import replay
 from tests.members import people
 from tests.nodes import NodeFactory
 from tests.nodes import settle as settle_all
@@ -195,6 +211,8 @@ async def test_sec_L8_each_sees_and_decides_their_own_queue_alone(
     post = await node.post(house.answer.uri)
     assert post is not None
     assert post.state is PostState.REMOVED
+    undone = await act(dan, f"/p/{post.id}", "restore")  # the node decided, and not the group
+    assert (undone.status, "They can show it" in undone.text) == (403, True)
 
     nowhere = "00000000-0000-4000-8000-000000000000"
     foreign = await dan.open(f"{QUEUE}/{of_node.id}")  # SEC-L2: as one that is not there
@@ -209,7 +227,9 @@ async def test_sec_L8_each_sees_and_decides_their_own_queue_alone(
         actors_named = set(await conn.scalars(sa.select(audit.c.actor_id)))
         verbs = list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
         about = set(await conn.scalars(sa.select(audit.c.object_uri)))
+        roles = list(await conn.scalars(sa.select(audit.c.role).order_by(audit.c.id)))
     assert verbs[-2:] == ["case passed", "remove"]  # SEC-S23: every decision has a line
+    assert roles[-2:] == [Role.GROUP, Role.NODE]
     assert not actors_named & known
     assert not any("/u/" in each for each in about)
 
@@ -242,16 +262,121 @@ async def test_nobody_decides_about_a_name_of_their_own(house: House, dan: Perso
     await report(house.cleo, house.thread.id)  # by Ana, who looks after the group
     rows = {row.post_id: row for row in await held(house)}
     assert rows[house.thread.id].group_id is None
+    async with node.engine.begin() as conn:
+        for row in rows.values():
+            case = await case_store.get(conn, node.here, row.group_id, row.id)
+            await casework.write(conn, node.here, case, "They should not read this.")
     for desk, who, post_id in (
         (QUEUE, dan, own.id), ("/moderation", house.ana, house.thread.id),
     ):  # fmt: skip
         at = f"{desk}/{rows[post_id].id}"
         page = await who.open(at)
         assert "This is about one of your names" in page.text
+        assert "They should not read this." not in page.text
         for task in ("claim", "nothing", "note"):
             refused = await act(who, at, task, note="It is fine")
             assert (refused.status, "Somebody else decides" in refused.text) == (403, True), task
-    assert "one of your names" not in (await house.ana.open(f"{QUEUE}/{rows[own.id].id}")).text
+    other = await house.ana.open(f"{QUEUE}/{rows[own.id].id}")
+    assert "one of your names" not in other.text
+    assert "They should not read this." in other.text
+
+    taken = await house.ana.send("POST", f"/p/{own.id}/remove", {"reason": "Unkind"})
+    assert taken.status == 303
+    about = {"person": str(sibling.id), "reason": "Unkind", "days": "7"}
+    for what in ("limit", "ban"):
+        done = await house.ana.send("POST", "/g/open/desk/person", {**about, "act": what})
+        assert done.status == 303, done.text
+    for path, fields in (
+        (f"/p/{own.id}/restore", {}), ("/g/open/desk/unban", about),
+        ("/g/open/desk/person", {**about, "act": "end-limit"}),
+    ):  # fmt: skip
+        refused = await dan.send("POST", path, fields)
+        assert (refused.status, "one of your names" in refused.text) == (403, True), path
+        assert (await house.ana.send("POST", path, fields)).status == 303, path
+
+
+async def test_the_node_sees_what_nobody_else_in_a_group_can_look_at(
+    house: House, dan: Person
+) -> None:
+    """MOD-5.2: also what is about another name of the only moderator, and nothing says that."""
+    node = house.node
+    eve = await person(node, "eve", roles=frozenset({MODERATOR}))
+    await report(house.cleo, house.answer.id)
+    (row,) = await held(house)
+    at = f"/moderation/{row.id}"
+    assert (await eve.open(at)).status == 404  # Ana and Dan look after it
+    assert str(row.id) not in (await eve.open("/moderation")).html
+    node.clock.forward(days=3)
+    assert str(row.id) in (await eve.open("/moderation")).html
+    await add_place(house)
+    async with node.engine.begin() as conn:
+        await casework.sweep(conn, node.here.now().date())
+    assert await called(house) == {None}
+    node.clock.forward(days=-3)
+    assert (await eve.open(at)).status == 404
+    async with node.engine.begin() as conn:
+        await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == dan.actor.id))
+    await report(await person(node, "finn"), house.answer.id)
+    assert None in await called(house)
+    assert (await looked_at(eve, "/moderation")).status == 200
+    assert await called(house) == set()
+    assert (await act(eve, at, "pass", why_others="Yours.")).status == 403
+    assert (await act(house.ana, f"{QUEUE}/{row.id}", "nothing")).status == 409
+    assert (await act(eve, at, "remove", start="unkind")).status == 303
+    (row,) = await held(house)
+    assert (row.state, row.outcome) == ("closed", "removed")
+    assert (await eve.open(at)).status == 404  # from now on it is the group's alone
+    async with node.engine.connect() as conn:
+        assert await conn.scalar(sa.select(audit.c.role)) == Role.NODE
+
+
+async def test_what_was_decided_does_not_wait_again_after_a_restore(
+    house: House, dan: Person
+) -> None:
+    """SEC-P4: nor do appeals that were answered or taken back, and their words are gone."""
+    node, path = house.node, house.node.app[SETTINGS].tombstones
+    tombstone_log.keep(node.engine, path)
+    more = await node.reply(house.ben.speaker, house.thread.uri, "More")
+    for post_id in (house.answer.id, more.id):
+        await report(house.cleo, post_id)
+    by_post = {row.post_id: row.id for row in await held(house)}
+    assert (await act(dan, f"{QUEUE}/{by_post[house.answer.id]}", "nothing")).status == 303
+    asked = []
+    for post in (house.answer, more):
+        await house.ana.send("POST", f"/p/{post.id}/remove", {"reason": "x"})
+        async with node.engine.connect() as conn:
+            decision = await conn.scalar(sa.select(sa.func.max(audit.c.id)))
+        asked.append(decision)
+        at = f"/decisions/{decision}"
+        assert (await house.ben.send("POST", f"{at}/appeal", {"words": "Please."})).status == 303
+    async with node.engine.connect() as conn:
+        rows = [each._asdict() for each in await conn.execute(sa.select(appeals))]
+    assert (await house.ben.send("POST", f"/decisions/{asked[0]}/withdraw", {})).status == 303
+    lines = tombstone_log.read(path.read_text())
+    assert ("case closed", str(by_post[house.answer.id])) in lines
+    async with node.engine.begin() as conn:  # as a backup had it
+        await conn.execute(sa.delete(appeals))
+        await conn.execute(appeals.insert(), rows)
+        await conn.execute(sa.update(cases).values(state="open", outcome=None, closed_on=None))
+        await replay(conn, node.here, lines)
+        assert list(await conn.scalars(sa.select(appeals.c.decision_id))) == asked[1:]
+    assert [row.post_id for row in await held(house)] == [more.id]
+
+
+async def add_place(house: House) -> None:
+    """A place that hears of what waits for the node."""
+    async with house.node.engine.begin() as conn:
+        await alert_channels.add(
+            conn, house.node.here, None, way="webhook", label="desk",
+            target="https://chat.test/hook", pace=15,
+        )  # fmt: skip
+
+
+async def called(house: House) -> set[object]:
+    """Which desks were called since."""
+    async with house.node.engine.begin() as conn:
+        gone = sa.delete(alert_calls).returning(alert_calls.c.group_id)
+        return set(await conn.scalars(gone))
 
 
 async def test_several_at_once_and_each_is_told_apart(house: House, dan: Person) -> None:

@@ -6,10 +6,11 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from groups import desk, hiding
 from groups import posts as post_store
 from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
-from kernel.schema.tables import appeals, audit, audit_chain, bans, limits, moderators
+from kernel.schema.tables import appeals, audit, audit_chain, bans, limits, moderators, threads
 from moderation import appeals as appeal_store
 from moderation import audit as log
 from moderation import chain, counts, standing
@@ -194,6 +195,43 @@ async def test_mod_5_12_who_is_alone_is_answered_for_and_time_runs_out(house: Ho
     assert "too long ago" in refused.text
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+async def test_mod_5_12_the_node_answers_for_what_it_decided_itself(
+    house: House, hidden: bool
+) -> None:
+    """Of a group elsewhere it was hidden here; of one of ours it was taken out of the group."""
+    node, ana, ben = house.node, house.ana, house.ben
+    dora = await person(node, "dora", roles=frozenset({ADMINISTRATOR}))
+    here = node.here.deciding(b"k" * 32)
+    async with node.engine.begin() as conn:
+        if hidden:
+            await hiding.hide(conn, here, house.answer, "Unkind")
+        else:
+            acting = await desk.require(conn, house.open, ana.speaker)
+            await desk.remove(conn, here, house.open, acting, house.answer, "", role=Role.NODE)
+    decision = await newest(house, "remove")
+    assert "the moderators of this place" in (await ben.open(f"/decisions/{decision}")).text
+    assert (
+        "Posts taken out: 1"
+        not in (await ana.open(f"/g/open/desk/person?person={ben.actor.id}")).text
+    )
+    asked = await ben.send("POST", f"/decisions/{decision}/appeal", {"words": WORDS})
+    assert asked.status == 303
+    path, whole = "/g/open/desk/appeals", "/settings/node/appeals"
+    assert WORDS not in (await ana.open(path)).text
+    assert (await answer(ana, path, decision, "change", "Yes."))[0] == 404
+    assert WORDS in (await dora.open(whole)).text
+    assert (await answer(dora, whole, decision, "change", "You are right."))[0] == 303
+    assert await state_of(house) is PostState.SHOWN
+    assert "You are right." in (await ben.open(f"/decisions/{decision}")).text
+    assert "Somebody looked again" in (await ben.open("/notices")).text
+    async with node.engine.connect() as conn:
+        lines = sa.select(audit.c.role).where(audit.c.verb.in_(("restore", "change after appeal")))
+        assert list(await conn.scalars(lines)) == [Role.NODE] * 2
+        count = sa.select(threads.c.replies).where(threads.c.id == house.thread.id)
+        assert await conn.scalar(count) == 1
+
+
 async def test_mod_5_12_a_word_and_a_limit_end_and_fade(house: House) -> None:
     node, ana, ben = house.node, house.ana, house.ben
     about = {"person": str(ben.actor.id), "act": "warn", "reason": "", "rule": "Be gentle"}
@@ -213,6 +251,17 @@ async def test_mod_5_12_a_word_and_a_limit_end_and_fade(house: House) -> None:
     await ana.send("POST", "/g/open/desk/person", {**limit, "days": "7"})
     held = await node.reply(ben.speaker, house.thread.uri, "Read this first.")
     assert held.state is PostState.HELD
+    same = await node.edit(ben.speaker, house.answer.uri, "", "Hello back.")
+    assert same.state is PostState.SHOWN
+    changed = await node.edit(ben.speaker, house.answer.uri, "", "Something else.")
+    assert changed.state is PostState.HELD  # not around it by an old post either
+    assert "Something else." not in (await house.cleo.open(f"/t/{house.thread.id}")).text
+    await look_after(house, second.id)  # nor by another name of whoever may release it
+    for one, status in ((ben, 403), (ana, 303)):
+        released = await one.send("POST", "/g/open/desk/release", {"post": str(changed.id)})
+        assert released.status == status, released.text
+    async with node.engine.begin() as conn:
+        await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == second.id))
     free = await node.reply(Speaker.alone(second), house.thread.uri, "I am another name.")
     assert free.state is PostState.SHOWN  # DESIGN-V2: nothing shows that they are one
     assert "reads your posts before they are shown" in (await ben.open("/notices")).text

@@ -1,5 +1,6 @@
 """Reports between servers: what others send is read without who said it, and ours names nobody."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import timedelta
@@ -155,6 +156,43 @@ async def test_sec_L3_a_flag_reaches_only_what_its_server_may_know_and_not_witho
     undo = good.activity("Undo", instance, flag(good, instance, other.uri))
     assert await good.send(alder, undo, instance) == 202
     await settle(alder)
+
+
+async def test_a_report_that_comes_while_a_flag_is_taken_back_stays(
+    alder: Node, sleep: Group, good: Peer
+) -> None:
+    owl = await alder.persona("owl")
+    post = await alder.start(owl, sleep.actor.uri, "Awake", "Again at four.")
+    instance = good.person("good.test", kind="Application", path="actor")
+    sent = flag(good, instance, post.uri)
+    assert await good.send(alder, sent, instance) == 202
+    await settle(alder)
+    (case,) = await filed(alder)
+    assert case[-1] == 1
+
+    async def take_back() -> None:
+        async with alder.engine.begin() as conn:
+            assert await report_store.take_back(conn, alder.here, sent["id"])
+
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    waits += " AND wait_event_type = 'Lock'"
+    async with alder.engine.begin() as conn, asyncio.timeout(30):
+        await report_store.make(
+            conn,
+            alder.here,
+            root=owl.actor.id.bytes * 2,
+            about=reported.post_of(post),
+            why="unkind",
+            said=Said(words="Look."),
+            group_id=sleep.id,
+        )
+        taking = asyncio.create_task(take_back())
+        async with alder.engine.connect() as watching:
+            while not await watching.scalar(sa.text(waits)):
+                await watching.rollback()
+                await asyncio.sleep(0.01)
+    await taking
+    assert await filed(alder) == [case]
 
 
 async def reports_it(node: Node, who: Speaker, about: case_store.About, words: str) -> None:

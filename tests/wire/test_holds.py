@@ -12,6 +12,7 @@ from groups.posts import Post
 from kernel.release import Timing
 from kernel.schema.posts import PostState
 from kernel.schema.tables import activities, notices
+from moderation import standing
 from moderation.standing import Speaker
 from node import worker
 from tests.moderation.harm_lines import DISTRESS, HARMFUL
@@ -121,3 +122,23 @@ async def test_dom_A11_what_waited_to_go_out_is_looked_at_as_well(node: NodeFact
         told = (await conn.execute(sa.select(notices.c.kind, notices.c.post_id))).all()
     assert held.source == DETAIL
     assert [tuple(each) for each in told] == [("held", held.id)]
+
+
+async def test_mod_5_12_a_limit_holds_for_a_change_from_elsewhere_too(
+    alder: Node, sleep: Group, ana: Speaker, good: Peer
+) -> None:
+    kay = good.person("kay")
+    note = good.note(kay, "<p>Kind.</p>", name="Nights", to=[PUBLIC, sleep.actor.uri])
+    await said(alder, good, kay, note)
+    shown = await _post(alder, note["id"])
+    async with alder.engine.begin() as conn:
+        until = alder.here.now().date()
+        await standing.limit(conn, sleep.id, shown.author_id, until)
+    for minute, words, state in (
+        (1, "<p>Kind.</p>", PostState.SHOWN), (2, "<p>Unkind.</p>", PostState.HELD),
+    ):  # fmt: skip
+        assert await good.send(alder, _updated(good, kay, note, words, minute), kay) == 202
+        await settle(alder)
+        assert (await _post(alder, note["id"])).state is state
+    await _decide(alder, sleep, ana, await _post(alder, note["id"]), "release")
+    assert "Unkind." in (await _post(alder, note["id"])).content

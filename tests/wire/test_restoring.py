@@ -1,6 +1,6 @@
 """A removed post is shown again (WIRE-G34, WIRE-G36)."""
 
-from groups import desk
+from groups import desk, hiding
 from groups import groups as group_store
 from groups.groups import Group
 from kernel.schema.posts import PostState
@@ -138,6 +138,22 @@ async def test_wire_G34_a_followed_group_shows_its_post_again(
     assert await _state(alder, note["id"]) is PostState.REMOVED
     await club.announce(alder, club.peer.activity("Undo", mo, delete))
     assert await _state(alder, note["id"]) is PostState.SHOWN
+
+
+async def test_wire_G34_what_this_node_hid_no_group_elsewhere_shows_again(
+    alder: Node, club: Club, good: Peer
+) -> None:
+    note = await club.thread(alder, good, good.person("ann"), "hello")
+    post = await alder.post(note["id"])
+    assert post is not None
+    async with alder.engine.begin() as conn:
+        await hiding.hide(conn, alder.here, post, "Unkind")
+    mo = club.peer.person("mo")
+    delete = club.peer.activity("Delete", mo, note["id"], summary="a reason")
+    await club.announce(alder, delete)
+    await club.announce(alder, club.peer.activity("Undo", mo, delete))
+    assert await _state(alder, note["id"]) is PostState.REMOVED
+    assert (await last_received(alder))[0] == "refused"
 
 
 async def test_wire_G36_a_removal_may_name_the_whole_thread(

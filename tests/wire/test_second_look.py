@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from activitypub import actors as actor_store
 from activitypub.vocab import PUBLIC
 from groups import appealing, desk, explaining
 from groups.groups import Group
@@ -146,3 +147,20 @@ async def test_mod_5_12_a_desk_is_no_way_to_write_to_strangers(
         await desk.unban(conn, alder.here, sleep, acting, known)
     await settle(alder)
     assert letters(peer) == []
+
+
+async def test_mod_5_12_a_program_elsewhere_is_decided_about_and_told_like_anybody(
+    alder: Node, ana: Speaker, sleep: Group, good: Peer
+) -> None:
+    bot = good.person("bot", kind="Service")
+    await wrote(alder, sleep, good, bot, "Beep.")
+    async with alder.engine.begin() as conn:
+        person = await actor_store.by_uri(conn, bot.uri)
+        assert person is not None
+        acting = await desk.require(conn, sleep, ana)
+        until = alder.here.now().date()
+        await desk.warn(conn, alder.here, sleep, acting, person, "Less often, please.")
+        await desk.limit(conn, alder.here, sleep, acting, person, "Too much.", until)
+        await desk.ban(conn, alder.here, sleep, acting, person, "Far too much.")
+    await settle(alder)
+    assert len(letters(good)) == 3
