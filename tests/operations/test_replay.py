@@ -128,7 +128,7 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         verdict = await chain.verify(conn, now)
         assert (verdict.lines, verdict.broken) == (3, "")
         assert verdict.gone == [
-            "A backup was restored that ended at line 3; lines up to 9 are gone with what came "
+            "A backup was restored that ended at line 3; lines up to 12 are gone with what came "
             "after it."
         ]
         assert "the end is cut" in (await chain.verify(conn, now[:-1])).broken

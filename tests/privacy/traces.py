@@ -57,8 +57,8 @@ class Trace:
 def owned_rows(dump: Dump, people: People, tables: Callable[[str], bool]) -> dict[str, Owned]:
     """Rows by whose they are, under `table` or `table by column`, of the `tables` chosen.
 
-    A table that names nobody is reached through rows that do, by what is unique in those: a
-    thread through its first post.
+    A table that names nobody is reached through rows that do, by what is unique in those, in as
+    many steps as it takes: a thread through its first post, a report through its case.
     """
     found: dict[str, Owned] = {}
     unnamed: list[str] = []
@@ -72,8 +72,16 @@ def owned_rows(dump: Dump, people: People, tables: Callable[[str], bool]) -> dic
             unnamed.append(name)
         elif len(mine) == 1:
             through |= _unique(table, next(iter(mine.values())), people)
-    for name in unnamed:
-        found |= dict(_by_column(name, dump.tables[name], through))
+    while reached := {
+        name: mine
+        for name in unnamed
+        if (mine := dict(_by_column(name, dump.tables[name], through)))
+    }:
+        for name, mine in reached.items():
+            found |= mine
+            if len(mine) == 1:
+                through |= _unique(dump.tables[name], next(iter(mine.values())), people)
+        unnamed = [name for name in unnamed if name not in reached]
     return found
 
 
