@@ -182,6 +182,9 @@ async def test_sec_J7_J9_J10_odd_members_of_a_post_do_no_harm(
         kept = await alder.post(note["id"])
         assert kept is not None, str(odd)[:60]
         assert kept.published <= alder.clock()
+        if odd is ODD_NOTES[-1]:  # so long that a person reads it first
+            assert not kept.shown
+            continue
         page = await alder.thread(note["id"])
         assert len(page.posts) == 1
     too_many: Document = {
