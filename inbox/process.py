@@ -139,7 +139,11 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
 
 
 async def _refuse(engine: AsyncEngine, here: Here, row: Row, reason: str) -> None:
-    outer = Activity.parse(jsontext.read(row.body))
+    try:
+        outer = Activity.parse(jsontext.read(row.body))
+    except Problem:  # and so is nothing that names who reported something
+        await claim.finish(engine, row, ReceivedState.REFUSED, reason)
+        return
     async with engine.begin() as conn:
         await claim.mark(conn, [row], ReceivedState.REFUSED, reason)
         if flag.is_about_reports(outer):

@@ -8,7 +8,7 @@ was, and comes back from there once its server is talked with again, whichever d
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any, Final, Self
 from uuid import UUID
@@ -128,7 +128,7 @@ class Words:
     """What is written beside a decision, and how long it holds."""
 
     public_comment: str = ""
-    private_comment: str = ""
+    private_comment: str = field(default="", repr=False)
     obfuscate: bool = False
     until: date | None = None
 

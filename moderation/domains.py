@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, Self
 
@@ -48,7 +48,7 @@ class Rule:
     domain: str
     policy: Policy
     public_comment: str = ""
-    private_comment: str = ""
+    private_comment: str = field(default="", repr=False)
     obfuscate: bool = False
     until: date | None = None
     source: str = OWN

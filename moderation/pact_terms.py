@@ -6,7 +6,7 @@ there and when. What flows is what one sends and the other takes. Nothing here k
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from hashlib import sha256
@@ -90,7 +90,7 @@ class Party:
     """One side: its desk and that desk's Ed25519 key, and its terms once it has stated them."""
 
     desk: str
-    key: str
+    key: str = field(repr=False)  # public
     sends: frozenset[Flow] = frozenset()
     takes: frozenset[Flow] = frozenset()
     name: str = ""

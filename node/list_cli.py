@@ -92,7 +92,7 @@ def export(
     "subscribe", epilog="Example: hearthold blocklist subscribe https://lists.example/blocks.csv"
 )
 def subscribe(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the list is.")],
+    address: Annotated[str, typer.Argument(metavar="URL", help="Where the list is.")],
     mode: Annotated[
         ListMode, typer.Option(help="draft: you look at each new row; automatic: 25 a day hold.")
     ] = ListMode.DRAFT,
@@ -105,7 +105,7 @@ def subscribe(
     on_node(
         data_dir,
         lambda node: list_commands.subscribe(
-            node, url=url, name=name, mode=mode, max_level=max_level, excluded=exclude
+            node, url=address, name=name, mode=mode, max_level=max_level, excluded=exclude
         ),
     )
 

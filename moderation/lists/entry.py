@@ -38,7 +38,7 @@ class Entry:
     domain: str
     policy: Policy
     public_comment: str = ""
-    private_comment: str = ""
+    private_comment: str = field(default="", repr=False)
     obfuscate: bool = False
     opinion: float | None = None
 
