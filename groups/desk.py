@@ -30,8 +30,8 @@ from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
 from members import notices
+from moderation import alerting, standing
 from moderation import audit as audit_log
-from moderation import standing
 from moderation.audit import Entry
 from moderation.standing import Speaker
 
@@ -431,6 +431,7 @@ async def note(
     """
     if role is Role.GROUP:
         await tending.note(conn, here, group)
+        await alerting.seen(conn, group.id)
     return await audit_log.note(
         conn,
         here,

@@ -123,5 +123,9 @@ async def forget_sender(conn: AsyncConnection, here: Here, row_id: int, activity
     await conn.execute(
         sa.update(received)
         .where(received.c.id == row_id)
-        .values(signer_uri=f"{origin_of(activity.id)}/", activity_uri=_mark(here, activity))
+        .values(
+            signer_uri=f"{origin_of(activity.id)}/",
+            activity_uri=_mark(here, activity),
+            body=None,  # also where a person would look at it
+        )
     )

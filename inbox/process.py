@@ -111,7 +111,7 @@ async def process_one(
     try:
         with suppress(Lost):
             if row.broken and row.attempts > CRASHES:
-                await claim.finish(engine, row, ReceivedState.PARKED, "broke the worker")
+                await _end(engine, here, row, ReceivedState.PARKED, "broke the worker")
             else:
                 await _deal_with(engine, here, remote, row)
     finally:
@@ -127,27 +127,25 @@ async def _deal_with(engine: AsyncEngine, here: Here, remote: Remote, row: Row) 
     except (NotYet, Unreachable, TooMany) as error:
         await claim.wait(engine, here, row, type(error).__name__)
     except Problem as error:
-        await _refuse(engine, here, row, type(error).__name__)
+        await _end(engine, here, row, ReceivedState.REFUSED, type(error).__name__)
     except Exception as error:
         if is_away(error):
             raise
         log.error("received id=%s attempt=%s %s", row.id, row.attempts, describe(error))
         if row.attempts >= CRASHES:
-            await claim.finish(engine, row, ReceivedState.PARKED, describe(error))
+            await _end(engine, here, row, ReceivedState.PARKED, describe(error))
         else:
             await claim.wait(engine, here, row, describe(error))
 
 
-async def _refuse(engine: AsyncEngine, here: Here, row: Row, reason: str) -> None:
-    try:
-        outer = Activity.parse(jsontext.read(row.body))
-    except Problem:  # and so is nothing that names who reported something
-        await claim.finish(engine, row, ReceivedState.REFUSED, reason)
-        return
+async def _end(engine: AsyncEngine, here: Here, row: Row, state: ReceivedState, why: str) -> None:
+    """It had no effect; who reported something is forgotten whatever became of it."""
     async with engine.begin() as conn:
-        await claim.mark(conn, [row], ReceivedState.REFUSED, reason)
-        if flag.is_about_reports(outer):
-            await flag.forget_sender(conn, here, row.id, outer)
+        await claim.mark(conn, [row], state, why)
+        with suppress(Problem):  # what cannot be read names nobody who reported something
+            outer = Activity.parse(jsontext.read(row.body))
+            if flag.is_about_reports(outer):
+                await flag.forget_sender(conn, here, row.id, outer)
 
 
 async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) -> None:

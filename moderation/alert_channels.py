@@ -5,7 +5,6 @@ copies the database learns that there are so many places, and no address.
 """
 
 import hmac
-import json
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
@@ -25,9 +24,10 @@ from kernel.rows import AnyRow, at_most
 from kernel.said import noted, said
 from kernel.schema.alerts import Way
 from kernel.schema.tables import actors, alert_channels
-from kernel.sealing import mac, seal, unseal
+from kernel.sealing import mac
 from kernel.tombstone_log import Act
 from kernel.urls import parse
+from moderation import sealed
 
 MAX_CHANNELS: Final = 10  # of one desk
 MAX_LABEL: Final = 40
@@ -35,7 +35,7 @@ MAX_TARGET: Final = 500
 PAGE: Final = 50  # of all desks, for an operator
 PACES: Final = (15, 60, 1440)  # minutes from one alert to the next that people can choose
 
-_SIZE: Final = 4096  # bytes of a sealed value: all of them alike
+_LABEL: Final = "alerts"
 _DIGITS: Final = 8
 _SECRET_BYTES: Final = 32
 
@@ -65,7 +65,7 @@ class Channel:
     @classmethod
     def of(cls, here: Here, row: AnyRow) -> Self:
         """From a row with `COLUMNS`."""
-        plain = json.loads(unseal(_key(here), row.sealed, f"alert {row.id}"))
+        plain = sealed.get(here, _LABEL, f"alert {row.id}", row.sealed)
         return cls(
             id=row.id,
             group_id=row.group_id,
@@ -83,8 +83,14 @@ COLUMNS: Final = tuple(
 )
 
 
-def _key(here: Here) -> bytes:
-    return here.node_key.derive("alerts")
+async def desk_of(conn: AsyncConnection, channel_id: UUID) -> UUID | None:
+    """The group whose desk a place belongs to; None: the node's. Raises NotFound."""
+    asked = sa.select(alert_channels.c.group_id).where(alert_channels.c.id == channel_id)
+    row = (await conn.execute(asked)).first()
+    if row is None:
+        raise NotFound
+    group_id: UUID | None = row.group_id
+    return group_id
 
 
 def of_desk(group_id: UUID | None) -> sa.ColumnElement[bool]:
@@ -156,9 +162,7 @@ async def add(
             id=channel.id,
             group_id=group_id,
             way=channel.way,
-            sealed=seal(
-                _key(here), json.dumps(plain).encode(), f"alert {channel.id}", padded_to=_SIZE
-            ),
+            sealed=sealed.put(here, _LABEL, f"alert {channel.id}", plain),
             pace=pace,
             confirmed=channel.confirmed,
         )
@@ -222,7 +226,7 @@ async def end_again(conn: AsyncConnection, ids: Iterable[str]) -> None:
 
 def code(here: Here, channel_id: UUID) -> str:
     """What is sent to a new address: whoever can read it there may say yes to the rest."""
-    number = int.from_bytes(mac(_key(here), "code", channel_id.bytes)[:8], "big")
+    number = int.from_bytes(mac(here.node_key.derive(_LABEL), "code", channel_id.bytes)[:8], "big")
     return f"{number % 10**_DIGITS:0{_DIGITS}}"
 
 

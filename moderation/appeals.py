@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
-from typing import Any, Final, Self
+from typing import Final, Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -22,17 +22,15 @@ from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect, at_most, constant
 from kernel.said import noted, said
-from kernel.schema.actors import ActorKind
 from kernel.schema.moderation import AppealState
-from kernel.schema.tables import actors, appeals, moderators
+from kernel.schema.tables import appeals
 from kernel.sealing import seal, unseal
 from kernel.tombstone_log import Act
-from moderation import alerting
+from moderation import desks
 from moderation.audit import Decision
 
 MAX_WORDS: Final = 2_000  # letters
 PASSED_ON: Final = timedelta(days=14)  # then those who run the node answer too
-FEWEST: Final = 2  # moderators here, so that another one can answer
 
 _IN_ARCHIVE: Final = 1_000
 _PADDED: Final = 4 * MAX_WORDS + 64  # bytes
@@ -111,7 +109,7 @@ async def ask(
     )
     if not made.rowcount:
         raise Conflict(noted("You have asked for a second look already."))
-    await alerting.call(conn, group_id)
+    await desks.call(conn, group_id)
 
 
 def _sealed(here: Here, decision_id: int, name: str, words: str) -> bytes:
@@ -184,31 +182,13 @@ def _of_group(limit: int) -> AnySelect:
     return _waiting(limit).where(appeals.c.group_id == sa.bindparam("group_id", type_=sa.Uuid))
 
 
-def _moderators(group_id: sa.ColumnElement[UUID | None] | UUID) -> sa.Select[int]:
-    """SQL: how many people here look after a group; its desk is on the list too."""
-    return (
-        sa.select(sa.func.count())
-        .select_from(moderators.join(actors, actors.c.id == moderators.c.actor_id))
-        .where(
-            moderators.c.group_id == group_id,
-            actors.c.local,
-            actors.c.kind == constant(ActorKind.PERSON),
-        )
-    )
-
-
-def has_few(group_id: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    """SQL: that group, of a row, has too few moderators here for another one to answer."""
-    return _moderators(group_id).correlate(group_id.table).scalar_subquery() < FEWEST
-
-
 @cache
 def _of_node(limit: int) -> AnySelect:
     return _waiting(limit).where(
         sa.or_(
             appeals.c.group_id.is_(None),
             appeals.c.day <= sa.bindparam("long_ago", type_=sa.Date),
-            has_few(appeals.c.group_id),
+            desks.has_few(appeals.c.group_id),
         )
     )
 
@@ -217,12 +197,7 @@ async def is_for_node(conn: AsyncConnection, here: Here, appeal: Appeal) -> bool
     """Whether those who look after the whole node may answer this one."""
     if appeal.group_id is None or appeal.day <= here.now().date() - PASSED_ON:
         return True
-    return await few_moderators(conn, appeal.group_id)
-
-
-async def few_moderators(conn: AsyncConnection, group_id: UUID) -> bool:
-    """Whether a group has too few moderators here for another one to answer."""
-    return (await conn.scalar(_moderators(group_id)) or 0) < FEWEST
+    return await desks.few_moderators(conn, appeal.group_id)
 
 
 async def answer(

@@ -27,7 +27,7 @@ from kernel.schema.messages import Why
 from kernel.schema.tables import cases, reports
 from kernel.sealing import digest, mac
 from moderation import sealed as sealing
-from moderation.appeals import has_few
+from moderation.desks import has_few
 
 PAGE: Final = 50
 EARLIER: Final = 20

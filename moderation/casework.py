@@ -21,9 +21,8 @@ from kernel.said import noted, said
 from kernel.schema.cases import CaseState, Outcome
 from kernel.schema.tables import case_notes, cases, reports
 from kernel.tombstone_log import Act
-from moderation import alerting
+from moderation import alerting, desks
 from moderation import sealed as sealing
-from moderation.appeals import few_moderators
 from moderation.cases import LABEL, PASSED_ON, WAITS, About, Case, gather, get, holder_of, press
 
 MAX_NOTE: Final = 1_000  # letters
@@ -41,13 +40,6 @@ class Note:
 
     words: str = field(repr=False)
     day: date
-
-
-async def call(conn: AsyncConnection, group_id: UUID | None) -> None:
-    """Something was reported: its desk hears of it, and that of the node where it looks too."""
-    await alerting.call(conn, group_id)
-    if group_id is not None and await few_moderators(conn, group_id):
-        await alerting.call(conn, None)
 
 
 async def take(
@@ -74,7 +66,6 @@ async def claim(conn: AsyncConnection, here: Here, case: Case, root: bytes) -> N
         holder=holder_of(root, case.id),
         held_on=here.now().date(),
     )
-    await alerting.seen(conn, case.group_id)
 
 
 async def give_back(conn: AsyncConnection, case: Case) -> None:
@@ -85,7 +76,7 @@ async def give_back(conn: AsyncConnection, case: Case) -> None:
 async def ask_another(conn: AsyncConnection, case: Case) -> None:
     """Another moderator is asked what they think."""
     await _set(conn, case.id, state=CaseState.SECOND, holder=None, held_on=None)
-    await alerting.call(conn, case.group_id)
+    await desks.call(conn, case.group_id)
 
 
 async def write(conn: AsyncConnection, here: Here, case: Case, words: str) -> None:
@@ -125,7 +116,6 @@ async def close(conn: AsyncConnection, here: Here, case: Case, outcome: Outcome)
         holder=None,
         held_on=None,
     )
-    await alerting.seen(conn, case.group_id)
     mine = reports.c.case_id == case.id
     if outcome in _APPEALED:
         await conn.execute(sa.update(reports).where(mine).values(bearer=None))
@@ -161,7 +151,7 @@ async def pass_on(
     )
     await write(conn, here, await get(conn, here, group_id, other_id), reason)
     await close(conn, here, case, Outcome.PASSED)
-    await alerting.call(conn, group_id)
+    await desks.call(conn, group_id)
     return other_id
 
 

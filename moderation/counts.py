@@ -15,7 +15,6 @@ from kernel.schema.tables import audit, audit_chain, follows, posts
 
 FEWEST: Final = 5  # fewer of a kind in a month are not told
 STEP: Final = 5  # what is told is rounded down to this
-MONTHS: Final = 12  # that are over
 
 TOLD: Final = (
     "ban", "change after appeal", "end limit", "limit", "lock", "release", "remove", "restore",
@@ -74,10 +73,7 @@ class Earlier:
 
 
 async def of_person(conn: AsyncConnection, here: Here, group_id: UUID, person_id: UUID) -> Earlier:
-    """How a persona's time in a group went so far, by kind; of a sibling nothing (DESIGN-V2).
-
-    What was taken back after an appeal still stands in the log, and counts no more.
-    """
+    """How a persona's time in a group went so far, by kind; of a sibling nothing (DESIGN-V2)."""
     known = await conn.scalar(
         sa.select(
             sa.or_(

@@ -24,11 +24,10 @@ from kernel.schema.messages import Why
 from kernel.schema.tables import flag_budgets, reports
 from kernel.sealing import mac
 from kernel.urls import host_of
-from moderation import cases, casework, sealed
+from moderation import cases, casework, desks, sealed
 from moderation.cases import About
 
 MAX_WORDS: Final = 1_000
-MAX_FLAG_WORDS: Final = 5_000
 PAGE: Final = 20
 FLAGS_A_DAY: Final = 100  # that one server may bring
 MAX_OF_ONE: Final = 5  # reports of one server in one case; more tell nothing new
@@ -81,7 +80,7 @@ async def make(
         return
     case_id = await cases.gather(conn, here, group_id, about, Why(why))
     await _keep(conn, here, case_id, bearer, Why(why), said)
-    await casework.call(conn, group_id)
+    await desks.call(conn, group_id)
 
 
 async def take_in(
@@ -103,9 +102,9 @@ async def take_in(
         reports.c.case_id == case_id, reports.c.origin == origin
     )
     if (await conn.scalar(theirs) or 0) < MAX_OF_ONE:
-        told = Said(words=words[:MAX_FLAG_WORDS])
+        told = Said(words=words)
         await _keep(conn, here, case_id, bearer, Why.ELSE, told, origin)
-        await casework.call(conn, group_id)
+        await desks.call(conn, group_id)
 
 
 def _flag_mark(here: Here, flag: str, about: About | None = None) -> bytes:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-import sqlalchemy as sa
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +14,6 @@ from groups import groups as group_store
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.said import noted
 from kernel.schema.alerts import Way
-from kernel.schema.tables import alert_channels as table
 from kernel.sealing import derive
 from moderation import alert_channels, alerting
 from moderation.alert_channels import Channel
@@ -201,12 +199,12 @@ async def lead(request: web.Request) -> web.Response:
     session.of(request)
     async with request.app[READING].connect() as conn:
         asked = uuid(request.match_info["channel"]) or UUID(int=0)
-        row = (await conn.execute(sa.select(table.c.group_id).where(table.c.id == asked))).first()
-        if row is None or (row.group_id is None and not session.is_node_moderator(request)):
-            raise NotFound
-        if row.group_id is None:
+        group_id = await alert_channels.desk_of(conn, asked)
+        if group_id is None:
+            if not session.is_node_moderator(request):
+                raise NotFound
             return see_other("/moderation")
-        group = await group_store.get(conn, row.group_id)
+        group = await group_store.get(conn, group_id)
         await moderating(conn, request, group)
     return see_other(f"{group_words.path(group)}/desk")
 

@@ -16,7 +16,7 @@ from groups.groups import Group
 from groups.posts import Post
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.schema.moderation import Role
-from moderation import appeals, audit
+from moderation import alerting, appeals, audit, desks
 from moderation.appeals import Appeal
 from moderation.audit import Decision
 from node.pages import decision_words, forms, group_words, own_names, session, voices
@@ -67,7 +67,7 @@ async def _page(
         decision = await _own(conn, request)
         appeal = await appeals.of(conn, here, decision.id)
         person = await actor_store.get(conn, decision.person_id)
-        alone = decision.group_id is not None and await appeals.few_moderators(
+        alone = decision.group_id is not None and await desks.few_moderators(
             conn, decision.group_id
         )
         post = await post_store.by_uri(conn, decision.about)
@@ -141,7 +141,7 @@ async def _of_group(
         await moderating(conn, request, group)
         found = await appeals.of_group(conn, request.app[HERE], group.id, after=after, limit=PAGE)
         lines = await _lines(conn, request, found)
-        alone = await appeals.few_moderators(conn, group.id)
+        alone = await desks.few_moderators(conn, group.id)
     path = group_words.path(group)
     return _list(request, lines, f"{path}/desk/appeals", f"{path}/desk", form, problem, alone=alone)
 
@@ -226,6 +226,7 @@ async def answer_in_group(request: web.Request) -> web.Response:
             await moderating(conn, request, group)
             decision = await audit.decision(conn, _chosen(form))
             await _answer(conn, request, group, decision, form, Role.GROUP)
+            await alerting.seen(conn, group.id)
     except REFUSED as problem:
         return await _of_group(request, form, problem)
     return see_other(f"{group_words.path(group)}/desk/appeals")
@@ -243,6 +244,7 @@ async def answer_for_node(request: web.Request) -> web.Response:
                 raise NotFound
             group = await group_store.get(conn, decision.group_id) if decision.group_id else None
             await _answer(conn, request, group, decision, form, Role.NODE)
+            await alerting.seen(conn, None)
     except REFUSED as problem:
         return await _of_node(request, form, problem)
     return see_other("/settings/node/appeals")

@@ -17,7 +17,7 @@ from kernel.errors import Malformed, NotFound, Problem
 from kernel.said import noted
 from kernel.schema.cases import CaseState
 from members import accounts
-from moderation import cases, reports
+from moderation import alerting, cases, reports
 from moderation import casework as casework_store
 from moderation.cases import Case, Place
 from node.pages import case_words, forms, session
@@ -144,6 +144,7 @@ async def many(request: web.Request) -> web.Response:
                     results.append((_title(work.case), await one_of_many(request, work, task)))
             except (*REFUSED, NotFound) as refusal:
                 results.append((noted("One of them"), refusal.detail or refusal.title))
+        await alerting.seen(conn, desk.id)
     return await _queue_page(request, results=results)
 
 
@@ -222,6 +223,7 @@ async def decide(request: web.Request) -> web.Response:
             desk = await desk_of(conn, request)
             work = await work_on(conn, request, desk, _case_id(request), form, root)
             await task(work)
+            await alerting.seen(conn, desk.id)
             stays = STAYS.get(request.match_info["task"])
             to = f"{desk.path}/{work.case.id}{stays}" if stays else await _next(work)
     except REFUSED as problem:

@@ -24,7 +24,7 @@ from kernel.here import Here
 from kernel.schema.cases import CaseState, Outcome, Subject
 from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
-from moderation import alerting, audit, casework, forwarding
+from moderation import audit, casework, forwarding
 from moderation.cases import Case
 from moderation.forwarding import Letter
 from node.pages import case_words, group_words, look, session
@@ -153,7 +153,6 @@ async def one_of_many(request: web.Request, work: Work, task: str) -> str:
 
 async def _claim(work: Work) -> None:
     await casework.claim(work.conn, work.here, work.case, work.root)
-    await alerting.seen(work.conn, work.desk.id)
 
 
 async def _give_back(work: Work) -> None:

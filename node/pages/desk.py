@@ -185,17 +185,6 @@ async def _unfollow(task: Task) -> None:
     await following.unfollow(task.conn, task.here, task.group, task.desk, await task.person())
 
 
-async def _ban(task: Task) -> None:
-    await desk.ban(
-        task.conn,
-        task.here,
-        task.group,
-        task.desk,
-        await task.person(),
-        task.form.text("reason"),
-    )
-
-
 async def _unban(task: Task) -> None:
     person = await task.person()
     check_other(person.id, task.voices)
@@ -234,7 +223,6 @@ _TASKS: Final[Mapping[str, Callable[[Task], Awaitable[None]]]] = {
     "appoint": _appoint,
     "dismiss": _dismiss,
     "unfollow": _unfollow,
-    "ban": _ban,
     "unban": _unban,
     "stay": _stay,
     "take-over": _take_over,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from groups import browsing
 from moderation.visibility import Viewer
@@ -117,6 +118,23 @@ async def test_sec_X9_every_page_is_whole_and_safe_to_leave(house: House) -> Non
                 check_page(path, answer)
                 assert answer.headers["Content-Length"] == str(len(answer.body))
                 assert len(answer.body) < 50_000, (path, "DOM-J3")
+
+
+async def test_every_link_of_a_page_leads_to_a_page(house: House) -> None:
+    seen: set[str] = set()
+    for browser in (house.visitor, house.ben, house.ana):
+        for path in pages(house):
+            reading = Reading((await browser.open(path)).html)
+            links = {
+                value for tag, name, value in reading.attributes if (tag, name) == ("a", "href")
+            }
+            seen |= {link.partition("#")[0] for link in links if link.startswith("/")}
+    assert {"/g/open/desk/cases", "/settings/node/domains"} <= seen
+    router = house.node.app.router
+    asked = {link: make_mocked_request("GET", link, app=house.node.app) for link in seen - {""}}
+    nowhere = [link for link, request in asked.items()
+               if (await router.resolve(request)).http_exception is not None]  # fmt: skip
+    assert nowhere == []
 
 
 async def test_an_unknown_page_and_one_that_is_not_for_the_reader_are_the_same(

@@ -130,10 +130,10 @@ class Twins:
 
     async def ban(self, name: str) -> None:
         """The moderators have had enough of a name."""
-        at = await self.moderator.open("/g/open/desk")
         person = str(self.owners[name].actor.id)
-        answers = {"person": person, "reason": "Please rest."}
-        sent = await self.moderator.send("POST", "/g/open/desk/ban", answers)
+        at = await self.moderator.open(f"/g/open/desk/person?person={person}")
+        answers = {"person": person, "act": "ban", "reason": "Please rest."}
+        sent = await self.moderator.send("POST", "/g/open/desk/person", answers)
         assert (at.status, sent.status) == (200, 303), sent.text
         await self.rest()
 
