@@ -120,17 +120,26 @@ def _claim() -> sa.Executable:
     earlier = received.alias("earlier")
     under_way = earlier.c.leased_until > now
     due = sa.and_(earlier.c.next_attempt <= now, sa.or_(~plain, ~earlier.c.plain))
-    held_up = sa.exists().where(
-        earlier.c.state == _NEW,
-        earlier.c.signer_uri == next_in_line.c.signer_uri,
-        earlier.c.id < next_in_line.c.id,
-        sa.or_(under_way, due),
+    # Both are asked row by row, each from an index, even where the plan was made while nothing
+    # waited: such a plan stays. As a join it went through all that waits for each row of it.
+    held_up_by = (
+        sa.select(earlier.c.id)
+        .where(
+            earlier.c.state == _NEW,
+            earlier.c.signer_uri == next_in_line.c.signer_uri,
+            earlier.c.id < next_in_line.c.id,
+            sa.or_(under_way, due),
+        )
+        .order_by(earlier.c.signer_uri, earlier.c.id)
+        .limit(1)
+        .scalar_subquery()
     )
+    whose_turn = sa.select(next_in_line.c.id).where(held_up_by.is_(None)).scalar_subquery()
     mine = (
         sa.select(received.c.id, received.c.lease.is_not(None).label("broken"))
         .where(
-            received.c.id.in_(sa.select(next_in_line.c.id).where(~held_up)),
-            received.c.state == _NEW,
+            received.c.id == sa.any_(sa.func.array(whose_turn)),
+            received.c.state == ReceivedState.NEW,  # not `_NEW`: not from the index of what waits
             _free(received, now),
         )
         .order_by(received.c.next_attempt, received.c.id)
