@@ -127,3 +127,6 @@ TAKEN_BACK: Final = "This is more than I wanted to tell. My street has a blue do
 KEPT: Final = (
     "Small thing {number}, while {victim} was away: written down, and here in the morning."
 )
+
+BAD_SERVER: Final = "sellers.example"
+ADVICE: Final = "They write to people who lost somebody, and sell them things."

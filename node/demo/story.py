@@ -15,6 +15,7 @@ from node.demo import people
 from node.demo.guest import Guest
 from node.demo.nodes import DemoNode, three_nodes
 from node.demo.people import COMMUNITIES, Community, Person
+from node.demo.trust import Trust
 from node.demo.visitor import Lost, Visitor
 
 MOST_POSTS = 12  # while a node is cut off: a thread's page holds fifty
@@ -51,6 +52,9 @@ class Story:
             Step("An edit at alder reaches birch and cedar", self.edit_travels),
             Step("Words taken back at birch are gone at cedar", self.delete_travels),
             Step("birch is cut off while Ben posts, and nothing is lost", self.survive_a_crash),
+            Step("alder and birch make a pact", lambda: self._trust.pact()),
+            Step("alder advises, and birch hears of it", lambda: self._trust.advise()),
+            Step("alder takes it back, and birch forgets it", lambda: self._trust.take_back()),
             Step("Every node shows its pages", self.look_around),
         ]
 
@@ -200,6 +204,11 @@ class Story:
     def _group(self) -> str:
         """Alder's group as the other nodes call it."""
         return f"sleep@{self.nodes['alder'].origin.partition('://')[2]}"
+
+    @property
+    def _trust(self) -> Trust:
+        robin, maya = (self._guest(community.keeper) for community in COMMUNITIES[:2])
+        return Trust(self.nodes, robin, maya)
 
     @property
     def _ana(self) -> Guest:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from typing import Self
@@ -14,6 +14,9 @@ from yarl import URL
 
 _NOT_SHOWN = frozenset({"script", "style", "template", "head"})
 _INLINE = frozenset({"a", "abbr", "b", "bdi", "code", "em", "i", "s", "span", "strong", "u"})
+
+Answers = Mapping[str, str | Sequence[str]]
+"""What is typed or ticked, by the name of the control."""
 
 
 class Lost(Exception):
@@ -37,12 +40,17 @@ class Form:
                 return value
         raise Lost(f"the form to {self.action} has no such choice of {name}")
 
-    def filled(self, answers: Mapping[str, str]) -> list[tuple[str, str]]:
-        """The pairs to send once `answers` are typed. Raises Lost: there is no such control."""
+    def filled(self, answers: Answers) -> list[tuple[str, str]]:
+        """The pairs to send once `answers` are typed; of several ticks under one name, each.
+
+        Raises Lost: there is no such control.
+        """
         if missing := answers.keys() - self.names:
             raise Lost(f"the form to {self.action} has no {', '.join(sorted(missing))}")
-        kept = [(name, value) for name, value in self.fields if name not in answers]
-        return [*kept, *answers.items()]
+        pairs = [(name, value) for name, value in self.fields if name not in answers]
+        for name, given in answers.items():
+            pairs += [(name, each) for each in ([given] if isinstance(given, str) else given)]
+        return pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +242,7 @@ class Visitor:
         async with self._session.get(self._url(path)) as answer:
             return Page.read(answer.url, answer.status, await answer.text())
 
-    async def submit(self, page: Page, form: Form, answers: Mapping[str, str]) -> Page:
+    async def submit(self, page: Page, form: Form, answers: Answers) -> Page:
         """The page one lands on after sending `form`. Raises Lost: it was refused."""
         url = page.url.join(URL(form.action)) if form.action else page.url
         pairs = form.filled(answers)
@@ -250,7 +258,7 @@ class Visitor:
             raise Lost(f"{url.path} answered {landed.status}")
         return landed
 
-    async def fill(self, path: str, answers: Mapping[str, str], *, action: str = "") -> Page:
+    async def fill(self, path: str, answers: Answers, *, action: str = "") -> Page:
         """Open `path`, fill in its form that has these controls, send it: where that leads."""
         page = await self.open(path)
         return await self.submit(page, page.form(*answers, action=action), answers)
