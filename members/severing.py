@@ -99,6 +99,11 @@ class Decided:
         return self.state is ChangeState.MADE
 
     @property
+    def grade(self) -> str:
+        """How the domain is treated by it, in plain words."""
+        return domains.GRADES[_policy(self.after).level]
+
+    @property
     def can_be_undone(self) -> bool:
         """Whether it stands, and cut something: taking others back may cut, so it is decided."""
         return self.stands and self.impact.cuts

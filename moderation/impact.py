@@ -71,8 +71,8 @@ class Impact:
 
     @property
     def binds(self) -> bool:
-        """Whether it has to be seen first: somebody loses something by it, or a list is taken."""
-        return bool(self.rows) or (self.cuts and bool(self.relations.all or self.cases))
+        """Whether it has to be seen first: somebody may lose something, or a list is taken."""
+        return bool(self.rows or (self.cuts and self.relations.all) or self.asks_for_a_look)
 
     @property
     def digest(self) -> str:
@@ -93,7 +93,7 @@ class Impact:
             found.append(said("It would cut more than {limit} ties.", limit=MOST_RELATIONS))
         if self.relations.groups > MOST_GROUPS:
             found.append(noted("More than one group would lose somebody."))
-        if self.share is None if self.arrived else False:
+        if self.arrived and self.share is None:
             found.append(noted("How much of all that arrives comes from there is not known."))
         elif self.share is not None and self.share > MOST_SHARE:
             found.append(noted("More than a two-hundredth of all that arrives comes from there."))
