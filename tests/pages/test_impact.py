@@ -79,7 +79,7 @@ async def test_mod_5_9_what_it_cuts_is_shown_first_and_only_that_is_cut(
     assert saved.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert saved.body == b"Account address\r\n"  # they follow ben, and not the other way
     tie = next(form for form in mine.page.forms if form.action == "/out-of-reach")
-    assert (await cleo.submit(mine, tie)).status == 303
+    assert (await cleo.submit(mine, tie)).status == 404
     assert "7 ties of yours" in (await ben.open("/notices")).text
     assert (await ben.submit(mine, tie)).status == 303
     assert "6 ties of yours" in (await ben.open("/notices")).text
