@@ -187,15 +187,15 @@ async def forget(conn: AsyncConnection, here: Here, domain: str) -> Change:
 
     Raises Malformed: not a domain. What nothing was decided about stays as it is.
     """
-    domain = domain.strip().lower()
+    domain = read_domain(domain)
     before = await policy.of_host(conn, domain)
     gone = await conn.execute(
         sa.delete(domain_policies).where(
             domain_policies.c.domain == domain, domain_policies.c.source == OWN
         )
     )
-    note_gone(conn, domain, OWN)
     if gone.rowcount:
+        note_gone(conn, domain, OWN)
         await audit.note(conn, here, verb="domain forgotten", about=domain)
     return await _settled(conn, domain, before)
 

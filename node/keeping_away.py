@@ -83,6 +83,16 @@ async def forget(
     return change
 
 
+async def forgetting(engine: AsyncEngine, here: Here, domain: str) -> Impact:
+    """What `forget` would cut: tried, and taken back. Raises Malformed: as `domains.forget`."""
+    async with engine.connect() as conn, conn.begin() as work:
+        before = await policy.in_force(conn)
+        await domains.forget(conn, here, domain)
+        would = await impact_of(conn, here, before)
+        await work.rollback()
+    return would
+
+
 async def undo(engine: AsyncEngine, here: Here, decided_id: int) -> Restored:
     """Take one decision back, with all that follows. Raises: as `severing.undo`."""
     async with engine.begin() as conn:

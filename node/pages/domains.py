@@ -24,7 +24,6 @@ from node import keeping_away, list_reader
 from node.keeping_away import Seen
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
-from node.pages.impact import preview_of
 from node.pages.multipart import Posted
 from node.pages.render import render, see_other
 
@@ -151,15 +150,33 @@ def _day(text: str) -> date | None:
 
 
 async def forget(request: web.Request) -> web.Response:
-    """POST …/forget: our own decision is taken back."""
+    """POST …/forget: our own decision is taken back.
+
+    Where a list or a wider decision of ours would cut somebody off then, that is looked at first.
+    """
     session.administrator(request)
     form = await forms.read(request)
     app, domain = request.app, form.text("domain")[:300]
+    seen = Seen(form.text("seen"), form.ticked("looked"))
     try:
-        await keeping_away.forget(app[ENGINE], app[HERE], domain, seen=Seen())
-    except Differs:  # a list would cut somebody off then: that is looked at first
-        return see_other(preview_of(domain))
+        await keeping_away.forget(app[ENGINE], app[HERE], domain, seen=seen)
+    except Differs as problem:
+        return _ends(request, domain, Form(), problem, problem.impact)
+    except Malformed as problem:
+        if not seen.digest:
+            return await _page(request, problem=problem)
+        would = await keeping_away.forgetting(app[ENGINE], app[HERE], domain)
+        return _ends(request, domain, form, problem, would)
     return see_other(PATH)
+
+
+def _ends(
+    request: web.Request, domain: str, form: Form, problem: Problem, would: Impact
+) -> web.Response:
+    """What taking our own decision about a domain back would cut."""
+    return render(
+        request, "domains/forget.html", domain=domain, form=form, problem=problem, would=would
+    )
 
 
 async def bring(request: web.Request) -> web.Response:
