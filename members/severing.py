@@ -33,7 +33,7 @@ from kernel.schema.tables import (
 )
 from members import order
 from moderation import audit, domains, impact, names
-from moderation.impact import TIES, Impact, Relations, statement, tally
+from moderation.impact import TIES, UNSEEN, Impact, Relations, Seen, statement, tally
 from moderation.policy import Policy
 
 PAGE: Final = 50
@@ -138,20 +138,22 @@ class Words:
     until: date | None = None
 
 
+UNSAID: Final = Words()
+
+
 async def decide(
     conn: AsyncConnection,
     here: Here,
     domain: str,
     chosen: Policy,
     *,
-    seen: str = "",
-    looked: bool = False,
-    words: Words = Words(),
+    seen: Seen = UNSEEN,
+    words: Words = UNSAID,
 ) -> Decided:
     """Decide about a domain, and cut what that cuts.
 
-    `seen` is the digest of the `Impact` that whoever decides was shown; where nobody loses
-    anything, none is needed. Where it is much, a person has to say that they `looked`.
+    `seen` is what whoever decides was shown; where nobody loses anything, nothing has to be. Where
+    it is much, a person has to say that they looked.
     Raises Differs: it is not what was seen. Raises Malformed, NotAllowed: nobody looked, or as
     `domains.set_policy`.
     """
@@ -161,7 +163,7 @@ async def decide(
     hosts = await impact.concerned(conn, [domain]) if chosen.blocks else []
     now = await impact.about(conn, here, [domain], chosen.level, hosts)
     decision = _Decision(domain, await _own(conn, domain), _text(chosen), now)
-    check(now, seen, looked=looked)
+    check(now, seen)
     await domains.set_policy(conn, here, domain, chosen, **asdict(words))
     moved = await cut(conn, here, hosts)
     if moved != now.relations:  # somebody was quicker
@@ -185,14 +187,14 @@ async def hold(
     return await _write(conn, here, decision, ChangeState.HELD)
 
 
-def check(now: Impact, seen: str, *, looked: bool) -> None:
+def check(now: Impact, seen: Seen) -> None:
     """Raises Differs: it is not what was `seen`. Raises Malformed: nobody looked where it is much.
 
     Where nobody loses anything, nobody has to look.
     """
-    if now.binds and now.digest != seen:
+    if now.binds and now.digest != seen.digest:
         raise Differs(now)
-    if now.asks_for_a_look and not looked:
+    if now.asks_for_a_look and not seen.looked:
         raise Malformed(noted("This cuts a lot. Please tick that you have looked at it."))
 
 

@@ -27,6 +27,7 @@ from moderation.names import read_domain as read_domain
 from moderation.policy import OWN, Policy
 
 MAX_COMMENT: Final = 500  # letters
+_STEP: Final = 5_000  # rows that are read at once, where all are
 
 GRADES: Final = {
     Level.ACCEPT: noted("as any other"),
@@ -246,6 +247,14 @@ async def find(
         values,
     )
     return [Rule.of(row) for row in rows]
+
+
+async def every(conn: AsyncConnection) -> Sequence[Rule]:
+    """All that is in force, by domain, read a part at a time."""
+    rules: list[Rule] = []
+    while page := await find(conn, after=rules[-1].domain if rules else "", limit=_STEP):
+        rules += page
+    return rules
 
 
 async def counting(conn: AsyncConnection, hosts: Sequence[str]) -> dict[str, Rule]:

@@ -27,6 +27,17 @@ MOST_SHARE: Final = 0.005  # of what arrived within a month
 _COUNTED: Final = 20_000  # rows of `received` that are counted one by one
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody was shown of an `Impact`, and that they looked twice (MOD-5.9)."""
+
+    digest: str = ""
+    looked: bool = False
+
+
+UNSEEN: Final = Seen()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relations:
     """What is cut: exactly that many rows of each kind."""

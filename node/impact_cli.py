@@ -8,7 +8,7 @@ import typer
 
 from kernel.schema.moderation import Level
 from members import severing
-from members.severing import Decided
+from members.severing import Decided, Differs
 from moderation import domains, impact
 from moderation.impact import Impact
 from moderation.policy import BLOCKING
@@ -55,9 +55,19 @@ def lines_of(found: Impact, command: str = "") -> list[str]:
     lines += [f"Please look twice: {line}" for line in found.asks_for_a_look]
     if found.binds:
         much = " --looked" if found.asks_for_a_look else ""
-        command = command or f"domain block {found.domains[0]}"
+        command = command or _block(found)
         lines.append(f"To do it: hearthold {command} --seen {found.digest}{much}")
     return lines
+
+
+def unchanged(different: Differs, command: str = "") -> list[str]:
+    """The same where nothing was done, since nobody had seen it."""
+    return ["Nothing was changed.", *lines_of(different.impact, command)]
+
+
+def _block(found: Impact) -> str:
+    drops = f" --level {found.policy}" if found.policy == Level.DROP else ""
+    return f"domain block {found.domains[0]}{drops}"
 
 
 async def _preview(node: Opened, name: str, level: Level, *, as_json: bool) -> Sequence[str]:

@@ -5,8 +5,7 @@ it comes after, for a domain may have written in a great many threads.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,21 +15,13 @@ from kernel.schema.moderation import Level
 from kernel.schema.tables import actors
 from media import copies
 from members import severing
-from members.severing import Restored, Words
+from members.severing import UNSAID, Restored, Words
 from moderation import audit, domains, impact, policy
 from moderation.domains import Change
-from moderation.impact import Impact
+from moderation.impact import UNSEEN, Impact, Seen
 from moderation.lists import taking
 from moderation.policy import Policies, Policy
 from moderation.recounting import recount_hosts
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What somebody was shown of the impact, and that they looked twice (MOD-5.9)."""
-
-    digest: str = ""
-    looked: bool = False
 
 
 async def decide(
@@ -39,28 +30,13 @@ async def decide(
     domain: str,
     chosen: Policy,
     *,
-    public_comment: str = "",
-    private_comment: str = "",
-    obfuscate: bool = False,
-    until: date | None = None,
-    seen: str = "",
-    looked: bool = False,
+    words: Words = UNSAID,
+    seen: Seen = UNSEEN,
 ) -> Change:
-    """Decide about a domain, with all that follows. Raises: as `severing.decide`.
-
-    `seen` is the digest of the impact that was shown, and `looked` that somebody did (MOD-5.9).
-    """
-    words = Words(
-        public_comment=public_comment,
-        private_comment=private_comment,
-        obfuscate=obfuscate,
-        until=until,
-    )
+    """Decide about a domain, with all that follows. Raises: as `severing.decide`."""
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
-        decided = await severing.decide(
-            conn, here, domain, chosen, seen=seen, looked=looked, words=words
-        )
+        decided = await severing.decide(conn, here, domain, chosen, seen=seen, words=words)
         after = await policy.in_force(conn)
         changes = await _changes(conn, before, after)
     await follow_up(engine, changes)
@@ -134,7 +110,7 @@ async def settled(
     else:
         changes = await _changes(conn, before, await policy.in_force(conn))
         would = await _impact(conn, here, changes, rows)
-        severing.check(would, seen.digest, looked=seen.looked)
+        severing.check(would, seen)
         if would.relations.all:
             await audit.note(conn, here, verb="ties cut", about=about, impact=would.as_json())
     await severing.cut(conn, here, [change.domain for change in changes if change.cuts])

@@ -225,7 +225,7 @@ async def take(
     )
     if now or gone:
         what = f"{added} new, {len(now) - added} changed, {len(gone)} gone"
-        about = source.url or source.id
+        about = source.address
         await audit.note(conn, here, verb="list taken", about=about, reason=what)
         await policy.settle(conn)
     return len(later)
@@ -281,7 +281,7 @@ async def agree(conn: AsyncConnection, here: Here, source: Source) -> Sequence[R
         await conn.execute(_ADD, values)
         for rule in waiting:
             domains.note_for_restore(conn, rule)
-        about, what = source.url or source.id, f"{len(waiting)} rows agreed to"
+        about, what = source.address, f"{len(waiting)} rows agreed to"
         await audit.note(conn, here, verb="list taken", about=about, reason=what)
         await policy.settle(conn)
     return waiting
@@ -303,7 +303,7 @@ async def hold(conn: AsyncConnection, here: Here, rules: Collection[Rule]) -> No
 async def throw_away(conn: AsyncConnection, here: Here, source: Source) -> None:
     """What waits is not taken; an address brings it again once it changes."""
     await conn.execute(_DROP_HELD, {"source": source.id})
-    await audit.note(conn, here, verb="list rows refused", about=source.url or source.id)
+    await audit.note(conn, here, verb="list rows refused", about=source.address)
 
 
 _COLUMNS: Final[dict[str, Any]] = {

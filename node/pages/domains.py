@@ -11,17 +11,16 @@ from activitypub.state import CLIENT, ENGINE, HERE, READING, SETTINGS
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.said import noted
 from kernel.schema.moderation import Level, ListMode
-from members.severing import Differs
+from members.severing import Differs, Words
 from moderation import domains, impact, policy
 from moderation.domains import GRADES, Rule
-from moderation.impact import Impact
+from moderation.impact import Impact, Seen
 from moderation.lists import reading, sources, taking
 from moderation.lists.entry import MAX_BYTES, Listed
 from moderation.lists.sources import STARTER, Source
 from moderation.lists.taking import Difference
 from moderation.policy import Policy
 from node import keeping_away, list_reader
-from node.keeping_away import Seen
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
 from node.pages.multipart import Posted
@@ -108,12 +107,13 @@ async def decide(request: web.Request) -> web.Response:
                 _level(form), "reject_media" in form.all("flags"),
                 "reject_reports" in form.all("flags"),
             ),
-            public_comment=form.text("public_comment"),
-            private_comment=form.text("reason"),
-            obfuscate="obfuscate" in form.all("flags"),
-            until=_day(form.text("until")),
-            seen=form.text("seen"),
-            looked=form.ticked("looked"),
+            words=Words(
+                public_comment=form.text("public_comment"),
+                private_comment=form.text("reason"),
+                obfuscate="obfuscate" in form.all("flags"),
+                until=_day(form.text("until")),
+            ),
+            seen=_seen(form),
         )  # fmt: skip
     except Differs as problem:
         form = Form({name: each for name, each in form.values.items() if name != "looked"})
@@ -121,6 +121,10 @@ async def decide(request: web.Request) -> web.Response:
     except REFUSED as problem:
         return await _page(request, form, problem, would=await _would(request, form))
     return see_other(PATH)
+
+
+def _seen(form: Form) -> Seen:
+    return Seen(form.text("seen"), form.ticked("looked"))
 
 
 async def _would(request: web.Request, form: Form) -> Impact | None:
@@ -156,8 +160,7 @@ async def forget(request: web.Request) -> web.Response:
     """
     session.administrator(request)
     form = await forms.read(request)
-    app, domain = request.app, form.text("domain")[:300]
-    seen = Seen(form.text("seen"), form.ticked("looked"))
+    app, domain, seen = request.app, form.text("domain")[:300], _seen(form)
     try:
         await keeping_away.forget(app[ENGINE], app[HERE], domain, seen=seen)
     except Differs as problem:
@@ -345,7 +348,7 @@ async def answer(request: web.Request) -> web.Response:
         return see_other(f"{PATH}/lists/{list_id}")
     if said not in ("take", "refuse", "remove"):
         raise NotFound
-    seen = Seen(form.text("seen"), form.ticked("looked"))
+    seen = _seen(form)
     try:
         async with engine.begin() as conn:
             before = await policy.in_force(conn)
@@ -357,7 +360,7 @@ async def answer(request: web.Request) -> web.Response:
             else:
                 await sources.remove(conn, here, source)
             changes = await keeping_away.settled(
-                conn, here, before, seen=seen, rows=rows, about=source.url or source.id
+                conn, here, before, seen=seen, rows=rows, about=source.address
             )
     except REFUSED as problem:
         return await _list_page(request, list_id, None, problem, ends=said == "remove")

@@ -8,6 +8,7 @@ from kernel.schema.moderation import Level
 from kernel.schema.tables import actors, follows
 from members import out_of_reach
 from moderation import impact
+from moderation.impact import Seen
 from moderation.policy import Policy
 from node import keeping_away
 from node.pages.session import ADMINISTRATOR
@@ -102,7 +103,11 @@ async def test_design_v1_the_page_of_ties_names_no_persona(node: NodeFactory) ->
     async with alder.engine.connect() as conn:
         would = await impact.of(conn, alder.here, ["good.test"], Level.REJECT)
     await keeping_away.decide(
-        alder.engine, alder.here, "good.test", Policy(Level.REJECT), seen=would.digest, looked=True
+        alder.engine,
+        alder.here,
+        "good.test",
+        Policy(Level.REJECT),
+        seen=Seen(would.digest, looked=True),
     )
     page = await ben.open(AWAY)
     more = page.page.link(f"{AWAY}?after=")
