@@ -212,6 +212,12 @@ async def undo(
             would = await undo(conn, here, decided_id)
             await attempt.rollback()
         return would
+    await take_back(conn, here, decided_id)
+    return await put_back(conn, here)
+
+
+async def take_back(conn: AsyncConnection, here: Here, decided_id: int) -> None:
+    """The same but for the ties, which whoever calls it puts back. Raises: as `undo`."""
     await conn.execute(_ONE_AT_A_TIME)
     decided = await one(conn, decided_id)
     if not decided.can_be_undone:
@@ -232,7 +238,7 @@ async def undo(
             .where(domain_changes.c.id == later)
             .values(before=decided.before)
         )
-        return Restored()
+        return
     if decided.before:
         rule = await domains.own(conn, decided.domain)
         words = Words(
@@ -245,7 +251,6 @@ async def undo(
         await domains.set_policy(conn, here, decided.domain, earlier, **asdict(words))
     else:
         await domains.forget(conn, here, decided.domain)
-    return await put_back(conn, here)
 
 
 async def over(conn: AsyncConnection, ended: Sequence[str]) -> None:

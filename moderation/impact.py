@@ -221,6 +221,11 @@ async def concerned(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
     return [row.host for row in rows if row.decides and not row.blocked]
 
 
+async def hosts(conn: AsyncConnection) -> Sequence[str]:
+    """Every server that somebody was ever heard of from, by name; our own among them."""
+    return list(await conn.scalars(_HOSTS))
+
+
 async def blocked(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
     """Hosts below `domains` that are known and not heard."""
     rows = await conn.execute(_UNDER, {"domains": list(domains)})
@@ -240,8 +245,7 @@ def statement(text: str) -> sa.TextClause:
 
 
 # Names are walked one by one along the index, since there are far fewer servers than actors.
-_UNDER: Final = statement(
-    """
+_WALK: Final = """
     WITH RECURSIVE walk (host) AS (
         (SELECT actors.host FROM actors ORDER BY actors.host LIMIT 1)
         UNION ALL
@@ -250,7 +254,11 @@ _UNDER: Final = statement(
             WHERE actors.host > walk.host ORDER BY actors.host LIMIT 1
         )
         FROM walk WHERE walk.host IS NOT NULL
-    ), named AS (
+    )"""
+_HOSTS: Final = sa.text(f"{_WALK} SELECT host FROM walk WHERE host IS NOT NULL")  # noqa: S608
+_UNDER: Final = statement(
+    f"""
+    {_WALK}, named AS (
         SELECT walk.host, ARRAY(
             SELECT array_to_string(labels[first:], '.')
             FROM generate_subscripts(labels, 1) AS first ORDER BY first
@@ -271,7 +279,7 @@ _UNDER: Final = statement(
         min(place) FILTER (WHERE given)
             <= coalesce(min(place) FILTER (WHERE own AND NOT given), 1000) AS decides
     FROM matched GROUP BY host HAVING bool_or(given) ORDER BY host
-    """
+    """  # noqa: S608
 )
 
 

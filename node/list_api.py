@@ -115,10 +115,8 @@ async def bring(request: web.Request) -> web.Response:
             await work.rollback()
             return web.json_response({"dry_run": True, **answer})
         seen = Seen(request.query.get("seen", ""), _yes(request, "looked"))
-        changes = await keeping_away.settled(
-            conn, here, before, seen=seen, rows=rows, about=source.id
-        )
-    await keeping_away.follow_up(engine, changes)
+        await keeping_away.settled(conn, here, before, seen=seen, rows=rows, about=source.id)
+    await keeping_away.follow_up(engine)
     return web.json_response({"dry_run": False, "list": source.id, **answer})
 
 

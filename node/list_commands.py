@@ -48,12 +48,12 @@ async def bring(
                 source = await sources.add(conn, node.here, name=name, max_level=max_level)
             found = await taking.compare(conn, node.here, source, listed)
             await taking.take(conn, node.here, source, found, agreed=True)
-            changes = await keeping_away.settled(
+            await keeping_away.settled(
                 conn, node.here, before, seen=seen, rows=found.digest, about=source.id
             )
     except Differs as different:
         return [*described(found), *unchanged(different, command)]
-    await keeping_away.follow_up(node.engine, changes)
+    await keeping_away.follow_up(node.engine)
     return [*described(found), f"Taken as the list {source.id}, {escaped(source.name)}."]
 
 
@@ -158,13 +158,13 @@ async def agree(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
             before = await policy.in_force(conn)
             source = await sources.one(conn, list_id)
             taken = await taking.agree(conn, node.here, source)
-            changes = await keeping_away.settled(
+            await keeping_away.settled(
                 conn, node.here, before, seen=seen, rows=taking.digest(taken), about=source.address
             )
     except Differs as different:
         named = [f"+ {rule.domain}  {_treatment(rule)}" for rule in taken]
         return [*named, *unchanged(different, f"blocklist agree {list_id}")]
-    await keeping_away.follow_up(node.engine, changes)
+    await keeping_away.follow_up(node.engine)
     return [f"{len(taken)} rows hold now."]
 
 
@@ -178,12 +178,10 @@ async def remove(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
             before = await policy.in_force(conn)
             source = await sources.one(conn, list_id)
             await sources.remove(conn, node.here, source)
-            changes = await keeping_away.settled(
-                conn, node.here, before, seen=seen, about=source.address
-            )
+            await keeping_away.settled(conn, node.here, before, seen=seen, about=source.address)
     except Differs as different:
         return unchanged(different, f"blocklist remove {list_id}")
-    await keeping_away.follow_up(node.engine, changes)
+    await keeping_away.follow_up(node.engine)
     return ["The list is gone, with all that was decided because of it."]
 
 

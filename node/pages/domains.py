@@ -15,7 +15,7 @@ from members.severing import Differs, Words
 from moderation import domains, impact, policy
 from moderation.domains import GRADES, Rule
 from moderation.impact import Impact, Seen
-from moderation.lists import reading, sources, taking
+from moderation.lists import reading, sources, taking, undoing
 from moderation.lists.entry import MAX_BYTES, Listed
 from moderation.lists.sources import STARTER, Source
 from moderation.lists.taking import Difference
@@ -267,6 +267,7 @@ async def _list_page(
         source = await sources.one(conn, list_id)
         rules = await sources.waiting(conn, source, after=after, limit=PAGE)
         count = (await sources.count_waiting(conn)).get(source.id, 0)
+        takings = await undoing.history(conn, list_id=source.id)
     would = None
     if ends or (count and not after):  # it is tried once, and not for each page of the rows
         would = await _would_cut(request, source, ends=ends)
@@ -280,6 +281,7 @@ async def _list_page(
         path=_at(source),
         rules=rules,
         count=count,
+        takings=takings,
         would=would,
         ends=ends,
         found=found,
@@ -359,12 +361,12 @@ async def answer(request: web.Request) -> web.Response:
                 await taking.throw_away(conn, here, source)
             else:
                 await sources.remove(conn, here, source)
-            changes = await keeping_away.settled(
+            await keeping_away.settled(
                 conn, here, before, seen=seen, rows=rows, about=source.address
             )
     except REFUSED as problem:
         return await _list_page(request, list_id, None, problem, ends=said == "remove")
-    await keeping_away.follow_up(engine, changes)
+    await keeping_away.follow_up(engine)
     return see_other(PATH if said == "remove" else _at(source))
 
 
