@@ -17,6 +17,7 @@ from activitypub.state import ENGINE, HERE, REMOTE, SETTINGS
 from inbox.receive import Request, prove
 from kernel.errors import Busy, Gone, Malformed, NotAllowed, TooMany, Unproven
 from kernel.schema.actors import ActorState
+from kernel.schema.moderation import Level
 from kernel.urls import host_of
 from moderation import domains
 
@@ -86,8 +87,11 @@ async def asking(request: web.Request) -> Actor:
     except Malformed as error:
         raise Unproven("The signature names no key we can look up.") from error
     async with request.app[ENGINE].connect() as conn:
-        if await domains.is_blocked(conn, host):
-            raise NotAllowed("This node does not talk with yours.")
+        how = await domains.how_blocked(conn, host)
+    if how is Level.REJECT:
+        raise NotAllowed("This node does not talk with yours.")
+    if how is Level.DROP:  # told no more than a key that nobody can find (MOD-3.10)
+        raise Unproven("The signature names no key we can look up.")
     asked = Request(method=request.method, path=request.raw_path, headers=headers, body=b"")
     try:
         reader = await prove(here, remote, claim, asked)

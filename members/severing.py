@@ -33,7 +33,7 @@ from kernel.schema.tables import (
 )
 from members import order
 from moderation import audit, domains, impact, names
-from moderation.impact import TIES, Impact, Relations, statement, tally
+from moderation.impact import TIES, UNSEEN, Impact, Relations, Seen, statement, tally
 from moderation.policy import Policy
 
 PAGE: Final = 50
@@ -99,6 +99,11 @@ class Decided:
         return self.state is ChangeState.MADE
 
     @property
+    def grade(self) -> str:
+        """How the domain is treated by it, in plain words."""
+        return domains.GRADES[_policy(self.after).level]
+
+    @property
     def can_be_undone(self) -> bool:
         """Whether it stands, and cut something: taking others back may cut, so it is decided."""
         return self.stands and self.impact.cuts
@@ -133,20 +138,22 @@ class Words:
     until: date | None = None
 
 
+UNSAID: Final = Words()
+
+
 async def decide(
     conn: AsyncConnection,
     here: Here,
     domain: str,
     chosen: Policy,
     *,
-    seen: str = "",
-    looked: bool = False,
-    words: Words = Words(),
+    seen: Seen = UNSEEN,
+    words: Words = UNSAID,
 ) -> Decided:
     """Decide about a domain, and cut what that cuts.
 
-    `seen` is the digest of the `Impact` that whoever decides was shown; where nobody loses
-    anything, none is needed. Where it is much, a person has to say that they `looked`.
+    `seen` is what whoever decides was shown; where nobody loses anything, nothing has to be. Where
+    it is much, a person has to say that they looked.
     Raises Differs: it is not what was seen. Raises Malformed, NotAllowed: nobody looked, or as
     `domains.set_policy`.
     """
@@ -156,7 +163,7 @@ async def decide(
     hosts = await impact.concerned(conn, [domain]) if chosen.blocks else []
     now = await impact.about(conn, here, [domain], chosen.level, hosts)
     decision = _Decision(domain, await _own(conn, domain), _text(chosen), now)
-    check(now, seen, looked=looked)
+    check(now, seen)
     await domains.set_policy(conn, here, domain, chosen, **asdict(words))
     moved = await cut(conn, here, hosts)
     if moved != now.relations:  # somebody was quicker
@@ -180,14 +187,14 @@ async def hold(
     return await _write(conn, here, decision, ChangeState.HELD)
 
 
-def check(now: Impact, seen: str, *, looked: bool) -> None:
+def check(now: Impact, seen: Seen) -> None:
     """Raises Differs: it is not what was `seen`. Raises Malformed: nobody looked where it is much.
 
     Where nobody loses anything, nobody has to look.
     """
-    if now.binds and now.digest != seen:
+    if now.binds and now.digest != seen.digest:
         raise Differs(now)
-    if now.asks_for_a_look and not looked:
+    if now.asks_for_a_look and not seen.looked:
         raise Malformed(noted("This cuts a lot. Please tick that you have looked at it."))
 
 
@@ -205,6 +212,12 @@ async def undo(
             would = await undo(conn, here, decided_id)
             await attempt.rollback()
         return would
+    await take_back(conn, here, decided_id)
+    return await put_back(conn, here)
+
+
+async def take_back(conn: AsyncConnection, here: Here, decided_id: int) -> None:
+    """The same but for the ties, which whoever calls it puts back. Raises: as `undo`."""
     await conn.execute(_ONE_AT_A_TIME)
     decided = await one(conn, decided_id)
     if not decided.can_be_undone:
@@ -225,7 +238,7 @@ async def undo(
             .where(domain_changes.c.id == later)
             .values(before=decided.before)
         )
-        return Restored()
+        return
     if decided.before:
         rule = await domains.own(conn, decided.domain)
         words = Words(
@@ -238,7 +251,6 @@ async def undo(
         await domains.set_policy(conn, here, decided.domain, earlier, **asdict(words))
     else:
         await domains.forget(conn, here, decided.domain)
-    return await put_back(conn, here)
 
 
 async def over(conn: AsyncConnection, ended: Sequence[str]) -> None:

@@ -8,11 +8,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kernel.schema.moderation import Level
-from kernel.schema.tables import node
 from moderation import policy
 from moderation.policy import Policies, Policy
 
@@ -65,8 +63,8 @@ class Blocklist:
     async def _read(self) -> None:
         asked_at = _seconds()
         async with self.engine.connect() as conn:
-            version = await conn.scalar(sa.select(node.c.policies))
-            if version is None or version != self._version:
+            version = await policy.version(conn)
+            if version != self._version:
                 self._policies = await policy.in_force(conn)
                 self._version = version
         self._read_at = asked_at

@@ -27,6 +27,7 @@ from moderation.names import read_domain as read_domain
 from moderation.policy import OWN, Policy
 
 MAX_COMMENT: Final = 500  # letters
+_STEP: Final = 5_000  # rows that are read at once, where all are
 
 GRADES: Final = {
     Level.ACCEPT: noted("as any other"),
@@ -187,15 +188,15 @@ async def forget(conn: AsyncConnection, here: Here, domain: str) -> Change:
 
     Raises Malformed: not a domain. What nothing was decided about stays as it is.
     """
-    domain = domain.strip().lower()
+    domain = read_domain(domain)
     before = await policy.of_host(conn, domain)
     gone = await conn.execute(
         sa.delete(domain_policies).where(
             domain_policies.c.domain == domain, domain_policies.c.source == OWN
         )
     )
-    note_gone(conn, domain, OWN)
     if gone.rowcount:
+        note_gone(conn, domain, OWN)
         await audit.note(conn, here, verb="domain forgotten", about=domain)
     return await _settled(conn, domain, before)
 
@@ -246,6 +247,14 @@ async def find(
         values,
     )
     return [Rule.of(row) for row in rows]
+
+
+async def every(conn: AsyncConnection) -> Sequence[Rule]:
+    """All that is in force, by domain, read a part at a time."""
+    rules: list[Rule] = []
+    while page := await find(conn, after=rules[-1].domain if rules else "", limit=_STEP):
+        rules += page
+    return rules
 
 
 async def counting(conn: AsyncConnection, hosts: Sequence[str]) -> dict[str, Rule]:

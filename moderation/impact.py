@@ -27,6 +27,17 @@ MOST_SHARE: Final = 0.005  # of what arrived within a month
 _COUNTED: Final = 20_000  # rows of `received` that are counted one by one
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody was shown of an `Impact`, and that they looked twice (MOD-5.9)."""
+
+    digest: str = ""
+    looked: bool = False
+
+
+UNSEEN: Final = Seen()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relations:
     """What is cut: exactly that many rows of each kind."""
@@ -71,8 +82,8 @@ class Impact:
 
     @property
     def binds(self) -> bool:
-        """Whether it has to be seen first: somebody loses something by it, or a list is taken."""
-        return bool(self.rows) or (self.cuts and bool(self.relations.all or self.cases))
+        """Whether it has to be seen first: somebody may lose something, or a list is taken."""
+        return bool(self.rows or (self.cuts and self.relations.all) or self.asks_for_a_look)
 
     @property
     def digest(self) -> str:
@@ -93,7 +104,7 @@ class Impact:
             found.append(said("It would cut more than {limit} ties.", limit=MOST_RELATIONS))
         if self.relations.groups > MOST_GROUPS:
             found.append(noted("More than one group would lose somebody."))
-        if self.share is None if self.arrived else False:
+        if self.arrived and self.share is None:
             found.append(noted("How much of all that arrives comes from there is not known."))
         elif self.share is not None and self.share > MOST_SHARE:
             found.append(noted("More than a two-hundredth of all that arrives comes from there."))
@@ -210,6 +221,11 @@ async def concerned(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
     return [row.host for row in rows if row.decides and not row.blocked]
 
 
+async def hosts(conn: AsyncConnection) -> Sequence[str]:
+    """Every server that somebody was ever heard of from, by name; our own among them."""
+    return list(await conn.scalars(_HOSTS))
+
+
 async def blocked(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
     """Hosts below `domains` that are known and not heard."""
     rows = await conn.execute(_UNDER, {"domains": list(domains)})
@@ -229,8 +245,7 @@ def statement(text: str) -> sa.TextClause:
 
 
 # Names are walked one by one along the index, since there are far fewer servers than actors.
-_UNDER: Final = statement(
-    """
+_WALK: Final = """
     WITH RECURSIVE walk (host) AS (
         (SELECT actors.host FROM actors ORDER BY actors.host LIMIT 1)
         UNION ALL
@@ -239,7 +254,11 @@ _UNDER: Final = statement(
             WHERE actors.host > walk.host ORDER BY actors.host LIMIT 1
         )
         FROM walk WHERE walk.host IS NOT NULL
-    ), named AS (
+    )"""
+_HOSTS: Final = sa.text(f"{_WALK} SELECT host FROM walk WHERE host IS NOT NULL")  # noqa: S608
+_UNDER: Final = statement(
+    f"""
+    {_WALK}, named AS (
         SELECT walk.host, ARRAY(
             SELECT array_to_string(labels[first:], '.')
             FROM generate_subscripts(labels, 1) AS first ORDER BY first
@@ -260,7 +279,7 @@ _UNDER: Final = statement(
         min(place) FILTER (WHERE given)
             <= coalesce(min(place) FILTER (WHERE own AND NOT given), 1000) AS decides
     FROM matched GROUP BY host HAVING bool_or(given) ORDER BY host
-    """
+    """  # noqa: S608
 )
 
 

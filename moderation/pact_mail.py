@@ -21,7 +21,7 @@ from kernel.schema.pacts import PactState
 from kernel.schema.tables import pacts
 from kernel.tombstone_log import Act
 from kernel.urls import same_origin
-from moderation import audit, names
+from moderation import audit, names, pact_making
 from moderation import pacts as store
 from moderation.pact_terms import WAITS, Paper
 from moderation.pacts import Pact
@@ -88,7 +88,7 @@ async def offered(
     if pact.ours is not None and paper.uri < pact.ours.uri:
         pact = await store.locked(conn, here, actor.host)
         if pact.crosses:
-            await store.meet(conn, here, pact)
+            await pact_making.meet(conn, here, pact)
 
 
 async def _check_room(conn: AsyncConnection, pact: Pact, *, today_is_new: bool) -> None:
@@ -134,9 +134,9 @@ async def accepted(conn: AsyncConnection, here: Here, actor: Actor, document: Do
     if not await proves(document, theirs.key, actor.uri):
         raise Unproven("That answer is not proven by the key that the offer names.")
     if paper.of(desk.uri).key != desk.ed25519:
-        await store.take_back(conn, here, pact, pact.ours)
+        await pact_making.take_back(conn, here, pact, pact.ours)
         return
-    await store.make(conn, here, actor.host, paper, document, theirs)
+    await pact_making.make(conn, here, actor.host, paper, document, theirs)
 
 
 async def _not_meant(conn: AsyncConnection, here: Here, actor: Actor, pact: Pact, uri: str) -> None:

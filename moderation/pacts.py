@@ -5,14 +5,13 @@ Both keys are pinned in it. Whatever comes, in any order and however often, ends
 a pact that is over is remembered by its id, and an answer to nothing changes nothing. No node is
 trusted because another one trusts it.
 
-What happens here is told to the other desk. `moderation/pact_mail.py` reads what that desk says.
+How one is made and ended is in `moderation/pact_making.py`; what the other desk says is read by
+`moderation/pact_mail.py`. What an administrator does is told to the other desk.
 """
 
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
-from hashlib import sha256
 from typing import Final, Self
 from uuid import UUID
 
@@ -27,23 +26,20 @@ from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.keys import KeyPair
 from activitypub.vocab import ActivityKind, Document
-from kernel import chance, keep_times, tombstone_log
-from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
+from kernel import keep_times, tombstone_log
+from kernel.errors import Conflict, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow
 from kernel.said import noted, said
 from kernel.schema.pacts import Afterwards, PactState
-from kernel.schema.tables import actors, node, pacts, tombstones
+from kernel.schema.tables import pacts, tombstones
 from kernel.tombstone_log import Act
-from moderation import audit, domains
-from moderation.duty import Rota
-from moderation.pact_terms import CONTEXT, WAITS, Flow, Paper, Party, Wishes, fingerprint, midnight
-from moderation.signals import datasets, sources
+from moderation import audit
+from moderation.pact_terms import CONTEXT, WAITS, Flow, Paper, fingerprint, midnight
 
 MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
 FOR_OTHERS: Final = 150  # of these may be there when another host offers one
 _HOLD: Final = (PactState.MADE, PactState.BROKEN)
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,154 +194,7 @@ async def may_read(conn: AsyncConnection, here: Here, asker: Actor) -> bool:
     return Flow.ADVICE in pact.paper.flows(f"{here.origin}/desk/node")
 
 
-# What an administrator of this node does
-
-
-async def offer(conn: AsyncConnection, here: Here, their_desk: Actor, wishes: Wishes) -> None:
-    """Offer a pact to the desk of another node; theirs that waits becomes one at once.
-
-    Raises Malformed: the wishes cannot be, or the desk has no key to pin. Raises NotAllowed: its
-    host is blocked, or our own. Raises Conflict: as many pacts are there as may be.
-    """
-    wishes.check()
-    if their_desk.local or their_desk.ed25519 is None:
-        raise Malformed("That server shows no desk with a key that a pact could name.")
-    if await domains.is_blocked(conn, their_desk.host):
-        raise NotAllowed("This node does not talk with that server. Talk with it again first.")
-    pact = await locked(conn, here, their_desk.host)
-    waits = pact.theirs
-    if waits is not None and waits.parties[0].is_of(their_desk.uri, their_desk.ed25519):
-        await accept(conn, here, their_desk.host, wishes, waits.uri)
-        return
-    desk = await our_desk(conn, here)
-    paper = Paper(
-        uri=f"{here.origin}/pacts/{chance.new_uuid()}",
-        nonce=f"{chance.bits(128):032x}",
-        parties=(
-            await _our_party(conn, here, desk, wishes),
-            Party(desk=their_desk.uri, key=their_desk.ed25519),
-        ),
-        offered=here.now().date(),
-    )
-    document = await _signed(conn, here, desk, paper)
-    if pact.ours is not None:
-        await over(conn, here, pact.ours.uri)
-    known_as = pact.desk_id if pact.made else their_desk.id
-    await change(conn, here, their_desk.host, ours=dump(document), reason="", desk_id=known_as)
-    await tell(conn, here, ActivityKind.OFFER, document, their_desk.uri, uri=offer_uri(paper.uri))
-    await audit.note(conn, here, verb="offer pact", about=their_desk.host)
-
-
-async def accept(conn: AsyncConnection, here: Here, host: str, wishes: Wishes, uri: str) -> None:
-    """Say yes to the offer `uri` that waits, with our own terms.
-
-    Raises NotFound: none waits. Raises Malformed: the wishes cannot be, or a key has changed since.
-    Raises Conflict: another one waits now, or ours is on its way, and is the one that counts.
-    """
-    wishes.check()
-    pact, desk = await locked(conn, here, host), await our_desk(conn, here)
-    if pact.theirs is None:
-        raise NotFound("No offer of that server waits here.")
-    if pact.theirs.uri != uri:
-        raise Conflict("They offer something else since. Compare the words once more.")
-    if pact.ours is not None and pact.crosses and pact.ours.uri < pact.theirs.uri:
-        raise Conflict("You offered one too, and yours counts. Their yes comes by itself.")
-    await _agree(conn, here, pact, await _our_party(conn, here, desk, wishes))
-
-
-async def _agree(conn: AsyncConnection, here: Here, pact: Pact, party: Party) -> None:
-    """The offer that waits becomes the pact, with our side as `party` has it; they are told."""
-    desk, paper = await our_desk(conn, here), pact.theirs
-    assert paper is not None
-    theirs = paper.other(desk.uri)
-    known = await actor_store.by_uri(conn, theirs.desk)
-    if known is None or known.ed25519 != theirs.key or paper.of(desk.uri).key != desk.ed25519:
-        raise Malformed("A key has changed since that was offered. Ask them to offer it again.")
-    agreed = replace(paper.with_party(party), accepted=here.now().date())
-    document = await _signed(conn, here, desk, agreed)
-    offered = pact.offer_uri
-    await make(conn, here, pact.host, agreed, document, theirs)
-    await tell(conn, here, ActivityKind.ACCEPT, offered, theirs.desk, result=document)
-
-
-async def meet(conn: AsyncConnection, here: Here, pact: Pact) -> None:
-    """Two offers crossed, and theirs counts: our administrator's own offer is the yes to it."""
-    assert pact.ours is not None
-    desk = await our_desk(conn, here)
-    await _agree(conn, here, pact, pact.ours.of(desk.uri))
-
-
-async def make(
-    conn: AsyncConnection, here: Here, host: str, paper: Paper, document: Document, theirs: Party
-) -> None:
-    """Both have said yes: the pact holds, its keys are pinned, and their advice is read.
-
-    One that held before is over with it, also after a restore.
-    """
-    before = await locked(conn, here, host)
-    if before.uri not in ("", paper.uri):
-        await over(conn, here, before.uri)
-        tombstone_log.note(conn, Act.PACT_OVER, before.uri)
-    await change(
-        conn,
-        here,
-        host,
-        state=PactState.MADE,
-        uri=paper.uri,
-        document=dump(document),
-        desk_uri=theirs.desk,
-        desk_id=sa.select(actors.c.id).where(actors.c.uri == theirs.desk).scalar_subquery(),
-        their_key=theirs.key,
-        ours="",
-        theirs="",
-        offer_uri="",
-        reason="",
-        afterwards=None,
-        frozen=False,
-        frozen_there=False,
-        unsafe=False,
-    )
-    if theirs.dataset and Flow.ADVICE in paper.flows(theirs.desk):
-        await sources.follow(conn, here, theirs.dataset, pact=True)
-    await audit.note(conn, here, verb="make pact", about=host)
-
-
-async def refuse(conn: AsyncConnection, here: Here, host: str) -> None:
-    """Say no to the offer that waits. Raises NotFound: none does."""
-    pact = await locked(conn, here, host)
-    if pact.theirs is None:
-        raise NotFound("No offer of that server waits here.")
-    await over(conn, here, pact.theirs.uri)
-    await change(conn, here, host, theirs="", offer_uri="")
-    if pact.state is PactState.NONE and pact.ours is None:
-        await conn.execute(sa.delete(pacts).where(pacts.c.host == host))
-    desk = pact.theirs.parties[0].desk
-    await tell(conn, here, ActivityKind.REJECT, pact.offer_uri, desk, proven=True)
-    await audit.note(conn, here, verb="refuse pact", about=host)
-
-
-async def end(conn: AsyncConnection, here: Here, host: str, afterwards: Afterwards) -> None:
-    """End the pact now, take an offer of ours back, or both, and tell them.
-
-    Raises NotFound: there is neither.
-    """
-    pact = await locked(conn, here, host)
-    if pact.ours is None and not pact.holds:
-        raise NotFound("There is no pact with that server.")
-    if pact.ours is not None:
-        await take_back(conn, here, pact, pact.ours)
-    if pact.holds:
-        await finish(conn, here, pact, PactState.ENDED, "ended here", afterwards)
-        await tell(conn, here, ActivityKind.LEAVE, pact.uri, pact.desk_uri, proven=True)
-        await audit.note(conn, here, verb="end pact", about=host, reason=afterwards)
-
-
-async def take_back(conn: AsyncConnection, here: Here, pact: Pact, ours: Paper) -> None:
-    """Our offer is not meant any more, whatever else there is."""
-    await over(conn, here, ours.uri)
-    await change(conn, here, pact.host, ours="")
-    await tell(conn, here, ActivityKind.LEAVE, ours.uri, ours.parties[1].desk, proven=True)
-    await audit.note(conn, here, verb="take pact back", about=pact.host)
+# What an administrator of this node does while one holds, and after
 
 
 async def decide_afterwards(
@@ -423,7 +272,7 @@ async def tell_new_key(conn: AsyncConnection, here: Here, multibase: str) -> Non
         )
 
 
-# What both halves use
+# What all three use
 
 
 async def our_desk(conn: AsyncConnection, here: Here) -> Actor:
@@ -578,55 +427,6 @@ async def tell(
 def _proven(here: Here, document: Document, desk: Actor, pair: KeyPair) -> Document:
     method = desk.ed25519_id or keys.ed25519_id(desk.uri)
     return proofs.add(document, pair.ed25519, method, midnight(here.now().date()))
-
-
-async def _signed(conn: AsyncConnection, here: Here, desk: Actor, paper: Paper) -> Document:
-    pair = await actor_store.signing_keys(conn, here, desk.id)
-    method = desk.ed25519_id or keys.ed25519_id(desk.uri)
-    return paper.signed(pair.ed25519, method, desk.uri, here.now().date())
-
-
-async def _our_party(conn: AsyncConnection, here: Here, desk: Actor, wishes: Wishes) -> Party:
-    """Our side, as the node describes itself."""
-    row = (
-        await conn.execute(
-            sa.select(
-                node.c.name,
-                node.c.contact,
-                node.c.languages,
-                node.c.duty,
-                node.c.about,
-                node.c.crisis_policy,
-            )
-        )
-    ).one()
-    guidelines = sha256(f"{row.about}\n{row.crisis_policy}".encode()).digest()
-    return Party(
-        desk=desk.uri,
-        key=desk.ed25519 or "",
-        sends=wishes.sends,
-        takes=wishes.takes,
-        name=" ".join(row.name.split()),
-        contact=" ".join(row.contact.split()),
-        care=" ".join(wishes.care.split()),
-        languages=tuple(row.languages),
-        hours=_hours(Rota.parse(row.duty)),
-        retention=" ".join(wishes.retention.split()),
-        guidelines=f"{here.origin}/about",
-        guidelines_hash="sha-256:" + urlsafe_b64encode(guidelines).decode().rstrip("="),
-        dataset=(await datasets.ours(conn, here)).url,
-    )
-
-
-def _hours(rota: Rota) -> str:
-    """The rota on a line: `Mon 18:00-23:00 (Europe/Dublin)`, as far as it fits."""
-    if not rota.slots:
-        return ""
-    lines = [
-        f"{_DAYS[it.day]} {it.start // 60:02}:{it.start % 60:02}-{it.end // 60:02}:{it.end % 60:02}"
-        for it in rota.slots
-    ]
-    return f"{', '.join(lines)[:400]} ({rota.zone})"
 
 
 def refusal(limit: int) -> str:

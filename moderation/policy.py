@@ -107,6 +107,11 @@ async def in_force(conn: AsyncConnection) -> Policies:
     )
 
 
+async def version(conn: AsyncConnection) -> int:
+    """How often something was decided so far: another number, other policies."""
+    return await conn.scalar(sa.select(node.c.policies)) or 0
+
+
 async def of_host(conn: AsyncConnection, host: str) -> Policy:
     """What is in force about a server (`name` or `name:port`): the longest suffix wins."""
     row = (await conn.execute(_OF_HOST, {"host": host})).first()

@@ -1,13 +1,16 @@
 """`hearthold`: everything an operator types. `docs/reference/cli.md` shows each command."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from inbox.discovery import VERSION
+from kernel.schema.moderation import Level
 from kernel.settings import read_origin
+from moderation.impact import Seen
 from node import alert_commands, commands, impact_cli, logs, pact_cli, seeding
 from node.console import (
     REFUSED,
@@ -21,7 +24,6 @@ from node.console import (
     watched_count,
 )
 from node.demo import show
-from node.keeping_away import Seen
 from node.list_cli import Looked, SeenDigest, blocklist
 from node.opening import opened
 from node.safekeeping import cli as safekeeping
@@ -29,6 +31,14 @@ from node.serve import serve as serve_node
 from node.serve import work as work_on
 
 MAX_SEEDED: Final = 10_000_000
+
+
+class Away(StrEnum):
+    """How a domain can be blocked."""
+
+    REJECT = Level.REJECT
+    DROP = Level.DROP
+
 
 app = typer.Typer(
     name="hearthold",
@@ -39,7 +49,7 @@ app = typer.Typer(
 )
 account = typer.Typer(help="Ways to log in.", no_args_is_help=True)
 group = typer.Typer(help="Support groups.", no_args_is_help=True)
-domain = typer.Typer(help="Other servers this node does not talk with.", no_args_is_help=True)
+domain = typer.Typer(help="What you decide about other servers.", no_args_is_help=True)
 keys = typer.Typer(help="What people and groups here sign with.", no_args_is_help=True)
 audit = typer.Typer(help="What moderators and administrators decided.", no_args_is_help=True)
 peers = typer.Typer(help="Other servers this node talks with.", no_args_is_help=True)
@@ -208,6 +218,9 @@ def moderator(
 def domain_block(
     name: Annotated[str, typer.Argument(metavar="DOMAIN", help="With everything below it.")],
     reason: Annotated[str, typer.Option(help="Why, for the other administrators.")] = "",
+    level: Annotated[
+        Away, typer.Option(help="reject: they are told so; drop: they get no word about it.")
+    ] = Away.REJECT,
     seen: SeenDigest = "",
     looked: Looked = False,
     data_dir: DataDir = None,
@@ -217,10 +230,11 @@ def domain_block(
     Where somebody here would lose somebody there, it prints how many and changes nothing: look at
     it, then say what you have seen.
     """
+    shown = Seen(seen, looked)
     on_node(
         data_dir,
         lambda node: commands.block_domain(
-            node, domain=name, reason=reason, seen=seen, looked=looked
+            node, domain=name, reason=reason, level=Level(level), seen=shown
         ),
     )
 
@@ -242,7 +256,7 @@ def domain_unblock(
 
 @domain.command("list", epilog="Example: hearthold domain list")
 def domain_list(data_dir: DataDir = None) -> None:
-    """Print the blocked domains, a line each."""
+    """Print what is decided about domains, by you or a list, a line each."""
     on_node(data_dir, commands.list_domains)
 
 

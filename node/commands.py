@@ -17,14 +17,14 @@ from kernel.schema.actors import ActorKind
 from kernel.schema.moderation import Level
 from kernel.settings import Settings
 from members import accounts, invitations, nights
-from members.severing import Differs
+from members.severing import Differs, Words
 from moderation import chain, domains, peers
 from moderation.chain import Verdict
 from moderation.domains import Rule
+from moderation.impact import UNSEEN, Seen
 from moderation.policy import Policy
 from node import keeping_away, rotation, seeding
-from node.impact_cli import lines_of
-from node.keeping_away import Seen
+from node.impact_cli import unchanged
 from node.logs import escaped
 from node.opening import Opened
 from node.serve import ADMINISTRATOR, MODERATOR
@@ -118,7 +118,7 @@ async def moderator(node: Opened, *, uses: int) -> Sequence[str]:
 
 
 async def block_domain(
-    node: Opened, *, domain: str, reason: str, seen: str = "", looked: bool = False
+    node: Opened, *, domain: str, reason: str, level: Level = Level.REJECT, seen: Seen = UNSEEN
 ) -> Sequence[str]:
     """The node neither hears nor tells `domain` any more. Raises Malformed, NotAllowed.
 
@@ -129,13 +129,12 @@ async def block_domain(
             node.engine,
             node.here,
             domain,
-            Policy(Level.REJECT),
-            private_comment=reason,
+            Policy(level),
+            words=Words(private_comment=reason),
             seen=seen,
-            looked=looked,
         )
     except Differs as different:
-        return ["Nothing was changed.", *lines_of(different.impact)]
+        return unchanged(different)
     return [f"{change.domain} and everything below it is blocked."]
 
 
@@ -148,7 +147,7 @@ async def unblock_domain(node: Opened, *, domain: str, seen: Seen) -> Sequence[s
     try:
         change = await keeping_away.forget(node.engine, node.here, domain, seen=seen)
     except Differs as different:
-        return ["Nothing was changed.", *lines_of(different.impact, f"domain unblock {domain}")]
+        return unchanged(different, f"domain unblock {domain}")
     if change.after.blocks:
         return [f"{change.domain} stays blocked: a list says so, or it is below a blocked one."]
     return [f"{change.domain} is not blocked."]

@@ -431,6 +431,22 @@ CARE: Final = (
         OPERATORS,
         "domain_changes",
     ),
+    _timed(
+        "What a list of servers said before other rows of it were taken",
+        keep_times.SEVERED,
+        "{}, or until the list is ended.",
+        "So that taking them can be taken back.",
+        OPERATORS,
+        "list_taken_rows",
+        "list_takings",
+    ),
+    _kept(
+        "What is still to be counted anew, or let go, after a decision about a server",
+        "Until it is done, some minutes.",
+        "So that nothing is left half done.",
+        NOBODY,
+        "domain_errands",
+    ),
     _kept(
         "Pacts with other places, and what each of them promised",
         "For good, once one was made; offers for two months.",

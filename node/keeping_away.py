@@ -6,31 +6,27 @@ it comes after, for a domain may have written in a great many threads.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel.here import Here
 from kernel.schema.moderation import Level
-from kernel.schema.tables import actors
-from media import copies
 from members import severing
-from members.severing import Restored, Words
+from members.severing import UNSAID, Restored, Words
 from moderation import audit, domains, impact, policy
 from moderation.domains import Change
-from moderation.impact import Impact
-from moderation.lists import taking
+from moderation.impact import UNSEEN, Impact, Seen
+from moderation.lists import taking, undoing
 from moderation.policy import Policies, Policy
-from moderation.recounting import recount_hosts
+from node import follow_ups
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What somebody was shown of the impact, and that they looked twice (MOD-5.9)."""
+class Settled:
+    """What a decision did to the servers that somebody here ever heard of, and to old ties."""
 
-    digest: str = ""
-    looked: bool = False
+    changes: Sequence[Change]
+    restored: Restored
 
 
 async def decide(
@@ -39,31 +35,16 @@ async def decide(
     domain: str,
     chosen: Policy,
     *,
-    public_comment: str = "",
-    private_comment: str = "",
-    obfuscate: bool = False,
-    until: date | None = None,
-    seen: str = "",
-    looked: bool = False,
+    words: Words = UNSAID,
+    seen: Seen = UNSEEN,
 ) -> Change:
-    """Decide about a domain, with all that follows. Raises: as `severing.decide`.
-
-    `seen` is the digest of the impact that was shown, and `looked` that somebody did (MOD-5.9).
-    """
-    words = Words(
-        public_comment=public_comment,
-        private_comment=private_comment,
-        obfuscate=obfuscate,
-        until=until,
-    )
+    """Decide about a domain, with all that follows. Raises: as `severing.decide`."""
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
-        decided = await severing.decide(
-            conn, here, domain, chosen, seen=seen, looked=looked, words=words
-        )
+        decided = await severing.decide(conn, here, domain, chosen, seen=seen, words=words)
         after = await policy.in_force(conn)
-        changes = await _changes(conn, before, after)
-    await follow_up(engine, changes)
+        await follow_ups.note(conn, await _changes(conn, before, after))
+    await follow_up(engine)
     return Change(decided.domain, before.of_host(decided.domain), after.of_host(decided.domain))
 
 
@@ -78,19 +59,57 @@ async def forget(
         before = await policy.in_force(conn)
         change = await domains.forget(conn, here, domain)
         await severing.over(conn, [change.domain])
-        changes = await settled(conn, here, before, seen=seen, about=change.domain)
-    await follow_up(engine, changes)
+        await settled(conn, here, before, seen=seen, about=change.domain)
+    await follow_up(engine)
     return change
+
+
+async def forgetting(engine: AsyncEngine, here: Here, domain: str) -> Impact:
+    """What `forget` would cut: tried, and taken back. Raises Malformed: as `domains.forget`."""
+    async with engine.connect() as conn, conn.begin() as work:
+        before = await policy.in_force(conn)
+        await domains.forget(conn, here, domain)
+        would = await impact_of(conn, here, before)
+        await work.rollback()
+    return would
 
 
 async def undo(engine: AsyncEngine, here: Here, decided_id: int) -> Restored:
     """Take one decision back, with all that follows. Raises: as `severing.undo`."""
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
-        restored = await severing.undo(conn, here, decided_id)
-        changes = await settled(conn, here, before)
-    await follow_up(engine, changes)
-    return restored
+        await severing.take_back(conn, here, decided_id)
+        done = await settled(conn, here, before)
+    await follow_up(engine)
+    return done.restored
+
+
+async def undo_taking(
+    engine: AsyncEngine, here: Here, taking_id: int, *, seen: Seen = UNSEEN
+) -> Restored:
+    """Take back that a list was taken once, with all that follows. Raises NotFound.
+
+    Raises Differs: that cuts something, since a list is harsher without it, and was not `seen`.
+    """
+    async with engine.begin() as conn:
+        before = await policy.in_force(conn)
+        taking = await undoing.undo(conn, here, taking_id)
+        done = await settled(conn, here, before, seen=seen, about=taking.list_id)
+    await follow_up(engine)
+    return done.restored
+
+
+async def undoing_taking(
+    engine: AsyncEngine, here: Here, taking_id: int
+) -> tuple[Impact, Restored]:
+    """What `undo_taking` would cut, and would put back: tried, and taken back. Raises NotFound."""
+    async with engine.connect() as conn, conn.begin() as work:
+        before = await policy.in_force(conn)
+        await undoing.undo(conn, here, taking_id)
+        would = await impact_of(conn, here, before)
+        restored = await severing.put_back(conn, here)
+        await work.rollback()
+    return would, restored
 
 
 async def expire(engine: AsyncEngine, here: Here) -> None:
@@ -98,8 +117,8 @@ async def expire(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
         await severing.over(conn, await domains.expire(conn, here))
-        changes = await settled(conn, here, before)
-    await follow_up(engine, changes)
+        await settled(conn, here, before)
+    await follow_up(engine)
 
 
 async def settled(
@@ -110,11 +129,12 @@ async def settled(
     seen: Seen | None = None,
     rows: str = "",
     about: str = "",
-) -> Sequence[Change]:
+) -> Settled:
     """What has changed since `before` for the servers that somebody here ever heard of.
 
-    Relations with those that are blocked now are cut here, and those with others are put back. With
-    `seen` that has to be what `impact_of` says, and a line `about` what it cut is written.
+    Relations with those that are blocked now are cut here, and those with others are put back. What
+    follows from it is written down; once this commits, call `follow_up`.
+    With `seen` that has to be what `impact_of` says, and a line `about` what it cut is written.
     Without, nobody looked: rows of lists that would cut somebody off wait for a person then, and
     cut nothing (MOD-5.10, MOD-H5).
     Raises Differs, Malformed: as `severing.check`.
@@ -124,13 +144,14 @@ async def settled(
     else:
         changes = await _changes(conn, before, await policy.in_force(conn))
         would = await _impact(conn, here, changes, rows)
-        severing.check(would, seen.digest, looked=seen.looked)
+        severing.check(would, seen)
         if would.relations.all:
             await audit.note(conn, here, verb="ties cut", about=about, impact=would.as_json())
     await severing.cut(conn, here, [change.domain for change in changes if change.cuts])
+    await follow_ups.note(conn, changes)
     if any(change.before.blocks and not change.after.blocks for change in changes):
-        await severing.put_back(conn, here)
-    return changes
+        return Settled(changes, await severing.put_back(conn, here))
+    return Settled(changes, Restored())
 
 
 async def _held_back(conn: AsyncConnection, here: Here, before: Policies) -> Sequence[Change]:
@@ -175,16 +196,11 @@ async def _impact(
 async def _changes(conn: AsyncConnection, before: Policies, after: Policies) -> list[Change]:
     if before.by_domain == after.by_domain:
         return []
-    hosts = await conn.scalars(sa.select(actors.c.host).distinct().where(~actors.c.local))
+    hosts = await impact.hosts(conn)
     every = (Change(host, before.of_host(host), after.of_host(host)) for host in hosts)
     return [change for change in every if change.before != change.after]
 
 
-async def follow_up(engine: AsyncEngine, changes: Sequence[Change]) -> None:
+async def follow_up(engine: AsyncEngine) -> None:
     """Once it is decided: what is counted is counted anew, and pictures go that may not stay."""
-    turned = [change.domain for change in changes if change.before.blocks != change.after.blocks]
-    if turned:
-        await recount_hosts(engine, turned)
-    for change in changes:
-        if change.before.takes_media and not change.after.takes_media:
-            await copies.forget_of(engine, change.domain)
+    await follow_ups.work(engine)

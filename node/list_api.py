@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import json
 from base64 import b64encode
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
 from typing import Final
@@ -11,21 +13,22 @@ from aiohttp import hdrs, web
 
 from activitypub.state import ENGINE, HERE, READING, SETTINGS
 from inbox import bodies
-from kernel.errors import NotFound, UnsupportedMedia
+from kernel.errors import Malformed, NotFound, UnsupportedMedia
 from kernel.said import noted
 from kernel.schema.moderation import Level
 from moderation import domains, policy
 from moderation.domains import Rule
+from moderation.impact import Seen
 from moderation.lists import reading, sources, taking, writing
 from moderation.lists.entry import MAX_BYTES, Format, severity
+from moderation.lists.rows import Odd, flag
 from moderation.lists.taking import Difference
 from node import keeping_away
-from node.keeping_away import Seen
 from node.pages import session
+from node.pages.memory import MEMORY
 from node.pages.session import SESSION
 
 _TOO_LONG: Final = noted("A list can have up to 5 MiB.")
-_STEP: Final = 5_000
 _FRESH: Final = 600  # seconds for which a copy of what everybody may read is good enough
 _BY_ENDING: Final = {
     "csv": (Format.MASTODON_CSV, Format.PLAIN_CSV, Format.GOTOSOCIAL_CSV),
@@ -48,7 +51,7 @@ async def export(request: web.Request) -> web.Response:
         raise NotFound
     kind = Format(asked)
     rules = await _all(request)
-    text = writing.write(kind, rules, for_others="private" not in request.query)
+    text = writing.write(kind, rules, for_others=not _yes(request, "private"))
     body = text.encode()
     digest = hashlib.sha256(body)
     response = web.Response(body=body, content_type=writing.TYPES[kind], charset="utf-8")
@@ -69,15 +72,17 @@ def _as_http(day: date) -> str:
     return format_datetime(datetime.combine(day, time(), UTC), usegmt=True)
 
 
-async def _all(request: web.Request) -> list[Rule]:
-    """All that is in force, a part at a time."""
-    rules: list[Rule] = []
+async def _all(request: web.Request) -> Sequence[Rule]:
     async with request.app[READING].connect() as conn:
-        while page := await domains.find(
-            conn, after=rules[-1].domain if rules else "", limit=_STEP
-        ):
-            rules += page
-    return rules
+        return await domains.every(conn)
+
+
+def _yes(request: web.Request, name: str) -> bool:
+    """Whether the address says yes to something, as `rows.flag` reads it. Raises Malformed."""
+    try:
+        return flag(request.query.get(name))
+    except Odd as error:
+        raise Malformed(str(error)) from error
 
 
 async def bring(request: web.Request) -> web.Response:
@@ -93,7 +98,7 @@ async def bring(request: web.Request) -> web.Response:
         raise UnsupportedMedia(noted("Please send the list as it is, not compressed."))
     body = await bodies.read(request, MAX_BYTES, _TOO_LONG)
     listed = await asyncio.to_thread(reading.read, body)
-    dry = request.query.get("dry_run", "") not in ("", "0", "false")
+    dry = _yes(request, "dry_run")
     engine, here = request.app[ENGINE], request.app[HERE]
     async with engine.connect() as conn, conn.begin() as work:
         before = await policy.in_force(conn)
@@ -109,11 +114,9 @@ async def bring(request: web.Request) -> web.Response:
         if dry:
             await work.rollback()
             return web.json_response({"dry_run": True, **answer})
-        seen = Seen(request.query.get("seen", ""), "looked" in request.query)
-        changes = await keeping_away.settled(
-            conn, here, before, seen=seen, rows=rows, about=source.id
-        )
-    await keeping_away.follow_up(engine, changes)
+        seen = Seen(request.query.get("seen", ""), _yes(request, "looked"))
+        await keeping_away.settled(conn, here, before, seen=seen, rows=rows, about=source.id)
+    await keeping_away.follow_up(engine)
     return web.json_response({"dry_run": False, "list": source.id, **answer})
 
 
@@ -156,19 +159,38 @@ async def domain_blocks(request: web.Request) -> web.Response:
     if readers == "nobody" or (readers == "members" and SESSION not in request):
         raise NotFound
     shared = "public" if readers == "everybody" else "private"
-    return web.json_response(
-        [
-            {
-                "domain": writing.hidden(rule.domain) if rule.obfuscate else rule.domain,
-                "digest": writing.digest(rule.domain),
-                "severity": severity(rule.policy.level),
-                "comment": rule.public_comment,
-            }
-            for rule in await _all(request)
-            if rule.policy.level in _SEVERITIES
-        ],
+    return web.Response(
+        body=await _blocks(request),
+        content_type="application/json",
         headers={"Cache-Control": f"{shared}, max-age={_FRESH}"},
     )
+
+
+async def _blocks(request: web.Request) -> bytes:
+    """The body of that, written anew only when something was decided."""
+    memory = request.app[MEMORY]
+    async with request.app[READING].connect() as conn:
+        version = await policy.version(conn)
+        if memory.blocks is not None and memory.blocks[0] == version:
+            return memory.blocks[1]
+        rules = await domains.every(conn)
+    body = await asyncio.to_thread(_written, rules)
+    memory.blocks = (version, body)
+    return body
+
+
+def _written(rules: Sequence[Rule]) -> bytes:
+    rows = [
+        {
+            "domain": writing.hidden(rule.domain) if rule.obfuscate else rule.domain,
+            "digest": writing.digest(rule.domain),
+            "severity": severity(rule.policy.level),
+            "comment": rule.public_comment,
+        }
+        for rule in rules
+        if rule.policy.level in _SEVERITIES
+    ]
+    return json.dumps(rows).encode()
 
 
 def routes() -> list[web.RouteDef]:

@@ -1,16 +1,17 @@
 """`hearthold blocklist`: lists of domains, in and out."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kernel.schema.moderation import Level, ListMode
+from moderation.impact import UNSEEN, Seen
 from moderation.lists.entry import Format
 from moderation.lists.writing import TYPES
 from node import list_commands
 from node.console import REFUSED, DataDir, end, on_node
-from node.keeping_away import Seen
 
 blocklist = typer.Typer(
     help="Lists of servers to keep away, from others and for others.", no_args_is_help=True
@@ -46,8 +47,7 @@ def bring(
     """
     if dry_run is yes:
         end("Say --dry-run to see what would change, or --yes to take it.", REFUSED)
-    shown = Seen(seen, looked)
-    _bring(file, name, max_level, dry=dry_run, seen=shown, data_dir=data_dir)
+    _bring(file, name, max_level, seen=UNSEEN if dry_run else Seen(seen, looked), data_dir=data_dir)
 
 
 @blocklist.command("diff", epilog="Example: hearthold blocklist diff blocks.csv")
@@ -55,12 +55,13 @@ def diff(
     file: File, name: Name = "", max_level: MaxLevel = Level.REJECT, data_dir: DataDir = None
 ) -> None:
     """Show what a file would change, and change nothing."""
-    _bring(file, name, max_level, dry=True, seen=Seen(), data_dir=data_dir)
+    _bring(file, name, max_level, seen=UNSEEN, data_dir=data_dir)
 
 
-def _bring(
-    file: Path, name: str, max_level: Level, *, dry: bool, seen: Seen, data_dir: Path | None
-) -> None:
+def _bring(file: Path, name: str, max_level: Level, *, seen: Seen, data_dir: Path | None) -> None:
+    again = ["blocklist", "import", str(file), "--yes"]
+    again += ["--name", name] if name else []
+    again += ["--max-level", max_level.value] if max_level is not Level.REJECT else []
     on_node(
         data_dir,
         lambda node: list_commands.bring(
@@ -68,8 +69,8 @@ def _bring(
             listed=list_commands.read_file(file),
             name=name or file.name,
             max_level=max_level,
-            dry=dry,
             seen=seen,
+            command=shlex.join(again),
         ),
     )
 

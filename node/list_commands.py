@@ -8,20 +8,19 @@ from activitypub.client import Client
 from inbox import discovery
 from kernel.errors import Misconfigured, NotFound
 from kernel.schema.moderation import Level, ListMode
+from members.severing import Differs
 from moderation import domains, policy
 from moderation.blocklist import Blocklist
 from moderation.domains import Rule
-from moderation.impact import Impact
+from moderation.impact import Seen
 from moderation.lists import reading, sources, taking, writing
 from moderation.lists.entry import Format, Listed
 from moderation.lists.sources import Source
 from moderation.lists.taking import Difference
 from node import keeping_away, list_reader
-from node.keeping_away import Seen
+from node.impact_cli import unchanged
 from node.logs import escaped
 from node.opening import Opened
-
-_STEP = 5_000
 
 
 def read_file(path: Path) -> Listed:
@@ -34,48 +33,28 @@ def read_file(path: Path) -> Listed:
 
 
 async def bring(
-    node: Opened, *, listed: Listed, name: str, max_level: Level, dry: bool, seen: Seen
+    node: Opened, *, listed: Listed, name: str, max_level: Level, seen: Seen, command: str
 ) -> Sequence[str]:
-    """What a file would change, and unless it is `dry`, the change.
+    """What a file would change; and the change, once that was seen.
 
-    A file of a name that was brought before is held against that; rows it has no more go.
+    A file of a name that was brought before is held against that; rows it has no more go. `command`
+    takes it.
     """
-    async with node.engine.connect() as conn, conn.begin() as work:
-        before = await policy.in_force(conn)
-        source = _of_name(await sources.every(conn), name)
-        if source is None:
-            source = await sources.add(conn, node.here, name=name, max_level=max_level)
-        found = await taking.compare(conn, node.here, source, listed)
-        await taking.take(conn, node.here, source, found, agreed=True)
-        rows = found.digest
-        would = await keeping_away.impact_of(conn, node.here, before, rows)
-        lines = [*described(found), *would.words]
-        if dry or not _is_seen(would, seen):
-            await work.rollback()
-            return [*lines, f"Nothing was changed. To do it, say --yes{_how_to(would)}"]
-        changes = await keeping_away.settled(
-            conn, node.here, before, seen=seen, rows=rows, about=source.id
-        )
-    await keeping_away.follow_up(node.engine, changes)
-    return [*lines, f"Taken as the list {source.id}, {escaped(source.name)}."]
-
-
-def _is_seen(would: Impact, seen: Seen) -> bool:
-    """Whether somebody saw what it cuts, and looked twice where that is much."""
-    shown = not would.binds or would.digest == seen.digest
-    return shown and (seen.looked or not would.asks_for_a_look)
-
-
-def _unseen(would: Impact) -> list[str]:
-    """What it cuts, and how to do it once that was seen."""
-    again = f"Nothing was changed. To do it, say{_how_to(would)}"
-    return [*would.words, *would.asks_for_a_look, again]
-
-
-def _how_to(would: Impact) -> str:
-    """The options that say that."""
-    shown = f" --seen {would.digest}" if would.binds else ""
-    return shown + " --looked" * bool(would.asks_for_a_look) + "."
+    try:
+        async with node.engine.begin() as conn:
+            before = await policy.in_force(conn)
+            source = _of_name(await sources.every(conn), name)
+            if source is None:
+                source = await sources.add(conn, node.here, name=name, max_level=max_level)
+            found = await taking.compare(conn, node.here, source, listed)
+            await taking.take(conn, node.here, source, found, agreed=True)
+            await keeping_away.settled(
+                conn, node.here, before, seen=seen, rows=found.digest, about=source.id
+            )
+    except Differs as different:
+        return [*described(found), *unchanged(different, command)]
+    await keeping_away.follow_up(node.engine)
+    return [*described(found), f"Taken as the list {source.id}, {escaped(source.name)}."]
 
 
 def _of_name(known: Sequence[Source], name: str) -> Source | None:
@@ -114,12 +93,8 @@ def _treatment(rule: Rule) -> str:
 
 async def export(node: Opened, *, kind: Format, private: bool) -> Sequence[str]:
     """What is in force, in a format of others."""
-    rules: list[Rule] = []
     async with node.engine.connect() as conn:
-        while page := await domains.find(
-            conn, after=rules[-1].domain if rules else "", limit=_STEP
-        ):
-            rules += page
+        rules = await domains.every(conn)
     return writing.write(kind, rules, for_others=not private).splitlines()
 
 
@@ -178,20 +153,18 @@ async def refresh(node: Opened, *, list_id: str = "", whatever: bool = False) ->
 
 async def agree(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
     """What waits of a list holds from now on, once what it cuts was seen. Raises NotFound."""
-    async with node.engine.connect() as conn, conn.begin() as work:
-        before = await policy.in_force(conn)
-        source = await sources.one(conn, list_id)
-        taken = await taking.agree(conn, node.here, source)
-        rows = taking.digest(taken)
-        would = await keeping_away.impact_of(conn, node.here, before, rows)
-        if not _is_seen(would, seen):
-            await work.rollback()
-            named = [f"+ {rule.domain}  {_treatment(rule)}" for rule in taken]
-            return [*named, *_unseen(would)]
-        changes = await keeping_away.settled(
-            conn, node.here, before, seen=seen, rows=rows, about=source.url or source.id
-        )
-    await keeping_away.follow_up(node.engine, changes)
+    try:
+        async with node.engine.begin() as conn:
+            before = await policy.in_force(conn)
+            source = await sources.one(conn, list_id)
+            taken = await taking.agree(conn, node.here, source)
+            await keeping_away.settled(
+                conn, node.here, before, seen=seen, rows=taking.digest(taken), about=source.address
+            )
+    except Differs as different:
+        named = [f"+ {rule.domain}  {_treatment(rule)}" for rule in taken]
+        return [*named, *unchanged(different, f"blocklist agree {list_id}")]
+    await keeping_away.follow_up(node.engine)
     return [f"{len(taken)} rows hold now."]
 
 
@@ -200,18 +173,15 @@ async def remove(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
 
     Where a harsher list counts then, what that cuts has to be seen first.
     """
-    async with node.engine.connect() as conn, conn.begin() as work:
-        before = await policy.in_force(conn)
-        source = await sources.one(conn, list_id)
-        await sources.remove(conn, node.here, source)
-        would = await keeping_away.impact_of(conn, node.here, before)
-        if not _is_seen(would, seen):
-            await work.rollback()
-            return _unseen(would)
-        changes = await keeping_away.settled(
-            conn, node.here, before, seen=seen, about=source.url or source.id
-        )
-    await keeping_away.follow_up(node.engine, changes)
+    try:
+        async with node.engine.begin() as conn:
+            before = await policy.in_force(conn)
+            source = await sources.one(conn, list_id)
+            await sources.remove(conn, node.here, source)
+            await keeping_away.settled(conn, node.here, before, seen=seen, about=source.address)
+    except Differs as different:
+        return unchanged(different, f"blocklist remove {list_id}")
+    await keeping_away.follow_up(node.engine)
     return ["The list is gone, with all that was decided because of it."]
 
 

@@ -106,8 +106,8 @@ async def _take(
                 due=_next(here),
             )
         )
-        changes = await keeping_away.settled(conn, here, before)
-    await keeping_away.follow_up(engine, changes)
+        await keeping_away.settled(conn, here, before)
+    await keeping_away.follow_up(engine)
     return ""
 
 

@@ -11,7 +11,7 @@ from inbox.discovery import VERSION
 from kernel.errors import Conflict
 from kernel.schema.pacts import Afterwards
 from kernel.settings import ACTORS_PER_HOUR, NEW_PER_HOUR, Settings
-from moderation import pacts
+from moderation import pact_making, pacts
 from moderation.blocklist import Blocklist
 from moderation.pact_terms import FLOW_WORDS, Flow, Party, Wishes
 from moderation.signals import published
@@ -61,7 +61,7 @@ async def offer(
     async with _reading(node, settings, resolver) as remote:
         desk = await desks.find(node.engine, node.here, remote, name)
     async with node.engine.begin() as conn:
-        await pacts.offer(conn, node.here, desk, wishes)
+        await pact_making.offer(conn, node.here, desk, wishes)
         pact = await pacts.one(conn, desk.host)
     return [f"{escaped(desk.host)}: {pact.words}", *_to_compare(pact.fingerprint)]
 
@@ -80,21 +80,21 @@ async def accept(node: Opened, *, host: str, wishes: Wishes, words: str) -> Sequ
         if pact.theirs is not None and words.split() != pact.fingerprint.split():
             raise Conflict("Those are not the words of this offer. See `pact show`.")
         uri = pact.theirs.uri if pact.theirs else ""
-        await pacts.accept(conn, node.here, host, wishes, uri)
+        await pact_making.accept(conn, node.here, host, wishes, uri)
     return [f"{escaped(host)}: you trust each other."]
 
 
 async def refuse(node: Opened, *, host: str) -> Sequence[str]:
     """The offer that waits is refused. Raises NotFound."""
     async with node.engine.begin() as conn:
-        await pacts.refuse(conn, node.here, host)
+        await pact_making.refuse(conn, node.here, host)
     return [f"{escaped(host)}: the offer is refused."]
 
 
 async def end(node: Opened, *, host: str, afterwards: Afterwards) -> Sequence[str]:
     """The pact ends, or our offer is taken back. Raises NotFound."""
     async with node.engine.begin() as conn:
-        await pacts.end(conn, node.here, host, afterwards)
+        await pact_making.end(conn, node.here, host, afterwards)
     return [f"{escaped(host)}: it is over, and they are told."]
 
 

@@ -28,6 +28,7 @@ from members import (
 )
 from members import sessions as session_store
 from moderation import appeals, audit, casework, chain, pacts, reports, standing
+from moderation.lists import undoing
 from moderation.signals import received as received_signals
 from node import keeping_away
 
@@ -97,6 +98,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await keeping_away.expire(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
+    await keeping_away.follow_up(engine)
     await nights.work(engine, here)
     await departure_store.fall_due(engine, here)
     while await openness.sweep(engine, here):
@@ -124,6 +126,7 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
         await reports.sweep(conn, here)
         await pacts.forget_offers(conn, here)
         await severing.sweep(conn, here)
+        await undoing.sweep(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:

@@ -102,6 +102,40 @@ domain_lists = table(  # lists of domains from elsewhere: files, and addresses t
     sa.Index("ix_domain_lists_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
 )
 
+list_takings = table(  # each time that rows of a list were taken, or went
+    "list_takings",
+    Side.NEITHER,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column(
+        "list_id", sa.Text, sa.ForeignKey(domain_lists.c.id, ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Index("ix_list_takings_list_id_id", "list_id", "id"),
+    sa.Index("ix_list_takings_day", "day"),
+)
+
+list_taken_rows = table(  # the domains of these rows, and what the list said about each before
+    "list_taken_rows",
+    Side.NEITHER,
+    sa.Column(
+        "taking_id",
+        sa.BigInteger,
+        sa.ForeignKey(list_takings.c.id, ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("before", sa.Text, nullable=False),  # columns of `domain_policies`; '': nothing
+)
+
+domain_errands = table(  # what is still to be counted or let go because of what was decided
+    "domain_errands",
+    Side.NEITHER,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("recount", sa.Boolean, nullable=False),
+    sa.Column("pictures", sa.Boolean, nullable=False),
+)
+
 limits = table(
     "limits",
     Side.PERSONA,

@@ -30,10 +30,13 @@ from kernel.schema.moderation import (
     audit_marks,
     bans,
     domain_blocks,
+    domain_errands,
     domain_filters,
     domain_lists,
     domain_policies,
     limits,
+    list_taken_rows,
+    list_takings,
 )
 from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
@@ -81,6 +84,7 @@ __all__ = [
     "departures",
     "domain_blocks",
     "domain_changes",
+    "domain_errands",
     "domain_filters",
     "domain_lists",
     "domain_policies",
@@ -94,6 +98,8 @@ __all__ = [
     "guidelines",
     "invitations",
     "limits",
+    "list_taken_rows",
+    "list_takings",
     "media",
     "memorials",
     "message_boxes",

@@ -53,6 +53,11 @@ class Source:
     new_rows: int = 0
     due: datetime | None = None
 
+    @property
+    def address(self) -> str:
+        """What stands for it in the log of decisions."""
+        return self.url or self.id
+
     @classmethod
     def of(cls, row: AnyRow) -> Self:
         """From a row of `domain_lists`."""
@@ -163,7 +168,7 @@ async def change(
         .where(domain_lists.c.id == source.id)
         .values(mode=mode, max_level=max_level, excluded=list(excluded), etag="", modified="")
     )
-    await audit.note(conn, here, verb="list changed", about=source.url or source.id)
+    await audit.note(conn, here, verb="list changed", about=source.address)
 
 
 async def remove(conn: AsyncConnection, here: Here, source: Source) -> None:
@@ -174,7 +179,7 @@ async def remove(conn: AsyncConnection, here: Here, source: Source) -> None:
             domains.note_gone(conn, row.domain, source.id)
     await conn.execute(sa.delete(domain_lists).where(domain_lists.c.id == source.id))
     tombstone_log.note(conn, Act.LIST_OVER, source.id)
-    await audit.note(conn, here, verb="list removed", about=source.url or source.id)
+    await audit.note(conn, here, verb="list removed", about=source.address)
     await policy.settle(conn)
 
 

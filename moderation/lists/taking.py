@@ -8,13 +8,11 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kernel.arrays import Rows, any_of
 from kernel.errors import Problem
 from kernel.here import Here
 from kernel.rows import constant
@@ -26,7 +24,6 @@ from kernel.schema.tables import (
     cases,
     conversations,
     domain_lists,
-    domain_policies,
     follows,
     moderators,
     pacts,
@@ -34,6 +31,7 @@ from kernel.schema.tables import (
 )
 from moderation import audit, domains, names, policy
 from moderation.domains import Rule
+from moderation.lists import rules, undoing
 from moderation.lists.entry import Entry, Listed, Refused
 from moderation.lists.sources import Source
 from moderation.policy import OWN
@@ -72,7 +70,7 @@ class Difference:
 
 async def compare(conn: AsyncConnection, here: Here, source: Source, listed: Listed) -> Difference:
     """What taking a list would change, held against what was taken of it before."""
-    taken, own = await _rules(conn, source.id), await _rules(conn, OWN)
+    taken, own = await rules.of(conn, source.id), await rules.of(conn, OWN)
     found = Difference(
         refused=list(listed.refused), canaries=listed.canaries, rows=len(listed.entries)
     )
@@ -124,14 +122,6 @@ def _rule(here: Here, source: Source, entry: Entry) -> Rule:
 
 def _says(rule: Rule) -> tuple[object, ...]:
     return rule.policy, rule.public_comment, rule.private_comment, rule.obfuscate
-
-
-async def _rules(conn: AsyncConnection, source: str) -> dict[str, Rule]:
-    """What is taken of a source; a list has up to 20,000 rows, and we decide about fewer."""
-    rows = await conn.execute(
-        domains.select_rules().where(domain_policies.c.source == source, ~domain_policies.c.held)
-    )
-    return {row.domain: Rule.of(row) for row in rows}
 
 
 async def _ties(conn: AsyncConnection, wanted: Sequence[str]) -> frozenset[str]:
@@ -201,12 +191,11 @@ async def take(
     today = here.now().date()
     spent = added + (source.new_rows if source.new_day == today else 0)
     gone = [rule.domain for rule in found.gone]
-    await conn.execute(_DROP_HELD, {"source": source.id})
-    await conn.execute(_DROP, {"source": source.id, "domains": gone})
-    for held, rules in ((False, now), (True, later)):
-        if rules:
-            values = _RULES.values(domains.values_of(rule, held=held) for rule in rules)
-            await conn.execute(_ADD, values)
+    await undoing.note(conn, here, source, [*(rule.domain for rule in now), *gone])
+    await rules.drop_held(conn, source.id)
+    await rules.drop(conn, source.id, gone)
+    await rules.put(conn, now)
+    await rules.put(conn, later, held=True)
     for rule in now:
         domains.note_for_restore(conn, rule)
     for domain in gone:
@@ -225,7 +214,7 @@ async def take(
     )
     if now or gone:
         what = f"{added} new, {len(now) - added} changed, {len(gone)} gone"
-        about = source.url or source.id
+        about = source.address
         await audit.note(conn, here, verb="list taken", about=about, reason=what)
         await policy.settle(conn)
     return len(later)
@@ -259,11 +248,11 @@ def _left(here: Here, source: Source) -> int:
     return NEW_A_DAY - spent
 
 
-def digest(rules: Iterable[Rule], gone: Iterable[Rule] = ()) -> str:
+def digest(taken: Iterable[Rule], gone: Iterable[Rule] = ()) -> str:
     """What a person says yes to: of which domains rows are taken, with what they say, or go."""
     rows = [
         [rule.domain, rule.policy.level.value, rule.policy.reject_media, rule.policy.reject_reports]
-        for rule in rules
+        for rule in taken
     ]
     named = [sorted(rows), sorted(rule.domain for rule in gone)]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
@@ -271,28 +260,25 @@ def digest(rules: Iterable[Rule], gone: Iterable[Rule] = ()) -> str:
 
 async def agree(conn: AsyncConnection, here: Here, source: Source) -> Sequence[Rule]:
     """What waits is taken: those rows."""
-    rows = await conn.execute(
-        domains.select_rules().where(domain_policies.c.source == source.id, domain_policies.c.held)
-    )
-    waiting = [Rule.of(row) for row in rows]
-    await conn.execute(_DROP_HELD, {"source": source.id})
+    waiting = list((await rules.of(conn, source.id, held=True)).values())
+    await rules.drop_held(conn, source.id)
     if waiting:
-        values = _RULES.values(domains.values_of(rule, held=False) for rule in waiting)
-        await conn.execute(_ADD, values)
+        await undoing.note(conn, here, source, [rule.domain for rule in waiting])
+        await rules.put(conn, waiting)
         for rule in waiting:
             domains.note_for_restore(conn, rule)
-        about, what = source.url or source.id, f"{len(waiting)} rows agreed to"
+        about, what = source.address, f"{len(waiting)} rows agreed to"
         await audit.note(conn, here, verb="list taken", about=about, reason=what)
         await policy.settle(conn)
     return waiting
 
 
-async def hold(conn: AsyncConnection, here: Here, rules: Collection[Rule]) -> None:
+async def hold(conn: AsyncConnection, here: Here, some: Collection[Rule]) -> None:
     """Rows that held by themselves wait for a person instead: they would cut somebody off."""
-    await conn.execute(_ADD, _RULES.values(domains.values_of(rule, held=True) for rule in rules))
-    for source in sorted({rule.source for rule in rules}):
-        those = [rule.domain for rule in rules if rule.source == source]
-        await conn.execute(_DROP, {"source": source, "domains": those})
+    await rules.put(conn, some, held=True)
+    for source in sorted({rule.source for rule in some}):
+        those = [rule.domain for rule in some if rule.source == source]
+        await rules.drop(conn, source, those)
         for domain in those:
             domains.note_gone(conn, domain, source)
         what = f"{len(those)} would cut somebody off, and wait for a person"
@@ -302,33 +288,10 @@ async def hold(conn: AsyncConnection, here: Here, rules: Collection[Rule]) -> No
 
 async def throw_away(conn: AsyncConnection, here: Here, source: Source) -> None:
     """What waits is not taken; an address brings it again once it changes."""
-    await conn.execute(_DROP_HELD, {"source": source.id})
-    await audit.note(conn, here, verb="list rows refused", about=source.url or source.id)
+    await rules.drop_held(conn, source.id)
+    await audit.note(conn, here, verb="list rows refused", about=source.address)
 
 
-_COLUMNS: Final[dict[str, Any]] = {
-    column.name: column.type for column in domain_policies.c if column.name != "in_force"
-}
-_RULES: Final = Rows("rules", **_COLUMNS)
-_SOURCE: Final = domain_policies.c.source == sa.bindparam("source", type_=sa.Text)
-_DROP_HELD: Final = sa.delete(domain_policies).where(_SOURCE, domain_policies.c.held)
-_DROP: Final = sa.delete(domain_policies).where(
-    _SOURCE, ~domain_policies.c.held, any_of(domain_policies.c.domain, "domains")
-)
-
-
-def _add() -> sa.Insert:
-    added = insert(domain_policies).from_select(
-        _RULES.names, sa.select(*(_RULES.c[name] for name in _RULES.names))
-    )
-    keys = ("domain", "source", "held")
-    return added.on_conflict_do_update(
-        index_elements=keys,
-        set_={name: added.excluded[name] for name in _RULES.names if name not in keys},
-    )
-
-
-_ADD: Final = _add()
 _writer, _reported = actors.alias("writer"), posts.alias("reported")
 _follower, _followed = actors.alias("follower"), actors.alias("followed")
 _moderator, _moderated = actors.alias("moderator"), actors.alias("moderated")

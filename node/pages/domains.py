@@ -11,20 +11,18 @@ from activitypub.state import CLIENT, ENGINE, HERE, READING, SETTINGS
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.said import noted
 from kernel.schema.moderation import Level, ListMode
-from members.severing import Differs
+from members.severing import Differs, Words
 from moderation import domains, impact, policy
 from moderation.domains import GRADES, Rule
-from moderation.impact import Impact
-from moderation.lists import reading, sources, taking
+from moderation.impact import Impact, Seen
+from moderation.lists import reading, sources, taking, undoing
 from moderation.lists.entry import MAX_BYTES, Listed
 from moderation.lists.sources import STARTER, Source
 from moderation.lists.taking import Difference
 from moderation.policy import Policy
 from node import keeping_away, list_reader
-from node.keeping_away import Seen
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
-from node.pages.impact import preview_of
 from node.pages.multipart import Posted
 from node.pages.render import render, see_other
 
@@ -109,12 +107,13 @@ async def decide(request: web.Request) -> web.Response:
                 _level(form), "reject_media" in form.all("flags"),
                 "reject_reports" in form.all("flags"),
             ),
-            public_comment=form.text("public_comment"),
-            private_comment=form.text("reason"),
-            obfuscate="obfuscate" in form.all("flags"),
-            until=_day(form.text("until")),
-            seen=form.text("seen"),
-            looked=form.ticked("looked"),
+            words=Words(
+                public_comment=form.text("public_comment"),
+                private_comment=form.text("reason"),
+                obfuscate="obfuscate" in form.all("flags"),
+                until=_day(form.text("until")),
+            ),
+            seen=_seen(form),
         )  # fmt: skip
     except Differs as problem:
         form = Form({name: each for name, each in form.values.items() if name != "looked"})
@@ -122,6 +121,10 @@ async def decide(request: web.Request) -> web.Response:
     except REFUSED as problem:
         return await _page(request, form, problem, would=await _would(request, form))
     return see_other(PATH)
+
+
+def _seen(form: Form) -> Seen:
+    return Seen(form.text("seen"), form.ticked("looked"))
 
 
 async def _would(request: web.Request, form: Form) -> Impact | None:
@@ -151,15 +154,32 @@ def _day(text: str) -> date | None:
 
 
 async def forget(request: web.Request) -> web.Response:
-    """POST …/forget: our own decision is taken back."""
+    """POST …/forget: our own decision is taken back.
+
+    Where a list or a wider decision of ours would cut somebody off then, that is looked at first.
+    """
     session.administrator(request)
     form = await forms.read(request)
-    app, domain = request.app, form.text("domain")[:300]
+    app, domain, seen = request.app, form.text("domain")[:300], _seen(form)
     try:
-        await keeping_away.forget(app[ENGINE], app[HERE], domain, seen=Seen())
-    except Differs:  # a list would cut somebody off then: that is looked at first
-        return see_other(preview_of(domain))
+        await keeping_away.forget(app[ENGINE], app[HERE], domain, seen=seen)
+    except Differs as problem:
+        return _ends(request, domain, Form(), problem, problem.impact)
+    except Malformed as problem:
+        if not seen.digest:
+            return await _page(request, problem=problem)
+        would = await keeping_away.forgetting(app[ENGINE], app[HERE], domain)
+        return _ends(request, domain, form, problem, would)
     return see_other(PATH)
+
+
+def _ends(
+    request: web.Request, domain: str, form: Form, problem: Problem, would: Impact
+) -> web.Response:
+    """What taking our own decision about a domain back would cut."""
+    return render(
+        request, "domains/forget.html", domain=domain, form=form, problem=problem, would=would
+    )
 
 
 async def bring(request: web.Request) -> web.Response:
@@ -247,6 +267,7 @@ async def _list_page(
         source = await sources.one(conn, list_id)
         rules = await sources.waiting(conn, source, after=after, limit=PAGE)
         count = (await sources.count_waiting(conn)).get(source.id, 0)
+        takings = await undoing.history(conn, list_id=source.id)
     would = None
     if ends or (count and not after):  # it is tried once, and not for each page of the rows
         would = await _would_cut(request, source, ends=ends)
@@ -260,6 +281,7 @@ async def _list_page(
         path=_at(source),
         rules=rules,
         count=count,
+        takings=takings,
         would=would,
         ends=ends,
         found=found,
@@ -328,7 +350,7 @@ async def answer(request: web.Request) -> web.Response:
         return see_other(f"{PATH}/lists/{list_id}")
     if said not in ("take", "refuse", "remove"):
         raise NotFound
-    seen = Seen(form.text("seen"), form.ticked("looked"))
+    seen = _seen(form)
     try:
         async with engine.begin() as conn:
             before = await policy.in_force(conn)
@@ -339,12 +361,12 @@ async def answer(request: web.Request) -> web.Response:
                 await taking.throw_away(conn, here, source)
             else:
                 await sources.remove(conn, here, source)
-            changes = await keeping_away.settled(
-                conn, here, before, seen=seen, rows=rows, about=source.url or source.id
+            await keeping_away.settled(
+                conn, here, before, seen=seen, rows=rows, about=source.address
             )
     except REFUSED as problem:
         return await _list_page(request, list_id, None, problem, ends=said == "remove")
-    await keeping_away.follow_up(engine, changes)
+    await keeping_away.follow_up(engine)
     return see_other(PATH if said == "remove" else _at(source))
 
 

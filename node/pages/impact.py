@@ -1,7 +1,6 @@
 """What a decision about a server would cut, shown before it is made, and taken back after."""
 
 from typing import Final
-from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -9,8 +8,9 @@ from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.schema.moderation import Level
 from members import severing
-from members.severing import PAGE, Differs, Restored
+from members.severing import PAGE, Differs, Restored, Words
 from moderation import domains, impact
+from moderation.impact import Seen
 from moderation.policy import BLOCKING, Policy
 from node import keeping_away
 from node.pages import forms, session
@@ -20,11 +20,6 @@ from node.pages.render import render, see_other
 
 PREVIEW: Final = "/settings/node/impact"
 CHANGES: Final = "/settings/node/changes"
-
-
-def preview_of(domain: str, policy: str = "reject") -> str:
-    """Where somebody looks at what a decision would cut, and makes it."""
-    return f"{PREVIEW}?{urlencode({'domain': domain, 'policy': policy})}"
 
 
 def _level(text: str) -> Level:
@@ -64,9 +59,8 @@ async def decide(request: web.Request) -> web.Response:
             request.app[HERE],
             form.text("domain"),
             Policy(_level(form.text("policy"))),
-            seen=form.text("seen"),
-            looked=form.ticked("looked"),
-            private_comment=form.text("reason"),
+            words=Words(private_comment=form.text("reason")),
+            seen=Seen(form.text("seen"), form.ticked("looked")),
         )
     except Differs as problem:
         return await _page(request, _unticked(form), problem)

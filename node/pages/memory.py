@@ -51,6 +51,7 @@ class Memory:
     leaving: set[asyncio.Task[None]] = field(default_factory=set)  # sessions that are ending
     asking: asyncio.Task[Node | None] | None = None  # for pages that wait for no database
     readers: dict[tuple[UUID, int], tuple[float, str]] = field(default_factory=dict)
+    blocks: tuple[int, bytes] | None = None  # what others read of whom we keep away, by its count
     site: Node | None = None
     read_at: float = 0.0
 

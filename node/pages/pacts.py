@@ -7,7 +7,7 @@ from aiohttp import web
 from activitypub.state import ENGINE, HERE, READING, REMOTE
 from kernel.errors import Malformed, Problem
 from kernel.schema.pacts import Afterwards
-from moderation import pacts
+from moderation import pact_making, pacts
 from moderation.pact_terms import FLOW_WORDS, Flow, Wishes
 from node import desks
 from node.pages import forms, session
@@ -58,7 +58,7 @@ async def offer(request: web.Request) -> web.Response:
         host = desks.read_host(here, form.text("host"))
         desk = await desks.find(engine, here, request.app[REMOTE], host)
         async with engine.begin() as conn:
-            await pacts.offer(conn, here, desk, _wishes(form))
+            await pact_making.offer(conn, here, desk, _wishes(form))
     except REFUSED as problem:
         return await _index(request, form, problem)
     return see_other(_address(desk.host))
@@ -109,7 +109,7 @@ async def accept(request: web.Request) -> web.Response:
     try:
         async with request.app[ENGINE].begin() as conn:
             here, host = request.app[HERE], _host(request)
-            await pacts.accept(conn, here, host, _wishes(form), form.text("offer"))
+            await pact_making.accept(conn, here, host, _wishes(form), form.text("offer"))
     except REFUSED as problem:
         return await _page(request, form, problem)
     return see_other(_address(_host(request)))
@@ -124,7 +124,7 @@ async def refuse(request: web.Request) -> web.Response:
     session.administrator(request)
     await forms.read(request)
     async with request.app[ENGINE].begin() as conn:
-        await pacts.refuse(conn, request.app[HERE], _host(request))
+        await pact_making.refuse(conn, request.app[HERE], _host(request))
     return see_other(_PATH)
 
 
@@ -139,7 +139,7 @@ async def end(request: web.Request) -> web.Response:
             if form.ticked("ended"):
                 await pacts.decide_afterwards(conn, here, _host(request), afterwards)
             else:
-                await pacts.end(conn, here, _host(request), afterwards)
+                await pact_making.end(conn, here, _host(request), afterwards)
     except REFUSED as problem:
         return await _page(request, form, problem)
     return see_other(_PATH)

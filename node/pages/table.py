@@ -56,6 +56,7 @@ from node.pages import (
     standing,
     stories,
     tags,
+    takings,
     threads,
     unanswered,
     unsent,
@@ -81,7 +82,7 @@ def routes() -> list[web.RouteDef]:
         own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
-        impact, out_of_reach, log_in, ways_in, where, sheet, arrival, messages,
+        impact, takings, out_of_reach, log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]
 

@@ -14,8 +14,8 @@ from kernel.schema.actors import ActorState
 from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, domain_blocks, posts, received
 from moderation import domains
+from moderation.impact import Seen
 from node import commands
-from node.keeping_away import Seen
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import PUBLIC, Document, Peer, PeerFactory, Person
 
@@ -499,7 +499,8 @@ async def test_sec_L14_counts_and_lists_are_what_a_reader_may_open(alder: Node, 
     said = await commands.block_domain(alder, domain="good.test", reason="")  # type: ignore[arg-type]
     seen = " ".join(said).partition("--seen ")[2].split()[0]
     assert await counted() == [3] * 4  # what it cuts is shown first
-    await commands.block_domain(alder, domain="good.test", reason="", seen=seen, looked=True)  # type: ignore[arg-type]
+    shown = Seen(seen, looked=True)
+    await commands.block_domain(alder, domain="good.test", reason="", seen=shown)  # type: ignore[arg-type]
     assert await counted() == [1] * 4
     await alder.reply(moderator, root.uri, "One more.")
     assert await counted() == [2] * 4

@@ -31,7 +31,7 @@ from kernel.schema.tables import (
 from members import out_of_reach, severing
 from members.severing import Decided, Differs, Restored
 from moderation import domains, impact, policy
-from moderation.impact import Impact, Relations
+from moderation.impact import Impact, Relations, Seen
 from moderation.lists import reading, sources, taking
 from moderation.lists.sources import Source
 from moderation.policy import Policy
@@ -96,7 +96,7 @@ async def test_mod_5_9_what_was_shown_is_what_happens_and_undo_restores_it_exact
                 expected, already = _expected(town, [*cut, domain]), _expected(town, cut)
                 shown = await impact.of(conn, here, [domain], Level.REJECT)
                 change = await severing.decide(
-                    conn, here, domain, Policy(Level.REJECT), seen=shown.digest, looked=True
+                    conn, here, domain, Policy(Level.REJECT), seen=Seen(shown.digest, looked=True)
                 )
                 left = [len(each) for each in await communities.ties(conn)]
                 assert change.impact == shown, number
@@ -158,10 +158,12 @@ class Town:
     async def seen(self, domain: str = "evil.example") -> Impact:
         return await impact.of(self.conn, self.here, [domain], Level.REJECT)
 
-    async def block(self, domain: str = "evil.example", **how: Any) -> Decided:
-        """Decide as somebody who looked does."""
-        how = {"seen": (await self.seen(domain)).digest, "looked": True, **how}
-        return await severing.decide(self.conn, self.here, domain, REJECT, **how)
+    async def block(
+        self, domain: str = "evil.example", *, looked: bool = True, **how: Any
+    ) -> Decided:
+        """Decide as somebody who saw it does."""
+        seen = Seen((await self.seen(domain)).digest, looked)
+        return await severing.decide(self.conn, self.here, domain, REJECT, seen=seen, **how)
 
     async def pairs(self) -> set[tuple[UUID, UUID]]:
         rows = await self.conn.execute(sa.select(follows.c.follower_id, follows.c.followed_id))
@@ -183,7 +185,7 @@ async def test_mod_5_9_who_decides_is_refused_where_it_is_not_what_they_saw(town
     assert (seen.relations.people, seen.relations.follows_out, seen.binds) == (1, 1, True)
     await town.follow(ed, ana)
     with pytest.raises(Differs) as refused:
-        await severing.decide(town.conn, town.here, "evil.example", REJECT, seen=seen.digest)
+        await severing.decide(town.conn, town.here, "evil.example", REJECT, seen=Seen(seen.digest))
     assert refused.value.impact.relations.follows_in == 1
     assert len(await town.pairs()) == 2
     with pytest.raises(Differs):

@@ -126,5 +126,11 @@ async def test_mod_5_17_lists_by_command(node: NodeFactory, tmp_path: Path) -> N
     assert taken.code == 0, taken
     async with alder.engine.connect() as conn:
         assert await domains.is_blocked(conn, "bad.example")
+    dropped = hearthold("domain", "block", "sly.example", "--level", "drop", **given)
+    assert "blocked" in dropped.out, dropped
+    listed = hearthold("domain", "list", **given).out
+    assert "sly.example" in listed
+    assert "drop" in listed
+    assert hearthold("domain", "unblock", "sly.example", **given).code == 0
     out = hearthold("blocklist", "export", "mastodon-csv", **given).out
     assert out.splitlines()[1] == "bad.example,suspend,false,false,,false"

@@ -105,6 +105,8 @@ def test_the_theft_is_whole(world: World) -> None:
         "audit_id_seq",
         "deliveries_id_seq",
         "domain_changes_id_seq",
+        "domain_errands_id_seq",
+        "list_takings_id_seq",
         "received_id_seq",
         "refusals_id_seq",
         "signal_sources_id_seq",

@@ -8,6 +8,7 @@ from kernel.schema.groups import Posts
 from moderation.standing import Speaker
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import Peer, PeerFactory, Person
+from tests.wire.desks import Other
 from tests.wire.messaging import accepts, takes
 from tests.wire.world import Club, Follower
 
@@ -95,3 +96,9 @@ async def friend(alder: Node, kay: Speaker, cat: Person) -> Actor:
     known = await alder.meet(cat.uri)
     await accepts(alder, kay, known)
     return known
+
+
+@pytest.fixture
+async def other(alder: Node, peer: PeerFactory) -> Other:
+    """A server whose desk may make a pact with alder."""
+    return Other(await peer("birch.test", alder, "hearthold"), alder)

@@ -12,6 +12,7 @@ from kernel.schema.moderation import Level
 from kernel.schema.tables import follows, severed_follows
 from members.severing import Restored
 from moderation import blocklist, impact
+from moderation.impact import Seen
 from moderation.policy import Policy
 from node import keeping_away
 from node.safekeeping.replay import replay
@@ -30,7 +31,7 @@ async def _stop_talking(alder: Node, level: Level) -> int:
     async with alder.engine.connect() as conn:
         seen = await impact.of(conn, alder.here, ["birch.test"], level)
     await keeping_away.decide(
-        alder.engine, alder.here, "birch.test", Policy(level), seen=seen.digest, looked=True
+        alder.engine, alder.here, "birch.test", Policy(level), seen=Seen(seen.digest, looked=True)
     )
     return seen.relations.all
 

@@ -10,9 +10,12 @@ from groups.posts import Post
 from kernel.schema.actors import ActorState
 from kernel.schema.federation import Scheme
 from kernel.schema.groups import Posts
+from kernel.schema.moderation import Level
 from kernel.schema.tables import actors
 from moderation import domains
+from moderation.policy import Policy
 from moderation.standing import Speaker
+from node import keeping_away
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import Peer, PeerFactory, Person
 from tests.wire.world import Reply, ask
@@ -124,6 +127,21 @@ async def test_sec_S20_S25_who_is_blocked_reads_nothing_and_is_not_asked_for_a_k
     answers = [await asked_by(locked, path, ann) for path in paths]
     assert {answer.status for answer in answers} == {403}
     assert len({answer.body for answer in answers}) == 1
+    assert reader.fetched == []
+
+
+async def test_mod_3_10_who_is_dropped_is_not_told_so(
+    locked: Node, root: Post, reader: Peer
+) -> None:
+    """They read nothing, and the answer is that of a key which names nobody."""
+    ann = reader.person("ann")
+    nobody = Person("urn:nobody", "x", ann.keys)
+    dropped = Policy(Level.DROP)
+    await keeping_away.decide(locked.engine, locked.here, "reader.test", dropped)
+    for path in documents(root):
+        told, unknown = [await asked_by(locked, path, each) for each in (ann, nobody)]
+        assert (told.status, told.body) == (unknown.status, unknown.body)
+        assert told.status == 401
     assert reader.fetched == []
 
 

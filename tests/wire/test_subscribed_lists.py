@@ -17,6 +17,7 @@ from groups.groups import Group
 from kernel.errors import NotFound
 from kernel.schema.moderation import Level, ListMode
 from kernel.schema.tables import domain_blocks, domain_lists, domain_policies
+from members.severing import Words
 from moderation.lists import reading, sources, taking
 from moderation.lists.sources import Source
 from moderation.policy import Policy
@@ -239,8 +240,8 @@ async def test_mod_5_17_programs_bring_lists_and_fetch_ours(alder: Node) -> None
     again = await ana.send("POST", mine, data=less, headers=kind)
     assert [each["domain"] for each in json.loads(again.body)["gone"]] == ["bad.example"]
     await keeping_away.decide(
-        alder.engine, alder.here, "dropped.example", Policy(Level.DROP), obfuscate=True,
-        public_comment="why",
+        alder.engine, alder.here, "dropped.example", Policy(Level.DROP),
+        words=Words(obfuscate=True, public_comment="why"),
     )  # fmt: skip
 
     for ending in ("csv", "json", "txt"):
@@ -253,6 +254,10 @@ async def test_mod_5_17_programs_bring_lists_and_fetch_ours(alder: Node) -> None
         unchanged = await ana.open(f"/api/mod/lists/export.{ending}", If_None_Match=tag)
         assert (unchanged.status, unchanged.body) == (304, b"")
         assert (await ben.open(f"/api/mod/lists/export.{ending}")).status == 403
+    for no in ("0", "false", ""):
+        shared = await ana.open(f"/api/mod/lists/export.csv?format=csv&private={no}")
+        assert "dropped.example" not in shared.text
+    assert (await ana.open("/api/mod/lists/export.csv?private=perhaps")).status == 400
     private = await ana.open("/api/mod/lists/export.csv?format=csv&private=1")
     assert "dropped.example,suspend," in private.body.decode()
     for wrong in ("export.xml", "export.csv?format=text", "export.csv?format=fires"):
@@ -269,6 +274,7 @@ async def test_mod_5_17_programs_bring_lists_and_fetch_ours(alder: Node) -> None
     answer = await Browser(alder).open(public)
     assert answer.headers["Cache-Control"] == "public, max-age=600"
     blocks = json.loads(answer.body)
+    assert (await Browser(alder).open(public)).body == answer.body
     digest = hashlib.sha256(b"dropped.example").hexdigest()
     assert blocks == [
         {"domain": "drop***.****ple", "digest": digest, "severity": "suspend", "comment": "why"},
