@@ -23,7 +23,7 @@ from kernel.rows import AnyRow, at_most
 from kernel.said import noted
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, asks_out, posts, signals
+from kernel.schema.tables import actors, asks_out, posts, signal_sources, signals
 from kernel.sealing import mac
 from kernel.urls import host_of
 from moderation import alerting, audit, domains, pact_mail, pacts, sealed
@@ -77,11 +77,18 @@ class Asked:
 
     @classmethod
     def of(cls, here: Here, row: AnyRow) -> Self:
-        values = dict(row._mapping)
-        kept = sealed.get(here, _LABEL, f"out {row.id}", values.pop("sealed"))
-        values["category"], values["urgency"] = Category(row.category), Urgency(row.urgency)
-        values["state"] = AskState(row.state)
-        return cls(**values, request=_request(kept), answer=kept["answer"])
+        return cls.read(here, dict(row._mapping))
+
+    @classmethod
+    def read(cls, here: Here, values: dict[str, Any]) -> Self:
+        kept = sealed.get(here, _LABEL, f"out {values['id']}", values["sealed"])
+        words = {"category": Category, "urgency": Urgency, "state": AskState}
+        found: dict[str, Any] = {
+            name: words[name](value) if name in words else value
+            for name, value in values.items()
+            if name != "sealed"
+        }
+        return cls(**found, request=_request(kept), answer=kept["answer"])
 
     @property
     def open(self) -> bool:
@@ -507,13 +514,67 @@ async def of_case(conn: AsyncConnection, here: Here, case_id: UUID) -> Sequence[
     return await _read(conn, here, query.order_by(asks_out.c.day.desc(), asks_out.c.id).limit(PAGE))
 
 
-async def about_changes(
-    conn: AsyncConnection, here: Here, changes: Sequence[str]
-) -> Mapping[str, Asked]:
-    """The last appeal about each of these lines of advice."""
-    query = sa.select(*_COLUMNS).where(asks_out.c.change.in_(changes), asks_out.c.change != "")
-    found = await _read(conn, here, query.order_by(asks_out.c.day, asks_out.c.id).limit(1_000))
-    return {each.change: each for each in found}
+async def about_signals(
+    conn: AsyncConnection, here: Here, ids: Sequence[int]
+) -> Mapping[int, Asked]:
+    """The last appeal about each of these lines of advice; who issued one may not have answered."""
+    query = (
+        sa.select(*_COLUMNS, signals.c.id.label("signal_id"))
+        .join(signals, signals.c.uri == asks_out.c.change)
+        .where(signals.c.id.in_(ids), asks_out.c.change != "")
+        .order_by(asks_out.c.day, asks_out.c.id)
+        .limit(1_000)
+    )
+    found = {}
+    for row in await conn.execute(query):
+        values = dict(row._mapping)
+        signal_id = values.pop("signal_id")
+        found[signal_id] = Asked.read(here, values)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of a pact peer's advice that may be asked about."""
+
+    id: int
+    uri: str
+    host: str
+    about: str
+    summary: str
+    unanswered: bool
+
+
+async def advice(conn: AsyncConnection, signal_id: int) -> Line:
+    """Raises NotFound: there is no such line, or nobody could be asked about it."""
+    query = (
+        sa.select(
+            signals.c.id,
+            signals.c.uri,
+            signal_sources.c.host,
+            signals.c.entity_key.label("about"),
+            signals.c.summary,
+            signals.c.appeal_unanswered.label("unanswered"),
+        )
+        .join(signal_sources, signal_sources.c.id == signals.c.source_id)
+        .where(signals.c.id == signal_id, signal_sources.c.pact)
+    )
+    row = (await conn.execute(query)).first()
+    if row is None:
+        raise NotFound
+    return Line(**row._mapping)
+
+
+async def advice_of(conn: AsyncConnection, changes: Sequence[str]) -> Sequence[Line]:
+    """The lines that a decision rests on, as far as pact peers say them."""
+    ids = await conn.scalars(
+        sa.select(signals.c.id)
+        .join(signal_sources, signal_sources.c.id == signals.c.source_id)
+        .where(signals.c.uri.in_(changes), signal_sources.c.pact)
+        .order_by(signals.c.id)
+        .limit(20)
+    )
+    return [await advice(conn, each) for each in ids]
 
 
 async def listed(

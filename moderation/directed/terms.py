@@ -124,19 +124,27 @@ STATE_WORDS: Final[Mapping[AskState, str]] = {
     AskState.CLOSED: noted("done"),
     AskState.TAKEN_BACK: noted("taken back"),
 }
+CAME_WORDS: Final[Mapping[AskState, str]] = {
+    AskState.SENT: noted("waits for somebody to look"),
+    AskState.HELD: noted("waits for somebody to look"),
+    AskState.SEEN: noted("somebody looks at it"),
+    AskState.REFUSED: noted("not taken"),
+    AskState.CLOSED: noted("done"),
+    AskState.TAKEN_BACK: noted("taken back by them"),
+}
 RESULT_WORDS: Final[Mapping[str, str]] = {
     Result.NO_ACTION: noted("nothing was needed"),
     Result.LIMITED: noted("fewer people see it"),
     Result.REMOVED: noted("it was taken down"),
     Result.SUPPORTED: noted("whoever wrote it was helped"),
-    Result.WITHHELD: noted("they do not say what came of it"),
-    Result.CLOSED: noted("they have done what they could"),
+    Result.WITHHELD: noted("nothing is said about what came of it"),
+    Result.CLOSED: noted("what could be done is done"),
 }
 REASON_WORDS: Final[Mapping[str, str]] = {
-    Reason.NOT_OURS: noted("it is not theirs"),
-    Reason.DUPLICATE: noted("you asked that already"),
-    Reason.INSUFFICIENT: noted("they need to know more"),
-    Reason.POLICY: noted("they do not take this from you now"),
+    Reason.NOT_OURS: noted("it is not at that place"),
+    Reason.DUPLICATE: noted("it was asked before"),
+    Reason.INSUFFICIENT: noted("more has to be said about it"),
+    Reason.POLICY: noted("such things are not taken now"),
     "no-route": noted("there was no safe way to send it any more"),
     "gone": noted("its author took it back before it was sent"),
 }
