@@ -60,6 +60,7 @@ class ActivityKind(StrEnum):
     QUOTE_REQUEST = "QuoteRequest"
     REJECT = "Reject"
     REMOVE = "Remove"
+    TENTATIVE_ACCEPT = "TentativeAccept"
     UNDO = "Undo"
     UPDATE = "Update"
 

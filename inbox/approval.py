@@ -11,7 +11,7 @@ from activitypub.remote import Remote
 from activitypub.vocab import Activity, id_of, single
 from groups import asking, reactions
 from groups.asking import Asked
-from inbox import follow, pacts
+from inbox import directed, follow, pacts
 from inbox.arrival import Arrival
 from kernel.errors import NotAllowed
 from kernel.here import Here
@@ -48,6 +48,9 @@ async def receive_accept(arrival: Arrival) -> None:
     if pacts.answers_offer(arrival):
         await pacts.receive_accept(arrival)
         return
+    if directed.answers_ask(arrival):
+        await directed.receive_answer(arrival)
+        return
     asked = await _meant(arrival.conn, arrival.here, arrival.activity)
     if asked is None:
         await follow.receive_accept(arrival)
@@ -82,6 +85,9 @@ async def receive_reject(arrival: Arrival) -> None:
     """
     if pacts.answers_offer(arrival):
         await pacts.receive_reject(arrival)
+        return
+    if directed.answers_ask(arrival):
+        await directed.receive_answer(arrival)
         return
     asked = await _meant(arrival.conn, arrival.here, arrival.activity)
     if asked is None:

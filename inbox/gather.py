@@ -17,7 +17,7 @@ from groups import groups as group_store
 from groups import posts as post_store
 from groups import threads
 from groups.groups import Group
-from inbox import approval, authenticity, direct, relocation
+from inbox import approval, authenticity, direct, directed, relocation
 from inbox.arrival import Gathered
 from inbox.authenticity import own_note
 from inbox.listing import Lister
@@ -195,6 +195,8 @@ async def gather(
     kind = activity.kind
     if group is None and kind in (ActivityKind.FOLLOW, ActivityKind.CREATE):
         await nodeinfo.learn(engine, here, remote, host_of(activity.actor))
+    if group is None and directed.is_between_desks(here, activity.document):
+        return Gathered()
     if kind in (ActivityKind.CREATE, ActivityKind.UPDATE):
         return await _gather_said(it, activity, note, context, by_group=group is not None)
     if kind == ActivityKind.ACCEPT and group is None:

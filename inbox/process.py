@@ -22,6 +22,7 @@ from inbox import (
     authenticity,
     claim,
     delete,
+    directed,
     flag,
     follow,
     moderate,
@@ -75,8 +76,9 @@ HANDLERS: dict[ActivityKind, Handler] = {
     ActivityKind.QUOTE_REQUEST: quote.receive,
     ActivityKind.REJECT: approval.receive_reject,
     ActivityKind.REMOVE: moderate.receive,
+    ActivityKind.TENTATIVE_ACCEPT: directed.receive_answer,
     ActivityKind.UNDO: undo.receive,
-    ActivityKind.UPDATE: said.receive_update,
+    ActivityKind.UPDATE: directed.receive_update,
 }
 
 # What a group may pass on (WIRE-G12): anything else inside an Announce is left alone.
@@ -91,6 +93,7 @@ PASSED_ON = frozenset(HANDLERS) - {
     ActivityKind.ACCEPT,
     ActivityKind.QUOTE_REQUEST,
     ActivityKind.REJECT,
+    ActivityKind.TENTATIVE_ACCEPT,
 }
 
 

@@ -34,3 +34,4 @@ CASE: Final = timedelta(days=365)  # what came of it, without words
 CONSENT: Final = timedelta(days=365)  # to speak openly; then a name is asked again (DOM-A5)
 SIGNAL: Final = timedelta(days=180)  # advice of another node, after its last day
 SEVERED: Final = timedelta(days=90)  # what a decision about a server cut (MOD-5.10)
+ASKED_PEER: Final = timedelta(days=60)  # what another desk was asked, or asked us, once it is over

@@ -278,6 +278,12 @@ async def get(
     return _read(here, row)
 
 
+async def of_node(conn: AsyncConnection, ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these the node's own desk has."""
+    own = sa.select(cases.c.id).where(cases.c.id.in_(ids), cases.c.group_id.is_(None))
+    return set(await conn.scalars(own))
+
+
 Place = tuple[int, date, UUID]  # where a queue goes on
 START: Final[Place] = (-1, date.min, UUID(int=0))
 

@@ -24,6 +24,7 @@ from kernel.tombstone_log import Act
 from moderation import alerting, desks
 from moderation import sealed as sealing
 from moderation.cases import LABEL, PASSED_ON, WAITS, About, Case, gather, get, holder_of, press
+from moderation.directed import answering
 
 MAX_NOTE: Final = 1_000  # letters
 MAX_NOTES: Final = 50
@@ -66,6 +67,7 @@ async def claim(conn: AsyncConnection, here: Here, case: Case, root: bytes) -> N
         holder=holder_of(root, case.id),
         held_on=here.now().date(),
     )
+    await answering.case_taken(conn, here, case.id)
 
 
 async def give_back(conn: AsyncConnection, case: Case) -> None:
@@ -107,6 +109,7 @@ async def close(conn: AsyncConnection, here: Here, case: Case, outcome: Outcome)
     """
     if outcome is not Outcome.PASSED:  # a backup does not know the desk it was passed to
         tombstone_log.note(conn, Act.CASE_CLOSED, str(case.id))
+        await answering.case_closed(conn, here, case.id, outcome)
     await _set(
         conn,
         case.id,
@@ -149,6 +152,7 @@ async def pass_on(
     await conn.execute(
         sa.update(reports).where(reports.c.case_id == case.id).values(case_id=other_id)
     )
+    await answering.case_moved(conn, case.id, other_id)
     await write(conn, here, await get(conn, here, group_id, other_id), reason)
     await close(conn, here, case, Outcome.PASSED)
     await desks.call(conn, group_id)

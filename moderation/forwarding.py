@@ -4,11 +4,8 @@ A desk speaks, some time between five minutes and an hour later, so that neither
 moment says who reported. Nothing that came as a report is passed on by itself.
 """
 
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -19,31 +16,33 @@ from activitypub import actors as actor_store
 from activitypub import flags as wire
 from activitypub import outbox
 from activitypub.actors import Actor
+from activitypub.vocab import Document
 from kernel import chance
-from kernel.errors import Conflict, Malformed, NotAllowed
+from kernel.errors import Conflict, NotAllowed
 from kernel.here import Here
 from kernel.rows import at_most
-from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.cases import Subject
+from kernel.schema.directed import Category, Urgency
 from kernel.schema.groups import Sees
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, flags, follows, groups, posts
-from moderation import casework, domains, sealed
+from kernel.schema.tables import actors, flags, follows, groups, moderators, posts
+from moderation import casework, domains, reports, sealed
 from moderation.cases import Case
+from moderation.directed import asking, wording
+from moderation.directed.terms import Action, Refused, Request
 
-MAX_WORDS: Final = 1_000
-SOONEST: Final = 5  # minutes
-LATEST: Final = 60
 CROWD: Final = 5  # fewer people here than this could be guessed from what is sent
 
 _LABEL: Final = "flags"
-_NAMED: Final = re.compile(r"@([\w.-]{1,64})(?:@([\w.:-]{1,255}))?")
-_MAX_NAMED: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What their moderators are to be told. `group`: of another server, where the post is in it."""
+    """What their moderators are to be told. `group`: of another server, where the post is in it.
+
+    What stands below `with_post` reaches pact peers alone.
+    """
 
     case: Case
     signer: Actor
@@ -51,6 +50,25 @@ class Letter:
     group: Actor | None
     words: str = field(repr=False)
     with_post: bool
+    category: Category = Category.REPORT
+    action: Action = Action.REVIEW
+    urgency: Urgency = Urgency.ROUTINE
+    rule: str = ""
+
+    @property
+    def readers(self) -> Sequence[Actor]:
+        """The person's server, and that of the group: one of each."""
+        found = {self.person.host: self.person}
+        if self.group is not None:
+            found.setdefault(self.group.host, self.group)
+        return list(found.values())
+
+    @property
+    def post_uri(self) -> str:
+        """The post's address, where it goes along."""
+        about = self.case.about
+        is_post = self.with_post and self.case.subject is Subject.POST
+        return about.uri if is_post and about is not None else ""
 
 
 async def is_small(conn: AsyncConnection, group_id: UUID | None) -> bool:
@@ -77,20 +95,15 @@ async def plan(conn: AsyncConnection, here: Here, letter: Letter) -> None:
     Raises Malformed: no words, too many, or they name somebody here. Raises Conflict: they are
     told already. Raises NotAllowed: that server is blocked.
     """
-    words = letter.words.strip()
-    if not words:
-        raise Malformed("Please say in your own words what they should know.")
-    if len(words) > MAX_WORDS:
-        raise Malformed(said("Please write up to {limit} letters.", limit=MAX_WORDS))
-    await _check_names(conn, here, words)
+    words = await wording.check(conn, here, letter.words)
     if letter.case.told:
         raise Conflict("Their moderators are told already.")
     if await domains.is_blocked(conn, letter.person.host):
         raise NotAllowed("This place does not talk with that server.")
-    readers = {letter.person.host: letter.person}
-    if letter.group is not None:
-        readers.setdefault(letter.group.host, letter.group)
-    for reader in readers.values():
+    for reader in letter.readers:
+        if await _over_pact(conn, here, reader.host, letter):
+            await _ask(conn, here, reader.host, letter)
+            continue
         flag_id = chance.new_uuid()
         value = {"words": words, "person": letter.person.id.hex}
         await conn.execute(
@@ -99,33 +112,79 @@ async def plan(conn: AsyncConnection, here: Here, letter: Letter) -> None:
                 signer_id=letter.signer.id,
                 to_id=reader.id,
                 post_id=letter.case.post_id if letter.with_post else None,
-                due=_due(here),
+                due=wording.due(here),
                 sealed=sealed.put(here, _LABEL, f"flag {flag_id}", value),
             )
         )
     await casework.mark_told(conn, letter.case)
 
 
-async def _check_names(conn: AsyncConnection, here: Here, words: str) -> None:
-    """Raises Malformed: the words name somebody who lives here (MOD-5.13, SEC-U18)."""
-    named = _NAMED.findall(words)[:_MAX_NAMED]
-    handles = [name.lower() for name, host in named if host in ("", here.host)]
-    known = sa.select(actors.c.id).where(
-        actors.c.local,
-        actors.c.kind == ActorKind.PERSON,
-        sa.func.lower(actors.c.handle).in_(handles),
+async def _over_pact(conn: AsyncConnection, here: Here, host: str, letter: Letter) -> bool:
+    """Whether that desk is asked over a pact; else its server gets a plain report."""
+    try:
+        await asking.route(conn, here, host, letter.category)
+    except Refused:
+        return False
+    return True
+
+
+async def _ask(conn: AsyncConnection, here: Here, host: str, letter: Letter) -> None:
+    reporter = await reports.reporter(conn, here, letter.case.id)
+    await asking.send(
+        conn,
+        here,
+        host,
+        category=letter.category,
+        object_uri=letter.post_uri,
+        person_uri=letter.person.uri,
+        words=letter.words,
+        rule=letter.rule,
+        action=letter.action,
+        urgency=letter.urgency,
+        token=asking.token_of(here, reporter, host),
+        case_id=letter.case.id,
     )
-    linked = any(each in words for each in (f"{here.origin}/u/", f"{here.host}/u/"))
-    if linked or len(_NAMED.findall(words)) > _MAX_NAMED or await conn.scalar(known.limit(1)):
-        raise Malformed("That names somebody who lives here. Please leave every name out.")
 
 
-def _due(here: Here) -> datetime:
-    """A whole minute, drawn; tests and the demo do not wait either where nothing else does."""
-    minutes = math.ceil(here.now().timestamp() / 60)
-    if here.release_delay:
-        minutes += SOONEST + int(chance.share() * (LATEST - SOONEST + 1))
-    return datetime.fromtimestamp(minutes * 60, UTC)
+async def preview(
+    conn: AsyncConnection, here: Here, letter: Letter
+) -> Sequence[tuple[str, Document]]:
+    """What each server would be sent, but for the id, and the proof that a pact peer gets.
+
+    Raises Malformed, Refused: as `plan`.
+    """
+    words, found = await wording.check(conn, here, letter.words), []
+    objects = tuple(each for each in (letter.post_uri, letter.person.uri) if each)
+    for reader in letter.readers:
+        uri = asking.flag_uri(here, UUID(int=0))
+        if await _over_pact(conn, here, reader.host, letter):
+            pact = await asking.route(conn, here, reader.host, letter.category)
+            reporter = await reports.reporter(conn, here, letter.case.id)
+            request = Request(
+                category=letter.category,
+                objects=objects,
+                urgency=letter.urgency,
+                action=letter.action,
+                rule=letter.rule,
+                words=words,
+                token=asking.token_of(here, reporter, reader.host),
+            )
+            request = await asking.prepare(conn, here, reader.host, request)
+            document = request.document(uri, f"{here.origin}/desk/node", pact.desk_uri)
+        else:
+            document = _document(uri, letter.signer, reader, objects, words)
+        found.append((reader.host, document))
+    return found
+
+
+async def looks_after(conn: AsyncConnection, person: Actor, group: Actor | None) -> bool:
+    """Whether whoever it is about moderates where it goes, as far as that is known (MOD-5.13)."""
+    if group is None:
+        return False
+    found = sa.select(moderators.c.actor_id).where(
+        moderators.c.group_id == group.id, moderators.c.actor_id == person.id
+    )
+    return await conn.scalar(found) is not None
 
 
 async def send_one(engine: AsyncEngine, here: Here) -> bool:
@@ -158,16 +217,22 @@ async def _tell(
     objects: Sequence[str],
     words: str,
 ) -> None:
+    document = _document(here.new_activity_uri(), signer, reader, objects, words)
+    await outbox.publish(conn, here, document, signer=signer, to=[reader.uri])
+
+
+def _document(
+    uri: str, signer: Actor, reader: Actor, objects: Sequence[str], words: str
+) -> Document:
     in_group = reader.kind is ActorKind.GROUP
-    document = wire.document(
-        here.new_activity_uri(),
+    return wire.document(
+        uri,
         signer.uri,
         to=reader.uri,
         audience=reader.uri if in_group else None,
         objects=objects,
         words=words,
     )
-    await outbox.publish(conn, here, document, signer=signer, to=[reader.uri])
 
 
 _DUE: Final = (

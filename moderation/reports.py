@@ -7,7 +7,7 @@ a message goes with its report: deleting a message is no way around a report of 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from kernel.sealing import mac
 from kernel.urls import host_of
 from moderation import cases, casework, desks, sealed
 from moderation.cases import About
+from moderation.directed import asking
 
 MAX_WORDS: Final = 1_000
 PAGE: Final = 20
@@ -44,6 +45,7 @@ class Said:
     author: str = ""
     address: str = ""
     content: str = field(default="", repr=False)
+    reporter: str = field(default="", repr=False)  # see `asking.reporter_of`; shown to nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ async def make(
     if await conn.scalar(sa.select(reports.c.id).where(reports.c.bearer == bearer)):
         return
     case_id = await cases.gather(conn, here, group_id, about, Why(why))
+    said = replace(said, reporter=asking.reporter_of(here, root))
     await _keep(conn, here, case_id, bearer, Why(why), said)
     await desks.call(conn, group_id)
 
@@ -91,20 +94,28 @@ async def take_in(
     about: About,
     words: str,
     group_id: UUID | None = None,
-) -> None:
-    """What moderators of another server ask us to look at, by the id of their Flag (WIRE-M4)."""
+    why: Why = Why.ELSE,
+) -> UUID:
+    """What moderators of another server ask us to look at, by the id of their Flag (WIRE-M4).
+
+    The case that it is in.
+    """
     origin = host_of(flag)
     bearer = _flag_mark(here, flag, about)
-    if await conn.scalar(sa.select(reports.c.id).where(reports.c.bearer == bearer)):
-        return
-    case_id = await cases.gather(conn, here, group_id, about, Why.ELSE)
+    known: UUID | None = await conn.scalar(
+        sa.select(reports.c.case_id).where(reports.c.bearer == bearer)
+    )
+    if known is not None:
+        return known
+    case_id = await cases.gather(conn, here, group_id, about, why)
     theirs = sa.select(sa.func.count()).where(
         reports.c.case_id == case_id, reports.c.origin == origin
     )
     if (await conn.scalar(theirs) or 0) < MAX_OF_ONE:
         told = Said(words=words)
-        await _keep(conn, here, case_id, bearer, Why.ELSE, told, origin)
+        await _keep(conn, here, case_id, bearer, why, told, origin)
         await desks.call(conn, group_id)
+    return case_id
 
 
 def _flag_mark(here: Here, flag: str, about: About | None = None) -> bytes:
@@ -129,18 +140,23 @@ async def take_back(conn: AsyncConnection, here: Here, flag: str) -> bool:
 
 async def spend(conn: AsyncConnection, here: Here, host: str) -> bool:
     """Count one more Flag of a server. False: it has brought as many today as are read."""
+    return await count(conn, here, host) <= FLAGS_A_DAY
+
+
+async def count(conn: AsyncConnection, here: Here, what: str) -> int:
+    """Count one more of something today; how many that makes."""
     today = here.now().date()
     same = flag_budgets.c.day == today
     taken = await conn.scalar(
         insert(flag_budgets)
-        .values(host=host, day=today, taken=1)
+        .values(host=what, day=today, taken=1)
         .on_conflict_do_update(
             index_elements=["host"],
             set_={"day": today, "taken": sa.case((same, flag_budgets.c.taken + 1), else_=1)},
         )
         .returning(flag_budgets.c.taken)
     )
-    return taken is not None and taken <= FLAGS_A_DAY
+    return int(taken or 0)
 
 
 async def _keep(
@@ -193,6 +209,18 @@ _OF_CASE: Final[AnySelect] = (
     .order_by(reports.c.id)
     .limit(at_most(PAGE))
 )
+
+
+async def reporter(conn: AsyncConnection, here: Here, case_id: UUID) -> str:
+    """What stands for one of those here who reported it; empty where nobody here did."""
+    mine = sa.select(reports.c.id, reports.c.sealed).where(
+        reports.c.case_id == case_id, reports.c.origin.is_(None)
+    )
+    row = (await conn.execute(mine.order_by(reports.c.id).limit(1))).first()
+    if row is None:
+        return ""
+    found: str = sealed.get(here, _LABEL, f"report {row.id}", row.sealed).get("reporter", "")
+    return found
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:

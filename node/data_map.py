@@ -353,6 +353,15 @@ CARE: Final = (
         NOBODY,
         "flag_budgets",
     ),
+    _timed(
+        "What moderators here asked those of another server, or were asked by them",
+        keep_times.ASKED_PEER,
+        "{} after it is over. The words are sealed, and name nobody here.",
+        "So that both can see what came of it.",
+        "The moderators of that server.",
+        "asks_out",
+        "asks_in",
+    ),
     _kept(
         "Bans and their reasons",
         "Until they end or are lifted.",

@@ -28,6 +28,7 @@ from members import (
 )
 from members import sessions as session_store
 from moderation import appeals, audit, casework, chain, pacts, reports, standing
+from moderation.directed import answering, asking
 from moderation.lists import undoing
 from moderation.signals import received as received_signals
 from node import keeping_away
@@ -42,7 +43,7 @@ _STEP = 1_000
 # asked about.
 FLEETING = (
     "Follow", "Like", "Accept", "Reject", "Undo", "Create", "Delete", "LikeRequest", "ReplyRequest",
-    "Flag", "Offer", "Leave", "Freeze", "KeyChange", "Nudge",
+    "Flag", "Offer", "Leave", "Freeze", "KeyChange", "Nudge", "TentativeAccept",
 )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await conn.execute(
             sa.delete(activities).where(
                 ~activities.c.public,
-                activities.c.kind.in_(FLEETING),
+                sa.or_(activities.c.kind.in_(FLEETING), _of_desk(here)),
                 ~sa.exists().where(deliveries.c.activity_uri == activities.c.uri),
             )
         )
@@ -118,6 +119,13 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         pass
 
 
+def _of_desk(here: Here) -> sa.ColumnElement[bool]:
+    """SQL: what our desk changed of a request to another one; the words are a moderator's."""
+    return sa.and_(
+        activities.c.kind == "Update", activities.c.actor_uri == f"{here.origin}/desk/node"
+    )
+
+
 async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     """Remove what ends with a day; to see which sealed rows do, each of them is opened."""
     async with engine.begin() as conn:
@@ -125,6 +133,8 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
         await casework.sweep(conn, here.now().date())
         await reports.sweep(conn, here)
         await pacts.forget_offers(conn, here)
+        await asking.sweep(conn, here.now().date())
+        await answering.sweep(conn, here.now().date())
         await severing.sweep(conn, here)
         await undoing.sweep(conn, here)
     async with engine.begin() as conn:

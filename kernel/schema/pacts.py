@@ -141,6 +141,8 @@ signals = table(  # what they say
     sa.Column("place", sa.BigInteger, nullable=False),  # its order among those of its source
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("day", sa.Date, nullable=False),  # of its last change of state
+    # Its issuer was asked to look again, and has not answered by its own last day (MOD-5.8).
+    sa.Column("appeal_unanswered", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("source_id", "uri"),
     sa.Index("ix_signals_entity", "source_id", "entity_kind", "entity_key"),
     sa.Index("ix_signals_retracts", "source_id", "retracts"),

@@ -5,6 +5,7 @@ from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
 from kernel.schema.alerts import alert_calls, alert_channels
 from kernel.schema.base import metadata
 from kernel.schema.cases import case_notes, cases, flag_budgets, flags, reports
+from kernel.schema.directed import asks_in, asks_out
 from kernel.schema.federation import (
     activities,
     deliveries,
@@ -67,6 +68,8 @@ __all__ = [
     "alert_calls",
     "alert_channels",
     "appeals",
+    "asks_in",
+    "asks_out",
     "attachments",
     "audit",
     "audit_chain",

@@ -20,7 +20,8 @@ from members import accounts
 from moderation import alerting, cases, reports
 from moderation import casework as casework_store
 from moderation.cases import Case, Place
-from node.pages import case_words, forms, session
+from moderation.directed import terms
+from node.pages import asked, case_words, forms, session
 from node.pages.casework import (
     NODE,
     STAYS,
@@ -183,6 +184,7 @@ async def _case_page(
         shown = await shown_of(conn, case)
         tells = await elsewhere(conn, here, case) is not None and mine
         small = tells and await is_small(conn, shown, case)
+        beside = await asked.beside(conn, here, case, tells=tells and not case.told)
     return render(
         request,
         "cases/case.html",
@@ -201,6 +203,8 @@ async def _case_page(
         tells=tells and not case.told,
         small=small,
         host=here.host,
+        beside=beside,
+        terms=terms,
         words=case_words,
         limit=casework_store.MAX_NOTE,
         load=_load(request),

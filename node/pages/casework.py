@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from enum import StrEnum
+from typing import Final, TypeVar
 from uuid import UUID
 
 from aiohttp import web
@@ -22,10 +23,12 @@ from groups.posts import Post
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.cases import CaseState, Outcome, Subject
+from kernel.schema.directed import Category, Urgency
 from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
 from moderation import audit, casework, forwarding
 from moderation.cases import Case
+from moderation.directed.terms import Action
 from moderation.forwarding import Letter
 from node.pages import case_words, group_words, look, session
 from node.pages import groups as group_pages
@@ -261,30 +264,61 @@ async def is_small(conn: AsyncConnection, shown: Shown | None, case: Case) -> bo
     return await forwarding.is_small(conn, shown.group.id if shown else None)
 
 
-async def _tell(work: Work) -> None:
-    """Raises NotAllowed: so few people here saw it that it would say who reported (MOD-5.13)."""
+async def letter_of(work: Work) -> Letter:
+    """What the form would tell moderators elsewhere.
+
+    Raises NotAllowed: so few people here saw it that it would say who reported, or whoever it is
+    about may read it there (MOD-5.13). Raises Malformed: something was not chosen.
+    """
     person = await elsewhere(work.conn, work.here, work.case)
     if person is None:
         raise NotAllowed("They live here: there is nobody else to tell.")
     shown = await shown_of(work.conn, work.case)
     with_post = work.form.ticked("with_post") and shown is not None
-    unsure = with_post and not work.form.ticked("sure")
-    if unsure and await is_small(work.conn, shown, work.case):
+    unsure = not work.form.ticked("sure")
+    if with_post and unsure and await is_small(work.conn, shown, work.case):
         raise NotAllowed(
             "Few people here could have seen this post, so it may say who reported it. "
             "Leave the post out, or tick that it can go along."
         )
     group = shown.group if shown is not None else None
+    theirs = group.actor if group is not None and group.settings is None else None
+    if unsure and await forwarding.looks_after(work.conn, person, theirs):
+        raise NotAllowed(
+            "Whoever this is about moderates there, and would read it. "
+            "Tick that you are sure, or do not send it."
+        )
     ours = work.desk.group is not None and work.desk.group.federates
-    letter = Letter(
+    return Letter(
         case=work.case,
         signer=work.desk.actor if ours else await node_desk(work.conn, work.here),
         person=person,
-        group=group.actor if group is not None and group.settings is None else None,
+        group=theirs,
         words=work.form.text("letter"),
         with_post=with_post,
+        category=_chosen(Category, work.form.text("category"), Category.REPORT),
+        action=_chosen(Action, work.form.text("action"), Action.REVIEW),
+        urgency=_chosen(Urgency, work.form.text("urgency"), Urgency.ROUTINE),
+        rule=work.form.text("rule"),
     )
-    await forwarding.plan(work.conn, work.here, letter)
+
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def _chosen(kind: type[_Word], text: str, otherwise: _Word) -> _Word:
+    try:
+        found = kind(text) if text else otherwise
+    except ValueError as error:
+        raise Malformed("Please choose one of what is there.") from error
+    if found in (Category.CARE, Category.APPEAL):
+        raise Malformed("Please choose one of what is there.")
+    return found
+
+
+async def _tell(work: Work) -> None:
+    """Raises NotAllowed, Malformed: as `letter_of`."""
+    await forwarding.plan(work.conn, work.here, await letter_of(work))
     await _log(work, "case told")
 
 

@@ -10,6 +10,7 @@ from node.pages import (
     alerts,
     appeals,
     arrival,
+    asked,
     assets,
     audit,
     cases,
@@ -77,7 +78,7 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, alerts, moderators, cases, desk_letters,
+        home, account, preferences, groups, reports, alerts, moderators, asked, cases, desk_letters,
         appeals, audit, standing, desk, icons, threads, posts, polls, tags, personas,
         own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,

@@ -25,6 +25,7 @@ from kernel.schema.tables import (
     activities,
     actors,
     appeals,
+    asks_out,
     audit_marks,
     bans,
     check_ins,
@@ -253,6 +254,23 @@ async def _signal(node: Node) -> sa.Select[int]:
     return sa.select(_count).select_from(signals)
 
 
+async def _asked(node: Node) -> sa.Select[int]:
+    today = node.here.now().date()
+    async with node.engine.begin() as conn:
+        await conn.execute(
+            asks_out.insert().values(
+                id=random_uuid(),
+                host="elm.example",
+                category="report",
+                urgency="today",
+                state="closed",
+                day=today,
+                sealed=b"",
+            )
+        )
+    return sa.select(_count).select_from(asks_out)
+
+
 async def _severed(node: Node) -> sa.Select[int]:
     mia = await node.persona("mia")
     async with node.engine.begin() as conn:
@@ -292,6 +310,7 @@ PLANTED: Final[Mapping[str, Planter]] = {
     "audit_marks": _mark,
     "appeals": _appeal,
     "signals": _signal,
+    "asks_out": _asked,
 }
 SOONER: Final = {"activities": 31, "departures": 14, "media": 2}  # days before its time it may go
 

@@ -33,6 +33,7 @@ NOBODYS = {
     "receipts",  # of names that are closed: the peers of the story hear of no Delete
     "audit_chain", "audit_marks",  # lines by number: whom one is about stands in `audit` alone
     "appeals", "case_notes", "flags", "limits",  # the moderators of the story need none of these
+    "asks_out", "asks_in",  # between desks: sealed, and no pact peer of the story asks
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 

@@ -1,0 +1,436 @@
+"""One moderators' desk asks another one over a pact, and hears what came of it (MOD-5.4)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from groups import reported
+from groups.groups import Group, GroupSettings
+from kernel.errors import Conflict, Malformed
+from kernel.schema.cases import Outcome
+from kernel.schema.directed import AskState, Category, Urgency
+from kernel.schema.groups import Posts
+from kernel.schema.tables import activities, asks_in, asks_out, audit, cases, reports
+from moderation import cases as case_store
+from moderation import casework, directed, forwarding, pact_mail, pacts
+from moderation import reports as report_store
+from moderation.directed import answering, asking, incoming
+from moderation.directed.answering import Received
+from moderation.directed.asking import Asked
+from moderation.directed.terms import Refused
+from moderation.reports import Said
+from moderation.standing import Speaker
+from node.tidy import tidy
+from tests.nodes import Node, NodeFactory, settle
+from tests.peer import Peer, PeerFactory
+from tests.wire.pacting import agree, agree_with_peer, asks, desk_of, proven
+
+ROOT = b"m" * 32
+
+
+@pytest.fixture
+async def birch(node: NodeFactory) -> Node:
+    return await node("birch.test")
+
+
+async def post_of(node: Node, group: Group, name: str = "owl") -> tuple[Speaker, Any]:
+    owl = await node.persona(name)
+    return owl, await node.start(owl, group.actor.uri, "Awake", "Again at four.")
+
+
+async def ask(node: Node, host: str, category: Category, uri: str, **more: Any) -> UUID:
+    words = "" if category is Category.CARE else "Please look at this one."
+    async with node.engine.begin() as conn:
+        return await directed.send(
+            conn, node.here, host, category=category, object_uri=uri, **{"words": words, **more}
+        )
+
+
+async def out(node: Node) -> Sequence[Asked]:
+    async with node.engine.connect() as conn:
+        return await asking.listed(conn, node.here)
+
+
+async def came(node: Node) -> Sequence[Received]:
+    async with node.engine.connect() as conn:
+        return await answering.listed(conn, node.here)
+
+
+async def state(node: Node, ask_id: UUID) -> tuple[str, str, str]:
+    (one,) = [each for each in await out(node) if each.id == ask_id]
+    return one.state.value, one.reason, one.outcome
+
+
+async def decide(node: Node, group: Group | None, outcome: Outcome, *, look: bool = True) -> None:
+    """A moderator takes the only case that is open there, and closes it."""
+    desk = group.id if group is not None else None
+    async with node.engine.begin() as conn:
+        (case,) = await case_store.waiting(conn, node.here, desk)
+        if look:
+            await casework.claim(conn, node.here, case, ROOT)
+        else:
+            await casework.close(conn, node.here, case, outcome)
+
+
+async def test_mod_5_4_a_desk_asks_and_hears_how_far_it_is_until_the_end(
+    alder: Node, birch: Node, sleep: Group
+) -> None:
+    """MOD-5.2: a report opens a case at once, a takedown waits for a person."""
+    await agree(alder, birch)
+    owl, post = await post_of(alder, sleep)
+    report = await ask(
+        birch, "alder.test", Category.REPORT, post.uri,
+        person_uri=owl.actor.uri, rule="Be kind", urgency=Urgency.TODAY,
+    )  # fmt: skip
+    assert (await state(birch, report))[0] == "waiting"
+    with pytest.raises(Refused, match="does not know"):
+        await ask(birch, "alder.test", Category.REPORT, "https://else.example/p/1")
+    with pytest.raises(Malformed, match="own words"):
+        await ask(birch, "alder.test", Category.REPORT, post.uri, words=" ")
+    birch.clock.forward(minutes=1)
+    await settle(alder, birch)
+    assert await state(birch, report) == ("seen", "", "")
+    async with alder.engine.connect() as conn:
+        (case,) = await case_store.waiting(conn, alder.here, sleep.id)
+        (said,) = await report_store.of_case(conn, alder.here, case.id)
+        (asked,) = await answering.of_case(conn, alder.here, case.id)
+    assert (said.origin, said.said.words) == ("birch.test", "Please look at this one.")
+    assert (asked.category, asked.request.rule, case.priority) == (Category.REPORT, "Be kind", 1)
+    assert asked.request.objects == (post.uri, owl.actor.uri)
+
+    takedown = await ask(birch, "alder.test", Category.TAKEDOWN, post.uri)
+    birch.clock.forward(minutes=1)
+    await settle(alder, birch)
+    assert await state(birch, takedown) == ("held", "", "")
+    await decide(alder, sleep, Outcome.NOTHING)
+    await settle(alder, birch)
+    assert await state(birch, takedown) == ("seen", "", "")
+    await decide(alder, sleep, Outcome.SUPPORTED, look=False)
+    await settle(alder, birch)
+    for ask_id in (report, takedown):
+        assert await state(birch, ask_id) == ("closed", "", "author-supported")
+    async with alder.engine.begin() as conn:
+        await casework.close(conn, alder.here, case, Outcome.REMOVED)  # as a second hand might
+    await settle(alder, birch)
+    assert await state(birch, report) == ("closed", "", "author-supported")
+    for each in (alder, birch):
+        await tidy(each.engine, each.here)
+        async with each.engine.connect() as conn:
+            left = await conn.scalars(sa.select(activities.c.body).where(~activities.c.public))
+            assert not [body for body in left if "Please look" in body or "outcome" in body]
+
+
+async def test_mod_5_14_care_says_one_post_and_is_answered_with_seen_and_closed_alone(
+    alder: Node, birch: Node, sleep: Group
+) -> None:
+    await agree(alder, birch)
+    _, post = await post_of(alder, sleep)
+    care = await ask(
+        birch, "alder.test", Category.CARE, post.uri, urgency=Urgency.NOW, language="en",
+        words="She is in danger", person_uri="http://alder.test/u/owl", rule="x", token="r:1",
+    )  # fmt: skip
+    await settle(alder, birch)
+    assert (await state(birch, care))[0] == "sent"
+    (asked,) = await came(alder)
+    assert asked.request.objects == (post.uri,)
+    assert (asked.request.words, asked.request.rule, asked.request.language) == ("", "", "en")
+    await decide(alder, sleep, Outcome.NOTHING)
+    await settle(alder, birch)
+    assert await state(birch, care) == ("seen", "", "")
+    (one,) = await out(birch)
+    assert one.due is None
+    await decide(alder, sleep, Outcome.REMOVED, look=False)
+    await settle(alder, birch)
+    assert await state(birch, care) == ("closed", "", "closed")
+
+
+async def test_mod_H2_care_that_nobody_sees_goes_to_the_second_contact_and_is_told_as_not_seen(
+    alder: Node, birch: Node, sleep: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await agree(alder, birch)
+    _, post = await post_of(alder, sleep)
+    care = await ask(birch, "alder.test", Category.CARE, post.uri, urgency=Urgency.NOW)
+    await settle(alder, birch)
+    birch.clock.forward(minutes=9)
+    await settle(alder, birch)
+    assert (await state(birch, care))[0] == "sent"
+    birch.clock.forward(minutes=3)
+    await settle(alder, birch)
+    assert (await state(birch, care))[0] == "unseen"
+    (again,) = await came(alder)
+    assert (again.version, again.state) == (1, AskState.SENT)
+    birch.clock.forward(minutes=11)
+    await settle(alder, birch)
+    async with birch.engine.connect() as conn:
+        verbs = list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
+    assert verbs[-2:] == ["care not seen, second contact", "care not seen"]
+    (one,) = await out(birch)
+    assert one.due is None
+    await decide(alder, sleep, Outcome.NOTHING)  # late, and told all the same
+    await settle(alder, birch)
+    assert (await state(birch, care))[0] == "seen"
+
+
+async def test_mod_5_14_care_has_no_route_but_a_pact_that_names_who_answers(
+    alder: Node, good: Peer, birch: Node
+) -> None:
+    """SEC-L3: nor is a request for care of a server without a pact read as a report."""
+    desk = desk_of(good)
+    uri = f"{good.origin}/notes/1"
+    for category in Category:
+        with pytest.raises(Refused, match="no pact"):
+            await ask(alder, "good.test", category, uri)
+    owl = await alder.persona("owl")
+    group = await alder.group("open", owl, settings=GroupSettings(posts=Posts.ANYONE))
+    _, post = await post_of(alder, group, "lark")
+    assert await good.send(alder, asks(alder, good, desk, "care", post.uri), desk) == 202
+    await settle(alder)
+    assert await came(alder) == []
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(cases)) == 0
+    report = asks(alder, good, desk, "report", post.uri)
+    assert await good.send(alder, report, desk) == 202
+    await settle(alder)
+    async with alder.engine.connect() as conn:  # read as a plain report
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(reports)) == 1
+    assert await came(alder) == []
+    desk = await agree_with_peer(alder, good)
+    async with alder.engine.begin() as conn:
+        await pacts.freeze(conn, alder.here, "good.test", frozen=True)
+    with pytest.raises(Refused, match="listen"):
+        await ask(alder, "good.test", Category.CARE, uri)
+
+
+async def sent(node: Node, peer: Peer, document: Any, signer: Any) -> None:
+    assert await peer.send(node, document, signer) == 202
+    await settle(node)
+
+
+async def test_sec_L3_only_the_pinned_desk_asks_and_within_a_budget(
+    alder: Node, sleep: Group, good: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEC-S2: a proof by another key, by nobody, for another desk, of another server."""
+    desk = await agree_with_peer(alder, good)
+    _, post = await post_of(alder, sleep)
+    other, fine = desk_of(good, "other"), asks(alder, good, desk, "takedown", post.uri)
+    bare = {name: value for name, value in fine.items() if name != "proof"}
+    away = ["https://else.example/desk/node"]
+    wrong = [
+        (bare, desk),
+        ({**fine, "content": "Something else."}, desk),
+        (asks(alder, good, other, "takedown", post.uri), other),
+        (proven(alder, other, {**bare, "actor": desk.uri}), desk),
+        (
+            asks(alder, good, desk, "takedown", post.uri, to=away),
+            desk,
+        ),
+        (asks(alder, good, desk, "care", [post.uri, f"{alder.origin}/u/owl"]), desk),
+        (asks(alder, good, desk, "report", post.uri, id="https://else.example/flags/1"), desk),
+        (asks(alder, good, desk, "takedown", []), desk),
+    ]
+    for document, signer in wrong:
+        await good.send(alder, document, signer)
+    await settle(alder)
+    assert await came(alder) == []
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(cases)) == 0
+
+    nothing = asks(alder, good, desk, "report", f"{alder.origin}/p/1")
+    await sent(alder, good, nothing, desk)
+    (no,) = good.got("Reject")
+    assert (no["object"], no["reason"]) == (nothing["id"], "not-ours")
+    await sent(alder, good, asks(alder, good, desk, "report", post.uri, content=""), desk)
+    assert good.got("Reject")[-1]["reason"] == "insufficient"
+    await sent(alder, good, fine, desk)
+    await sent(alder, good, asks(alder, good, desk, "takedown", post.uri), desk)
+    assert good.got("Reject")[-1]["reason"] == "duplicate"
+    (held,) = good.got("TentativeAccept")
+    assert held["object"] == fine["id"]
+    assert held["actor"] == f"{alder.origin}/desk/node"
+    assert await pact_proves(alder, held)
+
+    monkeypatch.setattr(incoming, "OF_ONE_A_DAY", 1)
+    before = len(good.inbox)
+    for _ in range(3):
+        token = asks(alder, good, desk, "report", f"{alder.origin}/p/1", reporterToken="r:abc")
+        await sent(alder, good, token, desk)
+    assert len(good.inbox) == before + 1
+    monkeypatch.setattr(incoming, "A_DAY", 7)
+    for _ in range(4):
+        await sent(alder, good, asks(alder, good, desk, "report", f"{alder.origin}/p/1"), desk)
+    assert len(good.inbox) == before + 1
+    async with alder.engine.connect() as conn:
+        verbs = list(await conn.scalars(sa.select(audit.c.verb)))
+        kept = (await conn.execute(sa.select(asks_in))).all()
+    assert verbs.count("peer asked too often") == 1
+    assert "r:abc" not in str(kept)
+    await sent(alder, good, asks(alder, good, desk, "care", post.uri), desk)
+    assert (await came(alder))[0].host == "good.test"
+    assert len([each for each in await came(alder) if each.category is Category.CARE]) == 1
+
+
+async def pact_proves(node: Node, document: Any) -> bool:
+    async with node.engine.connect() as conn:
+        desk = await pacts.our_desk(conn, node.here)
+    return await pact_mail.proves(document, desk.ed25519 or "", desk.uri)
+
+
+async def test_mod_5_4_any_order_and_every_repetition_ends_the_same(
+    alder: Node, sleep: Group, good: Peer
+) -> None:
+    desk = await agree_with_peer(alder, good)
+    _, post = await post_of(alder, sleep)
+    first = asks(alder, good, desk, "report", post.uri)
+    bare = {name: value for name, value in first.items() if name not in ("proof", "@context")}
+    here = [f"{alder.origin}/desk/node"]
+
+    def again(version: int, words: str) -> Any:
+        inner = {**bare, "version": version, "content": words, "urgency": "now"}
+        update = good.activity("Update", desk, inner, to=here, **{"@context": first["@context"]})
+        return proven(alder, desk, update)
+
+    undo = proven(alder, desk, good.activity("Undo", desk, bare, to=here))
+    for document in (again(2, "Third words."), again(1, "Second."), first, first):
+        await sent(alder, good, document, desk)
+    (one,) = await came(alder)
+    assert (one.request.words, one.version, one.urgency) == ("Third words.", 2, Urgency.NOW)
+    assert len(good.got("Accept")) == 1
+    for document in (undo, undo, first, again(3, "Late.")):
+        await sent(alder, good, document, desk)
+    (one,) = await came(alder)
+    assert one.state is AskState.TAKEN_BACK
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(cases)) == 0
+
+    second = asks(alder, good, desk, "report", post.uri)
+    early = {name: value for name, value in second.items() if name not in ("proof", "@context")}
+    await sent(alder, good, proven(alder, desk, good.activity("Undo", desk, early, to=here)), desk)
+    await sent(alder, good, second, desk)
+    assert len(await came(alder)) == 1
+
+
+async def test_mod_5_4_answers_count_once_and_from_the_desk_that_was_asked(
+    alder: Node, good: Peer, peer: PeerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await agree_with_peer(alder, good)
+    bad = await peer("bad.test", alder)
+    other = await agree_with_peer(alder, bad)
+    ask_id = await ask(alder, "good.test", Category.REPORT, f"{good.origin}/notes/1")
+    with monkeypatch.context() as patch:
+        patch.setattr(asking, "A_DAY", 1)
+        with pytest.raises(Conflict):
+            await ask(alder, "good.test", Category.REPORT, f"{good.origin}/notes/2")
+    alder.clock.forward(minutes=1)
+    await settle(alder)
+    (flag,) = good.got("Flag")
+    assert flag["id"] == asking.flag_uri(alder.here, ask_id)
+    here = [f"{alder.origin}/desk/node"]
+
+    def says(peer_: Peer, who: Any, kind: str, **more: Any) -> Any:
+        document = peer_.activity(kind, who, flag["id"], to=here, **more)
+        return proven(alder, who, document)
+
+    accept = says(good, desk, "Accept")
+    unproven = {name: value for name, value in accept.items() if name != "proof"}
+    for document, signer, at in (
+        (says(bad, other, "Reject", reason="policy"), other, bad),
+        (unproven, desk, good),
+    ):
+        await at.send(alder, document, signer)
+        await settle(alder)
+        assert (await state(alder, ask_id))[0] == "sent"
+    inner = {"id": accept["id"], "type": "Accept", "actor": desk.uri, "object": flag["id"]}
+    closed = proven(
+        alder, desk, good.activity("Update", desk, {**inner, "outcome": "limited"}, to=here)
+    )
+    later = says(good, desk, "Reject", reason="duplicate")
+    for document in (closed, accept, later, closed, says(good, desk, "TentativeAccept")):
+        await sent(alder, good, document, desk)
+    assert await state(alder, ask_id) == ("closed", "", "limited")
+
+    second = await ask(alder, "good.test", Category.TAKEDOWN, f"{good.origin}/notes/1")
+    alder.clock.forward(minutes=1)
+    await settle(alder)
+    async with alder.engine.begin() as conn:
+        await asking.revise(conn, alder.here, second, words="It is worse.", urgency=Urgency.NOW)
+    async with alder.engine.begin() as conn:
+        await asking.take_back(conn, alder.here, second)
+    await settle(alder)
+    (update,) = good.got("Update")
+    assert (update["object"]["content"], update["object"]["version"]) == ("It is worse.", 1)
+    (undo,) = good.got("Undo")
+    assert undo["object"]["id"] == update["object"]["id"]
+    assert (await state(alder, second))[0] == "taken back"
+
+
+async def test_mod_5_13_sec_L2_what_a_peer_gets_is_the_same_whoever_reported(
+    node: NodeFactory, peer: PeerFactory
+) -> None:
+    """MOD-H4: bytes differ in what chance drew, and in a token that nobody can undo."""
+    alder = await node("alder.test", release_delay=True)
+    alder.clock.forward(hours=30 - alder.clock().hour)  # all of it on one day
+    seen, tokens = [], []
+    for number, (name, words) in enumerate((("rosamund", "It hurt"), ("zebedee", "Spam!"))):
+        good = await peer(f"good{number}.test", alder)
+        await agree_with_peer(alder, good)
+        author, reporter = good.person("kim"), await alder.persona(name)
+        anyone = GroupSettings(posts=Posts.ANYONE)
+        group = await alder.group(f"group{number}", reporter, settings=anyone)
+        note = good.note(author, "Buy this", to=["as:Public", group.actor.uri])
+        await alder.meet(author.uri)
+        assert await good.send(alder, good.create(author, note), author) == 202
+        await settle(alder)
+        post = await alder.post(note["id"])
+        assert post is not None
+        root = reporter.actor.id.bytes * 2
+        async with alder.engine.begin() as conn:
+            await conn.execute(sa.delete(cases))
+            about = reported.post_of(post)
+            await report_store.make(
+                conn, alder.here, root=root, about=about, why="unkind", said=Said(words=words)
+            )
+            (case,) = await case_store.waiting(conn, alder.here, None)
+            person = await alder.meet(author.uri)
+            desk = await pacts.our_desk(conn, alder.here)
+            letter = forwarding.Letter(
+                case=case, signer=desk, person=person, group=None, words="Please look.",
+                with_post=True, rule="Be kind",
+            )  # fmt: skip
+            ((host, shown),) = await forwarding.preview(conn, alder.here, letter)
+            await forwarding.plan(conn, alder.here, letter)
+        await settle(alder)
+        assert good.got("Flag") == []  # not in the minute in which it was decided
+        (waits,) = [each for each in await out(alder) if each.state is AskState.WAITING]
+        assert waits.due is not None
+        wait = waits.due - alder.here.now()
+        assert timedelta(minutes=5) <= wait <= timedelta(minutes=62)
+        alder.clock.forward(minutes=65)
+        await settle(alder)
+        (document,) = good.got("Flag")
+        (raw,) = [each for each in good.raw if b'"Flag"' in each]
+        assert host == good.name
+        assert {**shown, "id": document["id"]} == {
+            key: value for key, value in document.items() if key not in ("proof", "cc")
+        }
+        for private in (name, words, reporter.actor.uri, str(reporter.actor.id), root.hex()):
+            assert private.encode() not in raw
+        tokens.append(document["reporterToken"])
+        for drawn in (document["id"], document["proof"]["proofValue"], document["reporterToken"]):
+            raw = raw.replace(drawn.encode(), b"DRAWN")
+        raw = raw.replace(note["id"].split("/")[-1].encode(), b"NOTE")
+        seen.append(raw.replace(good.name.encode(), b"PEER"))
+        async with alder.engine.connect() as conn:
+            said = await report_store.reporter(conn, alder.here, case.id)
+            assert asking.token_of(alder.here, said, good.name) == document["reporterToken"]
+            assert asking.token_of(alder.here, said, "else.test") != document["reporterToken"]
+            kept = (await conn.execute(sa.select(asks_out))).all()
+        assert document["reporterToken"] not in str(kept)
+    alder.clock.forward(days=31)
+    assert asking.reporter_of(alder.here, root) != said
+    assert seen[0] == seen[1]
+    assert tokens[0] != tokens[1]
+    assert len({len(each) for each in tokens}) == 1
