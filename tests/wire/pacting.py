@@ -6,7 +6,7 @@ from activitypub import proofs
 from activitypub.actors import Actor
 from activitypub.state import REMOTE
 from kernel.clock import iso
-from moderation import pacts
+from moderation import pact_making, pacts
 from moderation.directed.terms import CONTEXT
 from moderation.pact_terms import Flow, Paper, Party, Wishes, midnight
 from node import desks
@@ -21,12 +21,12 @@ async def agree(one: Node, other: Node, wishes: Wishes = WISHES) -> None:
     """Two nodes have a pact, with the wishes of both alike."""
     desk = await desks.find(one.engine, one.here, one.app[REMOTE], other.name)
     async with one.engine.begin() as conn:
-        await pacts.offer(conn, one.here, desk, wishes)
+        await pact_making.offer(conn, one.here, desk, wishes)
     await settle(one, other)
     async with other.engine.begin() as conn:
         pact = await pacts.one(conn, one.name)
         assert pact.theirs is not None
-        await pacts.accept(conn, other.here, one.name, wishes, pact.theirs.uri)
+        await pact_making.accept(conn, other.here, one.name, wishes, pact.theirs.uri)
     await settle(one, other)
 
 
@@ -59,7 +59,7 @@ async def agree_with_peer(node: Node, peer: Peer, flows: frozenset[Flow] = ALL) 
             accepted=today,
         )
         document = paper.signed(desk.keys.ed25519, desk.multikey()["id"], desk.uri, today)
-        await pacts.make(conn, node.here, peer.name, paper, document, theirs)
+        await pact_making.make(conn, node.here, peer.name, paper, document, theirs)
     return desk
 
 
