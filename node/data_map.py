@@ -481,6 +481,14 @@ CARE: Final = (
         "signal_sources",
     ),
     _kept(
+        "How far other places' advice may go here, and what it did; it names nobody",
+        "As long as this place is here.",
+        "So that what acts by itself can be explained, and taken back.",
+        OPERATORS,
+        "signal_rules",
+        "signal_effects",
+    ),
+    _kept(
         "Groups, their settings and every version of their guidelines",
         "As long as the group is here.",
         "So that it is clear what was agreed.",

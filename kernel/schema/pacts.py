@@ -139,6 +139,9 @@ signals = table(  # what they say
     sa.Column("ends", sa.Date, nullable=False),
     sa.Column("retracts", sa.Text, nullable=False, server_default=""),
     sa.Column("place", sa.BigInteger, nullable=False),  # its order among those of its source
+    sa.Column("derived_from", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),
+    sa.Column("answer", sa.Text),  # what a person made of it: a state, once one did
+    sa.Column("unanswered", sa.Boolean, nullable=False, server_default=sa.false()),  # an appeal
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("day", sa.Date, nullable=False),  # of its last change of state
     # Its issuer was asked to look again, and has not answered by its own last day (MOD-5.8).

@@ -6,6 +6,7 @@ from kernel.schema.alerts import alert_calls, alert_channels
 from kernel.schema.base import metadata
 from kernel.schema.cases import case_notes, cases, flag_budgets, flags, reports
 from kernel.schema.directed import asks_in, asks_out
+from kernel.schema.effects import signal_effects, signal_rules
 from kernel.schema.federation import (
     activities,
     deliveries,
@@ -131,6 +132,8 @@ __all__ = [
     "severed_follows",
     "severed_moderators",
     "signal_changes",
+    "signal_effects",
+    "signal_rules",
     "signal_sources",
     "signals",
     "spent",

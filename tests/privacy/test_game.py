@@ -110,6 +110,7 @@ def test_the_theft_is_whole(world: World) -> None:
         "list_takings_id_seq",
         "received_id_seq",
         "refusals_id_seq",
+        "signal_effects_id_seq",
         "signal_sources_id_seq",
         "signals_id_seq",
     }
