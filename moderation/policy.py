@@ -20,6 +20,7 @@ from kernel.schema.tables import domain_blocks, domain_filters, domain_policies,
 from moderation import names
 
 OWN: Final = ""  # the source of our own decisions
+ADVICE: Final = "advice"  # the source of what peers advised that acts by itself
 LEVELS: Final = tuple(Level)  # from mild to harsh
 BLOCKING: Final = (Level.REJECT, Level.DROP)
 
@@ -143,13 +144,18 @@ def _rank(level: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
 def _counted() -> sa.Select[tuple[str, str]]:
     """SQL: domain and source of what counts.
 
-    Where we decided something about a domain, no list says anything about it or what is below it.
+    Where we decided something about a domain, no list says anything about it or what is below it;
+    and where we or a list did, advice that acts by itself does not (MOD-5.7).
     Of several lists the mildest counts: a harsh one may be somebody's grudge.
     """
+    by_itself = sa.literal_column(f"'{ADVICE}'")
     decided = (
         sa.select(_own.c.domain)
         .where(
-            _own.c.source == sa.literal_column("''"),
+            sa.or_(
+                _own.c.source == sa.literal_column("''"),
+                sa.and_(_p.c.source == by_itself, _own.c.source != by_itself),
+            ),
             ~_own.c.held,
             _own.c.domain == sa.any_(domains_of(_p.c.domain)),
         )

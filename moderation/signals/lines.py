@@ -6,7 +6,7 @@ and where a line stands follows from all lines that are there, whatever the orde
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time, timedelta
 from typing import Final, Self
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from moderation.signals.vocabulary import LONGEST, MAX_SUMMARY, SAYS, UNSAID, Ch
 MAX_KEY: Final = 500  # letters of what advice is about
 MAX_LABELS: Final = 20
 MAX_URI: Final = 300
+GRACE: Final = timedelta(days=1)  # that advice holds longer than it says: clocks differ (MOD-H9)
 
 _KINDS: Final[Mapping[str, Change]] = {kind.value.lower(): kind for kind in Change}
 
@@ -46,6 +47,7 @@ class Line:
     ends: date
     retracts: str
     place: int
+    derived_from: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, document: Document, dataset: str, today: date) -> Self:
@@ -80,6 +82,7 @@ class Line:
             ends=_ends(document, kind, published, today),
             retracts=(id_of(document.get("retracts")) or "")[:MAX_URI],
             place=_place(document, uri),
+            derived_from=_texts(document.get("derivedFrom")),
         )
 
 
@@ -109,9 +112,10 @@ def _policy(document: Document, kind: Change) -> str:
 
 def _ends(document: Document, kind: Change, published: date | None, today: date) -> date:
     """No longer than advice may hold; where it says nothing, 90 days from today (MOD-5.11)."""
-    ends = _day(document.get("endTime"))
-    if ends is None:
+    until = time_of(document.get("endTime"))
+    if until is None:
         return today + UNSAID
+    ends = until.date() + timedelta(days=until.time() > time())  # a day that has begun still counts
     said = min(published, today) if published else today  # a clock may be ahead
     return min(ends, said + LONGEST.get(kind, UNSAID))
 
@@ -156,7 +160,10 @@ def _count(value: Json) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Of a line only what decides where it stands; `chosen` is what a person made of it."""
+    """Of a line only what decides where it stands.
+
+    `chosen` is what a person made of it; where nobody did, the rule about its host says `usual`.
+    """
 
     uri: str
     kind: Change
@@ -166,6 +173,7 @@ class Standing:
     place: int
     ends: date
     chosen: SignalState | None = None
+    usual: SignalState = SignalState.HELD
 
     @property
     def about(self) -> tuple[str, str]:
@@ -197,8 +205,8 @@ def states(lines: Iterable[Standing], today: date) -> dict[str, SignalState]:
             found[line.uri] = SignalState.RETRACTED
         elif (line.place, line.uri) < newest[line.about]:
             found[line.uri] = SignalState.REPLACED
-        elif line.ends <= today:
+        elif line.ends + GRACE <= today:
             found[line.uri] = SignalState.EXPIRED
         else:
-            found[line.uri] = line.chosen or SignalState.HELD
+            found[line.uri] = line.chosen or line.usual
     return found

@@ -1,11 +1,12 @@
 """Advice from elsewhere, kept in rows that say where each line stands (MOD-5.16).
 
-Today nothing that comes has an effect by itself: it waits for a person. A line of a pact's dataset
-writes the log at every step; of a plain list, which may bring thousands, a line for each reading.
+What stands may count in `effects`, as far as the rule about its host lets it. A line of a pact's
+dataset writes the log at every step; of a plain list, which may bring thousands, a line for each
+reading.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Self
@@ -23,7 +24,8 @@ from kernel.schema.pacts import PactState, SignalState
 from kernel.schema.tables import pacts, signal_sources, signals
 from moderation import audit
 from moderation.signals.chain import Rewritten
-from moderation.signals.lines import Line, Standing, states
+from moderation.signals.lines import GRACE, Line, Standing, states
+from moderation.signals.rules import Kind, Mode, Rules
 from moderation.signals.sources import Source
 from moderation.signals.vocabulary import Change
 
@@ -34,6 +36,19 @@ MAX_LINES: Final = 20_000  # of one source
 MAX_ABOUT: Final = 200  # of these about one thing
 _CHOSEN: Final = frozenset({SignalState.SHOWN, SignalState.IGNORED})
 _OPEN: Final = (SignalState.HELD, SignalState.SHOWN)
+_KINDS: Final[Mapping[str, Kind]] = {
+    "domain": Kind.ADVICE_DOMAIN,
+    "actor": Kind.ADVICE_ACTOR,
+    "actorhash": Kind.ADVICE_ACTOR,
+    "object": Kind.LABEL_CONTENT,
+    "resource": Kind.LABEL_RESOURCE,
+}
+_USUAL: Final[Mapping[Mode, SignalState]] = {
+    Mode.IGNORE: SignalState.IGNORED,
+    Mode.SHOW: SignalState.SHOWN,
+    Mode.HOLD: SignalState.HELD,
+    Mode.APPLY: SignalState.SHOWN,  # nobody has to look at each: what they do together is held
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +100,7 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
             **{name: getattr(line, name) for name in Line.__slots__},
             "labels": list(line.labels),
             "filters": list(line.filters),
+            "derived_from": list(line.derived_from),
             "source_id": source.id,
             "state": SignalState.HELD,
             "day": today,
@@ -102,7 +118,7 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
             .where(signals.c.source_id == source.id, signals.c.uri.in_(erased))
             .values(kind=Change.TOMBSTONE, summary="", labels=[], policy="", retracts=signals.c.uri)
         )
-    moved = await _settle(conn, source.id, lines, today)
+    moved = await _settle(conn, source, lines, today)
     await _log(conn, here, source, moved)
     return new
 
@@ -131,19 +147,20 @@ _KNOWN = sa.select(signals.c.uri).where(
 
 
 async def _settle(
-    conn: AsyncConnection, source_id: int, lines: Sequence[Line], today: date
+    conn: AsyncConnection, source: Source, lines: Sequence[Line], today: date
 ) -> dict[str, SignalState]:
     """Write where lines, and all that is about the same, stand now; those that moved.
 
     Raises Rewritten: there is too much about one thing.
     """
     named = [*(line.uri for line in lines), *(line.retracts for line in lines if line.retracts)]
-    rows = (await conn.execute(_ABOUT, {"source_id": source_id, "uris": named})).all()
+    rows = (await conn.execute(_ABOUT, {"source_id": source.id, "uris": named})).all()
     lengths = Counter((row.entity_kind, row.entity_key) for row in rows if row.entity_key)
     lengths.update(("", row.retracts) for row in rows if row.retracts)
     if any(length > MAX_ABOUT for length in lengths.values()):
         raise Rewritten("too much about one")
-    found = states((_standing(row) for row in rows), today)
+    usual = await _usual(conn, source.host, (row.entity_kind for row in rows))
+    found = states((_standing(row, usual) for row in rows), today)
     fresh = {line.uri for line in lines}
     moved = {
         row.uri: found[row.uri] for row in rows if row.state != found[row.uri] or row.uri in fresh
@@ -152,7 +169,7 @@ async def _settle(
         await conn.execute(
             sa.update(signals)
             .where(
-                signals.c.source_id == source_id,
+                signals.c.source_id == source.id,
                 signals.c.uri.in_([uri for uri, it in moved.items() if it is state]),
                 signals.c.state != state,
             )
@@ -161,14 +178,64 @@ async def _settle(
     return moved
 
 
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """Where a line of a host stands while nobody decided about it, as the rules say."""
+
+    host: str
+    rules: Mapping[Kind, Rules]
+
+    def of(self, entity_kind: str, labels: Sequence[str]) -> SignalState:
+        kind = _KINDS.get(entity_kind)
+        if kind is None:
+            return SignalState.HELD
+        return _USUAL[self.rules[kind].of(self.host, labels).mode]
+
+
+async def _usual(conn: AsyncConnection, host: str, entity_kinds: Iterable[str]) -> _Usual:
+    kinds = {_KINDS[each] for each in set(entity_kinds) if each in _KINDS}
+    return _Usual(host, {kind: await Rules.read(conn, [host], kind) for kind in sorted(kinds)})
+
+
 _STANDING: Final = ("uri", "kind", "entity_kind", "entity_key", "retracts", "place", "ends")
 
 
-def _standing(row: AnyRow) -> Standing:
+def _standing(row: AnyRow, usual: _Usual) -> Standing:
     values: dict[str, Any] = {name: getattr(row, name) for name in _STANDING}
-    state = SignalState(row.state)
     values["kind"] = Change(row.kind)
-    return Standing(**values, chosen=state if state in _CHOSEN else None)
+    return Standing(
+        **values,
+        chosen=SignalState(row.answer) if row.answer else None,
+        usual=usual.of(row.entity_kind, row.labels),
+    )
+
+
+async def stand_anew(conn: AsyncConnection, here: Here, host: str) -> None:
+    """After a rule about a host changed: lines that nobody decided about stand as it says now."""
+    rows = (
+        await conn.execute(
+            sa.select(signals.c.id, signals.c.entity_kind, signals.c.labels, signals.c.state)
+            .join(signal_sources, signal_sources.c.id == signals.c.source_id)
+            .where(
+                signal_sources.c.host == host,
+                signals.c.state.in_([SignalState.HELD, *_CHOSEN]),
+                signals.c.answer.is_(None),
+            )
+        )
+    ).all()
+    usual = await _usual(conn, host, (row.entity_kind for row in rows))
+    moved: dict[SignalState, list[int]] = {}
+    for row in rows:
+        state = usual.of(row.entity_kind, row.labels)
+        if state != row.state:
+            moved.setdefault(state, []).append(row.id)
+    for state, ids in moved.items():
+        await conn.execute(
+            sa.update(signals)
+            .where(any_of(signals.c.id, "ids"))
+            .values(state=state, day=here.now().date()),
+            {"ids": ids},
+        )
 
 
 def _about() -> sa.Executable:
@@ -181,7 +248,7 @@ def _about() -> sa.Executable:
         .distinct()
         .subquery()
     )
-    columns = [signals.c[name] for name in (*_STANDING, "state")]
+    columns = [signals.c[name] for name in (*_STANDING, "state", "labels", "answer")]
     same = sa.select(*columns).join(
         named,
         sa.and_(
@@ -254,7 +321,7 @@ async def decide(conn: AsyncConnection, here: Here, signal_id: int, state: Signa
             signals.c.id == signal_id,
             signals.c.state.in_([SignalState.HELD, *_CHOSEN]),
         )
-        .values(state=state, day=here.now().date())
+        .values(state=state, answer=state, day=here.now().date())
         .returning(signals.c.uri)
     )
     if uri is None:
@@ -263,14 +330,18 @@ async def decide(conn: AsyncConnection, here: Here, signal_id: int, state: Signa
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:
-    """What says that it holds no longer does not; what has been over for long goes."""
+    """What says that it holds no longer does not; what has been over for long goes.
+
+    What a wrong clock let end comes back once the clock is right (MOD-H9).
+    """
     today = here.now().date()
+    await _undo_leap(conn, here)
     rows = await conn.execute(
         sa.update(signals)
         .where(
             signals.c.id.in_(
                 sa.select(signals.c.id)
-                .where(signals.c.ends <= today, signals.c.state.in_(_OPEN))
+                .where(signals.c.ends <= today - GRACE, signals.c.state.in_(_OPEN))
                 .limit(SWEPT)
             )
         )
@@ -301,3 +372,21 @@ async def sweep(conn: AsyncConnection, here: Here) -> None:
             )
         )
     )
+
+
+async def _undo_leap(conn: AsyncConnection, here: Here) -> None:
+    """Lines that ended on a day that is still to come: our own clock was ahead."""
+    today = here.now().date()
+    back = await conn.execute(
+        sa.update(signals)
+        .where(
+            signals.c.source_id == signal_sources.c.id,
+            signals.c.state == SignalState.EXPIRED,
+            signals.c.day > today,
+            signals.c.ends > today - GRACE,
+        )
+        .values(state=sa.func.coalesce(signals.c.answer, SignalState.HELD.value), day=today)
+        .returning(signal_sources.c.host)
+    )
+    for host in sorted({row.host for row in back}):
+        await stand_anew(conn, here, host)

