@@ -36,6 +36,7 @@ from kernel.schema.tables import pacts, tombstones
 from kernel.tombstone_log import Act
 from moderation import audit
 from moderation.pact_terms import CONTEXT, WAITS, Flow, Paper, fingerprint, midnight
+from moderation.signals import undoing
 
 MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
 FOR_OTHERS: Final = 150  # of these may be there when another host offers one
@@ -206,6 +207,7 @@ async def decide_afterwards(
         raise NotFound("That pact has not ended.")
     await change(conn, here, host, afterwards=afterwards)
     await audit.note(conn, here, verb="after the pact", about=host, reason=afterwards)
+    await undoing.after_pact(conn, here, host, afterwards)
 
 
 async def freeze(conn: AsyncConnection, here: Here, host: str, *, frozen: bool) -> None:
@@ -333,6 +335,8 @@ async def finish(
         await over(conn, here, pact.uri)
         tombstone_log.note(conn, Act.PACT_OVER, pact.uri)
     await change(conn, here, pact.host, state=state, reason=reason, afterwards=afterwards)
+    if state is PactState.ENDED:
+        await undoing.after_pact(conn, here, pact.host, afterwards)
 
 
 async def over(conn: AsyncConnection, here: Here, uri: str) -> None:

@@ -148,7 +148,7 @@ def _counted() -> sa.Select[tuple[str, str]]:
     and where we or a list did, advice that acts by itself does not (MOD-5.7).
     Of several lists the mildest counts: a harsh one may be somebody's grudge.
     """
-    by_itself = sa.literal_column(f"'{ADVICE}'")
+    by_itself = sa.literal_column(f"'{ADVICE}'", sa.Text)
     decided = (
         sa.select(_own.c.domain)
         .where(

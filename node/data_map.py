@@ -482,7 +482,7 @@ CARE: Final = (
     ),
     _kept(
         "How far other places' advice may go here, and what it did; it names nobody",
-        "As long as this place is here.",
+        "The rules as long as this place is here; what it did until a year after it is over.",
         "So that what acts by itself can be explained, and taken back.",
         OPERATORS,
         "signal_rules",

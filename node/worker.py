@@ -29,7 +29,7 @@ from members import follows, messages, moves, order, reader
 from moderation import forwarding
 from moderation.directed import asking
 from moderation.signals.pull import pull_one
-from node import alerts, list_reader, pictures, strangers, tidy
+from node import acting, alerts, list_reader, pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
 
@@ -173,6 +173,7 @@ async def _wait(stop: asyncio.Event, wake: asyncio.Event, seconds: float) -> Non
 async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
     walk = strangers.Walk()
     keeper = sent.Keeper(app[ENGINE], app[SETTINGS].since / sent.FILE)
+    stock = acting.Keeper(app[ENGINE], app[HERE])
     while not stop.is_set():
         try:
             await keeper.note()
@@ -183,6 +184,7 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
             await catch_up.keep_watch(app[ENGINE], app[HERE])
             while await list_reader.refresh_one(app[ENGINE], app[HERE], app[CLIENT]):
                 pass
+            await stock.work()
             await pictures.sweep(app)
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))

@@ -23,6 +23,7 @@ from kernel.rows import AnyRow, at_most
 from kernel.schema.pacts import PactState, SignalState
 from kernel.schema.tables import pacts, signal_sources, signals
 from moderation import audit
+from moderation.signals import guards
 from moderation.signals.chain import Rewritten
 from moderation.signals.lines import GRACE, Line, Standing, states
 from moderation.signals.rules import Kind, Mode, Rules
@@ -120,6 +121,7 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
         )
     moved = await _settle(conn, source, lines, today)
     await _log(conn, here, source, moved)
+    await guards.watch(conn, here, source, lines)
     return new
 
 

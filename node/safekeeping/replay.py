@@ -42,6 +42,7 @@ from moderation import (
     standing,
 )
 from moderation.lists import sources
+from moderation.signals import undoing
 
 _BATCH: Final = 1000
 
@@ -241,6 +242,7 @@ async def _block(conn: AsyncConnection, here: Here, lines: Sequence[Line], done:
     last = {(ids[0], ids[1]): (ids[2], ids[3]) for ids in _policies(lines)}
     changed = await domains.redo(conn, here, last)
     await sources.after_restore(conn, _of(lines, Act.LIST_OVER))
+    await undoing.after_restore(conn)
     await severing.again(conn, here, changed)
     for domain in changed:
         await recounting.recount_within(conn, domain)

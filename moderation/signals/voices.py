@@ -1,0 +1,200 @@
+"""Who says what of which domain, as far as the rules let it count: read for `effects`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Self
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kernel.arrays import any_of
+from kernel.errors import Malformed
+from kernel.here import Here
+from kernel.rows import AnyRow
+from kernel.schema.pacts import PactState, SignalState
+from kernel.schema.tables import pacts, signal_sources, signals
+from kernel.urls import host_of
+from moderation.pact_terms import Paper
+from moderation.signals import rules, scoring
+from moderation.signals.lines import GRACE
+from moderation.signals.rules import Kind, Mode, Rule, Rules
+from moderation.signals.scoring import Opinion
+from moderation.signals.vocabulary import Change, Policy
+
+STEP: Final = 2_000  # rows at once
+_OPEN: Final = (SignalState.HELD, SignalState.SHOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """An opinion, and the rule that lets it count."""
+
+    opinion: Opinion
+    rule: Rule
+
+    @property
+    def acts(self) -> bool:
+        """Whether it may bring something about; who would talk with it may always be heard."""
+        return self.rule.mode is Mode.APPLY or self.opinion.policy is Policy.ACCEPT
+
+
+@dataclass(frozen=True, slots=True)
+class Voices:
+    """All that counts now, by domain. Who says nothing that may act or show is left out."""
+
+    by_domain: Mapping[str, Sequence[Voice]]
+
+    @classmethod
+    async def read(cls, conn: AsyncConnection, here: Here) -> Self:
+        """From the lines that stand: of peers that are listened to, and of lists."""
+        hosts = await rules.hosts_with(conn, Kind.ADVICE_DOMAIN, [Mode.APPLY, Mode.SHOW])
+        if not hosts:
+            return cls({})
+        every = (await conn.scalars(_HOSTS)).all()
+        found = await Rules.read(conn, every, Kind.ADVICE_DOMAIN)
+        known = await _Issuer.read(conn, every)
+        by_domain: dict[str, list[Voice]] = {}
+        after = 0
+        while rows := (await conn.execute(_LINES, {"hosts": hosts, "after": after})).all():
+            for row in rows:
+                rule = found.of(row.host, row.labels)
+                if (voice := _voice(here, row, rule, known[row.host])) is not None:
+                    by_domain.setdefault(row.entity_key, []).append(voice)
+            after = rows[-1].id
+        return cls(by_domain)
+
+    def of(self, domain: str) -> Sequence[Voice]:
+        """What counts about a domain."""
+        return self.by_domain.get(domain, ())
+
+    def without(self, host: str) -> "Voices":
+        """As if a host said nothing."""
+        return Voices(
+            {
+                domain: [each for each in voices if each.opinion.host != host]
+                for domain, voices in self.by_domain.items()
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Issuer:
+    """What two hosts may have in common, and how the people here found what it said."""
+
+    key: str = ""
+    operator: str = ""
+    upheld: int = 0
+    answered: int = 0
+
+    @classmethod
+    async def read(cls, conn: AsyncConnection, hosts: Sequence[str]) -> Mapping[str, Self]:
+        """All of these hosts, in two statements."""
+        papers = {row.host: row for row in await conn.execute(_PACTS, {"hosts": list(hosts)})}
+        found = {}
+        for host, upheld, answered in await conn.execute(_ANSWERS, {"hosts": list(hosts)}):
+            pact, operator = papers.get(host), ""
+            if pact is not None:
+                parties = Paper.kept(pact.document).parties
+                operator = next((it.contact for it in parties if it.desk == pact.desk_uri), "")
+            found[host] = cls(pact.their_key if pact else "", operator, upheld, answered)
+        return found
+
+
+def _voice(here: Here, row: AnyRow, rule: Rule, known: _Issuer) -> Voice | None:
+    today, said = here.now().date(), min(row.published or row.day, here.now().date())
+    counts = rule.mode in (Mode.SHOW, Mode.APPLY)
+    accepts = row.policy == Policy.ACCEPT and rule.mode is not Mode.IGNORE
+    if not (counts or accepts) or said + rule.ttl_cap + GRACE <= today:
+        return None
+    opinion = Opinion(
+        uri=row.uri,
+        host=row.host,
+        policy=Policy(row.policy),
+        weight=scoring.slowly(rule.weight, known.upheld, known.answered),
+        confidence=_confidence(row),
+        age=today - said if today > said else timedelta(0),
+        approvals=row.approvals or 0,
+        at_most=rule.max_policy,
+        ties=scoring.ties_of(
+            row.host,
+            key=known.key,
+            operator=known.operator,
+            group=rule.group,
+            derived=_hosts(row.derived_from),
+        ),
+        unanswered=row.unanswered,
+    )
+    return Voice(opinion, rule)
+
+
+def _confidence(row: AnyRow) -> float:
+    if row.confidence is not None:
+        return float(row.confidence)
+    return 1.0 if row.pact else scoring.UNSURE
+
+
+def _hosts(uris: Sequence[str]) -> list[str]:
+    """Whose advice it repeats; what is no address may still be the name of a server."""
+    found = []
+    for uri in uris:
+        try:
+            found.append(host_of(uri) if "://" in uri else uri.lower())
+        except Malformed:
+            continue
+    return found
+
+
+_listens = sa.exists().where(
+    pacts.c.host == signal_sources.c.host,
+    pacts.c.state == PactState.MADE,
+    ~pacts.c.frozen,
+    ~pacts.c.frozen_there,
+)
+_believed = sa.and_(
+    signal_sources.c.quarantined == "", sa.or_(~signal_sources.c.pact, _listens)
+)  # fmt: skip
+_HOSTS: Final = sa.select(signal_sources.c.host).distinct().where(_believed)
+_LINES: Final = (
+    sa.select(
+        *(
+            signals.c[name]
+            for name in (
+                "id", "uri", "entity_key", "policy", "labels", "confidence", "approvals",
+                "published", "day", "derived_from", "unanswered",
+            )
+        ),
+        signal_sources.c.host,
+        signal_sources.c.pact,
+    )
+    .join(signal_sources, signal_sources.c.id == signals.c.source_id)
+    .where(
+        _believed,
+        signals.c.entity_kind == "domain",
+        signals.c.kind == Change.RECOMMENDATION,
+        signals.c.state.in_(_OPEN),
+        sa.or_(
+            signal_sources.c.host == sa.any_(sa.bindparam("hosts", type_=sa.ARRAY(sa.Text))),
+            signals.c.policy == Policy.ACCEPT,
+        ),
+        signals.c.id > sa.bindparam("after", type_=sa.BigInteger),
+    )
+    .order_by(signals.c.id)
+    .limit(STEP)
+)  # fmt: skip
+_PACTS: Final = sa.select(
+    pacts.c.host, pacts.c.their_key, pacts.c.document, pacts.c.desk_uri
+).where(any_of(pacts.c.host, "hosts"), pacts.c.state == PactState.MADE)
+_ANSWERS: Final = sa.text(
+    f"""
+    SELECT given.host, count(*) FILTER (WHERE last.answer = 'shown'), count(last.answer)
+    FROM unnest(:hosts) AS given (host)
+    LEFT JOIN LATERAL (
+        SELECT signals.answer FROM signal_sources
+        JOIN signals ON signals.source_id = signal_sources.id
+        WHERE signal_sources.host = given.host AND signals.answer IS NOT NULL
+        ORDER BY signals.id DESC LIMIT {scoring.WINDOW}
+    ) AS last ON true
+    GROUP BY given.host
+    """  # noqa: S608  (a number of our own)
+).bindparams(sa.bindparam("hosts", type_=sa.ARRAY(sa.Text)))

@@ -1,0 +1,178 @@
+"""What advice does, carried out whole: through the same functions as any decision (MOD-5.9)."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kernel.errors import Conflict
+from kernel.here import Here
+from kernel.said import noted
+from kernel.schema.effects import EffectState
+from kernel.schema.moderation import Level
+from kernel.schema.tables import audit_chain
+from members import severing
+from members.severing import Words
+from moderation import domains, impact, policy
+from moderation.policy import Policies, Policy
+from moderation.signals import effects, received, rules, undoing
+from moderation.signals.rules import Rule
+from node import keeping_away
+from node.keeping_away import Seen
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Takes stock when anything was noted in the log since, and once an hour.
+
+    Whatever comes from a peer, and whatever is decided here, writes a line there.
+    """
+
+    engine: AsyncEngine
+    here: Here
+    last: tuple[int, datetime] | None = field(default=None)
+
+    async def work(self) -> None:
+        """A round, if there may be something to do."""
+        async with self.engine.connect() as conn:
+            newest = await conn.scalar(sa.select(sa.func.max(audit_chain.c.seq))) or 0
+        seen = newest, self.here.now().replace(minute=0, second=0, microsecond=0)
+        if seen != self.last:
+            await take_stock(self.engine, self.here)
+            self.last = seen
+
+
+async def take_stock(engine: AsyncEngine, here: Here) -> None:
+    """Bring what acts by itself into line with what is said now."""
+    await _carry_out(engine, here, effects.take_stock)
+
+
+async def _carry_out(engine: AsyncEngine, here: Here, *work: Callable[..., Any]) -> None:
+    async with engine.begin() as conn:
+        await effects.lock(conn)
+        before = await policy.in_force(conn)
+        for each in work:
+            await each(conn, here)
+        changes = await keeping_away.settled(conn, here, before)
+    await keeping_away.follow_up(engine, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What becomes of one domain: `before` and `after` are levels."""
+
+    domain: str
+    before: Level
+    after: Level
+
+    def as_json(self) -> dict[str, str]:
+        """For tools."""
+        return {"domain": self.domain, "before": self.before, "after": self.after}
+
+
+async def what_if(
+    engine: AsyncEngine, here: Here, *work: Callable[[AsyncConnection], Awaitable[object]]
+) -> Sequence[Turn]:
+    """Which domains would be treated otherwise after this: it is tried, and taken back (MOD-5.9).
+
+    What would begin only after its delay is not among them.
+    """
+    async with engine.connect() as conn, conn.begin() as attempt:
+        await effects.lock(conn)
+        before = await policy.in_force(conn)
+        for each in work:
+            await each(conn)
+        await effects.take_stock(conn, here)
+        after = await policy.in_force(conn)
+        await attempt.rollback()
+    return _turns(before, after)
+
+
+def _turns(before: Policies, after: Policies) -> Sequence[Turn]:
+    named = sorted({*before.by_domain, *after.by_domain})
+    turns = (Turn(it, before.of_host(it).level, after.of_host(it).level) for it in named)
+    return [turn for turn in turns if turn.before is not turn.after]
+
+
+async def if_rule(engine: AsyncEngine, here: Here, rule: Rule) -> Sequence[Turn]:
+    """As `what_if`, for another rule. Raises Malformed, Conflict."""
+
+    async def change(conn: AsyncConnection) -> None:
+        await rules.write(conn, here, rule)
+        await received.stand_anew(conn, here, rule.host)
+
+    return await what_if(engine, here, change)
+
+
+async def roll_back(
+    engine: AsyncEngine, here: Here, host: str, since: date, *, dry_run: bool = False
+) -> Sequence[Turn]:
+    """End what a host's advice did since a day and nobody else carries: what that changes."""
+
+    async def back(conn: AsyncConnection) -> None:
+        await undoing.roll_back(conn, here, host, since)
+
+    would = await what_if(engine, here, back)
+    if not dry_run:
+        await _carry_out(
+            engine, here, lambda conn, here: undoing.roll_back(conn, here, host, since),
+            effects.take_stock,
+        )  # fmt: skip
+    return would
+
+
+async def agree(engine: AsyncEngine, here: Here, effect_id: int, chosen: Level, seen: Seen) -> bool:
+    """A person decides so because of it. False: it takes one more person, and nothing was done.
+
+    What blocks and cuts much takes two (MOD-5.10). Raises Differs, Malformed, NotAllowed: as
+    `severing.decide`. Raises Conflict: it is over, or the same person said yes before.
+    """
+    async with engine.begin() as conn:
+        await effects.lock(conn)
+        effect = await effects.one(conn, effect_id, to_change=True)
+        if not effect.asks:
+            raise Conflict(noted("That is over already."))
+        would = await impact.of(conn, here, [effect.domain], chosen)
+        severing.check(would, seen.digest, looked=seen.looked)
+        if would.asks_for_a_look and not await undoing.first_yes(conn, here, effect):
+            return False
+        before = await policy.in_force(conn)
+        words = Words(private_comment=", ".join(effect.hosts)[: domains.MAX_COMMENT])
+        await undoing.agreed(conn, here, effect, chosen, would)
+        await severing.decide(
+            conn, here, effect.domain, Policy(chosen), seen=seen.digest, looked=seen.looked,
+            words=words,
+        )  # fmt: skip
+        changes = await keeping_away.settled(conn, here, before)
+    await keeping_away.follow_up(engine, changes)
+    return True
+
+
+async def refuse(engine: AsyncEngine, here: Here, effect_id: int) -> None:
+    """A person says no; a decision of ours that rested on it is taken back with it.
+
+    Raises Conflict: it is over. Raises NotFound.
+    """
+
+    async def no(conn: AsyncConnection, here: Here) -> None:
+        effect = await effects.one(conn, effect_id, to_change=True)
+        await undoing.refuse(conn, here, effect)
+        if effect.state is EffectState.REVIEW and effect.why == "basis gone":
+            change = await domains.forget(conn, here, effect.domain)
+            await severing.over(conn, [change.domain])
+        await policy.settle(conn)
+
+    await _carry_out(engine, here, no)
+
+
+async def keep(engine: AsyncEngine, here: Here, effect_id: int) -> None:
+    """What holds stays, as a decision of ours. Raises Conflict, NotAllowed, NotFound."""
+
+    async def stay(conn: AsyncConnection, here: Here) -> None:
+        await undoing.keep(conn, here, await effects.one(conn, effect_id, to_change=True))
+        await policy.settle(conn)
+
+    await _carry_out(engine, here, stay)

@@ -1,0 +1,357 @@
+"""What peers advise acts slowly, can be undone, and takes nobody away from anybody here."""
+
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activitypub.keys import KeyPair
+from kernel.errors import Conflict
+from kernel.here import Here
+from kernel.schema.moderation import Level
+from kernel.schema.pacts import Afterwards
+from kernel.schema.tables import actors, audit, follows
+from members import node as node_store
+from moderation import pacts, policy
+from moderation.policy import Policy as Treated
+from moderation.signals import received, rules, sources
+from moderation.signals.effects import A_DAY, BATCH
+from moderation.signals.rules import Kind, Mode, Rule
+from moderation.signals.vocabulary import Policy
+from node import acting, keeping_away
+from node.keeping_away import Seen
+from tests.moderation import communities
+from tests.moderation.peers import HOUR, Peers
+
+BAD = "bad.example"
+FILTER, REJECT = Level.FILTER, Level.REJECT
+THREE_DAYS = timedelta(hours=74)
+
+
+@pytest.fixture
+async def peers(engine: AsyncEngine, here: Here, key_pairs: list[KeyPair]) -> Peers:
+    async with engine.begin() as conn:
+        await node_store.found(conn, here, instance_keys=key_pairs[0], desk_keys=key_pairs[1])
+    return Peers(engine, here, key_pairs)
+
+
+async def tie(peers: Peers, number: int = 1) -> None:
+    """So many people here follow somebody there."""
+    dice = Random(3)
+    async with peers.engine.begin() as conn:
+        there = communities.actor(dice, BAD, "Person")
+        people = [communities.actor(dice, communities.HOME, "Person") for _ in range(number)]
+        await conn.execute(actors.insert(), [there, *people])
+        rows = [
+            {"follower_id": it["id"], "followed_id": there["id"], "state": "accepted",
+             "uri": f"https://{communities.HOME}/a/{at}"}
+            for at, it in enumerate(people)
+        ]  # fmt: skip
+        await conn.execute(follows.insert(), rows)
+
+
+async def ties(peers: Peers) -> int:
+    async with peers.engine.connect() as conn:
+        return await conn.scalar(sa.select(sa.func.count()).select_from(follows)) or 0
+
+
+async def test_mod_5_16_two_voices_act_mildly_first_and_in_steps_that_the_log_shows(
+    peers: Peers,
+) -> None:
+    await peers.trust("birch.example", delay=timedelta(hours=24))
+    await peers.trust("cedar.example")
+    await peers.say("birch.example", 1, BAD, "reject")
+    assert await peers.later() == {}
+    assert await peers.state(BAD) == ("waiting", "")
+    await peers.say("cedar.example", 1, BAD, "drop")
+    assert await peers.later(20 * HOUR) == {}
+    assert await peers.later(5 * HOUR) == {BAD: FILTER}
+    assert await peers.state(BAD) == ("begun", "")
+    assert await peers.later(THREE_DAYS) == {BAD: REJECT}
+    assert await peers.verbs(BAD) == [
+        "advice weighed", "advice previewed", "advice waits", "advice begins", "advice acts",
+    ]  # fmt: skip
+    effect = await peers.effect(BAD)
+    assert (effect.issuers, effect.hosts) == (2, ["birch.example", "cedar.example"])
+    assert effect.impact is not None
+    await peers.say("cedar.example", 2, BAD, "retract")
+    assert await peers.later() == {BAD: FILTER}, "one is left, and carries less"
+    await peers.say("birch.example", 2, BAD, "retract")
+    assert await peers.later() == {}
+    assert await peers.state(BAD) == ("ended", "basis gone")
+
+
+async def test_mod_5_8_one_voice_with_the_usual_weight_does_nothing(peers: Peers) -> None:
+    usual = Rule().weight
+    await peers.trust("birch.example", weight=usual)
+    await peers.say("birch.example", 1, BAD, "drop")
+    assert await peers.later(THREE_DAYS) == {}
+    await peers.trust("cedar.example", weight=usual)
+    await peers.say("cedar.example", 1, BAD)
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+
+
+async def test_mod_5_7_who_decided_before_decides(peers: Peers) -> None:
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host)
+        await peers.say(host, 1, BAD, "reject")
+        await peers.say(host, 2, "worse.example", "reject")
+    await keeping_away.decide(peers.engine, peers.here, BAD, Treated(Level.ACCEPT))
+    await peers.later()
+    assert await peers.later(HOUR) == {"worse.example": FILTER}
+    await keeping_away.decide(peers.engine, peers.here, "worse.example", Treated(Level.NOTE))
+    assert await peers.later(HOUR) == {}
+    assert await peers.state("worse.example") == ("ended", "decided")
+
+
+async def test_mod_5_7_what_is_only_shown_is_noted_and_does_nothing(peers: Peers) -> None:
+    await peers.trust("birch.example", mode=Mode.SHOW)
+    await peers.say("birch.example", 1, BAD)
+    assert await peers.later(THREE_DAYS) == {}
+    assert await peers.state(BAD) == ("trial", "")
+    assert (await peers.verbs(BAD))[-1] == "advice would act"
+    await peers.rule("birch.example", mode=Mode.IGNORE)
+    await peers.later()
+    assert await peers.state(BAD) == ("ended", "trial: basis gone")
+    await peers.rule("birch.example")
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    would = Rule(host="birch.example", mode=Mode.HOLD)
+    assert [it.as_json() for it in await acting.if_rule(peers.engine, peers.here, would)] == [
+        {"domain": BAD, "before": "filter", "after": "accept"}
+    ]
+    assert await peers.later() == {BAD: FILTER}, "a preview changes nothing"
+
+
+async def test_mod_h5_what_would_cut_somebody_off_waits_for_two_people(peers: Peers) -> None:
+    await tie(peers)
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host)
+        await peers.say(host, 1, BAD, "reject")
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    assert await peers.later(THREE_DAYS) == {BAD: FILTER}, "nobody is cut off by it"
+    assert await peers.state(BAD) == ("begun", "ties")
+    assert await ties(peers) == 1
+    effect = await peers.effect(BAD)
+    assert effect.asks
+    assert effect.impact is not None
+    seen = Seen(effect.impact.digest, looked=True)
+    assert await acting.agree(peers.engine, peers.here, effect.id, REJECT, seen)
+    assert await ties(peers) == 0
+    assert await peers.state(BAD) == ("agreed", "")
+    for host in ("birch.example", "cedar.example"):
+        await peers.say(host, 2, BAD, "retract")
+    await peers.later()
+    assert await peers.state(BAD) == ("review", "basis gone")
+    assert await ties(peers) == 0, "what a person decided stays"
+    await acting.refuse(peers.engine, peers.here, effect.id)
+    assert await ties(peers) == 1, "what was cut comes back"
+
+
+async def test_mod_5_10_over_the_caps_it_takes_two_people(peers: Peers) -> None:
+    await tie(peers, 6)
+    await peers.trust("birch.example")
+    await peers.say("birch.example", 1, BAD)
+    assert await peers.later(THREE_DAYS) == {}
+    assert await peers.state(BAD) == ("held", "caps")
+    effect = await peers.effect(BAD)
+    assert effect.impact is not None
+    seen = Seen(effect.impact.digest, looked=True)
+    ana, ben = (replace(peers.here, decider=name) for name in (b"ana", b"ben"))
+    assert not await acting.agree(peers.engine, ana, effect.id, REJECT, seen)
+    assert await ties(peers) == 6
+    for again in (ana, peers.here):
+        with pytest.raises(Conflict, match="one more person"):
+            await acting.agree(peers.engine, again, effect.id, REJECT, seen)
+    assert await acting.agree(peers.engine, ben, effect.id, REJECT, seen)
+    assert await ties(peers) == 0
+
+
+async def test_mod_h10_a_poisoned_list_waits_for_a_person_and_is_closed_by_itself(
+    peers: Peers,
+) -> None:
+    await peers.trust("birch.example")
+    lines = [peers.line("birch.example", at, f"n{at}.example") for at in range(1, A_DAY + 6)]
+    await peers.take_in("birch.example", lines)
+    assert await peers.later(THREE_DAYS) == {}, f"more than {BATCH} at once"
+    assert await peers.state("n1.example") == ("held", "batch")
+    async with peers.engine.connect() as conn:
+        began = sa.select(sa.func.count()).where(audit.c.verb == "advice held")
+        assert await conn.scalar(began) == A_DAY
+    effect = await peers.effect("n1.example")
+    await acting.refuse(peers.engine, peers.here, effect.id)
+    await peers.later(timedelta(days=8))
+    assert "advice reminder" in await peers.verbs("n2.example")
+    await peers.later(timedelta(days=23))
+    assert await peers.state("n2.example") == ("refused", "no opinion")
+    await peers.later(HOUR)
+    assert await peers.state("n2.example") == ("refused", "no opinion"), "it does not come again"
+
+
+async def test_mod_5_10_a_peer_that_advises_against_a_protected_domain_stops_itself(
+    peers: Peers,
+) -> None:
+    for domain, label in (("clinic.example", "spam"), ("ap.invalid", "spam")):
+        host = f"{domain.partition('.')[0]}-birch.example"
+        await peers.trust(host)
+        await peers.say(host, 1, BAD)
+        await peers.later()
+        assert BAD in await peers.later(HOUR)
+        canary = peers.line(host, 2, "ap.invalid", labels=["https://x.example/labels/canary"])
+        await peers.take_in(host, [canary])
+        async with peers.engine.connect() as conn:
+            assert (await pacts.one(conn, host)).listens, "it says that this is a canary"
+        await peers.take_in(host, [peers.line(host, 3, domain, labels=[label])])
+        async with peers.engine.connect() as conn:
+            assert not (await pacts.one(conn, host)).listens
+        assert await peers.later() == {}
+
+
+async def test_mod_5_10_a_peer_that_was_broken_into_is_rolled_back_since_a_day(
+    peers: Peers,
+) -> None:
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host)
+    await peers.say("birch.example", 1, "long-known.example")
+    await peers.later()
+    await peers.later(timedelta(days=20))
+    since = peers.here.now().date()
+    await peers.say("birch.example", 2, BAD)
+    await peers.say("birch.example", 3, "both.example")
+    await peers.say("cedar.example", 1, "both.example")
+    await peers.later()
+    everything = await peers.later(HOUR)
+    assert set(everything) == {"long-known.example", BAD, "both.example"}
+    would = await acting.roll_back(peers.engine, peers.here, "birch.example", since, dry_run=True)
+    assert [it.domain for it in would] == [BAD]
+    assert await peers.holding() == everything, "a dry run changes nothing"
+    done = await acting.roll_back(peers.engine, peers.here, "birch.example", since)
+    assert done == would
+    assert set(await peers.holding()) == {"long-known.example", "both.example"}
+    assert set(await peers.later(THREE_DAYS)) == {"long-known.example", "both.example"}
+    async with peers.engine.begin() as conn:
+        await pacts.freeze(conn, peers.here, "birch.example", frozen=True)
+    assert set(await peers.later()) == {"both.example"}
+
+
+@pytest.mark.parametrize("afterwards", Afterwards)
+async def test_mod_5_6_what_becomes_of_it_when_a_pact_ends(
+    peers: Peers, afterwards: Afterwards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def untold(*_: object, **__: object) -> None:
+        """Nobody lives there."""
+
+    monkeypatch.setattr(pacts, "tell", untold)
+    await peers.trust("birch.example")
+    await peers.say("birch.example", 1, BAD)
+    await peers.later()
+    await peers.later(HOUR)
+    async with peers.engine.begin() as conn:
+        await pacts.end(conn, peers.here, "birch.example", afterwards)
+    holding = await peers.later(HOUR)
+    state = await peers.state(BAD)
+    async with peers.engine.connect() as conn:
+        treated = (await policy.of_host(conn, BAD)).level
+    assert (holding, state, treated) == {
+        Afterwards.KEEP: ({}, ("ended", "kept"), FILTER),
+        Afterwards.REVIEW: ({BAD: FILTER}, ("review", "pact"), FILTER),
+        Afterwards.UNDO: ({}, ("ended", "basis gone"), Level.ACCEPT),
+    }[afterwards]
+    if afterwards is Afterwards.REVIEW:
+        await acting.keep(peers.engine, peers.here, (await peers.effect(BAD)).id)
+        assert await peers.later() == {}
+        async with peers.engine.connect() as conn:
+            assert (await policy.of_host(conn, BAD)).level is FILTER
+
+
+async def test_mod_5_5_what_an_equivocating_peer_said_ends(peers: Peers) -> None:
+    await peers.trust("birch.example")
+    await peers.say("birch.example", 1, BAD)
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    async with peers.engine.begin() as conn:
+        await sources.put_aside(conn, peers.here, peers.sources["birch.example"], "fork")
+    assert await peers.later() == {}
+
+
+async def test_mod_h9_a_clock_that_is_wrong_ends_no_advice_early(peers: Peers) -> None:
+    await peers.trust("birch.example")
+    await peers.say("birch.example", 1, BAD)  # until the 100th day from now, at ten
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    now = peers.ahead
+    for ahead, holds in ((99, True), (101, True), (103, False)):
+        peers.ahead = timedelta(days=ahead)
+        async with peers.engine.begin() as conn:
+            await received.sweep(conn, peers.here)
+        assert (await peers.later() == {BAD: FILTER}) is holds, ahead
+    peers.ahead = now
+    async with peers.engine.begin() as conn:
+        await received.sweep(conn, peers.here)
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}, "the clock is right again"
+
+
+async def test_mod_5_8_any_order_and_repetition_of_lines_ends_in_the_same_effects(
+    peers: Peers,
+) -> None:
+    hosts = ("birch.example", "cedar.example", "elm.example")
+    for host in hosts:
+        await peers.trust(host, weight=0.8)
+    said = [
+        *((host, peers.line(host, 1, BAD, "reject")) for host in hosts),
+        ("elm.example", peers.line("elm.example", 2, "calm.example", "filter")),
+        ("elm.example", peers.line("elm.example", 3, "calm.example", "retract")),
+        ("birch.example", peers.line("birch.example", 4, "fine.example", "filter")),
+        ("cedar.example", peers.line("cedar.example", 5, "fine.example", "accept")),
+        ("birch.example", peers.line("birch.example", 6, "two.example", "filter")),
+        ("cedar.example", peers.line("cedar.example", 7, "two.example", "reject")),
+        ("birch.example", peers.line("birch.example", 8, "gone.example", endTime="2020-01-01")),
+    ]
+    ends = set()
+    for seed in range(6):
+        dice = Random(seed)
+        order = dice.sample(said, len(said)) + dice.sample(said, 3)
+        async with peers.engine.begin() as conn:
+            for table in ("signals", "signal_effects", "domain_policies"):
+                await conn.execute(sa.text(f"DELETE FROM {table}"))
+        for host, line in order:
+            await peers.take_in(host, [line])
+        await peers.later()
+        await peers.later(HOUR)
+        ends.add(tuple(sorted((await peers.later(THREE_DAYS)).items())))
+        peers.ahead = timedelta(0)
+    assert ends == {((BAD, REJECT), ("two.example", FILTER))}
+
+
+async def test_mod_5_7_rules_go_from_the_label_to_the_host_to_what_is_usual(peers: Peers) -> None:
+    await peers.trust("birch.example", mode=Mode.HOLD)
+    async with peers.engine.begin() as conn:
+
+        async def mode(host: str, kind: Kind, label: str = "") -> Mode:
+            return (await rules.of(conn, host, kind, label)).mode
+
+        advice, label = Kind.ADVICE_DOMAIN, "https://birch.example/labels/Spam"
+        assert await mode("birch.example", Kind.CARE) is Mode.APPLY
+        assert await mode("birch.example", Kind.LABEL_CONTENT) is Mode.SHOW
+        assert await mode("stranger.example", advice) is Mode.HOLD
+        assert await mode("stranger.example", Kind.CARE) is Mode.IGNORE
+        rule = Rule(host="birch.example", kind=advice, label=label, mode=Mode.APPLY)
+        await rules.write(conn, peers.here, rule)
+        assert await mode("birch.example", advice, "spam") is Mode.APPLY
+        assert await mode("birch.example", advice, "doxxing") is Mode.HOLD
+        strict = Rule(host="birch.example", kind=advice, label="doxxing", mode=Mode.IGNORE)
+        await rules.write(conn, peers.here, strict)
+        both = (await rules.Rules.read(conn, ["birch.example"], advice)).of(
+            "birch.example", [label, "doxxing"]
+        )
+        assert both.mode is Mode.IGNORE, "the one that lets it go least far"
+        await rules.forget(conn, peers.here, "birch.example", advice, "spam")
+        assert await mode("birch.example", advice, "spam") is Mode.HOLD
+        assert [each.label for each in await rules.about(conn, "birch.example")] == ["", "doxxing"]
+    assert Policy.FILTER is Rule().max_policy
