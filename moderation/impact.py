@@ -6,7 +6,7 @@ The same SQL says which relations there are and which go, so that what was shown
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -173,9 +173,13 @@ class Impact:
     @classmethod
     def of_json(cls, stored: str) -> Self:
         """Numbers that were stored."""
-        numbers = json.loads(stored)
+        return cls.of_numbers(json.loads(stored))
+
+    @classmethod
+    def of_numbers(cls, numbers: Mapping[str, Any]) -> Self:
+        """As `as_json` gave them."""
         relations = {name: numbers["relations"][name] for name in Relations.__slots__}
-        known = {name: numbers[name] for name in cls.__slots__ if name in numbers}
+        known: dict[str, Any] = {name: numbers[name] for name in cls.__slots__ if name in numbers}
         del known["relations"]
         known["domains"] = tuple(known["domains"])
         return cls(relations=Relations(**relations), **known)

@@ -16,7 +16,7 @@ from kernel.schema.moderation import Level
 from kernel.schema.tables import audit_chain
 from members import severing
 from members.severing import Words
-from moderation import domains, impact, policy
+from moderation import domains, impact, pacts, policy
 from moderation.policy import Policies, Policy
 from moderation.signals import effects, received, rules, undoing
 from moderation.signals.rules import Rule
@@ -119,6 +119,23 @@ async def roll_back(
     if not dry_run:
         await _carry_out(
             engine, here, lambda conn, here: undoing.roll_back(conn, here, host, since),
+            effects.take_stock,
+        )  # fmt: skip
+    return would
+
+
+async def freeze(
+    engine: AsyncEngine, here: Here, host: str, *, dry_run: bool = False
+) -> Sequence[Turn]:
+    """Stop listening to a peer; what nobody else carries ends with it. Raises NotFound."""
+
+    async def stop(conn: AsyncConnection) -> None:
+        await pacts.freeze(conn, here, host, frozen=True)
+
+    would = await what_if(engine, here, stop)
+    if not dry_run:
+        await _carry_out(
+            engine, here, lambda conn, here: pacts.freeze(conn, here, host, frozen=True),
             effects.take_stock,
         )  # fmt: skip
     return would

@@ -22,7 +22,18 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, health, list_api, live, logs, metrics, opening, pictures, problems
+from node import (
+    advice_api,
+    door,
+    health,
+    list_api,
+    live,
+    logs,
+    metrics,
+    opening,
+    pictures,
+    problems,
+)
 from node.pages import headers
 from node.pages import table as pages
 
@@ -128,7 +139,7 @@ def _route(app: web.Application) -> None:
             app.router.add_routes([route])
     for path, handler in both.items():
         app.router.add_get(path, handler)
-    for part in (federation, datasets, discovery, health, list_api):
+    for part in (federation, datasets, discovery, health, list_api, advice_api):
         app.router.add_routes(part.routes())
 
 

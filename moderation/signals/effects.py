@@ -152,6 +152,44 @@ async def live(conn: AsyncConnection, host: str = "") -> Sequence[Effect]:
     return [Effect.of(row) for row in await conn.execute(query)]
 
 
+async def decider(conn: AsyncConnection, here: Here, domain: str) -> dict[str, Any]:
+    """What decides about a domain now, in the order in which it is asked (MOD-5.7).
+
+    Our own decision, what is protected, what lists say, what enough peers say, or nothing.
+    """
+    rows = await conn.execute(
+        sa.select(
+            domain_policies.c.domain,
+            domain_policies.c.source,
+            domain_policies.c.level,
+        ).where(any_of(domain_policies.c.domain, "names"), domain_policies.c.in_force),
+        {"names": names.above(domain)},
+    )
+    found = max(rows, key=lambda row: len(row.domain), default=None)
+    by = "default"
+    if found is not None:
+        by = {policy.OWN: "own", ADVICE: "peers"}.get(found.source, "list")
+    level = found.level if found is not None else Level.ACCEPT.value
+    if by != "own":
+        try:
+            names.check_ours(here, domain)
+        except Problem:
+            by, level = "protected", Level.ACCEPT.value
+    verdict = verdict_of((await Voices.read(conn, here)).of(domain), aged=True)
+    return {
+        "by": by,
+        "about": found.domain if found is not None else "",
+        "source": found.source if by == "list" and found is not None else "",
+        "level": level,
+        "peers": {
+            "level": level_of(verdict).value if verdict.policy else Level.ACCEPT.value,
+            "score": verdict.score,
+            "issuers": verdict.issuers,
+            "basis": list(verdict.basis),
+        },
+    }
+
+
 # Writing
 
 

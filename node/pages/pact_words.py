@@ -14,8 +14,8 @@ AFTERWARDS: Final[Mapping[Afterwards, str]] = {
 }
 SIGNAL_STATES: Final[Mapping[SignalState, str]] = {
     SignalState.HELD: noted("Waiting for you"),
-    SignalState.SHOWN: noted("Seen, and it stands"),
-    SignalState.IGNORED: noted("Seen, and left alone"),
+    SignalState.SHOWN: noted("It stands"),
+    SignalState.IGNORED: noted("Left alone"),
     SignalState.REPLACED: noted("They said something newer"),
     SignalState.RETRACTED: noted("They took it back"),
     SignalState.EXPIRED: noted("Its last day is over"),

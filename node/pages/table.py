@@ -20,6 +20,7 @@ from node.pages import (
     domains,
     drafts,
     duty,
+    effects,
     finding,
     forms,
     groups,
@@ -80,7 +81,7 @@ def routes() -> list[web.RouteDef]:
     parts = (
         home, account, preferences, groups, reports, alerts, moderators, asked, cases, desk_letters,
         appeals, audit, standing, desk, icons, threads, posts, polls, tags, personas,
-        own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals,
+        own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals, effects,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
         impact, takings, out_of_reach, log_in, ways_in, where, sheet, arrival, messages,
