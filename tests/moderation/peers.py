@@ -24,6 +24,7 @@ from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.sources import Source
 from moderation.signals.vocabulary import Policy
 from node import acting
+from tests.nodes import Node
 
 HOUR = timedelta(hours=1)
 
@@ -37,6 +38,7 @@ class Peers:
     keys: list[KeyPair]
     ahead: timedelta = timedelta(0)
     sources: dict[str, Source] = field(default_factory=dict)
+    node: Node | None = None  # where one runs
 
     @property
     def here(self) -> Here:

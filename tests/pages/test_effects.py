@@ -1,0 +1,150 @@
+"""What advice does, as the people who run a place see it, answer it and take it back."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from activitypub.keys import KeyPair
+from kernel.schema.moderation import Level
+from node.pages.session import ADMINISTRATOR
+from tests.moderation.peers import HOUR, Peers
+from tests.moderation.test_effects import BAD, tie, ties
+from tests.nodes import NodeFactory
+from tests.pages.people import Browser, Person, person
+from tests.pages.people import settle as settled
+from tests.pages.test_every_page import check_page
+
+PATH = "/settings/node/effects"
+RULES = "/settings/node/signals/rules/birch.example"
+
+
+@pytest.fixture
+async def peers(node: NodeFactory, key_pairs: list[KeyPair]) -> Peers:
+    alder = await node("alder.test")
+    await settled(alder)
+    made = Peers(alder.engine, alder.here, key_pairs)
+    made.node = alder
+    await made.trust("birch.example")
+    return made
+
+
+@pytest.fixture
+async def ana(peers: Peers) -> Person:
+    assert peers.node is not None
+    return await person(peers.node, "ana", roles=frozenset({ADMINISTRATOR}))
+
+
+async def test_mod_5_17_what_acts_is_seen_explained_and_rolled_back(
+    peers: Peers, ana: Person
+) -> None:
+    assert peers.node is not None
+    ben = await person(peers.node, "ben")
+    empty = await ana.open(PATH)
+    assert "Nothing asks for you." in empty.text
+    await peers.say("birch.example", 1, BAD)
+    await peers.later()
+    await peers.later(HOUR)
+    page = await ana.open(f"{PATH}?show=acts")
+    assert BAD in page.text
+    effect = await peers.effect(BAD)
+    pages = [PATH, f"{PATH}?show=acts", f"{PATH}/{effect.id}", RULES,
+             f"/desk/decisions/{effect.decision}/why"]  # fmt: skip
+    for path in pages:
+        check_page(path, await ana.open(path))
+        assert (await ben.open(path)).status == 403, path
+        assert (await Browser(peers.node).open(path)).status == 303
+    shown = await ana.open(f"/desk/decisions/{effect.decision}/why")
+    assert "quorum of 1" in shown.text
+    assert "It was worked out what it would cut" in shown.text
+
+    why = json.loads((await ana.open(f"/api/mod/decisions/{effect.decision}/why")).body)
+    assert (why["verb"], why["about"], why["role"]) == ("advice begins", BAD, "administrator")
+    assert [it["peer"] for it in why["basis"]] == ["birch.example"]
+    assert [it["verb"] for it in why["steps"]] == [
+        "advice weighed", "advice previewed", "advice waits", "advice begins",
+    ]  # fmt: skip
+    assert why["impact"]["relations"]["all"] == 0
+    assert (await ben.open(f"/api/mod/decisions/{effect.decision}/why")).status == 403
+
+    asked = f"/api/mod/signals/preview?domain={BAD}&level=reject"
+    seen = json.loads((await ana.send("POST", asked)).body)
+    assert seen["decided_by"]["by"] == "peers"
+    assert seen["decided_by"]["peers"]["issuers"] == 1
+    asked = "/api/mod/signals/preview?peer=birch.example&mode=hold"
+    changes = [{"domain": BAD, "before": "filter", "after": "accept"}]
+    assert json.loads((await ana.send("POST", asked)).body)["changes"] == changes
+    for brake in ("freeze?", "rollback?since=2020-01-01&"):
+        at = f"/api/mod/peers/birch.example/{brake}dry_run=1"
+        assert json.loads((await ana.send("POST", at)).body) == {
+            "dry_run": True, "changes": changes,
+        }  # fmt: skip
+        assert (await ben.send("POST", at)).status == 403
+    assert await peers.holding() == {BAD: Level.FILTER}
+
+    looked = await ana.fill(RULES, f"{RULES}/back", since="2020-01-01")
+    assert "This would end" in looked.text
+    form = next(it for it in looked.page.forms if "sure" in dict(it.fields))
+    assert (await ana.submit(looked, form)).status == 303
+    assert await peers.holding() == {}
+    wrong = await ana.fill(RULES, f"{RULES}/back", since="last week")
+    assert wrong.status == 400
+    assert "last week" in wrong.html
+
+
+async def test_mod_5_7_a_rule_is_looked_at_first_and_then_written(
+    peers: Peers, ana: Person
+) -> None:
+    await peers.say("birch.example", 1, BAD)
+    await peers.later()
+    await peers.later(HOUR)
+    said = {"kind": "advice.domain", "mode": "hold", "max_policy": "reject", "weight": "0,4"}
+    looked = await ana.fill(RULES, RULES, look="yes", **said)
+    assert "This would change" in looked.text
+    assert BAD in looked.text
+    check_page(RULES, looked)
+    assert (await ana.send("POST", RULES, said)).status == 303
+    assert "It counts 0.4" in (await ana.open(RULES)).text
+    assert await peers.later() == {}
+    for wrong in ({"weight": "much"}, {"weight": "7"}, {"mode": "maybe"}, {"delay": "nan"}):
+        answer = await ana.send("POST", RULES, {**said, **wrong})
+        assert answer.status == 400, wrong
+    gone = await ana.send("POST", f"{RULES}/forget", {"kind": "advice.domain"})
+    assert gone.status == 303
+    assert "What you wrote" not in (await ana.open(RULES)).text
+
+
+async def test_mod_h5_what_would_cut_somebody_off_is_asked_on_a_page(
+    peers: Peers, ana: Person
+) -> None:
+    assert peers.node is not None
+    ben = await person(peers.node, "ben", roles=frozenset({ADMINISTRATOR}))
+    await tie(peers, 6)
+    await peers.say("birch.example", 1, BAD)
+    await peers.later()
+    held = await ana.open(PATH)
+    assert "Nothing was done. Please look at it." in held.text
+    effect = await peers.effect(BAD)
+    path = f"{PATH}/{effect.id}?level=reject"
+    page = await ana.open(path)
+    assert "two people have to say yes" in page.text
+    check_page(path, page)
+    form = next(it for it in page.page.forms if it.action.endswith("/agree"))
+    assert (await ana.submit(page, form)).status == 400, "nobody said that they looked"
+    assert (await ana.submit(page, form, looked="yes")).status == 303
+    again = await ana.submit(page, form, looked="yes")
+    assert (again.status, await ties(peers)) == (409, 6)
+    theirs = await ben.open(path)
+    assert "One person said yes. It takes one more." in theirs.text
+    form = next(it for it in theirs.page.forms if it.action.endswith("/agree"))
+    assert (await ben.submit(theirs, form, looked="yes")).status == 303
+    assert (await ties(peers), await peers.state(BAD)) == (0, ("agreed", ""))
+    await peers.say("birch.example", 2, BAD, "retract")
+    await peers.later(timedelta(days=1))
+    review = await ana.open(f"{PATH}/{effect.id}")
+    assert "It still holds. Please look at it again." in review.text
+    check_page(path, review)
+    form = next(it for it in review.page.forms if it.action.endswith("/answer"))
+    assert (await ana.submit(review, form, answer="keep")).status == 303
+    assert (await peers.state(BAD), await ties(peers)) == (("ended", "kept"), 0)
+    assert (await ana.submit(review, form, answer="refuse")).status == 409
