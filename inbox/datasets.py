@@ -19,7 +19,7 @@ from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.pacts import Tier
 from moderation import labels, pacts
-from moderation.signals import datasets, published
+from moderation.signals import datasets, heads, published
 from moderation.signals.datasets import Dataset
 from moderation.signals.published import Pen
 from moderation.signals.vocabulary import CONTEXT
@@ -115,6 +115,23 @@ async def snapshot(request: web.Request) -> web.Response:
     return await _answer(request, published.snapshot_document)
 
 
+async def heads_held(request: web.Request) -> web.Response:
+    """GET /datasets/heads?of=: what an issuer signed of its head for us, for a peer that asks.
+
+    `of` is the SHA-256 of a dataset's address in hex. Raises NotFound: it is not read here, or
+    whoever asks is no peer who takes advice from us (MOD-5.5).
+    """
+    if "Signature" not in request.headers or (asker := await who_asks(request)) is None:
+        raise NotFound
+    async with request.app[ENGINE].connect() as conn:
+        if not await pacts.may_read(conn, request.app[HERE], asker):
+            raise NotFound
+        found = await heads.held(conn, request.query.get("of", ""))
+    if found is None:
+        raise NotFound
+    return _response(found, shared=False)
+
+
 async def label_index(request: web.Request) -> web.Response:
     """GET /labels: the words that posts and servers are labelled with."""
     here = request.app[HERE]
@@ -148,6 +165,7 @@ def routes() -> list[web.RouteDef]:
     """Addresses that only servers use."""
     return [
         web.get("/datasets", index),
+        web.get("/datasets/heads", heads_held),
         web.get("/datasets/{id}", show),
         web.get("/datasets/{id}/changes", changes),
         web.get("/datasets/{id}/changes/{change}", change),

@@ -478,6 +478,7 @@ CARE: Final = (
         "So that somebody can decide what to do about it.",
         OPERATORS,
         "signals",
+        "signal_links",
         "signal_sources",
     ),
     _kept(

@@ -28,6 +28,7 @@ from media.pictures import CHANNEL as PICTURES
 from members import follows, messages, moves, order, reader
 from moderation import forwarding
 from moderation.directed import asking
+from moderation.signals import heads
 from moderation.signals.pull import pull_one
 from node import acting, alerts, list_reader, pictures, strangers, tidy
 from node.safekeeping import sent
@@ -66,7 +67,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
         *(_loop(stop, asyncio.Event(), lambda: alerts.send_one(app)) for _ in range(ALERTERS)),
-        _loop(stop, asyncio.Event(), lambda: pull_one(app[ENGINE], app[HERE], app[REMOTE])),
+        _loop(stop, asyncio.Event(), lambda: _advice(app)),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
         _loop(stop, asyncio.Event(), lambda: release(app), _until_next_step),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
@@ -102,13 +103,19 @@ async def settle(app: web.Application) -> bool:
         busy = True
     while await errands.go(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
-    while await pull_one(app[ENGINE], app[HERE], app[REMOTE]):
+    while await _advice(app):
         busy = True
     while await pictures.work(app):
         busy = True
     while await alerts.send_one(app):
         busy = True
     return busy
+
+
+async def _advice(app: web.Application) -> bool:
+    """Read a dataset that is due, or compare what peers were shown of one. False: nothing is."""
+    engine, here, remote = app[ENGINE], app[HERE], app[REMOTE]
+    return await pull_one(engine, here, remote) or await heads.compare_one(engine, here, remote)
 
 
 async def _answers(app: web.Application) -> bool:

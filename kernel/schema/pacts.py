@@ -108,8 +108,23 @@ signal_sources = table(  # datasets elsewhere that are read from here
     sa.Column("quarantined", sa.Text, nullable=False, server_default=""),  # why, a word
     sa.Column("due", sa.DateTime(timezone=True), nullable=False),  # whole minutes
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("shown", sa.Text, nullable=False, server_default=""),  # its newest head, signed
+    sa.Column("compared", sa.Date),  # when its head was last compared with what peers hold
     sa.Index("ix_signal_sources_due", "due"),
     sa.Index("ix_signal_sources_host", "host"),
+)
+
+signal_links = table(  # of chains that were read, what each change is bound to
+    "signal_links",
+    Side.NEITHER,
+    sa.Column(
+        "source_id",
+        sa.BigInteger,
+        sa.ForeignKey(signal_sources.c.id, ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("link", sa.Text, nullable=False),
 )
 
 signals = table(  # what they say

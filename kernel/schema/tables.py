@@ -42,7 +42,14 @@ from kernel.schema.moderation import (
 )
 from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
-from kernel.schema.pacts import datasets, pacts, signal_changes, signal_sources, signals
+from kernel.schema.pacts import (
+    datasets,
+    pacts,
+    signal_changes,
+    signal_links,
+    signal_sources,
+    signals,
+)
 from kernel.schema.posts import (
     attachments,
     check_ins,
@@ -133,6 +140,7 @@ __all__ = [
     "severed_moderators",
     "signal_changes",
     "signal_effects",
+    "signal_links",
     "signal_rules",
     "signal_sources",
     "signals",

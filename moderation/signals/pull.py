@@ -27,7 +27,7 @@ from kernel.schema.tables import signal_sources
 from kernel.urls import same_origin
 from moderation import pact_mail, pacts
 from moderation.pacts import Pact
-from moderation.signals import chain, received, sources
+from moderation.signals import chain, heads, received, sources
 from moderation.signals.chain import Head, Rewritten
 from moderation.signals.lines import Line
 from moderation.signals.sources import Source
@@ -105,7 +105,7 @@ async def _has_new_key(engine: AsyncEngine, here: Here, remote: Remote, pact: Pa
 async def _go_along(
     engine: AsyncEngine, here: Here, remote: Remote, source: Source, key: Ed25519PublicKey
 ) -> bool:
-    shown = await _head(remote, source, key)
+    shown = await _head(engine, remote, source, key)
     at = Head(source.seq, source.link) if source.seq else chain.genesis(source.url)
     chain.check_head(at, shown)
     last = source.last_id or FIRST
@@ -133,7 +133,7 @@ async def _page(remote: Remote, source: Source, last: str, key: Ed25519PublicKey
     try:
         return _items(await _document(remote, f"{source.url}/changes?since={last}", MAX_DOCUMENT))
     except (NotFound, Malformed) as error:
-        await _head(remote, source, key)  # else they do not show us anything, which may pass
+        await _shown(remote, source, key)  # else they do not show us anything, which may pass
         raise Rewritten("gap") from error
 
 
@@ -154,7 +154,15 @@ async def _pact(engine: AsyncEngine, here: Here, remote: Remote, source: Source)
         return await pacts.with_host(conn, source.host)
 
 
-async def _head(remote: Remote, source: Source, key: Ed25519PublicKey) -> Head:
+async def _head(engine: AsyncEngine, remote: Remote, source: Source, key: Ed25519PublicKey) -> Head:
+    """The head that the dataset shows, kept as it was signed. Raises Rewritten: as `_shown`."""
+    head, document = await _shown(remote, source, key)
+    async with engine.begin() as conn:
+        await heads.show(conn, source, document)
+    return head
+
+
+async def _shown(remote: Remote, source: Source, key: Ed25519PublicKey) -> tuple[Head, Document]:
     """The head that the dataset shows. Raises Rewritten: it is not proven by the pinned key."""
     document = await _document(remote, source.url, MAX_DOCUMENT)
     if id_of(document.get("id")) != source.url:
@@ -165,7 +173,7 @@ async def _head(remote: Remote, source: Source, key: Ed25519PublicKey) -> Head:
     seq, link = (head.get("seq"), head.get("link")) if isinstance(head, dict) else (None, None)
     if not isinstance(seq, int) or isinstance(seq, bool) or seq < 0 or not isinstance(link, str):
         raise Rewritten("no head")
-    return Head(seq, link)
+    return Head(seq, link), document
 
 
 def _is_theirs(document: Document, dataset: str, key: Ed25519PublicKey) -> bool:
@@ -220,6 +228,7 @@ async def _keep(
         )
         if not moved.rowcount:
             return False
+        await heads.remember(conn, source, at, items)
         await received.take_in(conn, here, source, lines)
     return True
 

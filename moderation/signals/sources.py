@@ -19,7 +19,7 @@ from kernel.errors import Conflict, Malformed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most, constant
 from kernel.schema.pacts import PactState
-from kernel.schema.tables import domain_blocks, pacts, signal_sources, signals
+from kernel.schema.tables import domain_blocks, pacts, signal_links, signal_sources, signals
 from kernel.urls import host_of, parse
 from moderation import audit
 
@@ -77,7 +77,8 @@ async def follow(conn: AsyncConnection, here: Here, url: str, *, pact: bool) -> 
     mine, values = signal_sources.c.id == known.id, {"due": now, "attempts": 0, "pact": pact}
     if known.quarantined or known.pact is not pact:
         await conn.execute(sa.delete(signals).where(signals.c.source_id == known.id))
-        anew = {"last_id": "", "seq": 0, "link": "", "quarantined": ""}
+        await conn.execute(sa.delete(signal_links).where(signal_links.c.source_id == known.id))
+        anew = {"last_id": "", "seq": 0, "link": "", "quarantined": "", "shown": ""}
         await conn.execute(sa.update(signal_sources).where(mine).values(**values, **anew))
         return
     await conn.execute(sa.update(signal_sources).where(mine).values(**values))

@@ -30,6 +30,7 @@ ASIDE: Final[Mapping[str, str]] = {
     "gap": noted("Something is missing between what they said before and now."),
     "repeat": noted("They gave the same number to two things."),
     "fork": noted("What they show now is not what they showed before."),
+    "two views": noted("They showed others something else than us."),
     "went back": noted("They show less than they did before."),
     "bad signature": noted("It is not signed with the key that you agreed on."),
     "wrong place": noted("It comes from another place than the one you agreed on."),

@@ -10,13 +10,13 @@ from kernel.clock import to_minute
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.schema.pacts import Afterwards, PactState, SignalState
 from kernel.schema.tables import audit, signal_sources
-from moderation import pacts
+from moderation import pacts, policy
 from moderation.pact_terms import Flow, Wishes
 from moderation.pacts import Pact
 from moderation.signals import received
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import Policy
-from node import pact_commands
+from node import acting, pact_commands
 from node.opening import Opened
 from node.pages.session import ADMINISTRATOR
 from node.rotation import rotate_one
@@ -297,3 +297,30 @@ async def test_mod_5_6_the_same_by_commands(alder: Node, birch: Node) -> None:
             await pacts.forget_offers(conn, node.here)
     assert await pact_commands.listed(there) == ["alder.test  They ended the pact."]
     assert (await between(alder, birch)).ours is None
+
+
+async def test_mod_5_10_what_a_peer_advises_acts_there_in_a_mild_form_and_ends_with_it(
+    alder: Node, birch: Node
+) -> None:
+    """What a person says yes to takes effect by itself, and a retraction takes it away."""
+    ana, ben = await agree(alder, birch)
+    rules = "/settings/node/signals/rules/alder.test"
+    said = {"kind": "advice.domain", "mode": "apply", "max_policy": "drop", "weight": "0.9"}
+    assert (await ben.send("POST", rules, {**said, "delay": "0"})).status == 303
+    await advise(ana, "bad.example")
+
+    async def level() -> str:
+        await settle(alder, birch)
+        await acting.take_stock(birch.engine, birch.here)
+        async with birch.engine.connect() as conn:
+            return (await policy.of_host(conn, "deep.bad.example")).level.value
+
+    assert await level() == "accept", "people can say no first"
+    birch.clock.forward(hours=2)
+    assert await level() == "filter"
+    assert "bad.example" in (await ben.open("/settings/node/effects?show=acts")).text
+    answer = await ana.send(
+        "POST", "/settings/node/advice/renew", {"domain": "bad.example", "back": "yes"}
+    )
+    assert answer.status == 303
+    assert await level() == "accept"

@@ -13,12 +13,12 @@ from kernel.schema.tables import actors as actor_table
 from kernel.schema.tables import pacts as pact_table
 from kernel.schema.tables import signal_sources
 from moderation.pact_terms import CONTEXT
-from moderation.signals import chain, datasets, published
+from moderation.signals import chain, datasets, heads, published, sources, vocabulary
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import Policy
 from node.doctor import _pacts
 from tests.nodes import settle
-from tests.peer import Document
+from tests.peer import Document, PeerFactory
 from tests.wire.desks import Other
 
 
@@ -232,3 +232,53 @@ async def test_mod_5_3_ours_is_shown_to_peers_and_holds_together(
         async with alder.engine.begin() as conn:
             await datasets.set_tier(conn, alder.here, Tier(tier))
         assert (await alder.get(path)).status == status
+
+
+async def test_mod_5_5_an_issuer_that_shows_others_something_else_is_put_aside(
+    other: Other, peer: PeerFactory
+) -> None:
+    alder = other.alder
+    await other.agree()
+    witness = Other(await peer("cedar.test", alder, "hearthold"), alder)
+    await witness.agree()
+    other.say("bad.example")
+    other.show()
+    await other.read()
+    asked = f"/datasets/heads?of={heads.digest(other.url)}"
+
+    async def compared(shown: Document | None) -> str:
+        """A day later, the witness shows this as what it was shown."""
+        if shown is not None:
+            witness.peer.shown[asked] = shown
+        async with alder.engine.begin() as conn:
+            await conn.execute(sa.update(signal_sources).values(compared=None))
+        await settle(alder)
+        async with alder.engine.connect() as conn:
+            found = {it.host: it.quarantined for it in await sources.listed(conn)}
+        return found["birch.test"]
+
+    def head(by: Other, link: str, seq: int = 1) -> Document:
+        document = {
+            "@context": vocabulary.CONTEXT, "id": other.url, "type": "Dataset",
+            "head": {"seq": seq, "link": link},
+        }  # fmt: skip
+        return by.prove(document)
+
+    assert await compared(None) == "", "who reads nothing of it has nothing to show"
+    assert "/datasets/heads" in witness.peer.fetched
+    assert await compared(head(other, other.head().link)) == ""
+    assert await compared(head(witness, "sha-256:lie")) == "", "only the issuer can prove it"
+    assert await compared(head(other, "sha-256:other", seq=7)) == "", "that is not read yet"
+    assert await compared({"head": 7}) == ""
+    # whoever asks us is shown what the issuer signed; strangers find nothing
+    signed = witness.peer.signed_get(alder, witness.desk, asked)
+    answer = await alder.get(asked, headers=signed)
+    assert (await answer.json(content_type=None))["head"]["link"] == other.head().link
+    unknown = "/datasets/heads?of=" + "0" * 64
+    for where, headers in (
+        (asked, None),
+        (asked, witness.peer.signed_get(alder, witness.peer.person("eve"), asked)),
+        (unknown, witness.peer.signed_get(alder, witness.desk, unknown)),
+    ):
+        assert (await alder.get(where, headers=headers)).status == 404
+    assert await compared(head(other, "sha-256:other")) == "two views"

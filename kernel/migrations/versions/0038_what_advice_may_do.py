@@ -74,11 +74,31 @@ def upgrade() -> None:
         "signals",
         sa.Column("unanswered", sa.Boolean(), nullable=False, server_default=sa.false()),
     )
+    op.add_column(
+        "signal_sources", sa.Column("shown", sa.Text(), nullable=False, server_default="")
+    )
+    op.add_column("signal_sources", sa.Column("compared", sa.Date()))
+    op.create_table(
+        "signal_links",
+        sa.Column("source_id", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("link", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["source_id"],
+            ["signal_sources.id"],
+            name=op.f("fk_signal_links_source_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("source_id", "seq", name=op.f("pk_signal_links")),
+    )
     op.execute("UPDATE signals SET answer = state WHERE state IN ('shown', 'ignored')")
 
 
 def downgrade() -> None:
     for column in ("unanswered", "answer", "derived_from"):
         op.drop_column("signals", column)
+    for column in ("compared", "shown"):
+        op.drop_column("signal_sources", column)
+    op.drop_table("signal_links")
     op.drop_table("signal_effects")
     op.drop_table("signal_rules")
