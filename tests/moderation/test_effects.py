@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.keys import KeyPair
-from kernel.errors import Conflict
+from kernel.errors import Conflict, NotFound
 from kernel.here import Here
 from kernel.schema.moderation import Level
 from kernel.schema.pacts import Afterwards
@@ -17,7 +17,7 @@ from kernel.schema.tables import actors, audit, follows
 from members import node as node_store
 from moderation import pacts, policy
 from moderation.policy import Policy as Treated
-from moderation.signals import received, rules, sources
+from moderation.signals import received, rules, sources, undoing
 from moderation.signals.effects import A_DAY, BATCH
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Policy
@@ -153,6 +153,7 @@ async def test_mod_h5_what_would_cut_somebody_off_waits_for_two_people(peers: Pe
     assert await ties(peers) == 1, "what was cut comes back"
 
 
+@pytest.mark.slow
 async def test_mod_5_10_over_the_caps_it_takes_two_people(peers: Peers) -> None:
     await tie(peers, 6)
     await peers.trust("birch.example")
@@ -172,6 +173,7 @@ async def test_mod_5_10_over_the_caps_it_takes_two_people(peers: Peers) -> None:
     assert await ties(peers) == 0
 
 
+@pytest.mark.slow
 async def test_mod_h10_a_poisoned_list_waits_for_a_person_and_is_closed_by_itself(
     peers: Peers,
 ) -> None:
@@ -193,6 +195,7 @@ async def test_mod_h10_a_poisoned_list_waits_for_a_person_and_is_closed_by_itsel
     assert await peers.state("n2.example") == ("refused", "no opinion"), "it does not come again"
 
 
+@pytest.mark.slow
 async def test_mod_5_10_a_peer_that_advises_against_a_protected_domain_stops_itself(
     peers: Peers,
 ) -> None:
@@ -212,6 +215,7 @@ async def test_mod_5_10_a_peer_that_advises_against_a_protected_domain_stops_its
         assert await peers.later() == {}
 
 
+@pytest.mark.slow
 async def test_mod_5_10_a_peer_that_was_broken_into_is_rolled_back_since_a_day(
     peers: Peers,
 ) -> None:
@@ -239,6 +243,7 @@ async def test_mod_5_10_a_peer_that_was_broken_into_is_rolled_back_since_a_day(
     assert set(await peers.later()) == {"both.example"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("afterwards", Afterwards)
 async def test_mod_5_6_what_becomes_of_it_when_a_pact_ends(
     peers: Peers, afterwards: Afterwards, monkeypatch: pytest.MonkeyPatch
@@ -297,6 +302,7 @@ async def test_mod_h9_a_clock_that_is_wrong_ends_no_advice_early(peers: Peers) -
     assert await peers.later(HOUR) == {BAD: FILTER}, "the clock is right again"
 
 
+@pytest.mark.slow
 async def test_mod_5_8_any_order_and_repetition_of_lines_ends_in_the_same_effects(
     peers: Peers,
 ) -> None:
@@ -355,3 +361,39 @@ async def test_mod_5_7_rules_go_from_the_label_to_the_host_to_what_is_usual(peer
         assert await mode("birch.example", advice, "spam") is Mode.HOLD
         assert [each.label for each in await rules.about(conn, "birch.example")] == ["", "doxxing"]
     assert Policy.FILTER is Rule().max_policy
+
+
+async def test_mod_5_10_after_a_restore_nothing_acts_until_somebody_looked(peers: Peers) -> None:
+    await peers.trust("birch.example")
+    await peers.say("birch.example", 1, BAD)
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    async with peers.engine.begin() as conn:
+        await undoing.after_restore(conn)
+    await peers.say("birch.example", 2, "new.example")
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    assert await peers.state(BAD) == ("review", "restored")
+    async with peers.engine.connect() as conn:
+        rule = await rules.of(conn, "birch.example", Kind.ADVICE_DOMAIN)
+        assert rule.mode is Mode.HOLD
+    await acting.refuse(peers.engine, peers.here, (await peers.effect(BAD)).id)
+    assert await peers.later() == {}
+
+
+async def test_mod_5_8_an_appeal_that_nobody_answers_halves_what_a_line_counts(
+    peers: Peers,
+) -> None:
+    await peers.trust("birch.example")
+    line = peers.line("birch.example", 1, BAD)
+    await peers.take_in("birch.example", [line])
+    async with peers.engine.begin() as conn:
+        await undoing.unanswered(conn, line.uri)
+        with pytest.raises(NotFound):
+            await undoing.unanswered(conn, "https://birch.example/nothing")
+    await peers.later()
+    assert await peers.later(HOUR) == {}
+    async with peers.engine.begin() as conn:
+        await undoing.unanswered(conn, line.uri, whether=False)
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
