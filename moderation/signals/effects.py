@@ -584,7 +584,7 @@ async def step(
 
 def policy_words(effect: Effect) -> str:
     """Which rule decided: how many said it, and how much they count together."""
-    return f"quorum of {effect.issuers}, {effect.score:.2f}"
+    return f"enough peers: {effect.issuers} independent, together {effect.score:.2f}"
 
 
 async def treat(conn: AsyncConnection, here: Here, domain: str, level: Level) -> None:

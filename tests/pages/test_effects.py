@@ -55,7 +55,7 @@ async def test_mod_5_17_what_acts_is_seen_explained_and_rolled_back(
         assert (await ben.open(path)).status == 403, path
         assert (await Browser(peers.node).open(path)).status == 303
     shown = await ana.open(f"/desk/decisions/{effect.decision}/why")
-    assert "quorum of 1" in shown.text
+    assert "enough peers: 1 independent" in shown.text
     assert "It was worked out what it would cut" in shown.text
 
     why = json.loads((await ana.open(f"/api/mod/decisions/{effect.decision}/why")).body)
