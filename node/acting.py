@@ -17,11 +17,11 @@ from kernel.schema.tables import audit_chain
 from members import severing
 from members.severing import Words
 from moderation import domains, impact, pacts, policy
+from moderation.impact import Seen
 from moderation.policy import Policies, Policy
 from moderation.signals import effects, received, rules, undoing
 from moderation.signals.rules import Rule
 from node import keeping_away
-from node.keeping_away import Seen
 
 
 @dataclass(slots=True)
@@ -56,8 +56,8 @@ async def _carry_out(engine: AsyncEngine, here: Here, *work: Callable[..., Any])
         before = await policy.in_force(conn)
         for each in work:
             await each(conn, here)
-        changes = await keeping_away.settled(conn, here, before)
-    await keeping_away.follow_up(engine, changes)
+        await keeping_away.settled(conn, here, before)
+    await keeping_away.follow_up(engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +153,15 @@ async def agree(engine: AsyncEngine, here: Here, effect_id: int, chosen: Level, 
         if not effect.asks:
             raise Conflict(noted("That is over already."))
         would = await impact.of(conn, here, [effect.domain], chosen)
-        severing.check(would, seen.digest, looked=seen.looked)
+        severing.check(would, seen)
         if would.asks_for_a_look and not await undoing.first_yes(conn, here, effect):
             return False
         before = await policy.in_force(conn)
         words = Words(private_comment=", ".join(effect.hosts)[: domains.MAX_COMMENT])
         await undoing.agreed(conn, here, effect, chosen, would)
-        await severing.decide(
-            conn, here, effect.domain, Policy(chosen), seen=seen.digest, looked=seen.looked,
-            words=words,
-        )  # fmt: skip
-        changes = await keeping_away.settled(conn, here, before)
-    await keeping_away.follow_up(engine, changes)
+        await severing.decide(conn, here, effect.domain, Policy(chosen), seen=seen, words=words)
+        await keeping_away.settled(conn, here, before)
+    await keeping_away.follow_up(engine)
     return True
 
 

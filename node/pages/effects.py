@@ -14,13 +14,13 @@ from kernel.schema.effects import EffectState, Mode
 from kernel.schema.moderation import Level
 from members.severing import Differs
 from moderation import impact, why
+from moderation.impact import Seen
 from moderation.signals import effects, received, rules
 from moderation.signals.effects import Effect
 from moderation.signals.rules import Kind, Rule
 from moderation.signals.vocabulary import POLICY_WORDS, Policy
 from node import acting
 from node.acting import Turn
-from node.keeping_away import Seen
 from node.pages import forms, session
 from node.pages.advice_words import ENDS, KINDS, LEVELS, MODES, SHOWS, STATES, VERBS
 from node.pages.forms import REFUSED, Form

@@ -15,14 +15,14 @@ from kernel.schema.moderation import Level
 from kernel.schema.pacts import Afterwards
 from kernel.schema.tables import actors, audit, follows
 from members import node as node_store
-from moderation import pacts, policy
+from moderation import pact_making, pacts, policy
+from moderation.impact import Seen
 from moderation.policy import Policy as Treated
 from moderation.signals import received, rules, sources, undoing
 from moderation.signals.effects import A_DAY, BATCH
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Policy
 from node import acting, keeping_away
-from node.keeping_away import Seen
 from tests.moderation import communities
 from tests.moderation.peers import HOUR, Peers
 
@@ -257,7 +257,7 @@ async def test_mod_5_6_what_becomes_of_it_when_a_pact_ends(
     await peers.later()
     await peers.later(HOUR)
     async with peers.engine.begin() as conn:
-        await pacts.end(conn, peers.here, "birch.example", afterwards)
+        await pact_making.end(conn, peers.here, "birch.example", afterwards)
     holding = await peers.later(HOUR)
     state = await peers.state(BAD)
     async with peers.engine.connect() as conn:
