@@ -33,6 +33,7 @@ from kernel.schema.tables import posts, threads
 from kernel.tombstone_log import Act as Decision
 from members import notices
 from moderation import standing
+from moderation.care import cases as care_cases
 from moderation.standing import Speaker
 
 DIGESTED: Final = 10_000  # posts of a thread whose digest is made: 20 ms
@@ -284,6 +285,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
     tombstone_log.note(conn, Decision.DELETED, post.uri)
     await part_store.erase(conn, post.id)
     await notices.forget_post(conn, post.id)
+    await care_cases.forget_post(conn, post.id)
     if post.shown:
         await count_out(conn, post)
 
