@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
 from activitypub.permissions import Act, request_uri
-from groups import asking, earlier, holding, noticing, pictures, stories, telling
+from groups import asking, earlier, holding, noticing, pictures, slowing, stories, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
@@ -143,6 +143,7 @@ async def may_reply(
             "Your words are still here: you can answer the thread's other posts."
         )
     state = await admit_draft(conn, here, speaker, group, draft, memorial=parent.memorial)
+    state = await slowing.entering(conn, here, parent, speaker.id, state)
     if state is PostState.SHOWN and way is Way.ASKING:
         state = PostState.ASKED
     return group, state

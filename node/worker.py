@@ -29,7 +29,7 @@ from members import follows, messages, moves, order, reader
 from moderation import forwarding
 from moderation.directed import asking
 from moderation.signals.pull import pull_one
-from node import alerts, list_reader, pictures, strangers, tidy
+from node import alerts, care, list_reader, pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
 
@@ -66,6 +66,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
         ),
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
         *(_loop(stop, asyncio.Event(), lambda: alerts.send_one(app)) for _ in range(ALERTERS)),
+        _loop(stop, asyncio.Event(), lambda: care.work(app)),
         _loop(stop, asyncio.Event(), lambda: pull_one(app[ENGINE], app[HERE], app[REMOTE])),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
         _loop(stop, asyncio.Event(), lambda: release(app), _until_next_step),
@@ -105,6 +106,8 @@ async def settle(app: web.Application) -> bool:
     while await pull_one(app[ENGINE], app[HERE], app[REMOTE]):
         busy = True
     while await pictures.work(app):
+        busy = True
+    while await care.work(app):
         busy = True
     while await alerts.send_one(app):
         busy = True

@@ -141,11 +141,11 @@ async def open_case(
         await _call(conn, group_id, level)
         return case_id
     held = (
-        await conn.execute(_select().where(care_cases.c.mark == mark, OPEN).with_for_update())
+        await conn.execute(select().where(care_cases.c.mark == mark, OPEN).with_for_update())
     ).first()
     if held is None:  # it ended between the two
         return await open_case(conn, here, about=about, host=host, level=level, group_id=group_id)
-    case = _read(here, held)
+    case = read(here, held)
     if level < case.level:
         await set_level(conn, here, case, level)
     return case.id
@@ -177,11 +177,13 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def _select() -> AnySelect:
+def select() -> AnySelect:
+    """The columns that `read` reads."""
     return sa.select(*_COLUMNS)
 
 
-def _read(here: Here, row: AnyRow) -> CareCase:
+def read(here: Here, row: AnyRow) -> CareCase:
+    """From a row of `select()`."""
     values: dict[str, Any] = dict(row._mapping)
     sealed = values.pop("sealed")
     return CareCase(
@@ -225,7 +227,7 @@ def _seer(seen_by: Desks) -> dict[str, object]:
     return {"groups": list(seen_by.groups), "node": seen_by.node}
 
 
-_BY_ID: Final = _select().where(
+_BY_ID: Final = select().where(
     care_cases.c.id == sa.bindparam("case_id", type_=sa.Uuid), _seen_by()
 )
 _BY_ID_LOCKED: Final = _BY_ID.with_for_update(of=care_cases)
@@ -239,7 +241,7 @@ async def get(
     row = (await conn.execute(query, {"case_id": case_id, **_seer(seen_by)})).first()
     if row is None:
         raise NotFound
-    return _read(here, row)
+    return read(here, row)
 
 
 Place = tuple[int, datetime, UUID]
@@ -260,7 +262,7 @@ def _queue() -> AnySelect:
     place = (care_cases.c.level, care_cases.c.due, care_cases.c.id)
     first = sa.bindparam("first", type_=sa.Boolean)
     return (
-        _select()
+        select()
         .where(OPEN, _seen_by(), sa.or_(first, sa.tuple_(*place) > after))
         .order_by(*place)
         .limit(at_most(PAGE + 1))
@@ -277,7 +279,7 @@ async def waiting(
     level, due, last = after or (0, here.now(), UUID(int=0))
     values = {"level": level, "due": due, "last": last, "first": after is None}
     rows = await conn.execute(_QUEUE, {**values, **_seer(seen_by)})
-    return [_read(here, row) for row in rows]
+    return [read(here, row) for row in rows]
 
 
 _MANY: Final = sa.select(sa.func.count()).select_from(
@@ -378,11 +380,6 @@ async def set_level(conn: AsyncConnection, here: Here, case: CareCase, level: Le
     await _set(conn, case.id, level=level, due=due(level, here.now()))
     if level < case.level and case.state is CareState.OPEN:
         await _call(conn, case.group_id, level)
-
-
-async def tell_author(conn: AsyncConnection, case: CareCase, safe: bool) -> None:
-    """Whether the person is told that somebody thinks of them: not where that is unsafe."""
-    await _set(conn, case.id, author=Author.NOTHING if safe else Author.UNSAFE)
 
 
 async def write(
@@ -530,13 +527,13 @@ async def escalate(conn: AsyncConnection, here: Here) -> int:
     worker (MOD-H2). From the second time on the pages of both desks say so.
     """
     rows = await conn.execute(
-        _select()
+        select()
         .where(OPEN, care_cases.c.due <= here.now())
         .order_by(care_cases.c.due, care_cases.c.id)
         .limit(at_most(_STEP))
         .with_for_update(skip_locked=True)
     )
-    late = [_read(here, row) for row in rows]
+    late = [read(here, row) for row in rows]
     for case in late:
         missed = min(case.missed + 1, 30_000)
         await _set(
