@@ -374,6 +374,12 @@ async def hand_over(conn: AsyncConnection, here: Here, case: CareCase, words: st
     await _call(conn, case.group_id, case.level)
 
 
+async def call_again(conn: AsyncConnection, case: CareCase) -> None:
+    """Somebody else is needed: whoever is on duty at its desk, or at the node's, hears of it."""
+    for desk in {case.group_id, None}:
+        await alerting.call(conn, desk, urgent=True)
+
+
 async def set_level(conn: AsyncConnection, here: Here, case: CareCase, level: Level) -> None:
     """How soon somebody looks. A sooner clock starts now, and is told; a later one replaces it."""
     due = clocks.due_of_holder if case.state is CareState.HELD else clocks.due
@@ -544,8 +550,7 @@ async def escalate(conn: AsyncConnection, here: Here) -> int:
             missed=missed,
             due=clocks.due_again(case.level, here.now(), missed),
         )
-        for desk in {case.group_id, None}:
-            await alerting.call(conn, desk, urgent=True)
+        await call_again(conn, case)
     return len(late)
 
 

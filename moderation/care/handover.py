@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
+from kernel.rows import AnyRow
 from kernel.said import noted, said
 from kernel.schema.care import CareState
 from kernel.schema.moderation import Role
@@ -57,26 +58,32 @@ class Policy:
     def may(self) -> bool:
         return self.choice is Handover.MAY
 
+    @classmethod
+    def of(cls, row: AnyRow) -> Self:
+        """From a row with `COLUMNS`."""
+        return cls(
+            choice=Handover(row.handover),
+            to=row.handover_to,
+            when=row.handover_if,
+            parts=tuple(row.handover_parts),
+        )
+
+
+COLUMNS: Final = (node.c.handover, node.c.handover_to, node.c.handover_if, node.c.handover_parts)
+
 
 async def policy(conn: AsyncConnection) -> Policy:
     """As the people who run the node chose it."""
-    columns = (node.c.handover, node.c.handover_to, node.c.handover_if, node.c.handover_parts)
-    row = (await conn.execute(sa.select(*columns))).one()
-    return Policy(
-        choice=Handover(row.handover),
-        to=row.handover_to,
-        when=row.handover_if,
-        parts=tuple(row.handover_parts),
-    )
+    return Policy.of((await conn.execute(sa.select(*COLUMNS))).one())
 
 
 async def choose(
     conn: AsyncConnection, *, choice: str, to: str, when: str, parts: Collection[str]
 ) -> None:
     """Keep what they chose. Raises Malformed: a part of it is missing or too long."""
-    if choice not in set(Handover):
+    if choice not in (Handover.CANNOT, Handover.MAY):
         raise Malformed("Please choose what you may do when a life is in danger.")
-    to, when = " ".join(to.split()), " ".join(when.split())
+    to, when = " ".join(to.split()), " ".join(when.split()).rstrip(" .")
     may = choice == Handover.MAY
     named = [each for each in PARTS if each in parts]
     if may and not (to and when and named):
@@ -106,7 +113,7 @@ class Asking:
     said: str = field(repr=False)
 
     @classmethod
-    def of(cls, here: Here, row: sa.Row[*tuple[object, ...]]) -> Self:
+    def of(cls, here: Here, row: AnyRow) -> Self:
         """From a row of `care_handovers`."""
         values = row._mapping
         plain = sealing.get(here, LABEL, f"handover {values['case_id']}", values["sealed"])
@@ -187,4 +194,6 @@ async def take_back(conn: AsyncConnection, here: Here, case: CareCase) -> None:
 
 async def _note(conn: AsyncConnection, here: Here, case: CareCase, verb: str, role: Role) -> None:
     """A line in the log, which names the case alone: never a person, a post or a group."""
-    await audit.note(conn, here, verb=verb, about=f"{here.origin}/desk/care/{case.id}", role=role)
+    await audit.note(
+        conn, here, verb=verb, about=f"{here.origin}/moderation/care/{case.id}", role=role
+    )

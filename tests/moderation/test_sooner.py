@@ -62,13 +62,14 @@ def test_dom_D11_weights_of_ones_own_rest_on_many_answers(tmp_path: Path) -> Non
     assert sooner.look(line).sooner
     assert not sooner.look(line, weights=good).sooner
     assert sooner.read_weights(None) == {}
-    for wrong in (
+    wrongs: list[dict[str, object]] = [
         {"outcomes": 299, "measured": day, "weights": {}},
         {"outcomes": 300, "measured": day, "weights": {"being poor": 1.0}},
         {"outcomes": 300, "measured": day, "weights": {"no hope": 3.1}},
         {"outcomes": 300, "measured": "lately", "weights": {}},
         {"weights": {}},
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(Misconfigured):
             sooner.read_weights(written(**wrong))
     with pytest.raises(Misconfigured):
