@@ -19,7 +19,9 @@ from kernel.schema.cases import CaseState
 from members import accounts
 from moderation import alerting, cases, reports
 from moderation import casework as casework_store
+from moderation.care import cases as care_cases
 from moderation.care import looks
+from moderation.care.cases import Desks
 from moderation.cases import Case, Place
 from moderation.directed import terms
 from node.pages import asked, care, care_words, case_words, forms, session
@@ -74,6 +76,8 @@ async def _queue_page(
             found = await cases.waiting(conn, here, desk.id, state=wanted, after=after)
         shown = await post_store.by_ids(conn, [each.post_id for each in found if each.post_id])
         a_day = await looks.a_day(conn)
+        seer = Desks(node=desk.id is None, groups=(desk.id,) if desk.id else ())
+        worried = await care_cases.count(conn, seer)
     later = _later(found, state) if len(found) == cases.PAGE else ""
     sooner = care.sooner_of(request, shown, a_day) if state != CaseState.CLOSED else {}
     found = sorted(found, key=lambda it: (it.priority, it.post_id not in sooner))
@@ -88,6 +92,7 @@ async def _queue_page(
         state=state,
         results=results,
         later=later,
+        worried=worried,
         sooner=sooner,
         families=care_words.FAMILIES,
         mine={each.id for each in found if each.is_mine(session.of(request).member.root)},

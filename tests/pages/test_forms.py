@@ -156,7 +156,7 @@ def test_every_field_that_people_write_in_is_known() -> None:
     others = {
         "address", "cap", "cases", "code", "contact", "domain", "end", "group_address", "handle",
         "host", "label", "list", "login", "look_back", "old_password", "password", "people",
-        "server", "slow_minutes", "start", "target", "to", "until", "url", "uses",
+        "number", "server", "slow_minutes", "start", "target", "to", "until", "url", "uses",
     }  # fmt: skip
     files = Path(templates.__file__).parent.rglob("*.html")
     html = "\n".join(each.read_text() for each in files)
