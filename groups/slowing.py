@@ -20,8 +20,6 @@ from kernel.schema.tables import threads
 
 HOURS: Final = (6, 24, 72)  # for how long, as moderators can choose
 
-LABEL: Final = "slow-replies"  # what it is called in the vocabulary of labels (MOD-5.18)
-
 
 async def slow(conn: AsyncConnection, here: Here, group: Group, root: Post, hours: int) -> None:
     """Slow a thread down from now on, until a full hour.

@@ -245,21 +245,6 @@ async def test_mod_5_14_a_moderator_asks_and_a_deleted_post_ends_it(
     assert await told(house, house.ben) == []
 
 
-async def test_mod_H1_the_alert_leaves_with_no_peer_and_no_internet(house: House) -> None:
-    """What a care case does needs the database alone; peers may be down, and are not asked."""
-    async with house.node.engine.begin() as conn:
-        await conn.execute(
-            sa.text(
-                "INSERT INTO alert_channels (id, way, sealed, pace, confirmed)"
-                " VALUES (gen_random_uuid(), 'mail', '\\x00', 15, true)"
-            )
-        )
-    await worried(house.cleo, house.answer, soon=True)
-    async with house.node.engine.connect() as conn:
-        calls = (await conn.execute(sa.select(alert_calls))).all()
-    assert [(each.group_id, each.urgent) for each in calls] == [(None, True)]
-
-
 async def test_mod_H2_a_lost_alert_and_a_dead_worker_forget_nobody(
     house: House, dan: Person
 ) -> None:
@@ -402,6 +387,19 @@ async def test_mod_H11_a_restore_brings_back_no_words_and_no_case_that_is_over(
         await replay(conn, house.node.here, [("deleted", house.answer.uri)])
         assert (await conn.execute(sa.select(care_words))).all() == []
     assert (await the_one(house)).ending == "gone"
+
+
+async def test_mod_H6_the_lines_are_of_their_own_country_and_say_how_old_they_are(
+    house: House,
+) -> None:
+    at = f"/p/{house.answer.id}/report"
+    for accept, number in (("de-DE", "tel:08001110111"), ("en-GB", "tel:116123")):
+        sent = {"why": "worried", "words": ""}
+        page = await house.cleo.send("POST", at, sent, headers={"Accept-Language": accept})
+        assert number in page.html, accept
+        assert re.search(r"seen \d{4}", page.text), accept
+    ordinary = await house.cleo.send("POST", at, {"why": "unkind", "words": ""})
+    assert "Help for them" not in ordinary.text
 
 
 # ---- D15
