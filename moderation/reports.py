@@ -103,7 +103,6 @@ async def take_in(
     about: About,
     words: str,
     group_id: UUID | None = None,
-    why: Why = Why.ELSE,
 ) -> UUID:
     """What moderators of another server ask us to look at, by the id of their Flag (WIRE-M4).
 
@@ -116,13 +115,13 @@ async def take_in(
     )
     if known is not None:
         return known
-    case_id = await cases.gather(conn, here, group_id, about, why)
+    case_id = await cases.gather(conn, here, group_id, about, Why.ELSE)
     theirs = sa.select(sa.func.count()).where(
         reports.c.case_id == case_id, reports.c.origin == origin
     )
     if (await conn.scalar(theirs) or 0) < MAX_OF_ONE:
         told = Said(words=words)
-        await _keep(conn, here, case_id, bearer, why, told, origin)
+        await _keep(conn, here, case_id, bearer, Why.ELSE, told, origin)
         await desks.call(conn, group_id)
     return case_id
 

@@ -28,10 +28,10 @@ from members import (
 )
 from members import sessions as session_store
 from moderation import appeals, audit, casework, chain, pacts, reports, standing
-from moderation.directed import answering, asking
-from moderation.lists import undoing
 from moderation.care import cases as care_cases
 from moderation.care import looks
+from moderation.directed import answering, asking
+from moderation.lists import undoing
 from moderation.signals import received as received_signals
 from node import keeping_away
 

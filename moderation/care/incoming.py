@@ -64,6 +64,26 @@ async def came(
     )
 
 
+async def sooner(conn: AsyncConnection, here: Here, request_id: UUID, urgency: str) -> None:
+    """The peer asks once more, perhaps with more haste: everybody on duty hears of it again."""
+    case_id = await conn.scalar(
+        sa.select(care_requests.c.case_id).where(care_requests.c.request_id == request_id)
+    )
+    if case_id is None:
+        return
+    row = (
+        await conn.execute(
+            cases.select().where(care_cases.c.id == case_id, cases.OPEN).with_for_update()
+        )
+    ).first()
+    if row is None:
+        return
+    case, level = cases.read(here, row), LEVELS.get(urgency, Level.HIGH)
+    if level < case.level:
+        await cases.set_level(conn, here, case, level)
+    await cases.call_again(conn, case)
+
+
 def _known(request_id: UUID) -> sa.Select[bool]:
     return sa.select(sa.exists().where(care_requests.c.request_id == request_id))
 

@@ -24,9 +24,11 @@ from kernel.errors import Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.schema.care import CareState, Ending, Level
 from kernel.schema.moderation import Role
+from moderation import directed
 from moderation.care import cases, handover, looks, sooner
 from moderation.care.cases import CareCase, Desks, Place
 from moderation.care.sooner import Weights
+from moderation.directed import Category, Urgency
 from node.pages import care_words, forms, session
 from node.pages import posts as post_pages
 from node.pages.forms import REFUSED, Form
@@ -257,6 +259,7 @@ async def _case_page(
         notes=notes,
         post=post,
         slow=post is not None and post.is_slow(here.now()),
+        away=case.host != here.host and case.post_id is not None,
         policy=policy,
         parts=handover.PARTS,
         asking=asking,
@@ -360,6 +363,27 @@ async def _end_slow(work: Work) -> None:
     await slowing.end(work.conn, await work.root_post())
 
 
+async def _ask_home(work: Work) -> None:
+    """Their own server's moderators hear of one post, and of nothing else (MOD-5.14).
+
+    Raises Refused: there is no safe way, and why.
+    """
+    _held(work)
+    about = work.case.about
+    if about is None or work.case.post_id is None or work.case.host == work.here.host:
+        raise NotAllowed("They live here: there is nobody else to ask.")
+    post = await post_store.get(work.conn, work.case.post_id)
+    await directed.send(
+        work.conn,
+        work.here,
+        work.case.host,
+        category=Category.CARE,
+        object_uri=about.uri,
+        urgency=Urgency.NOW if work.case.level is Level.NOW else Urgency.TODAY,
+        language=post.language,
+    )
+
+
 async def _supported(work: Work) -> None:
     _held(work)
     await cases.close(work.conn, work.here, work.case, Ending.SUPPORTED)
@@ -396,6 +420,7 @@ TASKS: Final[Mapping[str, Callable[[Work], Awaitable[None]]]] = {
     "end-slow": _end_slow,
     "supported": _supported,
     "not-needed": _not_needed,
+    "ask-home": _ask_home,
     "ask-help": _ask_help,
     "agree-help": _agree_help,
     "no-help": _no_help,
