@@ -40,6 +40,8 @@ def _of(here: Here, said: Said) -> list[Telling]:
     post, parent = said.post, said.parent
     if not post.shown or post.by_group or here.now() - post.published > OLD:
         return []
+    if parent is not None and parent.is_slow(here.now()):  # nobody is called to it (MOD-5.14)
+        return []
     kinds: dict[str, NoticeKind] = {}
     if parent is not None and parent.author_local and not parent.by_group:
         kinds[parent.author_uri] = NoticeKind.ANSWER

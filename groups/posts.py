@@ -54,6 +54,7 @@ class Post:
     wish: Wish | None
     moved_to: str | None
     memorial: bool
+    slow_until: datetime | None
     group_id: UUID
     parent_id: int | None
     title: str
@@ -97,6 +98,10 @@ class Post:
     def waits(self) -> bool:
         """Whether an author elsewhere was asked about it and did not say yes, or not any more."""
         return self.state in (PostState.ASKED, PostState.DECLINED)
+
+    def is_slow(self, now: datetime) -> bool:
+        """Whether its thread is slow on purpose at the moment (`groups.slowing`)."""
+        return self.slow_until is not None and now < self.slow_until
 
     def waits_in_vain(self, now: datetime) -> bool:
         """Whether the author who was asked has not answered for so long that they hardly will."""
@@ -143,6 +148,7 @@ _BESIDE: Final[Mapping[str, sa.ColumnElement[Any]]] = {
     "wish": threads.c.wish,
     "moved_to": threads.c.moved_to,
     "memorial": threads.c.memorial,
+    "slow_until": threads.c.slow_until,
     "likes": _LIKES,
 }
 _SELECT: Final[AnySelect] = sa.select(

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import digests, outbox
 from activitypub.permissions import Act, request_uri
-from groups import asking, earlier, holding, noticing, pictures, stories, telling
+from groups import asking, earlier, holding, noticing, pictures, slowing, stories, telling
 from groups import groups as group_store
 from groups import parts as part_store
 from groups import posts as post_store
@@ -33,6 +33,7 @@ from kernel.schema.tables import posts, threads
 from kernel.tombstone_log import Act as Decision
 from members import notices
 from moderation import standing
+from moderation.care import cases as care_cases
 from moderation.standing import Speaker
 
 DIGESTED: Final = 10_000  # posts of a thread whose digest is made: 20 ms
@@ -142,6 +143,7 @@ async def may_reply(
             "Your words are still here: you can answer the thread's other posts."
         )
     state = await admit_draft(conn, here, speaker, group, draft, memorial=parent.memorial)
+    state = await slowing.entering(conn, here, parent, speaker.id, state)
     if state is PostState.SHOWN and way is Way.ASKING:
         state = PostState.ASKED
     return group, state
@@ -284,6 +286,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
     tombstone_log.note(conn, Decision.DELETED, post.uri)
     await part_store.erase(conn, post.id)
     await notices.forget_post(conn, post.id)
+    await care_cases.forget_post(conn, post.id)
     if post.shown:
         await count_out(conn, post)
 

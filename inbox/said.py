@@ -16,7 +16,7 @@ from activitypub.outbox import Kept
 from activitypub.permissions import Permission
 from activitypub.vocab import Activity
 from groups import groups as group_store
-from groups import holding, moving, noticing, polls, telling, threads
+from groups import holding, moving, noticing, polls, slowing, telling, threads
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, NotAMember, admit
 from groups.groups import Group
@@ -218,6 +218,7 @@ async def let_in(
         reads=partial(reads, note, words),
         memorial=parent is not None and parent.memorial,
     )
+    state = await slowing.entering(conn, here, parent, author.id, state)
     if state is PostState.HELD:
         raise NotAllowed("A moderator reads posts there first.")
     return await _insert(conn, here, group, author, note, parent)
@@ -268,7 +269,7 @@ async def _admit(
 ) -> PostState:
     """Raises NotYet: its author's Follow may be on its way. Raises NotAllowed."""
     try:
-        return await admit(
+        state = await admit(
             arrival.conn,
             arrival.here,
             Speaker.alone(arrival.actor),
@@ -282,6 +283,7 @@ async def _admit(
         if arrival.patient:
             raise NotYet from None
         raise
+    return await slowing.entering(arrival.conn, arrival.here, parent, arrival.actor.id, state)
 
 
 def _emptied(new: New) -> New:

@@ -158,6 +158,8 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         raise Alone  # what enters beside it counts
     if parent.locked or parent.no_replies:
         raise Alone  # its author's server is told
+    if parent.is_slow(here.now()):
+        raise Alone  # a moderator reads it first
     if parent.state is PostState.ASKED:
         raise Alone  # it waits for the word that allows its parent
     said.check_open(answer.activity, note, parent)

@@ -31,6 +31,8 @@ APPEAL: Final = timedelta(days=30)  # once it was answered
 UNANSWERED_APPEAL: Final = timedelta(days=180)
 CASE_WORDS: Final = timedelta(days=30)  # after something was taken away: time to ask about it
 CASE: Final = timedelta(days=365)  # what came of it, without words
+CARE: Final = timedelta(days=7)  # after it is over; then it is a number (MOD-5.14)
+LOOKED: Final = timedelta(days=30)  # that a moderator looked at a post (DOM-D11)
 CONSENT: Final = timedelta(days=365)  # to speak openly; then a name is asked again (DOM-A5)
 SIGNAL: Final = timedelta(days=180)  # advice of another node, after its last day
 SEVERED: Final = timedelta(days=90)  # what a decision about a server cut (MOD-5.10)

@@ -16,6 +16,8 @@ from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.node import SignUp
 from kernel.schema.tables import actors, node
+from moderation.care import handover
+from moderation.care.handover import Policy
 from moderation.duty import Rota
 
 _LIMITS: Mapping[str, int] = {"name": 100, "about": 5000, "contact": 200, "crisis_policy": 5000}
@@ -36,14 +38,16 @@ class Node:
     crisis_policy: str  # Markdown
     people: int
     duty: Rota
+    handover: Policy
 
 
 async def read(conn: AsyncConnection) -> Node:
     """The node's own row; `found` wrote it at the first start."""
-    columns = [node.c[name] for name in Node.__slots__]
-    row = (await conn.execute(sa.select(*columns))).one()
+    columns = [node.c[name] for name in Node.__slots__ if name != "handover"]
+    row = (await conn.execute(sa.select(*columns, *handover.COLUMNS))).one()
     values = {
-        **row._mapping,
+        **{name: value for name, value in row._mapping.items() if name in Node.__slots__},
+        "handover": Policy.of(row),
         "languages": tuple(row.languages),
         "sign_up": SignUp(row.sign_up),
         "duty": Rota.parse(row.duty),

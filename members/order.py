@@ -21,6 +21,10 @@ from kernel.schema.tables import (
     actors,
     appeals,
     blocks,
+    care_cases,
+    care_handovers,
+    care_looks,
+    care_words,
     case_notes,
     cases,
     check_ins,
@@ -47,7 +51,7 @@ SENSITIVE: Final = (
     accounts, drawers, sessions, actors, actor_keys, blocks, check_ins, departures, follows,
     moderators, notices, poll_votes, reactions, spent, conversations, correspondents,
     message_boxes, messages, reports, cases, case_notes, appeals, severed_follows,
-    severed_moderators,
+    severed_moderators, care_cases, care_words, care_handovers, care_looks,
 )  # fmt: skip
 ROWS: Final = 100
 

@@ -42,13 +42,21 @@ async def call(conn: AsyncConnection, group_id: UUID | None, *, urgent: bool = F
     )
 
 
-async def seen(conn: AsyncConnection, group_id: UUID | None) -> None:
-    """Somebody who looks after the desk did something there: what was not told yet need not be."""
+async def seen(conn: AsyncConnection, group_id: UUID | None, *, urgent: bool = False) -> None:
+    """Somebody who looks after the desk did something there: what was not told yet need not be.
+
+    What is urgent is told all the same, unless it is what they did: they may not have seen it.
+    """
     whose = alert_calls.c.group_id
+    spared = sa.false() if urgent else alert_calls.c.urgent
     await conn.execute(
-        sa.delete(alert_calls).where(whose.is_(None) if group_id is None else whose == group_id)
+        sa.delete(alert_calls).where(
+            whose.is_(None) if group_id is None else whose == group_id, ~spared
+        )
     )
     told = sa.or_(alert_channels.c.waits, alert_channels.c.failures > 0)
+    if not urgent:
+        told = sa.and_(told, ~alert_channels.c.urgent)
     await conn.execute(
         sa.update(alert_channels)
         .where(alert_channels.c.id.in_(_locked(of_desk(group_id), told)))

@@ -14,11 +14,11 @@ from moderation import alerting
 FEWEST: Final = 2  # moderators here, so that another one can answer
 
 
-async def call(conn: AsyncConnection, group_id: UUID | None) -> None:
+async def call(conn: AsyncConnection, group_id: UUID | None, *, urgent: bool = False) -> None:
     """Something waits: its desk hears of it, and the node's where that one sees it as well."""
-    await alerting.call(conn, group_id)
+    await alerting.call(conn, group_id, urgent=urgent)
     if group_id is not None and await few_moderators(conn, group_id):
-        await alerting.call(conn, None)
+        await alerting.call(conn, None, urgent=urgent)
 
 
 async def few_moderators(conn: AsyncConnection, group_id: UUID) -> bool:

@@ -25,6 +25,7 @@ from kernel.schema.tables import flag_budgets, reports
 from kernel.sealing import mac
 from kernel.urls import host_of
 from moderation import cases, casework, desks, sealed
+from moderation.care import raising
 from moderation.cases import About
 from moderation.directed import asking
 
@@ -67,17 +68,25 @@ async def make(
     why: str,
     said: Said,
     group_id: UUID | None = None,
+    soon: bool = False,
 ) -> None:
     """Report something; a second time changes nothing.
 
-    `group_id`: whose desk reads it; else the moderators of the node do. Raises Malformed: no
-    reason was chosen, or the words are too long.
+    `group_id`: whose desk reads it; else the moderators of the node do. Who is worried about
+    somebody opens a care case and no other one (MOD-5.14), `soon` if it may be about today.
+    Raises Malformed: no reason was chosen, or the words are too long.
     """
     if why not in set(Why):
         raise Malformed(noted("Please choose what it is about."))
     if len(said.words) > MAX_WORDS:
         raise Malformed(_TOO_LONG)
     bearer = mac(root, "report", about.uri.encode())
+    if why == Why.WORRIED:
+        words, content = said.words, said.content
+        await raising.raise_(
+            conn, here, bearer, about, group_id, words=words, content=content, soon=soon
+        )
+        return
     if await conn.scalar(sa.select(reports.c.id).where(reports.c.bearer == bearer)):
         return
     case_id = await cases.gather(conn, here, group_id, about, Why(why))
@@ -94,7 +103,6 @@ async def take_in(
     about: About,
     words: str,
     group_id: UUID | None = None,
-    why: Why = Why.ELSE,
 ) -> UUID:
     """What moderators of another server ask us to look at, by the id of their Flag (WIRE-M4).
 
@@ -107,13 +115,13 @@ async def take_in(
     )
     if known is not None:
         return known
-    case_id = await cases.gather(conn, here, group_id, about, why)
+    case_id = await cases.gather(conn, here, group_id, about, Why.ELSE)
     theirs = sa.select(sa.func.count()).where(
         reports.c.case_id == case_id, reports.c.origin == origin
     )
     if (await conn.scalar(theirs) or 0) < MAX_OF_ONE:
         told = Said(words=words)
-        await _keep(conn, here, case_id, bearer, why, told, origin)
+        await _keep(conn, here, case_id, bearer, Why.ELSE, told, origin)
         await desks.call(conn, group_id)
     return case_id
 

@@ -347,6 +347,45 @@ CARE: Final = (
         "flags",
     ),
     _kept(
+        "That people here look after somebody: which post, how soon, and notes. Not who was "
+        "worried, or who looks",
+        "The words until it is over, or until the post is taken back; the rest for "
+        f"{span(keep_times.CARE)} more.",
+        "So that somebody is there in time.",
+        "The moderators of the group, and those who look after this place.",
+        "care_cases",
+        "care_words",
+        "care_handovers",
+    ),
+    _kept(
+        "Which server asked us to look after somebody",
+        "Until it is over.",
+        "So that it hears that somebody looks.",
+        NOBODY,
+        "care_requests",
+    ),
+    _kept(
+        "How many times people here looked after somebody, by month",
+        "As long as this place is here.",
+        "So that there are enough helpers.",
+        "Moderators.",
+        "care_counts",
+    ),
+    _kept(
+        "That a moderator looked at a post sooner: a mark that only this server can make",
+        f"{span(keep_times.LOOKED).capitalize()}.",
+        "So that nobody reads the same twice.",
+        NOBODY,
+        "care_looks",
+    ),
+    _kept(
+        "How often the list that sorts what moderators read was right, by week",
+        "As long as this place is here.",
+        "So that everybody can see what it is good for.",
+        "Moderators.",
+        "look_counts",
+    ),
+    _kept(
         "How many reports another server sent today",
         "Until the next day.",
         "So that nobody is buried under them.",

@@ -30,7 +30,7 @@ from moderation import forwarding
 from moderation.directed import asking
 from moderation.signals import heads
 from moderation.signals.pull import pull_one
-from node import acting, alerts, list_reader, pictures, strangers, tidy
+from node import acting, alerts, care, list_reader, pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
 
@@ -68,6 +68,7 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
         _loop(stop, asyncio.Event(), lambda: errands.go(app[ENGINE], app[HERE], app[REMOTE])),
         *(_loop(stop, asyncio.Event(), lambda: alerts.send_one(app)) for _ in range(ALERTERS)),
         _loop(stop, asyncio.Event(), lambda: _advice(app)),
+        _loop(stop, asyncio.Event(), lambda: care.work(app)),
         _loop(stop, wake_pictures, lambda: pictures.work(app)),
         _loop(stop, asyncio.Event(), lambda: release(app), _until_next_step),
         deliverer.run(stop, wake_outbox, failing=False, sweep=SWEEP),
@@ -106,6 +107,8 @@ async def settle(app: web.Application) -> bool:
     while await _advice(app):
         busy = True
     while await pictures.work(app):
+        busy = True
+    while await care.work(app):
         busy = True
     while await alerts.send_one(app):
         busy = True

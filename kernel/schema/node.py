@@ -14,6 +14,14 @@ class SignUp(StrEnum):
     CLOSED = "closed"
 
 
+class Handover(StrEnum):
+    """What a node may do when a life is in danger (DOM-D15)."""
+
+    UNSAID = ""
+    CANNOT = "cannot"  # it cannot find out where anybody is
+    MAY = "may"  # it may ask a service of its country
+
+
 class Record(StrEnum):
     """What the people who run a node write down for everybody's safety (DOM-I8)."""
 
@@ -46,6 +54,11 @@ node = table(
     sa.Column("sign_up", sa.Text, nullable=False, server_default=SignUp.CLOSED.value),
     sa.Column("crisis_policy", sa.Text, nullable=False, server_default=""),
     sa.Column("duty", sa.Text, nullable=False, server_default=""),  # `moderation.duty.Rota`
+    sa.Column("handover", sa.Text, nullable=False, server_default=""),
+    sa.Column("handover_to", sa.Text, nullable=False, server_default=""),  # which service
+    sa.Column("handover_if", sa.Text, nullable=False, server_default=""),  # when
+    sa.Column("handover_parts", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),  # what
+    sa.Column("looks_a_day", sa.SmallInteger, nullable=False, server_default="20"),  # DOM-D11
     sa.Column("people", sa.Integer, nullable=False, server_default="0"),  # rounded, once a day
     sa.Column("counted", sa.Date),
     sa.Column("awake", sa.DateTime(timezone=True)),  # its worker was, to the minute
@@ -53,4 +66,5 @@ node = table(
     sa.Column("policies", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint("one", name="only_one"),
     one_of("sign_up", "sign_up", SignUp),
+    one_of("handover", "handover", Handover),
 )

@@ -33,6 +33,9 @@ class NoticeKind(StrEnum):
     UNLIMITED = "unlimited"
     WORD = "word"  # moderators would like something to be otherwise
     APPEAL = "appeal"  # somebody looked again at what was decided
+    LINES = "lines"  # who is there for the persona, day and night: somebody thinks of it
+    THOUGHT = "thought"  # somebody read its words and thinks of it
+    HANDED = "handed"  # a service outside was asked to help
 
 
 notices = table(

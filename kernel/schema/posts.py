@@ -82,6 +82,8 @@ threads = table(
     sa.Column("memorial", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("check_in", sa.Boolean, nullable=False, server_default=sa.false()),  # the group asks
     sa.Column("story", sa.Boolean, nullable=False, server_default=sa.false()),  # of recovery
+    # Until this full hour moderators read answers first, and nobody is told of them (MOD-5.14).
+    sa.Column("slow_until", sa.DateTime(timezone=True)),
     sa.Index(
         "ix_threads_group_id_latest_id", "group_id", "latest_id", postgresql_where=sa.text("shown")
     ),

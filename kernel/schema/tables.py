@@ -4,6 +4,15 @@ from kernel.schema.accounts import accounts, invitations, sessions, spent, veil
 from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
 from kernel.schema.alerts import alert_calls, alert_channels
 from kernel.schema.base import metadata
+from kernel.schema.care import (
+    care_cases,
+    care_counts,
+    care_handovers,
+    care_looks,
+    care_requests,
+    care_words,
+    look_counts,
+)
 from kernel.schema.cases import case_notes, cases, flag_budgets, flags, reports
 from kernel.schema.directed import asks_in, asks_out
 from kernel.schema.effects import signal_effects, signal_rules
@@ -84,6 +93,12 @@ __all__ = [
     "audit_marks",
     "bans",
     "blocks",
+    "care_cases",
+    "care_counts",
+    "care_handovers",
+    "care_looks",
+    "care_requests",
+    "care_words",
     "case_notes",
     "cases",
     "check_ins",
@@ -111,6 +126,7 @@ __all__ = [
     "limits",
     "list_taken_rows",
     "list_takings",
+    "look_counts",
     "media",
     "memorials",
     "message_boxes",

@@ -12,12 +12,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel import chance
+from kernel.errors import NotFound, TooMany
 from kernel.here import Here
 from kernel.schema.directed import AskState, Category, Urgency
-from kernel.schema.messages import Why
 from kernel.schema.tables import asks_in, cases, signal_changes
 from kernel.sealing import mac
-from moderation import alerting, audit, desks, pacts, reports
+from moderation import audit, desks, pacts, reports
+from moderation.care import incoming as care
 from moderation.cases import About, Priority
 from moderation.directed import answering
 from moderation.directed.answering import Received
@@ -132,7 +133,7 @@ async def _take(
     if not places:
         return Reason.NOT_OURS
     if request.category is Category.CARE:
-        return await _care(conn, here, pact, ask_id, uri, request, places[0])
+        return await _care(conn, here, pact, ask_id, request)
     if not request.words:
         return Reason.INSUFFICIENT
     return await _report(conn, here, pact, ask_id, uri, request, places)
@@ -188,17 +189,26 @@ async def _care(
     here: Here,
     pact: Pact,
     ask_id: UUID,
-    uri: str,
     request: Request,
-    place: Place,
 ) -> Reason | None:
-    """Somebody may need looking after: nothing is held against anybody for it (MOD-5.14)."""
-    group_id, about = place
-    case_id = await reports.take_in(
-        conn, here, flag=uri, about=about, words="", group_id=group_id, why=Why.WORRIED
-    )
-    await answering.change(conn, here, ask_id, case_id=case_id)
-    await alerting.call(conn, group_id, urgent=True)
+    """Somebody may need looking after: nothing is held against anybody for it (MOD-5.14).
+
+    That somebody looks, and that it is over, is answered where that is said (`node.care`).
+    """
+    try:
+        await care.came(
+            conn,
+            here,
+            host=pact.host,
+            object_uri=request.objects[0],
+            urgency=request.urgency.value,
+            language=request.language,
+            request_id=ask_id,
+        )
+    except NotFound:
+        return Reason.NOT_OURS
+    except TooMany:
+        return Reason.POLICY
     return None
 
 
@@ -238,7 +248,7 @@ async def _renew(
     if known.case_id is not None:
         await _press(conn, known.case_id, request.urgency)
     if known.category is Category.CARE and known.state is AskState.SENT:
-        await alerting.call(conn, None, urgent=True)
+        await care.sooner(conn, here, known.id, request.urgency.value)
 
 
 async def taken_back(conn: AsyncConnection, here: Here, uri: str) -> bool:

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from activitypub.state import ENGINE, HERE
+from moderation.care import handover
 from node import data_map, tools
 from node.pages.forms import Form
 from node.pages.memory import MEMORY, site
@@ -13,7 +14,10 @@ _MAX_ADDRESS = 500
 
 async def show(request: web.Request) -> web.Response:
     return render(
-        request, "about/about.html", node=await site(request.app[MEMORY], request.app[ENGINE])
+        request,
+        "about/about.html",
+        node=await site(request.app[MEMORY], request.app[ENGINE]),
+        handover_parts=handover.PARTS,
     )
 
 

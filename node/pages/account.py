@@ -9,6 +9,7 @@ from kernel.schema.node import SignUp
 from members import accounts, invitations
 from members.accounts import Prepared
 from members.vault import MIN_PASSWORD
+from moderation.care import handover
 from node.pages import forms, resuming, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, site
@@ -38,6 +39,7 @@ async def _sign_up_page(
         mode=SignUp.OPEN if invited else node.sign_up,
         invited=invited,
         outdated=bool(secret) and not invited,
+        handover_parts=handover.PARTS,
         min_password=MIN_PASSWORD,
     )
 

@@ -19,9 +19,12 @@ from kernel.schema.cases import CaseState
 from members import accounts
 from moderation import alerting, cases, reports
 from moderation import casework as casework_store
+from moderation.care import cases as care_cases
+from moderation.care import looks
+from moderation.care.cases import Desks
 from moderation.cases import Case, Place
 from moderation.directed import terms
-from node.pages import asked, case_words, forms, session
+from node.pages import asked, care, care_words, case_words, forms, session
 from node.pages.casework import (
     NODE,
     STAYS,
@@ -72,6 +75,12 @@ async def _queue_page(
             after = _place(request.query.get("after"))
             found = await cases.waiting(conn, here, desk.id, state=wanted, after=after)
         shown = await post_store.by_ids(conn, [each.post_id for each in found if each.post_id])
+        a_day = await looks.a_day(conn)
+        seer = Desks(node=desk.id is None, groups=(desk.id,) if desk.id else ())
+        worried = await care_cases.count(conn, seer)
+    later = _later(found, state) if len(found) == cases.PAGE else ""
+    sooner = care.sooner_of(request, shown, a_day) if state != CaseState.CLOSED else {}
+    found = sorted(found, key=lambda it: (it.priority, it.post_id not in sooner))
     return render(
         request,
         "cases/queue.html",
@@ -82,7 +91,10 @@ async def _queue_page(
         posts=shown,
         state=state,
         results=results,
-        later=_later(found, state) if len(found) == cases.PAGE else "",
+        later=later,
+        worried=worried,
+        sooner=sooner,
+        families=care_words.FAMILIES,
         mine={each.id for each in found if each.is_mine(session.of(request).member.root)},
         words=case_words,
         load=_load(request),

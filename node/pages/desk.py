@@ -36,6 +36,8 @@ from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
 from moderation import alerting, standing
+from moderation.care import cases as care_cases
+from moderation.care.cases import Desks
 from moderation.standing import Speaker
 from node.pages import decision_words, forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
@@ -124,6 +126,7 @@ async def _page(
         watched = await memorials.watched(conn, request.app[HERE], group)
         banned = await desk.banned(conn, group, after=uuid(after("out")), limit=PAGE)
         log = await desk.log(conn, group, limit=LATEST)
+        worried = await care_cases.count(conn, Desks(node=False, groups=(group.id,)))
     return render(
         request,
         "groups/desk.html",
@@ -148,6 +151,7 @@ async def _page(
         kinds=decision_words.KINDS,
         page=PAGE,
         invitation=invitation,
+        worried=worried,
         origin=request.app[HERE].origin,
     )
 

@@ -38,9 +38,10 @@ _SECRET: Final = ("password", "old_password", "code", "as", "half", "credential"
 
 WRITTEN: Final = frozenset(
     {
-        "about", "alt", "care", "crisis_policy", "excluded", "guidelines", "helped", "letter",
+        "about", "alt", "care", "crisis_policy", "excluded", "guidelines", "handover_if",
+        "handover_to", "helped", "letter",
         "like", "lines", "name", "note", "options", "public_comment", "reason", "request",
-        "retention", "rows", "rule", "source", "text", "title", "today", "welcome",
+        "retention", "rows", "rule", "source", "text", "title", "today", "told", "welcome",
         "why_others", "word", "words",
     }
 )  # fmt: skip

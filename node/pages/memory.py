@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activitypub.state import ENGINE
 from kernel.clock import Clock
 from kernel.here import Here
-from kernel.schema.node import SignUp
+from kernel.schema.node import Handover, SignUp
 from kernel.throttle import Throttle
 from members import node as node_store
 from members import personas
 from members.node import Node
+from moderation.care.handover import Policy
 from moderation.duty import Rota
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -149,7 +150,7 @@ def known_site(memory: Memory, here: Here) -> Node:
     return memory.site or Node(
         origin=here.origin, settled=False, name=here.host, about="", contact="", country="",
         languages=(), sign_up=SignUp.CLOSED, crisis_policy="", people=0,
-        duty=Rota(),
+        duty=Rota(), handover=Policy(choice=Handover.UNSAID),
     )  # fmt: skip
 
 

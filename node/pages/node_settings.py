@@ -10,12 +10,13 @@ from groups import tending
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.languages import LANGUAGES
 from kernel.said import noted
-from kernel.schema.node import SignUp
+from kernel.schema.node import Handover, SignUp
 from members import accounts, approval, invitations
 from members import node as node_store
 from members.node import Node
 from members.vault import MIN_PASSWORD
 from moderation import safety
+from moderation.care import handover
 from node.pages import account, forms, moderators, session
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY, forget_site
@@ -55,12 +56,16 @@ def _filled(node: Node, **more: str) -> Form:
         "country": node.country,
         "sign_up": node.sign_up if node.settled else SignUp.APPROVAL,
         "crisis_policy": node.crisis_policy,
+        "handover": node.handover.choice or Handover.CANNOT,
+        "handover_to": node.handover.to,
+        "handover_if": node.handover.when,
         **more,
     }
     return Form(
         {
             **{key: [value] for key, value in words.items()},
             "languages": list(node.languages or ("en",)),
+            "handover_parts": list(node.handover.parts),
         }
     )
 
@@ -73,6 +78,7 @@ def _welcome_page(request: web.Request, form: Form, problem: Problem | None = No
         problem=problem,
         languages=LANGUAGES,
         countries=NAMES,
+        handover_parts=handover.PARTS,
         min_password=MIN_PASSWORD,
     )
 
@@ -113,6 +119,13 @@ async def _settle(conn: AsyncConnection, form: Form) -> None:
         sign_up=sign_up,
         crisis_policy=form.text("crisis_policy"),
     )
+    await handover.choose(
+        conn,
+        choice=form.text("handover"),
+        to=form.text("handover_to"),
+        when=form.text("handover_if"),
+        parts=form.all("handover_parts"),
+    )
 
 
 async def show(request: web.Request) -> web.Response:
@@ -141,6 +154,7 @@ async def _page(
         problem=problem,
         languages=LANGUAGES,
         countries=NAMES,
+        handover_parts=handover.PARTS,
         waiting=waiting,
         resting=resting,
         safety_due=len(safety.due(records, request.app[HERE].now().date())),

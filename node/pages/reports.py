@@ -11,11 +11,12 @@ from activitypub.state import ENGINE, HERE, READING
 from groups import reported
 from kernel.errors import NotFound, Problem
 from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.messages import Why
 from members import conversations
 from members.conversations import Message
 from moderation import reports
 from moderation.reports import Said
-from node.pages import forms, session, voices
+from node.pages import card, forms, session, voices
 from node.pages import messages as message_pages
 from node.pages import posts as post_pages
 from node.pages.case_words import WHYS
@@ -72,12 +73,13 @@ async def report_post(request: web.Request) -> web.Response:
                 root=member.root,
                 about=about,
                 why=form.text("why"),
+                soon=form.ticked("soon"),
                 said=Said(words=form.text("words").strip()),
                 group_id=group_id,
             )
     except REFUSED as problem:
         return await _post_page(request, form, problem)
-    return render(request, "reports/thanks.html", back=f"/p/{found.post.id}")
+    return _thanks(request, form, f"/p/{found.post.id}")
 
 
 # ---- A message
@@ -132,6 +134,7 @@ async def report_message(request: web.Request) -> web.Response:
                 root=member.root,
                 about=reported.message(message.uri, author),
                 why=form.text("why"),
+                soon=form.ticked("soon"),
                 said=Said(
                     words=form.text("words").strip(),
                     author=author.name,
@@ -141,7 +144,7 @@ async def report_message(request: web.Request) -> web.Response:
             )
     except REFUSED as problem:
         return await _message_page(request, form, problem)
-    return render(request, "reports/thanks.html", back=found.path)
+    return _thanks(request, form, found.path)
 
 
 # ---- A person
@@ -193,11 +196,19 @@ async def report_person(request: web.Request) -> web.Response:
                 root=member.root,
                 about=reported.person(person),
                 why=form.text("why"),
+                soon=form.ticked("soon"),
                 said=Said(words=form.text("words").strip()),
             )
     except REFUSED as problem:
         return await _person_page(request, form, problem)
-    return render(request, "reports/thanks.html", back=f"/u/{person.handle}")
+    return _thanks(request, form, f"/u/{person.handle}")
+
+
+def _thanks(request: web.Request, form: Form, back: str) -> web.Response:
+    """Who is worried about somebody sees crisis lines at once, from memory alone (MOD-5.14)."""
+    worried = form.text("why") == Why.WORRIED
+    lines = card.while_held(request) if worried else None
+    return render(request, "reports/thanks.html", back=back, card=lines)
 
 
 def routes() -> list[web.RouteDef]:

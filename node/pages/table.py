@@ -13,6 +13,7 @@ from node.pages import (
     asked,
     assets,
     audit,
+    care,
     cases,
     check_ins,
     desk,
@@ -74,12 +75,14 @@ def prepare(app: web.Application, clock: Clock) -> None:
     app.cleanup_ctx.append(forgetting)
     help.prepare()
     own_names.prepare(app)
+    care.prepare(app)
 
 
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, alerts, moderators, asked, cases, desk_letters,
+        home, account, preferences, groups, reports, alerts, moderators, asked, care, cases,
+        desk_letters,
         appeals, audit, standing, desk, icons, threads, posts, polls, tags, personas,
         own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals, effects,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,

@@ -1,15 +1,17 @@
 """The ledger of automated tools says what is true of each of them (DOM-H5)."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from groups import hints
 from moderation import contacts, harm
+from moderation.care import sooner
 from node import tools
-from node.tools import CARD, CONTACTS, HARM, HINTS, Measured
+from node.tools import CARD, CONTACTS, HARM, HINTS, SOONER, Measured
 from resources import crisis
 from resources.heavy import sounds_heavy
 from tests.groups import contact_lines, hint_lines
-from tests.moderation import harm_lines
+from tests.moderation import harm_lines, sooner_lines
 from tests.resources.heavy_lines import HEAVY, LIGHTER
 
 KNOWN = crisis.numbers()
@@ -34,7 +36,12 @@ def test_dom_H5_the_numbers_are_counted_anew() -> None:
         [*(bool(hints.find(line)) for line in words), *answers],
         [bool(hints.find(line, answering=True)) for line in fine],
     )
+    assert _counted(SOONER, _looks(sooner_lines.SOONER), _looks(sooner_lines.LATER))
     assert _counted(CARD, [*map(sounds_heavy, HEAVY)], [*map(sounds_heavy, LIGHTER)])
+
+
+def _looks(lines: Mapping[str, Sequence[str]]) -> list[bool]:
+    return [sooner.look(line, tag).sooner for tag, some in lines.items() for line in some]
 
 
 def _counted(said: Measured, right: list[bool], wrong: list[bool]) -> bool:

@@ -352,3 +352,29 @@ async def test_sec_L8_only_those_of_a_desk_see_and_change_its_places(duty: Duty)
     for _ in range(25):
         last = await duty.ana.send("POST", GROUP + "/test", {"channel": str(row.id)})
     assert last.status == 429
+
+
+async def test_mod_H1_a_worry_is_told_at_once_with_no_peer_and_no_internet(duty: Duty) -> None:
+    """Whoever it is about lives on a server that does not answer, and nothing else is reached."""
+    await duty.hook()
+    await duty.alerts()
+    async with duty.node.engine.begin() as conn:
+        await reports.make(
+            conn,
+            duty.node.here,
+            root=duty.ben.prepared.member.root,
+            about=About(
+                subject=Subject.POST, uri="https://gone.test/p/1", actor_id=duty.ben.speaker.id,
+                name="Somebody", address="@somebody@gone.test", post_id=duty.thread.id,
+            ),
+            why=Why.WORRIED,
+            said=reports.Said(words=SECRET_WORDS),
+            group_id=duty.open.id,
+            soon=True,
+        )  # fmt: skip
+        await alerting.seen(conn, duty.open.id)  # somebody does something else there
+    (alert,) = await duty.alerts()
+    assert b"Please look now. " in alert.body
+    duty.node.clock.forward(minutes=26)  # nobody looked, and the shortest pace is over
+    (again,) = await duty.alerts()
+    assert again.body == alert.body  # the same words, whatever it is

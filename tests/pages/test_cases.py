@@ -76,9 +76,9 @@ async def test_mod_5_2_reports_gather_in_a_case_and_are_decided_once(
 ) -> None:
     eve, answer = await person(house.node, "eve"), house.answer.id
     await report(house.cleo, answer, "unkind", "It hurt me")
-    await report(eve, answer, "worried", "Is he alright?")
+    await report(eve, answer, "encouraging", "Is he alright?")
     (row,) = await held(house)
-    assert (row.why, row.priority, row.state) == ("worried", 0, "open")
+    assert (row.why, row.priority, row.state) == ("encouraging", 1, "open")
     at = f"{QUEUE}/{row.id}"
 
     queue = await house.ana.open(QUEUE)

@@ -34,6 +34,8 @@ NOBODYS = {
     "audit_chain", "audit_marks",  # lines by number: whom one is about stands in `audit` alone
     "appeals", "case_notes", "flags", "limits",  # the moderators of the story need none of these
     "asks_out", "asks_in",  # between desks: sealed, and no pact peer of the story asks
+    # A mark of a root key and of one case at most, words sealed: `tests/pages/test_care_desk.py`.
+    "care_cases", "care_words", "care_handovers", "care_looks",
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 

@@ -1,0 +1,575 @@
+"""Care cases: opened, looked at, handed over, ended, and after a week a number (MOD-5.14).
+
+Whoever opens one asks people here to look sooner, and for nothing else. Nothing in this package
+writes to what is decided about people, to the log, to statistics or to advice for peers; nothing
+there reads it, but for the two questions of `moderation.care`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kernel import chance, keep_times, tombstone_log
+from kernel.arrays import any_of
+from kernel.errors import Conflict, Malformed, NotFound
+from kernel.here import Here
+from kernel.rows import AnyRow, AnySelect, at_most, constant
+from kernel.said import noted, said
+from kernel.schema.care import Author, CareState, Ending, Level
+from kernel.schema.cases import Subject
+from kernel.schema.tables import (
+    care_cases,
+    care_counts,
+    care_handovers,
+    care_words,
+)
+from kernel.sealing import mac
+from kernel.tombstone_log import Act
+from moderation import alerting, desks
+from moderation import sealed as sealing
+from moderation.care import clocks
+from moderation.cases import About
+
+PAGE: Final = 50
+MAX_WORDS: Final = 1_000  # letters of a note
+MAX_NOTES: Final = 50
+LABEL: Final = "care"
+OPEN: Final = care_cases.c.state != constant(CareState.CLOSED)
+
+TAKEN: Final = noted("Somebody else looks at this now. Nothing was changed.")
+OVER: Final = noted("This is over already. Nothing was changed.")
+
+_STEP: Final = 100  # cases that are dealt with in one round
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desks:
+    """Which desks somebody sits at. The node's sees what waits in vain at a group's, too."""
+
+    node: bool
+    groups: tuple[UUID, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        return self.node or bool(self.groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CareCase:
+    """One care case. `due`: until when somebody should look (rounded down, UTC)."""
+
+    id: UUID
+    group_id: UUID | None
+    post_id: int | None
+    host: str
+    level: Level
+    state: CareState
+    holder: bytes | None = field(repr=False)
+    author: Author
+    since: date
+    due: datetime | None
+    missed: int
+    ending: Ending | None
+    closed_on: date | None
+    about: About | None = field(repr=False)
+
+    def is_mine(self, root: bytes) -> bool:
+        """Whether the member with this root key looks at it."""
+        return self.holder is not None and self.holder == holder_of(root, self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What somebody wrote. `raised`: whoever was worried; else a moderator, for the others."""
+
+    words: str = field(repr=False)
+    day: date
+    raised: bool
+
+
+def holder_of(root: bytes, case_id: UUID) -> bytes:
+    return mac(root, "care", case_id.bytes)
+
+
+def _mark(here: Here, about: About) -> bytes:
+    return mac(here.node_key.derive(LABEL), "mark", about.uri.encode())
+
+
+# ---- Opening
+
+
+async def open_case(
+    conn: AsyncConnection,
+    here: Here,
+    *,
+    about: About,
+    host: str,
+    level: Level,
+    group_id: UUID | None = None,
+) -> UUID:
+    """The open case about this person's words, or a new one; the desk is alerted.
+
+    `host` is where the person lives. Where it is open already the sooner clock counts, and
+    everybody is alerted again only if that makes it sooner.
+    """
+    case_id, mark, now = chance.new_uuid(), _mark(here, about), here.now()
+    made = await conn.scalar(
+        insert(care_cases)
+        .values(
+            id=case_id,
+            group_id=group_id,
+            post_id=about.post_id,
+            host=host,
+            mark=mark,
+            level=level,
+            state=CareState.OPEN,
+            author=Author.NOTHING,
+            since=now.date(),
+            due=clocks.due(level, now),
+            sealed=_seal(here, case_id, about),
+        )
+        .on_conflict_do_nothing(index_elements=["mark"], index_where=OPEN)
+        .returning(care_cases.c.id)
+    )
+    if made is not None:
+        await _call(conn, group_id, level)
+        return case_id
+    held = (
+        await conn.execute(select().where(care_cases.c.mark == mark, OPEN).with_for_update())
+    ).first()
+    if held is None:  # it ended between the two
+        return await open_case(conn, here, about=about, host=host, level=level, group_id=group_id)
+    case = read(here, held)
+    if level < case.level:
+        await set_level(conn, here, case, level)
+    return case.id
+
+
+async def _call(conn: AsyncConnection, group_id: UUID | None, level: Level) -> None:
+    await desks.call(conn, group_id, urgent=level in clocks.URGENT)
+
+
+def _seal(here: Here, case_id: UUID, about: About) -> bytes:
+    value = {
+        "subject": about.subject.value,
+        "uri": about.uri,
+        "actor": about.actor_id.hex,
+        "name": about.name,
+        "address": about.address,
+    }
+    return sealing.put(here, LABEL, f"care {case_id}", value)
+
+
+# ---- Reading
+
+
+_COLUMNS: Final = (
+    care_cases.c.id, care_cases.c.group_id, care_cases.c.post_id, care_cases.c.host,
+    care_cases.c.level, care_cases.c.state, care_cases.c.holder, care_cases.c.author,
+    care_cases.c.since, care_cases.c.due, care_cases.c.missed, care_cases.c.ending,
+    care_cases.c.closed_on, care_cases.c.sealed,
+)  # fmt: skip
+
+
+def select() -> AnySelect:
+    """The columns that `read` reads."""
+    return sa.select(*_COLUMNS)
+
+
+def read(here: Here, row: AnyRow) -> CareCase:
+    """From a row of `select()`."""
+    values: dict[str, Any] = dict(row._mapping)
+    sealed = values.pop("sealed")
+    return CareCase(
+        **{
+            **values,
+            "level": Level(values["level"]),
+            "state": CareState(values["state"]),
+            "author": Author(values["author"]),
+            "ending": Ending(values["ending"]) if values["ending"] else None,
+            "about": _about(here, values["id"], values["post_id"], sealed) if sealed else None,
+        }
+    )
+
+
+def _about(here: Here, case_id: UUID, post_id: int | None, sealed: bytes) -> About:
+    value = sealing.get(here, LABEL, f"care {case_id}", sealed)
+    return About(
+        subject=Subject(value["subject"]),
+        uri=value["uri"],
+        actor_id=UUID(hex=value["actor"]),
+        name=value["name"],
+        address=value["address"],
+        post_id=post_id,
+    )
+
+
+def _seen_by() -> sa.ColumnElement[bool]:
+    """SQL: a case of one of the desks; for the node's, also what nobody looked at in time."""
+    in_vain = sa.or_(
+        care_cases.c.group_id.is_(None),
+        care_cases.c.missed > 0,
+        desks.has_few(care_cases.c.group_id),
+    )
+    return sa.or_(
+        any_of(care_cases.c.group_id, "groups"),
+        sa.and_(sa.bindparam("node", type_=sa.Boolean), in_vain),
+    )
+
+
+def _seer(seen_by: Desks) -> dict[str, object]:
+    return {"groups": list(seen_by.groups), "node": seen_by.node}
+
+
+_BY_ID: Final = select().where(
+    care_cases.c.id == sa.bindparam("case_id", type_=sa.Uuid), _seen_by()
+)
+_BY_ID_LOCKED: Final = _BY_ID.with_for_update(of=care_cases)
+
+
+async def get(
+    conn: AsyncConnection, here: Here, seen_by: Desks, case_id: UUID, *, lock: bool = False
+) -> CareCase:
+    """Raises NotFound: there is none, or it is another desk's (SEC-L8)."""
+    query = _BY_ID_LOCKED if lock else _BY_ID
+    row = (await conn.execute(query, {"case_id": case_id, **_seer(seen_by)})).first()
+    if row is None:
+        raise NotFound
+    return read(here, row)
+
+
+Place = tuple[int, datetime, UUID]
+
+
+def place_of(case: CareCase) -> Place:
+    """Where the queue goes on after `case`."""
+    assert case.due is not None
+    return int(case.level), case.due, case.id
+
+
+def _queue() -> AnySelect:
+    after = sa.tuple_(
+        sa.bindparam("level", type_=sa.SmallInteger),
+        sa.bindparam("due", type_=sa.DateTime(timezone=True)),
+        sa.bindparam("last", type_=sa.Uuid),
+    )
+    place = (care_cases.c.level, care_cases.c.due, care_cases.c.id)
+    first = sa.bindparam("first", type_=sa.Boolean)
+    return (
+        select()
+        .where(OPEN, _seen_by(), sa.or_(first, sa.tuple_(*place) > after))
+        .order_by(*place)
+        .limit(at_most(PAGE + 1))
+    )
+
+
+_QUEUE: Final = _queue()
+
+
+async def waiting(
+    conn: AsyncConnection, here: Here, seen_by: Desks, *, after: Place | None = None
+) -> Sequence[CareCase]:
+    """A page of what is open, and one more where there is more: the soonest first."""
+    level, due, last = after or (0, here.now(), UUID(int=0))
+    values = {"level": level, "due": due, "last": last, "first": after is None}
+    rows = await conn.execute(_QUEUE, {**values, **_seer(seen_by)})
+    return [read(here, row) for row in rows]
+
+
+_MANY: Final = sa.select(sa.func.count()).select_from(
+    sa.select(sa.literal_column("1"))
+    .select_from(care_cases)
+    .where(OPEN, _seen_by())
+    .limit(at_most(PAGE))
+    .subquery("some")
+)
+
+
+async def count(conn: AsyncConnection, seen_by: Desks) -> int:
+    """How many are open for these desks, up to a page of them."""
+    return await conn.scalar(_MANY, _seer(seen_by)) or 0
+
+
+async def open_about(conn: AsyncConnection, post_ids: Collection[int]) -> set[int]:
+    """Those of the posts that a care case is open about."""
+    if not post_ids:
+        return set()
+    rows = await conn.scalars(_OPEN_ABOUT, {"post_ids": list(post_ids)})
+    return set(rows)
+
+
+_OPEN_ABOUT: Final = sa.select(care_cases.c.post_id).where(
+    any_of(care_cases.c.post_id, "post_ids"), OPEN
+)
+
+
+async def count_by_host(conn: AsyncConnection, hosts: Collection[str]) -> Mapping[str, int]:
+    """How many care cases are open about people of each of these servers; none is left out."""
+    found = dict.fromkeys(hosts, 0)
+    if found:
+        rows = await conn.execute(_BY_HOST, {"hosts": list(found)})
+        found.update({row.host: row.number for row in rows})
+    return found
+
+
+_BY_HOST: Final = (
+    sa.select(care_cases.c.host, sa.func.count().label("number"))
+    .where(any_of(care_cases.c.host, "hosts"), OPEN)
+    .group_by(care_cases.c.host)
+)
+
+
+# ---- Working on one
+
+
+async def take(
+    conn: AsyncConnection, here: Here, seen_by: Desks, case_id: UUID, root: bytes
+) -> CareCase:
+    """The case, held until the end of this transaction.
+
+    Raises NotFound: it is another desk's. Raises Conflict: it is over, or somebody else looks.
+    """
+    case = await get(conn, here, seen_by, case_id, lock=True)
+    if case.state is CareState.CLOSED:
+        raise Conflict(OVER)
+    if case.state is CareState.HELD and not case.is_mine(root):
+        raise Conflict(TAKEN)
+    return case
+
+
+async def claim(conn: AsyncConnection, here: Here, case: CareCase, root: bytes) -> None:
+    """The member with this root key looks; after a while they are asked whether they still do.
+
+    Claiming again says that they do. What was not told of it yet need not be.
+    """
+    await _set(
+        conn,
+        case.id,
+        state=CareState.HELD,
+        holder=holder_of(root, case.id),
+        due=clocks.due_of_holder(case.level, here.now()),
+    )
+    await alerting.seen(conn, case.group_id, urgent=True)
+
+
+async def hand_over(conn: AsyncConnection, here: Here, case: CareCase, words: str) -> None:
+    """Somebody else looks from now on: the clock starts again, and the desk hears of it.
+
+    Raises Malformed: no word for whoever comes next.
+    """
+    await write(conn, here, case, words)
+    await _set(
+        conn,
+        case.id,
+        state=CareState.OPEN,
+        holder=None,
+        due=clocks.due(case.level, here.now()),
+    )
+    await _call(conn, case.group_id, case.level)
+
+
+async def call_again(conn: AsyncConnection, case: CareCase) -> None:
+    """Somebody else is needed: whoever is on duty at its desk, or at the node's, hears of it."""
+    for desk in {case.group_id, None}:
+        await alerting.call(conn, desk, urgent=True)
+
+
+async def set_level(conn: AsyncConnection, here: Here, case: CareCase, level: Level) -> None:
+    """How soon somebody looks. A sooner clock starts now, and is told; a later one replaces it."""
+    due = clocks.due_of_holder if case.state is CareState.HELD else clocks.due
+    await _set(conn, case.id, level=level, due=due(level, here.now()))
+    if level < case.level and case.state is CareState.OPEN:
+        await _call(conn, case.group_id, level)
+
+
+async def write(
+    conn: AsyncConnection,
+    here: Here,
+    case: CareCase,
+    words: str,
+) -> None:
+    """A note for the other moderators. Raises Malformed: empty, too long, or one too many."""
+    words = words.strip()
+    if not words:
+        raise Malformed("Please write a few words for the others.")
+    if not await _keep(conn, here, case.id, words):
+        raise Malformed("There are many notes here already.")
+
+
+async def add_words(
+    conn: AsyncConnection, here: Here, case_id: UUID, bearer: bytes | None, words: str
+) -> None:
+    """What somebody who is worried said; of many only the first ones are kept."""
+    await _keep(conn, here, case_id, words, bearer, raised=True)
+
+
+async def _keep(
+    conn: AsyncConnection,
+    here: Here,
+    case_id: UUID,
+    words: str,
+    bearer: bytes | None = None,
+    *,
+    raised: bool = False,
+) -> bool:
+    if len(words) > MAX_WORDS:
+        raise Malformed(said("Please write up to {limit} letters.", limit=MAX_WORDS))
+    await conn.execute(
+        sa.select(care_cases.c.id).where(care_cases.c.id == case_id).with_for_update()
+    )
+    last = sa.select(sa.func.max(care_words.c.place)).where(care_words.c.case_id == case_id)
+    found = await conn.scalar(last)
+    place = 0 if found is None else found + 1
+    if place >= MAX_NOTES:
+        return False
+    value = {"words": words, "day": here.now().date().isoformat(), "raised": raised}
+    await conn.execute(
+        insert(care_words)
+        .values(
+            case_id=case_id,
+            place=place,
+            bearer=bearer,
+            sealed=sealing.put(here, LABEL, f"words {case_id} {place}", value),
+        )
+        .on_conflict_do_nothing(index_elements=["bearer"])
+    )
+    return True
+
+
+async def has_said(conn: AsyncConnection, bearer: bytes) -> bool:
+    """Whether this member asked for care about this already, while it is open."""
+    return bool(await conn.scalar(sa.select(sa.exists().where(care_words.c.bearer == bearer))))
+
+
+async def notes(conn: AsyncConnection, here: Here, case_id: UUID) -> Sequence[Note]:
+    """What was written about it, oldest first."""
+    rows = await conn.execute(
+        sa.select(care_words.c.place, care_words.c.sealed)
+        .where(care_words.c.case_id == case_id)
+        .order_by(care_words.c.place)
+        .limit(at_most(MAX_NOTES))
+    )
+    found = [sealing.get(here, LABEL, f"words {case_id} {row.place}", row.sealed) for row in rows]
+    return [
+        Note(words=it["words"], day=date.fromisoformat(it["day"]), raised=it["raised"])
+        for it in found
+    ]
+
+
+async def close(conn: AsyncConnection, here: Here, case: CareCase, ending: Ending) -> None:
+    """It is over: what was said about it goes at once, and after a week all but a number."""
+    tombstone_log.note(conn, Act.CASE_CLOSED, str(case.id))
+    await _set(
+        conn,
+        case.id,
+        state=CareState.CLOSED,
+        ending=ending,
+        closed_on=here.now().date(),
+        holder=None,
+        due=None,
+    )
+    await conn.execute(sa.delete(care_words).where(care_words.c.case_id == case.id))
+
+
+async def _set(conn: AsyncConnection, case_id: UUID, **values: object) -> None:
+    await conn.execute(sa.update(care_cases).where(care_cases.c.id == case_id).values(**values))
+
+
+# ---- Ending on its own
+
+
+def _gone() -> sa.Executable:
+    """One statement, since it goes along with every post that is taken back."""
+    over = (
+        sa.update(care_cases)
+        .where(care_cases.c.post_id == sa.bindparam("about", type_=sa.BigInteger), OPEN)
+        .values(
+            state=CareState.CLOSED,
+            ending=Ending.GONE,
+            closed_on=sa.func.current_date(),
+            holder=None,
+            due=None,
+        )
+        .returning(care_cases.c.id)
+        .cte("over")
+    )
+    told = (
+        sa.delete(care_words)
+        .where(care_words.c.case_id.in_(sa.select(over.c.id)))
+        .returning(care_words.c.place)
+        .cte("told")
+    )
+    theirs = sa.select(care_cases.c.id).where(
+        care_cases.c.post_id == sa.bindparam("about", type_=sa.BigInteger)
+    )
+    return sa.delete(care_handovers).where(care_handovers.c.case_id.in_(theirs)).add_cte(over, told)
+
+
+_GONE: Final = _gone()
+
+
+async def forget_post(conn: AsyncConnection, post_id: int) -> None:
+    """Its author took the words back: nobody looks any more, and what was said of them goes."""
+    await conn.execute(_GONE, {"about": post_id})
+
+
+async def close_again(conn: AsyncConnection, ids: Collection[str]) -> None:
+    """What ended after a backup does not wait again after its restore."""
+    ended = care_cases.c.id.in_([UUID(each) for each in ids])
+    await conn.execute(sa.delete(care_cases).where(ended))
+
+
+async def escalate(conn: AsyncConnection, here: Here) -> int:
+    """Everybody on duty hears again of what nobody looked at in time; how many cases that was.
+
+    Whoever said that they look and was not heard of since holds it no more. The group's desk and
+    the node's are called with what is written here, in one transaction: no alert is lost with a
+    worker (MOD-H2). From the second time on the pages of both desks say so.
+    """
+    rows = await conn.execute(
+        select()
+        .where(OPEN, care_cases.c.due <= here.now())
+        .order_by(care_cases.c.due, care_cases.c.id)
+        .limit(at_most(_STEP))
+        .with_for_update(skip_locked=True)
+    )
+    late = [read(here, row) for row in rows]
+    for case in late:
+        missed = min(case.missed + 1, 30_000)
+        await _set(
+            conn,
+            case.id,
+            state=CareState.OPEN,
+            holder=None,
+            missed=missed,
+            due=clocks.due_again(case.level, here.now(), missed),
+        )
+        await call_again(conn, case)
+    return len(late)
+
+
+async def sweep(conn: AsyncConnection, today: date) -> None:
+    """A week after it is over a case is a number by month, and nothing else (MOD-5.14)."""
+    gone = (
+        sa.delete(care_cases)
+        .where(care_cases.c.closed_on < today - keep_times.CARE)
+        .returning(care_cases.c.closed_on, care_cases.c.ending)
+    )
+    many: dict[tuple[date, str], int] = {}
+    for row in await conn.execute(gone):
+        key = (row.closed_on.replace(day=1), row.ending)
+        many[key] = many.get(key, 0) + 1
+    for (month, ending), number in sorted(many.items()):
+        counted = insert(care_counts).values(month=month, ending=ending, number=number)
+        await conn.execute(
+            counted.on_conflict_do_update(
+                index_elements=["month", "ending"],
+                set_={"number": care_counts.c.number + number},
+            )
+        )
