@@ -124,7 +124,7 @@ async def hold_one(engine: AsyncEngine, here: Here) -> bool:
             return False
         await labelling.is_done(conn, undone)
         post = await post_store.get(conn, undone.post_id)
-        if undone.over:
+        if undone.held:
             await _let_go(conn, here, post, undone)
         elif post.shown:
             await _hold(conn, here, post, undone)

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel.arrays import any_of
 from kernel.errors import Conflict, Malformed, NotFound
 from kernel.ids import random_uuid
-from kernel.rows import AnyRow, at_most
+from kernel.rows import AnyRow, at_most, constant
 from kernel.said import said
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.pacts import Afterwards, PactState
@@ -128,7 +128,8 @@ class Saying:
         """As moderators here say it; with `wait` others see it from tomorrow on, its author now.
 
         Raises Malformed: there is no such label, or such people may not give it, or something of
-        it cannot be. A claim that nobody checked needs a reviewer's note with two sources.
+        it cannot be. A claim that nobody checked needs a reviewer's note with two sources. What
+        blames somebody is shown to no reader, so it holds the post until a person has read it.
         """
         known = may_give(giver).get(label)
         if known is None:
@@ -154,7 +155,7 @@ class Saying:
         return cls(
             label=label,
             giver=giver,
-            effect=Effect(effect) if effect else known.effect,
+            effect=Effect(effect) if effect and not known.blames else known.effect,
             why=why,
             sources=links,
             starts=today + timedelta(days=int(wait)),
@@ -442,13 +443,14 @@ async def turn_the_day(conn: AsyncConnection, post_id: int, today: date) -> None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undone:
-    """A hold because of another server's label that is not done yet, or not undone."""
+    """A hold because of another server's label that is not done yet; or, if `held`, not undone."""
 
     id: UUID
     post_id: int
     label: str
     host: str
     signal: str
+    held: bool
     over: bool
 
 
@@ -458,12 +460,12 @@ async def next_undone(conn: AsyncConnection) -> Undone | None:
     return Undone(**row._mapping) if row else None
 
 
+_WANTS: Final = sa.and_(
+    post_labels.c.effect == constant(Effect.HOLD), ~post_labels.c.over, ~post_labels.c.silent
+)
 _UNDONE: Final = (
     sa.select(*(post_labels.c[name] for name in Undone.__slots__))
-    .where(
-        sa.text("giver = 'peer' AND effect = 'hold' AND held = over"),
-        sa.or_(post_labels.c.over, ~post_labels.c.silent),
-    )
+    .where(sa.text("giver = 'peer' AND (held OR effect = 'hold')"), post_labels.c.held != _WANTS)
     .order_by(post_labels.c.post_id)
     .limit(at_most(1))
     .with_for_update(skip_locked=True)
@@ -471,12 +473,12 @@ _UNDONE: Final = (
 
 
 async def is_done(conn: AsyncConnection, undone: Undone) -> None:
-    """A post is held for this label now; or is held for it no more, and the label goes."""
+    """A post is held for this label now, or is not any more; what is over goes."""
     mine = post_labels.c.id == undone.id
     if undone.over:
         await conn.execute(sa.delete(post_labels).where(mine))
     else:
-        await conn.execute(sa.update(post_labels).where(mine).values(held=True))
+        await conn.execute(sa.update(post_labels).where(mine).values(held=not undone.held))
 
 
 async def wants_hold(conn: AsyncConnection, post_id: int) -> bool:
@@ -485,9 +487,7 @@ async def wants_hold(conn: AsyncConnection, post_id: int) -> bool:
         sa.select(post_labels.c.id)
         .where(
             post_labels.c.post_id == post_id,
-            post_labels.c.effect == Effect.HOLD,
-            ~post_labels.c.over,
-            ~post_labels.c.silent,
+            _WANTS,
         )
         .limit(at_most(1))
     )

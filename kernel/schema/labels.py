@@ -54,6 +54,6 @@ post_labels = table(
     sa.Index(
         "ix_post_labels_undone",
         "post_id",
-        postgresql_where=sa.text("giver = 'peer' AND effect = 'hold' AND held = over"),
+        postgresql_where=sa.text("giver = 'peer' AND (held OR effect = 'hold')"),
     ),
 )

@@ -125,8 +125,7 @@ async def _go_along(
         last = (id_of(items[-1].get("id")) or "").rpartition("/")[2]
         if shown.seq <= then.seq:
             _check_passed(at, fresh, shown)
-        lines = [each for each in _lines(fresh, source, here) if _is_taken(each, taken)]
-        if not await _keep(engine, here, source, lines, at=at, then=then, last=last):
+        if not await _keep(engine, here, source, fresh, taken, at=at, then=then, last=last):
             return False
         at = then
     return at.seq < shown.seq
@@ -212,13 +211,15 @@ async def _keep(
     engine: AsyncEngine,
     here: Here,
     source: Source,
-    lines: Sequence[Line],
+    items: Sequence[Document],
+    taken: frozenset[Flow],
     *,
     at: Head,
     then: Head,
     last: str,
 ) -> bool:
     """Keep a page of a chain and how far it goes. False: somebody else has, or nobody shall."""
+    lines = [each for each in _lines(items, source, here) if _is_taken(each, taken)]
     async with engine.begin() as conn:
         moved = await conn.execute(
             sa.update(signal_sources)

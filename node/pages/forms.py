@@ -40,7 +40,7 @@ WRITTEN: Final = frozenset(
     {
         "about", "alt", "care", "crisis_policy", "excluded", "guidelines", "helped", "letter",
         "like", "lines", "name", "note", "options", "public_comment", "reason", "request",
-        "retention", "rows", "rule", "source", "text", "title", "today", "welcome",
+        "retention", "rows", "rule", "source", "sources", "text", "title", "today", "welcome",
         "why_others", "word", "words",
     }
 )  # fmt: skip

@@ -58,7 +58,7 @@ def upgrade() -> None:
         "ix_post_labels_undone",
         "post_labels",
         ["post_id"],
-        postgresql_where=sa.text("giver = 'peer' AND effect = 'hold' AND held = over"),
+        postgresql_where=sa.text("giver = 'peer' AND (held OR effect = 'hold')"),
     )
     op.add_column("posts", sa.Column("given", sa.Text(), nullable=False, server_default=""))
     op.add_column("signals", sa.Column("updated", sa.DateTime(timezone=True)))
