@@ -167,7 +167,7 @@ def check_link(link: str) -> None:
     """Raises Malformed: it is no address of a page, or too long."""
     if len(link) > MAX_SOURCE:
         raise Malformed(said("That can have up to {limit} letters.", limit=MAX_SOURCE))
-    parse(link, allow_fragment=True)
+    parse(link, allow_http=True, allow_fragment=True)
 
 
 async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:
