@@ -3,7 +3,8 @@
 The words stay as they are, here and elsewhere; what readers see beside them is ours (WIRE-M11).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -24,9 +25,10 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from moderation import audit, labelling
 from moderation.labelling import Saying, Undone
-from moderation.labels import BY_ID
+from moderation.labels import BY_ID, MEDICAL
 from moderation.signals import labelled
 
+FIRST: Final = timedelta(days=1)  # that an author knows before others do
 _LABELLED = (PostState.SHOWN, PostState.HELD)
 _ROLES = {Giver.GROUP: Role.GROUP, Giver.NODE: Role.NODE}
 
@@ -34,10 +36,13 @@ _ROLES = {Giver.GROUP: Role.GROUP, Giver.NODE: Role.NODE}
 async def give(conn: AsyncConnection, here: Here, group: Group, post: Post, saying: Saying) -> None:
     """Let a post have a label; its author is told why. One that asks for it holds the post.
 
+    What somebody reviewed of a claim its author reads a day before others do (DOM-C14).
     Raises NotFound: it is gone, or was taken out. Raises Conflict: as `labelling.give`.
     """
     if post.state not in _LABELLED:
         raise NotFound
+    if saying.label == MEDICAL and post.author_local and not post.by_group:
+        saying = saying.later(FIRST)
     await labelling.give(conn, post.id, saying)
     decision = await _note(conn, here, group, post, saying, "label", reason=saying.why)
     holds = saying.effect is Effect.HOLD and post.shown

@@ -7,7 +7,7 @@ for moderators alone. Nothing here changes what a post says, here or elsewhere (
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -123,9 +123,8 @@ class Saying:
         why: str = "",
         sources: Sequence[str] = (),
         days: int | None = None,
-        wait: bool = False,
     ) -> Self:
-        """As moderators here say it; with `wait` others see it from tomorrow on, its author now.
+        """As moderators here say it from today on.
 
         Raises Malformed: there is no such label, or such people may not give it, or something of
         it cannot be. A claim that nobody checked needs a reviewer's note with two sources. What
@@ -158,16 +157,20 @@ class Saying:
             effect=Effect(effect) if effect and not known.blames else known.effect,
             why=why,
             sources=links,
-            starts=today + timedelta(days=int(wait)),
-            ends=today + timedelta(days=int(wait) + days),
+            starts=today,
+            ends=today + timedelta(days=days),
         )
+
+    def later(self, by: timedelta) -> Self:
+        """The same, but that others see it later than its author."""
+        return replace(self, starts=self.starts + by, ends=self.ends + by)
 
 
 def check_link(link: str) -> None:
     """Raises Malformed: it is no address of a page, or too long."""
     if len(link) > MAX_SOURCE:
         raise Malformed(said("That can have up to {limit} letters.", limit=MAX_SOURCE))
-    parse(link, allow_http=True, allow_fragment=True)
+    parse(link, allow_http=False, allow_fragment=True)
 
 
 async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:

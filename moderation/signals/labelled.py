@@ -11,14 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.vocab import Document
 from kernel.clock import iso
+from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.schema.pacts import Tier
-from moderation.labelling import Given
-from moderation.labels import CSAM
+from moderation.labelling import Given, Saying, check_link
+from moderation.labels import BY_ID, CSAM
 from moderation.pact_terms import midnight
 from moderation.signals import datasets, published
 from moderation.signals.published import OWN_CASES, Entry
-from moderation.signals.vocabulary import MAX_SUMMARY, OBJECT, SAYS, Change
+from moderation.signals.vocabulary import MAX_SUMMARY, OBJECT, RESOURCE, SAYS, Change
 
 
 async def tell(
@@ -62,10 +63,41 @@ def _says(here: Here, uri: str, own: Sequence[Given], updated: datetime, ends: d
     }
 
 
+async def tell_link(conn: AsyncConnection, here: Here, link: str, saying: Saying) -> None:
+    """Peers hear what we say of a page of help, such as that its line is old (MOD-5.2).
+
+    Raises Malformed: it is no address of a page, or that says nothing of a page.
+    """
+    check_link(link)
+    if BY_ID[saying.label].blames:
+        raise Malformed("That label is for what somebody wrote, not for a page.")
+    says: Document = {
+        "entityKind": RESOURCE,
+        "entityKey": link,
+        "labels": [f"{here.origin}/labels/{saying.label}"],
+        "endTime": iso(midnight(saying.ends)),
+        "basis": OWN_CASES,
+        "derivedFrom": [],
+        "approvals": 1,
+        **({"summary": saying.why} if saying.why else {}),
+        **({"sources": [*saying.sources]} if saying.sources else {}),
+        "appealTo": f"{here.origin}/desk/node",
+    }
+    await published.add(conn, here, Change.ADVISORY, link, says, ends=saying.ends)
+
+
+async def take_back_link(conn: AsyncConnection, here: Here, link: str) -> None:
+    """Nothing is said of a page of help any more. Raises NotFound: nothing was."""
+    last = await published.newest_about(conn, link, RESOURCE)
+    if last is None or last.kind not in SAYS:
+        raise NotFound
+    await _retract(conn, here, last)
+
+
 async def _retract(conn: AsyncConnection, here: Here, last: Entry) -> None:
     dataset = await datasets.ours(conn, here)
     says: Document = {
-        "entityKind": OBJECT,
+        "entityKind": last.entity_kind,
         "entityKey": last.entity_key,
         "labels": [],
         "retracts": published.change_url(dataset, last.id),

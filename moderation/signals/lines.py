@@ -18,6 +18,7 @@ from kernel.urls import same_origin
 from moderation.domains import read_domain
 from moderation.signals.vocabulary import (
     LABEL,
+    LABELLED,
     LONGEST,
     MAX_SUMMARY,
     OBJECT,
@@ -93,7 +94,7 @@ class Line:
             published=published,
             ends=_ends(document, entity_kind, kind, published, today),
             updated=time_of(document.get("updated")) if entity_kind == OBJECT else None,
-            sources=_texts(document.get("sources"))[:MAX_SOURCES] if entity_kind == OBJECT else (),
+            sources=_texts(document.get("sources"))[:MAX_SOURCES],
             retracts=(id_of(document.get("retracts")) or "")[:MAX_URI],
             place=_place(document, uri),
             derived_from=_texts(document.get("derivedFrom")),
@@ -133,7 +134,7 @@ def _ends(
         return today + UNSAID
     ends = until.date() + timedelta(days=until.time() > time())  # a day that has begun still counts
     said = min(published, today) if published else today  # a clock may be ahead
-    longest = LABEL if entity_kind == OBJECT else LONGEST.get(kind, UNSAID)
+    longest = LABEL if entity_kind in LABELLED else LONGEST.get(kind, UNSAID)
     return min(ends, said + longest)
 
 

@@ -40,9 +40,9 @@ from moderation.signals.vocabulary import (
     CONTEXT,
     DOMAIN,
     FILTERS_OF,
+    LABELLED,
     LONGEST,
     MAX_SUMMARY,
-    OBJECT,
     SAYS,
     Change,
     Policy,
@@ -274,7 +274,7 @@ async def add(
         )
     ).one()
     if dataset.tier is not Tier.NOBODY:
-        flow = Flow.LABELS if says["entityKind"] == OBJECT else Flow.ADVICE
+        flow = Flow.LABELS if says["entityKind"] in LABELLED else Flow.ADVICE
         await pacts.tell_peers(conn, here, flow, ActivityKind.NUDGE, dataset.url)
     return Entry.of(row)
 

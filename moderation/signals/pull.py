@@ -32,7 +32,7 @@ from moderation.signals import chain, heads, received, sources
 from moderation.signals.chain import Head, Rewritten
 from moderation.signals.lines import Line
 from moderation.signals.sources import Source
-from moderation.signals.vocabulary import OBJECT, SAYS
+from moderation.signals.vocabulary import LABELLED, SAYS
 
 PAGES: Final = 20  # of one dataset in one reading; the rest follows in the next
 MAX_ITEMS: Final = 200  # changes of one page that are looked at
@@ -245,7 +245,7 @@ def _taken(pact: Pact) -> frozenset[Flow]:
 def _is_taken(line: Line, taken: frozenset[Flow]) -> bool:
     if line.kind not in SAYS:
         return True
-    return (Flow.LABELS if line.entity_kind == OBJECT else Flow.ADVICE) in taken
+    return (Flow.LABELS if line.entity_kind in LABELLED else Flow.ADVICE) in taken
 
 
 def _lines(items: Sequence[Document], source: Source, here: Here) -> list[Line]:

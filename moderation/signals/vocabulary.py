@@ -38,6 +38,8 @@ CONTEXT: Final[list[Json]] = [AS2, FIRES, DATA_INTEGRITY, TERMS]
 
 DOMAIN: Final = "domain"  # kinds of what a change is about
 OBJECT: Final = "object"  # a post, by its id
+RESOURCE: Final = "resource"  # a page of help, by its address
+LABELLED: Final = frozenset({OBJECT, RESOURCE})
 
 
 class Change(StrEnum):

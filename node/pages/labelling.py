@@ -9,14 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.state import ENGINE, READING
 from groups import labelling as labels_of_groups
 from groups.groups import Group
-from groups.posts import Post
 from kernel.errors import NotFound, Problem
 from kernel.said import noted
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.posts import PostState
 from moderation import labelling
 from moderation.labelling import MAX_SOURCES, MAX_WHY, Saying
-from moderation.labels import LONGEST, MEDICAL, may_give
+from moderation.labels import may_give
 from node.pages import forms, session
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
@@ -67,7 +66,6 @@ async def _page(request: web.Request, form: Form, problem: Problem | None = None
         effects=EFFECTS,
         limit=MAX_WHY,
         sources=MAX_SOURCES,
-        longest=LONGEST,
     )
 
 
@@ -79,26 +77,19 @@ async def give(request: web.Request) -> web.Response:
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             by = await giver(conn, request, found.group)
-            label = form.text("label")
             saying = Saying.here(
-                label,
+                form.text("label"),
                 by,
                 today=here.now().date(),
                 effect=form.text("effect"),
                 why=form.text("reason"),
                 sources=form.text("sources").split(),
                 days=form.number("days") or None,
-                wait=is_told_first(found.post, label),
             )
             await labels_of_groups.give(conn, here, found.group, found.post, saying)
     except REFUSED as problem:
         return await _page(request, form, problem)
     return see_other(f"/p/{identity(request)}")
-
-
-def is_told_first(post: Post, label: str) -> bool:
-    """Whether its author has a day with what is said of it before others see it (DOM-C14)."""
-    return label == MEDICAL and post.author_local and not post.by_group
 
 
 async def take_off(request: web.Request) -> web.Response:
