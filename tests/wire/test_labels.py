@@ -182,6 +182,11 @@ async def test_dom_C14_a_note_travels_with_its_sources_and_ends_when_its_words_d
 ) -> None:
     await two.rule(Mode.APPLY)
     await two.label(MEDICAL, effect="fold", why="No study says so yet.", sources=SOURCES)
+    assert await two.changes() == []  # its author has a day to read it first
+    two.alder.clock.forward(days=1)
+    while await labels_of_groups.turn_one(two.alder.engine, two.alder.here):
+        pass
+    await settle(two.alder, two.birch)
     (given,) = labelling.read((await two.there()).given, two.birch.clock().date())
     assert given.sources == SOURCES
     assert given.why == "No study says so yet."
