@@ -34,6 +34,7 @@ NOBODYS = {
     "audit_chain", "audit_marks",  # lines by number: whom one is about stands in `audit` alone
     "appeals", "case_notes", "flags", "limits",  # the moderators of the story need none of these
     "asks_out", "asks_in",  # between desks: sealed, and no pact peer of the story asks
+    "post_labels",  # the moderators of the story give none; who gave one stands nowhere
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 
