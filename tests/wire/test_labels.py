@@ -19,7 +19,7 @@ from kernel.schema.labels import Giver
 from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import post_labels, posts
 from members.member import Cover
-from moderation import labelling, pacts
+from moderation import labelling, pact_making, pacts
 from moderation.labelling import Saying
 from moderation.labels import MEDICAL
 from moderation.pact_terms import Flow, Wishes, midnight
@@ -117,12 +117,12 @@ async def two(node: NodeFactory) -> Two:
         await pacts.our_desk(conn, alder.here)
     desk = await alder.meet(f"{birch.origin}/desk/node")
     async with alder.engine.begin() as conn:
-        await pacts.offer(conn, alder.here, desk, WISHES)
+        await pact_making.offer(conn, alder.here, desk, WISHES)
     await settle(alder, birch)
     async with birch.engine.begin() as conn:
         waiting = (await pacts.one(conn, "alder.test")).theirs
         assert waiting is not None
-        await pacts.accept(conn, birch.here, "alder.test", WISHES, waiting.uri)
+        await pact_making.accept(conn, birch.here, "alder.test", WISHES, waiting.uri)
     await settle(alder, birch)
     post = await alder.start(ana, group.actor.uri, "Nights", "It was long.")
     await settle(alder, birch)
@@ -256,6 +256,6 @@ async def test_mod_5_7_ignored_held_and_never_displayed(two: Two) -> None:
         await received.decide(conn, two.birch.here, line.id, SignalState.SHOWN)
     assert await two.shown() == [("alder.test", "grief", "fold", False)]
     async with two.birch.engine.begin() as conn:
-        await pacts.end(conn, two.birch.here, "alder.test", Afterwards.UNDO)
+        await pact_making.end(conn, two.birch.here, "alder.test", Afterwards.UNDO)
     await settle(two.alder, two.birch)
     assert await two.shown() == []

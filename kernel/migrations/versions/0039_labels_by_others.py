@@ -1,5 +1,7 @@
 """Labels that moderators and other servers give posts, and what is shown of them."""
 
+import re
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,11 +10,22 @@ down_revision = "0038"
 branch_labels = None
 depends_on = None
 
-_BEFORE = (
-    "'answer', 'mention', 'heard', 'held', 'released', 'removed', 'restored', 'allowed', "
-    "'declined', 'joined', 'refused', 'ended', 'unsent', 'poll', 'message', 'asks', 'agreed', "
-    "'away', 'back', 'limited', 'unlimited', 'word', 'appeal'"
-)
+
+def _kinds() -> list[str]:
+    """What a notice can be so far: others add to it in migrations of their own."""
+    found = op.get_bind().scalar(
+        sa.text(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ck_notices_kind'"
+        )
+    )
+    return re.findall(r"'([^']+)'", str(found))
+
+
+def _allow(kinds: list[str]) -> None:
+    name = op.f("ck_notices_kind")
+    op.drop_constraint(name, "notices", type_="check")
+    named = ", ".join(f"'{kind}'" for kind in kinds)
+    op.create_check_constraint(name, "notices", f"kind IN ({named})")
 
 
 def upgrade() -> None:
@@ -66,16 +79,12 @@ def upgrade() -> None:
         "signals",
         sa.Column("sources", sa.ARRAY(sa.Text()), nullable=False, server_default="{}"),
     )
-    name = op.f("ck_notices_kind")
-    op.drop_constraint(name, "notices", type_="check")
-    op.create_check_constraint(name, "notices", f"kind IN ({_BEFORE}, 'labelled')")
+    _allow([*_kinds(), "labelled"])
 
 
 def downgrade() -> None:
     op.execute("DELETE FROM notices WHERE kind = 'labelled'")
-    name = op.f("ck_notices_kind")
-    op.drop_constraint(name, "notices", type_="check")
-    op.create_check_constraint(name, "notices", f"kind IN ({_BEFORE})")
+    _allow([kind for kind in _kinds() if kind != "labelled"])
     op.drop_column("signals", "sources")
     op.drop_column("signals", "updated")
     op.drop_column("posts", "given")
