@@ -15,11 +15,13 @@ from kernel.said import noted
 from kernel.schema.posts import Wish
 
 MAX_LABELS: Final = 10
+_PLACE: Final = "/labels/"  # where a node says what its labels mean
 _LABEL = re.compile(r"[a-z]{2,20}(-[a-z]{2,20}){0,4}")
 
 TERMS: Final[dict[str, Json]] = {
     "hearthold": "urn:hearthold:terms:",
     "supportWanted": "hearthold:supportWanted",
+    "Label": "hearthold:Label",
     "contentNotes": {"@id": "hearthold:contentNotes", "@container": "@set"},
     "canReply": {"@id": "gts:canReply", "@type": "@id"},
 }
@@ -49,14 +51,22 @@ def wish_in(document: Document) -> Wish | None:
     return Wish(found) if isinstance(found, str) and found in {*Wish} else None
 
 
+def tags(origin: str, labels: Sequence[str]) -> list[Json]:
+    """An author's own labels as links to what each means (MOD-5.3)."""
+    return [{"type": "Label", "href": f"{origin}{_PLACE}{label}"} for label in labels]
+
+
 def labels_in(document: Document) -> tuple[str, ...]:
     """The labels that an author put on a post, at most ten, each once; known here or not."""
-    found = [
-        label
-        for label in each(document.get("contentNotes"))
-        if isinstance(label, str) and _LABEL.fullmatch(label)
-    ]
+    named = [*each(document.get("contentNotes")), *map(_tagged, each(document.get("tag")))]
+    found = [label for label in named if isinstance(label, str) and _LABEL.fullmatch(label)]
     return tuple(dict.fromkeys(found))[:MAX_LABELS]
+
+
+def _tagged(tag: Json) -> str:
+    """The id of a label among tags; of anything else nothing."""
+    href = tag.get("href") if isinstance(tag, dict) and tag.get("type") == "Label" else None
+    return href.rpartition(_PLACE)[2] if isinstance(href, str) and _PLACE in href else ""
 
 
 def line(wish: Wish) -> str:

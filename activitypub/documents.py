@@ -19,7 +19,7 @@ from kernel import text
 from kernel.clock import iso
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.posts import Wish
-from kernel.urls import same_origin
+from kernel.urls import origin_of, same_origin
 
 SECURITY = "https://w3id.org/security/v1"
 DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
@@ -309,7 +309,10 @@ def note(post: NoteSource) -> Document:
         **({"updated": iso(post.edited)} if post.edited else {}),
         "url": post.uri,
         "attachment": [_attachment(each) for each in post.attachments],
-        "tag": _tags(post, [*group, *post.people]),
+        "tag": [
+            *_tags(post, [*group, *post.people]),
+            *care.tags(origin_of(post.uri), post.labels),
+        ],
         **(_choices(post.poll) if post.poll else {}),
         **_replies(post),
         "commentsEnabled": not post.locked,

@@ -34,6 +34,7 @@ class ThreadLine:
     title: str
     note: str
     labels: str
+    given: str
     sensitive: bool
     language: str
     wish: Wish | None
@@ -59,6 +60,7 @@ _LINE: Final[AnySelect] = sa.select(
     posts.c.title,
     posts.c.note,
     posts.c.labels,
+    posts.c.given,
     posts.c.sensitive,
     posts.c.language,
     threads.c.wish,

@@ -30,7 +30,7 @@ from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
 from members import notices
-from moderation import alerting, standing
+from moderation import alerting, labelling, standing
 from moderation import audit as audit_log
 from moderation.audit import Entry
 from moderation.standing import Speaker
@@ -67,9 +67,12 @@ async def remove(
         return
     reason = reason.strip()[: audit_log.MAX_REASON]
     await conn.execute(
-        sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED, reason=reason)
+        sa.update(posts)
+        .where(posts.c.id == post.id)
+        .values(state=PostState.REMOVED, reason=reason, given="")
     )
     await earlier.forget(conn, post.id)
+    await labelling.forget(conn, [post.id])
     if post.shown:
         await count_out(conn, post)
     was_told = post.shown or post.was_shown
@@ -314,6 +317,7 @@ async def release(
         raise NotFound
     decision = await note(conn, here, group, actor, "release", post.uri, "")
     await notices.forget_held(conn, post.id)
+    await labelling.let_go(conn, post.id)
     if not post.was_shown and await asking.enters(conn, here, post):
         return
     out = {"state": PostState.SHOWN, "was_shown": False}

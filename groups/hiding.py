@@ -15,7 +15,7 @@ from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from kernel.tombstone_log import Act
-from moderation import audit
+from moderation import audit, labelling
 
 
 async def show_again(conn: AsyncConnection, here: Here, post: Post) -> None:
@@ -36,9 +36,12 @@ async def hide(conn: AsyncConnection, here: Here, post: Post, reason: str) -> No
         return
     reason = reason.strip()[: audit.MAX_REASON]
     await conn.execute(
-        sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED, reason=reason)
+        sa.update(posts)
+        .where(posts.c.id == post.id)
+        .values(state=PostState.REMOVED, reason=reason, given="")
     )
     await earlier.forget(conn, post.id)
+    await labelling.forget(conn, [post.id])
     await count_out(conn, post)
     tombstone_log.note(conn, Act.REMOVED, post.uri)
     decision = await audit.note(

@@ -1,7 +1,8 @@
-"""Small hints for whoever writes: never a rule, never kept (DOM-A10, DOM-A15).
+"""Small hints for whoever writes: never a rule, never kept (DOM-A10, DOM-A15, DOM-H4).
 
-Three families. Some words hurt people who have been through it, and there are plainer ones. Some
-details can lead a reader into danger. Some answers, however kind, close a door. The patterns look
+Four families. Some words hurt people who have been through it, and there are plainer ones. Some
+details can lead a reader into danger. Some advice is for people who know somebody's health; what
+one did oneself is not that. Some answers, however kind, close a door. The patterns look
 for how something is said and name no means of harm, so that this file teaches none. They are
 English; text in other languages gets no hint.
 """
@@ -13,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from kernel.said import noted
+from moderation.labels import MEDICAL
 
 
 class Family(StrEnum):
@@ -20,17 +22,23 @@ class Family(StrEnum):
 
     WORDS = "words"
     LEAVE_OUT = "leave out"
+    MEDICINE = "medicine"  # it tells others what to take, or what heals
     ANSWERS = "answers"
     NAMES = "names"  # it repeats what another name of the same member wrote (`groups/repeats.py`)
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One hint: the words it is about, and what its author could do."""
+    """One hint: the words it is about, what its author could do, and a label that would fit."""
 
     family: Family
     words: str
     say: str
+
+    @property
+    def label(self) -> str:
+        """The id of a label that its author could choose, if there is one."""
+        return MEDICAL if self.family is Family.MEDICINE else ""
 
 
 MAX_HINTS: Final = 5  # that are shown at once
@@ -47,7 +55,12 @@ def find(text: str, *, answering: bool = False) -> list[Hint]:
 
 
 def _all(text: str, *, answering: bool) -> Iterator[Hint]:
-    families = [Family.LEAVE_OUT, Family.WORDS, *([Family.ANSWERS] if answering else [])]
+    families = [
+        Family.LEAVE_OUT,
+        Family.MEDICINE,
+        Family.WORDS,
+        *([Family.ANSWERS] if answering else []),
+    ]
     for family in families:
         for say, patterns in _PATTERNS[family]:
             for pattern in patterns:
@@ -75,6 +88,13 @@ _EASY: Final = (
 )
 _NO_WISH: Final = r"(?<!hope\s)(?<!wish\s)(?<!until\s)(?<!when\s)(?<!if\s)"
 _NEAR: Final = r"[^.!?\n]{0,60}"
+_MEDICINE: Final = r"(?:\w+\s){0,2}(?:medicines?|medications?|meds|tablets?|pills|antidepressants?)"
+_STOP: Final = r"(?:stop|quit|drop|skip|leave|come\soff|get\soff|throw\saway)\s(?:taking\s)?"
+_BEGIN: Final = r"(?:^|[.!?:]\s)(?:(?:just|please|simply)\s)?"
+_YOU: Final = r"you\s(?:should|could|can|must|need\sto|have\sto|ought\sto)\s(?:just\s)?"
+_ILLNESS: Final = (
+    r"(?:depression|anxiety|bipolar|schizophrenia|ptsd|trauma|addiction|illness(?:es)?|diseases?)"
+)
 
 _PATTERNS: Final = {
     Family.LEAVE_OUT: (
@@ -128,6 +148,32 @@ _PATTERNS: Final = {
                 r"(?:suicide|goodbye)\s(?:note|letter)\s(?:said|says|read|reads|went)",
                 r"(?:wrote|left)\s(?:in\s)?(?:a|his|her|their|my)\s(?:suicide|goodbye)\s"
                 r"(?:note|letter)\s(?:that\ssaid|saying|that\sread)",
+            ),
+        ),
+    ),
+    Family.MEDICINE: (
+        (
+            noted(
+                "Please leave medicine to people who know the person. You can tell what you did "
+                "yourself: “I …”. If you keep it, the label below lets readers know."
+            ),
+            _any(
+                rf"(?:{_YOU}|{_BEGIN}){_STOP}(?:your|the|these|those|all)\s{_MEDICINE}",
+                rf"you\s(?:do\snot|don't)\sneed\s(?:your|any|those|these|the)\s{_MEDICINE}",
+                rf"(?:{_YOU}|{_BEGIN})(?:take|try)\s{_NEAR}?{_AMOUNT}",
+                r"(?:double|raise|increase|halve|lower)\syour\s(?:dose|dosage|tablets|medicine)",
+            ),
+        ),
+        (
+            noted(
+                "Nobody can promise that something heals. You can tell what helped you: “I …”. If "
+                "you keep it, the label below lets readers know."
+            ),
+            _any(
+                rf"(?:cures?|heals?)\s(?:(?:your|all|every|any|most)\s)?{_ILLNESS}",
+                r"(?:guaranteed|natural|secret|sure|complete|miracle)\scure",
+                rf"(?:healer|guru|shaman|energy\scoach)\b{_NEAR}\b(?:book|pay|paid|euros?|dollars?"
+                r"|pounds|price|discount)",
             ),
         ),
     ),

@@ -24,6 +24,7 @@ class PostLine:
     note: str
     sensitive: bool
     labels: str
+    given: str
     thread_id: int
     beginner_id: UUID
     beginner_host: str
@@ -57,6 +58,7 @@ def select_lines(found: sa.FromClause, post_id: sa.ColumnElement[int]) -> AnySel
             posts.c.note,
             posts.c.sensitive,
             posts.c.labels,
+            posts.c.given,
             posts.c.thread_id,
             _beginner.c.id.label("beginner_id"),
             _beginner.c.host.label("beginner_host"),

@@ -62,6 +62,7 @@ class Post:
     content: str
     note: str
     labels: str
+    given: str
     sensitive: bool
     language: str
     published: datetime

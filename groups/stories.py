@@ -81,6 +81,7 @@ class Story:
     note: str
     sensitive: bool
     labels: str
+    given: str
     language: str
     author_id: UUID
     author_host: str
@@ -107,6 +108,7 @@ _LINE: Final[AnySelect] = sa.select(
     posts.c.note,
     posts.c.sensitive,
     posts.c.labels,
+    posts.c.given,
     posts.c.language,
     posts.c.author_id,
     actors.c.host.label("author_host"),

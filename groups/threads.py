@@ -32,7 +32,7 @@ from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import posts, threads
 from kernel.tombstone_log import Act as Decision
 from members import notices
-from moderation import standing
+from moderation import labelling, standing
 from moderation.care import cases as care_cases
 from moderation.standing import Speaker
 
@@ -216,6 +216,8 @@ async def rewrite(
             edited=edited,
         )
     )
+    if post.given:
+        await labelling.refresh(conn, [post.id])
     if post.is_root and words.wish != post.wish:
         await _wish(conn, post.thread_id, words.wish)
 
@@ -263,6 +265,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
             content="",
             note="",
             labels="",
+            given="",
             sensitive=False,
             state=state,
             url=None,
@@ -283,6 +286,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
         await outbox.withdraw(conn, request_uri(post.uri, Act.REPLY))
     if post.attached:
         await pictures.let_go(conn, post.id)
+    await labelling.forget(conn, [post.id])
     tombstone_log.note(conn, Decision.DELETED, post.uri)
     await part_store.erase(conn, post.id)
     await notices.forget_post(conn, post.id)

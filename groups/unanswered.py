@@ -46,6 +46,7 @@ class Waiting:
     title: str
     note: str
     sensitive: bool
+    given: str
     author_id: UUID
     author_host: str
     author_name: str
@@ -106,6 +107,7 @@ def _waiting(limit: int) -> AnySelect:
             _root.c.title,
             _root.c.note,
             _root.c.sensitive,
+            _root.c.given,
             _root.c.author_id,
             _starter.c.host.label("author_host"),
             _starter.c.name.label("author_name"),

@@ -126,6 +126,7 @@ class New:
             reason="",
             approval=None,
             was_shown=False,
+            given="",
             likes=0,
             poll=self.parts.poll is not None,
             attached=len(self.parts.attachments) + len(self.pictures),
@@ -226,7 +227,7 @@ _THREAD = Rows(
 )
 _INSERT_THREADS = threads.insert().from_select(_THREAD.names, sa.select(*_THREAD.c))
 
-_LATER = ("reason", "findable", "was_shown")  # what no post has at first
+_LATER = ("reason", "findable", "was_shown", "given")  # what no post has at first
 _POST = Rows("post", **{each.name: each.type for each in posts.c if each.name not in _LATER})
 _INSERT_POSTS = posts.insert().from_select(_POST.names, sa.select(*_POST.c))
 

@@ -6,7 +6,7 @@ alone, so that they go with it. What a member has read is in no table (`members/
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Final, Self
 from uuid import UUID
@@ -37,6 +37,7 @@ from kernel.schema.tables import (
     threads,
     waiting,
 )
+from moderation import labelling
 from moderation.visibility import Viewer, host_is_welcome, may_see_group
 
 MOST: Final = 200  # notices of one persona: the oldest go
@@ -300,6 +301,7 @@ class Notice:
     content: str
     note: str
     sensitive: bool
+    given: str
     reason: str
     author_id: UUID | None
     author_name: str
@@ -307,6 +309,7 @@ class Notice:
     title: str
     title_note: str
     title_sensitive: bool
+    title_given: str
     group_id: UUID
     group_name: str
     group_address: str
@@ -327,10 +330,15 @@ class Notice:
         """Whether it tells of a message, or of who would like to write one."""
         return self.kind in _OF_MESSAGES
 
-    @property
-    def folded(self) -> bool:
-        """Whether a content note stands before the words."""
-        return bool(self.note or self.sensitive or self.title_note or self.title_sensitive)
+    def folded(self, today: date) -> bool:
+        """Whether a content note, or a label by somebody else, stands before the words."""
+        noted = self.note or self.sensitive or self.title_folded(today)
+        return bool(noted or labelling.folds(self.given, today))
+
+    def title_folded(self, today: date) -> bool:
+        """The same of the thread's title."""
+        noted = self.title_note or self.title_sensitive
+        return bool(noted or labelling.folds(self.title_given, today))
 
     @classmethod
     def of(cls, row: AnyRow) -> Self:
@@ -385,6 +393,7 @@ _about: Final = (  # LIMIT keeps it a look-up for each line: PostgreSQL would re
         posts.c.content,
         posts.c.note,
         posts.c.sensitive,
+        posts.c.given,
         posts.c.reason,
         posts.c.author_id,
         _author.c.name.label("author_name"),
@@ -394,6 +403,7 @@ _about: Final = (  # LIMIT keeps it a look-up for each line: PostgreSQL would re
         ),
         _root.c.note.label("title_note"),
         _root.c.sensitive.label("title_sensitive"),
+        _root.c.given.label("title_given"),
         threads.c.group_id,
     )
     .select_from(
@@ -424,12 +434,12 @@ _LIST: Final[AnySelect] = (
         _told.c.post_id,
         _told.c.decision_id,
         _about.c.thread_id,
-        *(_text(_about.c[name]).label(name) for name in ("content", "note", "reason")),
+        *(_text(_about.c[name]).label(name) for name in ("content", "note", "given", "reason")),
         _or_no(_about.c.sensitive).label("sensitive"),
         _about.c.author_id,
         *(
             _text(_about.c[name]).label(name)
-            for name in ("author_name", "author_host", "title", "title_note")
+            for name in ("author_name", "author_host", "title", "title_note", "title_given")
         ),
         _or_no(_about.c.title_sensitive).label("title_sensitive"),
         _group.c.id.label("group_id"),

@@ -278,8 +278,8 @@ ACTIONS: Final = frozenset({"remove", "ban", "limit", "warn", "suspend"})
 """What is done to somebody or to their words."""
 
 TOLD: Final = ACTIONS | {
-    "appoint", "change after appeal", "dismiss", "end limit", "lock", "release", "restore",
-    "unban", "unlock", "uphold after appeal",
+    "appoint", "change after appeal", "dismiss", "end limit", "label", "lock", "release", "restore",
+    "take label off", "unban", "unlock", "uphold after appeal",
 }  # fmt: skip
 """What somebody reads of what was decided about them: not how a report or a care case went."""
 

@@ -1,31 +1,31 @@
 """The words that posts are labelled with: one flat list, the same on every node.
 
-Its ids travel, its words are shown. An author picks from some of them; the others are for
-moderators and for other nodes.
+Its ids travel, its words are shown. An author picks from some of them, as a content note; the
+others are for moderators and for other nodes (`moderation.labelling`). `docs/reference/labels.md`
+is this list as a page.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from kernel.said import noted
+from kernel.schema.labels import Effect, Giver
 
-
-class Effect(StrEnum):
-    """What a label does to a post where nobody chose anything else."""
-
-    NONE = "none"
-    WARN = "warn"
-    FOLD = "fold"
-    HOLD = "hold"  # a person looks first
+LONGEST: Final = 365  # days that a label may hold (MOD-5.11)
+EVERYBODY: Final = frozenset(Giver)
+CANARY: Final = "canary"
+CSAM: Final = "csam"
+MEDICAL: Final = "medical-claim-unreviewed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
     """One label. `name` is how a content note says it, `about` what it means.
 
-    `by_author`: authors may pick it. `blames` whoever wrote the post; the others say nothing bad.
+    `by_author`: authors may pick it; `by` are the others who may give it. `blames` whoever wrote
+    the post: such a label is shown to no reader. The others say nothing bad of anybody.
+    `days`: as long as it holds here unless somebody says it again.
     """
 
     id: str
@@ -33,7 +33,14 @@ class Label:
     about: str
     effect: Effect
     by_author: bool = False
+    by: frozenset[Giver] = EVERYBODY
     blames: bool = False
+    days: int = LONGEST
+
+    @property
+    def for_readers(self) -> bool:
+        """Whether readers see that somebody gave it."""
+        return not self.blames and self.id != CANARY
 
 
 VOCABULARY: Final[Sequence[Label]] = (
@@ -53,13 +60,13 @@ VOCABULARY: Final[Sequence[Label]] = (
     ),
     Label(
         id="method-detail",
-        name="how harm is done",
+        name=noted("how harm is done"),
         about="It says how, where or with how much somebody can be harmed.",
         effect=Effect.HOLD,
     ),
     Label(
         id="encouragement-of-harm",
-        name="encouraging harm",
+        name=noted("encouraging harm"),
         about="It tells somebody to harm themselves or another person.",
         effect=Effect.HOLD,
     ),
@@ -92,95 +99,114 @@ VOCABULARY: Final[Sequence[Label]] = (
         by_author=True,
     ),
     Label(
-        id="medical-claim-unreviewed",
-        name="a medical claim nobody checked",
+        id=MEDICAL,
+        name=noted("a medical claim nobody checked"),
         about="It says that something heals or harms, and nobody who knows has looked at it.",
         effect=Effect.WARN,
+        by_author=True,
+        days=180,
     ),
     Label(
         id="outdated-helpline",
-        name="an old helpline",
+        name=noted("an old helpline"),
         about="It names a helpline that may not answer any more.",
         effect=Effect.WARN,
+        days=180,
     ),
     Label(
         id="clinically-reviewed",
-        name="checked by a clinician",
+        name=noted("checked by a clinician"),
         about="Somebody trained in this field has read it.",
         effect=Effect.NONE,
+        by=frozenset({Giver.NODE, Giver.PEER}),
     ),
     Label(
         id="lived-experience",
-        name="lived experience",
+        name=noted("lived experience"),
         about="Its author has been through it.",
         effect=Effect.NONE,
+        by=frozenset({Giver.GROUP}),
     ),
     Label(
         id="spam",
-        name="spam",
+        name=noted("spam"),
         about="It sells or advertises something, or comes again and again.",
         effect=Effect.HOLD,
         blames=True,
     ),
     Label(
         id="harassment",
-        name="harassment",
+        name=noted("harassment"),
         about="It goes at a person who did not ask for it.",
         effect=Effect.HOLD,
         blames=True,
     ),
     Label(
         id="predatory-contact",
-        name="unsafe contact",
+        name=noted("unsafe contact"),
         about="It tries to get somebody alone who is easy to hurt.",
         effect=Effect.HOLD,
         blames=True,
     ),
     Label(
         id="impersonation",
-        name="a false name",
+        name=noted("a false name"),
         about="It pretends to come from another person or organisation.",
         effect=Effect.HOLD,
         blames=True,
     ),
     Label(
         id="doxxing",
-        name="private details of a person",
+        name=noted("private details of a person"),
         about="It gives away who or where somebody is.",
         effect=Effect.HOLD,
         blames=True,
     ),
     Label(
         id="hate-speech",
-        name="hate",
+        name=noted("hate"),
         about="It puts people down for what they are.",
         effect=Effect.HOLD,
         blames=True,
     ),
     Label(
-        id="csam",
-        name="abuse of a child",
+        id=CSAM,
+        name=noted("abuse of a child"),
         about="It shows the abuse of a child. It is never displayed, and goes the legal way only.",
         effect=Effect.HOLD,
+        by=frozenset({Giver.PEER}),
         blames=True,
     ),
     Label(
         id="slow-replies",
-        name="answers come slowly",
+        name=noted("answers come slowly"),
         about="Answers may take a while here.",
         effect=Effect.NONE,
+        days=30,
     ),
     Label(
-        id="canary",
-        name="a test",
+        id=CANARY,
+        name=noted("a test"),
         about="A label that tests whether labels arrive. It means nothing.",
         effect=Effect.NONE,
+        by=frozenset({Giver.PEER}),
     ),
 )
 BY_ID: Final[Mapping[str, Label]] = {label.id: label for label in VOCABULARY}
 FOR_AUTHORS: Final[Mapping[str, Label]] = {
     label.id: label for label in VOCABULARY if label.by_author
 }
+FOR_READERS: Final[Mapping[str, Label]] = {
+    label.id: label
+    for label in VOCABULARY
+    if label.for_readers and label.effect in (Effect.WARN, Effect.FOLD)
+}
+"""Those that somebody may want to see more, or less, of than others do."""
+
+
+def may_give(giver: Giver) -> Mapping[str, Label]:
+    """The labels that such people may give a post, in the order of the list."""
+    return {label.id: label for label in VOCABULARY if giver in label.by}
 
 
 def picked(ids: Iterable[str]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from kernel.schema.tables import pacts as table
 from kernel.tombstone_log import Act
 from moderation import audit, domains, pacts
 from moderation.duty import Rota
-from moderation.pact_terms import Flow, Paper, Party, Wishes
+from moderation.pact_terms import READ, Paper, Party, Wishes
 from moderation.pacts import Pact
 from moderation.signals import datasets, sources
 
@@ -140,7 +140,7 @@ async def make(
         frozen_there=False,
         unsafe=False,
     )
-    if theirs.dataset and Flow.ADVICE in paper.flows(theirs.desk):
+    if theirs.dataset and not READ.isdisjoint(paper.flows(theirs.desk)):
         await sources.follow(conn, here, theirs.dataset, pact=True)
     await audit.note(conn, here, verb="make pact", about=host)
 

@@ -57,6 +57,9 @@ class Flow(StrEnum):
     APPEALS = "appeals"
 
 
+READ: Final = frozenset({Flow.ADVICE, Flow.LABELS})
+"""What stands in the dataset: who takes one of them reads it, and leaves the other."""
+
 FLOW_WORDS: Final[Mapping[Flow, str]] = {
     Flow.ADVICE: noted("advice about other servers"),
     Flow.LABELS: noted("labels on posts"),

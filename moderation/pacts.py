@@ -34,8 +34,8 @@ from kernel.said import noted, said
 from kernel.schema.pacts import Afterwards, PactState
 from kernel.schema.tables import pacts, tombstones
 from kernel.tombstone_log import Act
-from moderation import audit
-from moderation.pact_terms import CONTEXT, WAITS, Flow, Paper, fingerprint, midnight
+from moderation import audit, labelling
+from moderation.pact_terms import CONTEXT, READ, WAITS, Flow, Paper, fingerprint, midnight
 from moderation.signals import undoing
 
 MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
@@ -192,7 +192,7 @@ async def may_read(conn: AsyncConnection, here: Here, asker: Actor) -> bool:
     desk = await actor_store.by_uri(conn, pact.desk_uri)
     if desk is None or desk.ed25519 != pact.their_key:
         return False
-    return Flow.ADVICE in pact.paper.flows(f"{here.origin}/desk/node")
+    return not READ.isdisjoint(pact.paper.flows(f"{here.origin}/desk/node"))
 
 
 # What an administrator of this node does while one holds, and after
@@ -320,6 +320,8 @@ async def change(conn: AsyncConnection, here: Here, host: str, **values: object)
     today = here.now().date()
     values.setdefault("offers", sa.case((pacts.c.day == today, pacts.c.offers), else_=0))
     await conn.execute(sa.update(pacts).where(pacts.c.host == host).values(day=today, **values))
+    if not values.keys().isdisjoint({"state", "frozen", "frozen_there", "afterwards"}):
+        await labelling.follow_pact(conn, host)
 
 
 async def finish(

@@ -11,7 +11,16 @@ from inbox.discovery import VERSION
 from kernel.schema.moderation import Level
 from kernel.settings import read_origin
 from moderation.impact import Seen
-from node import alert_commands, commands, effect_cli, impact_cli, logs, pact_cli, seeding
+from node import (
+    alert_commands,
+    commands,
+    effect_cli,
+    impact_cli,
+    label_cli,
+    logs,
+    pact_cli,
+    seeding,
+)
 from node.console import (
     REFUSED,
     DataDir,
@@ -66,6 +75,7 @@ app.add_typer(blocklist, name="blocklist")
 safekeeping.add_to(app)
 pact_cli.add_to(app)
 effect_cli.add_to(app)
+label_cli.add_to(app)
 
 
 impact_cli.add_to(blocklist)

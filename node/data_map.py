@@ -220,6 +220,13 @@ WORDS: Final = (
         MODERATORS,
         "post_edits",
     ),
+    _kept(
+        "Labels that moderators or other places give a post, and why; not which moderator",
+        "Until they end, a year at most. Deleting the post, or taking it out, takes them along.",
+        "So that people can choose what they read.",
+        READERS,
+        "post_labels",
+    ),
     _timed(
         "What a name was told: somebody answered it, or moderators decided about a post of its",
         keep_times.NOTICE,

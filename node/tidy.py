@@ -6,7 +6,17 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import receipts, rotation
-from groups import check_ins, closing, earlier, expiry, finding, polls, room, unanswered
+from groups import (
+    check_ins,
+    closing,
+    earlier,
+    expiry,
+    finding,
+    labelling,
+    polls,
+    room,
+    unanswered,
+)
 from groups import waiting as waiting_store
 from kernel import keep_times
 from kernel.here import Here
@@ -111,6 +121,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     while await polls.sweep(engine, here):
         pass
     while await expiry.delete_one(engine, here):
+        pass
+    while await labelling.turn_one(engine, here) or await labelling.hold_one(engine, here):
         pass
     await finding.take_in(engine)
     while await room.let_in(engine, here):

@@ -47,7 +47,7 @@ class Tool:
 _DAY: Final = date(2026, 11, 26)  # when all of them were counted last
 HARM: Final = Measured(day=_DAY, noticed=18, of=20, wrongly=0, others=40)
 CONTACTS: Final = Measured(day=_DAY, noticed=150, of=150, wrongly=0, others=175)
-HINTS: Final = Measured(day=_DAY, noticed=42, of=42, wrongly=0, others=44)
+HINTS: Final = Measured(day=_DAY, noticed=56, of=56, wrongly=0, others=58)
 CARD: Final = Measured(day=_DAY, noticed=30, of=30, wrongly=0, others=32)
 SOONER: Final = Measured(day=_DAY, noticed=40, of=40, wrongly=0, others=40)
 
@@ -87,7 +87,8 @@ TOOLS: Final[Sequence[Tool]] = (
         id="hints",
         name="Hints while you write",
         does="Before a post is sent, it shows plainer words for some that can hurt, and asks to "
-        "leave out some details. For an answer, it says which words can close a door. "
+        "leave out some details. Where you tell others what to take, or what heals, it offers a "
+        "label. For an answer, it says which words can close a door. "
         "It also says where you repeat what another of your names wrote.",
         never="It never stops a post: one press sends it as it is. It keeps nothing and tells "
         "nobody.",

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import enqueue
 from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
-from groups import reactions, waiting
+from groups import labelling, reactions, waiting
 from inbox import catch_up, claim, errands, refreshes
 from inbox.backfill import refresh_one
 from inbox.claim import Floor
@@ -116,9 +116,14 @@ async def settle(app: web.Application) -> bool:
 
 
 async def _advice(app: web.Application) -> bool:
-    """Read a dataset that is due, or compare what peers were shown of one. False: nothing is."""
+    """Read a dataset that is due, or compare what peers were shown of one, or do what a label of
+    theirs asks for. False: nothing is."""
     engine, here, remote = app[ENGINE], app[HERE], app[REMOTE]
-    return await pull_one(engine, here, remote) or await heads.compare_one(engine, here, remote)
+    return (
+        await pull_one(engine, here, remote)
+        or await heads.compare_one(engine, here, remote)
+        or await labelling.hold_one(engine, here)
+    )
 
 
 async def _answers(app: web.Application) -> bool:

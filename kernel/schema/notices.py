@@ -32,6 +32,7 @@ class NoticeKind(StrEnum):
     LIMITED = "limited"  # for a while a moderator reads first what it posts
     UNLIMITED = "unlimited"
     WORD = "word"  # moderators would like something to be otherwise
+    LABELLED = "labelled"  # moderators gave a post of the persona's a label
     APPEAL = "appeal"  # somebody looked again at what was decided
     LINES = "lines"  # who is there for the persona, day and night: somebody thinks of it
     THOUGHT = "thought"  # somebody read its words and thinks of it

@@ -152,6 +152,8 @@ signals = table(  # what they say
     sa.Column("first_seen", sa.Date),
     sa.Column("published", sa.Date),
     sa.Column("ends", sa.Date, nullable=False),
+    sa.Column("updated", sa.DateTime(timezone=True)),  # the words of a post that it is about
+    sa.Column("sources", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),  # links
     sa.Column("retracts", sa.Text, nullable=False, server_default=""),
     sa.Column("place", sa.BigInteger, nullable=False),  # its order among those of its source
     sa.Column("derived_from", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),

@@ -107,6 +107,8 @@ posts = table(
     sa.Column("note", sa.Text, nullable=False, server_default=""),  # content note, plain text
     # Labels of the note, with blanks between their ids.
     sa.Column("labels", sa.Text, nullable=False, server_default=""),
+    # Labels by others, as JSON, so that lists of posts ask nothing more: `moderation.labelling`.
+    sa.Column("given", sa.Text, nullable=False, server_default=""),
     sa.Column("sensitive", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("language", sa.Text, nullable=False, server_default=""),  # BCP 47
     sa.Column("published", sa.DateTime(timezone=True), nullable=False),  # to the minute

@@ -27,6 +27,7 @@ from kernel.schema.federation import (
     tombstones,
 )
 from kernel.schema.groups import group_invitations, groups, guidelines, moderators
+from kernel.schema.labels import post_labels
 from kernel.schema.media import copies_wanted, media
 from kernel.schema.messages import (
     conversations,
@@ -142,6 +143,7 @@ __all__ = [
     "poll_votes",
     "polls",
     "post_edits",
+    "post_labels",
     "post_tags",
     "posts",
     "reactions",

@@ -6,7 +6,7 @@ and where a line stands follows from all lines that are there, whatever the orde
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final, Self
 from uuid import UUID
 
@@ -16,10 +16,21 @@ from kernel.errors import Malformed
 from kernel.schema.pacts import SignalState
 from kernel.urls import same_origin
 from moderation.domains import read_domain
-from moderation.signals.vocabulary import LONGEST, MAX_SUMMARY, SAYS, UNSAID, Change, Policy
+from moderation.signals.vocabulary import (
+    LABEL,
+    LABELLED,
+    LONGEST,
+    MAX_SUMMARY,
+    OBJECT,
+    SAYS,
+    UNSAID,
+    Change,
+    Policy,
+)
 
 MAX_KEY: Final = 500  # letters of what advice is about
 MAX_LABELS: Final = 20
+MAX_SOURCES: Final = 5  # of what is said of a post
 MAX_URI: Final = 300
 GRACE: Final = timedelta(days=1)  # that advice holds longer than it says: clocks differ (MOD-H9)
 
@@ -48,6 +59,8 @@ class Line:
     retracts: str
     place: int
     derived_from: tuple[str, ...] = ()
+    updated: datetime | None = None
+    sources: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, document: Document, dataset: str, today: date) -> Self:
@@ -79,7 +92,9 @@ class Line:
             approvals=_count(document.get("approvals")),
             first_seen=_day(document.get("firstSeen")),
             published=published,
-            ends=_ends(document, kind, published, today),
+            ends=_ends(document, entity_kind, kind, published, today),
+            updated=time_of(document.get("updated")) if entity_kind == OBJECT else None,
+            sources=_texts(document.get("sources"))[:MAX_SOURCES],
             retracts=(id_of(document.get("retracts")) or "")[:MAX_URI],
             place=_place(document, uri),
             derived_from=_texts(document.get("derivedFrom")),
@@ -110,14 +125,17 @@ def _policy(document: Document, kind: Change) -> str:
     return named
 
 
-def _ends(document: Document, kind: Change, published: date | None, today: date) -> date:
-    """No longer than advice may hold; where it says nothing, 90 days from today (MOD-5.11)."""
+def _ends(
+    document: Document, entity_kind: str, kind: Change, published: date | None, today: date
+) -> date:
+    """No longer than it may hold; where it says nothing, 90 days from today (MOD-5.11)."""
     until = time_of(document.get("endTime"))
     if until is None:
         return today + UNSAID
     ends = until.date() + timedelta(days=until.time() > time())  # a day that has begun still counts
     said = min(published, today) if published else today  # a clock may be ahead
-    return min(ends, said + LONGEST.get(kind, UNSAID))
+    longest = LABEL if entity_kind in LABELLED else LONGEST.get(kind, UNSAID)
+    return min(ends, said + longest)
 
 
 def _place(document: Document, uri: str) -> int:

@@ -38,7 +38,9 @@ from moderation.signals.chain import Head
 from moderation.signals.datasets import Dataset
 from moderation.signals.vocabulary import (
     CONTEXT,
+    DOMAIN,
     FILTERS_OF,
+    LABELLED,
     LONGEST,
     MAX_SUMMARY,
     SAYS,
@@ -145,7 +147,7 @@ async def advise(conn: AsyncConnection, here: Here, advice: Advice) -> Entry:
     domain = advice.check(here, today)
     filters = FILTERS_OF.get(advice.policy, ()) if advice.policy else ()
     says: Document = {
-        "entityKind": "domain",
+        "entityKind": DOMAIN,
         "entityKey": domain,
         "labels": [f"{here.origin}/labels/{label}" for label in advice.labels],
         **({"recommendedPolicy": advice.policy.value} if advice.policy else {}),
@@ -160,7 +162,7 @@ async def advise(conn: AsyncConnection, here: Here, advice: Advice) -> Entry:
         **({"summary": summary} if (summary := " ".join(advice.summary.split())) else {}),
         "appealTo": f"{here.origin}/desk/node",
     }
-    entry = await _add(conn, here, advice.kind, domain, says, ends=advice.until)
+    entry = await add(conn, here, advice.kind, domain, says, ends=advice.until)
     verb = f"advise {advice.policy}" if advice.policy else "advise"
     await audit.note(conn, here, verb=verb, about=domain, reason=advice.summary)
     return entry
@@ -181,7 +183,7 @@ async def renew(conn: AsyncConnection, here: Here, domain: str, until: date) -> 
     left_out = ("@context", "id", "type", "published", "attributedTo", "prev", "seq", "endTime")
     says = {name: value for name, value in body.items() if name not in left_out}
     says["endTime"] = iso(midnight(until))
-    entry = await _add(conn, here, last.kind, last.entity_key, says, ends=until)
+    entry = await add(conn, here, last.kind, last.entity_key, says, ends=until)
     await audit.note(conn, here, verb="renew advice", about=last.entity_key)
     return entry
 
@@ -199,7 +201,7 @@ async def retract(conn: AsyncConnection, here: Here, domain: str, comment: str =
         "retracts": change_url(dataset, last.id),
         **({"comment": words} if (words := " ".join(comment.split())) else {}),
     }
-    entry = await _add(conn, here, Change.RETRACTION, last.entity_key, says, ends=None)
+    entry = await add(conn, here, Change.RETRACTION, last.entity_key, says, ends=None)
     await audit.note(conn, here, verb="take advice back", about=last.entity_key, reason=comment)
     return entry
 
@@ -213,7 +215,7 @@ async def erase(conn: AsyncConnection, here: Here, change_id: UUID) -> None:
     """
     entry = await one(conn, change_id)
     if entry.kind in SAYS:
-        newest = await _newest_about(conn, entry.entity_key)
+        newest = await newest_about(conn, entry.entity_key, entry.entity_kind)
         if newest is not None and newest.seq == entry.seq:
             raise Conflict("Please take that advice back first.")
     elif entry.kind is Change.RETRACTION and await _says_before(conn, entry):
@@ -226,7 +228,7 @@ async def erase(conn: AsyncConnection, here: Here, change_id: UUID) -> None:
     await audit.note(conn, here, verb="erase advice", about=str(change_id))
 
 
-async def _add(
+async def add(
     conn: AsyncConnection,
     here: Here,
     kind: Change,
@@ -235,7 +237,7 @@ async def _add(
     *,
     ends: date | None,
 ) -> Entry:
-    """One more change, bound to the last one; peers that take advice are nudged."""
+    """One more change, bound to the last one; peers that take such things are nudged."""
     dataset = await datasets.ours(conn, here)
     await conn.execute(sa.select(dataset_table.c.id).with_for_update())  # one after the other
     before, today = await head(conn, dataset), here.now().date()
@@ -272,7 +274,8 @@ async def _add(
         )
     ).one()
     if dataset.tier is not Tier.NOBODY:
-        await pacts.tell_peers(conn, here, Flow.ADVICE, ActivityKind.NUDGE, dataset.url)
+        flow = Flow.LABELS if says["entityKind"] in LABELLED else Flow.ADVICE
+        await pacts.tell_peers(conn, here, flow, ActivityKind.NUDGE, dataset.url)
     return Entry.of(row)
 
 
@@ -302,11 +305,12 @@ async def head(conn: AsyncConnection, dataset: Dataset) -> Head:
     return Head(row.seq, row.link) if row else chain.genesis(dataset.url)
 
 
-async def _newest_about(conn: AsyncConnection, domain: str) -> Entry | None:
+async def newest_about(conn: AsyncConnection, key: str, entity_kind: str = DOMAIN) -> Entry | None:
+    """The newest change about something, if there is one."""
     row = (
         await conn.execute(
             sa.select(*_COLUMNS)
-            .where(signal_changes.c.entity_kind == "domain", signal_changes.c.entity_key == domain)
+            .where(signal_changes.c.entity_kind == entity_kind, signal_changes.c.entity_key == key)
             .order_by(signal_changes.c.seq.desc())
             .limit(at_most(1))
         )
@@ -331,7 +335,7 @@ async def _says_before(conn: AsyncConnection, entry: Entry) -> bool:
 
 async def latest(conn: AsyncConnection, domain: str) -> Entry:
     """What is advised about a domain now. Raises NotFound: nothing, or it was taken back."""
-    found = await _newest_about(conn, read_domain(domain))
+    found = await newest_about(conn, read_domain(domain))
     if found is None or found.kind not in SAYS:
         raise NotFound("This node advises nothing about that domain.")
     return found
@@ -361,6 +365,21 @@ async def current(
     conn: AsyncConnection, *, after_key: str = "", limit: int = MAX_SNAPSHOT, taken_back: bool
 ) -> Sequence[Entry]:
     """The newest change about each domain, in their order; also those `taken_back`, if wanted."""
+    query = _NEWEST.where(
+        signal_changes.c.entity_kind == DOMAIN, signal_changes.c.entity_key > after_key
+    ).limit(at_most(limit))
+    if not taken_back:
+        query = query.where(signal_changes.c.kind.in_([kind.value for kind in SAYS]))
+    return [Entry.of(row) for row in await conn.execute(query)]
+
+
+async def _newest_of_all(conn: AsyncConnection, limit: int) -> Sequence[Entry]:
+    """The newest change about each thing, of whatever kind."""
+    query = _NEWEST.where(signal_changes.c.entity_key != "").limit(at_most(limit))
+    return [Entry.of(row) for row in await conn.execute(query)]
+
+
+def _newest() -> sa.Select[Any]:
     newer = signal_changes.alias("newer")
     newest = (
         sa.select(newer.c.seq)
@@ -373,19 +392,14 @@ async def current(
         .correlate(signal_changes)
         .scalar_subquery()
     )
-    query = (
+    return (
         sa.select(*_COLUMNS)
-        .where(
-            signal_changes.c.entity_kind == "domain",
-            signal_changes.c.entity_key > after_key,
-            signal_changes.c.seq == newest,
-        )
-        .order_by(signal_changes.c.entity_key)
-        .limit(at_most(limit))
+        .where(signal_changes.c.seq == newest)
+        .order_by(signal_changes.c.entity_kind, signal_changes.c.entity_key)
     )
-    if not taken_back:
-        query = query.where(signal_changes.c.kind.in_([kind.value for kind in SAYS]))
-    return [Entry.of(row) for row in await conn.execute(query)]
+
+
+_NEWEST: Final = _newest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -443,7 +457,7 @@ async def dataset_document(
             "url": dataset.url,
             "type": "Dataset",
             "name": f"Advice of {here.host}",
-            "summary": "What the people who run this node advise about other servers.",
+            "summary": "What the people who run this node say of servers and of posts.",
             "published": iso(midnight(made or today)),
             "updated": iso(midnight(today)),
             "attributedTo": pen.desk.uri,
@@ -516,11 +530,11 @@ async def page_document(
 async def snapshot_document(
     conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
 ) -> Document:
-    """The newest change about each domain, up to a thousand, and where to go on from there.
+    """The newest change about each domain and post, up to a thousand, and where to go on.
 
     Where that is not all of them, it is from the beginning.
     """
-    found = await current(conn, limit=MAX_SNAPSHOT + 1, taken_back=True)
+    found = await _newest_of_all(conn, MAX_SNAPSHOT + 1)
     shown, whole = found[:MAX_SNAPSHOT], len(found) <= MAX_SNAPSHOT
     last = await conn.scalar(
         sa.select(signal_changes.c.id).order_by(signal_changes.c.seq.desc()).limit(at_most(1))

@@ -26,11 +26,13 @@ from kernel.here import Here
 from kernel.schema.tables import signal_sources
 from kernel.urls import same_origin
 from moderation import pact_mail, pacts
+from moderation.pact_terms import Flow
 from moderation.pacts import Pact
 from moderation.signals import chain, heads, received, sources
 from moderation.signals.chain import Head, Rewritten
 from moderation.signals.lines import Line
 from moderation.signals.sources import Source
+from moderation.signals.vocabulary import LABELLED, SAYS
 
 PAGES: Final = 20  # of one dataset in one reading; the rest follows in the next
 MAX_ITEMS: Final = 200  # changes of one page that are looked at
@@ -83,7 +85,7 @@ async def _read_chain(engine: AsyncEngine, here: Here, remote: Remote, source: S
     if pact is None:
         return False
     try:
-        return await _go_along(engine, here, remote, source, keys.load_multibase(pact.their_key))
+        return await _go_along(engine, here, remote, source, pact)
     except Rewritten as error:
         if error.reason == pact_mail.KEY and await _has_new_key(engine, here, remote, pact):
             return False
@@ -103,8 +105,9 @@ async def _has_new_key(engine: AsyncEngine, here: Here, remote: Remote, pact: Pa
 
 
 async def _go_along(
-    engine: AsyncEngine, here: Here, remote: Remote, source: Source, key: Ed25519PublicKey
+    engine: AsyncEngine, here: Here, remote: Remote, source: Source, pact: Pact
 ) -> bool:
+    key, taken = keys.load_multibase(pact.their_key), _taken(pact)
     shown = await _head(engine, remote, source, key)
     at = Head(source.seq, source.link) if source.seq else chain.genesis(source.url)
     chain.check_head(at, shown)
@@ -122,7 +125,7 @@ async def _go_along(
         last = (id_of(items[-1].get("id")) or "").rpartition("/")[2]
         if shown.seq <= then.seq:
             _check_passed(at, fresh, shown)
-        if not await _keep(engine, here, source, fresh, at=at, then=then, last=last):
+        if not await _keep(engine, here, source, fresh, taken, at=at, then=then, last=last):
             return False
         at = then
     return at.seq < shown.seq
@@ -209,13 +212,14 @@ async def _keep(
     here: Here,
     source: Source,
     items: Sequence[Document],
+    taken: frozenset[Flow],
     *,
     at: Head,
     then: Head,
     last: str,
 ) -> bool:
     """Keep a page of a chain and how far it goes. False: somebody else has, or nobody shall."""
-    lines = _lines(items, source, here)
+    lines = [each for each in _lines(items, source, here) if _is_taken(each, taken)]
     async with engine.begin() as conn:
         moved = await conn.execute(
             sa.update(signal_sources)
@@ -231,6 +235,17 @@ async def _keep(
         await heads.remember(conn, source, at, items)
         await received.take_in(conn, here, source, lines)
     return True
+
+
+def _taken(pact: Pact) -> frozenset[Flow]:
+    """What the pact lets pass from them to us; of anything else that they say nothing is kept."""
+    return pact.paper.flows(pact.desk_uri) if pact.paper is not None else frozenset()
+
+
+def _is_taken(line: Line, taken: frozenset[Flow]) -> bool:
+    if line.kind not in SAYS:
+        return True
+    return (Flow.LABELS if line.entity_kind in LABELLED else Flow.ADVICE) in taken
 
 
 def _lines(items: Sequence[Document], source: Source, here: Here) -> list[Line]:

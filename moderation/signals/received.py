@@ -22,7 +22,7 @@ from kernel.here import Here
 from kernel.rows import AnyRow, at_most
 from kernel.schema.pacts import PactState, SignalState
 from kernel.schema.tables import pacts, signal_sources, signals
-from moderation import audit
+from moderation import audit, labelling_peers
 from moderation.signals import guards
 from moderation.signals.chain import Rewritten
 from moderation.signals.lines import GRACE, Line, Standing, states
@@ -102,6 +102,7 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
             "labels": list(line.labels),
             "filters": list(line.filters),
             "derived_from": list(line.derived_from),
+            "sources": list(line.sources),
             "source_id": source.id,
             "state": SignalState.HELD,
             "day": today,
@@ -122,6 +123,7 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
     moved = await _settle(conn, source, lines, today)
     await _log(conn, here, source, moved)
     await guards.watch(conn, here, source, lines)
+    await labelling_peers.take_in(conn, here, source, lines)
     return new
 
 
@@ -238,6 +240,7 @@ async def stand_anew(conn: AsyncConnection, here: Here, host: str) -> None:
             .values(state=state, day=here.now().date()),
             {"ids": ids},
         )
+    await labelling_peers.stand_anew(conn, here, host)
 
 
 def _about() -> sa.Executable:
@@ -329,6 +332,7 @@ async def decide(conn: AsyncConnection, here: Here, signal_id: int, state: Signa
     if uri is None:
         raise NotFound("That is over already.")
     await audit.note(conn, here, verb=f"signal {state}", about=uri)
+    await labelling_peers.decided(conn, here, signal_id)
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:

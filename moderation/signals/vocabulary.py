@@ -30,10 +30,16 @@ TERMS: Final[dict[str, Json]] = {
     "approvals": "hearthold:approvals",
     "appealTo": {"@id": "hearthold:appealTo", "@type": "@id"},
     "retracts": {"@id": "hearthold:retracts", "@type": "@id"},
+    "sources": {"@id": "hearthold:sources", "@type": "@id", "@container": "@set"},
 }
 """Defined where they are used, so that nobody has to fetch them from anywhere (WIRE-B11)."""
 
 CONTEXT: Final[list[Json]] = [AS2, FIRES, DATA_INTEGRITY, TERMS]
+
+DOMAIN: Final = "domain"  # kinds of what a change is about
+OBJECT: Final = "object"  # a post, by its id
+RESOURCE: Final = "resource"  # a page of help, by its address
+LABELLED: Final = frozenset({OBJECT, RESOURCE})
 
 
 class Change(StrEnum):
@@ -74,5 +80,6 @@ LONGEST: Final[Mapping[Change, timedelta]] = {  # that advice may say it holds
     Change.ADVISORY: timedelta(days=90),
     Change.RECOMMENDATION: timedelta(days=180),
 }
+LABEL: Final = timedelta(days=365)  # that a label of a post may hold
 UNSAID: Final = timedelta(days=90)  # that it holds here where it does not say until when
 MAX_SUMMARY: Final = 500  # letters

@@ -5,14 +5,18 @@ Nothing of it is stored but in the member's sealed preferences, and no list is r
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final, Protocol
 
 from aiohttp import web
 
+from activitypub.state import HERE
 from groups.browsing import ThreadLine
 from groups.posts import Post
+from kernel.schema.labels import Effect
 from members.member import Cover, Preferences
-from moderation import labels
+from moderation import labelling, labels
+from moderation.labelling import Given
 from node.pages.paging import number
 from node.pages.session import PREFERENCES
 
@@ -30,6 +34,8 @@ class Noted(Protocol):
     def sensitive(self) -> bool: ...
     @property
     def labels(self) -> str: ...
+    @property
+    def given(self) -> str: ...
 
 
 class Spoken(Protocol):
@@ -49,20 +55,54 @@ def revealed(request: web.Request) -> int | None:
     return number(request.query.get(SHOW))
 
 
-def cover(post: Noted, chosen: Mapping[str, Cover]) -> Cover:
+def cover(post: Noted, chosen: Mapping[str, Cover], now: datetime) -> Cover:
     """How a post stands before a reader: the most careful choice of all its labels holds.
 
-    What has a note in other words is folded, as everything with a note is where nothing was chosen.
+    Its author's labels count, and those that others gave it. What has a note in other words is
+    folded, as every label is that folds where nothing was chosen.
     """
-    if not (post.note or post.sensitive):
-        return Cover.SHOW
+    own = _by_author(post, chosen) if post.note or post.sensitive else Cover.SHOW
+    if not post.given:
+        return own
+    found = [own, *(_by_other(each, chosen) for each in labelling.read(post.given, now.date()))]
+    return max(found, key=_CAREFUL.index)
+
+
+_CAREFUL: Final = (Cover.SHOW, Cover.FOLD, Cover.HIDE)  # from the least
+
+
+def usual(label: str) -> Cover:
+    """How posts with a label stand before those who chose nothing about it."""
+    known = labels.BY_ID.get(label)
+    warns = known is not None and known.effect in (Effect.NONE, Effect.WARN)
+    return Cover.SHOW if warns else Cover.FOLD
+
+
+def _by_author(post: Noted, chosen: Mapping[str, Cover]) -> Cover:
     ids = post.labels.split()
-    wanted = {chosen.get(each, Cover.FOLD) for each in ids}
+    wanted = {chosen.get(each, usual(each)) for each in ids}
     if Cover.HIDE in wanted:
         return Cover.HIDE
     if wanted == {Cover.SHOW} and not labels.own_words(ids, post.note):
         return Cover.SHOW
     return Cover.FOLD
+
+
+def _by_other(given: Given, chosen: Mapping[str, Cover]) -> Cover:
+    """What is about earlier words, or says only something good, covers nothing."""
+    if given.older or given.effect is Effect.NONE:
+        return Cover.SHOW
+    return chosen.get(given.label, Cover.FOLD if given.folds else Cover.SHOW)
+
+
+def given(post: Noted, now: datetime) -> Sequence[Given]:
+    """The labels by others that hold now, for a page."""
+    return labelling.read(post.given, now.date())
+
+
+def topics(post: Noted, now: datetime) -> Sequence[str]:
+    """What a post is about that its reader would rather not see: names of the labels of others."""
+    return [] if post.note else [each.name for each in given(post, now) if not each.older]
 
 
 def seen(request: web.Request, post: Post, *, mine: bool) -> Cover:
@@ -72,7 +112,7 @@ def seen(request: web.Request, post: Post, *, mine: bool) -> Cover:
     """
     if post.id == revealed(request):
         return Cover.SHOW
-    found = cover(post, preferences(request).covers)
+    found = cover(post, preferences(request).covers, request.app[HERE].now())
     return Cover.FOLD if mine and found is Cover.HIDE else found
 
 

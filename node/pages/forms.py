@@ -41,7 +41,8 @@ WRITTEN: Final = frozenset(
         "about", "alt", "care", "crisis_policy", "excluded", "guidelines", "handover_if",
         "handover_to", "helped", "letter",
         "like", "lines", "name", "note", "options", "public_comment", "reason", "request",
-        "retention", "rows", "rule", "source", "text", "title", "today", "told", "welcome",
+        "retention", "rows", "rule", "source", "sources", "text", "title", "today", "told",
+        "welcome",
         "why_others", "word", "words",
     }
 )  # fmt: skip

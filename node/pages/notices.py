@@ -5,6 +5,7 @@ The member's ids are derived for the request; no address, title or script says w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -39,14 +40,8 @@ class Line:
     new: bool
     hearers: Sequence[Hearer] = ()
     excerpt: str = ""
+    title: str = ""  # of the thread, where nothing stands before it
     filtered: bool = False  # a word that the member filters stands in it
-
-    @property
-    def title(self) -> str:
-        """Of the thread, where nothing stands before it."""
-        note = self.notice
-        plain = not (note.title_note or note.title_sensitive or self.filtered)
-        return note.title if plain else ""
 
 
 async def show(request: web.Request) -> web.Response:
@@ -85,9 +80,11 @@ async def _lines(
     conn: AsyncConnection, request: web.Request, found: Sequence[Notice]
 ) -> list[Line]:
     sieve, seen = session.sieve(request), session.of(request).seen
-    names = await _names(conn, request)
+    mine, today = await _names(conn, request), request.app[HERE].now().date()
     return [
-        _line(sieve, each, names.get(each.persona_id, ""), hearers, new=not seen.holds(each.id))
+        _line(
+            today, sieve, each, mine.get(each.persona_id, ""), hearers, new=not seen.holds(each.id)
+        )
         for each, hearers in await _wanted(conn, request, found)
     ]
 
@@ -134,9 +131,11 @@ def _passes(sieve: Sieve, viewer: Viewer, notice: Notice) -> bool:
     return sieve.author(notice.author_id, notice.author_host) is None
 
 
-def _line(sieve: Sieve, notice: Notice, name: str, hearers: Sequence[Hearer], *, new: bool) -> Line:
+def _line(
+    today: date, sieve: Sieve, notice: Notice, name: str, hearers: Sequence[Hearer], *, new: bool
+) -> Line:
     theirs = notice.kind in (NoticeKind.ANSWER, NoticeKind.MENTION)
-    words = text.plain(notice.content, _EXCERPT) if theirs and not notice.folded else ""
+    words = text.plain(notice.content, _EXCERPT) if theirs and not notice.folded(today) else ""
     filtered = sieve.has_words and bool(
         sieve.words(
             notice.title, notice.note, notice.title_note, text.plain(notice.content, 20_000)
@@ -148,6 +147,7 @@ def _line(sieve: Sieve, notice: Notice, name: str, hearers: Sequence[Hearer], *,
         new=new,
         hearers=hearers,
         excerpt="" if filtered else words,
+        title="" if filtered or notice.title_folded(today) else notice.title,
         filtered=filtered,
     )
 

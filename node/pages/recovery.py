@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub.state import HERE
 from groups import stories
 from groups.posts import Post
 from groups.stories import Story
@@ -20,10 +21,10 @@ async def beside(conn: AsyncConnection, request: web.Request, root: Post) -> Seq
     chosen = covers.preferences(request)
     if not chosen.stories or covers.seen(request, root, mine=False) is Cover.HIDE:
         return ()
-    sieve = session.sieve(request)
+    sieve, now = session.sieve(request), request.app[HERE].now()
     fit = [
         each for each in await stories.beside(conn, root)
-        if covers.cover(each, chosen.covers) is not Cover.HIDE
+        if covers.cover(each, chosen.covers, now) is not Cover.HIDE
         and not covers.foreign(each, chosen.languages)
         and sieve.author(each.author_id, each.author_host) is None
         and sieve.words(each.title, each.note) is None

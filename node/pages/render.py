@@ -13,7 +13,7 @@ from activitypub.state import HERE
 from kernel import text
 from kernel.errors import Problem
 from kernel.said import noted_in
-from moderation.labels import FOR_AUTHORS
+from moderation.labels import FOR_AUTHORS, FOR_READERS
 from node.pages import assets, covers, group_words, look, words
 from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
 from node.pages.forms import Form
@@ -50,6 +50,8 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "wishes": group_words.WISHES,
         "hopes": HOPES,
         "note_labels": FOR_AUTHORS,
+        "reader_labels": FOR_READERS,
+        "usual_cover": covers.usual,
     }
     made.filters |= {
         "clean": text.clean,
@@ -75,6 +77,8 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "count": spoken.count,
         "news": spoken.news,
         "cover": covers.cover,
+        "given": covers.given,
+        "topics": covers.topics,
     }
     made.globals["ui"] = made.get_template("components.html").module
     return made

@@ -29,6 +29,7 @@ from node.pages import (
     home,
     icons,
     impact,
+    labelling,
     live,
     log_in,
     memorials,
@@ -82,8 +83,8 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, reports, alerts, moderators, asked, care, cases,
-        desk_letters,
-        appeals, audit, standing, desk, icons, threads, posts, polls, tags, personas,
+        desk_letters, appeals, audit, standing, desk, icons, threads, posts, labelling, polls,
+        tags, personas,
         own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals, effects,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,

@@ -36,6 +36,7 @@ from moderation import (
     appeals,
     casework,
     domains,
+    labelling,
     pacts,
     policy,
     recounting,
@@ -128,9 +129,10 @@ async def _delete(conn: AsyncConnection, here: Here, uris: Sequence[str], done: 
 async def _remove(conn: AsyncConnection, uris: Sequence[str], done: Replayed) -> None:
     for post in await _posts(conn, uris, PostState.SHOWN, PostState.HELD):
         await conn.execute(
-            sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED)
+            sa.update(posts).where(posts.c.id == post.id).values(state=PostState.REMOVED, given="")
         )
         await earlier.forget(conn, post.id)
+        await labelling.forget(conn, [post.id])
         if post.shown:
             await count_out(conn, post)
         await outbox.forget(conn, post.uri)

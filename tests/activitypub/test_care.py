@@ -16,6 +16,9 @@ def test_dom_A9_labels_are_few_and_look_like_labels() -> None:
     many: list[Json] = [f"label-{chr(97 + n)}x" for n in range(20)]
     assert care.labels_in({"contentNotes": many}) == tuple(many[: care.MAX_LABELS])
     assert care.labels_in({"contentNotes": "grief"}) == ("grief",)
+    (tag,) = care.tags("https://alder.example", ["grief"])
+    assert care.labels_in({"tag": [tag, "x", {"type": "Label", "href": 7}]}) == ("grief",)
+    assert care.labels_in({"tag": {"type": "Mention", "href": "https://a.example/labels/x"}}) == ()
     assert care.labels_in({"contentNotes": ["grief", "grief", None, "A B", "<b>"]}) == ("grief",)
     assert care.labels_in({}) == ()
 

@@ -18,6 +18,40 @@ His suicide note said that it was nobody's fault.
 She left a goodbye letter saying where to find her.
 """.splitlines()
 
+MEDICINE = """\
+You should stop taking your medicine and go for walks.
+Just stop your tablets for a week.
+Please quit the antidepressants.
+You can come off your meds on your own.
+You do not need those pills.
+You don't need any medication for that.
+You should double your dose tonight.
+Lower your dosage a little.
+You could take 50 mg before bed.
+Try two of mine, 20 mg each.
+Cold water cures depression.
+This tea heals every illness.
+It is a natural cure, nobody tells you.
+My healer helps you as well, you can book her for 50 euros.
+""".splitlines()
+
+OWN_MEDICINE = """\
+I stopped my medicine, with my doctor, and slept better.
+I came off my meds slowly and with help.
+My doctor doubled my dose in May.
+I am afraid to stop my tablets.
+They told me to stop my medicine and I was scared.
+I did not need my pills any more after a year.
+Walking healed something in me.
+The tablets helped me through the winter.
+Did your medicine change anything for you?
+I paid a healer once, and she was kind.
+My mother takes her medicine with milk.
+I hope that there is a cure one day.
+I take medicine, and I am not ashamed of it.
+How did you tell your doctor that the dose is too high?
+""".splitlines()
+
 WORDS = """\
 My uncle committed suicide when I was ten.
 I am afraid that she will commit suicide.

@@ -6,7 +6,16 @@ import pytest
 
 from groups import hints
 from groups.hints import Family, Hint
-from tests.groups.hint_lines import ANSWERS, KIND_ANSWERS, LEAVE_OUT, NO_HINT, WORDS
+from moderation.labels import FOR_AUTHORS, MEDICAL
+from tests.groups.hint_lines import (
+    ANSWERS,
+    KIND_ANSWERS,
+    LEAVE_OUT,
+    MEDICINE,
+    NO_HINT,
+    OWN_MEDICINE,
+    WORDS,
+)
 
 
 @pytest.mark.parametrize("line", LEAVE_OUT)
@@ -22,6 +31,19 @@ def test_dom_A10_words_that_hurt_get_a_plainer_one(line: str) -> None:
     found = hints.find(line)
     assert [each.family for each in found] == [Family.WORDS], line
     assert found[0].say.startswith("You could")
+
+
+@pytest.mark.parametrize("line", MEDICINE)
+def test_dom_H4_what_others_should_take_gets_a_hint_and_a_label(line: str) -> None:
+    found = [each for each in hints.find(line) if each.family is Family.MEDICINE]
+    assert found, line
+    assert found[0].label == MEDICAL
+    assert MEDICAL in FOR_AUTHORS
+
+
+@pytest.mark.parametrize("line", OWN_MEDICINE)
+def test_dom_H4_what_somebody_did_themselves_passes(line: str) -> None:
+    assert hints.find(line, answering=True) == []
 
 
 @pytest.mark.parametrize("line", NO_HINT)

@@ -50,6 +50,7 @@ COMMANDS = [
     "blocklist history",
     "blocklist undo",
     "keys rotate",
+    "label",
     "peers list",
     "peers show",
     "peers pause",

@@ -28,8 +28,8 @@ def test_dom_H5_the_numbers_are_counted_anew() -> None:
         [bool(contacts.find(line, KNOWN)) for line in contact_lines.WITH],
         [bool(contacts.find(line, KNOWN)) for line in contact_lines.WITHOUT],
     )
-    words = [*hint_lines.LEAVE_OUT, *hint_lines.WORDS]
-    fine = [*hint_lines.NO_HINT, *hint_lines.KIND_ANSWERS]
+    words = [*hint_lines.LEAVE_OUT, *hint_lines.MEDICINE, *hint_lines.WORDS]
+    fine = [*hint_lines.NO_HINT, *hint_lines.KIND_ANSWERS, *hint_lines.OWN_MEDICINE]
     answers = [bool(hints.find(line, answering=True)) for line in hint_lines.ANSWERS]
     assert _counted(
         HINTS,

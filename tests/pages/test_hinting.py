@@ -30,6 +30,21 @@ async def test_dom_A10_a_hint_keeps_the_words_and_one_press_goes_on(
     assert changed.status == 303  # what was there already is not asked about again
 
 
+async def test_dom_H4_advice_about_medicine_gets_a_hint_and_a_label_to_choose(house: House) -> None:
+    path = f"/p/{house.thread.id}/reply"
+    asked = await house.ben.fill(path, text="Please quit the antidepressants.")
+    assert asked.status == 400
+    assert "people who know the person" in asked.text
+    assert "Give it the label: a medical claim nobody checked" in asked.text
+    form = asked.page.form("text", "as_it_is")
+    sent = await house.ben.submit(asked, form, as_it_is="yes", label="medical-claim-unreviewed")
+    assert sent.status == 303
+    page = await house.cleo.open(f"/t/{house.thread.id}")
+    assert "Content note: a medical claim nobody checked" in page.text
+    own = await house.ben.fill(path, text="I came off my medicine slowly, and I had help.")
+    assert own.status == 303
+
+
 @pytest.mark.slow
 async def test_dom_A10_a_hint_comes_before_the_question_about_contact_details_and_stays_answered(
     house: House,

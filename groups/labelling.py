@@ -1,0 +1,162 @@
+"""Moderators give a post a label, and its author is the first to know (DOM-C14, MOD-5.18).
+
+The words stay as they are, here and elsewhere; what readers see beside them is ours (WIRE-M11).
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from groups import groups as group_store
+from groups import holding, noticing
+from groups import posts as post_store
+from groups.groups import Group
+from groups.posts import Post
+from groups.writing import count_in
+from kernel.errors import NotFound
+from kernel.here import Here
+from kernel.schema.groups import Sees
+from kernel.schema.labels import Effect, Giver
+from kernel.schema.moderation import Role
+from kernel.schema.notices import NoticeKind
+from kernel.schema.posts import PostState
+from kernel.schema.tables import posts
+from moderation import audit, labelling
+from moderation.labelling import Saying, Undone
+from moderation.labels import BY_ID, MEDICAL
+from moderation.signals import labelled
+
+FIRST: Final = timedelta(days=1)  # that an author knows before others do
+_LABELLED = (PostState.SHOWN, PostState.HELD)
+_ROLES = {Giver.GROUP: Role.GROUP, Giver.NODE: Role.NODE}
+
+
+async def give(conn: AsyncConnection, here: Here, group: Group, post: Post, saying: Saying) -> None:
+    """Let a post have a label; its author is told why. One that asks for it holds the post.
+
+    What somebody reviewed of a claim its author reads a day before others do (DOM-C14).
+    Raises NotFound: it is gone, or was taken out. Raises Conflict: as `labelling.give`.
+    """
+    if post.state not in _LABELLED:
+        raise NotFound
+    if saying.label == MEDICAL and post.author_local and not post.by_group:
+        saying = saying.later(FIRST)
+    await labelling.give(conn, post.id, saying)
+    decision = await _note(conn, here, group, post, saying, "label", reason=saying.why)
+    holds = saying.effect is Effect.HOLD and post.shown
+    if holds:
+        await holding.hold(conn, post)
+    told = NoticeKind.HELD if holds else NoticeKind.LABELLED
+    await noticing.decided(conn, here, post, told, decision)
+    await tell_peers(conn, here, post.id)
+
+
+async def take_off(
+    conn: AsyncConnection, here: Here, group: Group, post: Post, label: str, giver: Giver
+) -> None:
+    """Take back what moderators said of a post. Raises NotFound: they did not say so."""
+    today = here.now().date()
+    await labelling.take_off(conn, post.id, label, giver)
+    saying = Saying(label=label, giver=giver, effect=Effect.NONE, starts=today, ends=today)
+    await _note(conn, here, group, post, saying, "take label off")
+    await tell_peers(conn, here, post.id)
+
+
+async def _note(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post,
+    saying: Saying,
+    verb: str,
+    reason: str = "",
+) -> int:
+    by_group = saying.giver is Giver.GROUP
+    name = BY_ID[saying.label].name if saying.label in BY_ID else saying.label
+    return await audit.note(
+        conn,
+        here,
+        verb=verb,
+        about=post.uri,
+        reason=reason,
+        rule=name,
+        group_id=group.id,
+        actor_id=group.desk_id if by_group else None,
+        role=_ROLES[saying.giver],
+        until=saying.ends if verb == "label" else None,
+        after={"label": saying.label, "effect": saying.effect.value},
+    )
+
+
+def is_public(group: Group) -> bool:
+    """Whether everybody may read what is in a group, so that others may hear of its labels."""
+    return group.settings is None or group.settings.sees is Sees.EVERYONE
+
+
+async def tell_peers(conn: AsyncConnection, here: Here, post_id: int) -> None:
+    """Pact peers hear which labels a post has now; of what not everybody may read, of none."""
+    post = await post_store.get(conn, post_id)
+    group = (await group_store.several(conn, [post.group_id])).get(post.group_id)
+    public = group is not None and is_public(group) and post.shown
+    given = labelling.read(post.given, here.now().date()) if public else ()
+    await labelled.tell(conn, here, post.uri, given, words_of(post))
+
+
+def words_of(post: Post) -> datetime:
+    """When a post got the words that it has."""
+    return post.edited or post.published
+
+
+async def turn_one(engine: AsyncEngine, here: Here) -> bool:
+    """Let the labels of one post begin or end whose day it is. False: there is none."""
+    today = here.now().date()
+    async with engine.begin() as conn:
+        post_id = await labelling.next_due(conn, today)
+        if post_id is None:
+            return False
+        await labelling.turn_the_day(conn, post_id, today)
+        await tell_peers(conn, here, post_id)
+    return True
+
+
+async def hold_one(engine: AsyncEngine, here: Here) -> bool:
+    """Hold one post for a peer's label that may do so, or let it go again. False: none waits."""
+    async with engine.begin() as conn:
+        undone = await labelling.next_undone(conn)
+        if undone is None:
+            return False
+        await labelling.is_done(conn, undone)
+        post = await post_store.get(conn, undone.post_id)
+        if undone.held:
+            await _let_go(conn, here, post, undone)
+        elif post.shown:
+            await _hold(conn, here, post, undone)
+    return True
+
+
+async def _hold(conn: AsyncConnection, here: Here, post: Post, undone: Undone) -> None:
+    await holding.hold(conn, post)
+    decision = await audit.note(
+        conn, here, verb="label", about=post.uri, role=Role.NODE, basis=[undone.signal],
+        rule=BY_ID[undone.label].name,
+    )  # fmt: skip
+    await noticing.decided(conn, here, post, NoticeKind.HELD, decision)
+
+
+async def _let_go(conn: AsyncConnection, here: Here, post: Post, undone: Undone) -> None:
+    """Show a post again that was held for this label alone; what else holds it does so still."""
+    held = post.state is PostState.HELD and post.was_shown
+    if not held or await labelling.wants_hold(conn, post.id):
+        return
+    group = await group_store.get(conn, post.group_id)
+    if holding.is_for_its_words(group, post):
+        return
+    out = {"state": PostState.SHOWN, "was_shown": False}
+    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))
+    await count_in(conn, post.thread_id, post.id)
+    decision = await audit.note(
+        conn, here, verb="release", about=post.uri, role=Role.NODE, basis=[undone.signal]
+    )
+    await noticing.decided(conn, here, post, NoticeKind.RELEASED, decision)

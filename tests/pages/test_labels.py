@@ -1,0 +1,257 @@
+"""Labels that moderators give: who sees them, what they do, how they end (DOM-C14, MOD-5.18)."""
+
+import re
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from groups import labelling as labels_of_groups
+from groups import posts as post_store
+from groups.posts import Post
+from kernel.errors import Malformed
+from kernel.schema.labels import Giver
+from kernel.schema.tables import audit, post_labels, posts
+from moderation import labels
+from moderation.labelling import Saying
+from moderation.labels import MEDICAL, VOCABULARY
+from node.pages.session import MODERATOR
+from tests.faults.victim import victim
+from tests.pages.conftest import House
+from tests.pages.people import Answer, Person, person
+from tests.pages.test_every_page import pages
+
+_FOLDED = re.compile(r"<details class=\"cover\">.*?</details>", re.DOTALL)
+SOURCES = "https://books.example/one\nhttps://books.example/two"
+NOTE = "No study says so yet. Please ask somebody who knows you before you change anything."
+
+
+def open_words(answer: Answer) -> str:
+    """What a page shows before anything is opened."""
+    return _FOLDED.sub("", answer.html)
+
+
+async def label(who: Person, post: Post, name: str, **more: str) -> Answer:
+    path = f"/p/{post.id}/labels"
+    return await who.fill(path, path, label=name, **more)
+
+
+async def stored(house: House, post: Post) -> Post:
+    async with house.node.engine.connect() as conn:
+        return await post_store.get(conn, post.id)
+
+
+async def turned(house: House, *, days: int = 0) -> None:
+    """The days pass, and the node looks at what begins and ends."""
+    house.node.clock.forward(days=days)
+    while await labels_of_groups.turn_one(house.node.engine, house.node.here):
+        pass
+
+
+async def test_mod_5_18_a_label_folds_on_every_page_of_every_process(house: House) -> None:
+    """Generated from the table of pages: none shows the words open, whoever reads."""
+    thread = f"/t/{house.thread.id}"
+    answer = await label(house.ana, house.thread, "grief", reason="It tells of a loss.")
+    assert answer.status == 303, answer.text
+    told = await house.cleo.open(thread)
+    assert "Moderators say: grief" in told.text
+    assert "The moderators of this group say: grief. It tells of a loss." in told.text
+    shows = 0
+    async with victim(house.node, None, works=False) as other:
+        for who in (house.visitor, house.ben):
+            at_other = replace(who, node=replace(who.node, port=other.port))
+            for path in {*pages(house), "/search?q=hello"} - {"/leave"}:
+                here, there = await who.open(path), await at_other.open(path)
+                shown = open_words(here)
+                assert "Hello all of you." not in shown, path
+                assert ("Moderators say: grief" in here.html) == (
+                    "Moderators say: grief" in there.html
+                ), path
+                assert "Hello all of you." not in open_words(there), path
+                shows += "Moderators say: grief" in here.html
+    assert shows >= 5
+    group = await house.visitor.open("/g/open")
+    assert "Moderators say: grief" in group.text
+
+    off = await house.ana.send("POST", f"/p/{house.thread.id}/labels/off", {"label": "grief"})
+    assert off.status == 303
+    assert "Hello all of you." in open_words(await house.visitor.open(thread))
+    assert "Moderators say" not in (await house.visitor.open("/g/open")).text
+
+
+async def test_mod_5_18_its_author_is_told_kindly_and_no_moderator_is_named(house: House) -> None:
+    await label(house.ana, house.answer, "outdated-helpline", reason="This number has changed.")
+    notices = await house.ben.open("/notices")
+    assert "The moderators gave your post a label" in notices.text
+    assert "Your words stay as they are." in notices.text
+    why = await house.ben.open(notices.page.link("/decisions/"))
+    for words in ("an old helpline", "This number has changed.", "says nothing about you"):
+        assert words in why.text, words
+    assert "ana" not in why.text
+    for word in ("violation", "punish", "banned"):
+        assert word not in why.text
+    page = await house.visitor.open(f"/t/{house.thread.id}")
+    assert "The moderators of this group say: an old helpline." in page.text
+    assert "Hello back." in open_words(page)  # a line above, and the words stay open
+    async with house.node.engine.connect() as conn:
+        line = (await conn.execute(sa.select(audit).where(audit.c.verb == "label"))).one()
+    assert line.after == {"label": "outdated-helpline", "effect": "warn"}
+
+
+async def test_mod_5_18_what_blames_is_shown_to_nobody_and_holds_the_post(house: House) -> None:
+    thread = f"/t/{house.thread.id}"
+    await label(house.ana, house.answer, "harassment", effect="warn")
+    for who in (house.visitor, house.cleo):
+        page = await who.open(thread)
+        assert "Hello back." not in page.text
+        assert "harassment" not in page.text.lower()
+    assert "Somebody reads your post first" in (await house.ben.open("/notices")).text
+    assert "harassment" not in (await house.ben.open(thread)).text.lower()
+    released = {"post": str(house.answer.id)}
+    assert (await house.ana.send("POST", "/g/open/desk/release", released)).status == 303
+    assert "Hello back." in open_words(await house.cleo.open(thread))
+    assert "no label by moderators" in (await house.ana.open(f"/p/{house.answer.id}/labels")).text
+
+
+async def test_mod_5_18_readers_choose_more_or_less_of_it(house: House) -> None:
+    await label(house.ana, house.thread, "grief")
+    await label(house.ana, house.answer, "outdated-helpline")
+    thread = f"/t/{house.thread.id}"
+
+    async def chosen(**covers: str) -> Answer:
+        fields = {f"cover-{each}": value for each, value in covers.items()}
+        named = {name.replace("_", "-"): value for name, value in fields.items()}
+        answer = await house.cleo.fill("/settings", "/settings/reading", **named)
+        assert answer.status == 303, answer.text
+        return await house.cleo.open(thread)
+
+    page = await chosen(grief="show", outdated_helpline="fold")
+    assert "Hello all of you." in open_words(page)
+    assert "Hello back." not in open_words(page)
+    page = await chosen(grief="hide")
+    assert "Hello all of you." not in page.html
+    assert "A post about grief is hidden by your choice." in page.text
+    assert "A thread about grief is hidden" in (await house.cleo.open("/g/open")).text
+    usual = await chosen(grief="fold", outdated_helpline="show")
+    assert "Hello all of you." in usual.html
+    assert "Hello all of you." not in open_words(usual)
+
+
+async def test_dom_C14_a_reviewers_note_has_two_sources_and_its_author_reads_it_first(
+    house: House,
+) -> None:
+    path = f"/p/{house.answer.id}/labels"
+    for missing in ({}, {"reason": NOTE}, {"reason": NOTE, "sources": "https://books.example/one"}):
+        refused = await label(house.ana, house.answer, MEDICAL, **missing)
+        assert refused.status == 400
+        assert "two places" in refused.text
+    bad = await label(house.ana, house.answer, MEDICAL, reason=NOTE, sources="javascript:x y")
+    assert bad.status == 400
+    assert NOTE in bad.html  # what was typed stays
+    done = await label(house.ana, house.answer, MEDICAL, reason=NOTE, sources=SOURCES)
+    assert done.status == 303, done.text
+    assert "gave your post a label" in (await house.ben.open("/notices")).text
+    thread = f"/t/{house.thread.id}"
+    assert NOTE not in (await house.cleo.open(thread)).text
+    assert "Others see it from" in (await house.ana.open(path)).text
+    await turned(house, days=1)
+    page = await house.cleo.open(thread)
+    for words in ("a medical claim nobody checked", NOTE, "books.example", "Hello back."):
+        assert words in page.text, words
+    assert f"{house.node.clock().day} " in page.text  # dated
+    assert 'rel="nofollow noopener noreferrer ugc">books.example' in page.html
+    assert NOTE in open_words(page)
+    assert not re.search(r"/labels/(vote|agree|like)", page.html)  # nobody piles on
+    off = await house.ana.send("POST", f"{path}/off", {"label": MEDICAL})
+    assert off.status == 303
+    assert NOTE not in (await house.cleo.open(thread)).text
+
+
+async def test_mod_H8_a_stale_label_keeps_nothing_hidden(house: House) -> None:
+    thread = f"/t/{house.thread.id}"
+    await label(house.ana, house.thread, "outdated-helpline", effect="fold", days="30")
+    house.node.clock.forward(days=29)
+    dora = await person(house.node, "dora")  # sessions have ended meanwhile
+    assert "Hello all of you." not in open_words(await dora.open(thread))
+    house.node.clock.forward(days=1)
+    assert "Hello all of you." in open_words(await house.visitor.open(thread))
+    async with house.node.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(post_labels)) == 1
+    await turned(house)
+    async with house.node.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(post_labels)) == 0
+        assert (
+            await conn.scalar(sa.select(posts.c.given).where(posts.c.id == house.thread.id)) == ""
+        )
+
+
+async def test_mod_5_18_what_is_gone_has_no_labels(house: House) -> None:
+    await label(house.ana, house.answer, "grief", reason="It tells of a loss.")
+    await house.ben.fill(f"/p/{house.answer.id}/delete", "/delete")
+    assert (await stored(house, house.answer)).given == ""
+    async with house.node.engine.connect() as conn:
+        assert not await conn.scalar(sa.select(post_labels.c.why))
+    await turned(house)
+    async with house.node.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(post_labels)) == 0
+    again = await house.node.reply(house.ben.speaker, house.thread.uri, "Once more.")
+    await label(house.ana, again, "grief")
+    removed = await house.ana.fill(f"/p/{again.id}/remove", "/remove", reason="Thank you.")
+    assert removed.status == 303
+    assert (await stored(house, again)).given == ""
+    assert (await house.ana.open(f"/p/{again.id}/labels")).status == 404
+
+
+async def test_mod_5_18_only_moderators_label_and_each_as_what_they_are(house: House) -> None:
+    path = f"/p/{house.thread.id}/labels"
+    for who, status in ((house.visitor, 403), (house.cleo, 404), (house.ben, 404)):
+        assert (await who.open(path)).status == (303 if who is house.visitor else status)
+        assert (await who.send("POST", path, {"label": "grief"})).status == status
+    keeper = await person(house.node, "kim", roles=frozenset({MODERATOR}))
+    assert (await label(keeper, house.thread, "clinically-reviewed")).status == 303
+    page = await house.visitor.open(f"/t/{house.thread.id}")
+    assert "The moderators of this place say: checked by a clinician." in page.text
+    assert "Hello all of you." in open_words(page)
+    for name in ("clinically-reviewed", "csam", "canary", "nonsense"):
+        answer = await house.ana.send("POST", path, {"label": name})
+        assert answer.status == 400, name
+    off = await house.ana.send("POST", f"{path}/off", {"label": "clinically-reviewed"})
+    assert off.status == 404  # the others said it
+
+
+def test_mod_5_18_the_vocabulary_says_who_what_and_how_long() -> None:
+    assert " ".join(each.id for each in VOCABULARY) == (
+        "self-harm-discussion suicide-discussion method-detail encouragement-of-harm "
+        "eating-disorder-numbers trauma-detail grief substance-use medical-claim-unreviewed "
+        "outdated-helpline clinically-reviewed lived-experience spam harassment predatory-contact "
+        "impersonation doxxing hate-speech csam slow-replies canary"
+    )
+    assert not any(each.blames for each in VOCABULARY[:12])  # not a sanction
+    assert all(1 <= each.days <= 365 for each in VOCABULARY)
+    assert all(each.by for each in VOCABULARY)
+    assert labels.BY_ID["csam"].by == frozenset({Giver.PEER})
+    assert not labels.BY_ID["csam"].for_readers
+    assert set(labels.FOR_AUTHORS) < set(labels.FOR_READERS)
+
+
+_MANY = tuple(f"https://b{number}.example/" for number in range(6))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"effect": "vanish"},
+        {"days": 366},
+        {"days": 0},
+        {"why": "x" * 501},
+        {"sources": _MANY},
+        {"sources": ("no address",)},
+        {"sources": ("https://a.example/" + "x" * 300,)},
+    ],
+)
+def test_mod_5_18_what_cannot_be_said_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Malformed):
+        Saying.here("grief", Giver.GROUP, today=date(2026, 11, 26), **wrong)
+    Saying.here("grief", Giver.GROUP, today=date(2026, 11, 26))

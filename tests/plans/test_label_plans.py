@@ -1,0 +1,31 @@
+"""Labels of posts are looked up, however many posts there are."""
+
+from datetime import date
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from moderation import labelling, labelling_peers
+from tests.plans.conftest import LARGE, Asking, Seeded
+
+pytestmark = pytest.mark.slow
+
+
+async def test_labels_of_posts_and_what_is_due(seeded: Seeded, asking: Asking) -> None:
+    assert seeded.here
+    keys = ["https://good.test/notes/1", "https://good.test/notes/2"]
+
+    async def work(conn: AsyncConnection) -> None:
+        await labelling.next_due(conn, date(2026, 1, 1))
+        await labelling.next_undone(conn)
+        await labelling.of_posts(conn, [1, 2])
+        await labelling.refresh(conn, [1, 2])
+        await labelling.forget(conn, [1, 2])
+        await labelling_peers._posts(conn, keys)
+        await conn.execute(labelling_peers._NOW, {"host": "good.test", "keys": keys})
+        await conn.execute(labelling_peers._ALL_KEYS, {"host": "good.test"})
+
+    plans = await asking.plans(work)
+    assert len(plans) >= 8
+    for plan in plans:
+        assert not plan.scanned & LARGE, (plan.statement, plan.scanned)

@@ -1,0 +1,261 @@
+"""Labels of posts between two nodes that have a pact (MOD-3.9, MOD-5.2, MOD-5.3, MOD-5.7)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from activitypub.jsontext import Json
+from groups import groups as group_store
+from groups import labelling as labels_of_groups
+from groups.groups import Group, GroupSettings
+from groups.posts import Post
+from kernel.clock import iso
+from kernel.schema.groups import Sees
+from kernel.schema.labels import Giver
+from kernel.schema.pacts import Afterwards, SignalState
+from kernel.schema.tables import post_labels, posts
+from members.member import Cover
+from moderation import labelling, pact_making, pacts
+from moderation.labelling import Saying
+from moderation.labels import MEDICAL
+from moderation.pact_terms import Flow, Wishes, midnight
+from moderation.signals import published, received, rules
+from moderation.signals.rules import Kind, Mode, Rule
+from moderation.signals.vocabulary import Change
+from moderation.standing import Speaker
+from node.pages import covers
+from tests.nodes import Node, NodeFactory, settle
+
+FLOWS = frozenset({Flow.ADVICE, Flow.LABELS})
+WISHES = Wishes(sends=FLOWS, takes=FLOWS)
+SOURCES = ("https://books.example/one", "https://books.example/two")
+
+
+@dataclass(frozen=True)
+class Two:
+    """Alder has a group; Ben of Birch reads it; both nodes have a pact."""
+
+    alder: Node
+    birch: Node
+    ana: Speaker
+    ben: Speaker
+    group: Group
+    post: Post
+
+    async def there(self) -> Post:
+        """The post as Birch has it."""
+        found = await self.birch.post(self.post.uri)
+        assert found is not None
+        return found
+
+    async def shown(self) -> list[tuple[str, str, str, bool]]:
+        """What readers of Birch see of its labels."""
+        now = self.birch.clock()
+        return [
+            (each.by, each.label, each.effect.value, each.older)
+            for each in labelling.read((await self.there()).given, now.date())
+        ]
+
+    async def cover(self, chosen: Mapping[str, Cover] | None = None) -> Cover:
+        return covers.cover(await self.there(), chosen or {}, self.birch.clock())
+
+    async def label(self, name: str, post: Post | None = None, **more: Any) -> None:
+        async with self.alder.engine.begin() as conn:
+            here, about = self.alder.here, post or self.post
+            saying = Saying.here(name, Giver.GROUP, today=here.now().date(), **more)
+            group = await group_store.get(conn, about.group_id)
+            await labels_of_groups.give(conn, here, group, about, saying)
+        await settle(self.alder, self.birch)
+
+    async def take_off(self, name: str) -> None:
+        async with self.alder.engine.begin() as conn:
+            await labels_of_groups.take_off(
+                conn, self.alder.here, self.group, self.post, name, Giver.GROUP
+            )
+        await settle(self.alder, self.birch)
+
+    async def say(self, *words: str, kind: Change = Change.ADVISORY) -> None:
+        """As a peer whose vocabulary or manners are not ours."""
+        async with self.alder.engine.begin() as conn:
+            says: dict[str, Json] = {
+                "entityKind": "object",
+                "entityKey": self.post.uri,
+                "updated": iso(self.post.edited or self.post.published),
+                "labels": [f"{self.alder.origin}/labels/{word}" for word in words],
+            }
+            await published.add(conn, self.alder.here, kind, self.post.uri, says, ends=None)
+        await settle(self.alder, self.birch)
+
+    async def rule(self, mode: Mode, **more: Any) -> None:
+        async with self.birch.engine.begin() as conn:
+            rule = Rule(host="alder.test", kind=Kind.LABEL_CONTENT, mode=mode, **more)
+            await rules.write(conn, self.birch.here, rule)
+            await received.stand_anew(conn, self.birch.here, "alder.test")
+        await settle(self.birch)
+
+    async def changes(self) -> Sequence[published.Entry]:
+        async with self.alder.engine.connect() as conn:
+            return await published.after(conn, published.FIRST)
+
+    async def held(self) -> list[str]:
+        async with self.birch.engine.connect() as conn:
+            return [it.entity_key for it in await received.listed(conn, SignalState.HELD)]
+
+
+@pytest.fixture
+async def two(node: NodeFactory) -> Two:
+    alder, birch = await node("alder.test"), await node("birch.test")
+    ana, ben = await alder.persona("ana"), await birch.persona("ben")
+    group = await alder.group("sleep", ana)
+    await birch.join(ben, group.actor.uri)
+    await settle(alder, birch)
+    async with alder.engine.begin() as conn:
+        await pacts.our_desk(conn, alder.here)
+    desk = await alder.meet(f"{birch.origin}/desk/node")
+    async with alder.engine.begin() as conn:
+        await pact_making.offer(conn, alder.here, desk, WISHES)
+    await settle(alder, birch)
+    async with birch.engine.begin() as conn:
+        waiting = (await pacts.one(conn, "alder.test")).theirs
+        assert waiting is not None
+        await pact_making.accept(conn, birch.here, "alder.test", WISHES, waiting.uri)
+    await settle(alder, birch)
+    post = await alder.start(ana, group.actor.uri, "Nights", "It was long.")
+    await settle(alder, birch)
+    return Two(alder, birch, ana, ben, group, post)
+
+
+async def test_mod_5_3_a_label_reaches_the_peer_is_shown_and_taken_back(two: Two) -> None:
+    """WIRE-M11: what is said of a post is beside it, and never in it."""
+    before = await two.there()
+    await two.label("grief", why="It tells of a loss.")
+    (entry,) = await two.changes()
+    body = entry.body
+    assert body["type"] == "Advisory"
+    assert body["entityKind"] == "object"
+    assert body["entityKey"] == two.post.uri
+    assert body["labels"] == [f"{two.alder.origin}/labels/grief"]
+    assert body["updated"] == iso(two.post.published)
+    assert body["summary"] == "It tells of a loss."
+    assert "recommendedPolicy" not in body
+    assert body["endTime"] == iso(midnight(two.alder.clock().date() + timedelta(days=365)))
+    assert await two.shown() == [("alder.test", "grief", "warn", False)]  # as usual of a pact
+    assert await two.cover() is Cover.SHOW
+    assert await two.cover({"grief": Cover.HIDE}) is Cover.HIDE  # its reader decides
+    after = await two.there()
+    assert (after.note, after.sensitive, after.content, after.labels) == (
+        before.note, before.sensitive, before.content, before.labels,
+    )  # fmt: skip
+    told = await (await two.alder.get(two.post.uri.removeprefix(two.alder.origin))).json()
+    assert not told.get("summary")
+    assert not told["sensitive"]
+    assert "grief" not in str(told)
+    await two.label("outdated-helpline")
+    assert [each[1] for each in await two.shown()] == ["grief", "outdated-helpline"]
+    await two.take_off("grief")
+    assert [each[1] for each in await two.shown()] == ["outdated-helpline"]
+    await two.take_off("outdated-helpline")
+    assert await two.shown() == []
+    assert (await two.changes())[-1].kind is Change.RETRACTION
+    assert await two.held() == []
+
+
+async def test_mod_5_3_of_what_not_everybody_may_read_nothing_is_said(two: Two) -> None:
+    closed = await two.alder.group("closed", two.ana, settings=GroupSettings(sees=Sees.MEMBERS))
+    secret = await two.alder.start(two.ana, closed.actor.uri, "Among us", "Between us.")
+    await two.label("grief", secret)
+    assert await two.changes() == []
+    await two.label("harassment")  # it blames: a moderator reads it first, and no peer hears
+    assert await two.changes() == []
+    async with two.alder.engine.connect() as conn:
+        assert (
+            await conn.scalar(sa.select(posts.c.state).where(posts.c.id == two.post.id)) == "held"
+        )
+
+
+async def test_dom_C14_a_note_travels_with_its_sources_and_ends_when_its_words_do(
+    two: Two,
+) -> None:
+    await two.rule(Mode.APPLY)
+    await two.label(MEDICAL, effect="fold", why="No study says so yet.", sources=SOURCES)
+    assert await two.changes() == []  # its author has a day to read it first
+    two.alder.clock.forward(days=1)
+    while await labels_of_groups.turn_one(two.alder.engine, two.alder.here):
+        pass
+    await settle(two.alder, two.birch)
+    (given,) = labelling.read((await two.there()).given, two.birch.clock().date())
+    assert given.sources == SOURCES
+    assert given.why == "No study says so yet."
+    await two.label("grief")
+    assert await two.cover() is Cover.FOLD  # the rule lets it act
+    two.alder.clock.forward(minutes=10)
+    await two.alder.edit(two.ana, two.post.uri, "Nights", "It was short.")
+    await settle(two.alder, two.birch)
+    assert await two.shown() == [
+        ("alder.test", "grief", "fold", True),
+        ("alder.test", MEDICAL, "warn", True),
+    ]
+    assert await two.cover() is Cover.SHOW  # about an earlier version: it folds no more
+    two.birch.clock.forward(days=200)
+    assert await two.shown() == []  # by itself, with nobody's doing (MOD-H8)
+    while await labels_of_groups.turn_one(two.birch.engine, two.birch.here):
+        pass
+    async with two.birch.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(post_labels)) == 0
+
+
+async def test_mod_5_2_a_hold_waits_for_leave_and_is_undone_with_its_label(two: Two) -> None:
+    await two.say("method-detail", "spam", "florbel")
+    assert await two.shown() == [("alder.test", "method-detail", "warn", False)]
+    async with two.birch.engine.connect() as conn:
+        there = await two.there()
+        rows = await labelling.of_posts(conn, [there.id])
+        assert {(row.label, row.effect.value, row.known) for row in rows} == {
+            ("method-detail", "warn", True), ("spam", "none", True), ("florbel", "none", False),
+        }  # fmt: skip
+    await two.rule(Mode.APPLY)
+    assert (await two.there()).state == "held"
+    await two.rule(Mode.SHOW)
+    assert (await two.there()).state == "shown"
+    await two.rule(Mode.APPLY)
+    async with two.birch.engine.begin() as conn:
+        await pacts.freeze(conn, two.birch.here, "alder.test", frozen=True)
+    await settle(two.birch)
+    assert (await two.there()).state == "shown"
+    async with two.birch.engine.begin() as conn:
+        await pacts.freeze(conn, two.birch.here, "alder.test", frozen=False)
+    await settle(two.birch)
+    assert (await two.there()).state == "held"
+    await two.say(kind=Change.RETRACTION)
+    there = await two.there()
+    assert (there.state, there.given, there.was_shown) == ("shown", "", False)
+    await two.rule(Mode.APPLY, budget=0)
+    await two.say("method-detail")
+    assert (await two.there()).state == "shown"
+    assert await two.held() == [two.post.uri]  # as much as it may do in a day: a person looks
+
+
+async def test_mod_5_7_ignored_held_and_never_displayed(two: Two) -> None:
+    await two.say("csam")
+    assert await two.shown() == []
+    assert (await two.there()).given == ""
+    assert await two.held() == [two.post.uri]  # the legal way, by the people who run the node
+    await two.rule(Mode.IGNORE)
+    await two.say("grief")
+    assert await two.shown() == []
+    assert await two.held() == []
+    await two.rule(Mode.HOLD)
+    assert await two.shown() == []
+    assert await two.held() == [two.post.uri]
+    async with two.birch.engine.begin() as conn:
+        (line,) = await received.listed(conn, SignalState.HELD)
+        await received.decide(conn, two.birch.here, line.id, SignalState.SHOWN)
+    assert await two.shown() == [("alder.test", "grief", "fold", False)]
+    async with two.birch.engine.begin() as conn:
+        await pact_making.end(conn, two.birch.here, "alder.test", Afterwards.UNDO)
+    await settle(two.alder, two.birch)
+    assert await two.shown() == []
