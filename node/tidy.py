@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import receipts, rotation
-from groups import check_ins, closing, earlier, expiry, finding, polls, room, unanswered
+from groups import check_ins, closing, earlier, expiry, finding, polls, room, stopping, unanswered
 from groups import waiting as waiting_store
 from kernel import keep_times
 from kernel.here import Here
@@ -99,6 +99,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await keeping_away.expire(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
+        while await stopping.end_one(engine, here):
+            pass
     await keeping_away.follow_up(engine)
     await nights.work(engine, here)
     await departure_store.fall_due(engine, here)

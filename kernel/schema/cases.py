@@ -36,6 +36,8 @@ class Outcome(StrEnum):
     SUPPORTED = "supported"  # the author was helped
     REMOVED = "removed"
     AWAY = "away"  # its author stays out of the group
+    STOPPED = "stopped"  # its author does nothing here for a while
+    HELD = "held"  # the post is out of sight until it was read in peace
     PASSED = "passed"  # another desk looks at it
 
 

@@ -33,6 +33,9 @@ class NoticeKind(StrEnum):
     UNLIMITED = "unlimited"
     WORD = "word"  # moderators would like something to be otherwise
     APPEAL = "appeal"  # somebody looked again at what was decided
+    STOPPED = "stopped"  # its member does nothing here for a while
+    GOES_ON = "goes on"  # and now they can again
+    READ_AGAIN = "read again"  # a moderator took its shown post out of sight, to read it in peace
 
 
 notices = table(

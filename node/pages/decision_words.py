@@ -15,6 +15,9 @@ MINE: Final[Mapping[str, str]] = {
     "limit": noted("For a while, a moderator reads your posts first"),
     "end limit": noted("Your posts are shown at once again"),
     "warn": noted("A word from the moderators"),
+    "hold": noted("A moderator reads a post of yours in peace"),
+    "suspend": noted("You were asked to rest for now"),
+    "end suspend": noted("You can go on"),
     "lock": noted("A thread of yours takes no more answers"),
     "unlock": noted("A thread of yours takes answers again"),
     "appoint": noted("You were made a moderator"),
@@ -38,6 +41,14 @@ STAYS: Final[Mapping[str, str]] = {
         "This ends by itself."
     ),
     "warn": noted("Thank you for taking part. Nothing else changes for you."),
+    "hold": noted(
+        "Thank you for writing it. Your words are still here, for you and the moderators. "
+        "You did nothing wrong, and you can go on taking part as before."
+    ),
+    "suspend": noted(
+        "Thank you for the time you spent here. What you wrote stays, and help is there for you "
+        "as before. With none of your names you can write, join or read inside groups for now."
+    ),
 }
 """What is said first, and what stays as it was."""
 
@@ -50,6 +61,9 @@ KINDS: Final[Mapping[str, str]] = {
     "end limit": noted("Not read first any more"),
     "ban": noted("People asked to stay away"),
     "unban": noted("People who may come back"),
+    "hold": noted("Posts out of sight until they are read in peace"),
+    "suspend": noted("People asked to rest for now"),
+    "end suspend": noted("People who can go on"),
     "lock": noted("Threads closed to answers"),
     "unlock": noted("Threads opened again"),
     "uphold after appeal": noted("Second looks: it stayed"),

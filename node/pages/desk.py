@@ -85,6 +85,7 @@ async def moderating(conn: AsyncConnection, request: web.Request, group: Group) 
     found = [Speaker(actor=p.actor, voices=ids, one_time=p.one_time) for p in place.moderators]
     if not found:
         raise NotFound
+    await session.check_going_on(conn, request)
     return found
 
 

@@ -13,6 +13,7 @@ from node.pages import (
     asked,
     assets,
     audit,
+    caring_for_us,
     cases,
     check_ins,
     desk,
@@ -55,6 +56,7 @@ from node.pages import (
     signals,
     signs,
     standing,
+    stopped,
     stories,
     tags,
     takings,
@@ -78,8 +80,9 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, alerts, moderators, asked, cases, desk_letters,
-        appeals, audit, standing, desk, icons, threads, posts, polls, tags, personas,
+        home, account, preferences, groups, reports, alerts, moderators, asked,
+        caring_for_us, cases, desk_letters, appeals, stopped, audit, standing, desk, icons, threads, posts, polls, tags,
+        personas,
         own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
