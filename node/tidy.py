@@ -6,7 +6,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub import receipts, rotation
-from groups import check_ins, closing, earlier, expiry, finding, polls, room, stopping, unanswered
+from groups import (
+    check_ins,
+    closing,
+    earlier,
+    expiry,
+    finding,
+    month_numbers,
+    polls,
+    room,
+    stopping,
+    unanswered,
+)
 from groups import waiting as waiting_store
 from kernel import keep_times
 from kernel.here import Here
@@ -96,6 +107,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     if new_day:
         await _forget_ended(engine, here)
         await _note_decisions(engine, here)
+        await _count_month(engine, here)
         await keeping_away.expire(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
@@ -144,6 +156,11 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await spent.sweep(conn, here)
     await drawers.sweep(engine, here)
+
+
+async def _count_month(engine: AsyncEngine, here: Here) -> None:
+    async with engine.begin() as conn:
+        await month_numbers.count(conn, here.now().date())
 
 
 async def _note_decisions(engine: AsyncEngine, here: Here) -> None:
