@@ -41,7 +41,7 @@ def _of(here: Here, said: Said) -> list[Telling]:
     if not post.shown or post.by_group or here.now() - post.published > OLD:
         return []
     kinds: dict[str, NoticeKind] = {}
-    if parent is not None and parent.author_local and not parent.by_group:
+    if parent is not None and parent.author_local and not (parent.by_group or post.hushed):
         kinds[parent.author_uri] = NoticeKind.ANSWER
     for uri in [uri for uri in said.named if here.is_local(uri)][:NAMED]:
         kinds.setdefault(uri, NoticeKind.MENTION)

@@ -54,6 +54,7 @@ class Post:
     wish: Wish | None
     moved_to: str | None
     memorial: bool
+    hushed: bool  # nobody is told of answers for a while
     group_id: UUID
     parent_id: int | None
     title: str
@@ -143,6 +144,7 @@ _BESIDE: Final[Mapping[str, sa.ColumnElement[Any]]] = {
     "wish": threads.c.wish,
     "moved_to": threads.c.moved_to,
     "memorial": threads.c.memorial,
+    "hushed": threads.c.hushed,
     "likes": _LIKES,
 }
 _SELECT: Final[AnySelect] = sa.select(

@@ -119,6 +119,7 @@ class New:
             pinned=parent.pinned if parent else False,
             moved_to=parent.moved_to if parent else None,
             memorial=parent.memorial if parent else False,
+            hushed=parent.hushed if parent else False,
             group_id=self.group.id,
             parent_id=parent.id if parent else None,
             state=self.state,

@@ -84,6 +84,7 @@ cases = table(
         "id",
         postgresql_where=sa.text("state = 'closed'"),
     ),
+    sa.Index("ix_cases_since", "since"),
     sa.Index("ix_cases_whose", "whose", "closed_on"),
     sa.Index("ix_cases_post_id", "post_id", postgresql_where=sa.text("post_id IS NOT NULL")),
     sa.Index("ix_cases_closed_on", "closed_on", postgresql_where=sa.text("closed_on IS NOT NULL")),

@@ -14,6 +14,7 @@ from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, READING, REMOTE
 from groups import (
+    aftercare,
     appointing,
     desk,
     following,
@@ -123,6 +124,7 @@ async def _page(
         ]
         queue = await room.waiting(conn, group, after=number(after("queue")) or 0, limit=PAGE)
         watched = await memorials.watched(conn, request.app[HERE], group)
+        under_way = await aftercare.under_way(conn, request.app[HERE], group.id)
         banned = await desk.banned(conn, group, after=uuid(after("out")), limit=PAGE)
         log = await desk.log(conn, group, limit=LATEST)
     return render(
@@ -139,6 +141,7 @@ async def _page(
         links=links,
         for_words={post.id for post in held if holding.is_for_its_words(group, post)},
         waiting=waiting,
+        under_way=under_way,
         queue=queue,
         memorials=watched,
         rests=tending.rests(request.app[HERE], group),

@@ -7,6 +7,7 @@ from kernel.clock import Clock
 from node.pages import (
     about,
     account,
+    aftercare,
     alerts,
     appeals,
     arrival,
@@ -85,7 +86,7 @@ def routes() -> list[web.RouteDef]:
         personas,
         own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
-        memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
+        memorials, aftercare, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
         impact, takings, out_of_reach, log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]

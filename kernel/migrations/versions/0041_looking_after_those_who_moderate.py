@@ -15,7 +15,7 @@ _KINDS = (
 )
 _OUTCOMES = "'nothing', 'supported', 'removed', 'away', 'passed'"
 _CHECKS = (
-    ("notices", "kind", _KINDS, "'stopped', 'goes on', 'read again'"),
+    ("notices", "kind", _KINDS, "'stopped', 'goes on', 'near', 'read again'"),
     ("cases", "outcome", _OUTCOMES, "'stopped', 'held'"),
     ("alert_channels", "way", "'mail', 'webhook'", "'push'"),
 )
@@ -37,6 +37,10 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_actors_suspended", "actors", ["id"], postgresql_where=sa.text("state = 'suspended'")
+    )
+    op.create_index("ix_cases_since", "cases", ["since"])
+    op.add_column(
+        "threads", sa.Column("hushed", sa.Boolean(), nullable=False, server_default=sa.false())
     )
     _aftercare()
     op.create_table(
@@ -97,7 +101,9 @@ def downgrade() -> None:
     for name in ("month_numbers", "aftercare_steps", "aftercare", "stops"):
         op.drop_table(name)
     op.drop_index("ix_actors_suspended", "actors")
-    op.execute("DELETE FROM notices WHERE kind IN ('stopped', 'goes on', 'read again')")
+    op.drop_index("ix_cases_since", "cases")
+    op.drop_column("threads", "hushed")
+    op.execute("DELETE FROM notices WHERE kind IN ('stopped', 'goes on', 'near', 'read again')")
     op.execute("UPDATE cases SET outcome = 'removed' WHERE outcome IN ('stopped', 'held')")
     op.execute("DELETE FROM alert_channels WHERE way = 'push'")
     for table, column, words, _ in _CHECKS:
