@@ -82,8 +82,8 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, reports, alerts, moderators, asked,
-        caring_for_us, cases, desk_letters, appeals, stopped, audit, standing, desk, icons, threads, posts, polls, tags,
-        personas,
+        caring_for_us, cases, desk_letters, appeals, stopped, audit, standing, desk, icons,
+        threads, posts, polls, tags, personas,
         own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, aftercare, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
