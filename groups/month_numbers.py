@@ -163,7 +163,7 @@ async def _second_looks(conn: AsyncConnection, month: date, after: date) -> dict
     )
     found = {str(verb): int(many) for verb, many in rows}
     total, changed = sum(found.values()), found.get(_LOOKED[0], 0)
-    return {"second looks": rounded(total), "changed": rounded(changed)}
+    return {"appeals": rounded(total), "changed": rounded(changed)}
 
 
 _LOOKED: Final = ("change after appeal", "uphold after appeal")

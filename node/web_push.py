@@ -19,9 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kernel.errors import Malformed
 from kernel.here import Here
-from kernel.said import noted
 from kernel.urls import parse
 
 LASTS: Final = 12 * 60 * 60  # seconds a service keeps one for a browser that is off
@@ -33,7 +31,6 @@ _POINT: Final = 65  # bytes
 _SALT: Final = 16
 _RECORD: Final = 4_096
 _PROOF_LASTS: Final = timedelta(hours=12)
-_UNREADABLE: Final = noted("Your browser gave us nothing that we can write to. Please try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +42,11 @@ class Browser:
 
     @classmethod
     def read(cls, point: str, secret: str) -> Self:
-        """From the base64url of a form. Raises Malformed: they are no such things."""
-        try:
-            made = cls(_bytes(point), _bytes(secret))
-            ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, made.point)
-        except ValueError as error:
-            raise Malformed(_UNREADABLE) from error
+        """From the base64url of a form. Raises ValueError: they are no such things."""
+        made = cls(_bytes(point), _bytes(secret))
+        ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, made.point)
         if len(made.point) != _POINT or len(made.secret) != _SALT:
-            raise Malformed(_UNREADABLE)
+            raise ValueError("no point and secret of a browser")
         return made
 
     @classmethod

@@ -34,9 +34,9 @@ class NoticeKind(StrEnum):
     WORD = "word"  # moderators would like something to be otherwise
     APPEAL = "appeal"  # somebody looked again at what was decided
     STOPPED = "stopped"  # its member does nothing here for a while
-    GOES_ON = "goes on"  # and now they can again
+    GOES_ON = "resumed"  # and now they can again
     NEAR = "near"  # something hard happened in a thread where it wrote: help is there
-    READ_AGAIN = "read again"  # a moderator took its shown post out of sight, to read it in peace
+    READ_AGAIN = "reread"  # a moderator took its shown post out of sight, to read it in peace
 
 
 notices = table(

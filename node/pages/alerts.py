@@ -44,6 +44,7 @@ _WENT: Final = {
     Words.CODE: noted("A mail with a code is on its way. Please type the code below."),
 }
 _FAILED: Final = noted("It did not go out. Please look whether the address is right.")
+_UNREADABLE: Final = noted("Your browser gave us nothing that we can write to. Please try again.")
 _NO_MAIL: Final = noted("This place cannot send mail yet. Those who run it can set that up.")
 
 
@@ -139,7 +140,10 @@ def _browser(form: Form) -> Browser | None:
     """What a browser gave, where it is to be told. Raises Malformed."""
     if form.text("way") != Way.PUSH:
         return None
-    return Browser.read(form.text("point"), form.text("secret"))
+    try:
+        return Browser.read(form.text("point"), form.text("secret"))
+    except ValueError as error:
+        raise Malformed(_UNREADABLE) from error
 
 
 async def worker(_: web.Request) -> web.Response:

@@ -39,7 +39,7 @@ async def test_dom_H6_a_month_is_counted_once_rounded_and_shown_to_everybody(
     assert found["answered"] == 85  # 12 of 14, in steps of five
     assert found["hours"] == 1
     assert {found[name] for name in found if name.startswith("reports")} == {None}
-    assert found["second looks"] is None
+    assert found["appeals"] is None
     assert "too few to say" in page.text
     assert "about 85 %" in page.text
     assert not await count()  # not again, whatever came since

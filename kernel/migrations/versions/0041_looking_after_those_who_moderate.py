@@ -15,7 +15,7 @@ _KINDS = (
 )
 _OUTCOMES = "'nothing', 'supported', 'removed', 'away', 'passed'"
 _CHECKS = (
-    ("notices", "kind", _KINDS, "'stopped', 'goes on', 'near', 'read again'"),
+    ("notices", "kind", _KINDS, "'stopped', 'resumed', 'near', 'reread'"),
     ("cases", "outcome", _OUTCOMES, "'stopped', 'held'"),
     ("alert_channels", "way", "'mail', 'webhook'", "'push'"),
 )
@@ -103,7 +103,7 @@ def downgrade() -> None:
     op.drop_index("ix_actors_suspended", "actors")
     op.drop_index("ix_cases_since", "cases")
     op.drop_column("threads", "hushed")
-    op.execute("DELETE FROM notices WHERE kind IN ('stopped', 'goes on', 'near', 'read again')")
+    op.execute("DELETE FROM notices WHERE kind IN ('stopped', 'resumed', 'near', 'reread')")
     op.execute("UPDATE cases SET outcome = 'removed' WHERE outcome IN ('stopped', 'held')")
     op.execute("DELETE FROM alert_channels WHERE way = 'push'")
     for table, column, words, _ in _CHECKS:
