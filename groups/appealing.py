@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
-from groups import desk, explaining, hiding, noticing
+from groups import desk, explaining, hiding, noticing, stopping
 from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post, select_posts
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
+from kernel.schema.actors import ActorState
 from kernel.schema.moderation import AppealState, Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
@@ -68,7 +69,7 @@ async def answer(
     verb = "change after appeal" if change else "uphold after appeal"
     if group is None:
         await audit.note(conn, here, verb=verb, about=decision.about, role=role)
-        await _of_node(conn, here, decision, change=change)
+        await _of_node(conn, here, actor, decision, person, change=change)
     else:
         await desk.note(conn, here, group, actor, verb, decision.about, role=role)
         if change:
@@ -77,8 +78,24 @@ async def answer(
     await explaining.tell_answer(conn, here, actor, decision, words.strip(), changed=change)
 
 
-async def _of_node(conn: AsyncConnection, here: Here, decision: Decision, *, change: bool) -> None:
-    """The node hid a post of a group elsewhere: show it again if so, and tell its author."""
+async def _of_node(
+    conn: AsyncConnection,
+    here: Here,
+    actor: Actor,
+    decision: Decision,
+    person: Actor,
+    *,
+    change: bool,
+) -> None:
+    """The node stopped a name, or hid a post of a group elsewhere: take it back, tell whose it is.
+
+    Raises NotAllowed: the group has taken the post out as well.
+    """
+    if decision.verb == "suspend":
+        if change and person.state is ActorState.SUSPENDED:
+            await stopping.go_on(conn, here, actor, person)
+        await noticing.person_decided(conn, here, person, actor.id, NoticeKind.APPEAL, decision.id)
+        return
     post = await post_store.by_uri(conn, decision.about)
     if post is None:
         return

@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
-from groups import asking, earlier, explaining, noticing, telling, tending
+from groups import asking, earlier, explaining, holding, noticing, telling, tending
 from groups import posts as post_store
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
 from groups.writing import count_in, count_out
 from kernel import tombstone_log
-from kernel.errors import Malformed, NotAllowed, NotFound
+from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.moderation import Role
@@ -63,6 +63,8 @@ async def remove(
     """
     if post.by_group and group.settings is not None:
         raise NotAllowed("This is the group's own welcome. You can change it in its settings.")
+    if post.state is PostState.REMOVED and not actor.local:
+        await _remove_too(conn, here, group, actor, post, reason)
     if post.state not in (PostState.SHOWN, PostState.HELD):
         return
     reason = reason.strip()[: audit_log.MAX_REASON]
@@ -98,6 +100,14 @@ async def remove(
         )
 
 
+async def _remove_too(
+    conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post, reason: str
+) -> None:
+    """A group elsewhere takes out what is hidden here: then that is for it to show again, too."""
+    if await audit_log.removed_by(conn, post.author_id, post.uri) == {False}:
+        await note(conn, here, group, actor, "remove", post.uri, reason)
+
+
 async def restore(
     conn: AsyncConnection,
     here: Here,
@@ -108,13 +118,17 @@ async def restore(
 ) -> None:
     """Show a removed post again (WIRE-G34). Raises NotFound: it is not removed.
 
-    Raises NotAllowed: those who look after the whole node took it out, and the group did not.
+    Raises NotAllowed: those who look after the whole node took it out. What moderators elsewhere
+    show again is remembered then, so that it is shown as soon as the node lets it.
     """
     if post.state is not PostState.REMOVED:
         raise NotFound
     if role is Role.GROUP:
-        removed_as = await audit_log.removed_as(conn, post.author_id, post.uri)
-        if removed_as not in (None, Role.GROUP):
+        removed_by = await audit_log.removed_by(conn, post.author_id, post.uri)
+        if removed_by == {True, False} and not actor.local:
+            await note(conn, here, group, actor, "restore", post.uri, role=role)
+            return
+        if False in removed_by:
             raise NotAllowed("The people who look after this place took it out. They can show it.")
     await conn.execute(
         sa.update(posts).where(posts.c.id == post.id).values(state=PostState.SHOWN, reason="")
@@ -336,6 +350,31 @@ async def release(
     await noticing.decided(conn, here, shown, NoticeKind.RELEASED, decision)
     if not post.was_shown:
         await noticing.became_visible(conn, here, shown)
+
+
+async def hold(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    actor: Actor,
+    post: Post,
+    reason: str,
+    role: Role = Role.GROUP,
+) -> None:
+    """Take a shown post out of sight until somebody has read it in peace; its author is told.
+
+    Its words go on waiting among what the group holds; servers that have them keep them until it
+    is decided. Raises NotAllowed: the group lives elsewhere, or said it itself. Raises Conflict: it
+    is not shown any more.
+    """
+    if post.by_group or group.settings is None:
+        raise NotAllowed("Only posts of people in a group of this place can be held.")
+    if post.state is not PostState.SHOWN:
+        raise Conflict("It is not shown any more.")
+    await holding.hold(conn, post)
+    decision = await note(conn, here, group, actor, "hold", post.uri, reason, role=role)
+    await noticing.decided(conn, here, post, NoticeKind.READ_AGAIN, decision)
+    await explaining.tell(conn, here, group, decision, by=actor)
 
 
 async def held(

@@ -8,7 +8,7 @@ from groups import earlier, noticing
 from groups.posts import Post
 from groups.writing import count_in, count_out
 from kernel import tombstone_log
-from kernel.errors import NotFound
+from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
@@ -19,9 +19,15 @@ from moderation import audit, labelling
 
 
 async def show_again(conn: AsyncConnection, here: Here, post: Post) -> None:
-    """What was hidden is read here again. Raises NotFound: it is not hidden."""
+    """What was hidden is read here again.
+
+    Raises NotFound: it is not hidden, or its author has deleted it. Raises NotAllowed: its group
+    took it out as well meanwhile.
+    """
     if post.state is not PostState.REMOVED:
         raise NotFound
+    if True in await audit.removed_by(conn, post.author_id, post.uri):
+        raise NotAllowed("Its group took it out as well. Only the group can show it again.")
     shown = {"state": PostState.SHOWN, "reason": ""}
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(shown))
     await count_in(conn, post.thread_id, post.id)

@@ -43,7 +43,7 @@ def _of(here: Here, said: Said) -> list[Telling]:
     if parent is not None and parent.is_slow(here.now()):  # nobody is called to it (MOD-5.14)
         return []
     kinds: dict[str, NoticeKind] = {}
-    if parent is not None and parent.author_local and not parent.by_group:
+    if parent is not None and parent.author_local and not (parent.by_group or post.hushed):
         kinds[parent.author_uri] = NoticeKind.ANSWER
     for uri in [uri for uri in said.named if here.is_local(uri)][:NAMED]:
         kinds.setdefault(uri, NoticeKind.MENTION)

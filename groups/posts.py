@@ -55,6 +55,7 @@ class Post:
     moved_to: str | None
     memorial: bool
     slow_until: datetime | None
+    hushed: bool  # nobody is told of answers for a while
     group_id: UUID
     parent_id: int | None
     title: str
@@ -150,6 +151,7 @@ _BESIDE: Final[Mapping[str, sa.ColumnElement[Any]]] = {
     "moved_to": threads.c.moved_to,
     "memorial": threads.c.memorial,
     "slow_until": threads.c.slow_until,
+    "hushed": threads.c.hushed,
     "likes": _LIKES,
 }
 _SELECT: Final[AnySelect] = sa.select(

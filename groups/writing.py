@@ -120,6 +120,7 @@ class New:
             moved_to=parent.moved_to if parent else None,
             memorial=parent.memorial if parent else False,
             slow_until=parent.slow_until if parent else None,
+            hushed=parent.hushed if parent else False,
             group_id=self.group.id,
             parent_id=parent.id if parent else None,
             state=self.state,

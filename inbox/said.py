@@ -15,8 +15,8 @@ from activitypub.notes import Note
 from activitypub.outbox import Kept
 from activitypub.permissions import Permission
 from activitypub.vocab import Activity
+from groups import explaining, holding, moving, noticing, polls, slowing, telling, threads
 from groups import groups as group_store
-from groups import holding, moving, noticing, polls, slowing, telling, threads
 from groups import posts as post_store
 from groups.admission import MAX_NOTE, NotAMember, admit
 from groups.groups import Group
@@ -104,6 +104,8 @@ async def receive_create(arrival: Arrival) -> None:
         new=new, activity=arrival.activity, body=arrival.body, forwarded=arrival.forwarded
     )
     await enter(arrival.conn, arrival.here, [entering])
+    if new.state is PostState.HELD and arrival.group is None:
+        await explaining.tell_held(arrival.conn, arrival.here, group, arrival.actor, note.id)
 
 
 def is_vote(note: Note, parent: Post) -> bool:

@@ -21,6 +21,7 @@ class Here:
     signed_fetch: bool = False  # documents are only for servers that sign
     tended_within: int = 14  # days in which a moderator has to be seen in a group; 0: never
     decisions_fade: int = 90  # days after which what was decided about somebody counts no more
+    reports_a_day: int = 30  # enough for one person; 0: nothing is ever too much
     media_origin: str | None = None  # where public pictures are shown instead of here
     protected_domains: tuple[str, ...] = ()  # nothing is decided against these
     release_delay: bool = False  # what people do goes out a little later, by chance

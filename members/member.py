@@ -19,6 +19,7 @@ from members.seen import Seen
 
 BLOB_BYTES: Final = 16 * 1024
 MAX_LABEL: Final = 30
+MAX_HANDED: Final = 10  # cases that somebody wants to hear the end of
 _MOST: Final = BLOB_BYTES - 16
 
 _VERSION = 1
@@ -108,6 +109,7 @@ class Blob:
     quiet: Quiet = field(default_factory=Quiet)
     seen: Seen = field(default_factory=Seen)
     looked: tuple[int, int] = (0, 0)  # a day, and how many reports they opened on it (DOM-H3)
+    handed: tuple[UUID, ...] = ()  # cases that they gave to others, to hear how these ended
 
     def opened(self, day: date) -> int:
         """How many reports the member opened on that day."""
@@ -116,6 +118,15 @@ class Blob:
     def with_one_more(self, day: date) -> Self:
         """With one more report that the member opened."""
         return replace(self, looked=(day.toordinal(), self.opened(day) + 1))
+
+    def with_handed(self, case_id: UUID) -> Self:
+        """With one more case whose end they want to hear; the last few are kept (DOM-H3)."""
+        others = [each for each in self.handed if each != case_id]
+        return replace(self, handed=(*others, case_id)[-MAX_HANDED:])
+
+    def without_handed(self, case_ids: Collection[UUID]) -> Self:
+        """They have heard how these ended."""
+        return replace(self, handed=tuple(each for each in self.handed if each not in case_ids))
 
     def marked(self, before: int, also: Sequence[int], polls: Collection[int]) -> Self:
         """With notices seen up to `before` and `also` these, and of these polls nothing more."""
@@ -158,6 +169,7 @@ class Blob:
             "quiet": self.quiet.plain(),
             "seen": self.seen.plain(),
             "looked": list(self.looked),
+            "handed": [each.hex for each in self.handed],
         }
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
         if len(text) > _MOST:
@@ -187,6 +199,7 @@ class Blob:
             quiet=Quiet.of(plain["quiet"]) if "quiet" in plain else Quiet(),
             seen=Seen.of(plain["seen"]) if "seen" in plain else Seen(),
             looked=(plain["looked"][0], plain["looked"][1]) if "looked" in plain else (0, 0),
+            handed=tuple(UUID(hex=each) for each in plain.get("handed", ())),
         )
 
 

@@ -225,7 +225,10 @@ _FORGET: Final = sa.delete(notices).where(
 async def forget_held(conn: AsyncConnection, post_id: int) -> None:
     """Somebody decided about a post that was held: that it waits is no news any more."""
     await conn.execute(
-        _FORGET.where(notices.c.kind == constant(NoticeKind.HELD)), {"about": post_id}
+        _FORGET.where(
+            notices.c.kind.in_([constant(NoticeKind.HELD), constant(NoticeKind.READ_AGAIN)])
+        ),
+        {"about": post_id},
     )
 
 

@@ -32,6 +32,7 @@ from members.member import Member
 from members.order import stir
 from members.sessions import Session
 from members.vault import persona_id, persona_ids
+from moderation import standing
 from moderation.standing import Speaker
 
 MAX_PERSONAS: Final = 8
@@ -58,6 +59,8 @@ class Voices:
     ids: tuple[UUID, ...] = field(repr=False)
     mine: Sequence[Persona] = field(repr=False)
     """The open ones in the order they were made, one-time ones after the others."""
+    stopped: Sequence[Actor] = field(default=(), repr=False)
+    """Those that the people who look after this place stopped: none of the others acts either."""
 
 
 NOBODY: Final = Voices((), ())
@@ -142,6 +145,7 @@ async def voices(conn: AsyncConnection, member: Member) -> Voices:
     return Voices(
         ids=tuple(each.id for each in found),
         mine=[Persona(each.actor, each.one_time) for each in open_ones],
+        stopped=[each.actor for each in found if each.state is ActorState.SUSPENDED],
     )
 
 
@@ -238,7 +242,7 @@ async def _insert(
     one_time: bool,
 ) -> Actor:
     if any(each.state is ActorState.SUSPENDED for each in found):
-        raise NotAllowed("The moderators of this node have paused what you can do here.")
+        raise NotAllowed(standing.PAUSED)
     index = max((each.index for each in found if each.one_time is one_time), default=-1) + 1
     actor = await actors.create_local(
         conn,

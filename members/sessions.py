@@ -43,6 +43,7 @@ class Session:
     quiet: Quiet = field(default_factory=Quiet, repr=False)
     seen: Seen = field(default_factory=Seen, repr=False)
     opened: int = 0  # reports, today
+    handed: tuple[UUID, ...] = field(default=(), repr=False)  # cases that they gave to others
 
 
 _SEALED: Final = sa.select(
@@ -114,6 +115,7 @@ async def read(engine: AsyncEngine, here: Here, cookie: str) -> Session | None:
         quiet=blob.quiet,
         seen=blob.seen,
         opened=blob.opened(here.now().date()),
+        handed=blob.handed,
     )
 
 

@@ -32,6 +32,7 @@ from moderation import sealed
 MAX_CHANNELS: Final = 10  # of one desk
 MAX_LABEL: Final = 40
 MAX_TARGET: Final = 500
+MAX_PUSH: Final = 1_000  # letters of the address of a browser
 PAGE: Final = 50  # of all desks, for an operator
 PACES: Final = (15, 60, 1440)  # minutes from one alert to the next that people can choose
 
@@ -52,7 +53,7 @@ class Channel:
     way: Way
     label: str = field(repr=False)
     target: str = field(repr=False)
-    secret: str = field(repr=False)  # with which a webhook's calls are signed
+    secret: str = field(repr=False)  # a webhook's calls are signed, a browser's sealed with it
     pace: int
     confirmed: bool
     failing: date | None
@@ -133,8 +134,11 @@ async def add(
     label: str,
     target: str,
     pace: int,
+    secret: str = "",
 ) -> Channel:
-    """A new place for a desk. Mail waits until its reader says yes (see `code`).
+    """A new place for a desk; `secret` is what a browser gave.
+
+    Mail waits until its reader says yes (see `code`).
 
     Raises Malformed: a part cannot be read; Conflict: the desk has as many as it may have.
     """
@@ -151,7 +155,7 @@ async def add(
         way=Way(way),
         label=label,
         target=target,
-        secret=b64encode(os.urandom(_SECRET_BYTES)).decode() if way == Way.WEBHOOK else "",
+        secret=b64encode(os.urandom(_SECRET_BYTES)).decode() if way == Way.WEBHOOK else secret,
         pace=pace,
         confirmed=way != Way.MAIL,
         failing=None,
@@ -181,8 +185,8 @@ def _check(here: Here, way: str, label: str, target: str, pace: int) -> None:
         raise Malformed(_LONG_LABEL)
     if way == Way.MAIL and not is_address(target):
         raise Malformed(noted("Please write one e-mail address, such as robin@example.org."))
-    if way == Way.WEBHOOK:
-        if len(target) > MAX_TARGET:
+    if way in (Way.WEBHOOK, Way.PUSH):
+        if len(target) > (MAX_TARGET if way == Way.WEBHOOK else MAX_PUSH):
             raise Malformed(noted("That web address is too long."))
         parse(target, allow_http=here.origin.startswith("http:"))
 

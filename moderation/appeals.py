@@ -193,6 +193,16 @@ def _of_node(limit: int) -> AnySelect:
     )
 
 
+async def long_unanswered(conn: AsyncConnection, today: date) -> int:
+    """How many wait longer than they should, at any desk."""
+    late = sa.and_(
+        appeals.c.state == constant(AppealState.OPEN),
+        appeals.c.day <= today - PASSED_ON,
+    )
+    count = await conn.scalar(sa.select(sa.func.count()).select_from(appeals).where(late))
+    return count or 0
+
+
 async def is_for_node(conn: AsyncConnection, here: Here, appeal: Appeal) -> bool:
     """Whether those who look after the whole node may answer this one."""
     if appeal.group_id is None or appeal.day <= here.now().date() - PASSED_ON:

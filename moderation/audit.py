@@ -143,15 +143,27 @@ async def decided_among(conn: AsyncConnection, here: Here, ids: Sequence[int]) -
     return {row.id for row in rows if hmac.compare_digest(row.mark, _mark(here.decider, row.salt))}
 
 
-async def removed_as(conn: AsyncConnection, author_id: UUID, uri: str) -> Role | None:
-    """As what somebody took this author's post out last; None: nothing of it is known any more."""
-    role = await conn.scalar(
-        sa.select(audit.c.role)
-        .where(audit.c.person_id == author_id, audit.c.object_uri == uri, audit.c.verb == "remove")
-        .order_by(audit.c.id.desc())
-        .limit(1)
+async def removed_by(conn: AsyncConnection, author_id: UUID, uri: str) -> frozenset[bool]:
+    """Who took this author's post out and did not show it again: True is its group, False the node.
+
+    None of them, where nothing of it is known any more.
+    """
+    of_group = audit.c.role == Role.GROUP.value
+    taken, given = (sa.func.max(audit.c.id).filter(audit.c.verb == verb) for verb in _OUT_AND_BACK)
+    rows = await conn.execute(
+        sa.select(of_group.label("of_group"))
+        .where(
+            audit.c.person_id == author_id,
+            audit.c.object_uri == uri,
+            audit.c.verb.in_(_OUT_AND_BACK),
+        )
+        .group_by(of_group)
+        .having(taken > sa.func.coalesce(given, 0))
     )
-    return Role(role) if role is not None else None
+    return frozenset(row.of_group for row in rows)
+
+
+_OUT_AND_BACK: Final = ("remove", "restore")
 
 
 async def sweep(conn: AsyncConnection, today: date) -> None:
@@ -278,8 +290,8 @@ ACTIONS: Final = frozenset({"remove", "ban", "limit", "warn", "suspend"})
 """What is done to somebody or to their words."""
 
 TOLD: Final = ACTIONS | {
-    "appoint", "change after appeal", "dismiss", "end limit", "label", "lock", "release", "restore",
-    "take label off", "unban", "unlock", "uphold after appeal",
+    "appoint", "change after appeal", "dismiss", "end limit", "end suspend", "hold", "label",
+    "lock", "release", "restore", "take label off", "unban", "unlock", "uphold after appeal",
 }  # fmt: skip
 """What somebody reads of what was decided about them: not how a report or a care case went."""
 

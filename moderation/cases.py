@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel import chance
+from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect, at_most, constant
@@ -358,6 +359,28 @@ def _closed(of_node: bool) -> AnySelect:
         .order_by(cases.c.closed_on.desc(), cases.c.id.desc())
         .limit(at_most(PAGE))
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What came of a case, for whoever gave it to others."""
+
+    id: UUID
+    why: Why
+    outcome: Outcome
+
+
+async def ended(conn: AsyncConnection, case_ids: Sequence[UUID]) -> Sequence[Ended]:
+    """Those of the cases that are decided; what was passed on is decided elsewhere."""
+    rows = await conn.execute(_ENDED, {"case_ids": list(case_ids)}) if case_ids else ()
+    return [Ended(id=row.id, why=Why(row.why), outcome=Outcome(row.outcome)) for row in rows]
+
+
+_ENDED: Final[AnySelect] = (
+    sa.select(cases.c.id, cases.c.why, cases.c.outcome)
+    .where(any_of(cases.c.id, "case_ids"), cases.c.state == constant(CaseState.CLOSED))
+    .order_by(cases.c.id)
+)
 
 
 async def earlier(conn: AsyncConnection, here: Here, case: Case) -> Sequence[Earlier]:

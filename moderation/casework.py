@@ -29,7 +29,7 @@ from moderation.directed import answering
 MAX_NOTE: Final = 1_000  # letters
 MAX_NOTES: Final = 50
 
-_APPEALED: Final = (Outcome.REMOVED, Outcome.AWAY)
+_APPEALED: Final = (Outcome.REMOVED, Outcome.AWAY, Outcome.STOPPED)
 
 DECIDED: Final = noted("Somebody has decided this already. Nothing was done twice.")
 TAKEN: Final = noted("Somebody else looks at this now. Nothing was changed.")
@@ -73,6 +73,12 @@ async def claim(conn: AsyncConnection, here: Here, case: Case, root: bytes) -> N
 async def give_back(conn: AsyncConnection, case: Case) -> None:
     """Nobody looks at it: somebody else can take it."""
     await _set(conn, case.id, state=CaseState.OPEN, holder=None, held_on=None)
+
+
+async def hand_over(conn: AsyncConnection, case: Case) -> None:
+    """Nobody looks at it any more, and the others are called."""
+    await give_back(conn, case)
+    await desks.call(conn, case.group_id)
 
 
 async def ask_another(conn: AsyncConnection, case: Case) -> None:

@@ -24,7 +24,7 @@ from kernel.schema.messages import Why
 from kernel.schema.tables import flag_budgets, reports
 from kernel.sealing import mac
 from kernel.urls import host_of
-from moderation import cases, casework, desks, sealed
+from moderation import cases, casework, desks, load, sealed
 from moderation.care import raising
 from moderation.cases import About
 from moderation.directed import asking
@@ -93,6 +93,7 @@ async def make(
     said = replace(said, reporter=asking.reporter_of(here, root))
     await _keep(conn, here, case_id, bearer, Why(why), said)
     await desks.call(conn, group_id)
+    await load.call_if_heavy(conn, here, group_id)
 
 
 async def take_in(
@@ -123,6 +124,7 @@ async def take_in(
         told = Said(words=words)
         await _keep(conn, here, case_id, bearer, Why.ELSE, told, origin)
         await desks.call(conn, group_id)
+        await load.call_if_heavy(conn, here, group_id)
     return case_id
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,6 +16,11 @@ from kernel.here import Here
 from kernel.said import joined, noted, said
 from kernel.schema.actors import ActorState
 from kernel.schema.tables import actors, bans, limits
+
+PAUSED: Final = noted(
+    "The moderators of this node have paused what you can do here. "
+    "Why, and how to ask for a second look, stands under “Your names”."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,7 @@ async def check(conn: AsyncConnection, here: Here, speaker: Speaker, group_id: U
 def refuse(*, suspended: bool, ban: str | None) -> None:
     """Raises NotAllowed: somebody suspended, or banned for the reason `ban`, does not act here."""
     if suspended:
-        raise NotAllowed("The moderators of this node have paused what you can do here.")
+        raise NotAllowed(PAUSED)
     if ban is not None:
         away = noted("The moderators of this group asked you to stay away.")
         raise NotAllowed(joined(away, said("They wrote: “{reason}”", reason=ban) if ban else ""))

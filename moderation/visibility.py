@@ -25,20 +25,26 @@ class Viewer:
 
     voices: tuple[UUID, ...] = field(default=(), repr=False)
     signed_in: bool = False
+    stopped: bool = (
+        False  # a name of theirs is: they read what visitors do, and their own (MOD-H12)
+    )
 
     @property
     def values(self) -> Mapping[str, object]:
         """What the conditions below ask about whoever reads."""
+        inside = self.signed_in and not self.stopped
         return {
             "viewer_voices": self.voices,
-            "viewer_signed_in": self.signed_in,
-            "viewer_sees": [Sees.EVERYONE, Sees.NODE] if self.signed_in else [Sees.EVERYONE],
+            "viewer_places": () if self.stopped else self.voices,
+            "viewer_signed_in": inside,
+            "viewer_sees": [Sees.EVERYONE, Sees.NODE] if inside else [Sees.EVERYONE],
         }
 
 
 VISITOR: Final = Viewer()
 
 _VOICES: Final = sa.any_(sa.bindparam("viewer_voices", type_=sa.ARRAY(sa.Uuid)))
+_PLACES: Final = sa.any_(sa.bindparam("viewer_places", type_=sa.ARRAY(sa.Uuid)))
 _SIGNED_IN: Final = sa.bindparam("viewer_signed_in", type_=sa.Boolean)
 _SEES: Final = sa.any_(sa.bindparam("viewer_sees", type_=sa.ARRAY(sa.Text)))
 
@@ -54,13 +60,13 @@ def my_groups() -> sa.CompoundSelect[tuple[UUID]]:
     It depends on no row around it, so PostgreSQL reads it once for a whole list.
     """
     member = sa.select(follows.c.followed_id.label("group_id")).where(
-        is_mine(follows.c.follower_id), follows.c.state == constant(FollowState.ACCEPTED)
+        follows.c.follower_id == _PLACES, follows.c.state == constant(FollowState.ACCEPTED)
     )
     return sa.union(member.correlate(None), _moderated())
 
 
 def _moderated() -> sa.Select[tuple[UUID]]:
-    return sa.select(moderators.c.group_id).where(is_mine(moderators.c.actor_id)).correlate(None)
+    return sa.select(moderators.c.group_id).where(moderators.c.actor_id == _PLACES).correlate(None)
 
 
 def may_see_group(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:

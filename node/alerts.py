@@ -21,11 +21,18 @@ from kernel.schema.alerts import Way
 from members import node as node_store
 from moderation import alert_channels, alerting
 from moderation.alert_channels import Channel
-from node import mail
+from node import mail, web_push
 
 log = logging.getLogger(__name__)
 
 PATH: Final = "/on-duty/"  # and the id of the place
+
+
+_GONE: Final = (404, 410)  # of a push service: nobody listens there any more (RFC 8030 §7.3)
+
+
+class Ended(Unreachable):
+    """The browser does not listen any more, and the place is taken off."""
 
 
 class Words(Enum):
@@ -72,6 +79,9 @@ async def send(app: web.Application, channel: Channel, words: Words) -> None:
     if channel.way is Way.WEBHOOK:
         await _post(app, channel, text)
         return
+    if channel.way is Way.PUSH:
+        await _push(app, channel, name, words)
+        return
     if (smtp := app[SETTINGS].smtp) is None:
         raise Unreachable("no mail server is set")
     await mail.send(smtp, here, to=channel.target, subject=f"Message from {name}", words=text)
@@ -85,6 +95,25 @@ async def _post(app: web.Application, channel: Channel, text: str) -> None:
         answer = await app[CLIENT].post(channel.target, body, signer=None, also=headers)
     except Problem as error:
         raise Unreachable("address not allowed") from error
+    if not 200 <= answer.status < 300:
+        raise Unreachable(f"status {answer.status}", status=answer.status)
+
+
+async def _push(app: web.Application, channel: Channel, name: str, words: Words) -> None:
+    """To a browser, through the guarded client. Raises Ended: it does not want any more."""
+    here = app[HERE]
+    text = words.value.format(name=name, link="", code="").strip()
+    shown = {"title": name, "body": text, "link": f"{PATH}{channel.id}"}
+    body = web_push.seal(web_push.Browser.stored(channel.secret), shown)
+    also = web_push.headers(here, channel.target, urgent=words is Words.URGENT)
+    try:
+        answer = await app[CLIENT].post(channel.target, body, signer=None, also=also)
+    except Problem as error:
+        raise Unreachable("address not allowed") from error
+    if answer.status in _GONE:
+        async with app[ENGINE].begin() as conn:
+            await alert_channels.end(conn, channel.id)
+        raise Ended("the browser ended it", status=answer.status)
     if not 200 <= answer.status < 300:
         raise Unreachable(f"status {answer.status}", status=answer.status)
 

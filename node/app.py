@@ -74,6 +74,7 @@ def create_app(
         signed_fetch=settings.signed_fetch,
         tended_within=settings.tended_within,
         decisions_fade=settings.decisions_fade,
+        reports_a_day=settings.reports_a_day,
         protected_domains=settings.protected_domains,
         media_origin=settings.media_origin,
         release_delay=settings.release_delay,

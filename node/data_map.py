@@ -454,6 +454,28 @@ CARE: Final = (
         "limits",
     ),
     _kept(
+        "Whose names do nothing here for a while, and until when",
+        "Until that day, or until somebody changes it.",
+        "So that a decision holds, and ends.",
+        "The people who look after this place, and whoever it is about.",
+        "stops",
+    ),
+    _kept(
+        "That people look after a group after somebody was hurt, and which steps are done",
+        "Until they end it.",
+        "So that nobody is forgotten, and nothing is done twice.",
+        MODERATORS,
+        "aftercare",
+        "aftercare_steps",
+    ),
+    _kept(
+        "How much was written and answered here in a month, rounded",
+        "As long as this place is here.",
+        "So that everybody can see how it goes.",
+        "Everybody.",
+        "month_numbers",
+    ),
+    _kept(
         "Which threads about somebody who died are watched over, and until when",
         "As long as the thread is here.",
         "So that moderators stay with them.",

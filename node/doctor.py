@@ -42,7 +42,7 @@ from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import S3, SECRETS, Settings, is_loopback
 from media import bucket
 from media.studio import PROGRAM, NoPicture, Studio
-from moderation import alerting, chain
+from moderation import alerting, appeals, chain
 from node import server_checks
 from node.opening import KEY, check_key, database
 
@@ -237,6 +237,8 @@ async def _database(
         yield finding
     async for finding in _alerts(conn, clock().date()):
         yield finding
+    async for finding in _second_looks(conn, clock().date()):
+        yield finding
     async for finding in _received(conn, clock(), queues):
         yield finding
     async for finding in _deliveries(conn, clock(), queues):
@@ -328,6 +330,16 @@ async def _alerts(conn: AsyncConnection, today: date) -> AsyncIterator[Finding]:
             "alerts",
             f"{count} alerts reached nobody since yesterday or longer: the alerts pages of the "
             "desks say which, and the log says why.",
+        )
+
+
+async def _second_looks(conn: AsyncConnection, today: date) -> AsyncIterator[Finding]:
+    """Whether somebody else than who decided is there to look again (MOD-5.12)."""
+    if count := await appeals.long_unanswered(conn, today):
+        yield Finding(
+            "second looks",
+            f"{count} second looks have waited for more than two weeks. If one person alone looks "
+            "after this node, nobody can answer them: `hearthold moderator` invites another one.",
         )
 
 

@@ -13,8 +13,10 @@ from groups import (
     expiry,
     finding,
     labelling,
+    month_numbers,
     polls,
     room,
+    stopping,
     unanswered,
 )
 from groups import waiting as waiting_store
@@ -108,9 +110,12 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     if new_day:
         await _forget_ended(engine, here)
         await _note_decisions(engine, here)
+        await _count_month(engine, here)
         await keeping_away.expire(engine, here)
         await silence.notice(engine, here)
         await silence.fall_due(engine, here)
+        while await stopping.end_one(engine, here):
+            pass
     await keeping_away.follow_up(engine)
     await nights.work(engine, here)
     await departure_store.fall_due(engine, here)
@@ -158,6 +163,11 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await spent.sweep(conn, here)
     await drawers.sweep(engine, here)
+
+
+async def _count_month(engine: AsyncEngine, here: Here) -> None:
+    async with engine.begin() as conn:
+        await month_numbers.count(conn, here.now().date())
 
 
 async def _note_decisions(engine: AsyncEngine, here: Here) -> None:

@@ -8,6 +8,7 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -15,6 +16,8 @@ from typing import Final, Self
 
 from kernel.said import noted_in, said
 from resources.countries import EMERGENCY, NAMES
+
+CHECKED_WITHIN: Final = 12  # months
 
 _NUMBER = re.compile(r"[+*]?[0-9](?:[0-9 -]*[0-9])?")
 
@@ -47,6 +50,14 @@ class Line:
     languages: tuple[str, ...]
     audience: str
     checked: str  # `2026-06-02`, `2021-07`, or empty
+
+    def is_overdue(self, today: date) -> bool:
+        """Whether nobody looked within a year, or it is not known when."""
+        year, _, rest = self.checked.partition("-")
+        month = rest.partition("-")[0]
+        if not (year.isdecimal() and month.isdecimal()):
+            return True
+        return (today.year - int(year)) * 12 + today.month - int(month) > CHECKED_WITHIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,3 +153,9 @@ def _read(row: Mapping[str, str]) -> Line:
 
 def _contacts(cell: str) -> tuple[Contact, ...]:
     return tuple(Contact.of(part) for part in cell.split("; ") if part)
+
+
+def overdue(today: date) -> tuple[int, int]:
+    """How many lines were not looked at within a year, and how many there are (DOM-H6)."""
+    lines = [line for country in countries().values() for line in country.lines]
+    return sum(line.is_overdue(today) for line in lines), len(lines)

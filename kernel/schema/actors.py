@@ -83,6 +83,7 @@ actors = table(
     sa.Index("ix_actors_closes_on", "closes_on", postgresql_where=sa.text("closes_on IS NOT NULL")),
     sa.Index("ix_actors_opens_on", "opens_on", postgresql_where=sa.text("opens_on IS NOT NULL")),
     sa.Index("ix_actors_moved_to", "moved_to", postgresql_where=sa.text("moved_to IS NOT NULL")),
+    sa.Index("ix_actors_suspended", "id", postgresql_where=sa.text("state = 'suspended'")),
 )
 
 actor_keys = table(

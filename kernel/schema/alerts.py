@@ -13,6 +13,7 @@ class Way(StrEnum):
 
     MAIL = "mail"
     WEBHOOK = "webhook"
+    PUSH = "push"  # to a browser, through the service of whoever made it (RFC 8030)
 
 
 alert_channels = table(

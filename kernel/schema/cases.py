@@ -36,6 +36,8 @@ class Outcome(StrEnum):
     SUPPORTED = "supported"  # the author was helped
     REMOVED = "removed"
     AWAY = "away"  # its author stays out of the group
+    STOPPED = "stopped"  # its author does nothing here for a while
+    HELD = "held"  # the post is out of sight until it was read in peace
     PASSED = "passed"  # another desk looks at it
 
 
@@ -82,6 +84,7 @@ cases = table(
         "id",
         postgresql_where=sa.text("state = 'closed'"),
     ),
+    sa.Index("ix_cases_since", "since"),
     sa.Index("ix_cases_whose", "whose", "closed_on"),
     sa.Index("ix_cases_post_id", "post_id", postgresql_where=sa.text("post_id IS NOT NULL")),
     sa.Index("ix_cases_closed_on", "closed_on", postgresql_where=sa.text("closed_on IS NOT NULL")),

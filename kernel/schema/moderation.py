@@ -149,6 +149,17 @@ limits = table(
     sa.Index("ix_limits_actor_id", "actor_id"),
 )
 
+stops = table(  # until when somebody does nothing here; that they are stopped, their row says
+    "stops",
+    Side.PERSONA,
+    sa.Column(
+        "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("decision_id", sa.BigInteger, nullable=False),  # its line in `audit`
+    sa.Column("until", sa.Date),  # the last day; none: until somebody changes it
+    sa.Index("ix_stops_until", "until", postgresql_where=sa.text("until IS NOT NULL")),
+)
+
 
 class Role(StrEnum):
     """As what somebody decided; who it was is kept nowhere."""

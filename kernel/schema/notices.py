@@ -37,6 +37,10 @@ class NoticeKind(StrEnum):
     LINES = "lines"  # who is there for the persona, day and night: somebody thinks of it
     THOUGHT = "thought"  # somebody read its words and thinks of it
     HANDED = "handed"  # a service outside was asked to help
+    STOPPED = "stopped"  # its member does nothing here for a while
+    GOES_ON = "resumed"  # and now they can again
+    NEAR = "near"  # something hard happened in a thread where it wrote: help is there
+    READ_AGAIN = "reread"  # a moderator took its shown post out of sight, to read it in peace
 
 
 notices = table(

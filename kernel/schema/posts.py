@@ -80,6 +80,8 @@ threads = table(
     # Posts went out of it, or all of them: what is being written to it looks where it belongs.
     sa.Column("rearranged", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("memorial", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Somebody was hurt: its answers call nobody for a while.
+    sa.Column("hushed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("check_in", sa.Boolean, nullable=False, server_default=sa.false()),  # the group asks
     sa.Column("story", sa.Boolean, nullable=False, server_default=sa.false()),  # of recovery
     # Until this full hour moderators read answers first, and nobody is told of them (MOD-5.14).

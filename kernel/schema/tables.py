@@ -2,6 +2,7 @@
 
 from kernel.schema.accounts import accounts, invitations, sessions, spent, veil
 from kernel.schema.actors import actor_keys, actors, blocks, departures, follows
+from kernel.schema.aftercare import aftercare, aftercare_steps, month_numbers
 from kernel.schema.alerts import alert_calls, alert_channels
 from kernel.schema.base import metadata
 from kernel.schema.care import (
@@ -49,6 +50,7 @@ from kernel.schema.moderation import (
     limits,
     list_taken_rows,
     list_takings,
+    stops,
 )
 from kernel.schema.node import node, safety_records
 from kernel.schema.notices import notices
@@ -83,6 +85,8 @@ __all__ = [
     "activities",
     "actor_keys",
     "actors",
+    "aftercare",
+    "aftercare_steps",
     "alert_calls",
     "alert_channels",
     "appeals",
@@ -134,6 +138,7 @@ __all__ = [
     "messages",
     "metadata",
     "moderators",
+    "month_numbers",
     "moved_threads",
     "node",
     "notices",
@@ -163,6 +168,7 @@ __all__ = [
     "signal_sources",
     "signals",
     "spent",
+    "stops",
     "threads",
     "tombstones",
     "veil",

@@ -2,12 +2,15 @@
 
 from aiohttp import web
 
-from activitypub.state import ENGINE, HERE
+from activitypub.state import ENGINE, HERE, READING
+from groups import month_numbers
 from moderation.care import handover
 from node import data_map, tools
+from node.pages import case_words
 from node.pages.forms import Form
 from node.pages.memory import MEMORY, site
 from node.pages.render import render
+from resources import crisis
 
 _MAX_ADDRESS = 500
 
@@ -37,6 +40,23 @@ async def show_tools(request: web.Request) -> web.Response:
     return render(request, "about/tools.html", tools=tools.TOOLS)
 
 
+async def show_numbers(request: web.Request) -> web.Response:
+    """How the last months went here, rounded, and nothing that is small (DOM-H6)."""
+    async with request.app[READING].connect() as conn:
+        months = await month_numbers.latest(conn)
+    overdue, lines = crisis.overdue(request.app[HERE].now().date())
+    return render(
+        request,
+        "about/numbers.html",
+        months=months,
+        fewest=month_numbers.FEWEST,
+        step=month_numbers.STEP,
+        why=case_words.SHORT,
+        overdue=overdue,
+        lines=lines,
+    )
+
+
 async def interact(request: web.Request) -> web.Response:
     """GET /interact?uri= or ?follow=: how to go on with something seen elsewhere (WIRE-D5).
 
@@ -61,5 +81,6 @@ def routes() -> list[web.RouteDef]:
         web.get("/about/privacy", show_privacy),
         web.get("/about/kept", show_kept),
         web.get("/about/tools", show_tools),
+        web.get("/about/numbers", show_numbers),
         web.get("/interact", interact),
     ]

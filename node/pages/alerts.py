@@ -17,20 +17,22 @@ from kernel.schema.alerts import Way
 from kernel.sealing import derive
 from moderation import alert_channels, alerting
 from moderation.alert_channels import Channel
-from node import alerts
+from node import alerts, web_push
 from node.alerts import Words
-from node.pages import forms, group_words, session
+from node.pages import assets, forms, group_words, session
 from node.pages import groups as group_pages
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.paging import uuid
 from node.pages.render import render, see_other
+from node.web_push import Browser
 
 WAYS: Final = {
     Way.MAIL: noted("By e-mail"),
     Way.WEBHOOK: noted("To a web address of a program, such as a chat (a webhook)"),
 }
+SHOWN: Final = {**WAYS, Way.PUSH: noted("In a browser")}
 PACES: Final = {
     "15": noted("Every 15 minutes"),
     "60": noted("Every hour"),
@@ -42,6 +44,7 @@ _WENT: Final = {
     Words.CODE: noted("A mail with a code is on its way. Please type the code below."),
 }
 _FAILED: Final = noted("It did not go out. Please look whether the address is right.")
+_UNREADABLE: Final = noted("Your browser gave us nothing that we can write to. Please try again.")
 _NO_MAIL: Final = noted("This place cannot send mail yet. Those who run it can set that up.")
 
 
@@ -96,6 +99,8 @@ async def _page(
         desk=desk,
         found=found,
         ways=WAYS,
+        shown=SHOWN,
+        push=web_push.public_key(request.app[HERE]),
         paces=PACES,
         mail=request.app[SETTINGS].smtp is not None,
         room=len(found) < alert_channels.MAX_CHANNELS,
@@ -112,6 +117,7 @@ async def add(request: web.Request) -> web.Response:
         _pace(request)
         if form.text("way") == Way.MAIL and request.app[SETTINGS].smtp is None:
             raise Malformed(_NO_MAIL)
+        browser = _browser(form)
         async with request.app[ENGINE].begin() as conn:
             desk = await _desk(conn, request)
             channel = await alert_channels.add(
@@ -122,10 +128,29 @@ async def add(request: web.Request) -> web.Response:
                 label=form.text("label"),
                 target=form.text("target"),
                 pace=form.number("pace"),
+                secret=browser.store() if browser is not None else "",
             )
     except REFUSED as problem:
         return await _page(request, form=form, problem=problem)
-    return await _page(request, said=await _try(request, channel), secret=channel.secret)
+    secret = channel.secret if channel.way is Way.WEBHOOK else ""
+    return await _page(request, said=await _try(request, channel), secret=secret)
+
+
+def _browser(form: Form) -> Browser | None:
+    """What a browser gave, where it is to be told. Raises Malformed."""
+    if form.text("way") != Way.PUSH:
+        return None
+    try:
+        return Browser.read(form.text("point"), form.text("secret"))
+    except ValueError as error:
+        raise Malformed(_UNREADABLE) from error
+
+
+async def worker(_: web.Request) -> web.Response:
+    """GET /on-duty/worker.js: the script that a browser keeps to show alerts."""
+    answer = assets.plain("push-worker.js")
+    answer.headers["Cache-Control"] = "no-cache"
+    return answer
 
 
 def _pace(request: web.Request) -> None:
@@ -222,5 +247,6 @@ def routes() -> list[web.RouteDef]:
     return [
         *(web.get(desk, show) for desk in desks),
         *(web.post(desk + end, act) for desk in desks for end, act in _ACTS.items()),
+        web.get(alerts.PATH + "worker.js", worker),
         web.get(alerts.PATH + "{channel}", lead),
     ]

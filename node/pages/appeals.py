@@ -41,12 +41,12 @@ async def list_own(request: web.Request) -> web.Response:
     session.of(request)
     before = number(request.query.get("before"))
     async with request.app[READING].connect() as conn:
-        mine = await own_names.own(conn, request)
-        found = await audit.of_person(conn, mine.id, before=before, limit=PAGE + 1)
+        person = await own_names.own_or_stopped(conn, request)
+        found = await audit.of_person(conn, person.id, before=before, limit=PAGE + 1)
     return render(
         request,
         "decisions/mine.html",
-        person=mine.actor,
+        person=person,
         found=found[:PAGE],
         older=found[PAGE - 1].id if len(found) > PAGE else None,
         first=before is None,
@@ -214,6 +214,7 @@ def _list(
         path=path,
         up=up,
         alone=alone,
+        of_node=path == "/settings/node/appeals",
         page=PAGE,
         kinds=decision_words.KINDS,
     )

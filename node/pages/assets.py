@@ -58,5 +58,11 @@ async def show(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type=kind, charset="utf-8", headers=sent)
 
 
+def plain(name: str) -> web.Response:
+    """The file under an address that stays: a browser asks there whether it changed."""
+    kind = _TYPES[name.rpartition(".")[2]]
+    return web.Response(body=_assets()[name].body, content_type=kind, charset="utf-8")
+
+
 def routes() -> list[web.RouteDef]:
     return [web.get("/static/{hash}/{name}", show)]

@@ -57,6 +57,8 @@ OUTCOMES: Final = {
     Outcome.REMOVED: noted("It was taken out"),
     Outcome.AWAY: noted("Its author stays out of the group"),
     Outcome.PASSED: noted("Others look at it"),
+    Outcome.STOPPED: noted("Its author rests for now"),
+    Outcome.HELD: noted("It is read in peace"),
 }
 
 OPEN_STATES: Final = (CaseState.OPEN, CaseState.CLAIMED, CaseState.SECOND)
@@ -77,6 +79,25 @@ REMOVING: Final[Mapping[str, str]] = {
     "spam": noted("Thank you for your interest. We keep offers and adverts out of the group."),
 }
 
+STOPPING: Final[Mapping[str, str]] = {
+    "pause": noted(
+        "Thank you for the time you spent here. For now this place is not good for you and the "
+        "others together. The help lines are there for you day and night, and you can ask for a "
+        "second look."
+    ),
+    "safe_here": noted(
+        "Thank you for reading this. We want everybody here to feel safe, so we ask you to rest. "
+        "The help lines are there for you too, and you can ask for a second look."
+    ),
+}
+
+HOLDING: Final[Mapping[str, str]] = {
+    "read": noted(
+        "Thank you for writing. We would like to read this in peace before others do. "
+        "You did nothing wrong."
+    ),
+}
+
 KEEPING_OUT: Final[Mapping[str, str]] = {
     "rest": noted(
         "Thank you for the time you spent with us. This group is not the right place for now. "
@@ -88,3 +109,6 @@ KEEPING_OUT: Final[Mapping[str, str]] = {
         "The help lines are there for you too, and you can write to us about this."
     ),
 }
+
+STARTS: Final[Mapping[str, str]] = {**REMOVING, **KEEPING_OUT, **STOPPING, **HOLDING}
+"""Every sentence that somebody can choose to begin with."""

@@ -4,19 +4,23 @@ What was reported is shown only to whoever said that they look at it, folded, af
 how many somebody opened today is counted in their own sealed blob alone (DOM-H3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import ENGINE, HERE, READING, SETTINGS
 from groups import posts as post_store
 from kernel.errors import Malformed, NotFound, Problem
+from kernel.here import Here
 from kernel.said import noted
 from kernel.schema.cases import CaseState
 from members import accounts
+from members.member import Blob
 from moderation import alerting, cases, reports
 from moderation import casework as casework_store
 from moderation.care import cases as care_cases
@@ -24,11 +28,12 @@ from moderation.care import looks
 from moderation.care.cases import Desks
 from moderation.cases import Case, Place
 from moderation.directed import terms
-from node.pages import asked, care, care_words, case_words, forms, session
+from node.pages import asked, care, care_words, case_words, forms, session, standing
 from node.pages.casework import (
     NODE,
     STAYS,
     TASKS,
+    Desk,
     Work,
     desk_of,
     elsewhere,
@@ -78,6 +83,7 @@ async def _queue_page(
         a_day = await looks.a_day(conn)
         seer = Desks(node=desk.id is None, groups=(desk.id,) if desk.id else ())
         worried = await care_cases.count(conn, seer)
+        heard = await cases.ended(conn, session.of(request).handed)
     later = _later(found, state) if len(found) == cases.PAGE else ""
     sooner = care.sooner_of(request, shown, a_day) if state != CaseState.CLOSED else {}
     found = sorted(found, key=lambda it: (it.priority, it.post_id not in sooner))
@@ -89,6 +95,7 @@ async def _queue_page(
         desk=desk,
         found=found,
         posts=shown,
+        heard=heard,
         state=state,
         results=results,
         later=later,
@@ -218,6 +225,7 @@ async def _case_page(
         beside=beside,
         terms=terms,
         words=case_words,
+        days=standing.FOR_GOOD,
         limit=casework_store.MAX_NOTE,
         load=_load(request),
     )
@@ -240,31 +248,43 @@ async def decide(request: web.Request) -> web.Response:
             work = await work_on(conn, request, desk, _case_id(request), form, root)
             await task(work)
             await alerting.seen(conn, desk.id)
-            stays = STAYS.get(request.match_info["task"])
-            to = f"{desk.path}/{work.case.id}{stays}" if stays else await _next(work)
     except REFUSED as problem:
         return await _case_page(request, form, problem)
-    if request.match_info["task"] == "claim":
-        await _count(request)
-    return see_other(to)
+    await _remember(request, work)
+    if stays := STAYS.get(request.match_info["task"]):
+        return see_other(f"{desk.path}/{work.case.id}{stays}")
+    async with request.app[READING].connect() as conn:
+        return see_other(await _next(conn, request.app[HERE], desk, work.case))
 
 
-async def _count(request: web.Request) -> None:
-    """On the account's side alone, in a transaction of its own (DESIGN-V1)."""
-    here = request.app[HERE]
+async def _remember(request: web.Request, work: Work) -> None:
+    """What was opened, and what they want to hear the end of: on the account's side alone.
+
+    In a transaction of its own (DESIGN-V1).
+    """
+    here, task = request.app[HERE], request.match_info["task"]
+    change: Callable[[Blob], Blob]
+    if task == "claim":
+        change = partial(_opened, here.now().date())
+    elif task == "hand" and work.form.ticked("hear"):
+        change = partial(_handed, work.case.id)
+    else:
+        return
     async with request.app[ENGINE].begin() as conn:
-        await accounts.change(
-            conn,
-            here,
-            session.of(request).member,
-            lambda blob: blob.with_one_more(here.now().date()),
-        )
+        await accounts.change(conn, here, session.of(request).member, change)
 
 
-async def _next(work: Work) -> str:
+def _opened(today: date, blob: Blob) -> Blob:
+    return blob.with_one_more(today)
+
+
+def _handed(case_id: UUID, blob: Blob) -> Blob:
+    return blob.with_handed(case_id)
+
+
+async def _next(conn: AsyncConnection, here: Here, desk: Desk, case: Case) -> str:
     """Back to the queue, at what comes after this case."""
-    conn, here, desk = work.conn, work.here, work.desk
-    place = cases.place_of(work.case)
+    place = cases.place_of(case)
     after = await cases.waiting(conn, here, desk.id, after=place, limit=1)
     first = await cases.waiting(conn, here, desk.id)
     if not after:

@@ -14,7 +14,7 @@ from activitypub.actors import Actor
 from activitypub.state import HERE
 from groups import desk as group_desk
 from groups import groups as group_store
-from groups import hiding, reported
+from groups import hiding, reported, stopping
 from groups import posts as post_store
 from groups.groups import Group
 from groups.parts import attachments_of
@@ -34,6 +34,7 @@ from node.pages import case_words, group_words, look, session
 from node.pages import groups as group_pages
 from node.pages.desk import moderating
 from node.pages.forms import Form
+from node.pages.standing import last_day
 
 NODE: Final = "/moderation"
 
@@ -87,6 +88,7 @@ async def desk_of(conn: AsyncConnection, request: web.Request) -> Desk:
         path = group_words.path(group)
         return Desk(group=group, actor=actor, path=f"{path}/desk/cases", up=f"{path}/desk")
     session.node_moderator(request)
+    await session.check_going_on(conn, request)
     return Desk(group=None, actor=await node_desk(conn, here), path=NODE, up="/")
 
 
@@ -110,7 +112,7 @@ async def work_on(
     case = await casework.take(conn, here, desk.id, case_id, root)
     if await is_own(conn, request, case):
         raise NotAllowed("This is about one of your names. Somebody else decides.")
-    start = {**case_words.REMOVING, **case_words.KEEPING_OUT}.get(form.text("start"), "")
+    start = case_words.STARTS.get(form.text("start"), "")
     reason = form.text("reason").strip() or look.words(request).told(start)
     return Work(conn=conn, here=here, desk=desk, case=case, form=form, root=root, reason=reason)
 
@@ -235,6 +237,39 @@ async def _ban(work: Work) -> None:
     await casework.close(work.conn, work.here, work.case, Outcome.AWAY)
 
 
+async def _stop(work: Work) -> None:
+    """Nobody hears this name here for a while, nor another one of its member (DESIGN-V3).
+
+    Raises NotAllowed: this is a group's desk.
+    """
+    if work.desk.group is not None:
+        raise NotAllowed("Only the people who look after this place can do that.")
+    if work.case.about is None:
+        raise Malformed("It is not known any more whom this is about.")
+    person = await actor_store.get(work.conn, work.case.about.actor_id)
+    until = last_day(work.form, work.here)
+    await stopping.stop(work.conn, work.here, work.desk.actor, person, work.reason, until)
+    await casework.close(work.conn, work.here, work.case, Outcome.STOPPED)
+
+
+async def _hold(work: Work) -> None:
+    """A shown post waits among what its group holds, until somebody has read it in peace."""
+    post = await work.post()
+    group = await group_store.get(work.conn, post.group_id)
+    if group.desk_id is None:
+        raise NotAllowed("Only posts of people in a group of this place can be held.")
+    desk = await actor_store.get(work.conn, group.desk_id)
+    await group_desk.hold(work.conn, work.here, group, desk, post, work.reason, role=work.desk.role)
+    await casework.close(work.conn, work.here, work.case, Outcome.HELD)
+
+
+async def _hand(work: Work) -> None:
+    """Somebody else looks at it, and is called; no reason is asked for (DOM-H3)."""
+    if work.form.text("note").strip():
+        await _note(work)
+    await casework.hand_over(work.conn, work.case)
+
+
 async def _pass(work: Work) -> None:
     """To the node's queue, or from there back to the group's; always with a reason."""
     post = await work.post()
@@ -331,6 +366,9 @@ TASKS: Final[Mapping[str, Callable[[Work], Awaitable[None]]]] = {
     "supported": _supported,
     "remove": _remove,
     "ban": _ban,
+    "stop": _stop,
+    "hold": _hold,
+    "hand": _hand,
     "pass": _pass,
     "tell": _tell,
 }

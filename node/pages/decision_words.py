@@ -17,6 +17,9 @@ MINE: Final[Mapping[str, str]] = {
     "warn": noted("A word from the moderators"),
     "label": noted("Moderators gave a post of yours a label"),
     "take label off": noted("A label of a post of yours is gone"),
+    "hold": noted("A moderator reads a post of yours in peace"),
+    "suspend": noted("You were asked to rest for now"),
+    "end suspend": noted("You can go on"),
     "lock": noted("A thread of yours takes no more answers"),
     "unlock": noted("A thread of yours takes answers again"),
     "appoint": noted("You were made a moderator"),
@@ -40,6 +43,14 @@ STAYS: Final[Mapping[str, str]] = {
         "This ends by itself."
     ),
     "warn": noted("Thank you for taking part. Nothing else changes for you."),
+    "hold": noted(
+        "Thank you for writing it. Your words are still here, for you and the moderators. "
+        "You did nothing wrong, and you can go on taking part as before."
+    ),
+    "suspend": noted(
+        "Thank you for the time you spent here. What you wrote stays, and help is there for you "
+        "as before. With none of your names you can write, join or read inside groups for now."
+    ),
 }
 """What is said first, and what stays as it was."""
 
@@ -54,6 +65,12 @@ KINDS: Final[Mapping[str, str]] = {
     "unban": noted("People who may come back"),
     "label": noted("Posts that were given a label"),
     "take label off": noted("Labels taken off"),
+    "hold": noted("Posts out of sight until they are read in peace"),
+    "suspend": noted("People asked to rest for now"),
+    "end suspend": noted("People who can go on"),
+    "aftercare": noted("Steps begun after somebody was hurt"),
+    "aftercare step": noted("Steps done after somebody was hurt"),
+    "end aftercare": noted("Looked after to the end, after somebody was hurt"),
     "lock": noted("Threads closed to answers"),
     "unlock": noted("Threads opened again"),
     "uphold after appeal": noted("Second looks: it stayed"),

@@ -14,6 +14,7 @@ from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, READING, REMOTE
 from groups import (
+    aftercare,
     appointing,
     desk,
     following,
@@ -87,6 +88,7 @@ async def moderating(conn: AsyncConnection, request: web.Request, group: Group) 
     found = [Speaker(actor=p.actor, voices=ids, one_time=p.one_time) for p in place.moderators]
     if not found:
         raise NotFound
+    await session.check_going_on(conn, request)
     return found
 
 
@@ -124,6 +126,7 @@ async def _page(
         ]
         queue = await room.waiting(conn, group, after=number(after("queue")) or 0, limit=PAGE)
         watched = await memorials.watched(conn, request.app[HERE], group)
+        under_way = await aftercare.under_way(conn, request.app[HERE], group.id)
         banned = await desk.banned(conn, group, after=uuid(after("out")), limit=PAGE)
         log = await desk.log(conn, group, limit=LATEST)
         worried = await care_cases.count(conn, Desks(node=False, groups=(group.id,)))
@@ -141,6 +144,7 @@ async def _page(
         links=links,
         for_words={post.id for post in held if holding.is_for_its_words(group, post)},
         waiting=waiting,
+        under_way=under_way,
         queue=queue,
         memorials=watched,
         rests=tending.rests(request.app[HERE], group),

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import HERE, READING, SETTINGS
 from groups import browsing
+from groups import posts as post_store
 from groups.browsing import Change
 from kernel import live
 from kernel.errors import NotFound
@@ -37,7 +38,9 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """GET /live: `look`, at the start and whenever something changed.
 
     A stream that was interrupted, with or without `Last-Event-ID`, begins with it anew, so nothing
-    is missed. It ends with the session. Raises SignedOut, Malformed, TooMany, Busy.
+    is missed. It ends with the session, or when its reader is stopped.
+
+    Raises SignedOut, Malformed, TooMany, Busy.
     """
     current, hub = session.of(request), request.app[HUB]
     thread_id = waiting.thread_of(current, request.query.get("of", ""))
@@ -54,7 +57,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
         answer.content_type = "text/event-stream"
         await answer.prepare(request)
         with suppress(ConnectionError, TimeoutError):
-            await _go_on(request, answer, ear)
+            await _go_on(request, answer, ear, thread_id)
     return answer
 
 
@@ -63,14 +66,19 @@ def _headers(request: web.Request) -> dict[str, str]:
     return {**always, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-async def _go_on(request: web.Request, answer: web.StreamResponse, ear: Ear) -> None:
-    """Until the session is over, the node stops, the time is up or the browser is gone."""
+async def _go_on(
+    request: web.Request, answer: web.StreamResponse, ear: Ear, thread_id: int | None
+) -> None:
+    """Until the session is over, the node stops, the time is up or the browser is gone.
+
+    Or its reader may not read it any more (MOD-H12).
+    """
     hub, loop = request.app[HUB], asyncio.get_running_loop()
     ends, number = loop.time() + LASTS, 1
     await _write(answer, f"retry: 3000\nid: {number}\nevent: look\ndata:\n\n")
     while not hub.closed and loop.time() < ends:
         came = await ear.wait(PULSE)
-        if hub.closed or not await _still_signed_in(request):
+        if hub.closed or not await _may_go_on(request, thread_id):
             return
         if came:
             number += 1
@@ -84,9 +92,21 @@ async def _write(answer: web.StreamResponse, text: str) -> None:
     await asyncio.wait_for(answer.write(text.encode()), TAKING)
 
 
-async def _still_signed_in(request: web.Request) -> bool:
+async def _may_go_on(request: web.Request, thread_id: int | None) -> bool:
+    """Whether the session is there, no name of it is stopped, and the thread is to be seen."""
+    request.pop(session.VOICES, None)  # as they were when the page was opened
     async with request.app[READING].connect() as conn:
-        return await sessions.is_there(conn, request.app[HERE], session.of(request).id)
+        if not await sessions.is_there(conn, request.app[HERE], session.of(request).id):
+            return False
+        viewer = await session.viewer(conn, request)
+        if viewer.stopped:
+            return False
+        try:
+            if thread_id:
+                await post_store.get(conn, thread_id, viewer)
+        except NotFound:
+            return False
+        return True
 
 
 async def now(request: web.Request) -> web.Response:

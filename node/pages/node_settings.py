@@ -15,7 +15,7 @@ from members import accounts, approval, invitations
 from members import node as node_store
 from members.node import Node
 from members.vault import MIN_PASSWORD
-from moderation import safety
+from moderation import load, safety
 from moderation.care import handover
 from node.pages import account, forms, moderators, session
 from node.pages.forms import REFUSED, Form
@@ -143,6 +143,7 @@ async def _page(
     after = uuid(request.query.get("waiting"))
     async with request.app[READING].connect() as conn:
         node = await node_store.read(conn)
+        heavy = await load.heavy(conn, request.app[HERE])
         resting = await tending.resting(conn, request.app[HERE])
         records = await safety.newest(conn)
     async with request.app[READING].connect() as conn:
@@ -157,6 +158,7 @@ async def _page(
         handover_parts=handover.PARTS,
         waiting=waiting,
         resting=resting,
+        heavy=heavy,
         safety_due=len(safety.due(records, request.app[HERE].now().date())),
         page=PAGE,
         invitation=invitation,

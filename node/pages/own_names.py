@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import receipts
+from activitypub.actors import Actor
 from activitypub.state import ENGINE, HERE, READING, SETTINGS
 from groups import closing
 from kernel.errors import Busy, NotAllowed, NotFound, Problem
@@ -38,6 +39,14 @@ async def own(conn: AsyncConnection, request: web.Request) -> Speaker:
         if each.actor.handle == request.match_info["name"]:
             return await persona_store.speaker(conn, member, each.actor.id)
     raise NotFound
+
+
+async def own_or_stopped(conn: AsyncConnection, request: web.Request) -> Actor:
+    """As `own`, and of a name that is stopped too: its member reads what was decided about it."""
+    for each in (await session.voices(conn, request)).stopped:
+        if each.handle == request.match_info["name"]:
+            return each
+    return (await own(conn, request)).actor
 
 
 async def show(request: web.Request) -> web.Response:

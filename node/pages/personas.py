@@ -24,15 +24,17 @@ async def show_mine(request: web.Request) -> web.Response:
 
 
 async def _mine_page(request: web.Request, problem: Problem | None = None) -> web.Response:
-    member = session.of(request).member
+    session.of(request)
     async with request.app[READING].connect() as conn:
-        found = await persona_store.mine(conn, member)
+        voiced = await session.voices(conn, request)
+        found = voiced.mine
     here = request.app[HERE]
     return render(
         request,
         "personas/mine.html",
         problem=problem,
         personas=[each for each in found if not each.one_time],
+        stopped=voiced.stopped,
         one_time=[each for each in found if each.one_time],
         limit=persona_store.MAX_PERSONAS,
         faces={each.actor.id: voices.face(here, each.actor.id) for each in found},

@@ -16,6 +16,7 @@ from members.member import Member, Preferences
 from members.personas import NOBODY, Voices
 from members.quiet import OPEN, Sieve
 from members.sessions import Session
+from moderation import standing
 from moderation.visibility import Viewer
 from node.pages.memory import NO_DATABASE
 
@@ -168,4 +169,10 @@ async def voices(conn: AsyncConnection, request: web.Request) -> Voices:
 
 async def viewer(conn: AsyncConnection, request: web.Request) -> Viewer:
     """Who reads: every name of the member, in memory only."""
-    return Viewer((await voices(conn, request)).ids, signed_in=SESSION in request)
+    found = await voices(conn, request)
+    return Viewer(found.ids, signed_in=SESSION in request, stopped=bool(found.stopped))
+
+
+async def check_going_on(conn: AsyncConnection, request: web.Request) -> None:
+    """Raises NotAllowed: a name of whoever is signed in is stopped, so none of them decides."""
+    standing.refuse(suspended=bool((await voices(conn, request)).stopped), ban=None)

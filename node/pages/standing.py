@@ -36,6 +36,14 @@ DAYS: Final[Mapping[str, str]] = {
 FOR_GOOD: Final[Mapping[str, str]] = {**DAYS, "": noted("until somebody changes it")}
 
 
+def last_day(form: Form, here: Here) -> date | None:
+    """As `days` says; None: until somebody changes it. Raises Malformed: no such choice."""
+    days = form.text("days")
+    if days not in FOR_GOOD:
+        raise Malformed("Please choose until when.")
+    return here.now().date() + timedelta(days=int(days)) if days else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What is done about somebody, and through which desk."""
@@ -58,10 +66,7 @@ class Task:
 
     def until(self) -> date | None:
         """The last day that was chosen; None: it has no end. Raises Malformed: no such choice."""
-        days = self.form.text("days")
-        if days not in FOR_GOOD:
-            raise Malformed("Please choose until when.")
-        return self.here.now().date() + timedelta(days=int(days)) if days else None
+        return last_day(self.form, self.here)
 
 
 async def _warn(task: Task) -> None:

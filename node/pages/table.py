@@ -7,6 +7,7 @@ from kernel.clock import Clock
 from node.pages import (
     about,
     account,
+    aftercare,
     alerts,
     appeals,
     arrival,
@@ -14,6 +15,7 @@ from node.pages import (
     assets,
     audit,
     care,
+    caring_for_us,
     cases,
     check_ins,
     desk,
@@ -58,6 +60,7 @@ from node.pages import (
     signals,
     signs,
     standing,
+    stopped,
     stories,
     tags,
     takings,
@@ -82,12 +85,12 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, alerts, moderators, asked, care, cases,
-        desk_letters, appeals, audit, standing, desk, icons, threads, posts, labelling, polls,
-        tags, personas,
-        own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals, effects,
+        home, account, preferences, groups, reports, alerts, moderators, asked, caring_for_us,
+        care, cases, desk_letters, appeals, stopped, audit, standing, desk, icons, threads, posts,
+        labelling, polls, tags, personas, own_names, receipts, safety, node_settings, domains,
+        peers, search, pacts, signals, effects,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
-        memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
+        memorials, aftercare, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
         impact, takings, out_of_reach, log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]

@@ -27,7 +27,7 @@ from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.schema.moderation import Level
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, bans, posts, tombstones
+from kernel.schema.tables import actors, bans, posts, stops, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import account_rows, correspondents, departures, follows, messages, severing
@@ -178,9 +178,12 @@ async def _suspend(conn: AsyncConnection, lines: Sequence[Line], done: Replayed)
             before, after = after, before
         changed = await conn.execute(
             sa.update(actors)
-            .where(actors.c.uri == uri, actors.c.local, actors.c.state == before)
+            .where(actors.c.uri == uri, actors.c.state == before)
             .values(state=after)
         )
+        gone = sa.select(actors.c.id).where(actors.c.uri == uri).scalar_subquery()
+        if kind == Act.UNSUSPENDED:
+            await conn.execute(sa.delete(stops).where(stops.c.actor_id == gone))
         done.actors += changed.rowcount
 
 

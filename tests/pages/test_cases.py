@@ -32,7 +32,7 @@ from moderation.standing import Speaker
 from node import commands
 from node.opening import Opened
 from node.pages import case_words
-from node.pages.session import MODERATOR
+from node.pages.session import ADMINISTRATOR, MODERATOR
 from node.safekeeping.replay import replay
 from tests.members import people
 from tests.nodes import NodeFactory
@@ -495,3 +495,61 @@ async def test_a_moderator_of_the_node_comes_by_a_link_and_may_leave(house: Hous
     assert line.startswith("http://alder.test/moderation/join?invite=")
     assert (await house.cleo.send("POST", "/moderation/leave", {})).status == 303
     assert (await house.cleo.open("/moderation")).status == 403
+
+
+async def test_dom_H3_a_case_is_handed_over_and_its_end_is_told_to_them_alone(
+    house: House, dan: Person
+) -> None:
+    await report(house.cleo, house.answer.id, "worried", "It hurt me")
+    page = await looked_at(house.ana, QUEUE)
+    form = next(each for each in page.page.forms if each.action.endswith("/hand"))
+    assert (await house.ana.submit(page, form, hear="yes")).status == 303
+    assert "What came of" not in (await house.ana.open(QUEUE)).text
+    other = await looked_at(dan, QUEUE)
+    done = next(each for each in other.page.forms if each.action.endswith("/supported"))
+    assert (await dan.submit(other, done)).status == 303
+    told = await house.ana.open(QUEUE)
+    assert "What came of what you handed over" in told.text
+    assert "Its author was supported" in told.text
+    assert "What came of" not in (await dan.open(QUEUE)).text
+    read = next(each for each in told.page.forms if each.action == "/moderation/heard")
+    assert (await house.ana.submit(told, read)).location == QUEUE
+    assert "What came of" not in (await house.ana.open(QUEUE)).text
+
+
+async def test_dom_H3_a_debrief_is_shown_once_and_kept_nowhere(house: House) -> None:
+    sent = await house.ana.fill("/moderation/debrief", feels="Heavy florbel shoulders")
+    assert "Heavy florbel shoulders" in sent.text
+    assert sent.headers["Cache-Control"] == "no-store"
+    assert "florbel" not in (await house.ana.open("/moderation/debrief")).text
+    assert await house.node.mentions("florbel") == []
+    assert "/help" in sent.html
+
+
+async def test_mod_H7_who_runs_the_node_hears_where_too_much_waits_and_of_no_moderator(
+    node: NodeFactory,
+) -> None:
+    alder = await node("alder.test", reports_a_day=2)
+    await settle(alder)
+    ana = await person(alder, "ana", roles=frozenset({ADMINISTRATOR}))
+    cleo = await person(alder, "cleo")
+    async with alder.engine.begin() as conn:
+        await alert_channels.add(
+            conn, alder.here, None, way="webhook", label="phone", target="http://chat.test/a",
+            pace=15,
+        )  # fmt: skip
+        await conn.execute(sa.delete(alert_calls))
+    counts = []
+    for name in ("one", "two", "three", "four"):
+        await alder.persona(name)
+        at = f"/u/{name}/report"
+        assert (await cleo.fill(at, at, why="else")).status == 200
+        async with alder.engine.begin() as conn:
+            gone = await conn.execute(sa.delete(alert_calls))
+            counts.append(gone.rowcount)
+        said = (await ana.open("/settings/node")).text
+        assert ("Where too much waits" in said) is (name in ("three", "four"))
+    assert counts == [1, 1, 2, 1]  # one more at the moment when it is too much
+    assert "The reports to this place itself" in said
+    for name in ("@one", "@ana", "cleo"):
+        assert name not in said.partition("Where too much waits")[2].partition("Groups")[0]

@@ -61,7 +61,7 @@ class Reading(HTMLParser):
 def pages(house: House) -> Iterator[str]:
     """The address of every page of the router, and some that do not exist."""
     for route in table.routes():
-        page = not route.path.startswith("/static") and not route.path.endswith(".png")
+        page = not route.path.startswith("/static") and not route.path.endswith((".png", ".js"))
         if route.method == "GET" and page:
             yield house.sample(route.path)
     yield from (

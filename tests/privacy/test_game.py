@@ -32,11 +32,12 @@ NOBODYS = {
     "refusals",  # what other servers did not take: they take all
     "receipts",  # of names that are closed: the peers of the story hear of no Delete
     "audit_chain", "audit_marks",  # lines by number: whom one is about stands in `audit` alone
-    "appeals", "case_notes", "flags", "limits",  # the moderators of the story need none of these
+    "appeals", "case_notes", "flags", "limits", "stops",  # of moderators of the story
     "asks_out", "asks_in",  # between desks: sealed, and no pact peer of the story asks
     # A mark of a root key and of one case at most, words sealed: `tests/pages/test_care_desk.py`.
     "care_cases", "care_words", "care_handovers", "care_looks",
     "post_labels",  # the moderators of the story give none; who gave one stands nowhere
+    "aftercare", "aftercare_steps", "month_numbers",  # of desks and of the node, of nobody
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 

@@ -1,0 +1,229 @@
+"""A name is stopped from a report's page, held words wait, and both can be asked about."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from activitypub import actors as actor_store
+from activitypub.actors import Actor
+from groups import desk as group_desk
+from groups import hiding, stopping
+from groups import posts as post_store
+from groups.groups import GroupSettings
+from kernel.errors import NotAllowed
+from kernel.schema.actors import ActorState
+from kernel.schema.groups import Posts, Premoderation
+from kernel.schema.posts import PostState
+from kernel.schema.tables import activities, audit, cases
+from tests.members import people
+from tests.nodes import settle as settle_all
+from tests.pages.conftest import House, looked_at
+from tests.pages.people import Person
+from tests.pages.test_cases import report
+from tests.pages.test_live import SOON, listening
+from tests.peer import PeerFactory
+from tests.wire.world import followers, said
+
+NODE = "/moderation"
+STOPPED = "/settings/node/stopped"
+
+
+async def person_case(house: House, of: Person) -> str:
+    """A report about a person, in the queue of the node: its address."""
+    at = f"/u/{of.actor.handle}/report"
+    sent = await house.cleo.fill(at, at, why="pressure", words="Look")
+    assert sent.status == 200, sent.text
+    async with house.node.engine.connect() as conn:
+        asked = sa.select(cases.c.id).where(cases.c.subject == "person")
+        return f"{NODE}/{await conn.scalar(asked)}"
+
+
+async def state_of(house: House, person: Person) -> str:
+    async with house.node.engine.connect() as conn:
+        return (await actor_store.get(conn, person.actor.id)).state
+
+
+async def test_mod_5_12_a_name_is_stopped_told_why_and_asks_for_a_second_look(
+    house: House,
+) -> None:
+    node = house.node
+    sibling = await people.persona(node.engine, node.here, house.ben.prepared.member, "other")
+    await node.join(house.ben.speaker, house.private.actor.uri)
+    root = await node.start(house.ana.speaker, house.private.actor.uri, "Closed", "Words inside.")
+    inside = f"/t/{root.id}"
+    assert "Words inside." in (await house.ben.open(inside)).text
+    at = await person_case(house, house.ben)
+    page = await looked_at(house.ana, NODE)
+    form = next(each for each in page.page.forms if each.action == f"{at}/stop")
+    empty = await house.ana.submit(page, form, days="7")
+    assert "Please choose a sentence for them" in empty.text
+    sent = await house.ana.submit(page, form, start="pause", days="7")
+    assert sent.status == 303, sent.text
+    assert await state_of(house, house.ben) == ActorState.SUSPENDED
+
+    # H12: what only members read is closed to them at once, under every name; so is writing
+    assert (await house.ben.open(inside)).status == 404
+    assert (await house.ben.open("/u/ben")).status == 404
+    mine = await house.ben.open("/personas")
+    assert "Resting for now" in mine.text
+    joined = await house.ben.fill("/g/open/join", guidelines="1")
+    assert joined.status in (403, 200)
+    assert "have paused what you can do here" in joined.text
+    refused = await house.ben.fill(f"/p/{house.thread.id}/reply", text="Still here")
+    assert "have paused what you can do here" in refused.text
+
+    # nobody else can tell whose sibling it was (DESIGN-V2)
+    assert (await house.ana.open("/u/other")).status == 200
+    assert sibling.handle not in (await house.ana.open(STOPPED)).text
+    assert "@ben@" in (await house.ana.open(STOPPED)).text
+
+    told = await house.ben.open("/notices")
+    assert "ask you to rest for now" in told.text
+    why = re.search(r"/decisions/\d+", told.html)
+    assert why is not None
+    decided = await house.ben.open(why[0])
+    for words in ("You were asked to rest for now", "for now this place is not good", "until"):
+        assert words.lower() in decided.text.lower(), words
+    asked = await house.ben.submit(decided, decided.page.form("words"), words="I was ill")
+    assert asked.status == 303
+    assert "You were asked to rest" in (await house.ben.open("/personas/ben/decisions")).text
+    own = await house.ana.open("/settings/node/appeals")
+    assert "You decided this yourself" in own.text
+    assert "If nobody else looks after this place" in own.text
+
+    async with node.engine.begin() as conn:
+        person = await actor_store.get(conn, house.ben.actor.id)
+        acting = await _desk(conn, house)
+        await stopping.go_on(conn, node.here, acting, person)
+    assert "Words inside." in (await house.ben.open(inside)).text
+    assert "You can go on. Welcome back." in (await house.ben.open("/notices")).text
+    async with node.engine.connect() as conn:
+        verbs = set(await conn.scalars(sa.select(audit.c.verb)))
+        body = await conn.scalars(
+            sa.select(activities.c.body).where(activities.c.object_uri == person.uri)
+        )
+        assert not any('"suspended":true' in each for each in body)
+    assert {"suspend", "end suspend"} <= verbs
+
+
+async def test_a_stop_ends_by_itself_on_its_day(house: House) -> None:
+    node = house.node
+    today = node.here.now().date()
+    async with node.engine.begin() as conn:
+        acting = await _desk(conn, house)
+        await stopping.stop(conn, node.here, acting, house.ben.actor, "Rest", today)
+    assert not await stopping.end_one(node.engine, node.here)  # that day is a day of it
+    node.clock.forward(days=1)
+    assert await stopping.end_one(node.engine, node.here)
+    assert await state_of(house, house.ben) == ActorState.ACTIVE
+    assert not await stopping.end_one(node.engine, node.here)
+
+
+async def test_mod_H12_an_open_page_of_a_name_that_is_stopped_is_let_go(house: House) -> None:
+    node = house.node
+    async with listening(house.ben, f"/t/{house.thread.id}") as page:
+        async with node.engine.begin() as conn:
+            acting = await _desk(conn, house)
+            await stopping.stop(conn, node.here, acting, house.ben.actor, "Rest")
+        await page.ends(SOON)
+
+
+async def test_a_shown_post_is_held_from_its_report_and_shown_again(house: House) -> None:
+    await report(house.cleo, house.answer.id)
+    page = await looked_at(house.ana, "/g/open/desk/cases")
+    form = next(each for each in page.page.forms if each.action.endswith("/hold"))
+    assert (await house.ana.submit(page, form, start="read")).status == 303
+    thread = f"/t/{house.thread.id}"
+    assert "Hello back." not in (await house.cleo.open(thread)).text
+    assert "Hello back." in (await house.ana.open("/g/open/desk")).text
+    told = (await house.ben.open("/notices")).text
+    assert "reads your post in peace" in told
+    assert "You did nothing wrong" in told
+    released = {"post": str(house.answer.id)}
+    assert (await house.ana.send("POST", "/g/open/desk/release", released)).status == 303
+    assert "Hello back." in (await house.cleo.open(thread)).text
+    assert "reads your post in peace" not in (await house.ben.open("/notices")).text
+
+
+async def test_somebody_elsewhere_is_stopped_leaves_and_is_told(
+    house: House, peer: PeerFactory
+) -> None:
+    node, good = house.node, await peer("good.test", house.node)
+    group = await node.group(
+        "anyone", house.ana.speaker, settings=GroupSettings(posts=Posts.ANYONE)
+    )
+    author = good.person("kim")
+    await good.follow(node, author, group.actor.uri)
+    note = good.note(author, "Buy this", to=["as:Public", group.actor.uri])
+    await said(node, good, author, note)
+    assert author.uri in await followers(node, group.actor.uri)
+    good.inbox.clear()
+    async with node.engine.begin() as conn:
+        acting = await _desk(conn, house)
+        person = await actor_store.by_uri(conn, author.uri)
+        assert person is not None
+        await stopping.stop(conn, node.here, acting, person, "Please rest & come back")
+    await settle_all(node)
+    (letter,) = [each["object"] for each in good.got("Create")]
+    assert letter["to"] == [author.uri]
+    for says in (
+        "Thank you for the time",
+        "Please rest &amp; come back",
+        "/help",
+        "not by a program",
+    ):
+        assert says in letter["content"], says
+    assert "answer this message" not in letter["content"]  # nobody would hear it
+    assert good.got("Reject")
+    assert author.uri not in await followers(node, group.actor.uri)
+    more = good.create(author, good.note(author, "Buy more", to=["as:Public", group.actor.uri]))
+    assert await good.send(node, more, author) == 403
+    async with node.engine.begin() as conn:
+        person = await actor_store.by_uri(conn, author.uri)
+        assert person is not None
+        await stopping.go_on(conn, node.here, acting, person)
+    assert await good.send(node, more, author) == 202
+
+
+async def test_somebody_elsewhere_is_told_that_their_post_waits_once(
+    house: House, peer: PeerFactory
+) -> None:
+    node, good = house.node, await peer("good.test", house.node)
+    settings = GroupSettings(posts=Posts.ANYONE, premoderation=Premoderation.ALL)
+    group = await node.group("anyone", house.ana.speaker, settings=settings)
+    author = good.person("kim")
+    for number in range(3):
+        note = good.note(author, f"Hello {number}", to=["as:Public", group.actor.uri])
+        await said(node, good, author, note)
+    (letter,) = [each["object"] for each in good.got("Create")]
+    assert "A moderator of" in letter["content"]
+    assert "You did nothing wrong" in letter["content"]
+    assert "second look" not in letter["content"]
+
+
+async def test_what_a_group_elsewhere_took_out_meanwhile_is_not_shown_again(house: House) -> None:
+    """The group of the story stands in for one elsewhere: only whose desk it is differs."""
+    node, post = house.node, house.answer
+    async with node.engine.begin() as conn:
+        await hiding.hide(conn, node.here, post, "Not here")
+        hidden = await post_store.get(conn, post.id)
+        far = replace(house.ben.actor, local=False)
+        await group_desk.remove(conn, node.here, house.open, far, hidden, "Nor there")
+        await group_desk.remove(conn, node.here, house.open, far, hidden, "Nor there")
+        with pytest.raises(NotAllowed):
+            await hiding.show_again(conn, node.here, hidden)
+        await group_desk.restore(conn, node.here, house.open, far, hidden)
+        assert (await post_store.get(conn, post.id)).state is PostState.REMOVED
+        verbs = list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
+        assert verbs[-3:] == ["remove", "remove", "restore"]
+        await hiding.show_again(conn, node.here, hidden)
+        assert (await post_store.get(conn, post.id)).state is PostState.SHOWN
+
+
+async def _desk(conn: AsyncConnection, house: House) -> Actor:
+    found = await actor_store.by_uri(conn, f"{house.node.origin}/desk/node")
+    assert found is not None
+    return found
