@@ -22,7 +22,18 @@ from kernel.sealing import NodeKey
 from kernel.settings import Settings
 from members import node as node_store
 from moderation.blocklist import Blocklist
-from node import door, health, list_api, live, logs, metrics, opening, pictures, problems
+from node import (
+    closing_guard,
+    door,
+    health,
+    list_api,
+    live,
+    logs,
+    metrics,
+    opening,
+    pictures,
+    problems,
+)
 from node.pages import headers
 from node.pages import table as pages
 
@@ -52,6 +63,7 @@ def create_app(
             headers.middleware,
             door.middleware,
             problems.middleware,
+            closing_guard.middleware,
             *pages.middlewares(),
         ],
         client_max_size=MAX_BODY,

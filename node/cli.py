@@ -11,7 +11,7 @@ from inbox.discovery import VERSION
 from kernel.schema.moderation import Level
 from kernel.settings import read_origin
 from moderation.impact import Seen
-from node import alert_commands, commands, impact_cli, logs, pact_cli, seeding
+from node import alert_commands, closing_cli, commands, impact_cli, logs, pact_cli, seeding
 from node.console import (
     REFUSED,
     DataDir,
@@ -65,6 +65,7 @@ app.add_typer(blocklist, name="blocklist")
 
 safekeeping.add_to(app)
 pact_cli.add_to(app)
+closing_cli.add_to(app)
 
 
 impact_cli.add_to(blocklist)

@@ -74,7 +74,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
                 ~sa.exists().where(deliveries.c.activity_uri == activities.c.uri),
             )
         )
-    while await _drop_old_deliveries(engine, today):
+    while await drop_old_deliveries(engine, today):
         pass
     async with engine.begin() as conn:
         if await rotation.forget_earlier(conn):
@@ -152,7 +152,7 @@ async def _note_decisions(engine: AsyncEngine, here: Here) -> None:
         await chain.note_head(conn)
 
 
-async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:
+async def drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:
     """A step along the oldest, which come first in the table's key. False: that was all."""
     oldest = (
         sa.select(deliveries.c.id, deliveries.c.day).order_by(deliveries.c.id).limit(_STEP)

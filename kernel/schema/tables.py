@@ -39,7 +39,7 @@ from kernel.schema.moderation import (
     list_taken_rows,
     list_takings,
 )
-from kernel.schema.node import node, safety_records
+from kernel.schema.node import new_places, node, safety_records
 from kernel.schema.notices import notices
 from kernel.schema.pacts import datasets, pacts, signal_changes, signal_sources, signals
 from kernel.schema.posts import (
@@ -110,6 +110,7 @@ __all__ = [
     "metadata",
     "moderators",
     "moved_threads",
+    "new_places",
     "node",
     "notices",
     "pacts",

@@ -15,6 +15,7 @@ from node.pages import (
     audit,
     cases,
     check_ins,
+    closing,
     desk,
     desk_letters,
     domains,
@@ -82,7 +83,7 @@ def routes() -> list[web.RouteDef]:
         appeals, audit, standing, desk, icons, threads, posts, polls, tags, personas,
         own_names, receipts, safety, node_settings, domains, peers, search, pacts, signals,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
-        memorials, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
+        memorials, check_ins, closing, stories, notices, quiet, live, unsent, drafts, duty,
         impact, takings, out_of_reach, log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]

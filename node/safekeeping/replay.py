@@ -42,6 +42,7 @@ from moderation import (
     standing,
 )
 from moderation.lists import sources
+from node import closing_down
 
 _BATCH: Final = 1000
 
@@ -83,6 +84,8 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     ours = (Act.PACT_FROZEN, Act.PACT_HEARD)
     frozen = {ids[0]: kind == Act.PACT_FROZEN for kind, *ids in lines if kind in ours}
     await pacts.stay_frozen(conn, frozen, _of(lines, Act.PACT_FROZEN_THERE))
+    if here.origin in _of(lines, Act.NODE_CLOSES):
+        await closing_down.begin(conn, here)
     return done
 
 
