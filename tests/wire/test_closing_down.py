@@ -221,7 +221,7 @@ async def test_wire_Q11_a_closing_that_was_killed_anywhere_goes_on(
             .where(activities.c.kind == "Delete")
             .group_by(activities.c.actor_uri)
         )
-        goodbyes: dict[str, int] = dict(said.tuples().all())
+        goodbyes: dict[str, int] = {row[0]: row[1] for row in said}
     speakers = ("/", "/desk/node", "/desk/sleep", "/g/sleep", "/u/ana", "/u/cem")
     assert goodbyes.items() >= {(f"{alder.origin}{each}", 1) for each in speakers}
     assert set(goodbyes.values()) == {1}
