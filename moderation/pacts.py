@@ -34,7 +34,7 @@ from kernel.said import noted, said
 from kernel.schema.pacts import Afterwards, PactState
 from kernel.schema.tables import pacts, tombstones
 from kernel.tombstone_log import Act
-from moderation import audit
+from moderation import audit, circles
 from moderation.pact_terms import CONTEXT, WAITS, Flow, Paper, fingerprint, midnight
 
 MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
@@ -318,6 +318,8 @@ async def change(conn: AsyncConnection, here: Here, host: str, **values: object)
     today = here.now().date()
     values.setdefault("offers", sa.case((pacts.c.day == today, pacts.c.offers), else_=0))
     await conn.execute(sa.update(pacts).where(pacts.c.host == host).values(day=today, **values))
+    if not await circles.stands(conn, host):
+        await circles.part_all(conn, here, host)
 
 
 async def finish(

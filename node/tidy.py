@@ -27,7 +27,7 @@ from members import (
     spent,
 )
 from members import sessions as session_store
-from moderation import appeals, audit, casework, chain, pacts, reports, standing
+from moderation import appeals, audit, casework, chain, circles, pacts, reports, standing
 from moderation.directed import answering, asking
 from moderation.lists import undoing
 from moderation.signals import received as received_signals
@@ -43,7 +43,7 @@ _STEP = 1_000
 # asked about.
 FLEETING = (
     "Follow", "Like", "Accept", "Reject", "Undo", "Create", "Delete", "LikeRequest", "ReplyRequest",
-    "Flag", "Offer", "Leave", "Freeze", "KeyChange", "Nudge", "TentativeAccept",
+    "Announce", "Flag", "Offer", "Leave", "Freeze", "KeyChange", "Nudge", "TentativeAccept",
 )  # fmt: skip
 
 
@@ -60,6 +60,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await receipts.sweep(conn, today)  # before what they are about is dropped
         waiting = sa.select(deliveries.c.activity_uri)
         of_posts = sa.select(posts.c.uri)
+        wrapping = activities.alias("wrapping")  # of a circle; it goes first, with the words in it
         await conn.execute(
             sa.delete(activities).where(
                 activities.c.month < today - ACTIVITIES,
@@ -72,6 +73,9 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
                 ~activities.c.public,
                 sa.or_(activities.c.kind.in_(FLEETING), _of_desk(here)),
                 ~sa.exists().where(deliveries.c.activity_uri == activities.c.uri),
+                ~sa.exists().where(
+                    wrapping.c.object_uri == activities.c.uri, wrapping.c.kind == "Announce"
+                ),
             )
         )
     while await drop_old_deliveries(engine, today):
@@ -84,6 +88,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await check_ins.sweep(conn, here)
     async with engine.begin() as conn:
         await notices.sweep(conn, here.now())
+    async with engine.begin() as conn:
+        await circles.sweep(conn, here)
     async with engine.begin() as conn:
         await messages.sweep(conn, here)
         await requests.sweep(conn, here)

@@ -58,6 +58,8 @@ KINDS: Final[Mapping[str, str]] = {
     "moderator back": noted("Moderators who can be reached again"),
     "close node": noted("This place was said to close"),
     "keep node open": noted("This place does not close after all"),
+    "share circle": noted("Groups shared with another place"),
+    "part circle": noted("Groups not shared with another place any more"),
     "pause server": noted("Servers that wait"),
     "resume server": noted("Servers that go on"),
 }

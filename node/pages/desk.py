@@ -361,6 +361,7 @@ def _filled(group: Group, said: str) -> Form:
             "cap": [str(settings.cap)],
             "check_in": ["" if settings.check_in is None else str(settings.check_in)],
             "languages": list(settings.languages),
+            "circle": [settings.circle],
             **ticked,
         }
     )
