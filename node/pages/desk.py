@@ -35,7 +35,7 @@ from kernel.errors import Busy, Gone, Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
-from moderation import alerting, standing
+from moderation import alerting, circles, standing
 from moderation.standing import Speaker
 from node.pages import decision_words, forms, group_words, session, voices
 from node.pages.forms import REFUSED, Form
@@ -327,9 +327,11 @@ async def _settings_page(
         group = await find(conn, request)
         await moderating(conn, request, group)
         said = await welcome.current(conn, group)
+        circle_peers = await circles.peers(conn)
     return render(
         request,
         "groups/settings.html",
+        circle_peers=circle_peers,
         form=form or _filled(group, said.source if said else ""),
         problem=problem,
         group=group,

@@ -163,9 +163,7 @@ def _goes_to(group: Group, found: Readers) -> str:
     if group.actor.members_only:
         return joined(
             said("Readers: members of this group, here and on {host}. Not public.", host=host),
-            ""
-            if found.home
-            else said("{host} cannot be sent anything now.", host=host),
+            "" if found.home else said("{host} cannot be sent anything now.", host=host),
             noted("Moderators there can see this name, not you."),
         )
     if not found.home:
