@@ -53,7 +53,9 @@ async def _asks_first(arrival: Arrival) -> bool:
 
 
 async def _shares(arrival: Arrival, settings: GroupSettings) -> bool:
-    """Whether the group is a circle with the peer that asks (MOD-5.6)."""
+    """Whether the group is a circle with the peer of the person who asks (MOD-5.6)."""
+    if arrival.actor.kind is not ActorKind.PERSON:
+        return False
     shared = settings.spans and settings.circle == arrival.actor.host
     return shared and await circles.stands(arrival.conn, arrival.actor.host)
 

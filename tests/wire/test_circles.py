@@ -167,6 +167,9 @@ async def test_mod_5_6_what_moderators_of_a_circle_decide_reaches_the_peer(
         await desk.ban(conn, alder.here, group, looks_after, them, "for a while")
     await settle(alder, birch)
     assert "benno" not in await states(alder, quiet.actor.uri)
+    assert await states(birch, quiet.actor.uri) == {}
+    with pytest.raises(NotFound):
+        await birch.thread(post.uri, ben.id)
     later = await birch.start(ben, quiet.actor.uri, "Again", "after the ban")
     await settle(alder, birch)
     assert await alder.post(later.uri) is None
