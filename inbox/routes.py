@@ -184,16 +184,21 @@ async def _group(conn: AsyncConnection, request: web.Request) -> Group:
 async def get_group(request: web.Request) -> web.Response:
     """A group; one that is a circle with a peer, to that peer alone (MOD-5.6)."""
     async with request.app[ENGINE].connect() as conn:
-        try:
-            group = await _group(conn, request)
-        except NotFound:
-            actor = await _local(conn, request, ActorKind.GROUP)
-            group = await group_store.get(conn, actor.id)
+        group = await _group_or_circle(conn, request)
     document = group_store.document(request.app[HERE], group)
     if group.federates:
         return await _actor_response(request, document)
     await _check_circle(request, group)
     return _for_one(document_response(document))
+
+
+async def _group_or_circle(conn: AsyncConnection, request: web.Request) -> Group:
+    """As `_group`, or one that does not federate: the caller has to `_check_circle` then."""
+    try:
+        return await _group(conn, request)
+    except NotFound:
+        actor = await _local(conn, request, ActorKind.GROUP)
+        return await group_store.get(conn, actor.id)
 
 
 async def _check_circle(request: web.Request, group: Group, *, member: bool = False) -> None:
@@ -245,7 +250,10 @@ async def get_followers_here(request: web.Request) -> web.Response:
     asker = await asking(request)
     after = request.query.get("after", "")
     async with request.app[ENGINE].connect() as conn:
-        group = await _group(conn, request)
+        group = await _group_or_circle(conn, request)
+    if not group.federates:
+        await _check_circle(request, group)
+    async with request.app[ENGINE].connect() as conn:
         found = await synchronisation.followers_at(conn, group.id, asker.host, after=after)
     uri = f"{request.app[HERE].origin}{request.path}"
     more = (

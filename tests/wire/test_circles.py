@@ -12,7 +12,7 @@ from activitypub import documents, outbox
 from activitypub.client import Unreachable
 from activitypub.state import REMOTE
 from activitypub.vocab import PUBLIC
-from groups import desk, membership
+from groups import browsing, desk, membership
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group, GroupSettings
@@ -26,6 +26,7 @@ from kernel.schema.tables import actors, follows, notices, reactions
 from kernel.schema.tables import pacts as table_of_pacts
 from moderation import circles, pacts
 from moderation.standing import Speaker
+from moderation.visibility import Viewer
 from node import worker
 from tests.nodes import Node, NodeFactory, settle, words
 from tests.pages.people import Browser, person
@@ -205,6 +206,19 @@ async def test_sec_L11_a_server_without_a_pact_gets_nothing_by_any_door(
     await settle(alder, birch, cedar)
     assert SECRET in words(await birch.thread(post.uri, ben.id))[0]
     assert await cedar.mentions(SECRET) == []
+
+    carla = await person(birch, "carla")  # an account where it is shared, and not in it
+    there = await birch.post(post.uri)
+    assert there is not None
+    for path in doors(birch, quiet, there.id):
+        path = path.replace("/g/quiet", "/g/quiet@alder.test")
+        assert SECRET not in (await carla.open(path)).text, path
+    async with birch.engine.connect() as conn:
+        everybody = Viewer((carla.actor.id,), signed_in=True)
+        assert await browsing.latest(conn, everybody) == []
+    ask = await carla.open(f"/search?q={quiet.actor.uri}")
+    assert ask.location == "/g/quiet@alder.test/join"  # she may ask, and reads nothing before
+    assert "kept there as well" in (await carla.open(ask.location)).text
 
     paths = doors(alder, quiet, post.id)
     assert len(paths) > 80
