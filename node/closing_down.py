@@ -42,6 +42,7 @@ from kernel.schema.tables import (
     node,
     pacts,
     posts,
+    veil,
 )
 from kernel.tombstone_log import Act
 from members import departures
@@ -262,7 +263,7 @@ async def _forget_accounts(conn: AsyncConnection) -> bool:
     """Nobody logs in any more."""
     if await conn.scalar(sa.select(accounts.c.id).limit(1)) is None:
         return False
-    await _empty(conn, Side.ACCOUNT)
+    await _empty(conn, Side.ACCOUNT, but=(veil,))  # pages that are open still look it up
     return True
 
 
@@ -308,7 +309,7 @@ async def _finish(conn: AsyncConnection, here: Here) -> bool:
     """Everybody heard it who can: what is left goes, and with it every key that signed it."""
     if await conn.scalar(sa.select(deliveries.c.id).where(_can_be_sent()).limit(1)) is not None:
         return False
-    for side in (Side.PERSONA, Side.NEITHER):
+    for side in Side:
         await _empty(conn, side)
     await conn.execute(sa.delete(actors).where(actors.c.uri != f"{here.origin}/"))
     today = here.now().date()
@@ -318,10 +319,10 @@ async def _finish(conn: AsyncConnection, here: Here) -> bool:
     return True
 
 
-async def _empty(conn: AsyncConnection, side: Side) -> None:
+async def _empty(conn: AsyncConnection, side: Side, but: Sequence[sa.Table] = ()) -> None:
     """Every row of every table on one side goes, but for those that stay."""
     for each in reversed(metadata.sorted_tables):
-        if each.info["side"] is side and each not in _STAY:
+        if each.info["side"] is side and each not in (*_STAY, *but):
             await conn.execute(sa.delete(each))
 
 
