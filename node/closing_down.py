@@ -46,8 +46,7 @@ from kernel.schema.tables import (
 )
 from kernel.tombstone_log import Act
 from members import departures
-from moderation import audit
-from moderation import pacts as pact_store
+from moderation import audit, pact_making
 from node.tidy import drop_old_deliveries
 
 NOTICE_DAYS: Final = 30
@@ -273,7 +272,7 @@ async def _end_a_pact(conn: AsyncConnection, here: Here) -> bool:
     host = await conn.scalar(sa.select(pacts.c.host).where(standing).limit(1))
     if host is None:
         return False
-    await pact_store.end(conn, here, host, Afterwards.KEEP)
+    await pact_making.end(conn, here, host, Afterwards.KEEP)
     return True
 
 

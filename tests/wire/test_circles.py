@@ -24,7 +24,7 @@ from kernel.schema.pacts import Afterwards
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, notices, reactions
 from kernel.schema.tables import pacts as table_of_pacts
-from moderation import circles, pacts
+from moderation import circles, pact_making, pacts
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node import worker
@@ -285,14 +285,14 @@ async def test_mod_5_6_the_end_of_trust_ends_a_circle_at_once(
     waiting = await alder.start(ana, quiet.actor.uri, "Later", "words that are on their way")
     if how == "ended there":
         async with birch.engine.begin() as conn:
-            await pacts.end(conn, birch.here, "alder.test", Afterwards.KEEP)
+            await pact_making.end(conn, birch.here, "alder.test", Afterwards.KEEP)
         await settle(birch)
         while await worker.process(alder.app):
             pass
     else:
         async with alder.engine.begin() as conn:
             if how == "ended here":
-                await pacts.end(conn, alder.here, "birch.test", Afterwards.KEEP)
+                await pact_making.end(conn, alder.here, "birch.test", Afterwards.KEEP)
             else:
                 await pacts.freeze(conn, alder.here, "birch.test", frozen=True)
     assert await signed(birch, post.uri) == ""
