@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import keys
 from activitypub.keys import KeyPair, PublicKey, ed25519_id
+from activitypub.vocab import PUBLIC
 from kernel.arrays import any_of
 from kernel.clock import to_month
 from kernel.errors import Conflict, Malformed, NotFound, Unproven
@@ -58,6 +59,12 @@ class Actor:
     opens_on: date | None
     open: bool
     fetched_at: datetime | None
+    members_only: bool = False  # of a group: nobody else reads what is said there
+
+    @property
+    def everybody(self) -> str:
+        """Whom what is said in a group of this actor is for (WIRE-G12)."""
+        return (self.followers_uri or self.uri) if self.members_only else PUBLIC
 
     @property
     def address(self) -> str:
@@ -167,6 +174,7 @@ async def create_local(
     source: str = "",
     summary: str = "",
     locked: bool = False,
+    members_only: bool = False,
 ) -> Actor:
     """Make an actor of ours and seal its private keys under the node key.
 
@@ -196,6 +204,7 @@ async def create_local(
         "moderators_uri": f"{root}/moderators" if kind is ActorKind.GROUP else None,
         "featured_uri": f"{root}/featured" if kind is ActorKind.GROUP else None,
         "locked": locked,
+        "members_only": members_only,
         "key_id": f"{base}#main-key",
         "public_key": keys.public_pem,
         "ed25519": keys.ed25519_multibase,

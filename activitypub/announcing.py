@@ -10,7 +10,7 @@ from activitypub import enqueue, jsontext, precedence
 from activitypub.actors import Actor
 from activitypub.audience import INBOX, follows_group, hears, may_hear, misreads_wrapped
 from activitypub.outbox import Kept, keep
-from activitypub.vocab import AS2, PUBLIC, Activity, Document
+from activitypub.vocab import AS2, Activity, Document
 from kernel.arrays import Rows
 from kernel.here import Here
 from kernel.rows import has_one, number
@@ -53,8 +53,8 @@ class Announcement:
             "id": here.new_activity_uri(),
             "type": "Announce",
             "actor": self.group.uri,
-            "to": [PUBLIC],
-            "cc": [self.group.followers_uri],
+            "to": [self.group.everybody],
+            "cc": [] if self.group.members_only else [self.group.followers_uri],
             "audience": self.group.uri,
             **({"context": self.context} if self.context else {}),
         }

@@ -13,7 +13,7 @@ from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.parts import Poll
 from activitypub.permissions import Act, request_uri
-from activitypub.vocab import AS2, PUBLIC, RFC_9421, RFC_9421_ED25519, Document
+from activitypub.vocab import AS2, RFC_9421, RFC_9421_ED25519, Document
 from kernel import languages as names
 from kernel import text
 from kernel.clock import iso
@@ -189,6 +189,8 @@ def actor(
         found["postingRestrictedToMods"] = desk_closed_posting
         found["sensitive"] = False
         found["language"] = [_language(tag) for tag in languages]
+        if subject.members_only:
+            found["audience"] = subject.followers_uri
         if about := text.plain(subject.summary, ONE_LINE, first_line=True):
             found["description"] = about
     if subject.kind is ActorKind.PERSON:
@@ -282,7 +284,7 @@ def note(post: NoteSource) -> Document:
         name = f"[CW: {post.note}] {post.title}"[:200] if post.title else ""
     if post.wish:
         source = f"{source}\n\n{care.line(post.wish)}"
-    cc = [post.group.followers_uri, *post.addressed]
+    cc = [] if post.group.members_only else [post.group.followers_uri, *post.addressed]
     cares = care.said(post.wish, post.labels)
     context = APPROVED_CONTEXT if post.approval else POST_CONTEXT
     group = [post.group] if post.group.uri != post.author.uri else []  # nobody mentions themselves
@@ -292,7 +294,7 @@ def note(post: NoteSource) -> Document:
         "type": "Question" if post.poll else "Note",
         **({"name": name} if name and post.parent_uri is None else {}),
         "attributedTo": post.author.uri,
-        "to": [PUBLIC, *(each.uri for each in group)],
+        "to": [post.group.everybody, *(each.uri for each in group)],
         "cc": [uri for uri in cc if uri],
         "audience": post.group.uri,
         "context": post.context,

@@ -463,6 +463,7 @@ async def store(conn: AsyncConnection, here: Here, found: ActorDocument) -> Acto
         "moderators_uri": found.moderators,
         "featured_uri": found.featured,
         "locked": found.locked,
+        "members_only": found.members_only,
         "key_id": found.key_id,
         "public_key": found.public_key,
         "ed25519": found.ed25519,

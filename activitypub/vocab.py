@@ -230,6 +230,7 @@ class ActorDocument:
     reads: Scheme | None = None  # the best signatures that it says its server reads (WIRE-S32)
     whole: bool = True  # not only what is needed for its key (WIRE-A21)
     featured: str | None = None
+    members_only: bool = False  # a group whose posts are for its followers alone
     also_known_as: tuple[str, ...] = ()  # actors that it says it was, or is as well (WIRE-A15)
 
     @classmethod
@@ -284,6 +285,9 @@ class ActorDocument:
             featured=featured
             if kind is ActorKind.GROUP and featured and same_origin(featured, actor_id)
             else None,
+            members_only=kind is ActorKind.GROUP
+            and followers is not None
+            and uris_of(document.get("audience")) == (followers,),
             also_known_as=_aliases(document.get("alsoKnownAs")),
         )
 

@@ -7,7 +7,7 @@ from activitypub import actors as actor_store
 from activitypub import announcing, documents, jsontext, outbox
 from activitypub.actors import Actor
 from activitypub.announcing import Announcement
-from activitypub.vocab import PUBLIC, Document
+from activitypub.vocab import Document
 from kernel.here import Here
 from kernel.schema.tables import actors, follows
 from members import follows as follow_store
@@ -25,7 +25,7 @@ async def tell(
         "Update",
         group.uri,
         about,
-        to=[PUBLIC],
+        to=[group.everybody],
         cc=[group.followers_uri or group.uri],
         audience=group.uri,
     )
@@ -35,7 +35,7 @@ async def tell(
         "Update",
         desk.uri,
         about,
-        to=[PUBLIC],
+        to=[group.everybody],
         cc=[group.uri],
         audience=group.uri,
     )

@@ -28,6 +28,7 @@ from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.tables import actors, follows, groups, guidelines, moderators
 from media.studio import MEDIA_TYPE
 from members.order import stir
+from moderation import circles
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
 
@@ -57,11 +58,17 @@ class GroupSettings:
     stories: bool = False
     coarse: bool = False  # times of its posts are to five minutes
     details_held: bool = True  # a moderator reads first what tells how harm is done
+    circle: str = ""  # the one peer whose people may join where only members see
 
     @property
     def federates(self) -> bool:
-        """Only what everyone may see leaves the node until there are pacts."""
+        """Only what everyone may see is there for every server."""
         return self.sees is Sees.EVERYONE
+
+    @property
+    def spans(self) -> bool:
+        """Whether members of one trusted peer belong to it as well (MOD-5.6)."""
+        return self.sees is Sees.MEMBERS and bool(self.circle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +126,17 @@ class Group:
 
     @property
     def federates(self) -> bool:
-        return self.settings is None or self.settings.federates
+        """Whether every server may know what is said there."""
+        if self.settings is None:
+            return not self.actor.members_only
+        return self.settings.federates
+
+    @property
+    def tells(self) -> bool:
+        """Whether any other server is told; in a circle the one that shares it (MOD-5.6)."""
+        if self.settings is None:
+            return True
+        return self.settings.federates or self.settings.spans
 
     @property
     def proves(self) -> bool:
@@ -173,6 +190,7 @@ class Group:
                 stories=row.stories,
                 coarse=row.coarse,
                 details_held=row.details_held,
+                circle=row.circle,
             )
         return cls(
             actor=Actor.of(row),
@@ -273,6 +291,27 @@ async def by_name(conn: AsyncConnection, name: str, viewer: Viewer) -> Group:
     return _read(found)
 
 
+async def circle_elsewhere(conn: AsyncConnection, name: str) -> Group:
+    """The group `name@host` elsewhere that only its members see, for somebody who wants to ask.
+
+    Raises NotFound: none is known by that name.
+    """
+    handle, _, host = name.lower().partition("@")
+    row = (await conn.execute(_CIRCLE, {"handle": handle, "host": host})).first()
+    if row is None:
+        raise NotFound
+    return Group.of(row)
+
+
+_CIRCLE: Final = _SELECT.where(
+    actors.c.members_only,
+    ~actors.c.local,
+    sa.func.lower(actors.c.handle) == sa.bindparam("handle", type_=sa.Text),
+    actors.c.host == sa.bindparam("host", type_=sa.Text),
+    host_is_welcome(actors),
+)
+
+
 async def behind_desk(conn: AsyncConnection, desk_id: UUID) -> Group | None:
     """The group that a desk speaks for; None for the node's own."""
     row = (await conn.execute(_BEHIND_DESK, {"desk_id": desk_id})).first()
@@ -298,6 +337,24 @@ def _check_words(name: str, about: str, rules: str) -> None:
             )
 
 
+async def _check_circle(conn: AsyncConnection, settings: GroupSettings) -> None:
+    """Raises Malformed: it cannot be a circle with that peer."""
+    if not settings.circle:
+        return
+    if settings.sees is not Sees.MEMBERS:
+        raise Malformed(
+            "Only a group that its members alone can read is shared with one other place."
+        )
+    if not await circles.stands(conn, settings.circle):
+        raise Malformed(
+            "There is no pact with that place, or it is on hold. Please choose another."
+        )
+
+
+def _circle_of(settings: GroupSettings) -> str:
+    return settings.circle if settings.spans else ""
+
+
 async def create(
     conn: AsyncConnection,
     here: Here,
@@ -316,6 +373,7 @@ async def create(
     Raises Malformed, Conflict: as `actors.create_local`, or words are missing or too long.
     """
     _check_words(name, about, rules)
+    await _check_circle(conn, settings)
     desk = await actor_store.create_local(
         conn,
         here,
@@ -335,6 +393,7 @@ async def create(
         summary=text.render(about),
         keys=keys,
         locked=settings.joining is not Joining.OPEN,
+        members_only=settings.sees is Sees.MEMBERS,
     )
     version = 1 if rules.strip() else 0
     await conn.execute(
@@ -401,6 +460,7 @@ async def update(
     _check_words(name, about, "")
     if group.settings is None:
         raise NotAllowed("That group lives on another node.")
+    await _check_circle(conn, settings)
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == group.id)
@@ -409,11 +469,17 @@ async def update(
             source=about,
             summary=text.render(about),
             locked=settings.joining is not Joining.OPEN,
+            members_only=settings.sees is Sees.MEMBERS,
         )
     )
     await conn.execute(
         sa.update(groups).where(groups.c.actor_id == group.id).values(**_row(settings))
     )
+    before, after = _circle_of(group.settings), _circle_of(settings)
+    if before and before != after:
+        await circles.part(conn, here, before, group.id)
+    if after and before != after:
+        await circles.share(conn, here, after, group.id)
     changed = await tell(conn, here, group.id)
     if not changed.federates:
         await changes.follow_nobody(conn, here, changed.actor)
@@ -423,7 +489,7 @@ async def update(
 async def tell(conn: AsyncConnection, here: Here, group_id: UUID) -> Group:
     """Other servers get a group of ours as it is now, where they may know of it (WIRE-A23)."""
     group = await get(conn, group_id)
-    if group.federates and group.desk_id is not None:
+    if group.tells and group.desk_id is not None:
         desk = await actor_store.get(conn, group.desk_id)
         await changes.tell(conn, here, group.actor, desk, document(here, group))
     return group

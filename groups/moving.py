@@ -114,6 +114,11 @@ def why_not(origin: GroupSettings, target: GroupSettings) -> str | None:
             "Other servers have this thread, and that group tells them nothing: not even when "
             "somebody deletes their words. So the thread stays."
         )
+    if (origin.circle if origin.spans else "") != (target.circle if target.spans else ""):
+        return noted(
+            "One of the two groups is shared with another place. What was written here was not "
+            "written for people there, or they could not be told when it is deleted. So it stays."
+        )
     members_only = origin.sees is target.sees is Sees.MEMBERS
     if members_only and _DOORS.index(target.joining) < _DOORS.index(origin.joining):
         return noted(

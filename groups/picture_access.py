@@ -50,7 +50,9 @@ def _access() -> sa.Select[tuple[bool, date | None]]:
     group = groups.c.actor_id == posts.c.group_id
     ours = sa.exists().where(group).correlate_except(groups)
     for_all = sa.exists().where(group, groups.c.sees == constant(Sees.EVERYONE))
-    told = sa.and_(shown, actors.c.local, ~ours)
+    within = actors.alias("within")
+    circle = sa.exists().where(within.c.id == posts.c.group_id, within.c.members_only)
+    told = sa.and_(shown, actors.c.local, ~ours, ~circle.correlate_except(within))
     readable = sa.and_(
         visible(),
         sa.or_(

@@ -326,9 +326,10 @@ async def _tell(
     conn: AsyncConnection, here: Here, actor: Actor, group: Group, post: Post, document: Document
 ) -> None:
     """To the author's server and the group: a group of ours passes it on to those who read it."""
-    if not group.federates:
+    if not group.tells:
         return
-    to = [post.author_uri, *([group.actor.uri] if group.settings is None else [])]
+    to = [] if group.actor.members_only else [post.author_uri]
+    to += [group.actor.uri] if group.settings is None else []
     await outbox.publish(conn, here, document, signer=actor, to=to, thread_id=post.thread_id)
     if group.settings is not None:
         await telling.carried(conn, here, group, post, document, jsontext.dump(document).decode())

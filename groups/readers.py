@@ -61,7 +61,7 @@ async def of(
         "group_host": group.actor.host,
         "group_uri": group.actor.uri,
         "direct": list(direct),
-        "followers_hear": group.settings is not None and group.federates,
+        "followers_hear": group.settings is not None and group.tells,
         "starts": not answers,
         "proves": group.proves and not here.signed_fetch and (answers or edited is not None),
         "post_uri": edited.uri if edited is not None else None,

@@ -18,7 +18,7 @@ from activitypub.attest import attested
 from activitypub.documents import NoteSource
 from activitypub.jsontext import Json
 from activitypub.outbox import Kept
-from activitypub.vocab import PUBLIC, Activity, Document
+from activitypub.vocab import Activity, Document
 from groups import groups as group_store
 from groups.groups import Group
 from groups.posts import Post, note_source
@@ -61,7 +61,7 @@ async def _by_author(
     *,
     also: Sequence[str] = (),
 ) -> None:
-    if not group.federates:
+    if not group.tells:
         return
     source = await note_source(conn, here, post)
     document = documents.activity(
@@ -117,7 +117,8 @@ async def _publish(
 
 
 def _readers(group: Group, post: Post) -> list[str]:
-    return [PUBLIC] if post.by_group else [PUBLIC, group.actor.uri]
+    everybody = group.actor.everybody
+    return [everybody] if post.by_group else [everybody, group.actor.uri]
 
 
 def _proves(here: Here, group: Group) -> bool:
@@ -126,12 +127,19 @@ def _proves(here: Here, group: Group) -> bool:
 
 
 def _copies(group: Group, source: NoteSource) -> list[str]:
-    """Whom an activity about a post of ours names in `cc`."""
+    """Whom an activity about a post of ours names in `cc`; in a circle nobody beside it."""
+    if group.actor.members_only:
+        return []
     return [uri for uri in (group.actor.followers_uri, *source.addressed) if uri]
 
 
 def _direct(group: Group, source: NoteSource) -> list[str]:
-    """Who gets it from the author's own server: people it names, a group elsewhere (WIRE-G21)."""
+    """Who gets it from the author's own server: people it names, a group elsewhere (WIRE-G21).
+
+    What is said in a circle goes to the circle alone, whomever it names.
+    """
+    if group.actor.members_only:
+        return [group.actor.uri] if group.settings is None else []
     named = source.addressed
     return named if group.settings is not None else [*named, group.actor.uri]
 
@@ -220,7 +228,7 @@ async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) 
     A thread's root goes to everyone once as a plain Announce; the activity itself, wrapped, to
     servers that read FEP-1b12, and as it is to those that believe the proof on it (WIRE-G21).
     """
-    federating = [each for each in several if each.group.federates]
+    federating = [each for each in several if each.group.tells]
     await outbox.keep(
         conn,
         here,
@@ -240,7 +248,8 @@ async def pass_on(conn: AsyncConnection, here: Here, several: Sequence[Passed]) 
 
 def _announcements(passed: Passed) -> Iterator[Announcement]:
     post, boosted = passed.post, passed.inner.kind in ("Create", "Update")
-    boosted = boosted and not passed.left
+    circle = passed.group.actor.members_only
+    boosted = boosted and not passed.left and not circle
     if post is not None and post.is_root and boosted and not post.by_group:
         yield _boost(passed.group, post)
     yield Announcement(
@@ -249,9 +258,9 @@ def _announcements(passed: Passed) -> Iterator[Announcement]:
         wrapped=True,
         thread_id=post.thread_id if post else None,
         context=post.thread_uri if post else None,
-        author_uri=post.author_uri if post else passed.person,
+        author_uri=None if circle else (post.author_uri if post else passed.person),
         body=passed.body,
-        listed=post is not None and post.is_root and not passed.left,
+        listed=post is not None and post.is_root and not passed.left and not circle,
         rank=precedence.rank_of(passed.inner),
     )
     if post is not None and passed.proves_itself and not passed.forwarded:
@@ -268,7 +277,7 @@ def _announcements(passed: Passed) -> Iterator[Announcement]:
 async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
     """An author of ours deleted a post: Delete, and the boost of a root is undone (WIRE-G23)."""
     await outbox.forget(conn, post.uri)
-    if not group.federates:
+    if not group.tells:
         return
     if post.waits:
         await _withdrawn(conn, here, post)
@@ -316,7 +325,7 @@ async def retracted(
     forwarded: bool = False,
 ) -> None:
     """A group of ours passes a Delete on and undoes its boost of a root (WIRE-G23, WIRE-G24)."""
-    if not group.federates:
+    if not group.tells:
         return
     await carried(conn, here, group, post, inner, body, forwarded=forwarded)
     if post.is_root:
@@ -338,7 +347,7 @@ async def unboost(conn: AsyncConnection, here: Here, group: Group, post: Post) -
             "actor": group.actor.uri,
             "object": post.uri,
         },
-        to=[PUBLIC],
+        to=[group.actor.everybody],
         cc=[group.actor.followers_uri] if group.actor.followers_uri else [],
     )
     await outbox.publish_to_followers(
@@ -352,7 +361,7 @@ async def shown_again(conn: AsyncConnection, here: Here, group: Group, post: Pos
 
     They are sent what they would see of it had it just changed.
     """
-    if not group.federates or group.settings is None:
+    if not group.tells or group.settings is None:
         return
     if post.author_local:
         await edited(conn, here, group, post)
@@ -395,14 +404,14 @@ async def by_desk(
     The moderator behind the desk is named nowhere (WIRE-T15). `extra` members (summary, target,
     endTime) come along.
     """
-    if not group.federates:
+    if not group.tells:
         return
     document = documents.activity(
         here.new_activity_uri(),
         kind,
         desk.uri,
         obj,
-        to=[PUBLIC],
+        to=[group.actor.everybody],
         cc=[group.actor.uri],
         audience=group.actor.uri,
         **extra,
@@ -429,7 +438,7 @@ async def featured(
         kind,
         group.actor.uri,
         root.uri,
-        to=[PUBLIC],
+        to=[group.actor.everybody],
         cc=[group.actor.followers_uri] if group.actor.followers_uri else [],
         target=target,
     )
@@ -457,7 +466,7 @@ async def undone_by_desk(
         kind,
         desk.uri,
         object_uri,
-        to=[PUBLIC],
+        to=[group.actor.everybody],
         cc=[group.actor.uri],
         audience=group.actor.uri,
         **extra,

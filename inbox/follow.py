@@ -6,13 +6,13 @@ from activitypub.actors import Actor
 from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
 from groups import handing_out, room
-from groups.groups import Group
+from groups.groups import Group, GroupSettings
 from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining
 from members import follows, reader
-from moderation import policy, standing
+from moderation import circles, policy, standing
 from moderation.standing import Speaker
 
 
@@ -34,7 +34,10 @@ async def receive(arrival: Arrival) -> None:
         if not await _may_follow(arrival, group):
             await follows.refuse(conn, here, follower, followed, uri)
             return
-        asks = await _asks_first(arrival)
+        asks = group.tells and not group.federates  # into a circle nobody comes without a yes
+        if asks:
+            await remote.speaks_wrapped(conn, follower.host)  # as every node does that makes pacts
+        asks = asks or await _asks_first(arrival)
         turn = None if asks else await room.turn_for(conn, group, follower)
         is_new = await follows.between(conn, follower, followed) is None
         state = await follows.receive(conn, here, follower, followed, uri, turn=turn, asks=asks)
@@ -49,10 +52,20 @@ async def _asks_first(arrival: Arrival) -> bool:
     return (await policy.of_host(arrival.conn, arrival.actor.host)).unlists
 
 
+async def _shares(arrival: Arrival, settings: GroupSettings) -> bool:
+    """Whether the group is a circle with the peer of the person who asks (MOD-5.6)."""
+    if arrival.actor.kind is not ActorKind.PERSON:
+        return False
+    shared = settings.spans and settings.circle == arrival.actor.host
+    return shared and await circles.stands(arrival.conn, arrival.actor.host)
+
+
 async def _may_follow(arrival: Arrival, group: Group) -> bool:
-    if group.settings is None or not group.federates:
+    if group.settings is None:
         raise NotFound
-    if group.settings.joining is Joining.INVITATION:
+    if not group.federates and not await _shares(arrival, group.settings):
+        raise NotFound
+    if group.federates and group.settings.joining is Joining.INVITATION:
         return False
     try:
         await standing.check(arrival.conn, arrival.here, Speaker.alone(arrival.actor), group.id)

@@ -23,6 +23,7 @@ from kernel.schema.actors import ActorKind
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
 from members import notices
+from moderation import circles
 
 _KINDS = {
     ActivityKind.LIKE: ReactionKind.LIKE,
@@ -43,7 +44,7 @@ async def receive(arrival: Arrival) -> None:
     if post is None or not post.shown or not is_theirs(arrival, post):
         raise NotFound
     group = await group_store.get(arrival.conn, post.group_id)
-    if not group.federates or not _may_boost(arrival, group, post):
+    if not _may_boost(arrival, group, post) or not await _hears(arrival, group):
         raise NotFound
     if await burials.is_buried(arrival.conn, arrival.activity.id):
         return
@@ -72,6 +73,18 @@ async def receive(arrival: Arrival) -> None:
         await telling.carried(
             arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
         )
+
+
+async def _hears(arrival: Arrival, group: Group) -> bool:
+    """Whether signs may come from there: in a circle from its members' two servers (MOD-5.6)."""
+    if group.federates:
+        return True
+    if arrival.activity.kind == ActivityKind.ANNOUNCE:
+        return False  # who boosts what members wrote shows nothing to anybody
+    if group.settings is None:
+        return arrival.group is not None and arrival.group.id == group.id
+    shared = group.settings.spans and group.settings.circle == arrival.actor.host
+    return shared and await circles.stands(arrival.conn, arrival.actor.host)
 
 
 async def _name(arrival: Arrival, post: Post, kind: ReactionKind) -> None:

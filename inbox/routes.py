@@ -33,6 +33,7 @@ from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.posts import PostState
 from kernel.urls import same_origin
 from members import messages
+from moderation import circles
 from moderation.blocklist import Blocklist
 from moderation.visibility import VISITOR
 
@@ -181,9 +182,44 @@ async def _group(conn: AsyncConnection, request: web.Request) -> Group:
 
 
 async def get_group(request: web.Request) -> web.Response:
+    """A group; one that is a circle with a peer, to that peer alone (MOD-5.6)."""
     async with request.app[ENGINE].connect() as conn:
-        group = await _group(conn, request)
-    return await _actor_response(request, group_store.document(request.app[HERE], group))
+        group = await _group_or_circle(conn, request)
+    document = group_store.document(request.app[HERE], group)
+    if group.federates:
+        return await _actor_response(request, document)
+    await _check_circle(request, group)
+    return _for_one(document_response(document))
+
+
+async def _group_or_circle(conn: AsyncConnection, request: web.Request) -> Group:
+    """As `_group`, or one that does not federate: the caller has to `_check_circle` then."""
+    try:
+        return await _group(conn, request)
+    except NotFound:
+        actor = await _local(conn, request, ActorKind.GROUP)
+        return await group_store.get(conn, actor.id)
+
+
+async def _check_circle(request: web.Request, group: Group, *, member: bool = False) -> None:
+    """Raises NotFound: the group is no circle with whoever asks; or no `member` of it is there."""
+    settings = group.settings
+    if settings is None or not settings.spans:
+        raise NotFound
+    asker = await who_asks(request)
+    if asker is None or asker.host != settings.circle:
+        raise NotFound
+    async with request.app[ENGINE].connect() as conn:
+        if not await circles.stands(conn, asker.host):
+            raise NotFound
+        if member and not await circles.reads(conn, group.id, asker.host):
+            raise NotFound
+
+
+def _for_one(response: web.Response) -> web.Response:
+    """No cache keeps what is for one server."""
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
 
 
 async def get_moderators(request: web.Request) -> web.Response:
@@ -214,7 +250,10 @@ async def get_followers_here(request: web.Request) -> web.Response:
     asker = await asking(request)
     after = request.query.get("after", "")
     async with request.app[ENGINE].connect() as conn:
-        group = await _group(conn, request)
+        group = await _group_or_circle(conn, request)
+    if not group.federates:
+        await _check_circle(request, group)
+    async with request.app[ENGINE].connect() as conn:
         found = await synchronisation.followers_at(conn, group.id, asker.host, after=after)
     uri = f"{request.app[HERE].origin}{request.path}"
     more = (
@@ -308,8 +347,8 @@ def _number(request: web.Request, name: str, *, query: bool = False) -> int:
     return int(digits)
 
 
-async def _own_post(conn: AsyncConnection, request: web.Request) -> Post:
-    """A post said here that other servers may know: in a group that federates, or one elsewhere.
+async def _own_post(conn: AsyncConnection, request: web.Request) -> tuple[Post, Group]:
+    """A post said here, and its group, of which the caller sees whether others may know it.
 
     Raises NotFound: anything else, and what waits for a moderator or for an author elsewhere.
     """
@@ -317,19 +356,28 @@ async def _own_post(conn: AsyncConnection, request: web.Request) -> Post:
     waits = post.state is PostState.HELD or (post.waits and post.approval is None)
     if not post.author_local or waits:
         raise NotFound
-    group = await group_store.get(conn, post.group_id)
-    if not group.federates:
-        raise NotFound
-    return post
+    return post, await group_store.get(conn, post.group_id)
 
 
 async def get_post(request: web.Request) -> web.Response:
-    """A post of ours; a deleted one answers 410 with a Tombstone (WIRE-Q12)."""
+    """A post of ours; a deleted one answers 410 with a Tombstone (WIRE-Q12).
+
+    It is in a group that federates, or one elsewhere; or in a circle, and then it is shown to the
+    peer that shares it, where somebody belongs to it (MOD-5.6).
+    """
     async with request.app[ENGINE].connect() as conn:
-        post = await _own_post(conn, request)
-        if post.state is not PostState.SHOWN:
-            return document_response(documents.tombstone(post.uri), status=410)
-        source = await post_store.note_source(conn, request.app[HERE], post)
+        post, group = await _own_post(conn, request)
+        if group.federates:
+            return await _post(conn, request, post)
+    await _check_circle(request, group, member=True)
+    async with request.app[ENGINE].connect() as conn:
+        return _for_one(await _post(conn, request, post))
+
+
+async def _post(conn: AsyncConnection, request: web.Request, post: Post) -> web.Response:
+    if post.state is not PostState.SHOWN:
+        return document_response(documents.tombstone(post.uri), status=410)
+    source = await post_store.note_source(conn, request.app[HERE], post)
     return document_response(documents.note(source))
 
 
@@ -337,7 +385,9 @@ async def get_replies(request: web.Request) -> web.Response:
     """Every known answer to a post, from here and elsewhere (WIRE-G40)."""
     after = _number(request, "after", query=True)
     async with request.app[ENGINE].connect() as conn:
-        post = await _own_post(conn, request)
+        post, group = await _own_post(conn, request)
+        if not group.federates:
+            raise NotFound
         found, total = await post_store.reply_uris(conn, post.id, after=after, limit=_CONTEXT_PAGE)
     uri = f"{post.uri}/replies"
     if "after" in request.query:

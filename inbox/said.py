@@ -37,9 +37,8 @@ from kernel.schema.tables import actors
 from kernel.schema.tables import threads as thread_table
 from kernel.urls import same_origin
 from members import messages
-from moderation import labels, standing
+from moderation import circles, labels, standing
 from moderation.standing import Speaker
-from moderation.visibility import VISITOR
 
 YOUNG = timedelta(minutes=10)  # so old, a thread was heard from its start
 _ANSWERED = frozenset({PostState.SHOWN, PostState.DELETED})  # a Delete and an answer may cross
@@ -85,7 +84,7 @@ async def receive_create(arrival: Arrival) -> None:
     parent = await _bring_in(arrival, group, parent)
     if parent is not None and parent.state is PostState.ASKED and not arrival.last:
         raise NotYet  # its author answers what they are about to allow
-    check_open(arrival.activity, note, parent)
+    check_open(arrival.activity, note, parent, group)
     words = words_of(arrival.here, note, root=parent is None)
     new = New(
         author=arrival.actor,
@@ -113,12 +112,26 @@ def is_vote(note: Note, parent: Post) -> bool:
     return parent.poll and parent.uri == note.parent and note.may_be_vote
 
 
-def check_open(activity: Activity, note: Note, parent: Post | None) -> None:
-    """Raises NotAllowed: the post is not for everybody's eyes, or what it answers is closed."""
-    if not note.public or not activity.public:
+def check_open(activity: Activity, note: Note, parent: Post | None, group: Group) -> None:
+    """Raises NotAllowed: it is not for the same eyes as the group, or what it answers is closed."""
+    if group.actor.members_only:
+        if not (is_for_circle(group, note) and not activity.public):
+            raise NotAllowed("It is for others than the members of this group.")
+    elif not note.public or not activity.public:
         raise NotAllowed("It is not public, so a public group cannot carry it.")
     if parent is not None and (parent.locked or parent.state not in _ANSWERED):
         raise NotAllowed("That thread is closed.")
+
+
+def is_for_circle(group: Group, note: Note) -> bool:
+    """Whether a post is for the members of a group and for nobody beside them (MOD-5.6)."""
+    allowed = {group.actor.uri, group.actor.everybody}
+    return bool(note.recipients) and allowed.issuperset(note.recipients)
+
+
+def is_read_by_all_of(group: Group, note: Note) -> bool:
+    """Whether those who read the group may read the post: everybody, or its members alone."""
+    return is_for_circle(group, note) if group.actor.members_only else note.public
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +220,7 @@ async def let_in(
     closed = parent is not None and (
         parent.state not in _ANSWERED or await post_store.is_closed_to(conn, parent, author.id)
     )
-    if closed or not note.public or await burials.is_buried(conn, note.id):
+    if closed or not is_read_by_all_of(group, note) or await burials.is_buried(conn, note.id):
         raise NotAllowed("It cannot be part of that thread.")
     words = words_of(here, note, root=parent is None)
     state = await admit(
@@ -248,7 +261,7 @@ async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group
     """A group of ours, by the parent or else by who is addressed (WIRE-in-1, WIRE-in-2)."""
     if parent is not None:
         group = await group_store.get(arrival.conn, parent.group_id)
-        if group.settings is None or not group.federates:
+        if group.settings is None or not await _hears(arrival, group):
             raise NotFound  # its own group decides, and passes it on to us
         return group
     found = await arrival.conn.scalar(
@@ -263,7 +276,18 @@ async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group
     )
     if found is None:
         raise NotFound
-    return await group_store.get(arrival.conn, found, VISITOR)
+    group = await group_store.get(arrival.conn, found)
+    if not await _hears(arrival, group):
+        raise NotFound
+    return group
+
+
+async def _hears(arrival: Arrival, group: Group) -> bool:
+    """Whether what comes from there may enter a group of ours: of a circle's peer, in a circle."""
+    if group.settings is None or group.federates:
+        return group.settings is not None
+    shared = group.settings.spans and group.settings.circle == arrival.actor.host
+    return shared and await circles.stands(arrival.conn, arrival.actor.host)
 
 
 async def _admit(
@@ -432,8 +456,10 @@ async def _stand_in(
 async def _keep_mirrored(
     conn: AsyncConnection, here: Here, group: Group, author: Actor, note: Note, parent: Post | None
 ) -> Post:
-    if not note.public:
-        raise NotAllowed("It is not public.")
+    if not is_read_by_all_of(group, note):
+        raise NotAllowed("It is for others than those who read the group.")
+    if group.actor.members_only and not await circles.stands(conn, group.actor.host):
+        raise NotAllowed("There is no pact with that server.")
     post = await _insert(conn, here, group, author, note, parent)
     context = note.context
     if parent is None and context is not None and same_origin(context, group.actor.uri):
@@ -445,7 +471,8 @@ async def _fill_in(
     conn: AsyncConnection, here: Here, stand_in: Post, author: Actor, note: Note
 ) -> Post:
     """What a place was kept for is there after all."""
-    if not note.public or await burials.is_buried(conn, note.id):
+    group = await group_store.get(conn, stand_in.group_id)
+    if not is_read_by_all_of(group, note) or await burials.is_buried(conn, note.id):
         return stand_in
     words = words_of(here, note, root=stand_in.is_root)
     await threads.fill_in(conn, here, stand_in, author.id, words, wording.parts_of(note))

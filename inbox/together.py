@@ -150,8 +150,10 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
     if note.id in known.posts:
         return None
     group = known.groups.get(parent.group_id)
-    if group is None or group.settings is None or not group.federates:
+    if group is None or group.settings is None or not group.tells:
         raise NotFound
+    if group.actor.members_only:
+        raise Alone  # the pact is asked about
     if said.is_vote(note, parent):
         raise Alone
     if group.settings.slow_minutes:
@@ -162,7 +164,7 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         raise Alone  # a moderator reads it first
     if parent.state is PostState.ASKED:
         raise Alone  # it waits for the word that allows its parent
-    said.check_open(answer.activity, note, parent)
+    said.check_open(answer.activity, note, parent, group)
     facts = known.facts[author.id, group.id]
     words = said.words_of(here, note, root=False)
     try:

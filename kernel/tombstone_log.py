@@ -16,6 +16,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["head", line, hash]  ["rewound", line, hash]
     ["pact over", pact]  ["pact frozen", pact]  ["pact heard", pact]  ["pact frozen there", pact]
     ["case closed", its random id]  ["appeal over", hash of its sealed words]
+    ["node closes", the node's origin]
 
 What "left" seals under the node key is an account and its personas, and "messages" what a persona
 decided about messages (`members.decisions`): all lines of either kind are as long.
@@ -76,6 +77,7 @@ class Act(StrEnum):
     LIST_OVER = "list over"
     CASE_CLOSED = "case closed"
     APPEAL_OVER = "appeal over"
+    NODE_CLOSES = "node closes"
 
 
 _IDS: Final = {

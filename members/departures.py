@@ -148,6 +148,25 @@ async def fall_due(engine: AsyncEngine, here: Here) -> int:
     return len(due)
 
 
+async def close_everybody(conn: AsyncConnection, here: Here) -> None:
+    """The node ends: nobody speaks any more, and tidying closes every persona, one by one."""
+    await conn.execute(sa.update(unsaid).values(due=None))
+    await conn.execute(
+        sa.update(messages)
+        .where(messages.c.due.is_not(None))
+        .values(state=MessageState.WITHHELD, due=None)
+    )
+    await conn.execute(
+        sa.update(actors)
+        .where(
+            actors.c.local,
+            actors.c.kind == ActorKind.PERSON,
+            actors.c.state != ActorState.CLOSED,
+        )
+        .values(closes_on=here.now().date())
+    )
+
+
 async def close_today(conn: AsyncConnection, here: Here, persona_id: UUID) -> None:
     """The persona speaks no more, from now on; the next round of tidying closes it."""
     await _silence(conn, persona_id)

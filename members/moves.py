@@ -104,7 +104,12 @@ async def _limit_too(conn: AsyncConnection, here: Here, old: Actor, new: Actor) 
 
 
 async def _belong_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:
-    """What `old` follows here, `new` follows instead; not where `new` is banned."""
+    """What `old` follows here, `new` follows instead; not where `new` is banned.
+
+    A circle is shared with one server, and nobody takes it along to another (MOD-5.6).
+    """
+    group = actors.alias("belonged_to")
+    circle = sa.exists().where(group.c.id == follows.c.followed_id, group.c.members_only)
     banned = sa.exists().where(bans.c.actor_id == new.id, bans.c.group_id == follows.c.followed_id)
     kept = sa.select(
         sa.literal(new.id, sa.Uuid),
@@ -113,7 +118,7 @@ async def _belong_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:
         follows.c.uri,
         follows.c.guidelines,
         follows.c.approved,
-    ).where(follows.c.follower_id == old.id, ~banned)
+    ).where(follows.c.follower_id == old.id, ~banned, ~circle)
     names = ["follower_id", "followed_id", "state", "uri", "guidelines", "approved"]
     await conn.execute(insert(follows).from_select(names, kept).on_conflict_do_nothing())
     await conn.execute(sa.delete(follows).where(follows.c.follower_id == old.id))

@@ -14,7 +14,7 @@ from kernel.errors import Malformed, Misconfigured
 from kernel.here import Here
 from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState
-from kernel.schema.node import SignUp
+from kernel.schema.node import SignUp, Stage
 from kernel.schema.tables import actors, node
 from moderation.care import handover
 from moderation.care.handover import Policy
@@ -39,6 +39,18 @@ class Node:
     people: int
     duty: Rota
     handover: Policy
+    stage: Stage = Stage.OPEN
+    closes_on: date | None = None
+
+    @property
+    def closes(self) -> bool:
+        """Whether a day is said on which it closes, and that day has not begun its work."""
+        return self.stage is Stage.NOTICE
+
+    @property
+    def has_closed(self) -> bool:
+        """Whether nobody reads or writes here any more."""
+        return self.stage in (Stage.ENDING, Stage.OVER)
 
 
 async def read(conn: AsyncConnection) -> Node:
@@ -51,6 +63,7 @@ async def read(conn: AsyncConnection) -> Node:
         "languages": tuple(row.languages),
         "sign_up": SignUp(row.sign_up),
         "duty": Rota.parse(row.duty),
+        "stage": Stage(row.stage),
     }
     return Node(**values)
 

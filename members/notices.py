@@ -23,14 +23,12 @@ from kernel.here import Here
 from kernel.ids import LAST_ID, first_of_minute, released, within_minute
 from kernel.rows import AnyRow, AnySelect, at_most, constant
 from kernel.schema.actors import ActorKind, ActorState, FollowState
-from kernel.schema.groups import Sees
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import (
     actors,
     blocks,
     follows,
-    groups,
     notices,
     posts,
     reactions,
@@ -118,9 +116,8 @@ def _is_there(select: AnySelect) -> sa.ColumnElement[bool]:
 def _may_hear() -> sa.ColumnElement[bool]:
     """SQL: the persona may read the group, and the other one wants something to do with it."""
     one = sa.literal_column("1", sa.Integer)
-    closed = sa.select(one).where(
-        groups.c.actor_id == _TOLD.c.within, groups.c.sees == constant(Sees.MEMBERS)
-    )
+    group = actors.alias("within")
+    closed = sa.select(one).where(group.c.id == _TOLD.c.within, group.c.members_only)
     member = sa.select(one).where(
         follows.c.follower_id == actors.c.id,
         follows.c.followed_id == _TOLD.c.within,

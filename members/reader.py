@@ -65,7 +65,10 @@ async def keep_up(engine: AsyncEngine, here: Here, keys: Callable[[], Awaitable[
 async def _groups(
     conn: AsyncConnection, reader: Actor | None, *, followed: bool
 ) -> Sequence[Actor]:
-    """Groups elsewhere that the reader follows while nobody else here does, or the other way."""
+    """Groups elsewhere that the reader follows while nobody else here does, or the other way.
+
+    It is in no circle: only people may be (MOD-5.6).
+    """
     mine = actors.alias("mine")
     reader_id = reader.id if reader is not None else None
     reads = sa.exists().where(
@@ -87,9 +90,9 @@ async def _groups(
         ~actors.c.local,
     )
     if followed:
-        query = query.where(reads, ~belong)
+        query = query.where(reads, sa.or_(~belong, actors.c.members_only))
     else:
         blocked = sa.exists().where(blocks_host(actors.c.host)).correlate_except(domain_blocks)
-        query = query.where(belong, ~reads, ~blocked)
+        query = query.where(belong, ~reads, ~blocked, ~actors.c.members_only)
     rows = await conn.execute(query.order_by(actors.c.id).limit(STEP))
     return [Actor.of(row) for row in rows]

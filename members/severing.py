@@ -498,7 +498,8 @@ _FOLLOWS_BACK: Final = sa.text(
         SELECT follower_id, followed_id, state,
             CASE WHEN outward THEN :activities || gen_random_uuid() ELSE uri END,
             guidelines, approved, turn, CASE WHEN outward THEN :now END
-        FROM judged WHERE fate = 'back'
+        FROM judged WHERE fate = 'back' AND (outward OR NOT (
+            SELECT members_only FROM actors WHERE actors.id = judged.followed_id))
         ORDER BY follower_id, followed_id
     )
     SELECT fate, count(*) FROM judged GROUP BY fate

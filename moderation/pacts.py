@@ -34,7 +34,7 @@ from kernel.said import noted, said
 from kernel.schema.pacts import Afterwards, PactState
 from kernel.schema.tables import pacts, tombstones
 from kernel.tombstone_log import Act
-from moderation import audit, labelling
+from moderation import audit, circles, labelling
 from moderation.pact_terms import CONTEXT, READ, WAITS, Flow, Paper, fingerprint, midnight
 from moderation.signals import undoing
 
@@ -322,6 +322,8 @@ async def change(conn: AsyncConnection, here: Here, host: str, **values: object)
     await conn.execute(sa.update(pacts).where(pacts.c.host == host).values(day=today, **values))
     if not values.keys().isdisjoint({"state", "frozen", "frozen_there", "afterwards"}):
         await labelling.follow_pact(conn, host)
+    if not await circles.stands(conn, host):
+        await circles.part_all(conn, here, host)
 
 
 async def finish(

@@ -16,7 +16,14 @@ from activitypub.audience import blocks_host, covers
 from kernel.rows import constant, has_one
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Sees
-from kernel.schema.tables import domain_blocks, domain_filters, follows, groups, moderators
+from kernel.schema.tables import (
+    actors,
+    domain_blocks,
+    domain_filters,
+    follows,
+    groups,
+    moderators,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +80,20 @@ def may_see_group(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
     """SQL: the viewer may read the group `group_id` and what is in it.
 
     Groups of other nodes that we follow are for signed-in people: their own server shows them to
-    everybody else.
+    everybody else. Those that it shows to members alone are for members here too (MOD-5.6).
     """
     ours = sa.exists().where(groups.c.actor_id == group_id).correlate_except(groups)
     shown = (
         sa.exists().where(groups.c.actor_id == group_id, groups.c.sees == _SEES)
     ).correlate_except(groups)
-    return sa.or_(shown, sa.and_(_SIGNED_IN, ~ours), is_member(group_id))
+    elsewhere = sa.and_(_SIGNED_IN, ~ours, group_id.not_in(_closed()))
+    return sa.or_(shown, elsewhere, is_member(group_id))
+
+
+def _closed() -> sa.Select[UUID]:
+    """SQL: groups that only their members read; read once for a whole list, as `my_groups` is."""
+    groups_of_members = actors.alias("of_members")
+    return sa.select(groups_of_members.c.id).where(groups_of_members.c.members_only).correlate(None)
 
 
 def is_member(group_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:

@@ -24,6 +24,7 @@ from members import node as node_store
 from moderation.blocklist import Blocklist
 from node import (
     advice_api,
+    closing_guard,
     door,
     health,
     list_api,
@@ -63,6 +64,7 @@ def create_app(
             headers.middleware,
             door.middleware,
             problems.middleware,
+            closing_guard.middleware,
             *pages.middlewares(),
         ],
         client_max_size=MAX_BODY,

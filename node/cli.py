@@ -13,6 +13,7 @@ from kernel.settings import read_origin
 from moderation.impact import Seen
 from node import (
     alert_commands,
+    closing_cli,
     commands,
     effect_cli,
     impact_cli,
@@ -76,6 +77,7 @@ safekeeping.add_to(app)
 pact_cli.add_to(app)
 effect_cli.add_to(app)
 label_cli.add_to(app)
+closing_cli.add_to(app)
 
 
 impact_cli.add_to(blocklist)

@@ -571,6 +571,7 @@ CARE: Final = (
         "So that it can be seen what was promised, and when.",
         "Everybody; the weighing of risks only the people who run this place.",
         "node",
+        "new_places",
         "veil",
         "safety_records",
     ),

@@ -25,6 +25,7 @@ from kernel.here import Here
 from kernel.postgres_files import Record, find_keep
 from kernel.rows import AnySelect
 from kernel.schema.federation import ReceivedState
+from kernel.schema.node import Stage
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import (
     deliveries,
@@ -43,7 +44,7 @@ from kernel.settings import S3, SECRETS, Settings, is_loopback
 from media import bucket
 from media.studio import PROGRAM, NoPicture, Studio
 from moderation import alerting, appeals, chain
-from node import server_checks
+from node import closing_down, server_checks
 from node.opening import KEY, check_key, database
 
 LEAST_FREE: Final = 1024**3  # bytes
@@ -233,6 +234,9 @@ async def _database(
         )
         yield Finding("schema", f"The database has the schema {schema}: {todo}.")
         return
+    if finding := await _ends(conn, clock().date()):
+        yield finding
+        return  # what it should keep doing otherwise does not matter any more
     async for finding in _node(conn, settings, key, clock):
         yield finding
     async for finding in _alerts(conn, clock().date()):
@@ -247,6 +251,23 @@ async def _database(
         yield finding
     async for finding in _pacts(conn):
         yield finding
+
+
+async def _ends(conn: AsyncConnection, today: date) -> Finding | None:
+    """A node that closes is not ill, but it needs something until it is gone (WIRE-Q11)."""
+    found = await closing_down.state(conn)
+    if found.stage is Stage.ENDING:
+        return Finding(
+            "closing",
+            f"This node is closing since {found.closes_on}, and {found.unsent} words about it are "
+            f"still to be sent to {found.servers} servers: keep `hearthold serve` running.",
+        )
+    if found.stage is Stage.OVER and found.until is not None:
+        says = f"has to answer so until {found.until}: keep `hearthold serve` running."
+        if found.until < today:
+            says = "did so for a year: you can switch it off now."
+        return Finding("closing", f"This node has closed and {says}")
+    return None
 
 
 async def _pacts(conn: AsyncConnection) -> AsyncIterator[Finding]:

@@ -18,10 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from activitypub.state import ENGINE, HERE
 from kernel import db
 from kernel.errors import Misconfigured
+from kernel.schema.node import Stage
 from kernel.schema.tables import invitations, node
 from kernel.settings import Settings, is_loopback
 from members import invitations as invitation_store
-from node import door, floors, metrics, worker
+from node import closing_down, door, floors, metrics, worker
 from node.app import create_app
 from node.listening import bind
 from node.logs import on_loop_error
@@ -166,6 +167,10 @@ async def _greet(app: web.Application, listener: socket.socket, say: Say) -> Non
         link = await invite_administrator(conn, origin)
     if link is not None:
         say(f"Open this link to make the first administrator: {link}")
+    async with app[ENGINE].connect() as conn:
+        ends = await closing_down.state(conn)
+    if ends.stage is not Stage.OPEN:
+        say(f"This node closes, or has closed, on {ends.closes_on}: see `hearthold close`.")
     say(f"Hearthold is ready at {origin}")
     log.info("started", extra={"origin": origin})
 

@@ -39,7 +39,7 @@ from members import (
     spent,
 )
 from members import sessions as session_store
-from moderation import appeals, audit, casework, chain, pacts, reports, standing
+from moderation import appeals, audit, casework, chain, circles, pacts, reports, standing
 from moderation.care import cases as care_cases
 from moderation.care import looks
 from moderation.directed import answering, asking
@@ -57,7 +57,7 @@ _STEP = 1_000
 # asked about.
 FLEETING = (
     "Follow", "Like", "Accept", "Reject", "Undo", "Create", "Delete", "LikeRequest", "ReplyRequest",
-    "Flag", "Offer", "Leave", "Freeze", "KeyChange", "Nudge", "TentativeAccept",
+    "Announce", "Flag", "Offer", "Leave", "Freeze", "KeyChange", "Nudge", "TentativeAccept",
 )  # fmt: skip
 
 
@@ -74,6 +74,7 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await receipts.sweep(conn, today)  # before what they are about is dropped
         waiting = sa.select(deliveries.c.activity_uri)
         of_posts = sa.select(posts.c.uri)
+        wrapping = activities.alias("wrapping")  # of a circle; it goes first, with the words in it
         await conn.execute(
             sa.delete(activities).where(
                 activities.c.month < today - ACTIVITIES,
@@ -86,9 +87,12 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
                 ~activities.c.public,
                 sa.or_(activities.c.kind.in_(FLEETING), _of_desk(here)),
                 ~sa.exists().where(deliveries.c.activity_uri == activities.c.uri),
+                ~sa.exists().where(
+                    wrapping.c.object_uri == activities.c.uri, wrapping.c.kind == "Announce"
+                ),
             )
         )
-    while await _drop_old_deliveries(engine, today):
+    while await drop_old_deliveries(engine, today):
         pass
     async with engine.begin() as conn:
         if await rotation.forget_earlier(conn):
@@ -98,6 +102,8 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
         await check_ins.sweep(conn, here)
     async with engine.begin() as conn:
         await notices.sweep(conn, here.now())
+    async with engine.begin() as conn:
+        await circles.sweep(conn, here)
     async with engine.begin() as conn:
         await messages.sweep(conn, here)
         await requests.sweep(conn, here)
@@ -178,7 +184,7 @@ async def _note_decisions(engine: AsyncEngine, here: Here) -> None:
         await chain.note_head(conn)
 
 
-async def _drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:
+async def drop_old_deliveries(engine: AsyncEngine, today: date) -> bool:
     """A step along the oldest, which come first in the table's key. False: that was all."""
     oldest = (
         sa.select(deliveries.c.id, deliveries.c.day).order_by(deliveries.c.id).limit(_STEP)

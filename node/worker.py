@@ -30,7 +30,7 @@ from moderation import forwarding
 from moderation.directed import asking
 from moderation.signals import heads
 from moderation.signals.pull import pull_one
-from node import acting, alerts, care, list_reader, pictures, strangers, tidy
+from node import acting, alerts, care, closing_down, list_reader, pictures, strangers, tidy
 from node.safekeeping import sent
 from resources import crisis
 
@@ -94,6 +94,8 @@ async def run(app: web.Application, stop: asyncio.Event) -> None:
 async def settle(app: web.Application) -> bool:
     """Run the queues dry once, without waiting. False: there was nothing to do."""
     busy = False
+    while await closing_down.step(app[ENGINE], app[HERE]):
+        busy = True
     while await release(app):
         busy = True
     while await process(app):
@@ -191,20 +193,29 @@ async def _tidy(app: web.Application, stop: asyncio.Event) -> None:
     stock = acting.Keeper(app[ENGINE], app[HERE])
     while not stop.is_set():
         try:
-            await keeper.note()
-            await tidy.tidy(app[ENGINE], app[HERE])
-            await moves.carry_over(app[ENGINE], app[HERE])
-            await reader.keep_up(app[ENGINE], app[HERE], app[KEYS].take)
-            await strangers.forget(app[ENGINE], app[HERE], walk)
-            await catch_up.keep_watch(app[ENGINE], app[HERE])
-            while await list_reader.refresh_one(app[ENGINE], app[HERE], app[CLIENT]):
-                pass
-            await stock.work()
-            await pictures.sweep(app)
+            if await closing_down.work(app[ENGINE], app[HERE]):
+                await pictures.sweep(app)
+            else:
+                await _tidy_once(app, walk, keeper, stock)
         except Exception as error:
             log.error("tidy: round given up (%s)", describe(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), TIDY)
+
+
+async def _tidy_once(
+    app: web.Application, walk: strangers.Walk, keeper: sent.Keeper, stock: acting.Keeper
+) -> None:
+    await keeper.note()
+    await tidy.tidy(app[ENGINE], app[HERE])
+    await moves.carry_over(app[ENGINE], app[HERE])
+    await reader.keep_up(app[ENGINE], app[HERE], app[KEYS].take)
+    await strangers.forget(app[ENGINE], app[HERE], walk)
+    await catch_up.keep_watch(app[ENGINE], app[HERE])
+    while await list_reader.refresh_one(app[ENGINE], app[HERE], app[CLIENT]):
+        pass
+    await stock.work()
+    await pictures.sweep(app)
 
 
 async def _keep_order(keeper: order.Keeper, stop: asyncio.Event, wake: asyncio.Event) -> None:

@@ -57,6 +57,9 @@ actors = table(
     sa.Column("opens_on", sa.Date),  # a persona's: when it speaks openly, or has since (DOM-A5)
     sa.Column("open", sa.Boolean, nullable=False, server_default=sa.false()),  # it does
     sa.Column("fetched_at", sa.DateTime(timezone=True)),  # theirs: when the document was read
+    sa.Column(  # a group's: only its members read what is said there
+        "members_only", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
     sa.Column("moved_to", sa.Text),  # theirs: who they are now
     sa.Column("moved_on", sa.Date),
     one_of("kind", "kind", ActorKind),
@@ -82,6 +85,7 @@ actors = table(
     ),
     sa.Index("ix_actors_closes_on", "closes_on", postgresql_where=sa.text("closes_on IS NOT NULL")),
     sa.Index("ix_actors_opens_on", "opens_on", postgresql_where=sa.text("opens_on IS NOT NULL")),
+    sa.Index("ix_actors_members_only", "id", postgresql_where=sa.text("members_only")),
     sa.Index("ix_actors_moved_to", "moved_to", postgresql_where=sa.text("moved_to IS NOT NULL")),
     sa.Index("ix_actors_suspended", "id", postgresql_where=sa.text("state = 'suspended'")),
 )

@@ -71,6 +71,9 @@ groups = table(
     sa.Column(  # a moderator reads first what tells how harm is done
         "details_held", sa.Boolean, nullable=False, server_default=sa.true()
     ),
+    sa.Column(  # the one peer whose people may join a group that only members see
+        "circle", sa.Text, nullable=False, server_default=""
+    ),
     sa.Column("answer_minutes", sa.Integer),  # within which half of new threads had an answer
     sa.Column("answers_counted", sa.Date),  # when that was worked out
     one_of("sees", "sees", Sees),

@@ -22,6 +22,15 @@ class Handover(StrEnum):
     MAY = "may"  # it may ask a service of its country
 
 
+class Stage(StrEnum):
+    """How far a node is on its way to an end (WIRE-Q11)."""
+
+    OPEN = "open"
+    NOTICE = "notice"  # everybody reads on which day it closes
+    ENDING = "ending"  # nobody writes any more; other servers hear that everybody here is gone
+    OVER = "over"  # they heard it; every address answers 410
+
+
 class Record(StrEnum):
     """What the people who run a node write down for everybody's safety (DOM-I8)."""
 
@@ -64,7 +73,19 @@ node = table(
     sa.Column("awake", sa.DateTime(timezone=True)),  # its worker was, to the minute
     # counts changes of what is decided about domains: whoever remembers them looks here
     sa.Column("policies", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("stage", sa.Text, nullable=False, server_default=Stage.OPEN.value),
+    sa.Column("closes_on", sa.Date),  # from the notice on
+    sa.Column("over_on", sa.Date),  # when other servers had heard of it
     sa.CheckConstraint("one", name="only_one"),
     one_of("sign_up", "sign_up", SignUp),
     one_of("handover", "handover", Handover),
+    one_of("stage", "stage", Stage),
+)
+
+new_places = table(  # where groups of a node that closes go, as its operator says
+    "new_places",
+    Side.NEITHER,
+    sa.Column("handle", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),  # of the group, which is gone by then
+    sa.Column("address", sa.Text, nullable=False),
 )

@@ -52,7 +52,7 @@ from kernel.schema.moderation import (
     list_takings,
     stops,
 )
-from kernel.schema.node import node, safety_records
+from kernel.schema.node import new_places, node, safety_records
 from kernel.schema.notices import notices
 from kernel.schema.pacts import (
     datasets,
@@ -140,6 +140,7 @@ __all__ = [
     "moderators",
     "month_numbers",
     "moved_threads",
+    "new_places",
     "node",
     "notices",
     "pacts",

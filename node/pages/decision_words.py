@@ -77,6 +77,10 @@ KINDS: Final[Mapping[str, str]] = {
     "change after appeal": noted("Second looks: it was changed"),
     "moderator out of reach": noted("Moderators whose server this place does not talk with now"),
     "moderator back": noted("Moderators who can be reached again"),
+    "close node": noted("This place was said to close"),
+    "keep node open": noted("This place does not close after all"),
+    "share circle": noted("Groups shared with another place"),
+    "part circle": noted("Groups not shared with another place any more"),
     "pause server": noted("Servers that wait"),
     "resume server": noted("Servers that go on"),
 }

@@ -36,7 +36,7 @@ from kernel.errors import Busy, Gone, Malformed, NotAllowed, NotFound, Problem
 from kernel.here import Here
 from kernel.languages import LANGUAGES
 from kernel.schema.actors import FollowState
-from moderation import alerting, standing
+from moderation import alerting, circles, standing
 from moderation.care import cases as care_cases
 from moderation.care.cases import Desks
 from moderation.standing import Speaker
@@ -335,9 +335,11 @@ async def _settings_page(
         group = await find(conn, request)
         await moderating(conn, request, group)
         said = await welcome.current(conn, group)
+        circle_peers = await circles.peers(conn)
     return render(
         request,
         "groups/settings.html",
+        circle_peers=circle_peers,
         form=form or _filled(group, said.source if said else ""),
         problem=problem,
         group=group,
@@ -369,6 +371,7 @@ def _filled(group: Group, said: str) -> Form:
             "cap": [str(settings.cap)],
             "check_in": ["" if settings.check_in is None else str(settings.check_in)],
             "languages": list(settings.languages),
+            "circle": [settings.circle],
             **ticked,
         }
     )

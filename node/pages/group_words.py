@@ -97,6 +97,11 @@ def _roughly(minutes: int) -> Said:
 
 def readers(group: Group) -> str:
     """Who will read what is posted now."""
+    if group.settings is None and group.actor.members_only:
+        return said(
+            "Only members of this group can read this. It is kept here and on {host}.",
+            host=group.actor.host,
+        )
     if group.settings is None:
         return said(
             "This group lives on {host}. Everyone who reads it there, "
@@ -106,6 +111,11 @@ def readers(group: Group) -> str:
     if group.settings.sees is Sees.EVERYONE:
         where = noted("Everyone can read this, here and on other servers that follow this group.")
         return joined(where, PROOFS if group.proves else "")
+    if group.settings.spans:
+        return said(
+            "Only members of this group can read this. It is kept here and on {host}.",
+            host=group.settings.circle,
+        )
     if group.settings.sees is Sees.MEMBERS:
         return noted("Only members of this group can read this. It stays on this server.")
     return noted("Everyone with an account here can read this. It stays on this server.")
@@ -150,6 +160,12 @@ def _others(servers: int) -> Said:
 def _goes_to(group: Group, found: Readers) -> str:
     """Of a group elsewhere: it decides, and everyone with an account here can read along."""
     host = group.actor.host
+    if group.actor.members_only:
+        return joined(
+            said("Readers: members of this group, here and on {host}. Not public.", host=host),
+            "" if found.home else said("{host} cannot be sent anything now.", host=host),
+            noted("Moderators there can see this name, not you."),
+        )
     if not found.home:
         return said(
             "Readers: everyone with an account here. {host} cannot be sent anything now.",
@@ -172,7 +188,14 @@ def how_it_works(group: Group) -> list[str]:
     """The group's ways, for people who think about joining."""
     settings = group.settings
     if settings is None:
-        return [said("This group lives on {host}, which has its own rules.", host=group.actor.host)]
+        rules = said("This group lives on {host}, which has its own rules.", host=group.actor.host)
+        if not group.actor.members_only:
+            return [rules]
+        return [
+            rules,
+            noted("Only members of the group can read it, there and here."),
+            noted("Its moderators say who may join. What you write is kept there as well."),
+        ]
     found = [
         SEES[settings.sees],
         POSTS[settings.posts],
@@ -184,6 +207,13 @@ def how_it_works(group: Group) -> list[str]:
             said(
                 "It has room for {limit} people, so that they can know each other.",
                 limit=settings.cap,
+            )
+        )
+    if settings.spans:
+        found.append(
+            said(
+                "People of {host} may be members. What is written goes to that computer, too.",
+                host=settings.circle,
             )
         )
     if settings.sees is Sees.MEMBERS:

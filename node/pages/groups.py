@@ -36,10 +36,15 @@ async def find(conn: AsyncConnection, request: web.Request) -> Group:
 
 
 async def _find_to_join(conn: AsyncConnection, request: web.Request, secret: str) -> Group:
-    """As `find`; with an invitation also a group that only its members see."""
+    """As `find`; with an invitation also a group that only its members see.
+
+    One elsewhere is asked, and its own moderators decide.
+    """
     try:
         return await find(conn, request)
     except NotFound:
+        if "@" in request.match_info["name"]:
+            return await group_store.circle_elsewhere(conn, request.match_info["name"])
         actor = await actor_store.by_handle(conn, request.match_info["name"], kind=ActorKind.GROUP)
         if actor is None:
             raise
@@ -189,6 +194,7 @@ def read_settings(form: Form) -> GroupSettings:
             stories=form.ticked("stories"),
             coarse=form.ticked("coarse"),
             details_held=form.ticked("details_held"),
+            circle=form.text("circle").strip(),
         )
     except ValueError as error:
         raise Malformed("Please choose an answer to every question about the group.") from error
@@ -271,7 +277,7 @@ async def join(request: web.Request) -> web.Response:
         return await _join_page(request, form, problem)
     if state is FollowState.ACCEPTED:
         return see_other(group_words.path(group))
-    hidden = group.settings is not None and group.settings.sees is Sees.MEMBERS
+    hidden = group.actor.members_only
     return see_other(f"{'/groups' if hidden else group_words.path(group)}?asked")
 
 

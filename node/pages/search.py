@@ -103,7 +103,13 @@ async def _page_of(conn: AsyncConnection, found: Actor | Post, viewer: Viewer) -
         raise Nothing
     if found.kind is not ActorKind.GROUP:
         raise Nothing(_A_PERSON)
-    return group_words.path(await group_store.get(conn, found.id, viewer))
+    try:
+        return group_words.path(await group_store.get(conn, found.id, viewer))
+    except NotFound:
+        if not found.members_only or found.local:
+            raise
+        group = await group_store.get(conn, found.id)
+        return f"{group_words.path(group)}/join"  # only its members see it, and one may ask
 
 
 def _read(here: Here, query: str) -> str | None:

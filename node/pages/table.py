@@ -18,6 +18,7 @@ from node.pages import (
     caring_for_us,
     cases,
     check_ins,
+    closing,
     desk,
     desk_letters,
     domains,
@@ -90,7 +91,8 @@ def routes() -> list[web.RouteDef]:
         labelling, polls, tags, personas, own_names, receipts, safety, node_settings, domains,
         peers, search, pacts, signals, effects,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
-        memorials, aftercare, check_ins, stories, notices, quiet, live, unsent, drafts, duty,
+        memorials, aftercare, check_ins, closing, stories, notices, quiet, live, unsent, drafts,
+        duty,
         impact, takings, out_of_reach, log_in, ways_in, where, sheet, arrival, messages,
     )  # fmt: skip
     return [route for part in parts for route in part.routes()]

@@ -35,6 +35,7 @@ from moderation import (
     alert_channels,
     appeals,
     casework,
+    circles,
     domains,
     labelling,
     pacts,
@@ -45,6 +46,7 @@ from moderation import (
 from moderation.care import cases as care_cases
 from moderation.lists import sources
 from moderation.signals import undoing
+from node import closing_down
 
 _BATCH: Final = 1000
 
@@ -87,6 +89,9 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     ours = (Act.PACT_FROZEN, Act.PACT_HEARD)
     frozen = {ids[0]: kind == Act.PACT_FROZEN for kind, *ids in lines if kind in ours}
     await pacts.stay_frozen(conn, frozen, _of(lines, Act.PACT_FROZEN_THERE))
+    await circles.sweep(conn, here)
+    if here.origin in _of(lines, Act.NODE_CLOSES):
+        await closing_down.begin(conn, here)
     return done
 
 

@@ -81,6 +81,7 @@ COMMANDS = [
     "reveil",
     "demo",
     "version",
+    "close",
 ]
 
 
@@ -122,6 +123,26 @@ async def test_an_account_made_here_logs_in_and_its_passphrase_is_not_printed(
     assert member == await accounts.log_in(
         alder.engine, alder.here, "robin", "correct horse battery staple"
     )
+
+
+async def test_wire_Q11_a_closing_is_looked_at_announced_and_called_off(node: NodeFactory) -> None:
+    alder = await node("alder.test")
+    await alder.group("sleep")
+
+    def close(*options: str) -> Ended:
+        return hearthold("close", *options, **variables(alder))
+
+    ended = close()
+    assert ended.code == 0, ended
+    assert "This node is open. Nothing was changed." in ended.out
+    assert "0 names, 1 groups and 0 posts are deleted" in ended.out
+    assert_refused(close("--cancel"), "Nobody said that this node closes.", code=1)
+    assert_refused(close("--yes", "--cancel"), "Say one thing", code=1)
+    assert "Everybody here reads now" in close("--yes", "--days", "60").out
+    goes = close("--group", "sleep", "--to", "https://birch.example/g/sleep")
+    assert goes.out == "People read that Sleep goes to https://birch.example/g/sleep\n"
+    assert "Sleep goes to https://birch.example/g/sleep" in close().out
+    assert close("--cancel").out == "This node stays open.\n"
 
 
 async def test_keys_are_changed_for_one_or_for_all(node: NodeFactory) -> None:

@@ -1,0 +1,347 @@
+"""A group that only members see, shared by two nodes that trust each other (MOD-5.6)."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from aiohttp import hdrs
+
+from activitypub import actors as actor_store
+from activitypub import documents, outbox
+from activitypub.client import Unreachable
+from activitypub.state import REMOTE
+from activitypub.vocab import PUBLIC
+from groups import browsing, desk, membership
+from groups import groups as group_store
+from groups import posts as post_store
+from groups.groups import Group, GroupSettings
+from kernel.errors import Malformed, NotFound, Problem
+from kernel.schema.actors import FollowState
+from kernel.schema.groups import Sees
+from kernel.schema.notices import NoticeKind
+from kernel.schema.pacts import Afterwards
+from kernel.schema.posts import PostState
+from kernel.schema.tables import actors, follows, notices, reactions
+from kernel.schema.tables import pacts as table_of_pacts
+from moderation import circles, pact_making, pacts
+from moderation.standing import Speaker
+from moderation.visibility import Viewer
+from node import worker
+from tests.nodes import Node, NodeFactory, settle, words
+from tests.pages.people import Browser, person
+from tests.pages.people import settle as described
+from tests.wire.test_pacts import agree
+
+SECRET = "words for this circle alone"
+
+
+@pytest.fixture
+async def alder(node: NodeFactory) -> Node:
+    made = await node("alder.test")
+    await described(made)
+    return made
+
+
+@pytest.fixture
+async def birch(node: NodeFactory) -> Node:
+    made = await node("birch.test")
+    await described(made, name="Birch")
+    return made
+
+
+async def group_of(node: Node, uri: str) -> Group:
+    async with node.engine.connect() as conn:
+        actor = await actor_store.by_uri(conn, uri)
+        assert actor is not None
+        return await group_store.get(conn, actor.id)
+
+
+async def share(node: Node, group: Group, host: str, sees: Sees = Sees.MEMBERS) -> Group:
+    settings = replace(group.settings or GroupSettings(), circle=host, sees=sees)
+    async with node.engine.begin() as conn:
+        return await group_store.update(
+            conn, node.here, group, name="Quiet", about="A circle.", settings=settings
+        )
+
+
+async def admit(node: Node, group: Group, uri: str) -> None:
+    async with node.engine.begin() as conn:
+        who = await actor_store.by_uri(conn, uri)
+        assert who is not None
+        await membership.admit(conn, node.here, group, who)
+
+
+async def states(node: Node, group_uri: str) -> dict[str, str]:
+    async with node.engine.connect() as conn:
+        group = await actor_store.by_uri(conn, group_uri)
+        assert group is not None
+        rows = await conn.execute(
+            sa.select(follows.c.follower_id, follows.c.state).where(
+                follows.c.followed_id == group.id
+            )
+        )
+        return {(await actor_store.get(conn, row[0])).handle: row[1] for row in rows.all()}
+
+
+@pytest.fixture
+async def ana(alder: Node) -> Speaker:
+    return await alder.persona("anya")
+
+
+@pytest.fixture
+async def quiet(alder: Node, birch: Node, ana: Speaker) -> Group:
+    """A members-only group of alder, with a pact between the two nodes and shared with birch."""
+    await agree(alder, birch)
+    group = await alder.group("quiet", ana, settings=GroupSettings(sees=Sees.MEMBERS))
+    return await share(alder, group, "birch.test")
+
+
+@pytest.fixture
+async def ben(alder: Node, birch: Node, quiet: Group) -> Speaker:
+    """Of birch, and in the circle."""
+    who = await birch.persona("benno")
+    await birch.join(who, quiet.actor.uri)
+    await settle(alder, birch)
+    assert (await states(alder, quiet.actor.uri))["benno"] == FollowState.PENDING
+    await admit(alder, quiet, who.actor.uri)
+    await settle(alder, birch)
+    assert (await states(birch, quiet.actor.uri)) == {"benno": FollowState.ACCEPTED}
+    return who
+
+
+async def test_mod_5_6_a_circle_spans_two_trusted_nodes_and_nobody_else_sees_it(
+    alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group
+) -> None:
+    post = await alder.start(ana, quiet.actor.uri, "Tonight", SECRET)
+    await settle(alder, birch)
+    there = await birch.thread(post.uri, ben.id)
+    assert SECRET in words(there)[0]
+    answer = await birch.reply(ben, post.uri, "an answer from birch")
+    await settle(alder, birch)
+    assert "an answer from birch" in words(await alder.thread(post.uri, ana.id))[1]
+    edited = await alder.edit(ana, post.uri, "Tonight", "other words")
+    await settle(alder, birch)
+    assert "other words" in words(await birch.thread(edited.uri, ben.id))[0]
+
+    other = await birch.persona("carla")  # has an account, and is not in it
+    with pytest.raises(NotFound):
+        await birch.thread(post.uri, other.id)
+    await alder.delete(ana, post.uri)
+    await birch.delete(ben, answer.uri)
+    await settle(alder, birch)
+    for node in (alder, birch):
+        for uri in (post.uri, answer.uri):
+            kept = await node.post(uri)
+            assert kept is not None
+            assert kept.state is PostState.DELETED
+        for said in (SECRET, "other words", "an answer from birch"):
+            assert await node.mentions(said) == [], (node.name, said)
+
+
+async def test_mod_5_6_what_moderators_of_a_circle_decide_reaches_the_peer(
+    alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group
+) -> None:
+    post = await birch.start(ben, quiet.actor.uri, "From birch", SECRET)
+    await settle(alder, birch)
+    assert SECRET in words(await alder.thread(post.uri, ana.id))[0]
+    async with birch.engine.connect() as conn:
+        assert await circles.stands(conn, "alder.test")
+    answer = await alder.reply(ana, post.uri, "an answer that goes")
+    await settle(alder, birch)
+    async with alder.engine.begin() as conn:
+        group = await group_store.get(conn, quiet.id)
+        assert group.desk_id is not None
+        looks_after = await actor_store.get(conn, group.desk_id)
+        for uri in (post.uri, answer.uri):
+            found = await post_store.by_uri(conn, uri)
+            assert found is not None
+            await desk.remove(conn, alder.here, group, looks_after, found, "not here")
+    await settle(alder, birch)
+    for uri in (post.uri, answer.uri):
+        kept = await birch.post(uri)
+        assert kept is not None
+        assert kept.state is PostState.REMOVED, uri
+    async with alder.engine.begin() as conn:
+        them = await actor_store.by_uri(conn, ben.actor.uri)
+        assert them is not None
+        await desk.ban(conn, alder.here, group, looks_after, them, "for a while")
+    await settle(alder, birch)
+    assert "benno" not in await states(alder, quiet.actor.uri)
+    assert await states(birch, quiet.actor.uri) == {}
+    with pytest.raises(NotFound):
+        await birch.thread(post.uri, ben.id)
+    later = await birch.start(ben, quiet.actor.uri, "Again", "after the ban")
+    await settle(alder, birch)
+    assert await alder.post(later.uri) is None
+
+
+async def signed(node: Node, url: str) -> str:
+    """What a node is shown that asks in its own name; what it is refused is nothing."""
+    try:
+        return str(await node.app[REMOTE].document(url))
+    except (Problem, Unreachable):
+        return ""
+
+
+def doors(node: Node, group: Group, post_id: int) -> list[str]:
+    """Every address of the router that can be asked, about the circle."""
+    found = {"/.well-known/webfinger?resource=acct:quiet@alder.test", f"/search?q={SECRET}"}
+    for route in node.app.router.routes():
+        if route.method != hdrs.METH_GET or route.resource is None:
+            continue
+        path = route.resource.canonical
+        path = path.replace("{name}", group.actor.handle).replace("{id}", str(post_id))
+        found.add(re.sub(r"\{[^}]*\}", "1", path))
+    return sorted(each for each in found if not each.startswith(("/static", "/leave", "/live")))
+
+
+async def test_sec_L11_a_server_without_a_pact_gets_nothing_by_any_door(
+    node: NodeFactory, alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group
+) -> None:
+    cedar = await node("cedar.test")
+    stranger = await cedar.persona("stella")
+    await cedar.app[REMOTE].actor(ana.actor.uri)  # they know each other, and no more
+    post = await alder.start(ana, quiet.actor.uri, "Tonight", f"{SECRET} @stella@cedar.test")
+    await settle(alder, birch, cedar)
+    assert SECRET in words(await birch.thread(post.uri, ben.id))[0]
+    assert await cedar.mentions(SECRET) == []
+
+    carla = await person(birch, "carla")  # an account where it is shared, and not in it
+    there = await birch.post(post.uri)
+    assert there is not None
+    for path in doors(birch, quiet, there.id):
+        path = path.replace("/g/quiet", "/g/quiet@alder.test")
+        assert SECRET not in (await carla.open(path)).text, path
+    async with birch.engine.connect() as conn:
+        everybody = Viewer((carla.actor.id,), signed_in=True)
+        assert await browsing.latest(conn, everybody) == []
+    ask = await carla.open(f"/search?q={quiet.actor.uri}")
+    assert ask.location == "/g/quiet@alder.test/join"  # she may ask, and reads nothing before
+    assert "kept there as well" in (await carla.open(ask.location)).text
+
+    paths = doors(alder, quiet, post.id)
+    assert len(paths) > 80
+    for path in paths:
+        for accept in ("application/activity+json", "text/html"):
+            answer = await alder.get(path, accept=accept)
+            text = await answer.text(errors="replace")
+            assert SECRET not in text, path
+            assert "A circle." not in text, path
+            assert "/g/quiet/" not in text, path
+        if not path.startswith("/.well-known") and path.count("/") < 4:
+            told = await signed(cedar, f"{alder.origin}{path}")
+            assert SECRET not in told, path
+            assert "quiet" not in told, path
+    assert SECRET in await signed(birch, post.uri)
+    assert "A circle." in await signed(birch, quiet.actor.uri)
+
+    with pytest.raises((Problem, Unreachable)):
+        await cedar.join(stranger, quiet.actor.uri)
+    follow = documents.activity(  # somebody knows the address, and asks all the same
+        cedar.here.new_activity_uri(),
+        "Follow",
+        stranger.actor.uri,
+        quiet.actor.uri,
+        to=[quiet.actor.uri],
+    )
+    async with cedar.engine.begin() as conn:
+        await outbox.publish(conn, cedar.here, follow, signer=stranger.actor, to=[ana.actor.uri])
+    await settle(alder, cedar)
+    assert set(await states(alder, quiet.actor.uri)) == {"anya", "benno"}
+
+
+async def test_mod_5_6_a_peer_that_leaks_shows_nothing_wider_here(
+    alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group
+) -> None:
+    post = await alder.start(ana, quiet.actor.uri, "Tonight", SECRET)
+    await settle(alder, birch)
+    async with birch.engine.begin() as conn:  # birch forgets that it is a circle
+        await conn.execute(
+            sa.update(actors).where(actors.c.members_only).values(members_only=False)
+        )
+    answer = await birch.reply(ben, post.uri, "said to everybody")
+    boost = documents.activity(
+        birch.here.new_activity_uri(), "Announce", ben.actor.uri, post.uri, to=[PUBLIC]
+    )
+    async with birch.engine.begin() as conn:
+        await outbox.publish(conn, birch.here, boost, signer=ben.actor, to=[ana.actor.uri])
+    await settle(alder, birch)
+    assert await alder.post(answer.uri) is None
+    assert len(words(await alder.thread(post.uri, ana.id))) == 1
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(reactions)) == 0
+    visitor = Browser(alder)
+    assert (await visitor.open(f"/t/{post.thread_id}")).status == 404
+    assert (await alder.get(f"/p/{post.id}")).status == 404
+
+
+@pytest.mark.parametrize("how", ["ended here", "ended there", "frozen here"])
+async def test_mod_5_6_the_end_of_trust_ends_a_circle_at_once(
+    how: str, alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group
+) -> None:
+    post = await alder.start(ana, quiet.actor.uri, "Tonight", SECRET)
+    await settle(alder, birch)
+    waiting = await alder.start(ana, quiet.actor.uri, "Later", "words that are on their way")
+    if how == "ended there":
+        async with birch.engine.begin() as conn:
+            await pact_making.end(conn, birch.here, "alder.test", Afterwards.KEEP)
+        await settle(birch)
+        while await worker.process(alder.app):
+            pass
+    else:
+        async with alder.engine.begin() as conn:
+            if how == "ended here":
+                await pact_making.end(conn, alder.here, "birch.test", Afterwards.KEEP)
+            else:
+                await pacts.freeze(conn, alder.here, "birch.test", frozen=True)
+    assert await signed(birch, post.uri) == ""
+    assert await signed(birch, quiet.actor.uri) == ""
+    await settle(alder, birch)
+    assert await birch.mentions("words that are on their way") == []
+    assert waiting.uri != post.uri
+    await alder.start(ana, quiet.actor.uri, "After", "words of afterwards")
+    await settle(alder, birch)
+    assert await birch.mentions("words of afterwards") == []
+    assert await states(alder, quiet.actor.uri) == {"anya": FollowState.ACCEPTED}
+    assert await states(birch, quiet.actor.uri) == {}
+    with pytest.raises(NotFound):
+        await birch.thread(post.uri, ben.id)
+    async with birch.engine.connect() as conn:
+        heard = await conn.scalars(sa.select(notices.c.kind).where(notices.c.persona_id == ben.id))
+        assert NoticeKind.ENDED in set(heard)
+    async with alder.engine.connect() as conn:
+        log = await desk.log(conn, await group_of(alder, quiet.actor.uri), limit=5)
+    assert next(line.verb for line in log) == "part circle"
+
+
+async def test_mod_5_6_what_cannot_be_a_circle_is_refused_and_strangers_are_let_go(
+    alder: Node, birch: Node
+) -> None:
+    ana = await person(alder, "olga")
+    group = await alder.group("open", ana.speaker)
+    with pytest.raises(Malformed, match="no pact"):
+        await share(alder, group, "birch.test")
+    await agree(alder, birch)
+    with pytest.raises(Malformed, match="its members alone"):
+        await share(alder, group, "birch.test", Sees.EVERYONE)
+    reader = await birch.persona("rita")
+    await birch.join(reader, group.actor.uri)
+    await settle(alder, birch)
+    async with alder.engine.begin() as conn:  # as if they had come from a third server
+        await conn.execute(
+            sa.update(actors).where(actors.c.uri == reader.actor.uri).values(host="cedar.test")
+        )
+    shared = await share(alder, group, "birch.test")
+    assert set(await states(alder, group.actor.uri)) == {"olga"}
+    mine = await ana.open("/g/open/settings")
+    assert "Share this group with people of another place?" in mine.text
+    assert 'value="birch.test" selected' in mine.html
+    assert "People of birch.test may be members" in (await ana.open("/g/open")).text
+
+    async with alder.engine.begin() as conn:  # a restore knows of no end of the pact
+        await conn.execute(sa.update(table_of_pacts).values(frozen=True))
+        await circles.sweep(conn, alder.here)
+    found = await group_of(alder, shared.actor.uri)
+    assert found.settings is not None
+    assert found.settings.circle == ""
