@@ -163,8 +163,21 @@ async def send(
             sealed=_seal(here, ask_id, request),
         )
     )
-    await audit.note(conn, here, verb=f"ask peer {category.value}", about=host)
+    await log(conn, here, category, f"ask peer {category.value}", host)
     return ask_id
+
+
+async def log(
+    conn: AsyncConnection,
+    here: Here,
+    category: Category,
+    verb: str,
+    host: str,
+    actor_id: UUID | None = None,
+) -> None:
+    """A line of the log; care has none, since it is held against nobody and counted nowhere."""
+    if category is not Category.CARE:
+        await audit.note(conn, here, verb=verb, about=host, actor_id=actor_id)
 
 
 async def prepare(conn: AsyncConnection, here: Here, host: str, request: Request) -> Request:
@@ -353,17 +366,13 @@ async def _missed(conn: AsyncConnection, here: Here, asked: Asked) -> None:
     if asked.category is Category.APPEAL:
         await _set(conn, here, asked.id, state=AskState.UNSEEN, due=None)
         await _mark(conn, asked.change, unanswered=True)
-        await audit.note(conn, here, verb="appeal unanswered", about=asked.host)
+        await log(conn, here, asked.category, "appeal unanswered", asked.host)
         return
     first = asked.state is AskState.SENT
     due = asked.due + WAITS[asked.urgency] if first and asked.due is not None else None
     await _set(conn, here, asked.id, state=AskState.UNSEEN, due=due)
     if first:
         await _again(conn, here, asked)
-    await audit.note(
-        conn, here, verb="care not seen, second contact" if first else "care not seen",
-        about=asked.host,
-    )  # fmt: skip
     await alerting.call(conn, None, urgent=True)
 
 
@@ -418,7 +427,7 @@ async def revise(
     if asked.state is not AskState.WAITING:
         pact = await route(conn, here, asked.host, asked.category)
         await _update(conn, here, pact, replace(asked, version=version), request)
-    await audit.note(conn, here, verb="change what a peer is asked", about=asked.host)
+    await log(conn, here, asked.category, "change what a peer is asked", asked.host)
 
 
 async def take_back(conn: AsyncConnection, here: Here, ask_id: UUID) -> None:
@@ -433,7 +442,7 @@ async def take_back(conn: AsyncConnection, here: Here, ask_id: UUID) -> None:
             "actor": f"{here.origin}/desk/node",
         }
         await pacts.tell(conn, here, ActivityKind.UNDO, flag, pact.desk_uri, proven=True)
-    await audit.note(conn, here, verb="take back what a peer is asked", about=asked.host)
+    await log(conn, here, asked.category, "take back what a peer is asked", asked.host)
 
 
 async def _open(conn: AsyncConnection, here: Here, ask_id: UUID) -> Asked:
@@ -476,9 +485,7 @@ async def answered(
         else:
             await _mark(conn, asked.change, unanswered=False)
     await _set(conn, here, asked.id, **found)
-    await audit.note(
-        conn, here, verb=f"peer answered {answer.value}", about=asked.host, actor_id=actor.id
-    )
+    await log(conn, here, asked.category, f"peer answered {answer.value}", asked.host, actor.id)
     if answer in (Answer.REFUSED, Answer.CLOSED):
         await alerting.call(conn, None, urgent=asked.category is Category.CARE)
 
