@@ -528,7 +528,7 @@ async def about_signals(
     query = (
         sa.select(*_COLUMNS, signals.c.id.label("signal_id"))
         .join(signals, signals.c.uri == asks_out.c.change)
-        .where(signals.c.id.in_(ids), asks_out.c.change != "")
+        .where(signals.c.id.in_(ids), asks_out.c.change != sa.literal_column("''"))
         .order_by(asks_out.c.day, asks_out.c.id)
         .limit(1_000)
     )
@@ -600,13 +600,13 @@ async def _read(conn: AsyncConnection, here: Here, query: sa.Select[Any]) -> Seq
 
 async def sweep(conn: AsyncConnection, today: date) -> None:
     """What is over goes with the words that stood in it, and so does what nobody answers."""
-    over = asks_out.c.state.not_in(_OPEN)
+    columns = asks_out.c
     await conn.execute(
         sa.delete(asks_out).where(
+            columns.day < today - keep_times.ASKED_PEER,
             sa.or_(
-                sa.and_(over, asks_out.c.day < today - keep_times.ASKED_PEER),
-                asks_out.c.day < today - keep_times.ASKED_PEER - STANDS,
-            )
+                columns.state.not_in(_OPEN), columns.day < today - keep_times.ASKED_PEER - STANDS
+            ),
         )
     )
 
