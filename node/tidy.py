@@ -28,7 +28,7 @@ from members import (
 )
 from members import sessions as session_store
 from moderation import appeals, audit, casework, chain, pacts, reports, standing
-from moderation.directed import answering, asking
+from moderation.directed import answering, sent
 from moderation.lists import undoing
 from moderation.signals import received as received_signals
 from node import keeping_away
@@ -133,7 +133,7 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
         await casework.sweep(conn, here.now().date())
         await reports.sweep(conn, here)
         await pacts.forget_offers(conn, here)
-        await asking.sweep(conn, here.now().date())
+        await sent.sweep(conn, here.now().date())
         await answering.sweep(conn, here.now().date())
         await severing.sweep(conn, here)
         await undoing.sweep(conn, here)

@@ -19,7 +19,7 @@ from kernel.schema.tables import asks_in, cases, signal_changes
 from kernel.sealing import mac
 from moderation import alerting, audit, desks, pacts, reports
 from moderation.cases import About, Priority
-from moderation.directed import answering, asking
+from moderation.directed import answering, sent
 from moderation.directed.answering import Received
 from moderation.directed.terms import FLOWS, Answer, Reason, Request
 from moderation.pacts import Pact
@@ -80,7 +80,7 @@ async def came(
     if reason is not None:
         await answering.answer(conn, here, ask_id, Answer.REFUSED, reason=reason)
     verb = "peer refused" if reason is not None else "peer asked"
-    await asking.log(conn, here, request.category, f"{verb} {request.category.value}", pact.host)
+    await sent.log(conn, here, request.category, f"{verb} {request.category.value}", pact.host)
 
 
 async def _one_at_a_time(conn: AsyncConnection, uri: str) -> None:

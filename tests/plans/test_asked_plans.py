@@ -8,8 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.here import Here
 from kernel.schema.directed import Category
-from moderation.directed import answering, incoming
-from moderation.directed import asking as asked
+from moderation.directed import answering, incoming, sending, sent
 from tests.plans.conftest import LARGE, Asking, Seeded
 
 pytestmark = pytest.mark.slow
@@ -20,16 +19,16 @@ async def test_what_is_asked_is_looked_up(seeded: Seeded, asking: Asking) -> Non
     some, early = UUID(int=1), date(2020, 1, 1)
 
     async def work(conn: AsyncConnection) -> None:
-        await conn.execute(asked._DUE, {"now": here.now()})
-        await asked.listed(conn, here, before=(early, some))
+        await conn.execute(sending._DUE, {"now": here.now()})
+        await sent.listed(conn, here, before=(early, some))
         await answering.listed(conn, here, before=(early, some))
-        await asked.of_case(conn, here, some)
+        await sent.of_case(conn, here, some)
         await answering.of_case(conn, here, some)
         await answering._of(conn, some)
-        await asked.about_signals(conn, here, [1])
+        await sent.about_signals(conn, here, [1])
         await incoming._known(conn, here, "https://b.test/x")
         await incoming._is_asked(conn, "b.test", Category.REPORT, some)
-        await asked.sweep(conn, early)
+        await sent.sweep(conn, early)
         await answering.sweep(conn, early)
 
     plans = await asking.plans(work)
