@@ -14,7 +14,7 @@ from kernel.here import Here
 from kernel.schema.directed import Category
 from kernel.urls import same_origin
 from moderation import pact_mail, pacts
-from moderation.directed import asking, incoming
+from moderation.directed import hearing, incoming, sent
 from moderation.directed.terms import Answer, Request
 from moderation.pacts import Pact
 
@@ -29,7 +29,7 @@ _ANSWERS: Final = {
 
 def answers_ask(arrival: Arrival) -> bool:
     """Whether an Accept or a Reject is about something that our desk asked."""
-    return asking.id_in(arrival.here, arrival.activity.object or "") is not None
+    return sent.id_in(arrival.here, arrival.activity.object or "") is not None
 
 
 def is_between_desks(here: Here, document: Document) -> bool:
@@ -37,7 +37,7 @@ def is_between_desks(here: Here, document: Document) -> bool:
     inner = document.get("object")
     if document.get("type") != ActivityKind.UPDATE or not isinstance(inner, dict):
         return False
-    return inner.get("type") == ActivityKind.FLAG or asking.id_in(here, _about(inner)) is not None
+    return inner.get("type") == ActivityKind.FLAG or sent.id_in(here, _about(inner)) is not None
 
 
 def _about(inner: Document) -> str:
@@ -119,7 +119,7 @@ async def take_back(arrival: Arrival, flag: str) -> bool:
 
 
 async def receive_answer(arrival: Arrival) -> None:
-    """The desk that we asked says how far it is. Raises: as `asking.answered`."""
+    """The desk that we asked says how far it is. Raises: as `hearing.answered`."""
     answer = _ANSWERS[ActivityKind(arrival.activity.kind)]
     await _answered(arrival, arrival.activity.object_uri, answer)
 
@@ -141,4 +141,4 @@ async def _answered(arrival: Arrival, flag: str, answer: Answer) -> None:
     if arrival.forwarded or arrival.group is not None:
         raise NotAllowed("Desks speak for themselves.")
     document = arrival.activity.document
-    await asking.answered(arrival.conn, arrival.here, arrival.actor, flag, answer, document)
+    await hearing.answered(arrival.conn, arrival.here, arrival.actor, flag, answer, document)

@@ -29,7 +29,7 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, flags, follows, groups, moderators, posts
 from moderation import casework, domains, reports, sealed
 from moderation.cases import Case
-from moderation.directed import asking, wording
+from moderation.directed import asking, route, sent, tokens, wording
 from moderation.directed.terms import Action, Refused, Request
 
 CROWD: Final = 5  # fewer people here than this could be guessed from what is sent
@@ -122,7 +122,7 @@ async def plan(conn: AsyncConnection, here: Here, letter: Letter) -> None:
 async def _over_pact(conn: AsyncConnection, here: Here, host: str, letter: Letter) -> bool:
     """Whether that desk is asked over a pact; else its server gets a plain report."""
     try:
-        await asking.route(conn, here, host, letter.category)
+        await route.route(conn, here, host, letter.category)
     except Refused:
         return False
     return True
@@ -141,7 +141,7 @@ async def _ask(conn: AsyncConnection, here: Here, host: str, letter: Letter) -> 
         rule=letter.rule,
         action=letter.action,
         urgency=letter.urgency,
-        token=asking.token_of(here, reporter, host),
+        token=tokens.token_of(here, reporter, host),
         case_id=letter.case.id,
     )
 
@@ -156,9 +156,9 @@ async def preview(
     words, found = await wording.check(conn, here, letter.words), []
     objects = tuple(each for each in (letter.post_uri, letter.person.uri) if each)
     for reader in letter.readers:
-        uri = asking.flag_uri(here, UUID(int=0))
+        uri = sent.flag_uri(here, UUID(int=0))
         if await _over_pact(conn, here, reader.host, letter):
-            pact = await asking.route(conn, here, reader.host, letter.category)
+            pact = await route.route(conn, here, reader.host, letter.category)
             reporter = await reports.reporter(conn, here, letter.case.id)
             request = Request(
                 category=letter.category,
@@ -167,7 +167,7 @@ async def preview(
                 action=letter.action,
                 rule=letter.rule,
                 words=words,
-                token=asking.token_of(here, reporter, reader.host),
+                token=tokens.token_of(here, reporter, reader.host),
             )
             request = await asking.prepare(conn, here, reader.host, request)
             document = request.document(uri, f"{here.origin}/desk/node", pact.desk_uri)

@@ -27,7 +27,7 @@ from kernel.urls import host_of
 from moderation import cases, casework, desks, load, sealed
 from moderation.care import raising
 from moderation.cases import About
-from moderation.directed import asking
+from moderation.directed import tokens
 
 MAX_WORDS: Final = 1_000
 PAGE: Final = 20
@@ -46,7 +46,7 @@ class Said:
     author: str = ""
     address: str = ""
     content: str = field(default="", repr=False)
-    reporter: str = field(default="", repr=False)  # see `asking.reporter_of`; shown to nobody
+    reporter: str = field(default="", repr=False)  # see `tokens.reporter_of`; shown to nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ async def make(
     if await conn.scalar(sa.select(reports.c.id).where(reports.c.bearer == bearer)):
         return
     case_id = await cases.gather(conn, here, group_id, about, Why(why))
-    said = replace(said, reporter=asking.reporter_of(here, root))
+    said = replace(said, reporter=tokens.reporter_of(here, root))
     await _keep(conn, here, case_id, bearer, Why(why), said)
     await desks.call(conn, group_id)
     await load.call_if_heavy(conn, here, group_id)

@@ -42,7 +42,7 @@ from members import sessions as session_store
 from moderation import appeals, audit, casework, chain, circles, pacts, reports, standing
 from moderation.care import cases as care_cases
 from moderation.care import looks
-from moderation.directed import answering, asking
+from moderation.directed import answering, sent
 from moderation.lists import undoing
 from moderation.signals import received as received_signals
 from node import keeping_away
@@ -160,7 +160,7 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
         await looks.sweep(conn, here.now().date())
         await reports.sweep(conn, here)
         await pacts.forget_offers(conn, here)
-        await asking.sweep(conn, here.now().date())
+        await sent.sweep(conn, here.now().date())
         await answering.sweep(conn, here.now().date())
         await severing.sweep(conn, here)
         await undoing.sweep(conn, here)

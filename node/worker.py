@@ -27,7 +27,7 @@ from kernel.release import STEP
 from media.pictures import CHANNEL as PICTURES
 from members import follows, messages, moves, order, reader
 from moderation import forwarding
-from moderation.directed import asking
+from moderation.directed import sending
 from moderation.signals import heads
 from moderation.signals.pull import pull_one
 from node import acting, alerts, care, closing_down, list_reader, pictures, strangers, tidy
@@ -145,7 +145,7 @@ async def release(app: web.Application) -> bool:
         or await follows.send_one(engine, here)
         or await reactions.send_one(engine, here)
         or await forwarding.send_one(engine, here)
-        or await asking.work_one(engine, here)
+        or await sending.work_one(engine, here)
     )
 
 

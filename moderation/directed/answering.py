@@ -246,12 +246,10 @@ async def change(conn: AsyncConnection, here: Here, ask_id: UUID, **values: obje
 
 async def sweep(conn: AsyncConnection, today: date) -> None:
     """What is over goes; what nobody decided is kept as long as its case may be."""
-    over = asks_in.c.state.not_in(OPEN)
+    columns = asks_in.c
     await conn.execute(
         sa.delete(asks_in).where(
-            sa.or_(
-                sa.and_(over, asks_in.c.day < today - keep_times.ASKED_PEER),
-                asks_in.c.day < today - keep_times.CASE,
-            )
+            columns.day < today - keep_times.ASKED_PEER,
+            sa.or_(columns.state.not_in(OPEN), columns.day < today - keep_times.CASE),
         )
     )

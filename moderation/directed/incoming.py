@@ -20,7 +20,7 @@ from kernel.sealing import mac
 from moderation import audit, desks, pacts, reports
 from moderation.care import incoming as care
 from moderation.cases import About, Priority
-from moderation.directed import answering
+from moderation.directed import answering, sent
 from moderation.directed.answering import Received
 from moderation.directed.terms import FLOWS, Answer, Reason, Request
 from moderation.pacts import Pact
@@ -81,7 +81,7 @@ async def came(
     if reason is not None:
         await answering.answer(conn, here, ask_id, Answer.REFUSED, reason=reason)
     verb = "peer refused" if reason is not None else "peer asked"
-    await audit.note(conn, here, verb=f"{verb} {request.category.value}", about=pact.host)
+    await sent.log(conn, here, request.category, f"{verb} {request.category.value}", pact.host)
 
 
 async def _one_at_a_time(conn: AsyncConnection, uri: str) -> None:

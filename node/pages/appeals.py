@@ -19,7 +19,7 @@ from kernel.schema.moderation import Role
 from moderation import alerting, appeals, audit, desks
 from moderation.appeals import Appeal
 from moderation.audit import Decision
-from moderation.directed import asking
+from moderation.directed import sent
 from node.pages import decision_words, forms, group_words, own_names, session, voices
 from node.pages import groups as group_pages
 from node.pages.casework import node_desk
@@ -170,7 +170,7 @@ class Line:
     appeal: Appeal
     decision: Decision
     post: Post | None  # that it is about, whoever else may see it
-    advice: Sequence[asking.Line]  # of pact peers, on which it rests
+    advice: Sequence[sent.Line]  # of pact peers, on which it rests
     own: bool  # the reader decided it, or it is about a name of theirs
 
 
@@ -187,7 +187,7 @@ async def _lines(
             appeal=each,
             decision=decision,
             post=about.get(decision.about),
-            advice=await asking.advice_of(conn, decision.basis) if decision.basis else (),
+            advice=await sent.advice_of(conn, decision.basis) if decision.basis else (),
             own=decision.id in own or decision.person_id in mine,
         )
         for each in found

@@ -21,9 +21,9 @@ from kernel.said import noted
 from kernel.schema.directed import AskState, Category, Urgency
 from moderation import alerting, cases, forwarding, pacts
 from moderation.cases import Case
-from moderation.directed import answering, asking, terms
+from moderation.directed import answering, asking, route, sent, terms
 from moderation.directed.answering import Received
-from moderation.directed.asking import Asked
+from moderation.directed.sent import Asked
 from moderation.directed.terms import Refused, Result
 from node.pages import case_words, forms, paging, session
 from node.pages.casework import desk_of, elsewhere, letter_of, shown_of, work_on
@@ -50,7 +50,7 @@ class Beside:
 
 async def beside(conn: AsyncConnection, here: Here, case: Case, *, tells: bool) -> Beside:
     """What was asked about a case, both ways, and who can be asked about it."""
-    out = await asking.of_case(conn, here, case.id)
+    out = await sent.of_case(conn, here, case.id)
     came = await answering.of_case(conn, here, case.id)
     if not tells:
         return Beside(out=out, came=came)
@@ -59,7 +59,7 @@ async def beside(conn: AsyncConnection, here: Here, case: Case, *, tells: bool) 
     hosts = []
     for host in dict.fromkeys(each.host for each in (person, group) if each is not None):
         try:
-            await asking.route(conn, here, host, Category.REPORT)
+            await route.route(conn, here, host, Category.REPORT)
             hosts.append(host)
         except Refused:
             continue
@@ -115,11 +115,11 @@ async def _index(
     before = _before(request)
     found: Sequence[Asked] | Sequence[Received]
     async with request.app[READING].connect() as conn:
-        read = asking.listed if way == "out" else answering.listed
+        read = sent.listed if way == "out" else answering.listed
         found = await read(conn, here, before=before)
         contacts = await _contacts(conn, here, found)
         ours = await cases.of_node(conn, [each.case_id for each in found if each.case_id])
-    more = f"?way={way}&before={found[-1].day}_{found[-1].id}" if len(found) == asking.PAGE else ""
+    more = f"?way={way}&before={found[-1].day}_{found[-1].id}" if len(found) == sent.PAGE else ""
     return render(
         request,
         "asked/index.html",
@@ -217,7 +217,7 @@ async def _appeal_page(
     session.node_moderator(request)
     async with request.app[READING].connect() as conn:
         line = await _line(conn, request)
-        asked = (await asking.about_signals(conn, request.app[HERE], [line.id])).get(line.id)
+        asked = (await sent.about_signals(conn, request.app[HERE], [line.id])).get(line.id)
     return render(
         request,
         "asked/appeal.html",
@@ -231,8 +231,8 @@ async def _appeal_page(
     )
 
 
-async def _line(conn: AsyncConnection, request: web.Request) -> asking.Line:
-    return await asking.advice(conn, paging.number(request.match_info["signal"]) or 0)
+async def _line(conn: AsyncConnection, request: web.Request) -> sent.Line:
+    return await sent.advice(conn, paging.number(request.match_info["signal"]) or 0)
 
 
 async def appeal(request: web.Request) -> web.Response:
@@ -259,10 +259,10 @@ async def appeal(request: web.Request) -> web.Response:
 
 
 async def _look(conn: AsyncConnection, here: Here, host: str, uri: str, words: str) -> str:
-    pact = await asking.route(conn, here, host, Category.APPEAL)
+    pact = await route.route(conn, here, host, Category.APPEAL)
     asked = terms.Request(category=Category.APPEAL, objects=(uri,), words=words)
     request = await asking.prepare(conn, here, host, asked)
-    flag = asking.flag_uri(here, UUID(int=0))
+    flag = sent.flag_uri(here, UUID(int=0))
     return _text(request.document(flag, f"{here.origin}/desk/node", pact.desk_uri))
 
 

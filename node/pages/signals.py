@@ -8,7 +8,7 @@ from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.schema.pacts import SignalState, Tier
 from moderation import labels
-from moderation.directed import asking, terms
+from moderation.directed import sent, terms
 from moderation.signals import datasets, published, received, sources
 from moderation.signals.datasets import TIER_WORDS
 from moderation.signals.published import Advice
@@ -38,7 +38,7 @@ async def _index(
     async with request.app[READING].connect() as conn:
         found = await received.listed(conn, state, before=before)
         read = await sources.listed(conn)
-        asked = await asking.about_signals(conn, request.app[HERE], [each.id for each in found])
+        asked = await sent.about_signals(conn, request.app[HERE], [each.id for each in found])
     more = ""
     if len(found) == received.PAGE:
         more = f"?state={state}&before={found[-1].id}"

@@ -14,7 +14,7 @@ from kernel.schema.groups import Posts
 from kernel.schema.tables import audit, signals
 from moderation import audit as log
 from moderation import directed
-from moderation.directed import asking
+from moderation.directed import sent
 from moderation.signals import published
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import Policy
@@ -103,9 +103,9 @@ def sent_as(page: Answer) -> str:
     return html.unescape(text)
 
 
-async def asked(node: Node) -> list[asking.Asked]:
+async def asked(node: Node) -> list[sent.Asked]:
     async with node.engine.connect() as conn:
-        return list(await asking.listed(conn, node.here))
+        return list(await sent.listed(conn, node.here))
 
 
 async def advised(node: NodeFactory) -> tuple[Node, Node, Person, Person, int]:
@@ -181,9 +181,9 @@ async def test_mod_5_12_who_advised_is_asked_again_and_the_answer_stands_beside_
                 object_uri="http://cedar.test/x", words="Please.", urgency=Urgency.TODAY,
             )  # fmt: skip
     async with alder.engine.connect() as conn:
-        assert await asking.advice_of(conn, ["http://cedar.test/x"]) == []
+        assert await sent.advice_of(conn, ["http://cedar.test/x"]) == []
         uri = await conn.scalar(sa.select(signals.c.uri))
-        assert [each.host for each in await asking.advice_of(conn, [str(uri)])] == ["birch.test"]
+        assert [each.host for each in await sent.advice_of(conn, [str(uri)])] == ["birch.test"]
         verbs = list(await conn.scalars(sa.select(audit.c.verb)))
     assert {"ask peer appeal", "appeal unanswered", "peer answered closed"} <= set(verbs)
     assert log.APPEAL_WITHIN.days == 20

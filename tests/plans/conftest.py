@@ -30,7 +30,7 @@ LARGE: Final = frozenset(
      "poll_options", "media", "copies_wanted", "poll_votes", "post_edits", "blocks",
      "moved_threads", "notices", "receipts", "waiting", "drawers",
      "correspondents", "conversations", "messages", "message_boxes", "reports",
-     "cases", "flags", "severed_follows", "severed_moderators"}
+     "cases", "flags", "asks_out", "asks_in", "severed_follows", "severed_moderators"}
 )  # fmt: skip
 """Tables that grow with a community: no page and no document reads one from end to end."""
 
@@ -117,6 +117,15 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
     """INSERT INTO flags (id, signer_id, to_id, post_id, due, sealed)
        SELECT gen_random_uuid(), author_id, author_id, id, '2090-01-01', ''
        FROM posts WHERE id % 3 = 0""",
+    """INSERT INTO asks_out (id, host, category, urgency, state, case_id, change, day, due, sealed)
+       SELECT gen_random_uuid(), 'host' || why || '.test', 'report', 'today', 'closed', id,
+       CASE WHEN priority = 0 THEN 'https://a.test/' || id ELSE '' END, since,
+       CASE WHEN priority = 1 THEN timestamptz '2090-01-01' END, '' FROM cases""",
+    """INSERT INTO asks_in (id, host, uri, answer_id, category, urgency, state, case_id, day, due,
+                            sealed)
+       SELECT gen_random_uuid(), 'host' || why || '.test', 'https://b.test/' || id,
+       gen_random_uuid(), 'report', 'today', 'closed', id, since,
+       CASE WHEN priority = 1 THEN timestamptz '2090-01-01' END, '' FROM cases""",
     """INSERT INTO drawers SELECT sha256(n::text::bytea), '', '', 1
        FROM generate_series(1, 3000) AS n""",
     """INSERT INTO severed_follows

@@ -20,9 +20,9 @@ from moderation import cases as case_store
 from moderation import casework, directed, forwarding, pact_mail, pacts
 from moderation import reports as report_store
 from moderation.care import cases as care_cases
-from moderation.directed import answering, asking, incoming
+from moderation.directed import answering, asking, incoming, sent, tokens
 from moderation.directed.answering import Received
-from moderation.directed.asking import Asked
+from moderation.directed.sent import Asked
 from moderation.directed.terms import Refused
 from moderation.reports import Said
 from moderation.standing import Speaker
@@ -54,7 +54,7 @@ async def ask(node: Node, host: str, category: Category, uri: str, **more: Any) 
 
 async def out(node: Node) -> Sequence[Asked]:
     async with node.engine.connect() as conn:
-        return await asking.listed(conn, node.here)
+        return await sent.listed(conn, node.here)
 
 
 async def came(node: Node) -> Sequence[Received]:
@@ -179,8 +179,8 @@ async def test_mod_H2_care_that_nobody_sees_goes_to_the_second_contact_and_is_to
     birch.clock.forward(minutes=11)
     await settle(alder, birch)
     async with birch.engine.connect() as conn:
-        verbs = list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
-    assert verbs[-2:] == ["care not seen, second contact", "care not seen"]
+        verbs = list(await conn.scalars(sa.select(audit.c.verb)))
+    assert not [verb for verb in verbs if "care" in verb]  # it is in no log, and in no number
     (one,) = await out(birch)
     assert one.due is None
     await look_after(alder)  # late, and told all the same
@@ -218,7 +218,7 @@ async def test_mod_5_14_care_has_no_route_but_a_pact_that_names_who_answers(
         await ask(alder, "good.test", Category.CARE, uri)
 
 
-async def sent(node: Node, peer: Peer, document: Any, signer: Any) -> None:
+async def bring(node: Node, peer: Peer, document: Any, signer: Any) -> None:
     assert await peer.send(node, document, signer) == 202
     await settle(node)
 
@@ -253,13 +253,13 @@ async def test_sec_L3_only_the_pinned_desk_asks_and_within_a_budget(
         assert await conn.scalar(sa.select(sa.func.count()).select_from(cases)) == 0
 
     nothing = asks(alder, good, desk, "report", f"{alder.origin}/p/1")
-    await sent(alder, good, nothing, desk)
+    await bring(alder, good, nothing, desk)
     (no,) = good.got("Reject")
     assert (no["object"], no["reason"]) == (nothing["id"], "not-ours")
-    await sent(alder, good, asks(alder, good, desk, "report", post.uri, content=""), desk)
+    await bring(alder, good, asks(alder, good, desk, "report", post.uri, content=""), desk)
     assert good.got("Reject")[-1]["reason"] == "insufficient"
-    await sent(alder, good, fine, desk)
-    await sent(alder, good, asks(alder, good, desk, "takedown", post.uri), desk)
+    await bring(alder, good, fine, desk)
+    await bring(alder, good, asks(alder, good, desk, "takedown", post.uri), desk)
     assert good.got("Reject")[-1]["reason"] == "duplicate"
     (held,) = good.got("TentativeAccept")
     assert held["object"] == fine["id"]
@@ -270,18 +270,18 @@ async def test_sec_L3_only_the_pinned_desk_asks_and_within_a_budget(
     before = len(good.inbox)
     for _ in range(3):
         token = asks(alder, good, desk, "report", f"{alder.origin}/p/1", reporterToken="r:abc")
-        await sent(alder, good, token, desk)
+        await bring(alder, good, token, desk)
     assert len(good.inbox) == before + 1
     monkeypatch.setattr(incoming, "A_DAY", 7)
     for _ in range(4):
-        await sent(alder, good, asks(alder, good, desk, "report", f"{alder.origin}/p/1"), desk)
+        await bring(alder, good, asks(alder, good, desk, "report", f"{alder.origin}/p/1"), desk)
     assert len(good.inbox) == before + 1
     async with alder.engine.connect() as conn:
         verbs = list(await conn.scalars(sa.select(audit.c.verb)))
         kept = (await conn.execute(sa.select(asks_in))).all()
     assert verbs.count("peer asked too often") == 1
     assert "r:abc" not in str(kept)
-    await sent(alder, good, asks(alder, good, desk, "care", post.uri), desk)
+    await bring(alder, good, asks(alder, good, desk, "care", post.uri), desk)
     assert (await came(alder))[0].host == "good.test"
     assert len([each for each in await came(alder) if each.category is Category.CARE]) == 1
 
@@ -308,12 +308,12 @@ async def test_mod_5_4_any_order_and_every_repetition_ends_the_same(
 
     undo = proven(alder, desk, good.activity("Undo", desk, bare, to=here))
     for document in (again(2, "Third words."), again(1, "Second."), first, first):
-        await sent(alder, good, document, desk)
+        await bring(alder, good, document, desk)
     (one,) = await came(alder)
     assert (one.request.words, one.version, one.urgency) == ("Third words.", 2, Urgency.NOW)
     assert len(good.got("Accept")) == 1
     for document in (undo, undo, first, again(3, "Late.")):
-        await sent(alder, good, document, desk)
+        await bring(alder, good, document, desk)
     (one,) = await came(alder)
     assert one.state is AskState.TAKEN_BACK
     async with alder.engine.connect() as conn:
@@ -321,8 +321,8 @@ async def test_mod_5_4_any_order_and_every_repetition_ends_the_same(
 
     second = asks(alder, good, desk, "report", post.uri)
     early = {name: value for name, value in second.items() if name not in ("proof", "@context")}
-    await sent(alder, good, proven(alder, desk, good.activity("Undo", desk, early, to=here)), desk)
-    await sent(alder, good, second, desk)
+    await bring(alder, good, proven(alder, desk, good.activity("Undo", desk, early, to=here)), desk)
+    await bring(alder, good, second, desk)
     assert len(await came(alder)) == 1
 
 
@@ -340,7 +340,7 @@ async def test_mod_5_4_answers_count_once_and_from_the_desk_that_was_asked(
     alder.clock.forward(minutes=1)
     await settle(alder)
     (flag,) = good.got("Flag")
-    assert flag["id"] == asking.flag_uri(alder.here, ask_id)
+    assert flag["id"] == sent.flag_uri(alder.here, ask_id)
     here = [f"{alder.origin}/desk/node"]
 
     def says(peer_: Peer, who: Any, kind: str, **more: Any) -> Any:
@@ -362,7 +362,7 @@ async def test_mod_5_4_answers_count_once_and_from_the_desk_that_was_asked(
     )
     later = says(good, desk, "Reject", reason="duplicate")
     for document in (closed, accept, later, closed, says(good, desk, "TentativeAccept")):
-        await sent(alder, good, document, desk)
+        await bring(alder, good, document, desk)
     assert await state(alder, ask_id) == ("closed", "", "limited")
 
     second = await ask(alder, "good.test", Category.TAKEDOWN, f"{good.origin}/notes/1")
@@ -386,7 +386,7 @@ async def test_mod_5_13_sec_L2_what_a_peer_gets_is_the_same_whoever_reported(
     """MOD-H4: bytes differ in what chance drew, and in a token that nobody can undo."""
     alder = await node("alder.test", release_delay=True)
     alder.clock.forward(hours=30 - alder.clock().hour)  # all of it on one day
-    seen, tokens = [], []
+    seen, found = [], []
     for number, (name, words) in enumerate((("rosamund", "It hurt"), ("zebedee", "Spam!"))):
         good = await peer(f"good{number}.test", alder)
         await agree_with_peer(alder, good)
@@ -431,19 +431,19 @@ async def test_mod_5_13_sec_L2_what_a_peer_gets_is_the_same_whoever_reported(
         }
         for private in (name, words, reporter.actor.uri, str(reporter.actor.id), root.hex()):
             assert private.encode() not in raw
-        tokens.append(document["reporterToken"])
+        found.append(document["reporterToken"])
         for drawn in (document["id"], document["proof"]["proofValue"], document["reporterToken"]):
             raw = raw.replace(drawn.encode(), b"DRAWN")
         raw = raw.replace(note["id"].split("/")[-1].encode(), b"NOTE")
         seen.append(raw.replace(good.name.encode(), b"PEER"))
         async with alder.engine.connect() as conn:
             said = await report_store.reporter(conn, alder.here, case.id)
-            assert asking.token_of(alder.here, said, good.name) == document["reporterToken"]
-            assert asking.token_of(alder.here, said, "else.test") != document["reporterToken"]
+            assert tokens.token_of(alder.here, said, good.name) == document["reporterToken"]
+            assert tokens.token_of(alder.here, said, "else.test") != document["reporterToken"]
             kept = (await conn.execute(sa.select(asks_out))).all()
         assert document["reporterToken"] not in str(kept)
     alder.clock.forward(days=31)
-    assert asking.reporter_of(alder.here, root) != said
+    assert tokens.reporter_of(alder.here, root) != said
     assert seen[0] == seen[1]
-    assert tokens[0] != tokens[1]
-    assert len({len(each) for each in tokens}) == 1
+    assert found[0] != found[1]
+    assert len({len(each) for each in found}) == 1
