@@ -54,7 +54,8 @@ from members import messages as message_store
 from members import sessions as session_store
 from moderation import appeals as appeal_store
 from moderation import audit
-from moderation.lists import reading, sources, taking
+from moderation.lists import reading, taking
+from moderation.lists import sources as list_sources
 from moderation.signals import received as received_signals
 from moderation.signals import sources
 from moderation.signals.lines import Line
@@ -294,7 +295,7 @@ async def _severed(node: Node) -> sa.Select[int]:
 
 async def _taken(node: Node) -> sa.Select[int]:
     async with node.engine.begin() as conn:
-        source = await sources.add(conn, node.here, name="A list")
+        source = await list_sources.add(conn, node.here, name="A list")
         listed = reading.read(b"bad.example\n")
         found = await taking.compare(conn, node.here, source, listed)
         await taking.take(conn, node.here, source, found, agreed=True)
