@@ -156,6 +156,7 @@ class Role(StrEnum):
     GROUP = "group"
     NODE = "node"
     ADMINISTRATOR = "administrator"
+    PEER = "peer"  # the desk of another node
 
 
 audit = table(
