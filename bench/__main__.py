@@ -1,4 +1,4 @@
-"""`python -m bench inbox|relay|fanout|memory|pages`: a node beside its limits, in one run.
+"""`python -m bench inbox|relay|fanout|memory|pages|lists`: a node beside its limits, in one run.
 
 Everything stays on loopback, ends by itself, and ends the processes it started.
 """
@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import fanout, inbox, memory, pages, relay
+from bench import fanout, inbox, lists, memory, pages, relay
 from bench.report import Report
 
 MOST_SECONDS: Final = 300.0
@@ -21,7 +21,7 @@ MOST_ACTIVITIES: Final = 200_000
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("bench", choices=("inbox", "relay", "fanout", "memory", "pages"))
+    parser.add_argument("bench", choices=("inbox", "relay", "fanout", "memory", "pages", "lists"))
     parser.add_argument("--seconds", type=float, default=10.0, help="of load, about (at most 300)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     parser.add_argument("--kill", action="store_true", help="inbox: kill the node half-way")
@@ -30,6 +30,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--activities", type=int, default=memory.ACTIVITIES, help="memory: how many come in"
     )
+    parser.add_argument("--rows", type=int, default=lists.ROWS, help="lists: how many")
     parser.add_argument(
         "--plans", action="store_true", help="pages, fanout: print the plans of queries"
     )
@@ -56,6 +57,7 @@ def main() -> int:
             posts=max(100, min(given.posts, MOST_POSTS)),
             plans=given.plans,
         ),
+        "lists": partial(lists.run, rows=max(10, min(given.rows, lists.ROWS))),
     }
     report = Report(name=given.bench)
 

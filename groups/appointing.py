@@ -30,13 +30,17 @@ _PEOPLE: Final = frozenset({ActorKind.PERSON, ActorKind.SERVICE, ActorKind.ORGAN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moderator:
-    """Somebody who looks after a group, for the eyes of its moderators."""
+    """Somebody who looks after a group, for the eyes of its moderators.
+
+    `away`: this node does not talk with their server now, and they are back once it does.
+    """
 
     id: UUID
     name: str
     address: str
     local: bool
     founder: bool
+    away: bool
 
 
 async def everyone(conn: AsyncConnection, group: Group) -> Sequence[Moderator]:
@@ -49,26 +53,34 @@ async def everyone(conn: AsyncConnection, group: Group) -> Sequence[Moderator]:
             address=f"@{row.handle}@{row.host}",
             local=row.local,
             founder=row.founder,
+            away=row.away,
         )
         for row in rows
     ]
 
 
-_EVERYONE: Final[AnySelect] = (
-    sa.select(
-        actors.c.id,
-        actors.c.name,
-        actors.c.handle,
-        actors.c.host,
-        actors.c.local,
-        moderators.c.founder,
+def _of(table: sa.Table, away: sa.ColumnElement[bool]) -> AnySelect:
+    return (
+        sa.select(
+            actors.c.id,
+            actors.c.name,
+            actors.c.handle,
+            actors.c.host,
+            actors.c.local,
+            table.c.founder,
+            away.label("away"),
+        )
+        .join(table, table.c.actor_id == actors.c.id)
+        .where(
+            table.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
+            sa.or_(~actors.c.local, actors.c.kind == constant(ActorKind.PERSON)),
+        )
     )
-    .join(moderators, moderators.c.actor_id == actors.c.id)
-    .where(
-        moderators.c.group_id == sa.bindparam("group_id", type_=sa.Uuid),
-        sa.or_(~actors.c.local, actors.c.kind == constant(ActorKind.PERSON)),
-    )
-    .order_by(actors.c.id)
+
+
+_EVERYONE: Final = (
+    sa.union_all(_of(moderators, sa.false()), _of(severed_moderators, sa.true()))
+    .order_by("id")
     .limit(at_most(MAX_MODERATORS))
 )
 

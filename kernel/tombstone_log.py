@@ -15,6 +15,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["messages", sealed]
     ["head", line, hash]  ["rewound", line, hash]
     ["pact over", pact]  ["pact frozen", pact]  ["pact heard", pact]  ["pact frozen there", pact]
+    ["pact unsafe", pact]
     ["case closed", its random id]  ["appeal over", hash of its sealed words]
     ["node closes", the node's origin]
 
@@ -74,6 +75,7 @@ class Act(StrEnum):
     PACT_FROZEN = "pact frozen"
     PACT_HEARD = "pact heard"
     PACT_FROZEN_THERE = "pact frozen there"
+    PACT_UNSAFE = "pact unsafe"
     LIST_OVER = "list over"
     CASE_CLOSED = "case closed"
     APPEAL_OVER = "appeal over"

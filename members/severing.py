@@ -473,26 +473,24 @@ def _fate(there: str, one: str, other: str) -> str:
         ELSE 'back' END"""  # noqa: S608
 
 
-_FOLLOWS_BACK: Final = sa.text(
-    f"""
-    WITH judged AS (
-        SELECT cut.*, one.local AS outward, {
-        _fate(
-            "SELECT FROM follows WHERE follows.follower_id = cut.follower_id "
-            "AND follows.followed_id = cut.followed_id",
-            "one",
-            "other",
-        )
-    } AS fate
-        FROM severed_follows AS cut
-        JOIN actors AS one ON one.id = cut.follower_id
-        JOIN actors AS other ON other.id = cut.followed_id
+def _judged(table: str, one: str, other: str, also: str) -> str:
+    """SQL: what of the ledger of `table` is due, its fate, and what is `also` asked; it goes."""
+    same = f"{table}.{one} = cut.{one} AND {table}.{other} = cut.{other}"
+    return f"""judged AS (
+        SELECT cut.*, {also}, {_fate(f"SELECT FROM {table} WHERE {same}", "one", "other")} AS fate
+        FROM severed_{table} AS cut
+        JOIN actors AS one ON one.id = cut.{one}
+        JOIN actors AS other ON other.id = cut.{other}
         WHERE {_heard("one")} AND {_heard("other")}
     ), gone AS (
-        DELETE FROM severed_follows USING judged
-        WHERE severed_follows.follower_id = judged.follower_id
-            AND severed_follows.followed_id = judged.followed_id
-    ), back AS (
+        DELETE FROM severed_{table} AS cut USING judged
+        WHERE cut.{one} = judged.{one} AND cut.{other} = judged.{other}
+    )"""  # noqa: S608
+
+
+_FOLLOWS_BACK: Final = sa.text(
+    f"""
+    WITH {_judged("follows", "follower_id", "followed_id", "one.local AS outward")}, back AS (
         INSERT INTO follows
             (follower_id, followed_id, state, uri, guidelines, approved, turn, due)
         SELECT follower_id, followed_id, state,
@@ -512,24 +510,7 @@ _FOLLOWS_BACK: Final = sa.text(
 
 _MODERATORS_BACK: Final = sa.text(
     f"""
-    WITH judged AS (
-        SELECT cut.*, one.uri, other.local AS ours, {
-        _fate(
-            "SELECT FROM moderators WHERE moderators.group_id = cut.group_id "
-            "AND moderators.actor_id = cut.actor_id",
-            "one",
-            "other",
-        )
-    } AS fate
-        FROM severed_moderators AS cut
-        JOIN actors AS one ON one.id = cut.actor_id
-        JOIN actors AS other ON other.id = cut.group_id
-        WHERE {_heard("one")} AND {_heard("other")}
-    ), gone AS (
-        DELETE FROM severed_moderators USING judged
-        WHERE severed_moderators.group_id = judged.group_id
-            AND severed_moderators.actor_id = judged.actor_id
-    ), back AS (
+    WITH {_judged("moderators", "actor_id", "group_id", "one.uri, other.local AS ours")}, back AS (
         INSERT INTO moderators (group_id, actor_id, founder)
         SELECT group_id, actor_id, founder FROM judged WHERE fate = 'back'
         ORDER BY group_id, actor_id

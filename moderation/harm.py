@@ -41,7 +41,7 @@ def describes_harm(*words: str) -> bool:
     """Whether one of the texts, as people read it, should be read by a person first.
 
     So should what is longer than a member here can write: nothing in it is looked for. It takes
-    time that grows with the words and no faster, and a twentieth of a second at most (SEC-D11).
+    time that grows with the words and no faster, and a part of a second at most (SEC-D11).
     """
     return next(_found(words), None) is not None
 

@@ -17,6 +17,7 @@ from kernel import tombstone_log
 from kernel.errors import Malformed, NotAllowed, NotFound, Unproven
 from kernel.here import Here
 from kernel.schema.actors import ActorKind
+from kernel.schema.moderation import Role
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import pacts
 from kernel.tombstone_log import Act
@@ -84,7 +85,7 @@ async def offered(
         desk_id=pact.desk_id if pact.made else actor.id,
         offers=1 if pact.day != today else pact.offers + 1,
     )
-    await audit.note(conn, here, verb="they offered a pact", about=actor.host, actor_id=actor.id)
+    await _note(conn, here, actor, "they offered a pact")
     if pact.ours is not None and paper.uri < pact.ours.uri:
         pact = await store.locked(conn, here, actor.host)
         if pact.crosses:
@@ -154,9 +155,7 @@ async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: st
     if pact.ours is not None and store.offer_uri(pact.ours.uri) == offer_uri:
         await store.over(conn, here, pact.ours.uri)
         await store.change(conn, here, actor.host, ours="", reason="refused")
-        await audit.note(
-            conn, here, verb="they refused a pact", about=actor.host, actor_id=actor.id
-        )
+        await _note(conn, here, actor, "they refused a pact")
     elif pact.made and store.offer_uri(pact.uri) == offer_uri:
         await _ended(conn, here, pact, actor)
     else:
@@ -178,16 +177,14 @@ async def left(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> Non
         await _ended(conn, here, pact, actor)
     if pact.theirs is not None and pact.theirs.uri == uri:
         await store.change(conn, here, actor.host, theirs="", offer_uri="")
-        await audit.note(
-            conn, here, verb="they took a pact back", about=actor.host, actor_id=actor.id
-        )
+        await _note(conn, here, actor, "they took a pact back")
     if pact.ours is not None and pact.ours.uri == uri:
         await refused(conn, here, actor, store.offer_uri(uri))
 
 
 async def _ended(conn: AsyncConnection, here: Here, pact: Pact, actor: Actor) -> None:
     await store.finish(conn, here, pact, PactState.ENDED, "ended there")
-    await audit.note(conn, here, verb="they ended the pact", about=pact.host, actor_id=actor.id)
+    await _note(conn, here, actor, "they ended the pact")
 
 
 async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document: Document) -> bool:
@@ -216,7 +213,7 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
     await store.change(conn, here, actor.host, their_key=multibase, state=state, reason=reason)
     if pact.paper is not None:
         await sources.trust_again(conn, here, pact.paper.of(actor.uri).dataset, KEY)
-    await audit.note(conn, here, verb="they changed their key", about=actor.host, actor_id=actor.id)
+    await _note(conn, here, actor, "they changed their key")
     return True
 
 
@@ -231,7 +228,7 @@ async def check_key(conn: AsyncConnection, here: Here, actor: Actor, pinned: str
     if pact.their_key != pinned or actor.ed25519 == pinned:
         return
     await store.finish(conn, here, pact, PactState.BROKEN, "key")
-    await audit.note(conn, here, verb="pact broken", about=actor.host, reason="key")
+    await _note(conn, here, actor, "pact broken", reason="key")
 
 
 async def froze(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> None:
@@ -248,9 +245,7 @@ async def froze(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> No
     if not pact.frozen_there:
         await store.change(conn, here, actor.host, frozen_there=True)
         tombstone_log.note(conn, Act.PACT_FROZEN_THERE, pact.uri)
-        await audit.note(
-            conn, here, verb="they asked not to be trusted", about=actor.host, actor_id=actor.id
-        )
+        await _note(conn, here, actor, "they asked not to be trusted")
 
 
 async def nudged(conn: AsyncConnection, here: Here, actor: Actor, url: str) -> None:
@@ -260,3 +255,12 @@ async def nudged(conn: AsyncConnection, here: Here, actor: Actor, url: str) -> N
         return
     if pact.paper.of(actor.uri).dataset == url:
         await sources.nudge(conn, here, url)
+
+
+async def _note(
+    conn: AsyncConnection, here: Here, actor: Actor, verb: str, *, reason: str = ""
+) -> None:
+    """A line of the log about what their desk did: nobody here decided it."""
+    await audit.note(
+        conn, here, verb=verb, about=actor.host, reason=reason, actor_id=actor.id, role=Role.PEER
+    )

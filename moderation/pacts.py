@@ -91,6 +91,11 @@ class Pact:
         """Whether it was made and is not over, also where another key has broken it."""
         return self.state in _HOLD
 
+    @property
+    def empty(self) -> bool:
+        """Whether there was never a pact, and no offer waits."""
+        return self.state is PactState.NONE and self.ours is None and self.theirs is None
+
     def is_of(self, desk: str) -> bool:
         """Whether this is the desk that the pact, or an offer that waits, is with."""
         offers = [self.ours.parties[1]] if self.ours else []
@@ -235,6 +240,7 @@ async def freeze_ourselves(conn: AsyncConnection, here: Here) -> int:
     found = [Pact.of(row) for row in rows]
     for pact in found:
         await change(conn, here, pact.host, unsafe=True)
+        tombstone_log.note(conn, Act.PACT_UNSAFE, pact.uri)
         await tell(conn, here, ActivityKind.FREEZE, pact.uri, pact.desk_uri, proven=True)
     if found:
         await audit.note(conn, here, verb="freeze ourselves", about=here.origin)
@@ -367,11 +373,24 @@ async def stay_over(conn: AsyncConnection, uris: Sequence[str]) -> None:
     )
 
 
-async def stay_frozen(conn: AsyncConnection, ours: Mapping[str, bool], there: list[str]) -> None:
-    """After a restore: whom we stopped listening to, or do again, and who asked not to be heard."""
+async def stay_frozen(
+    conn: AsyncConnection, ours: Mapping[str, bool], there: list[str], unsafe: list[str]
+) -> None:
+    """After a restore: whom we stopped listening to, or do again, who asked not to be heard, and
+    whom we asked not to trust us.
+    """
     for uri, frozen in ours.items():
         await conn.execute(sa.update(pacts).where(pacts.c.uri == uri).values(frozen=frozen))
-    await conn.execute(sa.update(pacts).where(pacts.c.uri.in_(there)).values(frozen_there=True))
+    for uris, asked in ((there, "frozen_there"), (unsafe, "unsafe")):
+        await conn.execute(sa.update(pacts).where(pacts.c.uri.in_(uris)).values({asked: True}))
+
+
+async def remove(conn: AsyncConnection, here: Here, host: str) -> None:
+    """Let a line go that says nothing any more. Raises Conflict: a pact or an offer is in it."""
+    pact = await locked(conn, here, host)
+    if not pact.empty:
+        raise Conflict("There is, or was, a pact with that server, or an offer waits.")
+    await conn.execute(sa.delete(pacts).where(pacts.c.host == host))
 
 
 async def forget_offers(conn: AsyncConnection, here: Here) -> None:

@@ -19,17 +19,11 @@ from moderation.visibility import host_is_welcome
 BATCH: Final = 500  # threads in one transaction, which others may want to write in
 
 
-async def recount(engine: AsyncEngine, domain: str) -> None:
-    """Count the answers of every thread that somebody of `domain` wrote in, as they are shown."""
-    async with engine.connect() as conn:
-        batches = await _written_in(conn, domain)
-    for some in batches:
-        async with engine.begin() as conn:
-            await _count(conn, some)
-
-
 async def recount_hosts(engine: AsyncEngine, hosts: Sequence[str]) -> None:
-    """The same for several servers at once, each by its own name alone."""
+    """Count the answers of every thread that somebody of these servers wrote in, as they are shown.
+
+    Each server is meant by its own name alone.
+    """
     async with engine.connect() as conn:
         batches = _batches(list(await conn.scalars(_WRITTEN_IN_BY, {"hosts": list(hosts)})))
     for some in batches:
@@ -38,7 +32,7 @@ async def recount_hosts(engine: AsyncEngine, hosts: Sequence[str]) -> None:
 
 
 async def recount_within(conn: AsyncConnection, domain: str) -> None:
-    """The same in one transaction, where nobody else waits: after a restore."""
+    """The same of a domain, in one transaction, where nobody else waits: after a restore."""
     for some in await _written_in(conn, domain):
         await _count(conn, some)
 

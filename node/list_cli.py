@@ -10,7 +10,7 @@ from kernel.schema.moderation import Level, ListMode
 from moderation.impact import UNSEEN, Seen
 from moderation.lists.entry import Format
 from moderation.lists.writing import TYPES
-from node import list_commands
+from node import config_import, list_commands
 from node.console import REFUSED, DataDir, end, on_node
 
 blocklist = typer.Typer(
@@ -48,6 +48,29 @@ def bring(
     if dry_run is yes:
         end("Say --dry-run to see what would change, or --yes to take it.", REFUSED)
     _bring(file, name, max_level, seen=UNSEEN if dry_run else Seen(seen, looked), data_dir=data_dir)
+
+
+@blocklist.command(
+    "import-config", epilog="Example: hearthold blocklist import-config blockhole.toml --dry-run"
+)
+def bring_config(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="FediBlockHole's own, as TOML.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show which lists it names.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Follow them, once you saw that.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Follow the lists that a configuration of FediBlockHole names.
+
+    Nothing of them holds before you agreed. What it says that is otherwise here is printed.
+    """
+    if dry_run is yes:
+        end("Say --dry-run to see what it names, or --yes to follow that.", REFUSED)
+    on_node(
+        data_dir,
+        lambda node: config_import.bring(node, plan=config_import.read_file(file), dry=dry_run),
+    )
 
 
 @blocklist.command("diff", epilog="Example: hearthold blocklist diff blocks.csv")

@@ -137,7 +137,7 @@ def _line(source: Source, waiting: int) -> str:
 async def refresh(node: Opened, *, list_id: str = "", whatever: bool = False) -> Sequence[str]:
     """Read one list, or all that have an address. Raises NotFound: there is none of that id."""
     lines: list[str] = []
-    async with _client(node) as client:
+    async with client_of(node) as client:
         async with node.engine.connect() as conn:
             known = await sources.every(conn)
         chosen = [each for each in known if each.url and list_id in ("", each.id)]
@@ -186,7 +186,8 @@ async def remove(node: Opened, *, list_id: str, seen: Seen) -> Sequence[str]:
 
 
 @asynccontextmanager
-async def _client(node: Opened) -> AsyncIterator[Client]:
+async def client_of(node: Opened) -> AsyncIterator[Client]:
+    """What asks other servers for lists, for as long as a command runs."""
     client = Client(
         user_agent=f"Hearthold/{discovery.VERSION} (+{node.here.origin}/)",
         allowed_networks=node.allow_networks,

@@ -167,6 +167,7 @@ class Role(StrEnum):
     GROUP = "group"
     NODE = "node"
     ADMINISTRATOR = "administrator"
+    PEER = "peer"  # the desk of another node
 
 
 audit = table(

@@ -30,17 +30,13 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A row: a domain and what is advised about it.
-
-    `opinion` is what Fediseer's members think of it, from -1 to 1: it advises nothing.
-    """
+    """A row: a domain and what is advised about it."""
 
     domain: str
     policy: Policy
     public_comment: str = ""
     private_comment: str = field(default="", repr=False)
     obfuscate: bool = False
-    opinion: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

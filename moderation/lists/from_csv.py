@@ -62,7 +62,6 @@ def _row(rows: Rows, line: int, cells: Mapping[str, str]) -> None:
     rows.count()
     try:
         rows.add(
-            line,
             domain,
             _policy(rows.format, cells),
             comment=_text(cells.get("public_comment") or cells.get("comment") or ""),
@@ -101,7 +100,7 @@ def _plain(lines: Sequence[str]) -> Rows:
             raise Malformed(_UNCLEAR)
         rows.count()
         try:
-            rows.add(line, domain, Policy(Level.REJECT))
+            rows.add(domain, Policy(Level.REJECT))
         except Odd as error:
             rows.refuse(line, domain, str(error))
     return rows

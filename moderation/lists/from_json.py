@@ -20,10 +20,10 @@ _ABOUT: Final = noted("It is not about a domain.")
 _POLICY: Final = noted("We do not know that policy, and do not guess.")
 _OPINION: Final = noted("It does not say what is thought of it.")
 
-_OPINIONS: Final = (  # what Fediseer's members say of a server, and how much that is (MOD-3.10)
-    ("censure", -1.0, "censured"),
-    ("hesitation", -0.4, "hesitated about"),
-    ("endorsement", 1.0, "endorsed"),
+_OPINIONS: Final = (  # what Fediseer's members say of a server (MOD-3.7)
+    ("censure", "censured"),
+    ("hesitation", "hesitated about"),
+    ("endorsement", "endorsed"),
 )
 
 
@@ -74,7 +74,6 @@ def _blocks(items: Sequence[Any]) -> Rows:
             else:
                 raise Odd(_UNSAID)
             rows.add(
-                place,
                 item["domain"],
                 policy,
                 comment=item.get("public_comment") or item.get("comment"),
@@ -96,7 +95,7 @@ def _rapidblock(blocks: Mapping[str, Any]) -> Rows:
         try:
             if decided is not True:
                 raise Odd(_UNSAID)
-            rows.add(place, domain, Policy(Level.REJECT), comment=block.get("reason"))
+            rows.add(domain, Policy(Level.REJECT), comment=block.get("reason"))
         except Odd as error:
             rows.refuse(place, domain, str(error))
     return rows
@@ -111,19 +110,18 @@ def _fediseer(instances: Sequence[Any]) -> Rows:
             rows.refuse(place, item, _NO_ROW)
             continue
         try:
-            weight, comment = _opinion(item)
-            rows.add(place, item["domain"], Policy(Level.NOTE), comment=comment, opinion=weight)
+            rows.add(item["domain"], Policy(Level.NOTE), comment=_opinion(item))
         except Odd as error:
             rows.refuse(place, item["domain"], str(error))
     return rows
 
 
-def _opinion(item: Mapping[str, Any]) -> tuple[float, str]:
-    for word, weight, verb in _OPINIONS:
+def _opinion(item: Mapping[str, Any]) -> str:
+    for word, verb in _OPINIONS:
         reasons = item.get(f"{word}_reasons")
         if isinstance(reasons, list):
             named = ", ".join(words(reason) for reason in reasons[:20] if isinstance(reason, str))
-            return weight, f"Fediseer: {verb} ({named})" if named else f"Fediseer: {verb}"
+            return f"Fediseer: {verb} ({named})" if named else f"Fediseer: {verb}"
     raise Odd(_OPINION)
 
 
@@ -141,7 +139,7 @@ def _fires(items: Sequence[Any]) -> Rows:
         try:
             if str(item.get("entityKind")).lower() != "domain":
                 raise Odd(_ABOUT)
-            rows.add(place, about, _advised(kind, item), comment=_labels(item))
+            rows.add(about, _advised(kind, item), comment=_labels(item))
         except Odd as error:
             rows.refuse(place, about, str(error))
     return rows

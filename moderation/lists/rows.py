@@ -69,14 +69,12 @@ class Rows:
 
     def add(
         self,
-        line: int,
         domain: object,
         policy: Policy,
         *,
         comment: object = "",
         private: object = "",
         obfuscate: object = False,
-        opinion: float | None = None,
     ) -> None:
         """Take a row, which was counted. Raises Odd: it is refused."""
         text = str(domain)
@@ -96,7 +94,6 @@ class Rows:
             public_comment=public,
             private_comment=words(private),
             obfuscate=flag(obfuscate),
-            opinion=opinion,
         )
         known = self._entries.setdefault(name, entry)
         if known.policy != policy:

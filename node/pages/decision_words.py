@@ -101,4 +101,5 @@ ROLES: Final[Mapping[str, str]] = {
     Role.GROUP: noted("the moderators of the group"),
     Role.NODE: noted("the moderators of this place"),
     Role.ADMINISTRATOR: noted("the people who run this place"),
+    Role.PEER: noted("the people who run another place"),
 }

@@ -152,6 +152,15 @@ def _afterwards(form: Form) -> Afterwards:
         raise Malformed("Please choose what follows from it.") from error
 
 
+async def remove(request: web.Request) -> web.Response:
+    """POST …/remove: a line with nothing in it goes."""
+    session.administrator(request)
+    await forms.read(request)
+    async with request.app[ENGINE].begin() as conn:
+        await pacts.remove(conn, request.app[HERE], _host(request))
+    return see_other(_PATH)
+
+
 async def freeze(request: web.Request) -> web.Response:
     """POST …/freeze: stop listening to them, or listen again."""
     session.administrator(request)
@@ -182,4 +191,5 @@ def routes() -> list[web.RouteDef]:
         web.post(_PATH + "/{host}/refuse", refuse),
         web.post(_PATH + "/{host}/end", end),
         web.post(_PATH + "/{host}/freeze", freeze),
+        web.post(_PATH + "/{host}/remove", remove),
     ]

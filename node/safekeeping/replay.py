@@ -88,7 +88,8 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     await pacts.stay_over(conn, _of(lines, Act.PACT_OVER))
     ours = (Act.PACT_FROZEN, Act.PACT_HEARD)
     frozen = {ids[0]: kind == Act.PACT_FROZEN for kind, *ids in lines if kind in ours}
-    await pacts.stay_frozen(conn, frozen, _of(lines, Act.PACT_FROZEN_THERE))
+    there, unsafe = _of(lines, Act.PACT_FROZEN_THERE), _of(lines, Act.PACT_UNSAFE)
+    await pacts.stay_frozen(conn, frozen, there, unsafe)
     await circles.sweep(conn, here)
     if here.origin in _of(lines, Act.NODE_CLOSES):
         await closing_down.begin(conn, here)

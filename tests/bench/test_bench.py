@@ -111,6 +111,7 @@ def test_processor_time_and_memory_of_a_process_are_found() -> None:
         (("fanout", "--hosts", "12", "--plans"), {"arrived twice"}),
         (("memory", "--activities", "200"), {"node: most memory", "arrived twice"}),
         (("pages", "--posts", "300", "--plans"), set[str]()),
+        (("lists", "--rows", "300"), {"dry run", "taken", "taken back", "of which blocked"}),
     ],
 )
 def test_a_run_ends_by_itself_and_what_must_hold_holds(
@@ -129,5 +130,6 @@ def test_a_run_ends_by_itself_and_what_must_hold_holds(
     report = json.loads(done.stdout)
     met = {figure["name"]: figure["met"] for figure in report["figures"]}
     assert all(met[name] for name in figures), met
-    assert any("statements" in name or "memory after" in name for name in met)
+    told = ("statements", "memory after", "look-up")
+    assert any(word in name for name in met for word in told)
     assert not done.stderr

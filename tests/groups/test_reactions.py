@@ -1,5 +1,7 @@
 """A like travels to the author, and counts once."""
 
+import pytest
+
 from groups import reactions
 from tests.nodes import Node, NodeFactory, settle
 
@@ -10,6 +12,7 @@ async def _likes(node: Node, uri: str) -> int:
     return post.likes
 
 
+@pytest.mark.slow
 async def test_a_like_reaches_every_node_once_and_can_be_taken_back(node: NodeFactory) -> None:
     alder, birch, cedar = [await node(f"{name}.test") for name in ("alder", "birch", "cedar")]
     ana, ben, cleo = [

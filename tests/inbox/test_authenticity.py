@@ -315,6 +315,7 @@ async def _is_in(alder: Node, speaker: Speaker, club: Person) -> bool:
         )
 
 
+@pytest.mark.slow
 async def test_sec_S24_a_create_for_a_post_that_is_here_gives_it_no_new_readers(
     alder: Node, good: Peer, evil: Peer
 ) -> None:
@@ -337,6 +338,7 @@ async def test_sec_S24_a_create_for_a_post_that_is_here_gives_it_no_new_readers(
     assert evil.inbox == []
 
 
+@pytest.mark.slow
 async def test_sec_J11_things_inside_things_are_followed_to_a_small_depth(
     alder: Node, good: Peer, evil: Peer
 ) -> None:

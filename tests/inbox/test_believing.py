@@ -82,6 +82,7 @@ async def test_sec_S9_an_unsigned_activity_that_looks_like_a_genuine_one_is_drop
     assert note["id"].removeprefix(good.origin) not in good.fetched
 
 
+@pytest.mark.slow
 async def test_sec_S9_what_a_group_passes_on_by_id_is_read_and_nothing_else(
     alder: Node, good: Peer, evil: Peer
 ) -> None:

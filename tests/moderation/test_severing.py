@@ -371,8 +371,15 @@ async def test_mod_5_10_a_groups_log_says_that_a_moderator_is_out_of_reach_and_b
         of = audit.c.group_id == group, audit.c.person_id == eve
         return list(await conn.scalars(sa.select(audit.c.verb).where(*of).order_by(audit.c.id)))
 
+    async def desk() -> list[bool]:
+        """Of the moderators that the desk lists, who is out of reach."""
+        listed = await appointing.everyone(conn, await groups_of.get(conn, group))
+        return [each.away for each in listed if each.id == eve]
+
     assert await said() == ["moderator out of reach"]
+    assert await desk() == [True]
     await severing.undo(conn, here, decided.id)
+    assert await desk() == [False]
     assert await said() == ["moderator out of reach", "moderator back"]
     again = await town.block()
     found = await groups_of.get(conn, group)

@@ -40,6 +40,8 @@ COMMANDS = [
     "alert remove",
     "blocklist import",
     "blocklist diff",
+    "blocklist import-config",
+    "blocklist imports",
     "blocklist export",
     "blocklist subscribe",
     "blocklist list",
@@ -51,6 +53,7 @@ COMMANDS = [
     "blocklist undo",
     "keys rotate",
     "label",
+    "move-pictures",
     "peers list",
     "peers show",
     "peers pause",
@@ -343,7 +346,7 @@ def test_every_command_explains_itself_by_example(command: str) -> None:
 
 def test_every_command_and_option_is_documented_and_the_other_way_round() -> None:
     document = (CODE / "docs" / "reference" / "cli.md").read_text("utf-8")
-    sections = re.split(r"^## `hearthold ([a-z ]+)`$", document, flags=re.M)[1:]
+    sections = re.split(r"^## `hearthold ([a-z -]+)`$", document, flags=re.M)[1:]
     documented = dict(zip(sections[::2], sections[1::2], strict=True))
 
     assert sorted(documented) == sorted(COMMANDS)

@@ -32,6 +32,7 @@ from kernel.schema.tables import (
     deliveries,
     departures,
     drawers,
+    list_taken_rows,
     media,
     message_boxes,
     messages,
@@ -53,6 +54,8 @@ from members import messages as message_store
 from members import sessions as session_store
 from moderation import appeals as appeal_store
 from moderation import audit
+from moderation.lists import reading, taking
+from moderation.lists import sources as list_sources
 from moderation.signals import received as received_signals
 from moderation.signals import sources
 from moderation.signals.lines import Line
@@ -290,11 +293,21 @@ async def _severed(node: Node) -> sa.Select[int]:
     return sa.select(_count).select_from(severed_follows)
 
 
+async def _taken(node: Node) -> sa.Select[int]:
+    async with node.engine.begin() as conn:
+        source = await list_sources.add(conn, node.here, name="A list")
+        listed = reading.read(b"bad.example\n")
+        found = await taking.compare(conn, node.here, source, listed)
+        await taking.take(conn, node.here, source, found, agreed=True)
+    return sa.select(_count).select_from(list_taken_rows)
+
+
 PLANTED: Final[Mapping[str, Planter]] = {
     "sessions": _session,
     "departures": _departure,
     "receipts": _receipt,
     "severed_follows": _severed,
+    "list_taken_rows": _taken,
     "waiting": _unsent,
     "messages": _message,
     "drawers": _drawer,

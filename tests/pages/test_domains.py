@@ -134,3 +134,16 @@ async def test_mod_5_17_lists_by_command(node: NodeFactory, tmp_path: Path) -> N
     assert hearthold("domain", "unblock", "sly.example", **given).code == 0
     out = hearthold("blocklist", "export", "mastodon-csv", **given).out
     assert out.splitlines()[1] == "bad.example,suspend,false,false,,false"
+    config = tmp_path / "blockhole.toml"
+    config.write_text("blocklist_url_sources = [{ url = 'https://nowhere.invalid/a.csv' }]\n")
+    named = hearthold("blocklist", "import-config", str(config), "--dry-run", **given)
+    assert "+ https://nowhere.invalid/a.csv  at most reject" in named.out, named
+    assert "nowhere" not in hearthold("blocklist", "list", **given).out
+    followed = hearthold("blocklist", "import-config", str(config), "--yes", **given)
+    assert "left aside" in followed.out, followed
+    assert "https://nowhere.invalid/a.csv" in hearthold("blocklist", "list", **given).out
+    number = hearthold("blocklist", "imports", **given).out.split()[0]
+    assert hearthold("blocklist", "undo", number, **given).code == 0
+    async with alder.engine.connect() as conn:
+        assert not await domains.is_blocked(conn, "bad.example")
+    assert hearthold("blocklist", "undo", "ix", **given).code == 1

@@ -77,6 +77,7 @@ def _reads_secret(handler: object) -> bool:
     return False
 
 
+@pytest.mark.slow
 async def test_sec_D12_every_route_that_takes_a_secret_counts_wrong_ones(alder: Node) -> None:
     found = sorted(set(doors()) - HALF_WAY)
     assert set(found) >= KNOWN, "a door is looked for by what it reads"

@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
@@ -120,6 +121,7 @@ async def test_sec_X9_every_page_is_whole_and_safe_to_leave(house: House) -> Non
                 assert len(answer.body) < 50_000, (path, "DOM-J3")
 
 
+@pytest.mark.slow
 async def test_every_link_of_a_page_leads_to_a_page(house: House) -> None:
     seen: set[str] = set()
     for browser in (house.visitor, house.ben, house.ana):

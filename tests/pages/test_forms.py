@@ -97,6 +97,7 @@ async def test_a_form_has_a_size(house: House) -> None:
     assert (await house.ben.send("POST", path, data=many, headers=kind)).status == 400
 
 
+@pytest.mark.slow
 async def test_looking_never_changes_anything(house: House) -> None:
     before = await snapshot(house.node)
     for browser in (house.visitor, house.ben, house.ana):

@@ -14,6 +14,7 @@ from kernel import tombstone_log
 from kernel.errors import Conflict, NotAllowed
 from kernel.schema.pacts import Afterwards, PactState
 from kernel.schema.tables import actors as actor_table
+from kernel.schema.tables import audit as audit_table
 from kernel.schema.tables import pacts as pact_table
 from moderation import domains, pact_mail, pact_making, pacts
 from moderation.pact_terms import Paper, Party
@@ -223,6 +224,9 @@ async def test_sec_l16_a_restore_brings_no_trust_back(other: Other) -> None:
         await pacts.freeze(conn, alder.here, "birch.test", frozen=False)
     pact = await restored(frozen=True, frozen_there=False)
     assert (pact.frozen, pact.frozen_there) == (False, True)
+    async with alder.engine.begin() as conn:
+        assert await pacts.freeze_ourselves(conn, alder.here) == 1
+    assert (await restored(unsafe=False)).unsafe
     # a new pact takes the place of the one before, which is over then
     await other.offer(await other.paper(2))
     async with alder.engine.begin() as conn:
@@ -231,6 +235,11 @@ async def test_sec_l16_a_restore_brings_no_trust_back(other: Other) -> None:
     assert (await other.pact()).listens
     for state in (PactState.MADE, PactState.BROKEN):
         assert (await restored(uri=first, state=state)).state is PactState.ENDED
+    async with alder.engine.connect() as conn:  # what their desk did, nobody here decided
+        rows = await conn.execute(sa.select(audit_table.c.verb, audit_table.c.role))
+    roles = {row.verb: row.role for row in rows}
+    assert {role for verb, role in roles.items() if verb.startswith("they ")} == {"peer"}
+    assert roles["make pact"] == roles["freeze peer"] == "administrator"
 
 
 async def test_mod_5_5_only_a_key_that_is_shown_now_breaks_a_pact(other: Other) -> None:

@@ -257,8 +257,13 @@ async def test_mod_5_6_the_same_by_commands(alder: Node, birch: Node) -> None:
     await settle(alder, birch)
     assert await pact_commands.listed(here) == ["birch.test  They said no to your offer."]
     assert await pact_commands.listed(there) == ["There is no pact."]
+    ana = await runs(alder)
+    empty = await ana.open(f"{PAGE}/birch.test")
+    assert (await ana.submit(empty, empty.page.form(action="/remove"))).status == 303
+    assert await pact_commands.listed(here) == ["There is no pact."]
     await offer_from(birch, there, "alder.test")
     await settle(alder, birch)
+    assert (await ana.send("POST", f"{PAGE}/birch.test/remove", {})).status == 409
     words = (await between(alder, birch)).fingerprint
     with pytest.raises(Conflict, match="not the words"):
         await pact_commands.accept(here, host="birch.test", wishes=wishes, words=words[::-1])

@@ -1,4 +1,4 @@
-"""What rows of a list replaced, so that taking them can be taken back; and work after decisions."""
+"""What rows of a list replaced, so that taking them can be taken back; work after decisions; peers in the log."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _roles("'group', 'node', 'administrator', 'peer'")
     op.create_table(
         "list_takings",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -48,6 +49,14 @@ def upgrade() -> None:
     )
 
 
+def _roles(known: str, *, old_lines: bool = False) -> None:
+    op.drop_constraint(op.f("ck_audit_role"), "audit", type_="check")
+    op.create_check_constraint(
+        op.f("ck_audit_role"), "audit", f"role IN ({known})", postgresql_not_valid=old_lines
+    )
+
+
 def downgrade() -> None:
+    _roles("'group', 'node', 'administrator'", old_lines=True)  # the log keeps its lines
     for table in ("domain_errands", "list_taken_rows", "list_takings"):
         op.drop_table(table)

@@ -1,0 +1,140 @@
+"""A long list of servers: read, compared and tried, then taken; and how long a look-up takes.
+
+A node that has heard of some thousands of servers, with ties to a part of them, takes a list of
+ten thousand rows. The bars are the time that somebody waits for at a page (MOD-5.9).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from activitypub.keys import generate
+from bench import machine
+from bench.report import Report
+from kernel import db
+from kernel.clock import utcnow
+from kernel.here import Here
+from kernel.schema.tables import actors, follows
+from kernel.sealing import NodeKey
+from members import node as node_store
+from moderation import policy
+from moderation.blocklist import Blocklist
+from moderation.impact import Impact, Seen
+from moderation.lists import reading, sources, taking, undoing
+from node import keeping_away
+
+ROWS: Final = 10_000
+SERVERS: Final = 4_000  # that the node knows, one in two of them on the list,
+TIED: Final = 400  # and so many of them with somebody whom a person here follows
+LOOKS: Final = 100_000
+
+DRY_SECONDS: Final = 5.0  # bars
+TAKE_SECONDS: Final = 15.0
+LOOK_MICROSECONDS: Final = 20.0
+
+DATABASE: Final = "lists"
+
+
+async def run(report: Report, *, rows: int = ROWS) -> None:
+    """Measure a dry run of a list, taking it, taking it back, and look-ups beside it."""
+    async with machine.own_postgres() as (server, directory):
+        await server.create_database(DATABASE)
+        engine = db.connect(server.url(DATABASE))
+        try:
+            await db.migrate(engine)
+            await _measure(report, engine, directory, rows)
+        finally:
+            await engine.dispose()
+
+
+async def _measure(report: Report, engine: AsyncEngine, directory: Path, rows: int) -> None:
+    here = Here(
+        origin="https://alder.example",
+        node_key=NodeKey.load(directory / "node.key"),
+        clock=utcnow,
+    )
+    async with engine.begin() as conn:
+        await node_store.found(conn, here, instance_keys=generate(), desk_keys=generate())
+    await _people(engine)
+    body = _list(rows)
+    started = perf_counter()
+    would = await _try(engine, here, body)
+    report.add("dry run", perf_counter() - started, "s", at_most=DRY_SECONDS)
+    started = perf_counter()
+    await _take(engine, here, body, Seen(would.digest, looked=True))
+    report.add("taken", perf_counter() - started, "s", at_most=TAKE_SECONDS)
+    report.add("ties cut", would.relations.all)
+    blocklist = Blocklist(engine)
+    await blocklist.policy_of("first.example")
+    started, blocked = perf_counter(), 0
+    for number in range(LOOKS):
+        host = f"deep.below.server{number % rows}.test"
+        blocked += (await blocklist.policy_of(host)).blocks
+    spent = (perf_counter() - started) * 1_000_000 / LOOKS
+    report.add("one look-up", spent, "us", at_most=LOOK_MICROSECONDS)
+    report.add("of which blocked", blocked / LOOKS, at_least=0.1)
+    started = perf_counter()
+    await keeping_away.undo_taking(engine, here, await _last(engine))
+    report.add("taken back", perf_counter() - started, "s", at_most=TAKE_SECONDS)
+
+
+def _list(rows: int) -> bytes:
+    """Every second server that the node knows, and others."""
+    names = [f"server{2 * number}.test" for number in range(rows)]
+    return "\n".join(["domain,severity", *(f"{name},suspend" for name in names)]).encode()
+
+
+async def _people(engine: AsyncEngine) -> None:
+    async with engine.begin() as conn:
+        ours, *others = list(_actors())
+        await conn.execute(actors.insert(), [ours, *others])
+        ties = [
+            {"follower_id": ours["id"], "followed_id": each["id"], "state": "accepted",
+             "uri": f"https://alder.example/a/{number}", "guidelines": 0, "approved": False}
+            for number, each in enumerate(others[:TIED])
+        ]  # fmt: skip
+        await conn.execute(follows.insert(), ties)
+        await conn.execute(sa.text("ANALYZE"))
+
+
+def _actors() -> Iterator[dict[str, Any]]:
+    for number, host in enumerate(
+        ["alder.example", *(f"server{each}.test" for each in range(SERVERS))]
+    ):
+        uri = f"https://{host}/u/someone"
+        yield {
+            "id": uuid4(), "uri": uri, "kind": "Person", "local": number == 0, "handle": "someone",
+            "host": host, "name": "Somebody", "inbox": f"{uri}/inbox", "key_id": f"{uri}#main-key",
+            "public_key": "",
+        }  # fmt: skip
+
+
+async def _try(engine: AsyncEngine, here: Here, body: bytes) -> Impact:
+    async with engine.connect() as conn, conn.begin() as work:
+        before = await policy.in_force(conn)
+        source = await sources.add(conn, here, name="A long list")
+        found = await taking.compare(conn, here, source, reading.read(body))
+        await taking.take(conn, here, source, found, agreed=True)
+        would = await keeping_away.impact_of(conn, here, before, found.digest)
+        await work.rollback()
+    return would
+
+
+async def _take(engine: AsyncEngine, here: Here, body: bytes, seen: Seen) -> None:
+    async with engine.begin() as conn:
+        before = await policy.in_force(conn)
+        source = await sources.add(conn, here, name="A long list")
+        found = await taking.compare(conn, here, source, reading.read(body))
+        await taking.take(conn, here, source, found, agreed=True)
+        await keeping_away.settled(conn, here, before, seen=seen, rows=found.digest, about="list")
+    await keeping_away.follow_up(engine)
+
+
+async def _last(engine: AsyncEngine) -> int:
+    async with engine.connect() as conn:
+        return (await undoing.history(conn))[0].id
