@@ -1,7 +1,10 @@
 """What is asked of the log of decisions and of appeals walks along indexes, a page at a time."""
 
+from datetime import date
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from groups import aftercare, month_numbers, stopping
 from kernel.ids import LAST_ID, random_uuid
 from moderation import appeals, audit, chain, counts
 from tests.plans.conftest import LARGE, Asking, Seeded
@@ -46,3 +49,19 @@ async def test_what_waits_for_a_second_look_and_how_it_went_so_far(
     assert not any(plan.scanned & LARGE for plan in plans)
     assert "ix_appeals_group_id_state_decision_id" in plans[0].indexes
     assert not plans[0].sorted
+
+
+async def test_who_is_stopped_and_how_a_month_went(asking: Asking) -> None:
+    one = random_uuid()
+
+    async def work(conn: AsyncConnection) -> None:
+        await audit.removed_by(conn, one, "http://a.test/p/1")
+        await stopping.stopped(conn, after=one)
+        await conn.execute(month_numbers._POSTS, {"first": 0, "last": 1})
+        await aftercare.ended(conn, one, date(2026, 1, 1))
+
+    plans = await asking.plans(work)
+    expected = ("ix_audit_person_id_id", "ix_actors_suspended", "pk_posts", "ix_audit_chain")
+    for plan, index in zip(plans, expected, strict=True):
+        assert not plan.scanned & LARGE, plan.statement
+        assert any(each.startswith(index) for each in plan.indexes), plan.statement
