@@ -17,7 +17,6 @@ from groups.posts import Post
 from groups.writing import count_in
 from kernel.errors import NotFound
 from kernel.here import Here
-from kernel.schema.groups import Sees
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
@@ -90,16 +89,11 @@ async def _note(
     )
 
 
-def is_public(group: Group) -> bool:
-    """Whether everybody may read what is in a group, so that others may hear of its labels."""
-    return group.settings is None or group.settings.sees is Sees.EVERYONE
-
-
 async def tell_peers(conn: AsyncConnection, here: Here, post_id: int) -> None:
     """Pact peers hear which labels a post has now; of what not everybody may read, of none."""
     post = await post_store.get(conn, post_id)
     group = (await group_store.several(conn, [post.group_id])).get(post.group_id)
-    public = group is not None and is_public(group) and post.shown
+    public = group is not None and group.federates and post.shown
     given = labelling.read(post.given, here.now().date()) if public else ()
     await labelled.tell(conn, here, post.uri, given, words_of(post))
 

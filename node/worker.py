@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activitypub import enqueue
 from activitypub.state import CLIENT, DELIVERER, ENGINE, HERE, KEYS, REMOTE, SETTINGS
 from groups import labelling, reactions, waiting
-from inbox import catch_up, claim, errands, refreshes
+from inbox import catch_up, claim, directed, errands, refreshes
 from inbox.backfill import refresh_one
 from inbox.claim import Floor
 from inbox.process import process_one
@@ -146,6 +146,7 @@ async def release(app: web.Application) -> bool:
         or await reactions.send_one(engine, here)
         or await forwarding.send_one(engine, here)
         or await sending.work_one(engine, here)
+        or await directed.lift_one(engine, here)
     )
 
 

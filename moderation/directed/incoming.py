@@ -4,6 +4,7 @@ Who asks has proven it by the key that the pact pins, before anything here is ca
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -14,22 +15,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel import chance
 from kernel.errors import NotFound, TooMany
 from kernel.here import Here
+from kernel.rows import at_most
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.tables import asks_in, cases, signal_changes
 from kernel.sealing import mac
 from moderation import audit, desks, pacts, reports
 from moderation.care import incoming as care
+from moderation.care.cases import open_about
 from moderation.cases import About, Priority
-from moderation.directed import answering, sent
+from moderation.directed import answering, sent, wording
 from moderation.directed.answering import Received
-from moderation.directed.terms import FLOWS, Answer, Reason, Request
+from moderation.directed.terms import FLOWS, Action, Answer, Reason, Request
 from moderation.pacts import Pact
+from moderation.signals import rules
+from moderation.signals.rules import Kind, Mode
 
 Place = tuple[UUID | None, About]
 
 A_DAY: Final = 50  # that one peer may ask
 CARE_A_DAY: Final = 20  # beside these
 OF_ONE_A_DAY: Final = 10  # that stand for one reporter there
+LIMITED: Final = timedelta(hours=24)  # that a post waits because a peer asked
 
 _PRIORITIES: Final = {
     Urgency.NOW: Priority.NOW,
@@ -127,6 +133,9 @@ async def _take(
     if paper is None or not pact.listens:
         return Reason.POLICY
     if FLOWS[request.category] not in paper.flows(pact.desk_uri):
+        return Reason.POLICY
+    rule = await rules.of(conn, pact.host, Kind(request.category.value))
+    if rule.mode is Mode.IGNORE:
         return Reason.POLICY
     if request.category is Category.APPEAL:
         return await _appeal(conn, here, ask_id, request)
@@ -229,6 +238,49 @@ async def _appeal(
     await answering.answer(conn, here, ask_id, Answer.SEEN)
     await desks.call(conn, None)
     return None
+
+
+async def may_limit(
+    conn: AsyncConnection, here: Here, pact: Pact, uri: str, post_id: int
+) -> Received | None:
+    """The takedown for whose sake a post may wait for a day, by the rule about that peer (MOD-5.7).
+
+    None: it waits for a person first. So does whatever is about somebody who is looked after, since
+    a post that disappears may be what somebody holds on to (MOD-H5).
+    """
+    asked = await _known(conn, here, uri)
+    if asked is None or asked.state is not AskState.HELD or asked.due is not None:
+        return None
+    if asked.request.action not in (Action.LIMIT, Action.REMOVE):
+        return None
+    rule = await rules.of(conn, pact.host, Kind.TAKEDOWN)
+    if rule.mode is not Mode.APPLY or await open_about(conn, [post_id]):
+        return None
+    if await reports.count(conn, here, f"{pact.host} limits") > rule.budget:
+        return None
+    return asked
+
+
+async def limited(conn: AsyncConnection, here: Here, asked: Received) -> None:
+    """The post waits from now on, and is shown again a day later unless somebody decides."""
+    due = wording.this_minute(here) + LIMITED
+    await answering.change(conn, here, asked.id, due=due)
+
+
+async def next_over(conn: AsyncConnection, here: Here) -> Received | None:
+    """A takedown whose day is over; it is marked so. None: there is none."""
+    over = (
+        sa.select(*answering.COLUMNS)
+        .where(asks_in.c.due <= here.now())
+        .order_by(asks_in.c.due, asks_in.c.id)
+        .limit(at_most(1))
+        .with_for_update(skip_locked=True)
+    )
+    row = (await conn.execute(over)).first()
+    if row is None:
+        return None
+    await answering.change(conn, here, row.id, due=None)
+    return Received.of(here, row)
 
 
 async def _renew(

@@ -13,6 +13,7 @@ MINE: Final[Mapping[str, str]] = {
     "ban": noted("You were asked to stay away"),
     "unban": noted("You may come back"),
     "limit": noted("For a while, a moderator reads your posts first"),
+    "limit for a peer": noted("A post of yours waits for a moderator for a day"),
     "end limit": noted("Your posts are shown at once again"),
     "warn": noted("A word from the moderators"),
     "label": noted("Moderators gave a post of yours a label"),
@@ -42,6 +43,10 @@ STAYS: Final[Mapping[str, str]] = {
         "You can go on writing. A moderator reads it first, and then it is shown. "
         "This ends by itself."
     ),
+    "limit for a peer": noted(
+        "Another place asked us to look at it. Your words are still here. "
+        "A moderator reads them. After a day they are shown again, unless a moderator decides."
+    ),
     "warn": noted("Thank you for taking part. Nothing else changes for you."),
     "hold": noted(
         "Thank you for writing it. Your words are still here, for you and the moderators. "
@@ -60,6 +65,7 @@ KINDS: Final[Mapping[str, str]] = {
     "release": noted("Posts shown after a moderator read them"),
     "warn": noted("Kind words to somebody"),
     "limit": noted("Posts of somebody read first for a while"),
+    "limit for a peer": noted("Posts that wait for a day since another place asked"),
     "end limit": noted("Not read first any more"),
     "ban": noted("People asked to stay away"),
     "unban": noted("People who may come back"),

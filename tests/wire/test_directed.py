@@ -25,6 +25,8 @@ from moderation.directed.answering import Received
 from moderation.directed.sent import Asked
 from moderation.directed.terms import Refused
 from moderation.reports import Said
+from moderation.signals import rules
+from moderation.signals.rules import Kind, Mode, Rule
 from moderation.standing import Speaker
 from node.tidy import tidy
 from tests.nodes import Node, NodeFactory, settle
@@ -290,6 +292,44 @@ async def pact_proves(node: Node, document: Any) -> bool:
     async with node.engine.connect() as conn:
         desk = await pacts.our_desk(conn, node.here)
     return await pact_mail.proves(document, desk.ed25519 or "", desk.uri)
+
+
+async def test_mod_5_7_a_takedown_may_hide_a_post_for_a_day_where_a_rule_says_so(
+    alder: Node, sleep: Group, good: Peer
+) -> None:
+    """MOD-H5: not where somebody is looked after, and never longer than the day."""
+    desk = await agree_with_peer(alder, good)
+    _, post = await post_of(alder, sleep)
+    for mode in (Mode.APPLY, Mode.IGNORE, Mode.APPLY):
+        async with alder.engine.begin() as conn:
+            rule = Rule(host="good.test", kind=Kind.TAKEDOWN, mode=mode)
+            await rules.write(conn, alder.here, rule)
+        wanted = asks(alder, good, desk, "takedown", post.uri, requestedAction="limit")
+        await bring(alder, good, wanted, desk)
+        found = await alder.post(post.uri)
+        assert found is not None
+        if mode is Mode.IGNORE:
+            assert good.got("Reject")[-1]["reason"] == "policy"
+            continue
+        assert found.state.value == "held"
+        alder.clock.forward(hours=23)
+        await settle(alder)
+        assert (await alder.post(post.uri)).state.value == "held"  # type: ignore[union-attr]
+        alder.clock.forward(hours=2)
+        await settle(alder)
+        assert (await alder.post(post.uri)).state.value == "shown"  # type: ignore[union-attr]
+        undo = {key: value for key, value in wanted.items() if key not in ("proof", "@context")}
+        here = [f"{alder.origin}/desk/node"]
+        undo = good.activity("Undo", desk, undo, to=here)
+        await bring(alder, good, proven(alder, desk, undo), desk)
+    await bring(alder, good, asks(alder, good, desk, "care", post.uri), desk)
+    again = asks(alder, good, desk, "takedown", post.uri, requestedAction="remove")
+    await bring(alder, good, again, desk)
+    assert (await alder.post(post.uri)).state.value == "shown"  # type: ignore[union-attr]
+    async with alder.engine.connect() as conn:
+        verbs = list(await conn.scalars(sa.select(audit.c.verb)))
+    assert verbs.count("limit for a peer") == 2
+    assert verbs.count("release") == 2
 
 
 async def test_mod_5_4_any_order_and_every_repetition_ends_the_same(
