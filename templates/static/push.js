@@ -34,7 +34,7 @@ form.addEventListener("submit", async (event) => {
     form.elements.secret.value = keys.auth;
     form.submit();
   } catch {
-    said.textContent = form.dataset.failed;
+    said.textContent = form.dataset.else;
   }
 });
 

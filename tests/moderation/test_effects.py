@@ -174,7 +174,7 @@ async def test_mod_5_10_over_the_caps_it_takes_two_people(peers: Peers) -> None:
 
 
 @pytest.mark.slow
-async def test_mod_h10_a_poisoned_list_waits_for_a_person_and_is_closed_by_itself(
+async def test_mod_H10_a_poisoned_list_waits_for_a_person_and_is_closed_by_itself(
     peers: Peers,
 ) -> None:
     await peers.trust("birch.example")
@@ -284,7 +284,7 @@ async def test_mod_5_5_what_an_equivocating_peer_said_ends(peers: Peers) -> None
     assert await peers.later() == {}
 
 
-async def test_mod_h9_a_clock_that_is_wrong_ends_no_advice_early(peers: Peers) -> None:
+async def test_mod_H9_a_clock_that_is_wrong_ends_no_advice_early(peers: Peers) -> None:
     await peers.trust("birch.example")
     await peers.say("birch.example", 1, BAD)  # until the 100th day from now, at ten
     await peers.later()

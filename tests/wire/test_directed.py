@@ -420,7 +420,7 @@ async def test_mod_5_4_answers_count_once_and_from_the_desk_that_was_asked(
     assert (await state(alder, second))[0] == "taken back"
 
 
-async def test_mod_5_13_sec_L2_what_a_peer_gets_is_the_same_whoever_reported(
+async def test_mod_H4_sec_L2_what_a_peer_gets_is_the_same_whoever_reported(
     node: NodeFactory, peer: PeerFactory
 ) -> None:
     """MOD-H4: bytes differ in what chance drew, and in a token that nobody can undo."""
