@@ -350,15 +350,22 @@ def tally(tied: str, tending: str) -> str:
         ) AS places) AS groups"""  # noqa: S608  (names of our own)
 
 
-# An open case is about a post, and has to do with the thread that it is in: somebody there may be
-# of help in it, or whoever wrote it may lose them (MOD-H5).
+# An open case, of a report or of a worry, is about a post, and has to do with the thread that it
+# is in: somebody there may be of help in it, or whoever wrote it may lose them (MOD-H5). Who needs
+# care and lives there counts wherever they are.
 _CASES: Final = """
-    SELECT count(*) FROM cases CROSS JOIN LATERAL (
+    SELECT count(*) FROM (
+        SELECT cases.post_id, '' AS host FROM cases WHERE cases.state <> 'closed'
+        UNION ALL
+        SELECT care_cases.post_id, care_cases.host FROM care_cases
+        WHERE care_cases.state <> 'closed'
+    ) AS waiting LEFT JOIN LATERAL (
         SELECT posts.thread_id, posts.author_id FROM posts
-        WHERE posts.id = cases.post_id OFFSET 0
-    ) AS about
-    WHERE cases.state <> 'closed' AND (about.thread_id IN (SELECT said.thread_id FROM said)
-        OR about.author_id IN (SELECT tied.name FROM tied))"""
+        WHERE posts.id = waiting.post_id OFFSET 0
+    ) AS about ON true
+    WHERE about.thread_id IN (SELECT said.thread_id FROM said)
+        OR about.author_id IN (SELECT tied.name FROM tied)
+        OR waiting.host = ANY (:hosts)"""
 
 _NUMBERS: Final = statement(
     f"""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel.schema.tables import (
     actors,
     attachments,
+    care_cases,
     cases,
     conversations,
     follows,
@@ -224,6 +225,22 @@ async def thread(conn: AsyncConnection, group_id: UUID, root: int, authors: Sequ
 async def report(conn: AsyncConnection, *, post_id: int) -> None:
     """Somebody is worried about a post."""
     await conn.execute(cases.insert(), [_case(Random(post_id), post_id)])
+
+
+async def worry(conn: AsyncConnection, *, post_id: int | None, host: str) -> None:
+    """Somebody who lives on that server may not be well."""
+    case = {
+        "id": uuid4(),
+        "post_id": post_id,
+        "host": host,
+        "mark": uuid4().bytes * 2,
+        "level": 2,
+        "state": "open",
+        "author": "nothing",
+        "since": NOW.date(),
+        "due": NOW,
+    }
+    await conn.execute(care_cases.insert(), [case])
 
 
 async def arrivals(conn: AsyncConnection, counts: Mapping[str, int]) -> None:

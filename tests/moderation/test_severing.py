@@ -301,6 +301,21 @@ async def test_mod_H5_nothing_automatic_touches_a_thread_with_an_open_report(tow
     assert await severing.history(town.conn) == []
 
 
+async def test_mod_H5_whoever_needs_care_is_not_cut_off_by_anything_automatic(town: Town) -> None:
+    ana, eve = await town.actor(communities.HOME), await town.actor("evil.example")
+    group = await town.group()
+    await communities.thread(town.conn, group, 1, [ana, eve])
+    await communities.thread(town.conn, group, 10, [ana])
+    await communities.worry(town.conn, post_id=10, host=communities.HOME)
+    assert (await town.seen()).cases == 0
+    await communities.worry(town.conn, post_id=1, host=communities.HOME)
+    assert (await town.seen()).cases == 1
+    await communities.worry(town.conn, post_id=None, host="evil.example")
+    seen = await town.seen()
+    assert (seen.cases, seen.binds) == (2, True)
+    assert "open" in str(seen.asks_for_a_look[0])
+
+
 async def test_mod_5_10_two_groups_or_much_of_what_arrives_are_looked_at(town: Town) -> None:
     eve = await town.actor("evil.example")
     await town.follow(eve, await town.group())
