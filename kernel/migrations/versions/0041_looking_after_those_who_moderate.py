@@ -11,7 +11,8 @@ depends_on = None
 _KINDS = (
     "'answer', 'mention', 'heard', 'held', 'released', 'removed', 'restored', 'allowed', "
     "'declined', 'joined', 'refused', 'ended', 'unsent', 'poll', 'message', 'asks', 'agreed', "
-    "'away', 'back', 'limited', 'unlimited', 'word', 'appeal'"
+    "'away', 'back', 'limited', 'unlimited', 'word', 'appeal', 'lines', 'thought', 'handed', "
+    "'labelled'"
 )
 _OUTCOMES = "'nothing', 'supported', 'removed', 'away', 'passed'"
 _CHECKS = (
