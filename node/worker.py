@@ -118,14 +118,13 @@ async def settle(app: web.Application) -> bool:
 
 
 async def _advice(app: web.Application) -> bool:
-    """Read a dataset that is due, or compare what peers were shown of one, or do what a label of
-    theirs asks for. False: nothing is."""
+    """Read a dataset that is due, and let act or end what follows from it; or compare what peers
+    were shown of one, or do what a label of theirs asks for. False: nothing is."""
     engine, here, remote = app[ENGINE], app[HERE], app[REMOTE]
-    return (
-        await pull_one(engine, here, remote)
-        or await heads.compare_one(engine, here, remote)
-        or await labelling.hold_one(engine, here)
-    )
+    if await pull_one(engine, here, remote):
+        await acting.take_stock(engine, here)
+        return True
+    return await heads.compare_one(engine, here, remote) or await labelling.hold_one(engine, here)
 
 
 async def _answers(app: web.Application) -> bool:

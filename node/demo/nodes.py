@@ -19,6 +19,7 @@ from kernel.postgres_files import Record
 from node.demo.visitor import Lost
 
 NAMES: Final = ("alder", "birch", "cedar")
+LATER: Final = "thorn"  # a place that nobody of these knows at first
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 
@@ -137,7 +138,7 @@ def free_port() -> int:
 async def three_nodes() -> AsyncIterator[dict[str, DemoNode]]:
     """alder, birch and cedar, running in a temporary directory that is gone at the end.
 
-    Raises Lost: a node does not start.
+    thorn is there as well, and not started. Raises Lost: a node does not start.
     """
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hearthold-")))
@@ -146,7 +147,7 @@ async def three_nodes() -> AsyncIterator[dict[str, DemoNode]]:
         stack.callback(_remove_what_lies_elsewhere, directory)
         server = await stack.enter_async_context(running(directory))
         nodes = {}
-        for name in NAMES:
+        for name in (*NAMES, LATER):
             await server.create_database(name)
             nodes[name] = DemoNode(
                 name=name,
@@ -155,7 +156,7 @@ async def three_nodes() -> AsyncIterator[dict[str, DemoNode]]:
                 database_url=server.url(name),
             )
         stack.push_async_callback(_stop_all, nodes)
-        await asyncio.gather(*(node.start() for node in nodes.values()))
+        await asyncio.gather(*(nodes[name].start() for name in NAMES))
         yield nodes
 
 

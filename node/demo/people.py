@@ -130,3 +130,18 @@ KEPT: Final = (
 
 BAD_SERVER: Final = "sellers.example"
 ADVICE: Final = "They write to people who lost somebody, and sell them things."
+WORRY: Final = "She sounded further away than last week."
+NOISE: Final = "Bad place."
+THORN: Final = Community(
+    node="thorn",
+    name="Thorn",
+    about="A place that says a lot about others.",
+    keeper=Person(name="Nobody", handle="nobody_here", login="gravel"),
+    people=(),
+    group="",
+    title="",
+    purpose="",
+    guidelines="",
+    thread="",
+    opening="",
+)

@@ -13,7 +13,7 @@ from aiohttp import ClientError
 
 from node.demo import people
 from node.demo.guest import Guest
-from node.demo.nodes import DemoNode, three_nodes
+from node.demo.nodes import LATER, DemoNode, three_nodes
 from node.demo.people import COMMUNITIES, Community, Person
 from node.demo.trust import Trust
 from node.demo.visitor import Lost, Visitor
@@ -54,7 +54,10 @@ class Story:
             Step("birch is cut off while Ben posts, and nothing is lost", self.survive_a_crash),
             Step("alder and birch make a pact", lambda: self._trust.pact()),
             Step("alder advises, and birch hears of it", lambda: self._trust.advise()),
-            Step("alder takes it back, and birch forgets it", lambda: self._trust.take_back()),
+            Step("birch sees what that would do, and lets it", lambda: self._trust.let_act()),
+            Step("alder takes it back, and at birch it ends", lambda: self._trust.take_back()),
+            Step("birch is worried about Ana, and alder hears it of nobody", self.ask_for_care),
+            Step("thorn floods birch, and is not heard any more", self.flood),
             Step("Every node shows its pages", self.look_around),
         ]
 
@@ -188,6 +191,17 @@ class Story:
         await self._ben.reads(self._paths["birch"], holds_all)
         await self._ana.reads(self._paths["alder"], holds_all, seconds=SECONDS_TO_RETURN)
         await self._cleo.reads(self._paths["cedar"], holds_all, seconds=SECONDS_TO_RETURN)
+
+    async def ask_for_care(self) -> None:
+        names = [guest.person.name for guest in self.guests if guest.node == "birch"]
+        await self._trust.ask_for_care(self._paths["birch"], names)
+
+    async def flood(self) -> None:
+        thorn = self.nodes[LATER]
+        await thorn.start()
+        visitor = await self._stack.enter_async_context(Visitor(thorn.origin))
+        stranger = Guest(person=people.THORN.keeper, node=LATER, visitor=visitor)
+        await self._trust.flood(thorn, stranger)
 
     async def look_around(self) -> None:
         for community in COMMUNITIES:

@@ -1,6 +1,7 @@
-"""Two communities trust each other: a pact, advice that is shared, and taken back again."""
+"""Communities trust each other: a pact, advice that acts and ends, care, and one that floods."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
 from node.demo import people
@@ -11,7 +12,15 @@ from node.demo.visitor import Lost, Page
 PACTS = "/settings/node/pacts"
 SIGNALS = "/settings/node/signals"
 ADVICE = "/settings/node/advice"
+EFFECTS = "/settings/node/effects"
+CARE = "/moderation/care"
+ASKED = "/moderation/asked"
+MINUTE = 75.0  # seconds: what acts is looked at every minute, and when something comes
+FLOOD = 12  # pieces of advice at once: more than ten ask a person
 FLOWS = ("advice", "labels", "reports", "takedowns", "care", "appeals")
+
+
+_CASE = re.compile(rf'href="({CARE}/[0-9a-f-]{{36}})"')
 
 
 class Trust:
@@ -23,44 +32,101 @@ class Trust:
 
     async def pact(self) -> None:
         """Offered at alder, agreed to at birch, once both have read each other the same words."""
-        await self._robin.visitor.fill(
-            PACTS, {"host": self._host("birch"), **_wishes("robin@alder.example")}, action=PACTS
+        await self._agree(self._robin, "alder", self._maya, "birch")
+
+    async def _agree(self, one: Guest, here: str, other: Guest, there: str) -> None:
+        wishes = _wishes(f"{one.login}@{here}.example")
+        await one.visitor.fill(PACTS, {"host": self._host(there), **wishes}, action=PACTS)
+        asked = await other.visitor.until(
+            self._pact_with(here), lambda page: "Make this pact" in page.text
         )
-        asked = await self._maya.visitor.until(
-            self._pact_with("alder"), lambda page: "Make this pact" in page.text
-        )
-        offered = await self._robin.visitor.open(self._pact_with("birch"))
+        offered = await one.visitor.open(self._pact_with(there))
         if _words(asked) != _words(offered):
             raise Lost("the two places do not read the same words to each other")
         form = asked.form("sends", "takes", action="/accept")
-        await self._maya.visitor.submit(asked, form, _wishes("maya@birch.example"))
-        await self._robin.visitor.until(
-            self._pact_with("birch"), lambda page: "Stop listening for now" in page.text
+        await other.visitor.submit(asked, form, _wishes(f"{other.login}@{there}.example"))
+        await one.visitor.until(
+            self._pact_with(there), lambda page: "Stop listening for now" in page.text
         )
 
     async def advise(self) -> None:
         """What alder's moderators saw, they say; it waits at birch for a person."""
-        page = await self._robin.visitor.open(ADVICE)
-        form = page.form("domain", "policy", action=ADVICE)
-        answers = {
-            "domain": people.BAD_SERVER,
-            "policy": form.choice("policy", "careful"),
-            "label": "predatory-contact",
-            "reason": people.ADVICE,
-            "cases": "3",
-            "until": f"{datetime.now(UTC).date() + timedelta(days=60)}",
-        }
-        await self._robin.visitor.submit(page, form, answers)
+        await _advise(self._robin, people.BAD_SERVER, people.ADVICE)
         await self._maya.visitor.until(
             SIGNALS, lambda page: people.BAD_SERVER in page.text and people.ADVICE in page.text
         )
 
+    async def let_act(self) -> None:
+        """Maya looks what a rule would change, and then lets alder's word count."""
+        path = f"{SIGNALS}/rules/{self._host('alder')}"
+        page = await self._maya.visitor.open(path)
+        form = page.form("kind", "mode", "weight")
+        answers = {
+            "kind": form.choice("kind", "Advice about servers"),
+            "mode": form.choice("mode", "Let it act"),
+            "max_policy": form.choice("max_policy", "careful"),
+            "weight": "1",
+            "delay": "0",
+        }
+        preview = await self._maya.visitor.submit(page, form, {**answers, "look": "yes"})
+        if "This would change" not in preview.text:
+            raise Lost("a rule does not say beforehand what it would change")
+        await self._maya.visitor.submit(page, form, answers)
+        acts = await self._maya.visitor.until(
+            f"{EFFECTS}?show=acts", lambda page: people.BAD_SERVER in page.text, seconds=MINUTE
+        )
+        effect = await self._maya.visitor.open(acts.link(people.BAD_SERVER))
+        if "What was seen before" not in effect.text:
+            raise Lost("what acts does not show what was looked at before it did")
+
     async def take_back(self) -> None:
-        """It was a mistake: alder takes it back, and at birch it does not wait any more."""
+        """It was a mistake: alder takes it back, and at birch nothing of it is left."""
         page = await self._robin.visitor.open(ADVICE)
         form = page.form("domain", "back", action="/renew")
         await self._robin.visitor.submit(page, form, {"back": "yes"})
-        await self._maya.visitor.until(SIGNALS, lambda page: people.BAD_SERVER not in page.text)
+        await self._maya.visitor.until(
+            f"{EFFECTS}?show=acts", lambda page: people.BAD_SERVER not in page.text
+        )
+        await self._maya.visitor.until(
+            f"{EFFECTS}?show=over", lambda page: people.BAD_SERVER in page.text, seconds=MINUTE
+        )
+
+    async def ask_for_care(self, thread: str, names: Collection[str]) -> None:
+        """Maya reads something that worries her; those on duty where it was written hear of it.
+
+        `names` are those that alder must not hear: nobody of birch is in what it gets.
+        """
+        post = thread.replace("/t/", "/p/")
+        page = await self._maya.visitor.open(f"{post}/care")
+        form = page.form("level", action="/care")
+        answers = {"level": form.choice("level", ""), "note": people.WORRY}
+        await self._maya.visitor.submit(page, form, answers)
+        queue = await self._maya.visitor.open(CARE)
+        case = await self._maya.visitor.open(_case_in(queue))
+        mine = await self._maya.visitor.submit(case, case.form(action="/claim"), {})
+        await self._maya.visitor.submit(mine, mine.form(action="/ask-home"), {})
+        waits = await self._robin.visitor.until(CARE, lambda page: bool(_CASE.search(page.html)))
+        there = await self._robin.visitor.open(_case_in(waits))
+        if told := [each for each in (*names, people.WORRY) if each in there.text]:
+            raise Lost(f"alder reads at its care desk what birch keeps: {len(told)} words of it")
+        await self._robin.visitor.submit(there, there.form(action="/claim"), {})
+        await self._maya.visitor.until(ASKED, lambda page: "they look at it" in page.text)
+
+    async def flood(self, thorn: DemoNode, stranger: Guest) -> None:
+        """A fourth place says very much at once, and something against birch: it is not heard."""
+        self._nodes = {**self._nodes, "thorn": thorn}
+        await stranger.settle(thorn.welcome, people.THORN)
+        await self._agree(stranger, "thorn", self._maya, "birch")
+        for number in range(FLOOD):
+            await _advise(stranger, f"shop{number}.example", people.NOISE)
+        await self._maya.visitor.until(SIGNALS, lambda page: "shop1.example" in page.text)
+        await _advise(stranger, self._host("birch").partition(":")[0], people.NOISE)
+        await self._maya.visitor.until(
+            self._pact_with("thorn"), lambda page: "Listen to them again" in page.text
+        )
+        acts = await self._maya.visitor.open(f"{EFFECTS}?show=acts")
+        if "shop" in acts.text:
+            raise Lost("what was flooded acts at birch")
 
     def _host(self, node: str) -> str:
         return self._nodes[node].origin.partition("://")[2]
@@ -69,8 +135,29 @@ class Trust:
         return f"{PACTS}/{self._host(node)}"
 
 
+async def _advise(keeper: Guest, domain: str, why: str) -> None:
+    page = await keeper.visitor.open(ADVICE)
+    form = page.form("domain", "policy", action=ADVICE)
+    answers = {
+        "domain": domain,
+        "policy": form.choice("policy", "careful"),
+        "label": "predatory-contact",
+        "reason": why,
+        "cases": "3",
+        "until": f"{datetime.now(UTC).date() + timedelta(days=60)}",
+    }
+    await keeper.visitor.submit(page, form, answers)
+
+
 def _wishes(care: str) -> dict[str, str | tuple[str, ...]]:
     return {"sends": FLOWS, "takes": FLOWS, "care": care, "retention": "for 90 days"}
+
+
+def _case_in(queue: Page) -> str:
+    """The address of the first case of a care desk's page."""
+    if found := _CASE.search(queue.html):
+        return found[1]
+    raise Lost(f"{queue.url.path} has no case")
 
 
 def _words(page: Page) -> str:

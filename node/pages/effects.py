@@ -244,6 +244,7 @@ async def write_rule(request: web.Request) -> web.Response:
         async with engine.begin() as conn:
             await rules.write(conn, here, rule)
             await received.stand_anew(conn, here, rule.host)
+        await acting.take_stock(engine, here)
     except REFUSED as problem:
         return await _rules(request, form, problem)
     return see_other(f"{RULES}/{quote(_host(request), safe=':')}")
