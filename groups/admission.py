@@ -19,7 +19,7 @@ from kernel.clock import COARSE
 from kernel.errors import Conflict, Malformed, NotAllowed
 from kernel.here import Here
 from kernel.said import noted, said
-from kernel.schema.actors import ActorState, FollowState
+from kernel.schema.actors import FollowState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import actors, bans, follows, limits, moderators, posts
@@ -284,7 +284,7 @@ def _facts() -> sa.Executable:
     suspended = (
         sa.select(sa.literal(1))
         .select_from(actors.join(_VOICE.table, actors.c.id == _VOICE.c.voice_id))
-        .where(mine, actors.c.state == ActorState.SUSPENDED)
+        .where(mine, standing.is_stopped())
         .correlate(_PAIR.table)
     )
     lately = (

@@ -1,6 +1,7 @@
 """A persona closes: its words and its name go, here and elsewhere (WIRE 2.4)."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import documents, outbox, receipts
@@ -20,6 +21,7 @@ from kernel.schema.tables import (
     moderators,
     poll_votes,
     posts,
+    stops,
 )
 from kernel.tombstone_log import Act
 from members import departures, messages, notices, severing
@@ -59,8 +61,8 @@ async def close_one(engine: AsyncEngine, here: Here) -> bool:
 async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     """Erase what the persona said and was; its address answers 410 from now on.
 
-    Its key stays until every server was told (WIRE 2.4). The row stays too, and a suspended one
-    stays suspended, so that a ban or a suspension still holds against its member.
+    Its key stays until every server was told (WIRE 2.4). The row stays too, so that a ban or a stop
+    still holds against its member; whatever ends, this name never comes back.
     """
     last = 0
     while True:
@@ -110,11 +112,13 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     await notices.forget_persona(conn, persona.id)
     await appeals.forget_person(conn, persona.id)
     await audit.forget_about(conn, persona.id)
+    if persona.state is ActorState.SUSPENDED:  # a restore may have lost what was said of it
+        await conn.execute(insert(stops).values(actor_id=persona.id).on_conflict_do_nothing())
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona.id)
         .values(
-            state=_once_closed(persona),
+            state=ActorState.CLOSED,
             name=persona.handle,
             summary="",
             source="",
@@ -123,8 +127,3 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
             open=False,
         )
     )
-
-
-def _once_closed(persona: Actor) -> ActorState:
-    """A suspension outlives the persona: closing it is no way around (DESIGN-V3)."""
-    return ActorState.SUSPENDED if persona.state is ActorState.SUSPENDED else ActorState.CLOSED

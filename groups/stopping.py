@@ -193,8 +193,9 @@ async def end_one(engine: AsyncEngine, here: Here) -> bool:
         person = await actor_store.get(conn, person_id)
         if person.state is ActorState.SUSPENDED:
             await go_on(conn, here, desk, person)
-        else:  # it was closed by its owner
+        else:  # its owner erased it: it stays closed, and their other names go on
             await conn.execute(sa.delete(stops).where(stops.c.actor_id == person_id))
+            tombstone_log.note(conn, Act.UNSUSPENDED, person.uri)
         return True
 
 

@@ -71,6 +71,7 @@ class _Found:
     index: int
     one_time: bool
     actor: Actor
+    stopped: bool
 
     @property
     def id(self) -> UUID:
@@ -145,7 +146,7 @@ async def voices(conn: AsyncConnection, member: Member) -> Voices:
     return Voices(
         ids=tuple(each.id for each in found),
         mine=[Persona(each.actor, each.one_time) for each in open_ones],
-        stopped=[each.actor for each in found if each.state is ActorState.SUSPENDED],
+        stopped=[each.actor for each in found if each.stopped],
     )
 
 
@@ -201,7 +202,9 @@ def _is_open(found: _Found) -> bool:
     return found.state is ActorState.ACTIVE and found.actor.closes_on is None
 
 
-_THESE: Final = sa.select(*actors.columns()).where(any_of(tables.actors.c.id, "ids"))
+_THESE: Final = sa.select(*actors.columns(), standing.is_stopped().label("stopped")).where(
+    any_of(tables.actors.c.id, "ids")
+)
 
 
 async def _scan(conn: AsyncConnection, member: Member) -> list[_Found]:
@@ -221,7 +224,7 @@ async def _scan(conn: AsyncConnection, member: Member) -> list[_Found]:
         for row in rows:
             one_time, index = asked[row.id]
             highest[one_time] = max(index, highest.get(one_time, 0))
-            found.append(_Found(index, one_time, Actor.of(row)))
+            found.append(_Found(index, one_time, Actor.of(row), bool(row.stopped)))
         begin = {
             one_time: last + 1
             for one_time, last in highest.items()
@@ -241,7 +244,7 @@ async def _insert(
     *,
     one_time: bool,
 ) -> Actor:
-    if any(each.state is ActorState.SUSPENDED for each in found):
+    if any(each.stopped for each in found):
         raise NotAllowed(standing.PAUSED)
     index = max((each.index for each in found if each.one_time is one_time), default=-1) + 1
     actor = await actors.create_local(

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub.actors import Actor
 from kernel.errors import NotAllowed
 from kernel.here import Here
+from kernel.rows import constant
 from kernel.said import joined, noted, said
 from kernel.schema.actors import ActorState
-from kernel.schema.tables import actors, bans, limits
+from kernel.schema.tables import actors, bans, limits, stops
 
 PAUSED: Final = noted(
     "The moderators of this node have paused what you can do here. "
@@ -45,15 +46,32 @@ class Speaker:
         return cls(actor=actor, voices=(actor.id,))
 
 
+def is_stopped() -> sa.ColumnElement[bool | None]:
+    """SQL: moderators of this node stopped this one of `actors`.
+
+    A name that its owner erased stays closed, and its stop holds against their other names until it
+    ends: erasing it is no way around (DESIGN-V3).
+    """
+    erased = (
+        sa.select(sa.true())
+        .where(stops.c.actor_id == actors.c.id)
+        .limit(1)
+        .correlate(actors)
+        .scalar_subquery()
+    )
+    return sa.or_(
+        actors.c.state == constant(ActorState.SUSPENDED),
+        sa.and_(actors.c.state == constant(ActorState.CLOSED), erased),
+    )
+
+
 async def check(conn: AsyncConnection, here: Here, speaker: Speaker, group_id: UUID | None) -> None:
     """Raises NotAllowed: a voice of the speaker is banned from the group, or from this node.
 
     The answer is shown to the member alone and does not say which voice was meant.
     """
     suspended = await conn.scalar(
-        sa.select(actors.c.id)
-        .where(actors.c.id.in_(speaker.voices), actors.c.state == ActorState.SUSPENDED)
-        .limit(1)
+        sa.select(actors.c.id).where(actors.c.id.in_(speaker.voices), is_stopped()).limit(1)
     )
     refuse(suspended=suspended is not None, ban=None)
     if group_id is None:

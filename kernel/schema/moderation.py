@@ -149,13 +149,15 @@ limits = table(
     sa.Index("ix_limits_actor_id", "actor_id"),
 )
 
-stops = table(  # until when somebody does nothing here; that they are stopped, their row says
+# Until when somebody does nothing here; that they are stopped, their row in `actors` says. Beside
+# a name that is closed: its owner erased it, and the stop holds against their other names.
+stops = table(
     "stops",
     Side.PERSONA,
     sa.Column(
         "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
     ),
-    sa.Column("decision_id", sa.BigInteger, nullable=False),  # its line in `audit`
+    sa.Column("decision_id", sa.BigInteger),  # its line in `audit`; none: lost with a restore
     sa.Column("until", sa.Date),  # the last day; none: until somebody changes it
     sa.Index("ix_stops_until", "until", postgresql_where=sa.text("until IS NOT NULL")),
 )

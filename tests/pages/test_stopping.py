@@ -9,15 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
+from groups import admission, closing, hiding, stopping
 from groups import desk as group_desk
-from groups import hiding, stopping
 from groups import posts as post_store
 from groups.groups import GroupSettings
-from kernel.errors import NotAllowed
+from kernel.errors import Conflict, NotAllowed, NotFound
 from kernel.schema.actors import ActorState
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState
 from kernel.schema.tables import activities, audit, cases
+from members import personas
+from moderation import standing
 from tests.members import people
 from tests.nodes import settle as settle_all
 from tests.pages.conftest import House, looked_at
@@ -122,6 +124,48 @@ async def test_a_stop_ends_by_itself_on_its_day(house: House) -> None:
     assert not await stopping.end_one(node.engine, node.here)
 
 
+async def test_a_stopped_name_that_its_owner_erased_never_comes_back(house: House) -> None:
+    """Its stop holds against their other names until it ends (DESIGN-V3), and then all is over."""
+    node = house.node
+    member = house.ben.prepared.member
+    await people.persona(node.engine, node.here, member, "other")
+    until = node.here.now().date()
+    async with node.engine.begin() as conn:
+        acting = await _desk(conn, house)
+        await stopping.stop(conn, node.here, acting, house.ben.actor, "Rest", until)
+        await closing.begin(conn, node.here, await actor_store.get(conn, house.ben.actor.id))
+    assert await closing.close_one(node.engine, node.here)
+    assert await state_of(house, house.ben) == ActorState.CLOSED
+    assert (await house.visitor.open("/u/ben")).status == 410
+    refused = await house.ben.fill("/g/open/join", guidelines="1")
+    assert "have paused what you can do here" in refused.text
+    assert "@ben@" not in (await house.ana.open(STOPPED)).text
+    async with node.engine.begin() as conn:
+        assert (await personas.voices(conn, member)).stopped
+        speaker = await personas.speaker(conn, member, (await _other(conn)).id)
+        with pytest.raises(NotAllowed, match="paused"):
+            await standing.check(conn, node.here, speaker, None)
+        (facts,) = await admission.facts(conn, node.here, [(speaker, house.open)])
+        assert facts.suspended
+        with pytest.raises(NotFound):
+            await stopping.get(conn, house.ben.actor.id)
+        gone = await actor_store.get(conn, house.ben.actor.id)
+        with pytest.raises(Conflict):
+            await stopping.go_on(conn, node.here, acting, gone)
+        with pytest.raises(Conflict):
+            await stopping.stop(conn, node.here, acting, gone, "Again")
+    node.clock.forward(days=1)
+    assert await stopping.end_one(node.engine, node.here)
+    assert not await stopping.end_one(node.engine, node.here)
+    assert await state_of(house, house.ben) == ActorState.CLOSED
+    assert (await house.visitor.open("/u/ben")).status == 410
+    async with node.engine.connect() as conn:
+        assert not (await personas.voices(conn, member)).stopped
+        await standing.check(conn, node.here, speaker, None)
+        verbs = await conn.scalars(sa.select(audit.c.verb))
+        assert "end suspend" not in set(verbs)
+
+
 async def test_mod_H12_an_open_page_of_a_name_that_is_stopped_is_let_go(house: House) -> None:
     node = house.node
     async with listening(house.ben, f"/t/{house.thread.id}") as page:
@@ -221,6 +265,12 @@ async def test_what_a_group_elsewhere_took_out_meanwhile_is_not_shown_again(hous
         assert verbs[-3:] == ["remove", "remove", "restore"]
         await hiding.show_again(conn, node.here, hidden)
         assert (await post_store.get(conn, post.id)).state is PostState.SHOWN
+
+
+async def _other(conn: AsyncConnection) -> Actor:
+    found = await actor_store.by_handle(conn, "other")
+    assert found is not None
+    return found
 
 
 async def _desk(conn: AsyncConnection, house: House) -> Actor:

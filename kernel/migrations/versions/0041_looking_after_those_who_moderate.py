@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_table(
         "stops",
         sa.Column("actor_id", sa.Uuid(), nullable=False),
-        sa.Column("decision_id", sa.BigInteger(), nullable=False),
+        sa.Column("decision_id", sa.BigInteger()),
         sa.Column("until", sa.Date()),
         _to("stops", "actor_id", "actors", "CASCADE"),
         sa.PrimaryKeyConstraint("actor_id", name=op.f("pk_stops")),
