@@ -46,7 +46,7 @@ class Speaker:
         return cls(actor=actor, voices=(actor.id,))
 
 
-def is_stopped() -> sa.ColumnElement[bool | None]:
+def is_stopped() -> sa.ColumnElement[bool]:
     """SQL: moderators of this node stopped this one of `actors`.
 
     A name that its owner erased stays closed, and its stop holds against their other names until it

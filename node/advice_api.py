@@ -26,6 +26,7 @@ async def reasons(request: web.Request) -> web.Response:
     session.node_moderator(request)
     number = paging.number(request.match_info["number"])
     async with request.app[READING].connect() as conn:
+        await session.check_going_on(conn, request)
         found = await why.of(conn, number or 0)
     return web.json_response(found.as_json())
 

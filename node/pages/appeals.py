@@ -158,6 +158,7 @@ async def _of_node(
     session.node_moderator(request)
     after = number(request.query.get("after")) or 0
     async with request.app[READING].connect() as conn:
+        await session.check_going_on(conn, request)
         found = await appeals.of_node(conn, request.app[HERE], after=after, limit=PAGE)
         lines = await _lines(conn, request, found)
     return _list(request, lines, "/settings/node/appeals", "/moderation", form, problem)
@@ -242,6 +243,7 @@ async def answer_for_node(request: web.Request) -> web.Response:
     form, here = await forms.read(request), request.app[HERE]
     try:
         async with request.app[ENGINE].begin() as conn:
+            await session.check_going_on(conn, request)
             decision = await audit.decision(conn, _chosen(form))
             appeal = await appeals.of(conn, here, decision.id)
             if appeal is None or not await appeals.is_for_node(conn, here, appeal):

@@ -115,6 +115,7 @@ async def _index(
     before = _before(request)
     found: Sequence[Asked] | Sequence[Received]
     async with request.app[READING].connect() as conn:
+        await session.check_going_on(conn, request)
         read = sent.listed if way == "out" else answering.listed
         found = await read(conn, here, before=before)
         contacts = await _contacts(conn, here, found)
@@ -171,6 +172,7 @@ async def act(request: web.Request) -> web.Response:
     task = form.text("task")
     try:
         async with request.app[ENGINE].begin() as conn:
+            await session.check_going_on(conn, request)
             if task == "back":
                 await asking.take_back(conn, here, ask_id)
             elif task == "change":
@@ -216,6 +218,7 @@ async def _appeal_page(
 ) -> web.Response:
     session.node_moderator(request)
     async with request.app[READING].connect() as conn:
+        await session.check_going_on(conn, request)
         line = await _line(conn, request)
         asked = (await sent.about_signals(conn, request.app[HERE], [line.id])).get(line.id)
     return render(
@@ -241,6 +244,7 @@ async def appeal(request: web.Request) -> web.Response:
     form, here = await forms.read(request), session.deciding(request)
     try:
         async with request.app[ENGINE].begin() as conn:
+            await session.check_going_on(conn, request)
             line = await _line(conn, request)
             if form.text("look"):
                 shown = await _look(conn, here, line.host, line.uri, form.text("words"))

@@ -49,7 +49,10 @@ def prepare(app: web.Application) -> None:
 
 
 async def desks_of(conn: AsyncConnection, request: web.Request) -> Desks:
-    """The desks whoever asks sits at. Raises SignedOut; NotFound: there are none (SEC-L8)."""
+    """The desks whoever asks sits at.
+
+    Raises SignedOut; NotFound: there are none (SEC-L8); NotAllowed: they are stopped (MOD-H12).
+    """
     session.of(request)
     ids = (await session.voices(conn, request)).ids
     found = Desks(
@@ -57,6 +60,7 @@ async def desks_of(conn: AsyncConnection, request: web.Request) -> Desks:
     )
     if not found.any:
         raise NotFound
+    await session.check_going_on(conn, request)
     return found
 
 

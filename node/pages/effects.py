@@ -293,6 +293,7 @@ async def reasons(request: web.Request) -> web.Response:
     """GET /desk/decisions/{number}/why: the rule, what it rests on, and what was seen before."""
     session.node_moderator(request)
     async with request.app[READING].connect() as conn:
+        await session.check_going_on(conn, request)
         found = await why.of(conn, _id(request))
     return render(request, "pacts/why.html", why=found, verbs=VERBS, policies=POLICY_WORDS)
 

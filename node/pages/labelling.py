@@ -36,12 +36,16 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def giver(conn: AsyncConnection, request: web.Request, group: Group) -> Giver:
-    """As what whoever asks may label posts in a group. Raises NotFound: as nothing."""
+    """As what whoever asks may label posts in a group.
+
+    Raises NotFound: as nothing. Raises NotAllowed: a name of theirs is stopped (MOD-H12).
+    """
     try:
         await moderating(conn, request, group)
     except NotFound:
         if not session.is_node_moderator(request):
             raise
+        await session.check_going_on(conn, request)
         return Giver.NODE
     return Giver.GROUP
 

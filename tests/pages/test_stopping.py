@@ -9,21 +9,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
-from groups import admission, closing, hiding, stopping
+from groups import admission, closing, hiding, reported, stopping
 from groups import desk as group_desk
 from groups import posts as post_store
-from groups.groups import GroupSettings
+from groups.groups import GroupSettings, add_moderator
 from kernel.errors import Conflict, NotAllowed, NotFound
 from kernel.schema.actors import ActorState
+from kernel.schema.care import Level
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState
 from kernel.schema.tables import activities, audit, cases
 from members import personas
 from moderation import standing
+from moderation.care import cases as care_cases
+from node.pages import table
+from node.pages.session import MODERATOR
 from tests.members import people
 from tests.nodes import settle as settle_all
 from tests.pages.conftest import House, looked_at
-from tests.pages.people import Person
+from tests.pages.people import Person, person
 from tests.pages.test_cases import report
 from tests.pages.test_live import SOON, listening
 from tests.peer import PeerFactory
@@ -164,6 +168,44 @@ async def test_a_stopped_name_that_its_owner_erased_never_comes_back(house: Hous
         await standing.check(conn, node.here, speaker, None)
         verbs = await conn.scalars(sa.select(audit.c.verb))
         assert "end suspend" not in set(verbs)
+
+
+OURS = ("/moderation", "/settings/node", "/g/{name}/desk", "/p/{id}/", "/t/{id}/", "/api/mod/",
+        "/desk/")  # fmt: skip
+
+
+@pytest.mark.slow
+async def test_mod_H12_who_is_stopped_opens_no_door_of_those_who_moderate(house: House) -> None:
+    """A walk over the table of routes: what refuses somebody who just came refuses them, too."""
+    node = house.node
+    eve = await person(node, "eve", roles=frozenset({MODERATOR}))
+    async with node.engine.begin() as conn:
+        version = house.open.guidelines_version
+        await add_moderator(conn, node.here, house.open.actor, eve.actor, version)
+        about = reported.post_of(house.answer)
+        case = await care_cases.open_case(
+            conn, node.here, about=about, host="alder.test", level=Level.NOW, group_id=None
+        )
+    care = "/moderation/care"
+    opened = [care, f"{care}/{case}", f"{care}/list", f"/p/{house.answer.id}/care"]
+    opened += ["/moderation/asked", "/settings/node/appeals", f"/p/{house.answer.id}/labels"]
+    for path in opened:
+        assert (await eve.open(path)).status == 200, path
+    async with node.engine.begin() as conn:
+        await stopping.stop(conn, node.here, await _desk(conn, house), eve.actor, "Rest")
+    for path in opened:
+        assert (await eve.open(path)).status == 403, path
+    asked = 0
+    for route in table.routes():
+        if not route.path.startswith(OURS) or route.path == "/moderation/leave":
+            continue
+        path = house.sample(route.path.replace(care + "/{case}", f"{care}/{case}"))
+        path = path.replace(f"{case}/release", f"{case}/claim")
+        if (await house.cleo.send(route.method, path, {})).status in (403, 404):
+            refused = await eve.send(route.method, path, {})
+            assert refused.status in (403, 404), (route.method, path)
+            asked += 1
+    assert asked > 60
 
 
 async def test_mod_H12_an_open_page_of_a_name_that_is_stopped_is_let_go(house: House) -> None:
