@@ -381,10 +381,13 @@ async def call_again(conn: AsyncConnection, case: CareCase) -> None:
 
 
 async def set_level(conn: AsyncConnection, here: Here, case: CareCase, level: Level) -> None:
-    """How soon somebody looks. A sooner clock starts now, and is told; a later one replaces it."""
+    """How soon somebody looks. A sooner clock starts now, and a later one replaces it.
+
+    Everybody on duty hears of a sooner one: whoever said that they look may have gone.
+    """
     due = clocks.due_of_holder if case.state is CareState.HELD else clocks.due
     await _set(conn, case.id, level=level, due=due(level, here.now()))
-    if level < case.level and case.state is CareState.OPEN:
+    if level < case.level:
         await _call(conn, case.group_id, level)
 
 

@@ -25,18 +25,23 @@ async def raise_(
     content: str = "",
     soon: bool = False,
 ) -> None:
-    """Open a care case at a desk, or join the one that is open; a second time changes nothing.
+    """Open a care case at a desk, or join the one that is open.
+
+    A second time changes nothing, but that it may be about today now.
 
     `bearer` is the member's mark of what they are worried about; `content` the message, if it is
     about one (HTML). Raises Malformed: long words.
     """
-    if await cases.has_said(conn, bearer):
+    said_before = await cases.has_said(conn, bearer)
+    if said_before and not soon:
         return
     level = Level.NOW if soon else Level.HIGH
     host = about.address.rpartition("@")[2]
     case_id = await cases.open_case(
         conn, here, about=about, host=host, level=level, group_id=group_id
     )
+    if said_before:
+        return
     await cases.add_words(conn, here, case_id, bearer, words)
     if content:  # a message is read by nobody else: without its words nobody could help
         copy = text.plain(content, _EXCERPT)
