@@ -2,8 +2,8 @@
 
 A call is written in the transaction of what waits, so both are there or neither is. A worker takes
 calls in, and each place of that desk is told: the first at once, then at most once within its pace,
-and not at all where somebody looked in between. Calls are rows of their own: whoever posts never
-waits for a worker, or for somebody else who posts.
+and not at all where somebody looked in between. What is urgent does not wait for what was not.
+Calls are rows of their own: whoever posts never waits for a worker, or for somebody else who posts.
 """
 
 from dataclasses import dataclass
@@ -95,7 +95,8 @@ async def take_in(conn: AsyncConnection, here: Here) -> None:
 def _sooner(here: Here, urgent: bool) -> sa.ColumnElement[datetime]:
     """SQL: when a place is told of one thing more. None of this waits for the end of a long pause.
 
-    A place that was not reached is tried again soon, and what is urgent keeps the shortest pace.
+    A place that was not reached is tried again soon. What is urgent is told at once, or after what
+    was urgent as well with the shortest pace: the shortest clock of a care case does not wait.
     """
     columns = alert_channels.c
     soon = sa.func.least(columns.next_attempt, _later(here.now(), RETRIES[1]))
@@ -103,6 +104,8 @@ def _sooner(here: Here, urgent: bool) -> sa.ColumnElement[datetime]:
     cases = [(columns.failures > 0, soon)]
     if urgent:
         spared = (columns.pace - PACES[0]) * sa.literal_column("interval '1 minute'", sa.Interval)
+        first = sa.and_(~columns.urgent, ~columns.told_urgent)
+        cases.append((first, sa.func.least(columns.next_attempt, to_five_minutes(here.now()))))
         cases.append((~columns.urgent, columns.next_attempt - spared))
     return sa.case(*cases, else_=columns.next_attempt)
 
@@ -159,6 +162,7 @@ async def went_out(conn: AsyncConnection, here: Here, turn: Turn) -> None:
             failures=0,
             failing=None,
             urgent=sa.and_(columns.waits, columns.urgent),
+            told_urgent=turn.urgent,
             next_attempt=_later(here.now(), timedelta(minutes=turn.channel.pace)),
         )
     )
@@ -192,7 +196,7 @@ async def forget_times(conn: AsyncConnection, here: Here) -> None:
     await conn.execute(
         sa.update(alert_channels)
         .where(columns.next_attempt <= here.now(), ~columns.waits, columns.failures == 0)
-        .values(next_attempt=None)
+        .values(next_attempt=None, told_urgent=False)
     )
 
 

@@ -28,6 +28,8 @@ alert_channels = table(
     sa.Column("confirmed", sa.Boolean, nullable=False),  # whoever reads there wants to
     sa.Column("waits", sa.Boolean, nullable=False, server_default=sa.false()),  # to be told
     sa.Column("urgent", sa.Boolean, nullable=False, server_default=sa.false()),
+    # What was told last was urgent; gone with `next_attempt`.
+    sa.Column("told_urgent", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("failures", sa.SmallInteger, nullable=False, server_default="0"),  # counted before
     # Not before; to five minutes, and gone once it is over: it tells when something began to wait.
     sa.Column("next_attempt", sa.DateTime(timezone=True)),

@@ -346,8 +346,14 @@ async def take(
 async def claim(conn: AsyncConnection, here: Here, case: CareCase, root: bytes) -> None:
     """The member with this root key looks; after a while they are asked whether they still do.
 
-    Claiming again says that they do. What was not told of it yet need not be.
+    Claiming again says that they do. What was not told of it yet need not be; what is urgent about
+    somebody else is told all the same.
     """
+    alone = (
+        case.state is CareState.OPEN
+        and case.level in clocks.URGENT
+        and not await conn.scalar(_others_call(case))
+    )
     await _set(
         conn,
         case.id,
@@ -355,7 +361,24 @@ async def claim(conn: AsyncConnection, here: Here, case: CareCase, root: bytes) 
         holder=holder_of(root, case.id),
         due=clocks.due_of_holder(case.level, here.now()),
     )
-    await alerting.seen(conn, case.group_id, urgent=True)
+    await alerting.seen(conn, case.group_id, urgent=alone)
+
+
+def _others_call(case: CareCase) -> sa.Select[bool]:
+    """SQL: whether another case of that desk is urgent, or a second person is asked for there."""
+    at = care_cases.c.group_id
+    asked = sa.exists().where(
+        care_handovers.c.case_id == care_cases.c.id, care_handovers.c.agreed.is_(None)
+    )
+    urgent = sa.and_(
+        care_cases.c.state == constant(CareState.OPEN), care_cases.c.level.in_(clocks.URGENT)
+    )
+    other = sa.exists().where(
+        OPEN,
+        at.is_(None) if case.group_id is None else at == case.group_id,
+        sa.or_(sa.and_(urgent, care_cases.c.id != case.id), asked),
+    )
+    return sa.select(other)
 
 
 async def hand_over(conn: AsyncConnection, here: Here, case: CareCase, words: str) -> None:

@@ -159,6 +159,10 @@ async def test_a_post_that_is_held_calls_its_own_desk_and_no_other(duty: Duty) -
     assert len(await duty.alerts()) == 1
     async with duty.node.engine.begin() as conn:
         await alerting.call(conn, None, urgent=True)
+    (urgent,) = await duty.alerts()  # at once: the last one was not urgent
+    assert b"Alder House. Please look now. " in urgent.body
+    async with duty.node.engine.begin() as conn:
+        await alerting.call(conn, None, urgent=True)
     assert await duty.alerts() == []
     duty.node.clock.forward(minutes=21)  # not the hour that this place wants to be left in peace
     (urgent,) = await duty.alerts()
@@ -188,7 +192,8 @@ async def test_alerts_are_paced_and_end_when_somebody_looked(duty: Duty) -> None
     duty.node.clock.forward(hours=2)
     assert await duty.alerts() == []
     async with duty.node.engine.connect() as conn:  # nothing says when the last one came
-        assert await conn.scalar(sa.select(alert_channels.c.next_attempt)) is None
+        kept = sa.select(alert_channels.c.next_attempt, alert_channels.c.told_urgent)
+        assert tuple((await conn.execute(kept)).one()) == (None, False)
 
     await duty.report("one more")
     assert len(await duty.alerts()) == 1

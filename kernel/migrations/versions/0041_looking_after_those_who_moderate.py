@@ -41,6 +41,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_cases_since", "cases", ["since"])
     op.add_column(
+        "alert_channels",
+        sa.Column("told_urgent", sa.Boolean(), nullable=False, server_default=sa.false()),
+    )
+    op.add_column(
         "threads", sa.Column("hushed", sa.Boolean(), nullable=False, server_default=sa.false())
     )
     _aftercare()
@@ -104,6 +108,7 @@ def downgrade() -> None:
     op.drop_index("ix_actors_suspended", "actors")
     op.drop_index("ix_cases_since", "cases")
     op.drop_column("threads", "hushed")
+    op.drop_column("alert_channels", "told_urgent")
     op.execute("DELETE FROM notices WHERE kind IN ('stopped', 'resumed', 'near', 'reread')")
     op.execute("UPDATE cases SET outcome = 'removed' WHERE outcome IN ('stopped', 'held')")
     op.execute("DELETE FROM alert_channels WHERE way = 'push'")
