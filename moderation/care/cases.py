@@ -211,11 +211,21 @@ def _about(here: Here, case_id: UUID, post_id: int | None, sealed: bytes) -> Abo
 
 
 def _seen_by() -> sa.ColumnElement[bool]:
-    """SQL: a case of one of the desks; for the node's, also what nobody looked at in time."""
+    """SQL: a case of one of the desks; for the node's, also what nobody looked at in time.
+
+    And where help outside is asked for: they are asked to agree, and to see to it (DOM-D15).
+    """
+    asked = (
+        sa.select(sa.true())
+        .where(care_handovers.c.case_id == care_cases.c.id)
+        .correlate(care_cases)
+        .scalar_subquery()
+    )
     in_vain = sa.or_(
         care_cases.c.group_id.is_(None),
         care_cases.c.missed > 0,
         desks.has_few(care_cases.c.group_id),
+        asked,
     )
     return sa.or_(
         any_of(care_cases.c.group_id, "groups"),

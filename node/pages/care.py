@@ -247,9 +247,10 @@ async def _case_page(
         own = case.about is not None and case.about.actor_id in mine
         looks_now = case.is_mine(root) and not own
         notes = await cases.notes(conn, here, case.id) if not own else []
-        post = await _post_of(conn, case) if looks_now else None
         policy = await handover.policy(conn)
         asking = await handover.of_case(conn, here, case) if not own else None
+        reads = looks_now or asking is not None  # whoever agrees reads what it is about
+        post = await _post_of(conn, case) if reads else None
     return render(
         request,
         "care/case.html",
