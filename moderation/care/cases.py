@@ -499,7 +499,10 @@ async def notes(conn: AsyncConnection, here: Here, case_id: UUID) -> Sequence[No
 
 
 async def close(conn: AsyncConnection, here: Here, case: CareCase, ending: Ending) -> None:
-    """It is over: what was said about it goes at once, and after a week all but a number."""
+    """It is over: what was said about it goes at once, and after a week all but a number.
+
+    Of help that was asked for outside stays that two agreed, until the person was told (DOM-D15).
+    """
     tombstone_log.note(conn, Act.CASE_CLOSED, str(case.id))
     await _set(
         conn,
@@ -511,6 +514,11 @@ async def close(conn: AsyncConnection, here: Here, case: CareCase, ending: Endin
         due=None,
     )
     await conn.execute(sa.delete(care_words).where(care_words.c.case_id == case.id))
+    asked = care_handovers.c.case_id == case.id
+    done = sa.or_(care_handovers.c.agreed.is_(None), care_handovers.c.told)
+    await conn.execute(sa.delete(care_handovers).where(asked, done))
+    nothing = sealing.put(here, LABEL, f"handover {case.id}", {"said": ""})
+    await conn.execute(sa.update(care_handovers).where(asked).values(sealed=nothing))
 
 
 async def _set(conn: AsyncConnection, case_id: UUID, **values: object) -> None:

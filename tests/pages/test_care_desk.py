@@ -16,6 +16,7 @@ from kernel.schema.care import CareState, Level
 from kernel.schema.posts import PostState
 from kernel.schema.tables import (
     alert_calls,
+    alert_channels,
     audit,
     care_cases,
     care_counts,
@@ -28,7 +29,8 @@ from kernel.schema.tables import (
     notices,
     threads,
 )
-from moderation import care, counts
+from kernel.schema.tables import node as node_table
+from moderation import care, counts, desks
 from moderation.care import cases as care_store
 from moderation.care import clocks, handover, incoming, looks
 from node import care as care_worker
@@ -290,6 +292,66 @@ async def test_mod_H2_a_lost_alert_and_a_dead_worker_forget_nobody(
     assert await calls() == {house.open.id, None}
 
 
+async def place(house: House, *groups: UUID | None) -> None:
+    """Somebody on duty wants to hear of what waits at these desks."""
+    async with house.node.engine.begin() as conn:
+        for group_id in groups:
+            await conn.execute(
+                alert_channels.insert().values(
+                    id=uuid4(), group_id=group_id, way="mail", sealed=b"", pace=15, confirmed=True
+                )
+            )
+
+
+async def calls(house: House) -> list[tuple[object, bool]]:
+    """Which desks are called now, and whether it is urgent; a worker takes that in."""
+    async with house.node.engine.begin() as conn:
+        rows = await conn.execute(sa.delete(alert_calls).returning(alert_calls))
+        return [(each.group_id, each.urgent) for each in rows]
+
+
+async def test_mod_5_14_what_is_about_today_is_told_while_somebody_holds_it(
+    house: House, dan: Person
+) -> None:
+    await place(house, house.open.id)
+    await worried(house.cleo, house.answer, "He sounds low")
+    at = f"{QUEUE}/{(await the_one(house)).id}"
+    await act(dan, at, "claim")
+    assert await calls(house) == []
+    await worried(house.cleo, house.answer, "And again", soon=True)  # who said so before
+    row = await the_one(house)
+    assert (row.level, row.state) == (Level.NOW, CareState.HELD)
+    assert await calls(house) == [(house.open.id, True)]
+    page = await dan.open(at)
+    assert "And again" not in page.text  # nobody says the same twice
+    await act(dan, at, "level", level="3")
+    assert await calls(house) == []
+    await act(dan, at, "level", level="1")
+    assert await calls(house) == [(house.open.id, True)]
+
+
+async def test_mod_H2_who_looks_after_one_silences_no_call_for_another(
+    house: House, dan: Person
+) -> None:
+    await place(house, house.open.id)
+    await worried(house.cleo, house.answer, soon=True)
+    first = f"{QUEUE}/{(await the_one(house)).id}"
+    await act(dan, first, "claim")
+    assert await calls(house) == []
+    at = f"/p/{house.thread.id}/report"
+    await house.cleo.fill(at, at, why="worried", words="", soon="yes")
+    await act(dan, first, "claim")  # dan still looks after the first one
+    assert await calls(house) == [(house.open.id, True)]
+    async with house.node.engine.begin() as conn:
+        await desks.call(conn, house.open.id, urgent=True)
+        low = await care_store.open_case(
+            conn, house.node.here, about=reported.post_of(house.held), host="alder.test",
+            level=Level.LOW, group_id=house.open.id,
+        )  # fmt: skip
+    await act(dan, f"{QUEUE}/{low}", "claim")
+    assert (house.open.id, True) in await calls(house)
+
+
 async def test_mod_5_14_what_a_group_leaves_waiting_the_node_sees(
     house: House, dan: Person
 ) -> None:
@@ -469,6 +531,52 @@ async def test_dom_D15_the_node_says_beforehand_and_two_people_agree(
     await house.node.delete(house.ben.speaker, house.answer.uri)
     async with house.node.engine.connect() as conn:
         assert (await conn.execute(sa.select(care_handovers))).all() == []
+
+
+async def test_dom_D15_the_second_person_is_called_sees_the_words_and_no_place_outlives_it(
+    house: House, dan: Person
+) -> None:
+    eve = await person(house.node, "eve", roles=frozenset({MODERATOR}))
+    await chosen(
+        house, handover="may", handover_to="the crisis team of Alder",
+        handover_if="somebody says that they will die today.",
+    )  # fmt: skip
+    async with house.node.engine.begin() as conn:
+        parts = {"handover_parts": ["words", "said"]}
+        await conn.execute(sa.update(node_table).values(parts))
+    await place(house, None)
+    await worried(house.cleo, house.answer, soon=True)
+    case_id = (await the_one(house)).id
+    at = f"{QUEUE}/{case_id}"
+    await act(dan, at, "claim")
+    assert (await eve.open(at)).status == 404
+    assert (await act(dan, at, "ask-help", told="Alder Street")).status == 303
+    assert await calls(house) == [(None, True)]
+    page = await eve.open(at)
+    for words in ("Hello back.", "Alder Street"):
+        assert words in page.text
+    assert str(case_id) in (await eve.open(QUEUE)).html
+    assert "Hello back." in (await house.ana.open(at)).text
+    assert (await act(eve, at, "agree-help")).status == 303
+    assert "Hello back." in (await eve.open(at)).text
+
+    assert (await act(dan, at, "supported")).status == 303
+    async with house.node.engine.connect() as conn:
+        row = (await conn.execute(sa.select(care_handovers))).one()
+    asking = handover.Asking.of(house.node.here, row)
+    assert (asking.said, asking.agreed) == ("", house.node.here.now().date())
+    await settle_all(house.node)
+    assert "handed" in await told(house, house.ben)  # they are told all the same
+
+    await worried(house.cleo, house.answer, soon=True)
+    (again,) = [each for each in await held(house) if each.state == CareState.OPEN]
+    at = f"{QUEUE}/{again.id}"
+    await act(dan, at, "claim")
+    await act(dan, at, "ask-help", told="Birch Street")
+    await act(dan, at, "not-needed")
+    async with house.node.engine.connect() as conn:
+        kept = await conn.scalars(sa.select(care_handovers.c.case_id))
+        assert list(kept) == [case_id]  # nobody agreed to the other
 
 
 # ---- D11
