@@ -37,7 +37,7 @@ from members.order import stir
 from moderation import audit
 
 PAGE: Final = 50
-LEAVES: Final = 200  # groups and people here that somebody elsewhere leaves at once
+LEAVES: Final = 200  # groups and people here that somebody elsewhere leaves in one step
 
 
 async def stop(
@@ -73,11 +73,11 @@ async def stop(
             index_elements=["actor_id"], set_={"decision_id": decision, "until": until}
         )
     )
-    tombstone_log.note(conn, Act.SUSPENDED, person.uri)
+    tombstone_log.note(conn, Act.SUSPENDED, person.uri, until.isoformat() if until else "")
     if person.local:
         await _say_so(conn, here, person)
     else:
-        await _let_go(conn, here, person)
+        await let_go(conn, here, person)
         await explaining.tell_of_node(conn, here, desk, decision)
     return decision
 
@@ -126,12 +126,48 @@ async def _say_so(conn: AsyncConnection, here: Here, person: Actor) -> None:
     await outbox.publish_to_followers(conn, here, document, signer=now)
 
 
-async def _let_go(conn: AsyncConnection, here: Here, person: Actor) -> None:
+async def stop_again(conn: AsyncConnection, here: Here, person: Actor, until: date | None) -> bool:
+    """As it was before a restore, until that day; why is lost. False: they were stopped already.
+
+    A name that its owner here erased stays closed, and the stop holds against their other names.
+    """
+    before = [ActorState.ACTIVE] if person.local else [ActorState.ACTIVE, ActorState.CLOSED]
+    changed = await conn.execute(
+        sa.update(actors)
+        .where(actors.c.id == person.id, actors.c.state.in_(before))
+        .values(state=ActorState.SUSPENDED)
+    )
+    stop = insert(stops).values(actor_id=person.id, until=until)
+    await conn.execute(
+        stop.on_conflict_do_update(index_elements=["actor_id"], set_={"until": until})
+    )
+    if not person.local:
+        await let_go(conn, here, person)
+    return changed.rowcount > 0
+
+
+async def go_on_again(conn: AsyncConnection, person: Actor) -> bool:
+    """They went on before a restore. False: they were not stopped."""
+    changed = await conn.execute(
+        sa.update(actors)
+        .where(actors.c.id == person.id, actors.c.state == ActorState.SUSPENDED)
+        .values(state=ActorState.ACTIVE)
+    )
+    await conn.execute(sa.delete(stops).where(stops.c.actor_id == person.id))
+    return changed.rowcount > 0
+
+
+async def let_go(conn: AsyncConnection, here: Here, person: Actor) -> None:
     """Nothing of groups or people here is sent to somebody elsewhere any more."""
-    followed = sa.select(follows.c.followed_id).where(follows.c.follower_id == person.id)
-    ids = list(await conn.scalars(followed.order_by(follows.c.followed_id).limit(LEAVES)))
-    for each in (await actor_store.several(conn, ids)).values():
-        if each.local:
+    followed = (
+        sa.select(follows.c.followed_id)
+        .join(actors, actors.c.id == follows.c.followed_id)
+        .where(follows.c.follower_id == person.id, actors.c.local)
+        .order_by(follows.c.followed_id)
+        .limit(LEAVES)
+    )
+    while ids := list(await conn.scalars(followed)):
+        for each in (await actor_store.several(conn, ids)).values():
             await follow_store.reject(conn, here, person, each, quietly=True)
 
 

@@ -1,14 +1,14 @@
 """What must stay so after an older backup is restored: an append-only file beside the database.
 
 A line is a JSON list, an act and the addresses it is about, with the names that stand in these;
-never words, and no time but the last day of a ban. Lines of a
+never words, and no time but the last day of a ban or the like. Lines of a
 transaction reach the disk just before it commits. Should the commit itself then break, a line too
 many is there; a restore that acts on it errs towards what somebody asked for.
 
     ["deleted", post]  ["removed", post]  ["restored", post]  ["closed", actor]  ["left", sealed]
     ["banned", group, actor, last day or ""]  ["unbanned", group, actor]
     ["limited", group, actor, last day]  ["unlimited", group, actor]
-    ["suspended", actor]  ["unsuspended", actor]
+    ["suspended", actor, last day or ""]  ["unsuspended", actor]
     ["policy", domain, list's id or "", level or "", flags]
     ["list over", list's id]
     ["blocked", domain]  ["unblocked", domain]    as earlier versions wrote it
@@ -87,6 +87,7 @@ _IDS: Final = {
     Act.UNBANNED: 2,
     Act.LIMITED: 3,
     Act.UNLIMITED: 2,
+    Act.SUSPENDED: 2,
     Act.HEAD: 2,
     Act.REWOUND: 2,
     Act.POLICY: 4,

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox, remote
 from activitypub.actors import Actor
-from groups import closing, earlier, telling, threads
+from groups import closing, earlier, stopping, telling, threads
 from groups import groups as group_store
 from groups.posts import Post, select_posts
 from groups.writing import count_out
@@ -27,7 +27,7 @@ from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.schema.moderation import Level
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, bans, posts, stops, tombstones
+from kernel.schema.tables import actors, bans, posts, tombstones
 from kernel.sealing import Unsealable
 from kernel.tombstone_log import Act, Line
 from members import account_rows, correspondents, departures, follows, messages, severing
@@ -73,7 +73,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
         await _close(conn, here, uri, done)
     for sealed in _of(lines, Act.LEFT):
         await _leave(conn, here, sealed, done)
-    await _suspend(conn, lines, done)
+    await _stop(conn, here, lines, done)
     await _ban(conn, here, lines, done)
     await _limit(conn, here, lines)
     await _block(conn, here, lines, done)
@@ -176,21 +176,22 @@ async def _leave(conn: AsyncConnection, here: Here, sealed: str, done: Replayed)
         await departures.schedule(conn, here, persona_id)
 
 
-async def _suspend(conn: AsyncConnection, lines: Sequence[Line], done: Replayed) -> None:
-    last = {ids[0]: kind for kind, *ids in lines if kind in (Act.SUSPENDED, Act.UNSUSPENDED)}
-    for uri, kind in last.items():
-        before, after = ActorState.ACTIVE, ActorState.SUSPENDED
-        if kind == Act.UNSUSPENDED:
-            before, after = after, before
-        changed = await conn.execute(
-            sa.update(actors)
-            .where(actors.c.uri == uri, actors.c.state == before)
-            .values(state=after)
-        )
-        gone = sa.select(actors.c.id).where(actors.c.uri == uri).scalar_subquery()
-        if kind == Act.UNSUSPENDED:
-            await conn.execute(sa.delete(stops).where(stops.c.actor_id == gone))
-        done.actors += changed.rowcount
+async def _stop(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: Replayed) -> None:
+    """Who is stopped, as it was last; what ended meanwhile ends as ever."""
+    last = {
+        ids[0]: ids[1] if kind == Act.SUSPENDED else None
+        for kind, *ids in lines
+        if kind in (Act.SUSPENDED, Act.UNSUSPENDED)
+    }
+    for uri, until in last.items():
+        person = await actor_store.by_uri(conn, uri)
+        if person is None:
+            continue
+        if until is None:
+            done.actors += await stopping.go_on_again(conn, person)
+        else:
+            day = date.fromisoformat(until) if until else None
+            done.actors += await stopping.stop_again(conn, here, person, day)
 
 
 async def _ban(conn: AsyncConnection, here: Here, lines: Sequence[Line], done: Replayed) -> None:

@@ -14,7 +14,7 @@ from groups import posts as post_store
 from kernel import db, tombstone_log
 from kernel.postgres import Server
 from kernel.schema.posts import PostState
-from kernel.schema.tables import accounts, actors, bans, departures, domain_blocks, limits
+from kernel.schema.tables import accounts, actors, bans, departures, domain_blocks, limits, stops
 from kernel.schema.tables import sessions as table_of_sessions
 from kernel.tombstone_log import Act
 from members import accounts as account_store
@@ -81,7 +81,7 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         await domains.unblock(conn, alder.here, "forgiven.example")
     async with alder.engine.begin() as conn:
         await closing.close(conn, alder.here, people["cem"].actor)
-        tombstone_log.note(conn, Act.SUSPENDED, people["eve"].actor.uri)
+        tombstone_log.note(conn, Act.SUSPENDED, people["eve"].actor.uri, soon.isoformat())
         await chain.note_head(conn)
     await account_store.close(alder.engine, alder.here, member, PASSWORD, cost=CHEAP)
     log = alder.app[SETTINGS].tombstones.read_text()
@@ -117,6 +117,7 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         eve = await actor_store.by_uri(conn, people["eve"].actor.uri)
         assert eve is not None
         assert eve.state == "suspended"
+        assert await conn.scalar(sa.select(stops.c.until)) == soon
         assert list(await conn.scalars(sa.select(domain_blocks.c.domain))) == ["spam.example"]
         assert await conn.scalar(sa.select(sa.func.count()).select_from(accounts)) == 1
         assert await conn.scalar(sa.select(sa.func.count()).select_from(departures)) == 1

@@ -29,7 +29,6 @@ from kernel.schema.tables import (
     notices,
     threads,
 )
-from kernel.schema.tables import node as node_table
 from moderation import care, counts, desks
 from moderation.care import cases as care_store
 from moderation.care import clocks, handover, incoming, looks
@@ -338,8 +337,8 @@ async def test_mod_H2_who_looks_after_one_silences_no_call_for_another(
     first = f"{QUEUE}/{(await the_one(house)).id}"
     await act(dan, first, "claim")
     assert await calls(house) == []
-    at = f"/p/{house.thread.id}/report"
-    await house.cleo.fill(at, at, why="worried", words="", soon="yes")
+    other = await house.node.reply(house.ben.speaker, house.thread.uri, "Good night.")
+    await worried(house.cleo, other, soon=True)
     await act(dan, first, "claim")  # dan still looks after the first one
     assert await calls(house) == [(house.open.id, True)]
     async with house.node.engine.begin() as conn:
@@ -537,13 +536,9 @@ async def test_dom_D15_the_second_person_is_called_sees_the_words_and_no_place_o
     house: House, dan: Person
 ) -> None:
     eve = await person(house.node, "eve", roles=frozenset({MODERATOR}))
-    await chosen(
-        house, handover="may", handover_to="the crisis team of Alder",
-        handover_if="somebody says that they will die today.",
-    )  # fmt: skip
     async with house.node.engine.begin() as conn:
-        parts = {"handover_parts": ["words", "said"]}
-        await conn.execute(sa.update(node_table).values(parts))
+        parts = ["words", "said"]
+        await handover.choose(conn, choice="may", to="a team", when="somebody dies", parts=parts)
     await place(house, None)
     await worried(house.cleo, house.answer, soon=True)
     case_id = (await the_one(house)).id

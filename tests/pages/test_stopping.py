@@ -1,7 +1,11 @@
 """A name is stopped from a report's page, held words wait, and both can be asked about."""
 
+import json
 import re
 from dataclasses import replace
+from datetime import timedelta
+from unittest import mock
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -13,17 +17,20 @@ from groups import admission, closing, hiding, reported, stopping
 from groups import desk as group_desk
 from groups import posts as post_store
 from groups.groups import GroupSettings, add_moderator
+from kernel import tombstone_log
 from kernel.errors import Conflict, NotAllowed, NotFound
 from kernel.schema.actors import ActorState
 from kernel.schema.care import Level
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, audit, cases
+from kernel.schema.tables import activities, audit, cases, stops
+from kernel.tombstone_log import Act
 from members import personas
 from moderation import standing
 from moderation.care import cases as care_cases
 from node.pages import table
 from node.pages.session import MODERATOR
+from node.safekeeping.replay import replay
 from tests.members import people
 from tests.nodes import settle as settle_all
 from tests.pages.conftest import House, looked_at
@@ -115,12 +122,18 @@ async def test_mod_5_12_a_name_is_stopped_told_why_and_asks_for_a_second_look(
     assert {"suspend", "end suspend"} <= verbs
 
 
-async def test_a_stop_ends_by_itself_on_its_day(house: House) -> None:
+async def test_a_stop_ends_by_itself_on_its_day(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     node = house.node
     today = node.here.now().date()
     async with node.engine.begin() as conn:
         acting = await _desk(conn, house)
-        await stopping.stop(conn, node.here, acting, house.ben.actor, "Rest", today)
+        noted = mock.Mock()
+        with monkeypatch.context() as patched:
+            patched.setattr(tombstone_log, "note", noted)
+            await stopping.stop(conn, node.here, acting, house.ben.actor, "Rest", today)
+        assert noted.call_args.args[1:] == (Act.SUSPENDED, house.ben.actor.uri, f"{today}")
     assert not await stopping.end_one(node.engine, node.here)  # that day is a day of it
     node.clock.forward(days=1)
     assert await stopping.end_one(node.engine, node.here)
@@ -272,6 +285,45 @@ async def test_somebody_elsewhere_is_stopped_leaves_and_is_told(
         assert person is not None
         await stopping.go_on(conn, node.here, acting, person)
     assert await good.send(node, more, author) == 202
+
+
+async def test_a_restore_stops_again_until_the_same_day_and_erases_nothing_twice(
+    house: House, peer: PeerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, good = house.node, await peer("good.test", house.node)
+    monkeypatch.setattr(stopping, "LEAVES", 1)  # more groups than one step
+    names = ("anyone", "everyone", "whoever")
+    many = [await node.group(each, house.ana.speaker) for each in names]
+    author = good.person("kim")
+    for group in many:
+        await good.follow(node, author, group.actor.uri)
+    until = node.here.now().date() + timedelta(days=7)
+    lines: list[tuple[str, ...]] = [
+        ("suspended", author.uri, until.isoformat()),
+        ("closed", house.ben.actor.uri),
+    ]
+    lines += [("suspended", house.ben.actor.uri, until.isoformat())]
+    log = "".join(json.dumps(each) + "\n" for each in lines)
+    good.inbox.clear()
+    async with node.engine.begin() as conn:
+        await replay(conn, node.here, tombstone_log.read(log))
+    await settle_all(node)
+    assert len(good.got("Reject")) == len(many)
+    for group in many:
+        assert author.uri not in await followers(node, group.actor.uri)
+    assert await state_of(house, house.ben) == ActorState.CLOSED
+    async with node.engine.connect() as conn:
+        assert list(await conn.scalars(sa.select(stops.c.until))) == [until, until]
+        assert (await personas.voices(conn, house.ben.prepared.member)).stopped
+        (found,) = await stopping.stopped(conn, after=UUID(int=0))
+    assert (found.until, found.decision_id) == (until, None)
+    assert "kim" in (await house.ana.open(STOPPED)).text
+
+    async with node.engine.begin() as conn:
+        ended = [("unsuspended", house.ben.actor.uri), ("unsuspended", author.uri)]
+        await replay(conn, node.here, [*lines, *ended])
+        assert (await conn.execute(sa.select(stops))).all() == []
+    assert await state_of(house, house.ben) == ActorState.CLOSED
 
 
 async def test_somebody_elsewhere_is_told_that_their_post_waits_once(
