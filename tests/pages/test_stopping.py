@@ -287,7 +287,7 @@ async def test_somebody_elsewhere_is_stopped_leaves_and_is_told(
     assert await good.send(node, more, author) == 202
 
 
-async def test_a_restore_stops_again_until_the_same_day_and_erases_nothing_twice(
+async def test_a_restore_stops_again_until_the_same_day_whoever_it_is(
     house: House, peer: PeerFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, good = house.node, await peer("good.test", house.node)
