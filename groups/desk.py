@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.actors import Actor
-from groups import asking, earlier, explaining, holding, noticing, telling, tending
+from groups import asking, earlier, explaining, holding, lifting, noticing, telling, tending
 from groups import posts as post_store
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts
@@ -33,6 +33,7 @@ from members import notices
 from moderation import alerting, labelling, standing
 from moderation import audit as audit_log
 from moderation.audit import Entry
+from moderation.directed import limiting
 from moderation.standing import Speaker
 
 
@@ -330,26 +331,12 @@ async def release(
     if post.state is not PostState.HELD:
         raise NotFound
     decision = await note(conn, here, group, actor, "release", post.uri, "")
+    await limiting.let_go(conn, post.id)
     await notices.forget_held(conn, post.id)
     await labelling.let_go(conn, post.id)
     if not post.was_shown and await asking.enters(conn, here, post):
         return
-    out = {"state": PostState.SHOWN, "was_shown": False}
-    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))
-    await count_in(conn, post.thread_id, post.id)
-    shown = await post_store.get(conn, post.id)
-    if shown.author_local and post.was_shown:
-        await outbox.forget(conn, post.uri)
-        await telling.edited(conn, here, group, shown)
-    elif shown.author_local:
-        await telling.created(conn, here, group, shown)
-    else:
-        inner = await telling.as_created(conn, shown, or_changed=True)
-        if inner is not None:
-            await telling.carried(conn, here, group, shown, *inner)
-    await noticing.decided(conn, here, shown, NoticeKind.RELEASED, decision)
-    if not post.was_shown:
-        await noticing.became_visible(conn, here, shown)
+    await lifting.show(conn, here, group, post, decision)
 
 
 async def hold(

@@ -6,14 +6,13 @@ key that the pact pins, and names our desk, so nobody can send it on to somebody
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activitypub import actors as actor_store
 from activitypub.vocab import ActivityKind, Document, id_of, text_of
-from groups import desk as group_desk
 from groups import groups as group_store
-from groups import holding, noticing, reported
+from groups import holding, lifting, noticing, reported
 from groups import posts as post_store
 from inbox import flagged, said
 from inbox.arrival import Arrival
@@ -21,10 +20,9 @@ from kernel.errors import Malformed, NotAllowed, NotFound, Unproven
 from kernel.here import Here
 from kernel.schema.directed import Category
 from kernel.schema.notices import NoticeKind
-from kernel.schema.posts import PostState
 from kernel.urls import same_origin
 from moderation import audit, pact_mail, pacts
-from moderation.directed import hearing, incoming, sent
+from moderation.directed import hearing, incoming, limiting, sent
 from moderation.directed.terms import Answer, Request
 from moderation.pacts import Pact
 
@@ -78,7 +76,7 @@ async def receive_flag(arrival: Arrival, document: Document | None = None) -> bo
     care = request.category is Category.CARE
     appeal = request.category is Category.APPEAL
     places = [] if appeal else await flagged.about(arrival, request.objects, people=not care)
-    await incoming.came(
+    ask_id = await incoming.came(
         arrival.conn,
         arrival.here,
         pact=pact,
@@ -87,12 +85,14 @@ async def receive_flag(arrival: Arrival, document: Document | None = None) -> bo
         places=places,
         version=_version(document),
     )
-    if request.category is Category.TAKEDOWN:
-        await _limit(arrival, pact, uri, places)
+    if ask_id is not None and request.category is Category.TAKEDOWN:
+        await _limit(arrival, pact, ask_id, places)
     return True
 
 
-async def _limit(arrival: Arrival, pact: Pact, uri: str, places: Sequence[reported.Place]) -> None:
+async def _limit(
+    arrival: Arrival, pact: Pact, ask_id: UUID, places: Sequence[reported.Place]
+) -> None:
     """A post in a group of ours waits for a day, where the rule about that peer lets it."""
     conn, here = arrival.conn, arrival.here
     about = places[0][1] if places else None
@@ -102,11 +102,11 @@ async def _limit(arrival: Arrival, pact: Pact, uri: str, places: Sequence[report
     group = await group_store.get(conn, post.group_id)
     if not post.shown or group.settings is None or group.desk_id is None:
         return
-    asked = await incoming.may_limit(conn, here, pact, uri, post.id)
+    asked = await limiting.may_limit(conn, here, pact, ask_id, about)
     if asked is None:
         return
     await holding.hold(conn, post)
-    await incoming.limited(conn, here, asked)
+    await limiting.limited(conn, here, asked, post.id)
     decision = await audit.note(
         conn,
         here,
@@ -114,7 +114,7 @@ async def _limit(arrival: Arrival, pact: Pact, uri: str, places: Sequence[report
         about=post.uri,
         reason=asked.request.rule,
         group_id=group.id,
-        until=here.now().date() + incoming.LIMITED,
+        until=here.now().date() + limiting.LIMITED,
         basis=[pact.uri],
         undo=f"/p/{post.id}",
     )
@@ -122,21 +122,16 @@ async def _limit(arrival: Arrival, pact: Pact, uri: str, places: Sequence[report
 
 
 async def lift_one(engine: AsyncEngine, here: Here) -> bool:
-    """Show a post again whose day is over. False: there is none.
+    """Show a post again whose day is over, or about which nothing was to do. False: there is none.
 
     Somebody may have decided meanwhile: then it stays as they said.
     """
     async with engine.begin() as conn:
-        asked = await incoming.next_over(conn, here)
+        asked = await limiting.next_over(conn, here)
         if asked is None:
             return False
-        post = await post_store.by_uri(conn, asked.request.objects[0])
-        if post is None or post.state is not PostState.HELD or not asked.open:
-            return True
-        group = await group_store.get(conn, post.group_id)
-        if group.desk_id is not None:
-            actor = await actor_store.get(conn, group.desk_id)
-            await group_desk.release(conn, here, group, actor, post)
+        if asked.post_id is not None:
+            await lifting.lift(conn, here, asked.post_id)
     return True
 
 

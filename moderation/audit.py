@@ -166,6 +166,17 @@ async def removed_by(conn: AsyncConnection, author_id: UUID, uri: str) -> frozen
 _OUT_AND_BACK: Final = ("remove", "restore")
 
 
+async def was_released(conn: AsyncConnection, author_id: UUID, uri: str) -> bool:
+    """Whether moderators of its group read this author's post while it was held, and showed it."""
+    found = sa.select(audit.c.id).where(
+        audit.c.person_id == author_id,
+        audit.c.object_uri == uri,
+        audit.c.verb == "release",
+        audit.c.role == Role.GROUP.value,
+    )
+    return await conn.scalar(found.limit(1)) is not None
+
+
 async def sweep(conn: AsyncConnection, today: date) -> None:
     """Marks that no appeal needs any more go."""
     await conn.execute(sa.delete(audit_marks).where(audit_marks.c.until < today))

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from kernel.schema.base import Side, one_of, table
 from kernel.schema.cases import cases
+from kernel.schema.posts import posts
 
 
 class Category(StrEnum):
@@ -77,9 +78,12 @@ asks_in = table(
     *_asked(
         sa.Column("uri", sa.Text, nullable=False, unique=True),  # of the Flag that asks
         sa.Column("answer_id", sa.Uuid, nullable=False),  # of the one answer that it gets
+        # The post that was taken out of sight for it; it is so for its sake while there is a `due`.
+        sa.Column("post_id", sa.BigInteger, sa.ForeignKey(posts.c.id, ondelete="SET NULL")),
     ),
     sa.Index("ix_asks_in_due", "due", "id", postgresql_where=sa.text("due IS NOT NULL")),
     sa.Index("ix_asks_in_day", "day", "id"),
     sa.Index("ix_asks_in_case_id", "case_id", postgresql_where=sa.text("case_id IS NOT NULL")),
+    sa.Index("ix_asks_in_post_id", "post_id", postgresql_where=sa.text("post_id IS NOT NULL")),
     sa.Index("ix_asks_in_host", "host", "day"),
 )

@@ -24,10 +24,12 @@ from kernel.said import noted, said
 from kernel.schema.care import Author, CareState, Ending, Level
 from kernel.schema.cases import Subject
 from kernel.schema.tables import (
+    actors,
     care_cases,
     care_counts,
     care_handovers,
     care_words,
+    posts,
 )
 from kernel.sealing import mac
 from kernel.tombstone_log import Act
@@ -97,8 +99,8 @@ def holder_of(root: bytes, case_id: UUID) -> bytes:
     return mac(root, "care", case_id.bytes)
 
 
-def _mark(here: Here, about: About) -> bytes:
-    return mac(here.node_key.derive(LABEL), "mark", about.uri.encode())
+def _mark(here: Here, uri: str) -> bytes:
+    return mac(here.node_key.derive(LABEL), "mark", uri.encode())
 
 
 # ---- Opening
@@ -118,7 +120,7 @@ async def open_case(
     `host` is where the person lives. Where it is open already the sooner clock counts, and
     everybody is alerted again only if that makes it sooner.
     """
-    case_id, mark, now = chance.new_uuid(), _mark(here, about), here.now()
+    case_id, mark, now = chance.new_uuid(), _mark(here, about.uri), here.now()
     made = await conn.scalar(
         insert(care_cases)
         .values(
@@ -306,16 +308,37 @@ async def count(conn: AsyncConnection, seen_by: Desks) -> int:
     return await conn.scalar(_MANY, _seer(seen_by)) or 0
 
 
-async def open_about(conn: AsyncConnection, post_ids: Collection[int]) -> set[int]:
-    """Those of the posts that a care case is open about."""
-    if not post_ids:
-        return set()
-    rows = await conn.scalars(_OPEN_ABOUT, {"post_ids": list(post_ids)})
-    return set(rows)
+async def is_open_near(conn: AsyncConnection, here: Here, post_id: int) -> bool:
+    """Whether a care case is open about a post's author, a post of theirs, or one of its thread."""
+    author = await conn.scalar(_AUTHOR, {"post_id": post_id})
+    if author is None:
+        return False
+    values = {"post_id": post_id, "mark": _mark(here, author)}
+    return bool(await conn.scalar(_NEAR, values))
 
 
-_OPEN_ABOUT: Final = sa.select(care_cases.c.post_id).where(
-    any_of(care_cases.c.post_id, "post_ids"), OPEN
+def _near() -> sa.Select[bool]:
+    """Open cases are few: each is looked up from there, not each post of an author."""
+    other, this = posts.alias("other"), posts.alias("this")
+    about_post = (
+        sa.exists()
+        .where(
+            OPEN,
+            other.c.id == care_cases.c.post_id,
+            this.c.id == sa.bindparam("post_id", type_=sa.BigInteger),
+            sa.or_(other.c.author_id == this.c.author_id, other.c.thread_id == this.c.thread_id),
+        )
+        .select_from(care_cases, other, this)
+    )
+    mark = care_cases.c.mark == sa.bindparam("mark", type_=sa.LargeBinary)
+    return sa.select(sa.or_(sa.exists().where(mark, OPEN), about_post))
+
+
+_NEAR: Final = _near()
+_AUTHOR: Final = (
+    sa.select(actors.c.uri)
+    .join(posts, posts.c.author_id == actors.c.id)
+    .where(posts.c.id == sa.bindparam("post_id", type_=sa.BigInteger))
 )
 
 

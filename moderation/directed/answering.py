@@ -22,6 +22,7 @@ from kernel.schema.cases import Outcome
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.tables import asks_in
 from moderation import audit, pacts, sealed
+from moderation.directed import wording
 from moderation.directed.terms import (
     CONTEXT,
     KINDS,
@@ -44,11 +45,13 @@ _RESULTS: Final[Mapping[Outcome, Result]] = {
     Outcome.REMOVED: Result.REMOVED,
     Outcome.AWAY: Result.REMOVED,
 }
+_LET_GO: Final = (Outcome.NOTHING, Outcome.SUPPORTED)
+_STAYS_OUT: Final = (Outcome.REMOVED, Outcome.AWAY, Outcome.HELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What another desk asked here, and how that stands."""
+    """What another desk asked here, and how that stands. `post_id`: what was held for it."""
 
     id: UUID
     host: str
@@ -64,6 +67,7 @@ class Received:
     day: date
     due: datetime | None
     version: int
+    post_id: int | None
     request: Request = field(repr=False)
 
     @classmethod
@@ -92,7 +96,7 @@ COLUMNS: Final = tuple(
     asks_in.c[name]
     for name in (
         "id", "host", "uri", "category", "urgency", "state", "case_id", "change", "reason",
-        "outcome", "answer_id", "day", "due", "version", "sealed",
+        "outcome", "answer_id", "day", "due", "version", "post_id", "sealed",
     )
 )  # fmt: skip
 
@@ -133,7 +137,7 @@ async def answer(
     if answer is Answer.REFUSED:
         values["reason"] = reason.value
     if answer is Answer.CLOSED:
-        values |= {"outcome": (Result.CLOSED if care else outcome).value, "due": None}
+        values["outcome"] = (Result.CLOSED if care else outcome).value
     await change(conn, here, asked.id, **values)
     await _tell(conn, here, asked, answer, values, "" if care else words)
 
@@ -181,7 +185,15 @@ async def case_taken(conn: AsyncConnection, here: Here, case_id: UUID) -> None:
 
 
 async def case_closed(conn: AsyncConnection, here: Here, case_id: UUID, outcome: Outcome) -> None:
-    """The case is decided: whoever asked for it hears a word for what came of it."""
+    """The case is decided: whoever asked for it hears a word for what came of it.
+
+    A post that waits for a takedown is let go at once where nothing is wrong with it. It stays out
+    of sight where that was decided. Any other decision leaves it its day.
+    """
+    if outcome in _LET_GO or outcome in _STAYS_OUT:
+        due = wording.this_minute(here) if outcome in _LET_GO else None
+        held = sa.and_(asks_in.c.case_id == case_id, asks_in.c.due.is_not(None))
+        await conn.execute(sa.update(asks_in).where(held).values(due=due))
     for ask_id in await _of(conn, case_id):
         result = _RESULTS.get(outcome, Result.WITHHELD)
         await answer(conn, here, ask_id, Answer.CLOSED, outcome=result)

@@ -4,7 +4,6 @@ Who asks has proven it by the key that the pact pins, before anything here is ca
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -15,17 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel import chance
 from kernel.errors import NotFound, TooMany
 from kernel.here import Here
-from kernel.rows import at_most
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.tables import asks_in, cases, signal_changes
 from kernel.sealing import mac
 from moderation import audit, desks, pacts, reports
 from moderation.care import incoming as care
-from moderation.care.cases import open_about
 from moderation.cases import About, Priority
 from moderation.directed import answering, sent, wording
 from moderation.directed.answering import Received
-from moderation.directed.terms import FLOWS, Action, Answer, Reason, Request
+from moderation.directed.terms import FLOWS, Answer, Reason, Request
 from moderation.pacts import Pact
 from moderation.signals import rules
 from moderation.signals.rules import Kind, Mode
@@ -35,7 +32,6 @@ Place = tuple[UUID | None, About]
 A_DAY: Final = 50  # that one peer may ask
 CARE_A_DAY: Final = 20  # beside these
 OF_ONE_A_DAY: Final = 10  # that stand for one reporter there
-LIMITED: Final = timedelta(hours=24)  # that a post waits because a peer asked
 
 _PRIORITIES: Final = {
     Urgency.NOW: Priority.NOW,
@@ -53,20 +49,21 @@ async def came(
     request: Request,
     places: Sequence[Place],
     version: int = 0,
-) -> None:
+) -> UUID | None:
     """Another desk asks for something; `places` are what of ours it is about, and whose desk.
 
-    What was taken back, or came before, changes nothing, but for what says more than it did.
+    What was taken back, or came before, changes nothing, but for what says more than it did. None:
+    nothing is asked that was not asked before.
     """
     await _one_at_a_time(conn, uri)
     if await pacts.is_over(conn, uri):
-        return
+        return None
     known = await _known(conn, here, uri)
     if known is not None:
         await _renew(conn, here, known, request, version)
-        return
+        return None
     if not await _spend(conn, here, pact.host, request):
-        return
+        return None
     ask_id = chance.new_uuid()
     await conn.execute(
         insert(asks_in).values(
@@ -88,6 +85,7 @@ async def came(
         await answering.answer(conn, here, ask_id, Answer.REFUSED, reason=reason)
     verb = "peer refused" if reason is not None else "peer asked"
     await sent.log(conn, here, request.category, f"{verb} {request.category.value}", pact.host)
+    return ask_id
 
 
 async def _one_at_a_time(conn: AsyncConnection, uri: str) -> None:
@@ -240,49 +238,6 @@ async def _appeal(
     return None
 
 
-async def may_limit(
-    conn: AsyncConnection, here: Here, pact: Pact, uri: str, post_id: int
-) -> Received | None:
-    """The takedown for whose sake a post may wait for a day, by the rule about that peer (MOD-5.7).
-
-    None: it waits for a person first. So does whatever is about somebody who is looked after, since
-    a post that disappears may be what somebody holds on to (MOD-H5).
-    """
-    asked = await _known(conn, here, uri)
-    if asked is None or asked.state is not AskState.HELD or asked.due is not None:
-        return None
-    if asked.request.action not in (Action.LIMIT, Action.REMOVE):
-        return None
-    rule = await rules.of(conn, pact.host, Kind.TAKEDOWN)
-    if rule.mode is not Mode.APPLY or await open_about(conn, [post_id]):
-        return None
-    if await reports.count(conn, here, f"{pact.host} limits") > rule.budget:
-        return None
-    return asked
-
-
-async def limited(conn: AsyncConnection, here: Here, asked: Received) -> None:
-    """The post waits from now on, and is shown again a day later unless somebody decides."""
-    due = wording.this_minute(here) + LIMITED
-    await answering.change(conn, here, asked.id, due=due)
-
-
-async def next_over(conn: AsyncConnection, here: Here) -> Received | None:
-    """A takedown whose day is over; it is marked so. None: there is none."""
-    over = (
-        sa.select(*answering.COLUMNS)
-        .where(asks_in.c.due <= here.now())
-        .order_by(asks_in.c.due, asks_in.c.id)
-        .limit(at_most(1))
-        .with_for_update(skip_locked=True)
-    )
-    row = (await conn.execute(over)).first()
-    if row is None:
-        return None
-    await answering.change(conn, here, row.id, due=None)
-    return Received.of(here, row)
-
-
 async def _renew(
     conn: AsyncConnection, here: Here, known: Received, request: Request, version: int
 ) -> None:
@@ -306,14 +261,16 @@ async def _renew(
 async def taken_back(conn: AsyncConnection, here: Here, uri: str) -> bool:
     """They no longer ask for it, perhaps before it came. False: nothing of it is here.
 
-    Somebody who may need looking after is looked after all the same.
+    What was held for it is let go. Somebody who may need looking after is looked after all the
+    same.
     """
     await _one_at_a_time(conn, uri)
     known = await _known(conn, here, uri)
     await pacts.over(conn, here, uri)
     if known is None or not known.open:
         return False
-    await answering.change(conn, here, known.id, state=AskState.TAKEN_BACK, due=None)
+    due = wording.this_minute(here) if known.due is not None else None
+    await answering.change(conn, here, known.id, state=AskState.TAKEN_BACK, due=due)
     if known.category is not Category.CARE:
         await reports.take_back(conn, here, uri)
     return True

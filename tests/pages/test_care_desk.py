@@ -95,7 +95,11 @@ async def test_mod_5_14_a_worry_is_looked_at_handed_over_and_ends_as_a_number(
     assert row.due.timestamp() % clocks.STEPS[Level.HIGH].total_seconds() == 0
     async with house.node.engine.connect() as conn:
         assert (await conn.execute(sa.select(cases))).all() == []
-        assert await care.open_about(conn, [house.answer.id, 7]) == {house.answer.id}
+        here = house.node.here
+        near = [await care.is_open_near(conn, here, it) for it in (house.answer.id, house.held.id)]
+        assert near == [True, True]  # ben wrote both
+        assert await care.is_open_near(conn, here, house.thread.id)  # ana's, in the same thread
+        assert not await care.is_open_near(conn, here, 7)
         hosts = await care.count_by_host(conn, ["alder.test", "else.test"])
         assert hosts == {"alder.test": 1, "else.test": 0}
     assert (await worried(house.cleo, house.answer)).status == 200  # once more is no news
@@ -145,7 +149,7 @@ async def test_mod_5_14_a_worry_is_looked_at_handed_over_and_ends_as_a_number(
     assert (row.state, row.ending, row.due, row.holder) == ("closed", "supported", None, None)
     async with house.node.engine.connect() as conn:
         assert (await conn.execute(sa.select(care_words))).all() == []
-        assert await care.open_about(conn, [house.answer.id]) == set()
+        assert not await care.is_open_near(conn, house.node.here, house.answer.id)
         assert (await conn.execute(sa.select(audit).where(audit.c.verb.like("care%")))).all() == []
     today = house.node.here.now().date()
     for days, left in ((7, 1), (8, 0)):

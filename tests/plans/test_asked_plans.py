@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.here import Here
 from kernel.schema.directed import Category
-from moderation.directed import answering, incoming, sending, sent
+from moderation import audit
+from moderation.directed import answering, incoming, limiting, sending, sent
 from tests.plans.conftest import LARGE, Asking, Seeded
 
 pytestmark = pytest.mark.slow
@@ -28,6 +29,9 @@ async def test_what_is_asked_is_looked_up(seeded: Seeded, asking: Asking) -> Non
         await sent.about_signals(conn, here, [1])
         await incoming._known(conn, here, "https://b.test/x")
         await incoming._is_asked(conn, "b.test", Category.REPORT, some)
+        await limiting._was_held(conn, 1)
+        await limiting.let_go(conn, 1)
+        await audit.was_released(conn, some, "https://b.test/x")
         await sent.sweep(conn, early)
         await answering.sweep(conn, early)
 

@@ -21,7 +21,7 @@ async def test_the_care_desk(seeded: Seeded, reading: AsyncEngine, asking: Askin
     async def work(conn: AsyncConnection) -> None:
         await cases.waiting(conn, here, desks)
         await cases.count(conn, desks)
-        await cases.open_about(conn, [1, 2])
+        await cases.is_open_near(conn, seeded.here, 1)
         await cases.count_by_host(conn, ["good.test"])
         await cases.forget_post(conn, 1)
         await cases.escalate(conn, here)

@@ -20,9 +20,14 @@ def upgrade() -> None:
         "asks_in",
         sa.Column("uri", sa.Text(), nullable=False),
         sa.Column("answer_id", sa.Uuid(), nullable=False),
+        sa.Column("post_id", sa.BigInteger()),
+        sa.ForeignKeyConstraint(
+            ["post_id"], ["posts.id"], name=op.f("fk_asks_in_post_id"), ondelete="SET NULL"
+        ),
         sa.UniqueConstraint("uri", name=op.f("uq_asks_in_uri")),
     )
     _index("asks_in", "host", "day", name="host")
+    _index("asks_in", "post_id", where="post_id IS NOT NULL", name="post_id")
     for table in ("asks_out", "asks_in"):
         _index(table, "due", "id", where="due IS NOT NULL", name="due")
         _index(table, "day", "id", name="day")
