@@ -92,17 +92,22 @@ async def is_small(conn: AsyncConnection, group_id: UUID | None) -> bool:
 async def plan(conn: AsyncConnection, here: Here, letter: Letter) -> None:
     """Tell the author's server, and that of the group elsewhere, once and later.
 
-    Raises Malformed: no words, too many, or they name somebody here. Raises Conflict: they are
-    told already. Raises NotAllowed: that server is blocked.
+    A desk that knows nothing of what is left of it is told nothing, where another one is. Raises
+    Malformed: no words, too many, or they name somebody here. Raises Conflict: they are told
+    already. Raises NotAllowed: that server is blocked. Raises Refused: nobody could be told.
     """
     words = await wording.check(conn, here, letter.words)
     if letter.case.told:
         raise Conflict("Their moderators are told already.")
     if await domains.is_blocked(conn, letter.person.host):
         raise NotAllowed("This place does not talk with that server.")
+    left_out: list[Refused] = []
     for reader in letter.readers:
         if await _over_pact(conn, here, reader.host, letter):
-            await _ask(conn, here, reader.host, letter)
+            try:
+                await _ask(conn, here, reader.host, letter)
+            except Refused as refusal:
+                left_out.append(refusal)
             continue
         flag_id = chance.new_uuid()
         value = {"words": words, "person": letter.person.id.hex}
@@ -116,6 +121,8 @@ async def plan(conn: AsyncConnection, here: Here, letter: Letter) -> None:
                 sealed=sealed.put(here, _LABEL, f"flag {flag_id}", value),
             )
         )
+    if len(left_out) == len(letter.readers):
+        raise left_out[0]
     await casework.mark_told(conn, letter.case)
 
 
@@ -148,12 +155,15 @@ async def _ask(conn: AsyncConnection, here: Here, host: str, letter: Letter) -> 
 
 async def preview(
     conn: AsyncConnection, here: Here, letter: Letter
-) -> Sequence[tuple[str, Document]]:
-    """What each server would be sent, but for the id, and the proof that a pact peer gets.
+) -> Sequence[tuple[str, Document | Refused]]:
+    """What each server would be sent, but for the id, and the proof that a pact peer gets; or why
+    nothing is sent there.
 
     Raises Malformed, Refused: as `plan`.
     """
-    words, found = await wording.check(conn, here, letter.words), []
+    words = await wording.check(conn, here, letter.words)
+    found: list[tuple[str, Document | Refused]] = []
+    left_out: list[Refused] = []
     objects = tuple(each for each in (letter.post_uri, letter.person.uri) if each)
     for reader in letter.readers:
         uri = sent.flag_uri(here, UUID(int=0))
@@ -169,11 +179,18 @@ async def preview(
                 words=words,
                 token=tokens.token_of(here, reporter, reader.host),
             )
-            request = await asking.prepare(conn, here, reader.host, request)
+            try:
+                request = await asking.prepare(conn, here, reader.host, request)
+            except Refused as refusal:
+                left_out.append(refusal)
+                found.append((reader.host, refusal))
+                continue
             document = request.document(uri, f"{here.origin}/desk/node", pact.desk_uri)
         else:
             document = _document(uri, letter.signer, reader, objects, words)
         found.append((reader.host, document))
+    if len(left_out) == len(found):
+        raise left_out[0]
     return found
 
 

@@ -72,7 +72,7 @@ async def preview(request: web.Request) -> web.Response:
     root = session.of(request).member.root
     form = await forms.read(request)
     problem: Problem | None = None
-    letters: Sequence[tuple[str, Document]] = ()
+    letters: Sequence[tuple[str, Document | Refused]] = ()
     async with request.app[ENGINE].connect() as conn:
         desk = await desk_of(conn, request)
         case_id = paging.uuid(request.match_info["case"]) or UUID(int=0)
@@ -88,7 +88,8 @@ async def preview(request: web.Request) -> web.Response:
         problem=problem,
         form=form,
         at=f"{desk.path}/{case_id}",
-        letters=[(host, _text(document)) for host, document in letters],
+        letters=[(host, _text(it)) for host, it in letters if not isinstance(it, Refused)],
+        left_out=[(host, it.detail) for host, it in letters if isinstance(it, Refused)],
         fields=("letter", "with_post", "sure", "category", "action", "urgency", "rule"),
     )
 

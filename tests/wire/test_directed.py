@@ -602,6 +602,7 @@ async def test_mod_H4_sec_L2_what_a_peer_gets_is_the_same_whoever_reported(
                 with_post=True, rule="Be kind",
             )  # fmt: skip
             ((host, shown),) = await forwarding.preview(conn, alder.here, letter)
+            assert not isinstance(shown, Refused)
             await forwarding.plan(conn, alder.here, letter)
         await settle(alder)
         assert good.got("Flag") == []  # not in the minute in which it was decided

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from groups import hiding, reported
@@ -20,6 +21,7 @@ from kernel.schema.tables import activities, audit, cases, flags, received, repo
 from moderation import cases as case_store
 from moderation import forwarding
 from moderation import reports as report_store
+from moderation.directed import Refused
 from moderation.forwarding import Letter
 from moderation.reports import Said
 from moderation.standing import Speaker
@@ -27,6 +29,7 @@ from node.tidy import tidy
 from tests.nodes import Node, NodeFactory, settle
 from tests.peer import Document, Peer, PeerFactory, Person
 from tests.wire import lemmy as strict
+from tests.wire.pacting import agree_with_peer
 from tests.wire.world import Club, Follower, said
 
 REPORTER = "rosamund"
@@ -210,18 +213,24 @@ async def reports_it(node: Node, who: Speaker, about: case_store.About, words: s
 async def tells(node: Node, peer: Peer, *, with_post: bool, words: str = "Please look.") -> None:
     """A moderator of the node tells the moderators of an author's server."""
     async with node.engine.begin() as conn:
-        case_id = await conn.scalar(sa.select(cases.c.id).where(cases.c.group_id.is_(None)))
-        assert case_id is not None
-        case = await case_store.get(conn, node.here, None, case_id)
-        assert case.about is not None
-        person = await actor_store.get(conn, case.about.actor_id)
-        desk = await actor_store.by_uri(conn, f"{node.origin}/desk/node")
-        club = await actor_store.by_uri(conn, f"{peer.origin}/c/club")
-        assert desk is not None
-        letter = Letter(
-            case=case, signer=desk, person=person, group=club, words=words, with_post=with_post
-        )
+        letter = await the_letter(conn, node, peer, with_post=with_post, words=words)
         await forwarding.plan(conn, node.here, letter)
+
+
+async def the_letter(
+    conn: AsyncConnection, node: Node, peer: Peer, *, with_post: bool, words: str = "Please look."
+) -> Letter:
+    case_id = await conn.scalar(sa.select(cases.c.id).where(cases.c.group_id.is_(None)))
+    assert case_id is not None
+    case = await case_store.get(conn, node.here, None, case_id)
+    assert case.about is not None
+    person = await actor_store.get(conn, case.about.actor_id)
+    desk = await actor_store.by_uri(conn, f"{node.origin}/desk/node")
+    club = await actor_store.by_uri(conn, f"{peer.origin}/c/club")
+    assert desk is not None
+    return Letter(
+        case=case, signer=desk, person=person, group=club, words=words, with_post=with_post
+    )
 
 
 async def test_mod_5_13_what_goes_out_is_the_same_whoever_reported(
@@ -312,6 +321,39 @@ async def test_wire_M2_author_and_group_elsewhere_are_told_one_each_and_deleted_
     await settle(alder)
     last = other.got("Flag")[-1]
     assert last["content"] == "Once more."
+
+
+async def test_mod_5_13_without_the_post_a_desk_that_knows_nothing_of_the_rest_is_left_out(
+    alder: Node, club: Club, peer: PeerFactory
+) -> None:
+    await agree_with_peer(alder, club.peer)
+    other = await peer("other.test", alder)
+    author = other.person("kim")
+    note = await club.thread(alder, other, author, "Unkind words")
+    post = await alder.post(note["id"])
+    assert post is not None
+    await reports_it(alder, club.member, reported.post_of(post), "It hurt")
+    await settle(alder)
+    async with alder.engine.connect() as conn:
+        letter = await the_letter(conn, alder, club.peer, with_post=False)
+        shown = dict(await forwarding.preview(conn, alder.here, letter))
+        assert list(shown) == ["other.test", club.peer.name]
+        assert not isinstance(shown["other.test"], Refused)
+        assert "does not know" in str(shown[club.peer.name])
+    await tells(alder, club.peer, with_post=False)
+    alder.clock.forward(minutes=2)
+    await settle(alder)
+    (flag,) = other.got("Flag")
+    assert flag["object"] in (author.uri, [author.uri])
+    assert club.peer.got("Flag") == []
+
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.delete(cases))
+    await reports_it(alder, club.member, reported.post_of(post), "It hurt")
+    await tells(alder, club.peer, with_post=True)
+    alder.clock.forward(minutes=2)
+    await settle(alder)
+    assert len(club.peer.got("Flag")) == 1
 
 
 async def test_mod_5_13_few_people_are_counted_and_nothing_is_passed_on_by_itself(
