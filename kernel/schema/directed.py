@@ -46,7 +46,8 @@ def _asked(*more: sa.Column[object]) -> tuple[sa.Column[object] | sa.CheckConstr
         sa.Column("urgency", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("case_id", sa.Uuid, sa.ForeignKey(cases.c.id, ondelete="SET NULL")),
-        sa.Column("change", sa.Text, nullable=False, server_default=""),  # of advice: an appeal's
+        # Of an appeal the advice that it is about; of care a mark of the post, by the node key.
+        sa.Column("change", sa.Text, nullable=False, server_default=""),
         sa.Column("reason", sa.Text, nullable=False, server_default=""),  # of a no, a word
         sa.Column("outcome", sa.Text, nullable=False, server_default=""),  # a word
         sa.Column("day", sa.Date, nullable=False),  # of the last change

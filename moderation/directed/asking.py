@@ -23,7 +23,17 @@ from moderation import pacts
 from moderation.directed import wording
 from moderation.directed.route import route
 from moderation.directed.sending import update
-from moderation.directed.sent import COLUMNS, OPEN, STANDS, Asked, change, flag_uri, log, seal
+from moderation.directed.sent import (
+    COLUMNS,
+    OPEN,
+    STANDS,
+    Asked,
+    care_mark,
+    change,
+    flag_uri,
+    log,
+    seal,
+)
 from moderation.directed.terms import (
     Action,
     Refused,
@@ -80,7 +90,7 @@ async def send(
             urgency=urgency,
             state=AskState.WAITING,
             case_id=case_id,
-            change=object_uri if category is Category.APPEAL else "",
+            change=_about(here, request),
             day=here.now().date(),
             due=wording.this_minute(here) if care else wording.due(here),
             sealed=seal(here, ask_id, request),
@@ -123,6 +133,12 @@ async def _may_know(conn: AsyncConnection, host: str, uri: str) -> bool:
     )
 
 
+def _about(here: Here, request: Request) -> str:
+    if request.category is Category.CARE:
+        return care_mark(here, request.objects[0])
+    return request.objects[0] if request.category is Category.APPEAL else ""
+
+
 async def _check_room(
     conn: AsyncConnection, here: Here, host: str, request: Request, case_id: UUID | None
 ) -> None:
@@ -136,8 +152,8 @@ async def _check_room(
         asks_out.c.category == request.category,
         asks_out.c.state.in_(OPEN),
     )
-    if request.category is Category.APPEAL:
-        same = sa.and_(same, asks_out.c.change == request.objects[0])
+    if request.category in (Category.APPEAL, Category.CARE):
+        same = sa.and_(same, asks_out.c.change == _about(here, request))
     elif case_id is not None:
         same = sa.and_(same, asks_out.c.case_id == case_id)
     else:

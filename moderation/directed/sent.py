@@ -15,6 +15,7 @@ from kernel.here import Here
 from kernel.rows import AnyRow
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.tables import asks_out, signal_sources, signals
+from kernel.sealing import mac
 from moderation import audit, sealed
 from moderation.directed.terms import (
     Action,
@@ -169,6 +170,30 @@ async def log(
     """A line of the log; care has none, since it is held against nobody and counted nowhere."""
     if category is not Category.CARE:
         await audit.note(conn, here, verb=verb, about=host, actor_id=actor_id)
+
+
+def care_mark(here: Here, uri: str) -> str:
+    """What requests for care about one post share; it says nothing to whoever lacks the node key.
+
+    A request has no key to a care case, and no care case one to a request (MOD-5.14).
+    """
+    return mac(here.node_key.derive(LABEL), "care", uri.encode()).hex()
+
+
+async def last_care(conn: AsyncConnection, here: Here, host: str, uri: str) -> Asked | None:
+    """What that desk was last asked about whoever wrote this post, if it was."""
+    query = (
+        sa.select(*COLUMNS)
+        .where(
+            asks_out.c.change == care_mark(here, uri),
+            asks_out.c.change != sa.literal_column("''"),
+            asks_out.c.host == host,
+        )
+        .order_by(asks_out.c.day.desc(), asks_out.c.state.in_(OPEN).desc())
+        .limit(1)
+    )
+    found = await _read(conn, here, query)
+    return found[0] if found else None
 
 
 def flag_uri(here: Here, ask_id: UUID) -> str:

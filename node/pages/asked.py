@@ -119,7 +119,7 @@ async def _index(
         await session.check_going_on(conn, request)
         read = sent.listed if way == "out" else answering.listed
         found = await read(conn, here, before=before)
-        contacts = await _contacts(conn, here, found)
+        to_call = await contacts(conn, here, found)
         ours = await cases.of_node(conn, [each.case_id for each in found if each.case_id])
     more = f"?way={way}&before={found[-1].day}_{found[-1].id}" if len(found) == sent.PAGE else ""
     return render(
@@ -129,7 +129,7 @@ async def _index(
         problem=problem,
         way=way,
         found=found,
-        contacts=contacts,
+        contacts=to_call,
         ours=ours,
         more=more,
         first=before is None,
@@ -148,7 +148,7 @@ def _before(request: web.Request) -> tuple[date, UUID] | None:
         raise NotFound from error
 
 
-async def _contacts(
+async def contacts(
     conn: AsyncConnection, here: Here, found: Sequence[Asked] | Sequence[Received]
 ) -> dict[str, str]:
     """Whom to call where a request for care was not seen: their second contact (MOD-5.14)."""
@@ -157,12 +157,12 @@ async def _contacts(
         for each in found
         if each.category is Category.CARE and each.state in (AskState.UNSEEN, AskState.REFUSED)
     }
-    contacts = {}
+    to_call = {}
     for host in hosts:
         pact = await pacts.with_host(conn, host)
         if pact is not None and pact.paper is not None:
-            contacts[host] = pact.paper.other(f"{here.origin}/desk/node").care
-    return contacts
+            to_call[host] = pact.paper.other(f"{here.origin}/desk/node").care
+    return to_call
 
 
 async def act(request: web.Request) -> web.Response:

@@ -28,7 +28,9 @@ from moderation import directed
 from moderation.care import cases, handover, looks, sooner
 from moderation.care.cases import CareCase, Desks, Place
 from moderation.care.sooner import Weights
-from moderation.directed import Category, Urgency
+from moderation.directed import Category, Urgency, sent, terms
+from moderation.directed.sent import Asked
+from node.pages import asked as asked_pages
 from node.pages import care_words, forms, session
 from node.pages import posts as post_pages
 from node.pages.forms import REFUSED, Form
@@ -246,6 +248,8 @@ async def _case_page(
         mine = (await session.voices(conn, request)).ids
         own = case.about is not None and case.about.actor_id in mine
         looks_now = case.is_mine(root) and not own
+        asked = await _asked_of(conn, here, case) if not own else None
+        to_call = await asked_pages.contacts(conn, here, [asked] if asked else [])
         notes = await cases.notes(conn, here, case.id) if not own else []
         policy = await handover.policy(conn)
         asking = await handover.of_case(conn, here, case) if not own else None
@@ -269,6 +273,9 @@ async def _case_page(
         parts=handover.PARTS,
         asking=asking,
         asked_myself=asking is not None and asking.is_by(root, case),
+        asked=asked,
+        to_call=to_call.get(case.host, ""),
+        terms=terms,
         words=care_words,
         limit=cases.MAX_WORDS,
         levels_of=Level,
@@ -277,6 +284,13 @@ async def _case_page(
 
 async def _post_of(conn: AsyncConnection, case: CareCase) -> Post | None:
     return await post_store.get(conn, case.post_id) if case.post_id is not None else None
+
+
+async def _asked_of(conn: AsyncConnection, here: Here, case: CareCase) -> Asked | None:
+    """What their own server's moderators were asked about it."""
+    if case.about is None or case.host == here.host:
+        return None
+    return await sent.last_care(conn, here, case.host, case.about.uri)
 
 
 async def decide(request: web.Request) -> web.Response:
@@ -371,7 +385,7 @@ async def _end_slow(work: Work) -> None:
 async def _ask_home(work: Work) -> None:
     """Their own server's moderators hear of one post, and of nothing else (MOD-5.14).
 
-    Raises Refused: there is no safe way, and why.
+    Raises Refused: there is no safe way, and why. Raises Conflict: they were asked already.
     """
     _held(work)
     about = work.case.about

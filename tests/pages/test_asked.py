@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from groups.groups import GroupSettings
+from groups import groups as group_store
+from groups.groups import GroupSettings, add_moderator
 from kernel.schema.directed import Category, Urgency
 from kernel.schema.groups import Posts
-from kernel.schema.tables import audit, signals
+from kernel.schema.tables import audit, care_cases, signals
 from moderation import audit as log
 from moderation import directed
 from moderation.directed import sent
@@ -187,3 +188,50 @@ async def test_mod_5_12_who_advised_is_asked_again_and_the_answer_stands_beside_
         verbs = list(await conn.scalars(sa.select(audit.c.verb)))
     assert {"ask peer appeal", "appeal unanswered", "peer answered closed"} <= set(verbs)
     assert log.APPEAL_WITHIN.days == 20
+
+
+async def test_mod_5_14_their_server_is_asked_to_look_after_somebody_once_and_the_case_says_so(
+    house: House, peer: PeerFactory
+) -> None:
+    """Also for moderators of the group alone, who read no list of what was asked."""
+    node, good = house.node, await peer("good.test", house.node)
+    await agree_with_peer(node, good)
+    anyone = GroupSettings(posts=Posts.ANYONE)
+    group = await node.group("anyone", house.ana.speaker, settings=anyone)
+    dan = await person(node, "dan")
+    async with node.engine.begin() as conn:
+        version = (await group_store.get(conn, group.id)).guidelines_version
+        await add_moderator(conn, node.here, group.actor, dan.actor, version)
+    author = good.person("kim")
+    note = good.note(author, "I cannot any more", to=["as:Public", group.actor.uri])
+    await said(node, good, author, note)
+    post = await node.post(note["id"])
+    assert post is not None
+    at = f"/p/{post.id}/report"
+    assert (await house.cleo.fill(at, at, why="worried", words="Please look")).status == 200
+    async with node.engine.connect() as conn:
+        case = f"/moderation/care/{await conn.scalar(sa.select(care_cases.c.id))}"
+    assert (await dan.fill(case, f"{case}/claim")).status == 303
+    assert (await dan.fill(case, f"{case}/ask-home")).status == 303
+    assert "goes out within the hour" in (await dan.open(case)).text
+    again = await dan.send("POST", f"{case}/ask-home", {})
+    assert again.status == 409
+    assert "asked this already" in again.text
+    node.clock.forward(minutes=1)
+    await settle_all(node)
+    page = await dan.open(case)
+    assert "sent, no answer yet" in page.text
+    assert f"{case}/ask-home" not in page.html
+    assert "Ring us" not in page.text
+    assert "Ring us" not in (await house.ana.open(case)).text
+    node.clock.forward(hours=5)
+    await settle_all(node)
+    for who in (dan, house.ana):
+        page = await who.open(case)
+        assert "nobody there has looked yet" in page.text
+        assert "Ring us" in page.text
+    assert (await house.ana.open(ASKED)).text.count("Ring us") == 1
+    (ask,) = await asked(node)
+    assert ask.case_id is None
+    assert note["id"] not in ask.change
+    assert len(good.got("Flag")) == 1

@@ -26,6 +26,7 @@ async def test_what_is_asked_is_looked_up(seeded: Seeded, asking: Asking) -> Non
         await sent.of_case(conn, here, some)
         await answering.of_case(conn, here, some)
         await answering._of(conn, some)
+        await sent.last_care(conn, here, "b.test", "https://b.test/x")
         await sent.about_signals(conn, here, [1])
         await incoming._known(conn, here, "https://b.test/x")
         await incoming._is_asked(conn, "b.test", Category.REPORT, some)
