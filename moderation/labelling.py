@@ -193,6 +193,10 @@ async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:
         "due": saying.starts,
         "over": False,
     }
+    begins: date | sa.ColumnElement[date] = saying.starts
+    if saying.giver is Giver.PEER:  # what goes on as it was began when it did
+        goes_on = sa.and_(~post_labels.c.over, post_labels.c.effect == saying.effect)
+        begins = sa.case((goes_on, post_labels.c.starts), else_=saying.starts)
     await conn.execute(sa.select(posts.c.id).where(posts.c.id == post_id).with_for_update())
     count = await conn.scalar(
         sa.select(sa.func.count()).select_from(post_labels).where(post_labels.c.post_id == post_id)
@@ -202,7 +206,10 @@ async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:
     await conn.execute(
         insert(post_labels)
         .values(id=random_uuid(), **values)
-        .on_conflict_do_update(index_elements=["post_id", "label", "giver", "host"], set_=values)
+        .on_conflict_do_update(
+            index_elements=["post_id", "label", "giver", "host"],
+            set_={**values, "starts": begins},
+        )
     )
     await refresh(conn, [post_id])
 
@@ -292,7 +299,7 @@ async def keep_only(conn: AsyncConnection, host: str, post_id: int, words: Colle
 async def holds_since(conn: AsyncConnection, host: str, day: date) -> int:
     """How many posts are held because of labels that a server gave since a day."""
     count = await conn.scalar(
-        sa.select(sa.func.count())
+        sa.select(sa.func.count(post_labels.c.post_id.distinct()))
         .select_from(post_labels)
         .where(
             post_labels.c.host == host,
@@ -301,6 +308,21 @@ async def holds_since(conn: AsyncConnection, host: str, day: date) -> int:
         )
     )
     return count or 0
+
+
+async def holds(conn: AsyncConnection, host: str, post_id: int) -> bool:
+    """Whether a server's label holds this post, or will soon."""
+    found = await conn.scalar(
+        sa.select(post_labels.c.id)
+        .where(
+            post_labels.c.post_id == post_id,
+            post_labels.c.host == host,
+            post_labels.c.effect == Effect.HOLD,
+            ~post_labels.c.over,
+        )
+        .limit(at_most(1))
+    )
+    return found is not None
 
 
 async def follow_pact(conn: AsyncConnection, host: str) -> None:

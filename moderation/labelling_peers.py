@@ -113,9 +113,10 @@ async def _settle(conn: AsyncConnection, here: Here, host: str, keys: Sequence[s
     now = {row.entity_key: row for row in rows}
     silent = [post_id for post_id, uri in found.items() if uri not in now]
     await labelling.take_back(conn, host, silent)
-    for post_id, uri in found.items():
-        if (row := now.get(uri)) is not None:
-            await _weigh(conn, here, host, post_id, row)
+    ids = {uri: post_id for post_id, uri in found.items()}
+    for uri, row in now.items():  # in the order of their lines: what is too much is the last
+        if uri in ids:
+            await _weigh(conn, here, host, ids[uri], row)
 
 
 def _now() -> sa.Executable:
@@ -141,12 +142,14 @@ async def _weigh(conn: AsyncConnection, here: Here, host: str, post_id: int, row
     """Let the labels of a line go as far as the rule about them does."""
     words = _words(row.labels)
     rule = (await Rules.read(conn, [host], Kind.LABEL_CONTENT)).of(host, words)
-    mode, most = await _mode(conn, here, rule, words), rule.ttl_cap
+    holds = await labelling.holds(conn, host, post_id)
+    mode, most = await _mode(conn, here, rule, words, holds=holds), rule.ttl_cap
     if row.answer:
         answered = Mode.APPLY if row.answer == SignalState.SHOWN else Mode.IGNORE
         mode, most = answered, timedelta(days=LONGEST)
     goes = mode in (Mode.SHOW, Mode.APPLY)
-    await labelling.keep_only(conn, host, post_id, words if goes else ())
+    if not (holds and mode is Mode.HOLD and rule.mode is Mode.APPLY):  # else it waits on
+        await labelling.keep_only(conn, host, post_id, words if goes else ())
     for label in words if goes else ():
         await _give(conn, here, post_id, row, label, mode, most)
     if mode is Mode.HOLD:
@@ -155,12 +158,17 @@ async def _weigh(conn: AsyncConnection, here: Here, host: str, post_id: int, row
         )
 
 
-async def _mode(conn: AsyncConnection, here: Here, rule: Rule, words: Sequence[str]) -> Mode:
-    """As the rule says; what is never displayed waits for a person, and what is too much does."""
+async def _mode(
+    conn: AsyncConnection, here: Here, rule: Rule, words: Sequence[str], *, holds: bool
+) -> Mode:
+    """As the rule says; what is never displayed waits for a person, and what is too much does.
+
+    What `holds` a post already is not too much: however often it is weighed, nobody reads it.
+    """
     if CSAM in words and rule.mode is not Mode.IGNORE:
         return Mode.HOLD
-    holds = any(each in BY_ID and BY_ID[each].effect is Effect.HOLD for each in words)
-    if rule.mode is Mode.APPLY and holds:
+    asks = any(each in BY_ID and BY_ID[each].effect is Effect.HOLD for each in words)
+    if rule.mode is Mode.APPLY and asks and not holds:
         held = await labelling.holds_since(conn, rule.host, here.now().date())
         return Mode.HOLD if held >= rule.budget else Mode.APPLY
     return rule.mode

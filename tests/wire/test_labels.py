@@ -78,16 +78,19 @@ class Two:
             )
         await settle(self.alder, self.birch)
 
-    async def say(self, *words: str, kind: Change = Change.ADVISORY) -> None:
+    async def say(
+        self, *words: str, kind: Change = Change.ADVISORY, post: Post | None = None
+    ) -> None:
         """As a peer whose vocabulary or manners are not ours."""
+        about = post or self.post
         async with self.alder.engine.begin() as conn:
             says: dict[str, Json] = {
                 "entityKind": "object",
-                "entityKey": self.post.uri,
-                "updated": iso(self.post.edited or self.post.published),
+                "entityKey": about.uri,
+                "updated": iso(about.edited or about.published),
                 "labels": [f"{self.alder.origin}/labels/{word}" for word in words],
             }
-            await published.add(conn, self.alder.here, kind, self.post.uri, says, ends=None)
+            await published.add(conn, self.alder.here, kind, about.uri, says, ends=None)
         await settle(self.alder, self.birch)
 
     async def rule(self, mode: Mode, **more: Any) -> None:
@@ -237,6 +240,33 @@ async def test_mod_5_2_a_hold_waits_for_leave_and_is_undone_with_its_label(two: 
     await two.say("method-detail")
     assert (await two.there()).state == "shown"
     assert await two.held() == [two.post.uri]  # as much as it may do in a day: a person looks
+
+
+async def test_mod_5_10_what_is_held_stays_so_however_often_it_is_weighed(two: Two) -> None:
+    await two.rule(Mode.APPLY, budget=1)
+    await two.say("method-detail")
+    for each in (two.alder, two.birch):
+        each.clock.forward(days=1)
+    second = await two.alder.reply(two.ana, two.post.uri, "It was dark.")
+    third = await two.alder.reply(two.ana, two.post.uri, "It was cold.")
+    await settle(two.alder, two.birch)
+    await two.say("method-detail", post=second)
+    await two.say("method-detail", post=third)
+
+    async def states() -> list[str]:
+        found = [await two.birch.post(each.uri) for each in (two.post, second, third)]
+        return [each.state.value for each in found if each is not None]
+
+    assert await states() == ["held", "held", "shown"]
+    for weight in (0.4, 0.3):
+        await two.rule(Mode.APPLY, budget=1, weight=weight)
+        assert await states() == ["held", "held", "shown"]
+    assert await two.held() == [third.uri]
+    await two.say("method-detail", "grief")  # it says it anew, on a day that is full
+    assert await states() == ["held", "held", "shown"]
+    await two.say("method-detail", "csam")  # and worse: a person looks, and nobody reads it
+    assert await states() == ["held", "held", "shown"]
+    assert set(await two.held()) == {two.post.uri, third.uri}
 
 
 async def test_mod_5_7_ignored_held_and_never_displayed(two: Two) -> None:
