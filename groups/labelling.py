@@ -22,7 +22,7 @@ from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
-from moderation import audit, labelling
+from moderation import audit, labelling, standing
 from moderation.labelling import Saying, Undone
 from moderation.labels import BY_ID, MEDICAL
 from moderation.signals import labelled
@@ -121,11 +121,14 @@ async def hold_one(engine: AsyncEngine, here: Here) -> bool:
         undone = await labelling.next_undone(conn)
         if undone is None:
             return False
-        await labelling.is_done(conn, undone)
         post = await post_store.get(conn, undone.post_id)
         if undone.held:
+            await labelling.is_done(conn, undone)
             await _let_go(conn, here, post, undone)
-        elif post.shown:
+            return True
+        alone = post.shown or await labelling.holds_alone(conn, post.id)
+        await labelling.is_done(conn, undone, alone=alone)
+        if post.shown:
             await _hold(conn, here, post, undone)
     return True
 
@@ -140,12 +143,17 @@ async def _hold(conn: AsyncConnection, here: Here, post: Post, undone: Undone) -
 
 
 async def _let_go(conn: AsyncConnection, here: Here, post: Post, undone: Undone) -> None:
-    """Show a post again that was held for this label alone; what else holds it does so still."""
-    held = post.state is PostState.HELD and post.was_shown
+    """Show a post again that was held for this label alone; what else holds it does so still.
+
+    So do words that came since, and its author's, whose posts are read first for a while.
+    """
+    held = post.state is PostState.HELD and post.was_shown and undone.alone
     if not held or await labelling.wants_hold(conn, post.id):
         return
     group = await group_store.get(conn, post.group_id)
     if holding.is_for_its_words(group, post):
+        return
+    if await standing.limited_until(conn, here, group.id, post.author_id):
         return
     out = {"state": PostState.SHOWN, "was_shown": False}
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))

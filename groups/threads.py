@@ -218,6 +218,8 @@ async def rewrite(
     )
     if post.given:
         await labelling.refresh(conn, [post.id])
+    if post.state is PostState.HELD:
+        await labelling.has_other_words(conn, post.id)
     if post.is_root and words.wish != post.wish:
         await _wish(conn, post.thread_id, words.wish)
 

@@ -468,7 +468,10 @@ async def turn_the_day(conn: AsyncConnection, post_id: int, today: date) -> None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undone:
-    """A hold because of another server's label that is not done yet; or, if `held`, not undone."""
+    """A hold because of another server's label that is not done yet; or, if `held`, not undone.
+
+    `alone`: nothing else held the post, and its words are those that were held.
+    """
 
     id: UUID
     post_id: int
@@ -476,11 +479,12 @@ class Undone:
     host: str
     signal: str
     held: bool
+    alone: bool
     over: bool
 
 
 async def next_undone(conn: AsyncConnection) -> Undone | None:
-    """The next of them, held back from other workers."""
+    """The next of them, held back from other workers; of one post, what wants it held is first."""
     row = (await conn.execute(_UNDONE)).first()
     return Undone(**row._mapping) if row else None
 
@@ -491,19 +495,45 @@ _WANTS: Final = sa.and_(
 _UNDONE: Final = (
     sa.select(*(post_labels.c[name] for name in Undone.__slots__))
     .where(sa.text("giver = 'peer' AND (held OR effect = 'hold')"), post_labels.c.held != _WANTS)
-    .order_by(post_labels.c.post_id)
+    .order_by(post_labels.c.post_id, post_labels.c.held)
     .limit(at_most(1))
     .with_for_update(skip_locked=True)
 )
 
 
-async def is_done(conn: AsyncConnection, undone: Undone) -> None:
-    """A post is held for this label now, or is not any more; what is over goes."""
+async def is_done(conn: AsyncConnection, undone: Undone, *, alone: bool = False) -> None:
+    """A post is held for this label now, or is not any more; what is over goes.
+
+    `alone`: nothing but labels of other servers holds it.
+    """
     mine = post_labels.c.id == undone.id
     if undone.over:
         await conn.execute(sa.delete(post_labels).where(mine))
     else:
-        await conn.execute(sa.update(post_labels).where(mine).values(held=not undone.held))
+        done = {"held": not undone.held, "alone": alone}
+        await conn.execute(sa.update(post_labels).where(mine).values(done))
+
+
+async def holds_alone(conn: AsyncConnection, post_id: int) -> bool:
+    """Whether a held post waits for nothing but labels of other servers."""
+    found = await conn.scalar(
+        sa.select(post_labels.c.id)
+        .where(post_labels.c.post_id == post_id, post_labels.c.held, post_labels.c.alone)
+        .limit(at_most(1))
+    )
+    return found is not None
+
+
+async def has_other_words(conn: AsyncConnection, post_id: int) -> None:
+    """A held post got other words: somebody reads them, whatever becomes of the labels."""
+    await conn.execute(_OTHER_WORDS, {"about": post_id})
+
+
+_OTHER_WORDS: Final = (
+    sa.update(post_labels)
+    .where(post_labels.c.post_id == sa.bindparam("about", type_=sa.BigInteger))
+    .values(alone=False)
+)
 
 
 async def wants_hold(conn: AsyncConnection, post_id: int) -> bool:

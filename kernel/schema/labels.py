@@ -44,6 +44,8 @@ post_labels = table(
     sa.Column("ends", sa.Date, nullable=False),  # the first day on which it does not hold
     sa.Column("due", sa.Date, nullable=False),  # when to look again: it starts, or it ends
     sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()),  # for this label
+    # And for nothing else, nor did its words change since: it may be shown again by itself.
+    sa.Column("alone", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("over", sa.Boolean, nullable=False, server_default=sa.false()),  # and not any more
     sa.Column("silent", sa.Boolean, nullable=False, server_default=sa.false()),  # not trusted now
     sa.UniqueConstraint("post_id", "label", "giver", "host"),

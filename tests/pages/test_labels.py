@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +12,10 @@ from groups import labelling as labels_of_groups
 from groups import posts as post_store
 from groups.posts import Post
 from kernel.errors import Malformed
-from kernel.schema.labels import Giver
+from kernel.schema.labels import Effect, Giver
+from kernel.schema.posts import PostState
 from kernel.schema.tables import audit, post_labels, posts
-from moderation import labels
+from moderation import labelling, labels, standing
 from moderation.labelling import Saying
 from moderation.labels import MEDICAL, VOCABULARY
 from node.pages.session import MODERATOR
@@ -219,6 +220,80 @@ async def test_mod_5_18_only_moderators_label_and_each_as_what_they_are(house: H
         assert answer.status == 400, name
     off = await house.ana.send("POST", f"{path}/off", {"label": "clinically-reviewed"})
     assert off.status == 404  # the others said it
+
+
+async def of_peer(house: House, post: Post, *, host: str = "elm.test") -> None:
+    """Another server's label that may hold the post, about the words that it has."""
+    today = house.node.clock().date()
+    saying = Saying(
+        label="method-detail",
+        giver=Giver.PEER,
+        effect=Effect.HOLD,
+        starts=today,
+        ends=today + timedelta(days=30),
+        host=host,
+        signal=f"https://{host}/signals/1",
+        version=labels_of_groups.words_of(post),
+    )
+    async with house.node.engine.begin() as conn:
+        await labelling.give(conn, post.id, saying)
+
+
+async def taken_back(house: House, post: Post, *, host: str = "elm.test") -> None:
+    async with house.node.engine.begin() as conn:
+        await labelling.take_back(conn, host, [post.id])
+
+
+async def worked(house: House, post: Post) -> PostState:
+    """How the post stands once all that labels ask for is done."""
+    while await labels_of_groups.hold_one(house.node.engine, house.node.here):
+        pass
+    return (await stored(house, post)).state
+
+
+async def test_mod_5_2_what_else_holds_a_post_does_so_when_a_peers_label_goes(house: House) -> None:
+    """An edit of somebody whose posts are read first waits on, whatever a peer says and unsays."""
+    async with house.node.engine.begin() as conn:
+        today = house.node.clock().date()
+        await standing.limit(conn, house.answer.group_id, house.answer.author_id, today)
+    await house.node.edit(house.ben.speaker, house.answer.uri, "", "Nobody has read this.")
+    await of_peer(house, await stored(house, house.answer))
+    assert await worked(house, house.answer) is PostState.HELD
+    async with house.node.engine.begin() as conn:
+        await standing.end_limit(conn, house.answer.group_id, house.answer.author_id)
+    await taken_back(house, house.answer)
+    assert await worked(house, house.answer) is PostState.HELD
+
+
+async def test_mod_5_2_words_that_came_while_a_peers_label_held_are_read_first(
+    house: House,
+) -> None:
+    await of_peer(house, house.answer)
+    assert await worked(house, house.answer) is PostState.HELD
+    await house.node.edit(house.ben.speaker, house.answer.uri, "", "Nobody has read this.")
+    await taken_back(house, house.answer)
+    assert await worked(house, house.answer) is PostState.HELD
+
+
+async def test_mod_5_2_the_last_of_several_labels_lets_go(house: House) -> None:
+    """But for what is by somebody whose posts are read first by now."""
+    for host in ("elm.test", "oak.test"):
+        await of_peer(house, house.answer, host=host)
+        assert await worked(house, house.answer) is PostState.HELD
+    await taken_back(house, house.answer)
+    await of_peer(house, house.answer, host="yew.test")  # before the first is undone
+    assert await worked(house, house.answer) is PostState.HELD
+    await taken_back(house, house.answer, host="oak.test")
+    assert await worked(house, house.answer) is PostState.HELD
+    await taken_back(house, house.answer, host="yew.test")
+    assert await worked(house, house.answer) is PostState.SHOWN
+    await of_peer(house, house.answer)
+    assert await worked(house, house.answer) is PostState.HELD
+    async with house.node.engine.begin() as conn:
+        today = house.node.clock().date()
+        await standing.limit(conn, house.answer.group_id, house.answer.author_id, today)
+    await taken_back(house, house.answer)
+    assert await worked(house, house.answer) is PostState.HELD
 
 
 def test_mod_5_18_the_vocabulary_says_who_what_and_how_long() -> None:

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("ends", sa.Date(), nullable=False),
         sa.Column("due", sa.Date(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("alone", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("over", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("silent", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.CheckConstraint("giver IN ('group', 'node', 'peer')", name=op.f("ck_post_labels_giver")),
