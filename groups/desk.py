@@ -30,7 +30,7 @@ from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
 from members import notices
-from moderation import alerting, labelling, standing
+from moderation import alerting, labelling, labelling_peers, standing
 from moderation import audit as audit_log
 from moderation.audit import Entry
 from moderation.directed import limiting
@@ -333,7 +333,7 @@ async def release(
     decision = await note(conn, here, group, actor, "release", post.uri, "")
     await limiting.let_go(conn, post.id)
     await notices.forget_held(conn, post.id)
-    await labelling.let_go(conn, post.id)
+    await labelling_peers.let_go(conn, here, post.id)
     if not post.was_shown and await asking.enters(conn, here, post):
         return
     await lifting.show(conn, here, group, post, decision)

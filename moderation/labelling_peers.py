@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel.arrays import any_of
 from kernel.errors import Conflict, Malformed
 from kernel.here import Here
-from kernel.rows import AnyRow, at_most
+from kernel.rows import AnyRow, at_most, constant
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.pacts import SignalState
-from kernel.schema.tables import posts, signal_sources, signals
+from kernel.schema.tables import post_labels, posts, signal_sources, signals
 from kernel.urls import host_of
-from moderation import labelling
+from moderation import audit, labelling
 from moderation.labelling import MAX_SOURCES, Saying
 from moderation.labels import BY_ID, CANARY, CSAM, LONGEST
 from moderation.signals import rules
@@ -97,6 +97,55 @@ async def decided(conn: AsyncConnection, here: Here, signal_id: int) -> None:
         return
     for post_id in await _posts(conn, [row.entity_key]):
         await _weigh(conn, here, row.host, post_id, row)
+
+
+async def let_go(conn: AsyncConnection, here: Here, post_id: int) -> None:
+    """A moderator read a held post and shows it: the lines that wanted it held count no more.
+
+    All that such a line says of the post goes, as it does whenever a person leaves one.
+    """
+    ignored = SignalState.IGNORED
+    lines = await conn.execute(
+        _HOLDING, {"about": post_id, "state": ignored, "today": here.now().date()}
+    )
+    for line in lines.all():
+        await audit.note(conn, here, verb=f"signal {ignored}", about=line.uri)
+        await labelling.keep_only(conn, line.host, post_id, ())
+    await labelling.let_go(conn, post_id)
+
+
+def _holding() -> sa.Executable:
+    """Answer the lines for which a post is held, or soon is."""
+    rows = (
+        sa.select(post_labels.c.host, post_labels.c.signal)
+        .where(
+            post_labels.c.post_id == sa.bindparam("about", type_=sa.BigInteger),
+            post_labels.c.giver == constant(Giver.PEER),
+            post_labels.c.effect == constant(Effect.HOLD),
+            ~post_labels.c.over,
+        )
+        .distinct()
+        .subquery()
+    )
+    return (
+        sa.update(signals)
+        .where(
+            signals.c.source_id == signal_sources.c.id,
+            signal_sources.c.host == rows.c.host,
+            signal_sources.c.pact,
+            signals.c.uri == rows.c.signal,
+            signals.c.state.in_([state.value for state in _STANDS]),
+        )
+        .values(
+            state=sa.bindparam("state", type_=sa.Text),
+            answer=sa.bindparam("state", type_=sa.Text),
+            day=sa.bindparam("today", type_=sa.Date),
+        )
+        .returning(signals.c.uri, signal_sources.c.host)
+    )
+
+
+_HOLDING: Final = _holding()
 
 
 async def _posts(conn: AsyncConnection, keys: Sequence[str]) -> dict[int, str]:

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub.jsontext import Json
+from groups import desk as group_desk
 from groups import groups as group_store
 from groups import labelling as labels_of_groups
 from groups.groups import Group, GroupSettings
@@ -17,7 +18,7 @@ from kernel.clock import iso
 from kernel.schema.groups import Sees
 from kernel.schema.labels import Giver
 from kernel.schema.pacts import Afterwards, SignalState
-from kernel.schema.tables import post_labels, posts
+from kernel.schema.tables import audit, post_labels, posts
 from members.member import Cover
 from moderation import labelling, pact_making, pacts
 from moderation.labelling import Saying
@@ -267,6 +268,33 @@ async def test_mod_5_10_what_is_held_stays_so_however_often_it_is_weighed(two: T
     await two.say("method-detail", "csam")  # and worse: a person looks, and nobody reads it
     assert await states() == ["held", "held", "shown"]
     assert set(await two.held()) == {two.post.uri, third.uri}
+
+
+async def test_mod_5_16_what_a_moderator_read_and_shows_is_not_held_again(two: Two) -> None:
+    club = await two.birch.group("club", two.ben)
+    post = await two.birch.start(two.ben, club.actor.uri, "Days", "They were long.")
+    await two.rule(Mode.APPLY)
+    await two.say("method-detail", "grief", post=post)
+
+    async def now() -> Post:
+        found = await two.birch.post(post.uri)
+        assert found is not None
+        return found
+
+    assert (await now()).state == "held"
+    async with two.birch.engine.begin() as conn:
+        desk = await group_desk.require(conn, club, two.ben)
+        await group_desk.release(conn, two.birch.here, club, desk, await now())
+    await settle(two.birch)
+    assert ((await now()).state, (await now()).given) == ("shown", "")
+    for weight in (0.4, 0.3):
+        await two.rule(Mode.APPLY, weight=weight)
+        assert ((await now()).state, (await now()).given) == ("shown", "")
+    async with two.birch.engine.connect() as conn:
+        (line,) = await received.listed(conn, SignalState.IGNORED)
+        assert line.entity_key == post.uri
+        verbs = await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id))
+        assert "signal ignored" in verbs.all()
 
 
 async def test_mod_5_7_ignored_held_and_never_displayed(two: Two) -> None:
