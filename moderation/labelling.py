@@ -489,8 +489,17 @@ async def next_undone(conn: AsyncConnection) -> Undone | None:
     return Undone(**row._mapping) if row else None
 
 
+_OTHER: Final = (  # the post has other words than those that a label is about (MOD-5.2)
+    sa.select(sa.func.coalesce(posts.c.edited > post_labels.c.version, sa.false()))
+    .where(posts.c.id == post_labels.c.post_id)
+    .correlate(post_labels)
+    .scalar_subquery()
+)
 _WANTS: Final = sa.and_(
-    post_labels.c.effect == constant(Effect.HOLD), ~post_labels.c.over, ~post_labels.c.silent
+    post_labels.c.effect == constant(Effect.HOLD),
+    ~post_labels.c.over,
+    ~post_labels.c.silent,
+    ~_OTHER,
 )
 _UNDONE: Final = (
     sa.select(*(post_labels.c[name] for name in Undone.__slots__))

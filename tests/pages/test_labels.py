@@ -275,6 +275,18 @@ async def test_mod_5_2_words_that_came_while_a_peers_label_held_are_read_first(
     assert await worked(house, house.answer) is PostState.HELD
 
 
+async def test_mod_5_2_a_late_label_holds_no_new_words(house: House) -> None:
+    house.node.clock.forward(minutes=10)
+    await house.node.edit(house.ben.speaker, house.answer.uri, "", "These are other words.")
+    await of_peer(house, house.answer)
+    assert await worked(house, house.answer) is PostState.SHOWN
+    await of_peer(house, await stored(house, house.answer))
+    assert await worked(house, house.answer) is PostState.HELD
+    house.node.clock.forward(minutes=10)
+    await house.node.edit(house.ben.speaker, house.answer.uri, "", "Nobody has read this.")
+    assert await worked(house, house.answer) is PostState.HELD  # a moderator does
+
+
 async def test_mod_5_2_the_last_of_several_labels_lets_go(house: House) -> None:
     """But for what is by somebody whose posts are read first by now."""
     for host in ("elm.test", "oak.test"):
