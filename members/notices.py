@@ -6,7 +6,7 @@ alone, so that they go with it. What a member has read is in no table (`members/
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from typing import Final, Self
 from uuid import UUID
@@ -35,7 +35,6 @@ from kernel.schema.tables import (
     threads,
     waiting,
 )
-from moderation import labelling
 from moderation.visibility import Viewer, host_is_welcome, may_see_group
 
 MOST: Final = 200  # notices of one persona: the oldest go
@@ -283,6 +282,16 @@ _SWEEP: Final = sa.delete(notices).where(notices.c.id < sa.bindparam("first", ty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What stands before words: their author's note, and labels (`node.pages.covers`)."""
+
+    note: str
+    sensitive: bool
+    labels: str
+    given: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """One line for one of the viewer's personas.
 
@@ -301,6 +310,7 @@ class Notice:
     content: str
     note: str
     sensitive: bool
+    labels: str
     given: str
     reason: str
     author_id: UUID | None
@@ -309,6 +319,7 @@ class Notice:
     title: str
     title_note: str
     title_sensitive: bool
+    title_labels: str
     title_given: str
     group_id: UUID
     group_name: str
@@ -330,15 +341,15 @@ class Notice:
         """Whether it tells of a message, or of who would like to write one."""
         return self.kind in _OF_MESSAGES
 
-    def folded(self, today: date) -> bool:
-        """Whether a content note, or a label by somebody else, stands before the words."""
-        noted = self.note or self.sensitive or self.title_folded(today)
-        return bool(noted or labelling.folds(self.given, today))
-
-    def title_folded(self, today: date) -> bool:
-        """The same of the thread's title."""
-        noted = self.title_note or self.title_sensitive
-        return bool(noted or labelling.folds(self.title_given, today))
+    @property
+    def title_marks(self) -> Marks:
+        """What stands before the thread's title."""
+        return Marks(
+            note=self.title_note,
+            sensitive=self.title_sensitive,
+            labels=self.title_labels,
+            given=self.title_given,
+        )
 
     @classmethod
     def of(cls, row: AnyRow) -> Self:
@@ -393,6 +404,7 @@ _about: Final = (  # LIMIT keeps it a look-up for each line: PostgreSQL would re
         posts.c.content,
         posts.c.note,
         posts.c.sensitive,
+        posts.c.labels,
         posts.c.given,
         posts.c.reason,
         posts.c.author_id,
@@ -403,6 +415,7 @@ _about: Final = (  # LIMIT keeps it a look-up for each line: PostgreSQL would re
         ),
         _root.c.note.label("title_note"),
         _root.c.sensitive.label("title_sensitive"),
+        _root.c.labels.label("title_labels"),
         _root.c.given.label("title_given"),
         threads.c.group_id,
     )
@@ -434,12 +447,16 @@ _LIST: Final[AnySelect] = (
         _told.c.post_id,
         _told.c.decision_id,
         _about.c.thread_id,
-        *(_text(_about.c[name]).label(name) for name in ("content", "note", "given", "reason")),
-        _or_no(_about.c.sensitive).label("sensitive"),
-        _about.c.author_id,
         *(
             _text(_about.c[name]).label(name)
-            for name in ("author_name", "author_host", "title", "title_note", "title_given")
+            for name in ("content", "note", "labels", "given", "reason")
+        ),
+        _or_no(_about.c.sensitive).label("sensitive"),
+        _about.c.author_id,
+        *(_text(_about.c[name]).label(name) for name in ("author_name", "author_host", "title")),
+        *(
+            _text(_about.c[name]).label(name)
+            for name in ("title_note", "title_labels", "title_given")
         ),
         _or_no(_about.c.title_sensitive).label("title_sensitive"),
         _group.c.id.label("group_id"),

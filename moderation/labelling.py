@@ -75,11 +75,6 @@ def read(given: str, today: date) -> Sequence[Given]:
     return [each for each in _read(given) if each.starts <= today < each.ends]
 
 
-def folds(given: str, today: date) -> bool:
-    """Whether one of a post's labels folds its words, where their reader chose nothing else."""
-    return any(each.folds for each in read(given, today))
-
-
 @lru_cache(maxsize=1_000)
 def _read(given: str) -> tuple[Given, ...]:
     return tuple(

@@ -5,7 +5,6 @@ The member's ids are derived for the request; no address, title or script says w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -19,10 +18,11 @@ from kernel import text
 from kernel.ids import first_of_minute
 from kernel.schema.notices import NoticeKind
 from members import accounts, notices, out_of_reach
+from members.member import Cover
 from members.notices import Hearer, Notice
 from members.quiet import Sieve
 from moderation.visibility import Viewer
-from node.pages import forms, session, waiting
+from node.pages import covers, forms, session, waiting
 from node.pages.lines import is_wanted
 from node.pages.paging import number
 from node.pages.render import render, see_other
@@ -79,12 +79,9 @@ async def _names(conn: AsyncConnection, request: web.Request) -> dict[UUID, str]
 async def _lines(
     conn: AsyncConnection, request: web.Request, found: Sequence[Notice]
 ) -> list[Line]:
-    sieve, seen = session.sieve(request), session.of(request).seen
-    mine, today = await _names(conn, request), request.app[HERE].now().date()
+    seen, mine = session.of(request).seen, await _names(conn, request)
     return [
-        _line(
-            today, sieve, each, mine.get(each.persona_id, ""), hearers, new=not seen.holds(each.id)
-        )
+        _line(request, each, mine.get(each.persona_id, ""), hearers, new=not seen.holds(each.id))
         for each, hearers in await _wanted(conn, request, found)
     ]
 
@@ -132,10 +129,15 @@ def _passes(sieve: Sieve, viewer: Viewer, notice: Notice) -> bool:
 
 
 def _line(
-    today: date, sieve: Sieve, notice: Notice, name: str, hearers: Sequence[Hearer], *, new: bool
+    request: web.Request, notice: Notice, name: str, hearers: Sequence[Hearer], *, new: bool
 ) -> Line:
+    """What covers a thread's title covers its answers too."""
+    sieve, chosen = session.sieve(request), covers.preferences(request).covers
+    now = request.app[HERE].now()
+    title_open = covers.cover(notice.title_marks, chosen, now) is Cover.SHOW
+    is_open = title_open and covers.cover(notice, chosen, now) is Cover.SHOW
     theirs = notice.kind in (NoticeKind.ANSWER, NoticeKind.MENTION)
-    words = text.plain(notice.content, _EXCERPT) if theirs and not notice.folded(today) else ""
+    words = text.plain(notice.content, _EXCERPT) if theirs and is_open else ""
     filtered = sieve.has_words and bool(
         sieve.words(
             notice.title, notice.note, notice.title_note, text.plain(notice.content, 20_000)
@@ -147,7 +149,7 @@ def _line(
         new=new,
         hearers=hearers,
         excerpt="" if filtered else words,
-        title="" if filtered or notice.title_folded(today) else notice.title,
+        title=notice.title if title_open and not filtered else "",
         filtered=filtered,
     )
 

@@ -140,6 +140,31 @@ async def test_mod_5_18_readers_choose_more_or_less_of_it(house: House) -> None:
     assert "Hello all of you." not in open_words(usual)
 
 
+async def test_mod_5_18_notices_cover_what_their_reader_covers(house: House) -> None:
+    """DOM-A16: a line about an answer is as open as the answer."""
+    answer = await house.node.reply(house.ben.speaker, house.thread.uri, "It rains, @ana.")
+    await label(house.ana, answer, "outdated-helpline")
+
+    async def chosen(cover: str, grief: str = "fold") -> str:
+        fields = {"cover-outdated-helpline": cover, "cover-grief": grief}
+        saved = await house.ana.fill("/settings", "/settings/reading", **fields)
+        assert saved.status == 303, saved.text
+        return (await house.ana.open("/notices")).text
+
+    for cover in ("hide", "fold"):
+        page = await chosen(cover)
+        assert "It rains" not in page
+        assert "in “A first thread”" in page
+    assert "It rains" in await chosen("show")
+    await label(house.ana, house.thread, "grief")  # which folds, where nobody wants it open
+    page = await chosen("show", "show")
+    assert "A first thread" in page
+    assert "It rains" in page
+    page = await chosen("show")
+    assert "A first thread" not in page
+    assert "It rains" not in page
+
+
 async def test_dom_C14_a_reviewers_note_has_two_sources_and_its_author_reads_it_first(
     house: House,
 ) -> None:
