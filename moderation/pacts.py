@@ -366,10 +366,11 @@ async def is_over(conn: AsyncConnection, uri: str) -> bool:
 
 async def stay_over(conn: AsyncConnection, uris: Sequence[str]) -> None:
     """After a restore: pacts that ended since do not hold, and are not offered, again."""
-    await conn.execute(
+    await _stay(
+        conn,
         sa.update(pacts)
         .where(pacts.c.uri.in_(uris), pacts.c.state != PactState.ENDED)
-        .values(state=PactState.ENDED, reason="ended here")
+        .values(state=PactState.ENDED, reason="ended here"),
     )
 
 
@@ -380,9 +381,16 @@ async def stay_frozen(
     whom we asked not to trust us.
     """
     for uri, frozen in ours.items():
-        await conn.execute(sa.update(pacts).where(pacts.c.uri == uri).values(frozen=frozen))
+        await _stay(conn, sa.update(pacts).where(pacts.c.uri == uri).values(frozen=frozen))
     for uris, asked in ((there, "frozen_there"), (unsafe, "unsafe")):
-        await conn.execute(sa.update(pacts).where(pacts.c.uri.in_(uris)).values({asked: True}))
+        await _stay(conn, sa.update(pacts).where(pacts.c.uri.in_(uris)).values({asked: True}))
+
+
+async def _stay(conn: AsyncConnection, change: sa.Update) -> None:
+    """Change pacts, and let what those hosts said of posts stand as they do now."""
+    hosts = await conn.scalars(change.returning(pacts.c.host))
+    for host in sorted(set(hosts)):
+        await labelling.follow_pact(conn, host)
 
 
 async def remove(conn: AsyncConnection, here: Here, host: str) -> None:

@@ -19,6 +19,7 @@ from kernel.schema.groups import Sees
 from kernel.schema.labels import Giver
 from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import audit, post_labels, posts
+from kernel.tombstone_log import Act
 from members.member import Cover
 from moderation import labelling, pact_making, pacts
 from moderation.labelling import Saying
@@ -29,6 +30,7 @@ from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Change
 from moderation.standing import Speaker
 from node.pages import covers
+from node.safekeeping.replay import replay
 from tests.nodes import Node, NodeFactory, settle
 
 FLOWS = frozenset({Flow.ADVICE, Flow.LABELS})
@@ -295,6 +297,23 @@ async def test_mod_5_16_what_a_moderator_read_and_shows_is_not_held_again(two: T
         assert line.entity_key == post.uri
         verbs = await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id))
         assert "signal ignored" in verbs.all()
+
+
+async def test_sec_P4_after_a_restore_the_labels_of_who_is_not_heard_do_nothing(two: Two) -> None:
+    await two.rule(Mode.APPLY)
+    await two.say("method-detail", "grief")
+    for act, state in (
+        (Act.PACT_FROZEN, "shown"),
+        (Act.PACT_HEARD, "held"),
+        (Act.PACT_FROZEN_THERE, "shown"),
+        (Act.PACT_OVER, "shown"),
+    ):
+        async with two.birch.engine.begin() as conn:
+            pact = await pacts.one(conn, "alder.test")
+            await replay(conn, two.birch.here, [(act, pact.uri)])
+        await settle(two.birch)
+        there = await two.there()
+        assert (there.state, bool(there.given)) == (state, state == "held"), act
 
 
 async def test_mod_5_7_ignored_held_and_never_displayed(two: Two) -> None:
