@@ -38,6 +38,8 @@ async def give(conn: AsyncConnection, here: Here, group: Group, post: Post, sayi
     What somebody reviewed of a claim its author reads a day before others do (DOM-C14).
     Raises NotFound: it is gone, or was taken out. Raises Conflict: as `labelling.give`.
     """
+    await labelling.lock(conn, [post.id])
+    post = await post_store.get(conn, post.id)
     if post.state not in _LABELLED:
         raise NotFound
     if saying.label == MEDICAL and post.author_local and not post.by_group:

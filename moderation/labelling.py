@@ -14,13 +14,13 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.arrays import any_of
 from kernel.errors import Conflict, Malformed, NotFound
 from kernel.ids import random_uuid
-from kernel.rows import AnyRow, at_most, constant
+from kernel.rows import AnyRow, AnySelect, at_most, constant
 from kernel.said import said
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.pacts import Afterwards, PactState
@@ -168,6 +168,33 @@ def check_link(link: str) -> None:
     parse(link, allow_http=False, allow_fragment=True)
 
 
+async def lock(conn: AsyncConnection, post_ids: Collection[int]) -> None:
+    """Nobody else changes these posts, or their labels, until this transaction ends.
+
+    Whoever changes labels holds their posts first, as whoever takes a post out does; else two of
+    them would wait for each other.
+    """
+    await conn.execute(_LOCK, {"ids": list(post_ids)})
+
+
+_LOCK: Final = (
+    sa.select(posts.c.id)
+    .where(any_of(posts.c.id, "ids"))
+    .order_by(posts.c.id)
+    .with_for_update(key_share=True)
+)
+
+
+async def _lock_of(conn: AsyncConnection, host: str) -> list[int]:
+    """The posts that a server says something of, locked."""
+    found = await conn.scalars(
+        sa.select(post_labels.c.post_id).where(post_labels.c.host == host).distinct()
+    )
+    ids = list(found)
+    await lock(conn, ids)
+    return ids
+
+
 async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:
     """Let a post have a label; where the same people gave it before, this is what they say now.
 
@@ -192,7 +219,7 @@ async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:
     if saying.giver is Giver.PEER:  # what goes on as it was began when it did
         goes_on = sa.and_(~post_labels.c.over, post_labels.c.effect == saying.effect)
         begins = sa.case((goes_on, post_labels.c.starts), else_=saying.starts)
-    await conn.execute(sa.select(posts.c.id).where(posts.c.id == post_id).with_for_update())
+    await lock(conn, [post_id])
     count = await conn.scalar(
         sa.select(sa.func.count()).select_from(post_labels).where(post_labels.c.post_id == post_id)
     )
@@ -211,6 +238,7 @@ async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:
 
 async def take_off(conn: AsyncConnection, post_id: int, label: str, giver: Giver) -> None:
     """What such people here said of a post holds no more. Raises NotFound: they said no such."""
+    await lock(conn, [post_id])
     gone = await conn.execute(
         sa.delete(post_labels).where(
             post_labels.c.post_id == post_id,
@@ -242,6 +270,7 @@ _FORGET: Final = (
 
 async def let_go(conn: AsyncConnection, post_id: int) -> None:
     """A moderator read a held post and shows it: what wanted it held, wants so no more."""
+    await lock(conn, [post_id])
     await conn.execute(
         sa.update(post_labels)
         .where(post_labels.c.post_id == post_id, post_labels.c.effect == Effect.HOLD)
@@ -254,6 +283,7 @@ async def take_back(conn: AsyncConnection, host: str, post_ids: Collection[int])
     """A server says nothing of these posts any more; what is held for it is let go soon."""
     if not post_ids:
         return
+    await lock(conn, post_ids)
     mine = sa.and_(post_labels.c.host == host, post_labels.c.post_id.in_(post_ids))
     await conn.execute(sa.delete(post_labels).where(mine, ~post_labels.c.held))
     await conn.execute(sa.update(post_labels).where(mine).values(over=True))
@@ -262,6 +292,7 @@ async def take_back(conn: AsyncConnection, host: str, post_ids: Collection[int])
 
 async def trust(conn: AsyncConnection, host: str, *, trusted: bool) -> None:
     """What a server says of posts is not shown while it is not trusted (MOD-5.10)."""
+    await _lock_of(conn, host)
     changed = await conn.scalars(
         sa.update(post_labels)
         .where(post_labels.c.host == host)
@@ -273,6 +304,7 @@ async def trust(conn: AsyncConnection, host: str, *, trusted: bool) -> None:
 
 async def keep_only(conn: AsyncConnection, host: str, post_id: int, words: Collection[str]) -> None:
     """Of what a server said of a post, only these labels stand still."""
+    await lock(conn, [post_id])
     rest = await conn.scalars(
         sa.select(post_labels.c.label).where(
             post_labels.c.post_id == post_id,
@@ -339,10 +371,7 @@ async def follow_pact(conn: AsyncConnection, host: str) -> None:
 
 async def drop_host(conn: AsyncConnection, host: str) -> None:
     """All that a server said of posts is undone, such as once a pact is over."""
-    found = await conn.scalars(
-        sa.select(post_labels.c.post_id).where(post_labels.c.host == host).distinct()
-    )
-    await take_back(conn, host, set(found))
+    await take_back(conn, host, await _lock_of(conn, host))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,12 +434,7 @@ async def refresh(conn: AsyncConnection, post_ids: Collection[int]) -> None:
     if not post_ids:
         return
     values = {"ids": list(post_ids)}
-    edited = {
-        row.id: row.edited
-        for row in await conn.execute(
-            sa.select(posts.c.id, posts.c.edited).where(any_of(posts.c.id, "ids")), values
-        )
-    }
+    edited = {row.id: row.edited for row in await conn.execute(_EDITED, values)}
     shown: dict[int, list[dict[str, Any]]] = {post_id: [] for post_id in edited}
     for row in await of_posts(conn, post_ids):
         if row.known and BY_ID[row.label].for_readers and not row.silent:
@@ -420,6 +444,14 @@ async def refresh(conn: AsyncConnection, post_ids: Collection[int]) -> None:
         await conn.execute(
             sa.update(posts).where(posts.c.id == post_id, posts.c.given != line).values(given=line)
         )
+
+
+_EDITED: Final = (
+    sa.select(posts.c.id, posts.c.edited)
+    .where(any_of(posts.c.id, "ids"))
+    .order_by(posts.c.id)
+    .with_for_update(key_share=True)
+)
 
 
 def _as_read(row: Row, edited: datetime | None) -> dict[str, Any]:
@@ -436,20 +468,36 @@ def _as_read(row: Row, edited: datetime | None) -> dict[str, Any]:
 
 
 async def next_due(conn: AsyncConnection, today: date) -> int | None:
-    """A post one of whose labels begins or ends, or did; held back from other workers."""
-    found: int | None = await conn.scalar(
-        sa.select(post_labels.c.post_id)
-        .where(post_labels.c.due <= today)
-        .order_by(post_labels.c.due)
-        .limit(at_most(1))
-        .with_for_update(skip_locked=True)
-    )
+    """A post one of whose labels begins or ends, or did; locked, so no other worker takes it."""
+    found: int | None = await conn.scalar(_DUE, {"today": today})
     return found
+
+
+AHEAD: Final = 20  # posts among which a worker looks for one that nobody else works on
+
+
+def _one_of(waiting: sa.Select[int]) -> AnySelect:
+    """SQL: one of the posts that wait, locked; rows of labels are not."""
+    ids = sa.func.array(waiting.limit(at_most(AHEAD)).scalar_subquery(), type_=ARRAY(sa.BigInteger))
+    return (
+        sa.select(posts.c.id)
+        .where(posts.c.id == sa.any_(ids))
+        .limit(at_most(1))
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+
+
+_DUE: Final = _one_of(
+    sa.select(post_labels.c.post_id)
+    .where(post_labels.c.due <= sa.bindparam("today", type_=sa.Date))
+    .order_by(post_labels.c.due)
+)
 
 
 async def turn_the_day(conn: AsyncConnection, post_id: int, today: date) -> None:
     """Labels of a post that end do so; those that begin are looked at again when they end."""
     mine = post_labels.c.post_id == post_id
+    await lock(conn, [post_id])
     ended = sa.or_(post_labels.c.ends <= today, post_labels.c.over)
     await conn.execute(sa.delete(post_labels).where(mine, ended, ~post_labels.c.held))
     await conn.execute(sa.update(post_labels).where(mine, ended).values(over=True, due=date.max))
@@ -479,9 +527,11 @@ class Undone:
 
 
 async def next_undone(conn: AsyncConnection) -> Undone | None:
-    """The next of them, held back from other workers; of one post, what wants it held is first."""
-    row = (await conn.execute(_UNDONE)).first()
-    return Undone(**row._mapping) if row else None
+    """The next of them, with its post locked; of one post, what wants it held is first."""
+    while (post_id := await conn.scalar(_WAITS)) is not None:
+        if row := (await conn.execute(_UNDONE, {"about": post_id})).first():
+            return Undone(**row._mapping)
+    return None
 
 
 _OTHER: Final = (  # the post has other words than those that a label is about (MOD-5.2)
@@ -496,12 +546,17 @@ _WANTS: Final = sa.and_(
     ~post_labels.c.silent,
     ~_OTHER,
 )
+_IS_UNDONE: Final = sa.and_(
+    sa.text("giver = 'peer' AND (held OR effect = 'hold')"), post_labels.c.held != _WANTS
+)
+_WAITS: Final = _one_of(
+    sa.select(post_labels.c.post_id).where(_IS_UNDONE).order_by(post_labels.c.post_id)
+)
 _UNDONE: Final = (
     sa.select(*(post_labels.c[name] for name in Undone.__slots__))
-    .where(sa.text("giver = 'peer' AND (held OR effect = 'hold')"), post_labels.c.held != _WANTS)
-    .order_by(post_labels.c.post_id, post_labels.c.held)
+    .where(post_labels.c.post_id == sa.bindparam("about", type_=sa.BigInteger), _IS_UNDONE)
+    .order_by(post_labels.c.held)
     .limit(at_most(1))
-    .with_for_update(skip_locked=True)
 )
 
 

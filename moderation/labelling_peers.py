@@ -157,8 +157,9 @@ async def _posts(conn: AsyncConnection, keys: Sequence[str]) -> dict[int, str]:
 
 async def _settle(conn: AsyncConnection, here: Here, host: str, keys: Sequence[str]) -> None:
     """What a host says of some posts stands here as it stands there now."""
-    found = await _posts(conn, keys)
     rows = (await conn.execute(_NOW, {"host": host, "keys": list(keys)})).all()
+    found = await _posts(conn, keys)
+    await labelling.lock(conn, found.keys())
     now = {row.entity_key: row for row in rows}
     silent = [post_id for post_id, uri in found.items() if uri not in now]
     await labelling.take_back(conn, host, silent)
@@ -169,7 +170,10 @@ async def _settle(conn: AsyncConnection, here: Here, host: str, keys: Sequence[s
 
 
 def _now() -> sa.Executable:
-    """What a host says of these posts and did not take back, replace, or let end."""
+    """What a host says of these posts and did not take back, replace, or let end.
+
+    Lines are locked before posts, here and wherever a person decides about one.
+    """
     return (
         sa.select(signals)
         .join(signal_sources, signal_sources.c.id == signals.c.source_id)
@@ -181,6 +185,7 @@ def _now() -> sa.Executable:
             signals.c.state.in_([state.value for state in _STANDS]),
         )
         .order_by(signals.c.place)
+        .with_for_update(of=signals, key_share=True)
     )
 
 

@@ -1,5 +1,6 @@
 """Two and three nodes in one process, under names of their own, on real loopback HTTP."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -367,6 +368,19 @@ async def settle(*nodes: Node) -> None:
         if not any([await worker.settle(node.app) for node in nodes]):
             return
     raise AssertionError("the nodes did not come to rest")
+
+
+_WAITS = sa.text(
+    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE NOT granted AND datname = current_database()"
+)
+
+
+async def until_it_waits(alder: Node, coming: asyncio.Task[None]) -> None:
+    """Until it waits for a lock that the caller holds; or it did not, and is done."""
+    async with alder.engine.connect() as looking:
+        while not coming.done() and not await looking.scalar(_WAITS):
+            await looking.rollback()
 
 
 def words(page: ThreadPage) -> Sequence[str]:

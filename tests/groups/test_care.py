@@ -16,19 +16,7 @@ from kernel.schema.posts import Mood
 from kernel.schema.tables import check_ins as said
 from kernel.schema.tables import follows, posts
 from moderation.standing import Speaker
-from tests.nodes import Node, NodeFactory
-
-_WAITS = sa.text(
-    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-    " WHERE NOT granted AND datname = current_database()"
-)
-
-
-async def _until_it_waits(alder: Node, coming: asyncio.Task[None]) -> None:
-    """Until it waits for a lock that the caller holds; or it did not, and is done."""
-    async with alder.engine.connect() as looking:
-        while not coming.done() and not await looking.scalar(_WAITS):
-            await looking.rollback()
+from tests.nodes import Node, NodeFactory, until_it_waits
 
 
 @pytest.fixture
@@ -72,7 +60,7 @@ async def test_two_who_come_to_a_full_group_at_once_get_two_numbers(
     async with alder.engine.begin() as conn:
         await membership.join(conn, alder.here, one, full)
         coming = asyncio.create_task(second())
-        await _until_it_waits(alder, coming)
+        await until_it_waits(alder, coming)
     await coming
     async with alder.engine.connect() as conn:
         turns = await conn.scalars(sa.select(follows.c.turn).where(follows.c.turn.is_not(None)))
@@ -119,7 +107,7 @@ async def test_dom_B15_two_names_of_one_member_at_once_say_it_once(
     async with alder.engine.begin() as conn:
         await check_ins.say(conn, alder.here, one, root, Mood.FINE)
         coming = asyncio.create_task(second())
-        await _until_it_waits(alder, coming)
+        await until_it_waits(alder, coming)
     with pytest.raises(NotAllowed):
         await coming
     async with alder.engine.connect() as conn:

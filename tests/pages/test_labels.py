@@ -1,12 +1,15 @@
 """Labels that moderators give: who sees them, what they do, how they end (DOM-C14, MOD-5.18)."""
 
+import asyncio
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from groups import labelling as labels_of_groups
 from groups import posts as post_store
@@ -20,6 +23,7 @@ from moderation.labelling import Saying
 from moderation.labels import MEDICAL, VOCABULARY
 from node.pages.session import MODERATOR
 from tests.faults.victim import victim
+from tests.nodes import until_it_waits
 from tests.pages.conftest import House
 from tests.pages.people import Answer, Person, person
 from tests.pages.test_every_page import pages
@@ -331,6 +335,44 @@ async def test_mod_5_2_the_last_of_several_labels_lets_go(house: House) -> None:
         await standing.limit(conn, house.answer.group_id, house.answer.author_id, today)
     await taken_back(house, house.answer)
     assert await worked(house, house.answer) is PostState.HELD
+
+
+async def test_mod_5_18_who_changes_labels_holds_the_post_first(house: House) -> None:
+    """As its author's delete does, which comes to the labels next: nobody waits for each other."""
+    node, post = house.node, house.answer
+    await label(house.ana, post, "grief")
+    for host in ("elm.test", "oak.test", "yew.test"):
+        await of_peer(house, post, host=host)
+    await label(house.ana, post, "outdated-helpline")
+    today = node.clock().date() + timedelta(days=30)
+    changes: list[Callable[[AsyncConnection], Awaitable[object]]] = [
+        lambda conn: labelling.trust(conn, "elm.test", trusted=False),
+        lambda conn: labelling.take_back(conn, "elm.test", [post.id]),
+        lambda conn: labelling.drop_host(conn, "oak.test"),
+        lambda conn: labelling.keep_only(conn, "yew.test", post.id, ()),
+        lambda conn: labelling.take_off(conn, post.id, "grief", Giver.GROUP),
+        lambda conn: labelling.turn_the_day(conn, post.id, today),
+        lambda conn: labelling.let_go(conn, post.id),
+    ]
+
+    async def change(how: Callable[[AsyncConnection], Awaitable[object]]) -> None:
+        async with node.engine.begin() as conn:
+            await how(conn)
+
+    for how in changes:
+        async with node.engine.connect() as deleting:
+            await deleting.execute(sa.update(posts).where(posts.c.id == post.id).values(given=""))
+            coming = asyncio.create_task(change(how))
+            await until_it_waits(node, coming)
+            await labelling.forget(deleting, [post.id])
+            await deleting.rollback()  # it was one of many tries
+        await coming
+    await of_peer(house, post)
+    async with node.engine.begin() as deleting:
+        await deleting.execute(sa.update(posts).where(posts.c.id == post.id).values(given=""))
+        for work in (labels_of_groups.hold_one, labels_of_groups.turn_one):  # later
+            assert not await asyncio.wait_for(work(node.engine, node.here), 20)
+        await labelling.forget(deleting, [post.id])
 
 
 def test_mod_5_18_the_vocabulary_says_who_what_and_how_long() -> None:
