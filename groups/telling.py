@@ -202,10 +202,16 @@ async def carried(
         forwarded=forwarded,
     )
     several = [passed]
-    if post is not None and passed.changes_words:
+    if post is not None and passed.changes_words and _is_for_those_before(passed):
         before = await _groups_before(conn, group, post)
         several += [replace(passed, group=each, left=True) for each in before]
     await pass_on(conn, here, several)
+
+
+def _is_for_those_before(passed: Passed) -> bool:
+    """Whether whom the post reached before it moved hears of it: of new words only where anybody
+    may read them, else that it is gone (WIRE-G36, SEC-S24)."""
+    return passed.group.federates or passed.inner.kind == "Delete"
 
 
 async def _groups_before(conn: AsyncConnection, group: Group, post: Post) -> list[Group]:
