@@ -44,6 +44,7 @@ async def counted(
 ) -> None:
     """A poll of ours has new counts: an Update, in place of unsent ones, voters' servers too.
 
+    Of a poll in a circle only the circle hears, whoever voted while the group was for everybody.
     `updated` stays as it was, so that nobody shows the post as changed (WIRE 8.4).
     """
     await outbox.supersede(conn, post.uri)
@@ -111,7 +112,7 @@ async def _publish(
         here,
         document,
         signer=source.author,
-        to=[*_direct(group, source), *also],
+        to=_direct(group, source) if group.actor.members_only else [*_direct(group, source), *also],
         thread_id=post.thread_id,
     )
 
