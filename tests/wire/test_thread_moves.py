@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -425,6 +426,13 @@ def test_sec_S24_no_move_gives_a_thread_new_readers(
     refusal = moving.why_not(origin, target)
     assert (refusal is None) == may
     assert may or str(refusal).lower().endswith("so the thread stays.")
+
+
+def test_sec_S24_nothing_moves_into_a_circle_or_out_of_one() -> None:
+    """Not even between two of one peer, which hears of no Move there (MOD-5.6)."""
+    birch, cedar = (replace(FREE, circle=host) for host in ("birch.test", "cedar.test"))
+    for origin, target in ((birch, birch), (birch, cedar), (birch, FREE), (FREE, birch)):
+        assert "shared with another place" in str(moving.why_not(origin, target))
 
 
 @pytest.mark.parametrize(("sees", "wider"), [(Sees.MEMBERS, Sees.NODE), (Sees.NODE, Sees.EVERYONE)])
