@@ -312,6 +312,14 @@ _CIRCLE: Final = _SELECT.where(
 )
 
 
+async def hears(conn: AsyncConnection, group: Group, host: str) -> bool:
+    """Whether what comes from there may enter a group of ours: of a circle's peer, in a circle."""
+    if group.settings is None or group.federates:
+        return group.settings is not None
+    shared = group.settings.spans and group.settings.circle == host
+    return shared and await circles.stands(conn, host)
+
+
 async def behind_desk(conn: AsyncConnection, desk_id: UUID) -> Group | None:
     """The group that a desk speaks for; None for the node's own."""
     row = (await conn.execute(_BEHIND_DESK, {"desk_id": desk_id})).first()

@@ -114,7 +114,7 @@ def why_not(origin: GroupSettings, target: GroupSettings) -> str | None:
             "Other servers have this thread, and that group tells them nothing: not even when "
             "somebody deletes their words. So the thread stays."
         )
-    if (origin.circle if origin.spans else "") != (target.circle if target.spans else ""):
+    if origin.spans or target.spans:  # a Move is told to everybody or to nobody
         return noted(
             "One of the two groups is shared with another place. What was written here was not "
             "written for people there, or they could not be told when it is deleted. So it stays."

@@ -21,8 +21,9 @@ from groups import groups as group_store
 from groups import noticing, telling
 from groups import parts as part_store
 from groups import posts as post_store
+from groups.groups import Group
 from groups.posts import Post
-from kernel import chance
+from kernel import chance, urls
 from kernel.arrays import any_of
 from kernel.clock import to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound
@@ -33,7 +34,7 @@ from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, poll_options, poll_votes, polls, posts
 from members import order
-from moderation import standing
+from moderation import circles, standing
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, may_see_group
 
@@ -126,7 +127,9 @@ async def receive(
     over, or the actor is banned.
     """
     group = await group_store.get(conn, post.group_id)
-    if not post.shown or not post.poll or not post.author_local or not group.federates:
+    if not post.shown or not post.poll or not post.author_local:
+        raise NotFound
+    if not await _is_read_at(conn, group, urls.host_of(voter)):
         raise NotFound
     if known is not None:
         await standing.check(conn, here, Speaker.alone(known), post.group_id)
@@ -140,6 +143,15 @@ async def receive(
     position = names.index(name)
     if position not in before and (poll.several or not before):
         await _count(conn, here, post, voter, [position], first=not before)
+
+
+async def _is_read_at(conn: AsyncConnection, group: Group, host: str) -> bool:
+    """Whether people of another server may read there: in a circle those of its other half."""
+    if group.federates:
+        return True
+    if group.settings is None:
+        return host == group.actor.host and await circles.stands(conn, host)
+    return await group_store.hears(conn, group, host)
 
 
 async def _locked(conn: AsyncConnection, post: Post) -> Poll:

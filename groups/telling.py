@@ -44,6 +44,7 @@ async def counted(
 ) -> None:
     """A poll of ours has new counts: an Update, in place of unsent ones, voters' servers too.
 
+    Of a poll in a circle only the circle hears, whoever voted while the group was for everybody.
     `updated` stays as it was, so that nobody shows the post as changed (WIRE 8.4).
     """
     await outbox.supersede(conn, post.uri)
@@ -111,7 +112,7 @@ async def _publish(
         here,
         document,
         signer=source.author,
-        to=[*_direct(group, source), *also],
+        to=_direct(group, source) if group.actor.members_only else [*_direct(group, source), *also],
         thread_id=post.thread_id,
     )
 
@@ -202,10 +203,16 @@ async def carried(
         forwarded=forwarded,
     )
     several = [passed]
-    if post is not None and passed.changes_words:
+    if post is not None and passed.changes_words and _is_for_those_before(passed):
         before = await _groups_before(conn, group, post)
         several += [replace(passed, group=each, left=True) for each in before]
     await pass_on(conn, here, several)
+
+
+def _is_for_those_before(passed: Passed) -> bool:
+    """Whether whom the post reached before it moved hears of it: of new words only where anybody
+    may read them, else that it is gone (WIRE-G36, SEC-S24)."""
+    return passed.group.federates or passed.inner.kind == "Delete"
 
 
 async def _groups_before(conn: AsyncConnection, group: Group, post: Post) -> list[Group]:

@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import jsontext
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
-from kernel.rows import constant
+from kernel.rows import constant, has_one
 from kernel.schema.actors import ActorKind, FollowState
+from kernel.schema.groups import Sees
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, actors, follows, posts, threads
+from kernel.schema.tables import activities, actors, follows, groups, posts, threads
 
 NEWEST = 50  # Lemmy reads no more
 
@@ -66,8 +67,9 @@ async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
 
 
 async def posts_of(conn: AsyncConnection, actor: Actor) -> int:
-    """How many shown posts an actor wrote, or a group carries.
+    """How many shown posts an actor wrote where everybody may read, or a group carries.
 
+    What is said in a group that not everybody sees is not counted: nobody learns that it was said.
     A group's threads know how many answers they have. A first post that is gone counts for as long
     as it has answers.
     """
@@ -77,6 +79,14 @@ async def posts_of(conn: AsyncConnection, actor: Actor) -> int:
         )
     else:
         total = sa.select(sa.func.count()).where(
-            posts.c.author_id == actor.id, posts.c.state == constant(PostState.SHOWN)
+            posts.c.author_id == actor.id,
+            posts.c.state == constant(PostState.SHOWN),
+            ~has_one(posts, actors, actors.c.id == posts.c.group_id, actors.c.members_only),
+            ~has_one(
+                posts,
+                groups,
+                groups.c.actor_id == posts.c.group_id,
+                groups.c.sees != constant(Sees.EVERYONE),
+            ),
         )
     return await conn.scalar(total) or 0

@@ -284,10 +284,7 @@ async def _group_for(arrival: Arrival, note: Note, parent: Post | None) -> Group
 
 async def _hears(arrival: Arrival, group: Group) -> bool:
     """Whether what comes from there may enter a group of ours: of a circle's peer, in a circle."""
-    if group.settings is None or group.federates:
-        return group.settings is not None
-    shared = group.settings.spans and group.settings.circle == arrival.actor.host
-    return shared and await circles.stands(arrival.conn, arrival.actor.host)
+    return await group_store.hears(arrival.conn, group, arrival.actor.host)
 
 
 async def _admit(

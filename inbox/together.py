@@ -149,13 +149,13 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
         raise Alone
     if note.id in known.posts:
         return None
+    if said.is_vote(note, parent):
+        raise Alone  # it counts wherever the poll is
     group = known.groups.get(parent.group_id)
     if group is None or group.settings is None or not group.tells:
         raise NotFound
     if group.actor.members_only:
         raise Alone  # the pact is asked about
-    if said.is_vote(note, parent):
-        raise Alone
     if group.settings.slow_minutes:
         raise Alone  # what enters beside it counts
     if parent.locked or parent.no_replies:

@@ -2,8 +2,8 @@
 
 A circle spans this node and one peer, as long as their pact stands: no third server is told of
 it, so everybody in it sees the same. When the pact ends or one stops listening, in that
-transaction who belongs there is let go, what is unsent to it goes, and the group is for members
-of this node again.
+transaction who belongs there is let go, what is unsent to it goes but for deletes, and the group is
+for members of this node again.
 """
 
 from typing import Final
@@ -17,6 +17,7 @@ from activitypub import documents, outbox
 from activitypub.actors import Actor
 from kernel.here import Here
 from kernel.schema.actors import ActorKind, FollowState
+from kernel.schema.federation import Rank
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import actors, deliveries, follows, groups, moderators, pacts
 from moderation import audit
@@ -76,11 +77,16 @@ async def part_all(conn: AsyncConnection, here: Here, host: str) -> None:
 async def part(conn: AsyncConnection, here: Here, host: str, group_id: UUID) -> None:
     """A group is for members of this node alone again; those of `host` hear that they are not in.
 
-    The desk's log has a line for its moderators. What was told before stays with the other server.
+    The desk's log has a line for its moderators. What was told before stays with the other server;
+    what takes some of it back still goes there, and nothing else that waits.
     """
     group = await actor_store.get(conn, group_id)
     await conn.execute(
-        sa.delete(deliveries).where(deliveries.c.signer_id == group_id, deliveries.c.host == host)
+        sa.delete(deliveries).where(
+            deliveries.c.signer_id == group_id,
+            deliveries.c.host == host,
+            deliveries.c.rank != Rank.FIRST,
+        )
     )
     await _let_go(conn, here, group, actors.c.host == host)
     await conn.execute(

@@ -24,9 +24,8 @@ from kernel.rows import at_most
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.cases import Subject
 from kernel.schema.directed import Category, Urgency
-from kernel.schema.groups import Sees
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, flags, follows, groups, moderators, posts
+from kernel.schema.tables import actors, flags, follows, moderators, posts
 from moderation import casework, domains, reports, sealed
 from moderation.cases import Case
 from moderation.directed import asking, route, sent, tokens, wording
@@ -74,10 +73,11 @@ class Letter:
 async def is_small(conn: AsyncConnection, group_id: UUID | None) -> bool:
     """Whether so few people here could see something in that group, or anywhere, that they show.
 
-    Of a group here its members count, where only they read it; else everybody who is here does.
+    Where only its members read a group, here or in a circle elsewhere, those of this node count;
+    else everybody who is here does.
     """
     members_only = await conn.scalar(
-        sa.select(groups.c.sees == Sees.MEMBERS).where(groups.c.actor_id == group_id)
+        sa.select(actors.c.members_only).where(actors.c.id == group_id)
     )
     here = sa.select(actors.c.id).where(
         actors.c.local, actors.c.kind == ActorKind.PERSON, actors.c.state == ActorState.ACTIVE

@@ -126,6 +126,17 @@ async def cancel(conn: AsyncConnection, here: Here) -> None:
     await audit.note(conn, here, verb="keep node open", about=here.origin)
 
 
+async def stay_open(conn: AsyncConnection, here: Here) -> bool:
+    """After a restore: what was announced before the backup may have been taken back since.
+
+    So nothing ends because of it, until it is announced again. Whether it was announced.
+    """
+    if await _stage(conn) is not Stage.NOTICE:
+        return False
+    await cancel(conn, here)
+    return True
+
+
 async def goes_to(conn: AsyncConnection, handle: str, address: str) -> Place:
     """People read where a group goes; an empty `address` takes that back.
 

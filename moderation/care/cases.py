@@ -5,7 +5,7 @@ writes to what is decided about people, to the log, to statistics or to advice f
 there reads it, but for the two questions of `moderation.care`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
@@ -339,22 +339,6 @@ _AUTHOR: Final = (
     sa.select(actors.c.uri)
     .join(posts, posts.c.author_id == actors.c.id)
     .where(posts.c.id == sa.bindparam("post_id", type_=sa.BigInteger))
-)
-
-
-async def count_by_host(conn: AsyncConnection, hosts: Collection[str]) -> Mapping[str, int]:
-    """How many care cases are open about people of each of these servers; none is left out."""
-    found = dict.fromkeys(hosts, 0)
-    if found:
-        rows = await conn.execute(_BY_HOST, {"hosts": list(found)})
-        found.update({row.host: row.number for row in rows})
-    return found
-
-
-_BY_HOST: Final = (
-    sa.select(care_cases.c.host, sa.func.count().label("number"))
-    .where(any_of(care_cases.c.host, "hosts"), OPEN)
-    .group_by(care_cases.c.host)
 )
 
 

@@ -248,6 +248,22 @@ class _Stock:
         """What enough of them say, of those that may act, or as if all of them might."""
         return verdict_of(self.voices.of(domain), aged=aged, trial=trial)
 
+    def begins(self, domain: str, *, trial: bool = False) -> Verdict:
+        """What may begin: the milder of what is said lately and of what counts once it is there.
+
+        Either alone would end, or grow, by itself in the next round.
+        """
+        lately = self.verdict(domain, aged=True, trial=trial)
+        ever = self.verdict(domain, aged=False, trial=trial)
+        if NOTHING in (lately, ever):
+            return NOTHING
+        return min(lately, ever, key=lambda it: _rank(level_of(it)))
+
+    def is_called_for(self, domain: str, level: Level, *, trial: bool = False) -> bool:
+        """Whether what is said lately carries so much: nothing gets harsher by what is old."""
+        lately = self.verdict(domain, aged=True, trial=trial)
+        return lately is not NOTHING and _rank(level) <= _rank(level_of(lately))
+
     async def look_around(self, concerned: Collection[str]) -> None:
         above = {name for domain in concerned for name in names.above(domain)}
         rows = (await self.conn.execute(_SAID, {"names": sorted(above)})).all()
@@ -318,7 +334,7 @@ async def _keep_up(stock: _Stock, effect: Effect) -> None:
     elif verdict.policy is None:
         await end(stock.conn, stock.here, effect, "basis gone")
         stock.changed = stock.changed or effect.acts
-    elif trial and stock.verdict(effect.domain, aged=True).policy is not None:
+    elif trial and stock.begins(effect.domain) is not NOTHING:
         await end(stock.conn, stock.here, effect, "acts now")
     else:
         stock.busy.add(effect.domain)
@@ -332,7 +348,10 @@ async def _review(stock: _Stock, effect: Effect, why: str) -> None:
 
 
 async def _follow(stock: _Stock, effect: Effect, verdict: Verdict) -> None:
-    level = level_of(verdict)
+    level, trial = level_of(verdict), effect.state is EffectState.TRIAL
+    if _rank(level) > _rank(effect.level):
+        called_for = stock.is_called_for(effect.domain, level, trial=trial)
+        level = level if called_for else effect.level
     said: dict[str, Any] = {
         "basis": list(verdict.basis),
         "hosts": list(verdict.hosts),
@@ -367,9 +386,9 @@ async def _begin(stock: _Stock) -> None:
     for domain in sorted(stock.voices.by_domain):
         if domain in stock.busy or domain in stock.decided or stock.forbids(domain):
             continue
-        if (verdict := stock.verdict(domain, aged=True)) is not NOTHING:
+        if (verdict := stock.begins(domain)) is not NOTHING:
             fresh.append((domain, verdict, False))
-        elif (verdict := stock.verdict(domain, aged=True, trial=True)) is not NOTHING:
+        elif (verdict := stock.begins(domain, trial=True)) is not NOTHING:
             fresh.append((domain, verdict, True))
     fresh = await _not_answered(stock, fresh)
     at_once = Counter(host for _, verdict, _ in fresh for host in verdict.hosts)
@@ -478,10 +497,9 @@ async def _next_steps(stock: _Stock) -> None:
         seen = replace(effect, impact=would)
         if effect.state is EffectState.BEGUN:
             await _go_further(stock, seen, would)
-        elif would.asks_for_a_look:
-            await step(
-                stock.conn, stock.here, seen, EffectState.HELD, "held", why="caps", due=None
-            )  # fmt: skip
+        elif would.asks_for_a_look or stock.is_peer(effect.domain):  # of a pact made since
+            why = "caps" if would.asks_for_a_look else "peer"
+            await step(stock.conn, stock.here, seen, EffectState.HELD, "held", why=why, due=None)
             await alerting.call(stock.conn, None)
         else:
             await treat(stock.conn, stock.here, effect.domain, Level.FILTER)
@@ -493,12 +511,18 @@ async def _next_steps(stock: _Stock) -> None:
 
 
 async def _go_further(stock: _Stock, effect: Effect, would: Impact) -> None:
-    """From milder to what was asked for, where nobody here loses anybody by it (MOD-H5)."""
-    if would.binds or would.asks_for_a_look:
-        await step(
-            stock.conn, stock.here, effect, EffectState.BEGUN, "held", why="ties", due=None
-        )  # fmt: skip
+    """From milder to what was asked for, where nobody here loses anybody by it (MOD-H5).
+
+    Where that is asked for lately no more, it stays as it is.
+    """
+    ties = would.binds or would.asks_for_a_look
+    if ties or stock.is_peer(effect.domain):
+        why = "ties" if ties else "peer"
+        await step(stock.conn, stock.here, effect, EffectState.BEGUN, "held", why=why, due=None)
         await alerting.call(stock.conn, None)
+    elif not stock.is_called_for(effect.domain, effect.level):
+        mild = replace(effect, level=Level.FILTER)
+        await step(stock.conn, stock.here, mild, EffectState.APPLIED, "milder", due=None)
     else:
         await treat(stock.conn, stock.here, effect.domain, effect.level)
         stock.changed = True

@@ -64,6 +64,12 @@ async def bring_back(
         )
     else:
         say(f"Not sent again, since it was sent already: {restored.sent} deliveries.")
+    if done.kept_open:
+        say(
+            "When this backup was made, everybody read that the node closes. That may have been "
+            "taken back since, so it stays open. If it shall close: `hearthold close --yes`, and "
+            "say once more where groups go."
+        )
     say("Start it with `hearthold serve`.")
 
 

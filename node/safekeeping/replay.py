@@ -60,6 +60,7 @@ class Replayed:
     accounts: int = 0
     bans: int = 0
     domains: int = 0
+    kept_open: bool = False  # it had been announced that the node closes
 
 
 async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Replayed:
@@ -93,6 +94,8 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     await circles.sweep(conn, here)
     if here.origin in _of(lines, Act.NODE_CLOSES):
         await closing_down.begin(conn, here)
+    else:
+        done.kept_open = await closing_down.stay_open(conn, here)
     return done
 
 

@@ -153,6 +153,62 @@ async def test_mod_h5_what_would_cut_somebody_off_waits_for_two_people(peers: Pe
     assert await ties(peers) == 1, "what was cut comes back"
 
 
+async def test_mod_5_8_what_was_accepted_long_ago_starts_nothing_again_and_again(
+    peers: Peers,
+) -> None:
+    """It counts for less where something begins, and would end it in the next round."""
+    await peers.trust("quiet.example", weight=0.5)
+    await peers.say("quiet.example", 1, BAD, "accept")
+    peers.ahead = timedelta(days=90)
+    await peers.trust("birch.example")
+    await peers.say("birch.example", 1, BAD)
+    for _ in range(3):
+        assert await peers.later(HOUR) == {}
+    assert await peers.verbs(BAD) == []
+
+
+async def test_mod_5_8_old_voices_make_nothing_harsher(peers: Peers) -> None:
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host)
+        await peers.say(host, 1, BAD, "reject")
+    peers.ahead = timedelta(days=60)  # half as much: enough for the mildest
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    for _ in range(3):
+        assert await peers.later(THREE_DAYS) == {BAD: FILTER}
+    assert await peers.state(BAD) == ("applied", "")
+
+
+async def test_mod_5_8_what_got_old_while_it_waited_stays_mild(peers: Peers) -> None:
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host, delay=timedelta(days=18))
+        await peers.say(host, 1, BAD, "reject")
+    await peers.later()
+    assert await peers.later(timedelta(days=18, hours=1)) == {BAD: FILTER}
+    assert await peers.later(THREE_DAYS) == {BAD: FILTER}
+    assert await peers.state(BAD) == ("applied", "")
+
+
+@pytest.mark.parametrize("policy", ["filter", "reject"])
+async def test_mod_5_10_advice_about_whom_we_trust_by_now_is_held(
+    peers: Peers, policy: str
+) -> None:
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host)
+        await peers.say(host, 1, BAD, policy)
+    await peers.later()
+    assert await peers.state(BAD) == ("waiting", "")
+    if policy == "reject":
+        assert await peers.later(HOUR) == {BAD: FILTER}
+    await peers.trust(BAD)
+    held = await peers.later(THREE_DAYS)
+    assert (held, await peers.state(BAD)) == {
+        "filter": ({}, ("held", "peer")),
+        "reject": ({BAD: FILTER}, ("begun", "peer")),
+    }[policy]
+    assert (await peers.effect(BAD)).asks
+
+
 @pytest.mark.slow
 async def test_mod_5_10_over_the_caps_it_takes_two_people(peers: Peers) -> None:
     await tie(peers, 6)

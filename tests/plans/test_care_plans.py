@@ -22,7 +22,6 @@ async def test_the_care_desk(seeded: Seeded, reading: AsyncEngine, asking: Askin
         await cases.waiting(conn, here, desks)
         await cases.count(conn, desks)
         await cases.is_open_near(conn, seeded.here, 1)
-        await cases.count_by_host(conn, ["good.test"])
         await cases.forget_post(conn, 1)
         await cases.escalate(conn, here)
         await caring.tell_some(conn, here)

@@ -12,7 +12,7 @@ from activitypub import documents, outbox
 from activitypub.client import Unreachable
 from activitypub.state import REMOTE
 from activitypub.vocab import PUBLIC
-from groups import browsing, desk, membership
+from groups import browsing, desk, membership, parts, polls
 from groups import groups as group_store
 from groups import posts as post_store
 from groups.groups import Group, GroupSettings
@@ -22,15 +22,16 @@ from kernel.schema.groups import Sees
 from kernel.schema.notices import NoticeKind
 from kernel.schema.pacts import Afterwards
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, follows, notices, reactions
+from kernel.schema.tables import actors, follows, notices, poll_votes, reactions
 from kernel.schema.tables import pacts as table_of_pacts
-from moderation import circles, pact_making, pacts
+from moderation import circles, forwarding, pact_making, pacts
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node import worker
 from tests.nodes import Node, NodeFactory, settle, words
 from tests.pages.people import Browser, person
 from tests.pages.people import settle as described
+from tests.peer import PeerFactory
 from tests.wire.test_pacts import agree
 
 SECRET = "words for this circle alone"
@@ -137,6 +138,47 @@ async def test_mod_5_6_a_circle_spans_two_trusted_nodes_and_nobody_else_sees_it(
             assert kept.state is PostState.DELETED
         for said in (SECRET, "other words", "an answer from birch"):
             assert await node.mentions(said) == [], (node.name, said)
+
+
+async def test_mod_5_6_a_poll_of_a_circle_is_answered_and_counted_in_it_alone(
+    alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group, peer: PeerFactory
+) -> None:
+    """Of either server, by members of the other."""
+    root = await alder.start(ana, quiet.actor.uri, "Tonight", SECRET)
+    await settle(alder, birch)
+    asked = polls.draft(alder.here, ["Monday", "Tuesday"], several=False, days=1)
+    asks = {
+        await alder.reply(ana, root.uri, "Which evening?", poll=asked): (birch, ben),
+        await birch.reply(ben, root.uri, "And which of these?", poll=asked): (alder, ana),
+    }
+    await settle(alder, birch)
+    for each, (node, voter) in asks.items():
+        there = await node.post(each.uri)
+        assert there is not None
+        async with node.engine.begin() as conn:
+            await polls.vote(conn, node.here, voter, there, [1])
+    await settle(alder, birch)
+    post = next(iter(asks))
+    cedar = await peer("cedar.test", alder)
+    stranger = await alder.meet(cedar.person("stella").uri)
+    async with alder.engine.begin() as conn:
+        with pytest.raises(NotFound):  # neither from a server that does not share it
+            await polls.receive(conn, alder.here, post, stranger.uri, stranger, "Monday")
+        await conn.execute(  # as if the group had been for everybody
+            poll_votes.insert().values(post_id=post.id, actor_uri=stranger.uri, position=0)
+        )
+    for node in (alder, birch):
+        node.clock.forward(minutes=21)
+        assert await polls.sweep(node.engine, node.here), node.name
+    await settle(alder, birch)
+    for node in (alder, birch):
+        for each in asks:
+            kept = await node.post(each.uri)
+            assert kept is not None
+            async with node.engine.connect() as conn:
+                poll = (await parts.polls_of(conn, [kept.id]))[kept.id]
+            assert [option.votes for option in poll.options] == [0, 1], node.name
+    assert cedar.inbox == []
 
 
 async def test_mod_5_6_what_moderators_of_a_circle_decide_reaches_the_peer(
@@ -313,6 +355,36 @@ async def test_mod_5_6_the_end_of_trust_ends_a_circle_at_once(
     async with alder.engine.connect() as conn:
         log = await desk.log(conn, await group_of(alder, quiet.actor.uri), limit=5)
     assert next(line.verb for line in log) == "part circle"
+
+
+async def test_mod_5_6_deletes_that_wait_outlive_a_circle(
+    alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group
+) -> None:
+    """The peer has the words, and hears that they are gone; whatever else waits goes."""
+    post = await alder.start(ana, quiet.actor.uri, "Tonight", SECRET)
+    await settle(alder, birch)
+    await alder.start(ana, quiet.actor.uri, "Later", "words that are on their way")
+    await alder.delete(ana, post.uri)
+    async with alder.engine.begin() as conn:
+        await pact_making.end(conn, alder.here, "birch.test", Afterwards.KEEP)
+    await settle(alder, birch)
+    for said in (SECRET, "words that are on their way"):
+        assert await birch.mentions(said) == [], said
+    kept = await birch.post(post.uri)
+    assert kept is not None
+    assert kept.state is PostState.DELETED
+
+
+async def test_mod_5_6_few_members_here_of_a_circle_elsewhere_could_be_guessed(
+    alder: Node, birch: Node, ben: Speaker, quiet: Group
+) -> None:
+    """A report that points at a post shows that one of them made it (MOD-5.13)."""
+    for number in range(forwarding.CROWD):
+        await birch.persona(f"more{number}")
+    there = await group_of(birch, quiet.actor.uri)
+    async with birch.engine.connect() as conn:
+        assert not await forwarding.is_small(conn, None)
+        assert await forwarding.is_small(conn, there.id)
 
 
 async def test_mod_5_6_what_cannot_be_a_circle_is_refused_and_strangers_are_let_go(

@@ -1,5 +1,7 @@
 """A group that not everyone may see is not there for other servers (WIRE-T12, SEC-L2, SEC-L6)."""
 
+import json
+
 import pytest
 import sqlalchemy as sa
 
@@ -9,7 +11,7 @@ from groups.groups import Group, GroupSettings
 from groups.posts import Post
 from kernel.schema.groups import Posts, Sees
 from kernel.schema.posts import ReactionKind
-from kernel.schema.tables import activities, deliveries
+from kernel.schema.tables import activities, actors, deliveries, groups
 from moderation.standing import Speaker
 from tests.nodes import Node, settle
 from tests.peer import PUBLIC, Peer
@@ -20,6 +22,25 @@ from tests.wire.world import Follower, ask, followers, reacted
 async def hidden(alder: Node, ana: Speaker) -> Group:
     settings = GroupSettings(sees=Sees.NODE, posts=Posts.ANYONE)
     return await alder.group("hidden", ana, settings=settings)
+
+
+async def test_wire_A7_a_count_says_nothing_of_groups_that_not_everybody_sees(
+    alder: Node, ana: Speaker, sleep: Group, hidden: Group
+) -> None:
+    """Here or elsewhere (SEC-L2, MOD-5.6)."""
+    for group in (sleep, hidden):
+        await alder.start(ana, group.actor.uri, "A title", "Some words.")
+
+    async def shown() -> object:
+        path = ana.actor.uri.removeprefix(alder.origin)
+        return json.loads((await ask(alder, f"{path}/outbox")).body)["totalItems"]
+
+    assert await shown() == 1
+    async with alder.engine.begin() as conn:  # as a circle of another server is known here
+        await conn.execute(sa.delete(groups).where(groups.c.actor_id == hidden.id))
+        circle = sa.update(actors).where(actors.c.id == hidden.id)
+        await conn.execute(circle.values(members_only=True, local=False))
+    assert await shown() == 1
 
 
 def _addresses(name: str, post: int) -> list[str]:

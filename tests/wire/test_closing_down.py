@@ -284,13 +284,30 @@ async def test_wire_Q11_until_the_day_it_can_be_taken_back_and_then_not(alder: N
                 await late
 
 
+async def test_sec_P4_a_restored_notice_ends_nothing_that_was_taken_back(alder: Node) -> None:
+    """The log knows only that a node closes, not that it does not after all."""
+    await sign_up(alder.engine, alder.here)
+    await announce(alder, days=7)
+    async with alder.engine.begin() as conn:
+        done = await replay(conn, alder.here, [])
+    assert done.kept_open
+    alder.clock.forward(days=8)
+    assert await steps(alder) == 0
+    assert (await state(alder)).stage is Stage.OPEN
+    assert (await left(alder))["accounts"] == 1
+
+
 async def test_sec_P4_a_backup_of_before_does_not_open_a_node_that_closed(alder: Node) -> None:
     await alder.persona("ana")
+    closes = (tombstone_log.Act.NODE_CLOSES.value, alder.origin)
     async with alder.engine.begin() as conn:
-        await replay(conn, alder.here, [(tombstone_log.Act.NODE_CLOSES.value, "http://b.test")])
+        done = await replay(conn, alder.here, [(closes[0], "http://b.test")])
+    assert not done.kept_open
     assert (await state(alder)).stage is Stage.OPEN
+    await announce(alder)
     async with alder.engine.begin() as conn:
-        await replay(conn, alder.here, [(tombstone_log.Act.NODE_CLOSES.value, alder.origin)])
+        done = await replay(conn, alder.here, [closes])
+    assert not done.kept_open
     assert (await state(alder)).stage is Stage.ENDING
     await settle(alder)
     assert (await state(alder)).stage is Stage.OVER

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -10,9 +11,10 @@ from groups import browsing, desk, hashtags, moving, pins
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
+from kernel.clock import iso
 from kernel.errors import NotAllowed, NotFound
 from kernel.schema.groups import Joining, Posts, Sees
-from kernel.schema.tables import posts
+from kernel.schema.tables import actors, groups, posts
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR, Viewer
 from tests.nodes import Node, settle
@@ -255,6 +257,40 @@ async def test_wire_G36_who_had_it_hears_of_changes_and_deletes(
     assert outbox["orderedItems"] == []
 
 
+async def test_sec_S24_new_words_in_a_circle_reach_nobody_who_had_the_thread_before(
+    alder: Node, ana: Speaker, sleep: Group, night: Group, lemmy: Follower, good: Peer
+) -> None:
+    """The group it moved to is for members alone since: they read the change, others that it is
+    gone (WIRE-G36, MOD-5.6)."""
+    ben, ann = await alder.persona("ben"), good.person("ann")
+    root = await alder.start(ben, sleep.actor.uri, "A title", "Some words.")
+    theirs = good.note(ann, "Me too.", to=[PUBLIC, sleep.actor.uri], inReplyTo=root.uri)
+    await said(alder, good, ann, theirs)
+    await move(alder, ana, sleep, night, root)
+    async with alder.engine.begin() as conn:
+        await conn.execute(
+            sa.update(groups)
+            .where(groups.c.actor_id == night.id)
+            .values(sees=Sees.MEMBERS, circle="birch.test")
+        )
+        await conn.execute(
+            sa.update(actors).where(actors.c.id == night.id).values(members_only=True)
+        )
+    clear(lemmy)
+    await alder.edit(ben, root.uri, "A title", "Words for the circle.")
+    changed = {**theirs, "content": "<p>Words for it too.</p>", "updated": iso(alder.clock())}
+    assert await good.send(alder, good.activity("Update", ann, changed), ann) == 202
+    await settle(alder)
+    kept = await alder.post(theirs["id"])
+    assert kept is not None
+    assert "Words for it too." in kept.content
+    assert lemmy.peer.inbox == []
+    await alder.delete(ben, root.uri)
+    assert await good.send(alder, good.activity("Delete", ann, theirs["id"]), ann) == 202
+    await settle(alder)
+    assert [each["actor"] for each in lemmy.peer.got("Announce", "Delete")] == [sleep.actor.uri] * 2
+
+
 async def test_wire_G36_an_answer_that_names_the_old_group_finds_its_thread(
     alder: Node, ana: Speaker, sleep: Group, night: Group, root: Post, good: Peer
 ) -> None:
@@ -390,6 +426,13 @@ def test_sec_S24_no_move_gives_a_thread_new_readers(
     refusal = moving.why_not(origin, target)
     assert (refusal is None) == may
     assert may or str(refusal).lower().endswith("so the thread stays.")
+
+
+def test_sec_S24_nothing_moves_into_a_circle_or_out_of_one() -> None:
+    """Not even between two of one peer, which hears of no Move there (MOD-5.6)."""
+    birch, cedar = (replace(FREE, circle=host) for host in ("birch.test", "cedar.test"))
+    for origin, target in ((birch, birch), (birch, cedar), (birch, FREE), (FREE, birch)):
+        assert "shared with another place" in str(moving.why_not(origin, target))
 
 
 @pytest.mark.parametrize(("sees", "wider"), [(Sees.MEMBERS, Sees.NODE), (Sees.NODE, Sees.EVERYONE)])
