@@ -500,7 +500,7 @@ async def test_a_moderator_of_the_node_comes_by_a_link_and_may_leave(house: Hous
 async def test_dom_H3_a_case_is_handed_over_and_its_end_is_told_to_them_alone(
     house: House, dan: Person
 ) -> None:
-    await report(house.cleo, house.answer.id, "worried", "It hurt me")
+    await report(house.cleo, house.answer.id, "unkind", "It hurt me")
     page = await looked_at(house.ana, QUEUE)
     form = next(each for each in page.page.forms if each.action.endswith("/hand"))
     assert (await house.ana.submit(page, form, hear="yes")).status == 303
