@@ -317,6 +317,6 @@ async def test_planted_transactions_are_found(
         await conn.execute(sa.update(actors).where(actors.c.uri == two.uri).values(name="A"))
 
     assert violations(recorder.transactions, [[one, two]]) == [
-        "both sides: ['accounts'] with ['actors']",
+        "both sides: ['accounts'] with ['actors', 'stops']",
         *["siblings: ['ana', 'ana2']"] * 3,
     ]
