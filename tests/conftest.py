@@ -70,6 +70,7 @@ BESIDE = (
     "groups/",
     "inbox/",
     "members/",
+    "moderation/",
     "pages/",
     "plans/",
     "privacy/",
