@@ -6,14 +6,15 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub.state import KEYS, SETTINGS
+from activitypub.vocab import ActivityKind
 from kernel.clock import to_minute
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.schema.pacts import Afterwards, PactState, SignalState
-from kernel.schema.tables import audit, signal_sources
+from kernel.schema.tables import audit, deliveries, signal_sources
 from moderation import pacts, policy
 from moderation.pact_terms import Flow, Wishes
 from moderation.pacts import Pact
-from moderation.signals import received
+from moderation.signals import datasets, received
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import Policy
 from node import acting, pact_commands
@@ -97,6 +98,30 @@ async def soon(node: Node) -> None:
     """All sources are due, as they are some hours later."""
     async with node.engine.begin() as conn:
         await conn.execute(sa.update(signal_sources).values(due=to_minute(node.clock())))
+
+
+async def test_mod_5_1_a_push_that_is_lost_or_doubled_changes_nothing(
+    alder: Node, birch: Node
+) -> None:
+    ana, _ben = await agree(alder, birch)
+    await advise(ana, "bad1.example")
+    async with alder.engine.begin() as conn:
+        lost = await conn.execute(sa.delete(deliveries))
+    assert lost.rowcount == 1
+    await settle(alder, birch)
+    assert await held(birch) == []
+    await soon(birch)
+    await settle(alder, birch)
+    assert await held(birch) == ["bad1.example"]
+    for _ in range(2):
+        async with alder.engine.begin() as conn:
+            dataset = await datasets.look(conn, alder.here)
+            assert dataset is not None
+            kind = ActivityKind.NUDGE
+            await pacts.tell_peers(conn, alder.here, Flow.ADVICE, kind, dataset.url)
+        await settle(alder, birch)
+    assert await held(birch) == ["bad1.example"]
+    assert (await verbs(birch)).count("signal held") == 1
 
 
 async def test_mod_5_6_a_pact_is_made_and_advice_flows_until_it_ends(
