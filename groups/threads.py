@@ -33,7 +33,7 @@ from kernel.schema.tables import posts, threads
 from kernel.tombstone_log import Act as Decision
 from members import notices
 from moderation import labelling, standing
-from moderation.care import cases as care_cases
+from moderation.care import ending as care_ending
 from moderation.standing import Speaker
 
 DIGESTED: Final = 10_000  # posts of a thread whose digest is made: 20 ms
@@ -292,7 +292,7 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
     tombstone_log.note(conn, Decision.DELETED, post.uri)
     await part_store.erase(conn, post.id)
     await notices.forget_post(conn, post.id)
-    await care_cases.forget_post(conn, post.id)
+    await care_ending.forget_post(conn, post.id)
     if post.shown:
         await count_out(conn, post)
 

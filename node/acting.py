@@ -19,7 +19,7 @@ from members.severing import Words
 from moderation import domains, impact, pacts, policy
 from moderation.impact import Seen
 from moderation.policy import Policies, Policy
-from moderation.signals import effects, received, rules, undoing
+from moderation.signals import effects, received, rules, stock, undoing
 from moderation.signals.rules import Rule
 from node import keeping_away
 
@@ -47,7 +47,7 @@ class Keeper:
 
 async def take_stock(engine: AsyncEngine, here: Here) -> None:
     """Bring what acts by itself into line with what is said now."""
-    await _carry_out(engine, here, effects.take_stock)
+    await _carry_out(engine, here, stock.take)
 
 
 async def _carry_out(engine: AsyncEngine, here: Here, *work: Callable[..., Any]) -> None:
@@ -85,7 +85,7 @@ async def what_if(
         before = await policy.in_force(conn)
         for each in work:
             await each(conn)
-        await effects.take_stock(conn, here)
+        await stock.take(conn, here)
         after = await policy.in_force(conn)
         await attempt.rollback()
     return _turns(before, after)
@@ -119,7 +119,7 @@ async def roll_back(
     if not dry_run:
         await _carry_out(
             engine, here, lambda conn, here: undoing.roll_back(conn, here, host, since),
-            effects.take_stock,
+            stock.take,
         )  # fmt: skip
     return would
 
@@ -136,7 +136,7 @@ async def freeze(
     if not dry_run:
         await _carry_out(
             engine, here, lambda conn, here: pacts.freeze(conn, here, host, frozen=True),
-            effects.take_stock,
+            stock.take,
         )  # fmt: skip
     return would
 

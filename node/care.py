@@ -8,7 +8,7 @@ from activitypub.state import ENGINE, HERE
 from groups import caring
 from kernel.errors import NotFound
 from moderation import directed
-from moderation.care import cases, incoming
+from moderation.care import ending, incoming
 from moderation.directed import Answer
 
 
@@ -19,7 +19,7 @@ async def work(app: web.Application) -> bool:
     """
     engine, here = app[ENGINE], app[HERE]
     async with engine.begin() as conn:
-        late = await cases.escalate(conn, here)
+        late = await ending.escalate(conn, here)
     async with engine.begin() as conn:
         told = await caring.tell_some(conn, here)
     async with engine.begin() as conn:

@@ -40,7 +40,7 @@ from members import (
 )
 from members import sessions as session_store
 from moderation import appeals, audit, casework, chain, circles, pacts, reports, standing
-from moderation.care import cases as care_cases
+from moderation.care import ending as care_ending
 from moderation.care import looks
 from moderation.directed import answering, sent
 from moderation.lists import undoing
@@ -156,7 +156,7 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await standing.forget_ended(conn, here.now().date())
         await casework.sweep(conn, here.now().date())
-        await care_cases.sweep(conn, here.now().date())
+        await care_ending.sweep(conn, here.now().date())
         await looks.sweep(conn, here.now().date())
         await reports.sweep(conn, here)
         await pacts.forget_offers(conn, here)

@@ -5,7 +5,7 @@ writes to what is decided about people, to the log, to statistics or to advice f
 there reads it, but for the two questions of `moderation.care`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kernel import chance, keep_times, tombstone_log
+from kernel import chance, tombstone_log
 from kernel.arrays import any_of
 from kernel.errors import Conflict, Malformed, NotFound
 from kernel.here import Here
@@ -26,7 +26,6 @@ from kernel.schema.cases import Subject
 from kernel.schema.tables import (
     actors,
     care_cases,
-    care_counts,
     care_handovers,
     care_words,
     posts,
@@ -46,8 +45,6 @@ OPEN: Final = care_cases.c.state != constant(CareState.CLOSED)
 
 TAKEN: Final = noted("Somebody else looks at this now. Nothing was changed.")
 OVER: Final = noted("This is over already. Nothing was changed.")
-
-_STEP: Final = 100  # cases that are dealt with in one round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,7 +368,7 @@ async def claim(conn: AsyncConnection, here: Here, case: CareCase, root: bytes) 
         and case.level in clocks.URGENT
         and not await conn.scalar(_others_call(case))
     )
-    await _set(
+    await put(
         conn,
         case.id,
         state=CareState.HELD,
@@ -404,7 +401,7 @@ async def hand_over(conn: AsyncConnection, here: Here, case: CareCase, words: st
     Raises Malformed: no word for whoever comes next.
     """
     await write(conn, here, case, words)
-    await _set(
+    await put(
         conn,
         case.id,
         state=CareState.OPEN,
@@ -426,7 +423,7 @@ async def set_level(conn: AsyncConnection, here: Here, case: CareCase, level: Le
     Everybody on duty hears of a sooner one: whoever said that they look may have gone.
     """
     due = clocks.due_of_holder if case.state is CareState.HELD else clocks.due
-    await _set(conn, case.id, level=level, due=due(level, here.now()))
+    await put(conn, case.id, level=level, due=due(level, here.now()))
     if level < case.level:
         await _call(conn, case.group_id, level)
 
@@ -511,7 +508,7 @@ async def close(conn: AsyncConnection, here: Here, case: CareCase, ending: Endin
     Of help that was asked for outside stays that two agreed, until the person was told (DOM-D15).
     """
     tombstone_log.note(conn, Act.CASE_CLOSED, str(case.id))
-    await _set(
+    await put(
         conn,
         case.id,
         state=CareState.CLOSED,
@@ -528,99 +525,6 @@ async def close(conn: AsyncConnection, here: Here, case: CareCase, ending: Endin
     await conn.execute(sa.update(care_handovers).where(asked).values(sealed=nothing))
 
 
-async def _set(conn: AsyncConnection, case_id: UUID, **values: object) -> None:
+async def put(conn: AsyncConnection, case_id: UUID, **values: object) -> None:
+    """Write these columns of a case."""
     await conn.execute(sa.update(care_cases).where(care_cases.c.id == case_id).values(**values))
-
-
-# ---- Ending on its own
-
-
-def _gone() -> sa.Executable:
-    """One statement, since it goes along with every post that is taken back."""
-    over = (
-        sa.update(care_cases)
-        .where(care_cases.c.post_id == sa.bindparam("about", type_=sa.BigInteger), OPEN)
-        .values(
-            state=CareState.CLOSED,
-            ending=Ending.GONE,
-            closed_on=sa.func.current_date(),
-            holder=None,
-            due=None,
-        )
-        .returning(care_cases.c.id)
-        .cte("over")
-    )
-    told = (
-        sa.delete(care_words)
-        .where(care_words.c.case_id.in_(sa.select(over.c.id)))
-        .returning(care_words.c.place)
-        .cte("told")
-    )
-    theirs = sa.select(care_cases.c.id).where(
-        care_cases.c.post_id == sa.bindparam("about", type_=sa.BigInteger)
-    )
-    return sa.delete(care_handovers).where(care_handovers.c.case_id.in_(theirs)).add_cte(over, told)
-
-
-_GONE: Final = _gone()
-
-
-async def forget_post(conn: AsyncConnection, post_id: int) -> None:
-    """Its author took the words back: nobody looks any more, and what was said of them goes."""
-    await conn.execute(_GONE, {"about": post_id})
-
-
-async def close_again(conn: AsyncConnection, ids: Collection[str]) -> None:
-    """What ended after a backup does not wait again after its restore."""
-    ended = care_cases.c.id.in_([UUID(each) for each in ids])
-    await conn.execute(sa.delete(care_cases).where(ended))
-
-
-async def escalate(conn: AsyncConnection, here: Here) -> int:
-    """Everybody on duty hears again of what nobody looked at in time; how many cases that was.
-
-    Whoever said that they look and was not heard of since holds it no more. The group's desk and
-    the node's are called with what is written here, in one transaction: no alert is lost with a
-    worker (MOD-H2). From the second time on the pages of both desks say so.
-    """
-    rows = await conn.execute(
-        select()
-        .where(OPEN, care_cases.c.due <= here.now())
-        .order_by(care_cases.c.due, care_cases.c.id)
-        .limit(at_most(_STEP))
-        .with_for_update(skip_locked=True)
-    )
-    late = [read(here, row) for row in rows]
-    for case in late:
-        missed = min(case.missed + 1, 30_000)
-        await _set(
-            conn,
-            case.id,
-            state=CareState.OPEN,
-            holder=None,
-            missed=missed,
-            due=clocks.due_again(case.level, here.now(), missed),
-        )
-        await call_again(conn, case)
-    return len(late)
-
-
-async def sweep(conn: AsyncConnection, today: date) -> None:
-    """A week after it is over a case is a number by month, and nothing else (MOD-5.14)."""
-    gone = (
-        sa.delete(care_cases)
-        .where(care_cases.c.closed_on < today - keep_times.CARE)
-        .returning(care_cases.c.closed_on, care_cases.c.ending)
-    )
-    many: dict[tuple[date, str], int] = {}
-    for row in await conn.execute(gone):
-        key = (row.closed_on.replace(day=1), row.ending)
-        many[key] = many.get(key, 0) + 1
-    for (month, ending), number in sorted(many.items()):
-        counted = insert(care_counts).values(month=month, ending=ending, number=number)
-        await conn.execute(
-            counted.on_conflict_do_update(
-                index_elements=["month", "ending"],
-                set_={"number": care_counts.c.number + number},
-            )
-        )

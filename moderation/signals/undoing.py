@@ -38,7 +38,7 @@ _OVER: Conflict = Conflict(noted("That is over already."))
 async def roll_back(conn: AsyncConnection, here: Here, host: str, since: date) -> Sequence[Effect]:
     """A person says that what a host said, which did something since a day, was wrong.
 
-    Those lines count no more. `effects.take_stock`, which is called next, ends what nobody else
+    Those lines count no more. `stock.take`, which is called next, ends what nobody else
     carries; what people decided stays, to be looked at again.
     """
     await effects.lock(conn)
@@ -155,7 +155,7 @@ async def after_pact(
     """A pact has ended: what rests on it stays, is looked at again, or goes (MOD-5.6).
 
     Where they ended it and nobody said anything yet, somebody looks at each. What goes ends with
-    the next `effects.take_stock`, which is previewed like any other.
+    the next `stock.take`, which is previewed like any other.
     """
     await effects.lock(conn)
     voices, waits = await Voices.read(conn, here), False

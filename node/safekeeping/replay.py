@@ -43,7 +43,7 @@ from moderation import (
     recounting,
     standing,
 )
-from moderation.care import cases as care_cases
+from moderation.care import ending as care_ending
 from moderation.lists import sources
 from moderation.signals import undoing
 from node import closing_down
@@ -83,7 +83,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
         await alert_channels.end_again(conn, ids)
     for ids in _batches(_of(lines, Act.CASE_CLOSED)):
         await casework.close_again(conn, ids)
-        await care_cases.close_again(conn, ids)
+        await care_ending.close_again(conn, ids)
     for ids in _batches(_of(lines, Act.APPEAL_OVER)):
         await appeals.end_again(conn, ids)
     await pacts.stay_over(conn, _of(lines, Act.PACT_OVER))

@@ -19,8 +19,8 @@ from moderation import pact_making, pacts, policy
 from moderation.impact import Seen
 from moderation.policy import Policy as Treated
 from moderation.signals import received, rules, sources, undoing
-from moderation.signals.effects import A_DAY, BATCH
 from moderation.signals.rules import Kind, Mode, Rule
+from moderation.signals.stock import A_DAY, BATCH
 from moderation.signals.vocabulary import Policy
 from node import acting, keeping_away
 from tests.moderation import communities

@@ -31,7 +31,7 @@ from kernel.schema.tables import (
 )
 from moderation import care, counts, desks
 from moderation.care import cases as care_store
-from moderation.care import clocks, handover, incoming, looks
+from moderation.care import clocks, ending, handover, incoming, looks
 from node import care as care_worker
 from node.pages.memory import MEMORY, forget_site
 from node.pages.session import MODERATOR
@@ -152,7 +152,7 @@ async def test_mod_5_14_a_worry_is_looked_at_handed_over_and_ends_as_a_number(
     today = house.node.here.now().date()
     for days, left in ((7, 1), (8, 0)):
         async with house.node.engine.begin() as conn:
-            await care_store.sweep(conn, today + timedelta(days=days))
+            await ending.sweep(conn, today + timedelta(days=days))
         assert len(await held(house)) == left
     async with house.node.engine.connect() as conn:
         kept = (await conn.execute(sa.select(care_counts))).all()
@@ -278,7 +278,7 @@ async def test_mod_H2_a_lost_alert_and_a_dead_worker_forget_nobody(
     assert "Nobody looked in time" in (await dan.open(QUEUE)).text
     node.clock.forward(minutes=11)
     async with node.engine.connect() as conn:  # a worker dies before it commits
-        assert await care_store.escalate(conn, node.here) == 1
+        assert await ending.escalate(conn, node.here) == 1
         await conn.rollback()
     assert await calls() == set()
     assert await care_worker.work(node.app)

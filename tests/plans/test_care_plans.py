@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from groups import caring, looking
 from kernel.here import Here
-from moderation.care import cases, incoming
+from moderation.care import cases, ending, incoming
 from moderation.care.cases import Desks
 from tests.plans.conftest import LARGE, Asking, Seeded
 from tests.plans.test_case_plans import a_case
@@ -22,8 +22,8 @@ async def test_the_care_desk(seeded: Seeded, reading: AsyncEngine, asking: Askin
         await cases.waiting(conn, here, desks)
         await cases.count(conn, desks)
         await cases.is_open_near(conn, seeded.here, 1)
-        await cases.forget_post(conn, 1)
-        await cases.escalate(conn, here)
+        await ending.forget_post(conn, 1)
+        await ending.escalate(conn, here)
         await caring.tell_some(conn, here)
         await caring.tell_of_help(conn, here)
         await incoming.to_answer(conn)
