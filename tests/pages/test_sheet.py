@@ -114,7 +114,7 @@ async def test_v3_closing_a_suspended_name_is_no_way_around_the_suspension(ana: 
     await departures.fall_due(engine, here)
     while await closing.close_one(engine, here):
         pass
-    assert await state_of(ana) == 404
+    assert await state_of(ana) == 410  # gone, and the stop holds against who had it
     async with engine.connect() as conn:
         query = sa.select(actors.c.name).where(actors.c.id == ana.actor.id)
         assert await conn.scalar(query) == "ana"  # what it was is gone
