@@ -17,14 +17,16 @@ import activitypub.keys
 import tests.nodes
 from activitypub.keys import KeyPair
 from groups import check_ins
-from groups.groups import Group, GroupSettings
+from groups.groups import Group, GroupSettings, add_moderator
 from kernel.postgres import Server
+from kernel.schema.directed import Category, Urgency
 from kernel.schema.groups import Premoderation
 from kernel.schema.posts import Wish
 from kernel.schema.tables import metadata
 from kernel.schema.tables import node as node_table
 from members import invitations
 from members.vault import ADVISED
+from moderation.signals.rules import Mode
 from node import tidy
 from node.pages.memory import MEMORY, forget_site
 from node.pages.session import ADMINISTRATOR
@@ -32,9 +34,12 @@ from tests.browser.conftest import Browsers
 from tests.browser.playing import Player, Way
 from tests.browser.test_axe import cookies
 from tests.conftest import TEMPLATE, _taking
+from tests.moderation.peers import HOUR, Peers
 from tests.nodes import Node, Nodes
 from tests.pages import people
 from tests.pages.people import PASSWORD, Person, person
+from tests.wire.pacting import agree
+from tests.wire.test_directed import ask
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -47,6 +52,8 @@ class Place:
 
     node: Node
     bare: Node
+    birch: Node  # it has a pact with the first
+    peers: Peers
     ana: Person
     browser: Browser
 
@@ -87,9 +94,13 @@ async def place(
         patched.setattr(activitypub.keys, "generate", _taking(key_pairs[:4]))
         patched.setattr(tests.nodes, "generate", _taking(key_pairs[4:]))
         alder, bare = await nodes.start("alder.test"), await nodes.start("bare.test")
+        birch = await nodes.start("birch.test")
         await people.settle(alder)
+        await agree(alder, birch)
+        peers = Peers(alder.engine, alder.here, key_pairs, node=alder)
+        await peers.trust("cedar.test")
         ana = await person(alder, "ana", roles=frozenset({ADMINISTRATOR}))
-        yield Place(alder, bare, ana, await browsers.open(alder, bare))
+        yield Place(alder, bare, birch, peers, ana, await browsers.open(alder, bare))
         await browsers.close()
         await nodes.stop()
 
@@ -235,7 +246,7 @@ async def n4_somebody_of_another_server(place: Place, way: Way) -> None:
 
 
 async def n7_a_moderator_on_shift(place: Place, way: Way) -> None:
-    """Goes on the rota, reads what waits, shows one post, takes another out, hands over."""
+    """Goes on the rota, reads what waits, asks a second one, says it kindly, hands over, rests."""
     group = await place.group("n7", way, premoderation=Premoderation.ALL)
     cleo = await place.member("cleo", way, group)
     for title, note in (("Quiet", "blood"), ("Advert", "")):
@@ -265,10 +276,100 @@ async def n7_a_moderator_on_shift(place: Place, way: Way) -> None:
     told = await cleo.open("/notices")
     assert "It reads like an advert." in told.text
     assert "Your post is shown now" in told.text
+    await _second_opinion(place, way, ana)
     await ana.press("Run this place")
     await ana.press("The hours of trained volunteers")
     await ana.press("Take off")
     await ana.sees("pages say nothing about it")
+
+
+async def _second_opinion(place: Place, way: Way, ana: Player) -> None:
+    """Ana is not sure about a report; Dot takes the post out with a kind sentence; Ana rests."""
+    node, group = place.node, await place.group("second", way)
+    eli = await place.member("eli", way, group)
+    dot = await person(node, f"dot_{way.value.replace('-', '_')}")
+    async with node.engine.begin() as conn:
+        await add_moderator(conn, node.here, group.actor, dot.actor, group.guidelines_version)
+    thread = await node.start(place.ana.speaker, group.actor.uri, "How are you?", "Hello.")
+    post = await node.reply(eli.speaker, thread.uri, "Nobody cares what you say.")
+    await dot.send("POST", f"/p/{post.id}/report", {"why": "unkind", "words": "That hurts"})
+    await ana.press("Groups")
+    await ana.press(group.actor.name)
+    await ana.press("Moderators' desk")
+    await ana.press("What people reported")
+    await ana.press("Unkind")
+    await ana.misses("That hurts")
+    await ana.press("I look at this")
+    await ana.sees("That hurts")
+    await ana.misses("Nobody cares")  # folded until somebody opens it
+    await ana.type("What are you unsure about?", "Is this about me?")
+    await ana.press("Ask the others")
+
+    second = await place.player(way, dot)
+    await second.go(f"/g/{group.actor.handle}/desk/cases")
+    await second.press("Unkind")
+    await second.sees("Somebody would like to hear what you think.", "Is this about me?")
+    await second.press("I look at this")
+    await second.type("Or your own words", "Thank you for being here. Please say it without blame.")
+    await second.press("Take it out")
+    assert "Please say it without blame." in (await eli.open("/notices")).text
+
+    await ana.go(f"/g/{group.actor.handle}/desk/cases")
+    await ana.misses("Unkind")
+    await ana.press("After a hard one")
+    await ana.type("What", "It was about my own thread.")
+    await ana.press("Show it to me")
+    await ana.sees("kept nowhere", "It was about my own thread.")
+
+
+async def n8_a_moderator_of_another_node(place: Place, way: Way) -> None:
+    """Looks after somebody without a name said; hears advice, looks at it, lets it act, undoes."""
+    node, shop = place.node, f"shop-{way.value}.example"
+    group = await place.group("n8", way)
+    fay = await place.member("fay", way, group)
+    post = await node.start(fay.speaker, group.actor.uri, "Tonight", "I am not well.")
+    await ask(place.birch, node.name, Category.CARE, post.uri, urgency=Urgency.NOW)
+    place.birch.clock.forward(minutes=1)
+    await tests.nodes.settle(node, place.birch)
+    await place.peers.say("cedar.test", 1 + list(Way).index(way), shop)
+    await place.peers.rule("cedar.test", mode=Mode.HOLD)
+
+    ana = await place.player(way, place.ana)
+    await ana.go("/")
+    await ana.press("Who needs somebody")
+    await ana.press(fay.actor.name)
+    await ana.misses("I am not well.")
+    await ana.press("I look after it")
+    await ana.unfold("Show it")
+    await ana.sees("I am not well.")
+    await ana.press("Somebody was there for them")
+    await ana.sees("Nobody waits")
+
+    await ana.press("Run this place")
+    await ana.press("Pacts")
+    await ana.press("What others advise")
+    await ana.sees(shop, "cedar.test says so.")
+    await ana.press("Rules cedar.test")
+    await ana.tick("Advice about servers")
+    await ana.tick("Let it act")
+    await ana.tick("be careful with it")
+    await ana.type("How much it counts", "1")
+    await ana.type("Hours until it begins", "0")
+    await ana.press("Look first")
+    await ana.sees("This would change")
+    await ana.press("Save")
+    await place.peers.later()
+    await place.peers.later(HOUR)
+    await ana.press("What others advise")
+    await ana.press("What advice does here")
+    await ana.press(shop)
+    await ana.sees("Who says so", "cedar.test")
+    await ana.press("Rules cedar.test")
+    await ana.type("End what they did since this day", "2020-01-01")
+    await ana.press("Look at what would end")
+    await ana.sees("This would end", shop)
+    await ana.press("Do it")
+    assert shop not in await place.peers.later()
 
 
 async def n9_a_helper(place: Place, way: Way) -> None:
@@ -385,6 +486,7 @@ JOURNEYS: list[Callable[[Place, Way], Awaitable[None]]] = [
     n3_a_careful_member,
     n4_somebody_of_another_server,
     n7_a_moderator_on_shift,
+    n8_a_moderator_of_another_node,
     n9_a_helper,
     n10_a_member_over_months,
     n12_an_operator,
