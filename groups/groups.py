@@ -16,7 +16,7 @@ from activitypub.documents import Attached
 from activitypub.keys import KeyPair
 from activitypub.vocab import Document
 from groups import changes
-from kernel import text
+from kernel import text, tombstone_log
 from kernel.arrays import any_of
 from kernel.clock import to_five_minutes, to_minute
 from kernel.errors import Malformed, NotAllowed, NotFound
@@ -26,6 +26,7 @@ from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
 from kernel.schema.tables import actors, follows, groups, guidelines, moderators
+from kernel.tombstone_log import Act
 from media.studio import MEDIA_TYPE
 from members.order import stir
 from moderation import circles
@@ -35,6 +36,7 @@ from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_grou
 MAX_GUIDELINES = 10_000
 MAX_ABOUT = 5_000
 MAX_NAME = 100
+READERS: Final = (Sees.EVERYONE, Sees.NODE, Sees.MEMBERS)  # each closes more than those before it
 MAX_CAP = 1000  # members of a group that counts them; one without a limit may have more
 
 
@@ -483,6 +485,8 @@ async def update(
     await conn.execute(
         sa.update(groups).where(groups.c.actor_id == group.id).values(**_row(settings))
     )
+    if settings.sees is not group.settings.sees:
+        tombstone_log.note(conn, Act.SEES, group.actor.uri, settings.sees)
     before, after = _circle_of(group.settings), _circle_of(settings)
     if before and before != after:
         await circles.part(conn, here, before, group.id)
@@ -492,6 +496,19 @@ async def update(
     if not changed.federates:
         await changes.follow_nobody(conn, here, changed.actor)
     return changed
+
+
+async def close_again(conn: AsyncConnection, here: Here, uri: str, sees: Sees) -> bool:
+    """Fewer may read a group, as it was before a restore. False: no more than those do already."""
+    actor = await actor_store.by_uri(conn, uri)
+    if actor is None or actor.kind is not ActorKind.GROUP or not actor.local:
+        return False
+    group = await get(conn, actor.id)
+    if group.settings is None or READERS.index(sees) <= READERS.index(group.settings.sees):
+        return False
+    settings = replace(group.settings, sees=sees, circle="")
+    await update(conn, here, group, name=actor.name, about=actor.source, settings=settings)
+    return True
 
 
 async def tell(conn: AsyncConnection, here: Here, group_id: UUID) -> Group:

@@ -15,6 +15,7 @@ from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post
 from groups.writing import count_in
+from kernel import tombstone_log
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.labels import Effect, Giver
@@ -22,7 +23,8 @@ from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
-from moderation import audit, labelling, standing
+from kernel.tombstone_log import Act
+from moderation import audit, label_lines, labelling, standing
 from moderation.labelling import Saying, Undone
 from moderation.labels import BY_ID, MEDICAL
 from moderation.signals import labelled
@@ -45,13 +47,21 @@ async def give(conn: AsyncConnection, here: Here, group: Group, post: Post, sayi
     if saying.label == MEDICAL and post.author_local and not post.by_group:
         saying = saying.later(FIRST)
     await labelling.give(conn, post.id, saying)
+    label_lines.note(conn, here, post.id, saying)
     decision = await _note(conn, here, group, post, saying, "label", reason=saying.why)
     holds = saying.effect is Effect.HOLD and post.shown
     if holds:
         await holding.hold(conn, post)
+        tombstone_log.note(conn, Act.HELD, post.uri)
     told = NoticeKind.HELD if holds else NoticeKind.LABELLED
     await noticing.decided(conn, here, post, told, decision)
     await tell_peers(conn, here, post.id)
+
+
+async def say_again(conn: AsyncConnection, post: Post, saying: Saying, *, held: bool) -> None:
+    """As it was before a restore; why is lost. What asks to hold does so if the post was `held`."""
+    if post.state in _LABELLED and (held or saying.effect is not Effect.HOLD):
+        await labelling.give(conn, post.id, saying)
 
 
 async def take_off(
@@ -60,6 +70,7 @@ async def take_off(
     """Take back what moderators said of a post. Raises NotFound: they did not say so."""
     today = here.now().date()
     await labelling.take_off(conn, post.id, label, giver)
+    label_lines.note_off(conn, here, post.id, label, giver)
     saying = Saying(label=label, giver=giver, effect=Effect.NONE, starts=today, ends=today)
     await _note(conn, here, group, post, saying, "take label off")
     await tell_peers(conn, here, post.id)
@@ -137,6 +148,7 @@ async def hold_one(engine: AsyncEngine, here: Here) -> bool:
 
 async def _hold(conn: AsyncConnection, here: Here, post: Post, undone: Undone) -> None:
     await holding.hold(conn, post)
+    tombstone_log.note(conn, Act.HELD, post.uri)
     decision = await audit.note(
         conn, here, verb="label", about=post.uri, role=Role.NODE, basis=[undone.signal],
         rule=BY_ID[undone.label].name,
@@ -160,6 +172,7 @@ async def _let_go(conn: AsyncConnection, here: Here, post: Post, undone: Undone)
     out = {"state": PostState.SHOWN, "was_shown": False}
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))
     await count_in(conn, post.thread_id, post.id)
+    tombstone_log.note(conn, Act.SHOWN, post.uri)
     decision = await audit.note(
         conn, here, verb="release", about=post.uri, role=Role.NODE, basis=[undone.signal]
     )

@@ -10,11 +10,13 @@ from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post
 from groups.writing import count_in
+from kernel import tombstone_log
 from kernel.here import Here
 from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
+from kernel.tombstone_log import Act
 from members import notices
 from moderation import audit, labelling, standing
 
@@ -26,6 +28,8 @@ async def show(
     out = {"state": PostState.SHOWN, "was_shown": False}
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))
     await count_in(conn, post.thread_id, post.id)
+    if post.was_shown:
+        tombstone_log.note(conn, Act.SHOWN, post.uri)
     shown = await post_store.get(conn, post.id)
     if shown.author_local and post.was_shown:
         await outbox.forget(conn, post.uri)

@@ -35,7 +35,6 @@ from moderation.standing import Speaker
 
 MAX_PLACES: Final = 50  # groups that a form offers
 
-_CLOSED: Final = (Sees.EVERYONE, Sees.NODE, Sees.MEMBERS)  # each closes more than the one before
 _DOORS: Final = (Joining.OPEN, Joining.APPROVAL, Joining.INVITATION)
 
 
@@ -103,7 +102,7 @@ def why_not(origin: GroupSettings, target: GroupSettings) -> str | None:
     Nobody may read what people wrote who could not before (SEC-S24). And what has left this server
     stays in a group that tells other servers, so that they hear when somebody takes it back.
     """
-    closed = _CLOSED.index(target.sees) - _CLOSED.index(origin.sees)
+    closed = group_store.READERS.index(target.sees) - group_store.READERS.index(origin.sees)
     if closed < 0:
         return noted(
             "More people may read in that group than in this one. What was written here was not "

@@ -11,6 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import actors as actor_store
 from activitypub import announcing, documents, jsontext, outbox, precedence
 from activitypub.actors import Actor
 from activitypub.announcing import Announcement
@@ -192,6 +193,7 @@ async def carried(
     *,
     person: str | None = None,
     forwarded: bool = False,
+    left: bool = False,
 ) -> None:
     """A group of ours passes an activity on (WIRE-G10 to WIRE-G13); see `Passed`."""
     passed = Passed(
@@ -201,6 +203,7 @@ async def carried(
         body=body,
         person=person,
         forwarded=forwarded,
+        left=left,
     )
     several = [passed]
     if post is not None and passed.changes_words and _is_for_those_before(passed):
@@ -213,6 +216,18 @@ def _is_for_those_before(passed: Passed) -> bool:
     """Whether whom the post reached before it moved hears of it: of new words only where anybody
     may read them, else that it is gone (WIRE-G36, SEC-S24)."""
     return passed.group.federates or passed.inner.kind == "Delete"
+
+
+async def _teller(conn: AsyncConnection, group: Group, post: Post) -> Group | None:
+    """The group of ours whose followers hear that a post is gone: its own, if that tells anybody.
+
+    Else one that it was in before: its followers have the words, and the post's own group was
+    closed since (WIRE-G36, SEC-S24). None: no other server was told of it by any of them.
+    """
+    if group.tells:
+        return group
+    before = await _groups_before(conn, group, post)
+    return next((each for each in before if each.tells), None)
 
 
 async def _groups_before(conn: AsyncConnection, group: Group, post: Post) -> list[Group]:
@@ -284,8 +299,10 @@ def _announcements(passed: Passed) -> Iterator[Announcement]:
 async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
     """An author of ours deleted a post: Delete, and the boost of a root is undone (WIRE-G23)."""
     await outbox.forget(conn, post.uri)
-    if not group.tells:
+    teller = await _teller(conn, group, post)
+    if teller is None:
         return
+    left, group = teller.id != group.id, teller
     if post.waits:
         await _withdrawn(conn, here, post)
         return
@@ -306,7 +323,8 @@ async def deleted(conn: AsyncConnection, here: Here, group: Group, post: Post) -
         document = await attested(conn, here, source.author, document, group.moment(here.now()))
     await _publish(conn, here, group, post, source, document)
     if group.settings is not None:
-        await retracted(conn, here, group, post, document, jsontext.dump(document).decode())
+        body = jsontext.dump(document).decode()
+        await _retracted(conn, here, group, post, document, body, left=left)
 
 
 async def _withdrawn(conn: AsyncConnection, here: Here, post: Post) -> None:
@@ -331,10 +349,28 @@ async def retracted(
     *,
     forwarded: bool = False,
 ) -> None:
-    """A group of ours passes a Delete on and undoes its boost of a root (WIRE-G23, WIRE-G24)."""
-    if not group.tells:
-        return
-    await carried(conn, here, group, post, inner, body, forwarded=forwarded)
+    """A group of ours passes a Delete on and undoes its boost of a root (WIRE-G23, WIRE-G24).
+
+    Where it tells nobody by now, one does that the post was in before.
+    """
+    teller = await _teller(conn, group, post)
+    if teller is not None:
+        left = teller.id != group.id
+        await _retracted(conn, here, teller, post, inner, body, forwarded=forwarded, left=left)
+
+
+async def _retracted(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post,
+    inner: Document,
+    body: str,
+    *,
+    forwarded: bool = False,
+    left: bool = False,
+) -> None:
+    await carried(conn, here, group, post, inner, body, forwarded=forwarded, left=left)
     if post.is_root:
         await unboost(conn, here, group, post)
 
@@ -412,6 +448,8 @@ async def by_desk(
     endTime) come along.
     """
     if not group.tells:
+        if kind == "Delete" and post is not None:
+            await _gone_from_closed(conn, here, group, post)
         return
     document = documents.activity(
         here.new_activity_uri(),
@@ -427,6 +465,27 @@ async def by_desk(
     await carried(conn, here, group, post, document, body, person=person)
     if kind == "Delete" and post is not None and post.is_root:
         await unboost(conn, here, group, post)
+
+
+async def _gone_from_closed(conn: AsyncConnection, here: Here, group: Group, post: Post) -> None:
+    """A desk removed a post of a group that others may not know by now.
+
+    The desk of the group that the post was in before says so, and nothing of who or why.
+    """
+    teller = await _teller(conn, group, post)
+    if teller is None or teller.desk_id is None:
+        return
+    document = documents.activity(
+        here.new_activity_uri(),
+        "Delete",
+        (await actor_store.get(conn, teller.desk_id)).uri,
+        post.uri,
+        to=[teller.actor.everybody],
+        cc=[teller.actor.uri],
+        audience=teller.actor.uri,
+    )
+    body = jsontext.dump(document).decode()
+    await _retracted(conn, here, teller, post, document, body, left=True)
 
 
 async def featured(

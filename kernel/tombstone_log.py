@@ -12,15 +12,17 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["policy", domain, list's id or "", level or "", flags]
     ["list over", list's id]
     ["blocked", domain]  ["unblocked", domain]    as earlier versions wrote it
-    ["messages", sealed]
+    ["held", post]  ["shown", post]  ["sees", group, who]
+    ["messages", sealed]  ["labelled", sealed]
     ["head", line, hash]  ["rewound", line, hash]
     ["pact over", pact]  ["pact frozen", pact]  ["pact heard", pact]  ["pact frozen there", pact]
     ["pact unsafe", pact]
     ["case closed", its random id]  ["appeal over", hash of its sealed words]
     ["node closes", the node's origin]
 
-What "left" seals under the node key is an account and its personas, and "messages" what a persona
-decided about messages (`members.decisions`): all lines of either kind are as long.
+What "left" seals under the node key is an account and its personas, "messages" what a persona
+decided about messages (`members.decisions`), and "labelled" what moderators said of a post
+(`moderation.label_lines`): all lines of each kind are as long.
 A "head" is where the chain of decisions ended on some day, and "rewound" where it ended after a
 restore (`moderation.chain`).
 """
@@ -56,6 +58,10 @@ class Act(StrEnum):
     DELETED = "deleted"
     REMOVED = "removed"
     RESTORED = "restored"
+    HELD = "held"  # a post was taken out of sight until somebody reads it
+    SHOWN = "shown"  # and somebody did
+    SEES = "sees"  # who may read a group
+    LABELLED = "labelled"
     CLOSED = "closed"
     BANNED = "banned"
     UNBANNED = "unbanned"
@@ -88,6 +94,7 @@ _IDS: Final = {
     Act.LIMITED: 3,
     Act.UNLIMITED: 2,
     Act.SUSPENDED: 2,
+    Act.SEES: 2,
     Act.HEAD: 2,
     Act.REWOUND: 2,
     Act.POLICY: 4,

@@ -6,6 +6,7 @@ what two decided last holds; an open question about them is as it was in the bac
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -18,13 +19,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox, remote
 from activitypub.actors import Actor
-from groups import closing, earlier, stopping, telling, threads
+from groups import closing, earlier, holding, stopping, telling, threads
 from groups import groups as group_store
+from groups import labelling as labels_of_groups
+from groups import posts as post_store
 from groups.posts import Post, select_posts
 from groups.writing import count_out
 from inbox.burials import BURIED
+from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorState
+from kernel.schema.groups import Sees
 from kernel.schema.moderation import Level
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, bans, posts, tombstones
@@ -37,6 +42,7 @@ from moderation import (
     casework,
     circles,
     domains,
+    label_lines,
     labelling,
     pacts,
     policy,
@@ -68,8 +74,13 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     done = Replayed()
     for uris in _batches(_of(lines, Act.DELETED)):
         await _delete(conn, here, uris, done)
-    for uris in _batches(_still_removed(lines)):
+    for uris in _batches(_still(lines, Act.REMOVED)):
         await _remove(conn, uris, done)
+    for uris in _batches(_still(lines, Act.HELD)):
+        await _hold(conn, uris, done)
+    await _label(conn, here, lines)
+    for uri, sees in {ids[0]: ids[1] for kind, *ids in lines if kind == Act.SEES}.items():
+        await group_store.close_again(conn, here, uri, Sees(sees))
     for uri in _of(lines, Act.CLOSED):
         await _close(conn, here, uri, done)
     for sealed in _of(lines, Act.LEFT):
@@ -103,10 +114,13 @@ def _of(lines: Sequence[Line], act: Act) -> list[str]:
     return list(dict.fromkeys(ids[0] for kind, *ids in lines if kind == act))
 
 
-def _still_removed(lines: Sequence[Line]) -> list[str]:
-    """What moderators removed and did not show again."""
-    last = {ids[0]: kind for kind, *ids in lines if kind in (Act.REMOVED, Act.RESTORED)}
-    return [uri for uri, kind in last.items() if kind == Act.REMOVED]
+_SEEN: Final = (Act.REMOVED, Act.RESTORED, Act.HELD, Act.SHOWN)
+
+
+def _still(lines: Sequence[Line], act: Act) -> list[str]:
+    """The posts of which moderators decided this last: nobody showed them again."""
+    last = {ids[0]: kind for kind, *ids in lines if kind in _SEEN}
+    return [uri for uri, kind in last.items() if kind == act]
 
 
 def _batches(uris: Sequence[str]) -> Iterator[list[str]]:
@@ -146,6 +160,28 @@ async def _remove(conn: AsyncConnection, uris: Sequence[str], done: Replayed) ->
             await count_out(conn, post)
         await outbox.forget(conn, post.uri)
         done.posts += 1
+
+
+async def _hold(conn: AsyncConnection, uris: Sequence[str], done: Replayed) -> None:
+    for post in await _posts(conn, uris, PostState.SHOWN):
+        await holding.hold(conn, post)
+        done.posts += 1
+
+
+async def _label(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> None:
+    """What moderators said of posts, as it was last; what ended meanwhile is swept as ever."""
+    last = label_lines.last(here, _of(lines, Act.LABELLED))
+    known = await post_store.by_ids(conn, [post_id for post_id, _, _ in last])
+    for (post_id, label, giver), saying in last.items():
+        post = known.get(post_id)
+        if post is None:
+            continue  # it came after the backup, and is gone with it
+        if saying is not None:
+            held = post.state is PostState.HELD
+            await labels_of_groups.say_again(conn, post, saying, held=held)
+            continue
+        with suppress(NotFound):
+            await labelling.take_off(conn, post_id, label, giver)
 
 
 async def _close(conn: AsyncConnection, here: Here, uri: str, done: Replayed) -> None:

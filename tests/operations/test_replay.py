@@ -1,5 +1,7 @@
 """Every decision after a backup holds after its restore, and nothing else changes."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -9,10 +11,13 @@ import sqlalchemy as sa
 
 from activitypub import actors as actor_store
 from activitypub.state import SETTINGS
-from groups import closing, desk
+from groups import closing, desk, labelling
+from groups import groups as group_store
 from groups import posts as post_store
 from kernel import db, tombstone_log
 from kernel.postgres import Server
+from kernel.schema.groups import Sees
+from kernel.schema.labels import Giver
 from kernel.schema.posts import PostState
 from kernel.schema.tables import accounts, actors, bans, departures, domain_blocks, limits, stops
 from kernel.schema.tables import sessions as table_of_sessions
@@ -20,6 +25,8 @@ from kernel.tombstone_log import Act
 from members import accounts as account_store
 from members import sessions
 from moderation import chain, domains
+from moderation.labelling import Saying, of_posts
+from moderation.labelling import read as read_labels
 from node.opening import KEY
 from node.safekeeping import key_file
 from node.safekeeping.backup import backup
@@ -133,3 +140,104 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
             "after it."
         ]
         assert "the end is cut" in (await chain.verify(conn, now[:-1])).broken
+
+
+async def test_sec_P4_what_protects_people_survives_a_restore_without_words(
+    nodes: Nodes, postgres: Server, tmp_path: Path
+) -> None:
+    """Holds, labels and who may read a group; the log tells a thief nothing of what was said."""
+    alder = await nodes.start("alder.test")
+    ana, ben = await alder.persona("ana"), await alder.persona("ben")
+    today = alder.here.now().date()
+    groups = {name: await alder.group(name, ana) for name in ("open", "closes", "opens")}
+    for group in groups.values():
+        await alder.join(ben, group.actor.uri)
+    names = ("held", "shown", "grief", "both", "taken off", "blamed", "let go", "removed")
+    said = {
+        name: await alder.start(ben, groups["open"].actor.uri, name, f"{name} words")
+        for name in names
+    }
+
+    async def label(name: str, word: str) -> None:
+        saying = Saying.here(word, Giver.GROUP, today=today, why="a private reason")
+        async with alder.engine.begin() as conn:
+            post = await post_store.get(conn, said[name].id)
+            await labelling.give(conn, alder.here, groups["open"], post, saying)
+
+    async def by_desk(act: Callable[..., Awaitable[None]], name: str, *more: str) -> None:
+        async with alder.engine.begin() as conn:
+            acting = await desk.require(conn, groups["open"], ana)
+            post = await post_store.get(conn, said[name].id)
+            await act(conn, alder.here, groups["open"], acting, post, *more)
+
+    async def read_by(name: str, sees: Sees) -> None:
+        async with alder.engine.begin() as conn:
+            group = await group_store.get(conn, groups[name].id)
+            assert group.settings is not None
+            settings = replace(group.settings, sees=sees)
+            await group_store.update(
+                conn, alder.here, group, name=name, about="", settings=settings
+            )
+
+    await label("taken off", "grief")
+    await read_by("opens", Sees.MEMBERS)
+    file = tmp_path / "file"
+    await backup(settings_of(alder), file, PASSPHRASE, say=nothing, show=nothing)
+
+    await by_desk(desk.hold, "held", "a private reason")
+    await by_desk(desk.hold, "shown", "a private reason")
+    await by_desk(desk.release, "shown")
+    await label("grief", "grief")
+    await label("both", "grief")
+    await label("both", "outdated-helpline")
+    async with alder.engine.begin() as conn:
+        post = await post_store.get(conn, said["taken off"].id)
+        await labelling.take_off(conn, alder.here, groups["open"], post, "grief", Giver.GROUP)
+    for name in ("blamed", "let go"):
+        await label(name, "harassment")
+    await by_desk(desk.release, "let go")
+    await label("removed", "grief")
+    await by_desk(desk.remove, "removed", "a private reason")
+    await read_by("closes", Sees.MEMBERS)
+    await read_by("opens", Sees.EVERYONE)
+    log = alder.app[SETTINGS].tombstones.read_text()
+    for secret in ("private reason", "grief", "harassment", "outdated", "words"):
+        assert secret not in log
+    sealed = [ids[0] for kind, *ids in tombstone_log.read(log) if kind == Act.LABELLED]
+    assert len({len(each) for each in sealed}) == 1
+
+    key = tmp_path / "key"
+    key_file.export(key_file.existing(alder.app[SETTINGS].data_dir / KEY), key)
+    url = await empty_database(postgres)
+    place = new_place(tmp_path / "new", url, key)
+    since = alder.app[SETTINGS].since
+    await restore(place, file, PASSPHRASE, since=since, say=nothing, show=nothing)
+
+    async with db.disposed(db.connect(url)) as engine, engine.connect() as conn:
+        found = {name: await post_store.get(conn, post.id) for name, post in said.items()}
+        states = {name: post.state for name, post in found.items()}
+        assert states == {
+            **dict.fromkeys(names, PostState.SHOWN),
+            "held": PostState.HELD,
+            "blamed": PostState.HELD,
+            "removed": PostState.REMOVED,
+        }
+        given = {
+            name: sorted(each.label for each in read_labels(post.given, today))
+            for name, post in found.items()
+            if post.given
+        }
+        assert given == {"grief": ["grief"], "both": ["grief", "outdated-helpline"]}
+        blamed = await of_posts(conn, [said["blamed"].id, said["let go"].id])
+        assert [(each.post_id, each.label) for each in blamed] == [
+            (said["blamed"].id, "harassment")
+        ]
+        for name, sees in (
+            ("open", Sees.EVERYONE), ("closes", Sees.MEMBERS), ("opens", Sees.MEMBERS)
+        ):  # fmt: skip
+            group = await group_store.get(conn, groups[name].id)
+            assert group.settings is not None
+            assert (group.settings.sees, group.actor.members_only) == (
+                sees,
+                sees is Sees.MEMBERS,
+            ), name

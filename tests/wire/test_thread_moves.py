@@ -291,6 +291,64 @@ async def test_sec_S24_new_words_in_a_circle_reach_nobody_who_had_the_thread_bef
     assert [each["actor"] for each in lemmy.peer.got("Announce", "Delete")] == [sleep.actor.uri] * 2
 
 
+async def test_wire_G36_who_had_it_hears_that_it_is_gone_from_a_group_that_closed_since(
+    alder: Node,
+    ana: Speaker,
+    sleep: Group,
+    night: Group,
+    lemmy: Follower,
+    mastodon: Follower,
+    good: Peer,
+) -> None:
+    """The group that a thread went to is for its members here alone by now, and says nothing.
+
+    The old group's followers hear what is gone, and no more than that (SEC-S24, WIRE-T12).
+    """
+    ben, ann = await alder.persona("ben"), good.person("ann")
+    root = await alder.start(ben, sleep.actor.uri, "A title", "Some words.")
+    answer = await alder.reply(ben, root.uri, "An answer.")
+    removed = await alder.reply(ben, root.uri, "Another answer.")
+    theirs = good.note(ann, "Me too.", to=[PUBLIC, sleep.actor.uri], inReplyTo=root.uri)
+    await said(alder, good, ann, theirs)
+    await move(alder, ana, sleep, night, root)
+    async with alder.engine.begin() as conn:
+        members = GroupSettings(sees=Sees.MEMBERS)
+        await group_store.update(
+            conn, alder.here, night, name="Night", about="A group.", settings=members
+        )
+    later = await alder.reply(ana, root.uri, "Among us.")
+    await settle(alder)
+    clear(lemmy, mastodon)
+    await alder.edit(ben, root.uri, "A title", "Other words.")
+    await settle(alder)
+    assert lemmy.peer.inbox == []
+
+    async with alder.engine.begin() as conn:
+        closed = await group_store.get(conn, night.id)
+        actor = await desk.require(conn, closed, ana)
+        taken = await alder.post(removed.uri)
+        assert taken is not None
+        await desk.remove(conn, alder.here, closed, actor, taken, "a reason")
+    await alder.delete(ben, answer.uri)
+    await alder.delete(ana, later.uri)
+    assert await good.send(alder, good.activity("Delete", ann, theirs["id"]), ann) == 202
+    await settle(alder)
+    await alder.delete(ben, root.uri)
+    await settle(alder)
+    told = lemmy.peer.got("Announce", "Delete")
+    assert {each["actor"] for each in told} == {sleep.actor.uri}
+    gone = {
+        each["object"]["object"]["id"]
+        if isinstance(each["object"]["object"], dict)
+        else each["object"]["object"]
+        for each in told
+    }
+    assert gone == {root.uri, answer.uri, removed.uri, theirs["id"]}
+    for secret in (night.actor.uri, later.uri, "a reason", "Other words."):
+        assert secret not in json.dumps([*lemmy.peer.inbox, *mastodon.peer.inbox])
+    assert await alder.mentions("Other words.") == []
+
+
 async def test_wire_G36_an_answer_that_names_the_old_group_finds_its_thread(
     alder: Node, ana: Speaker, sleep: Group, night: Group, root: Post, good: Peer
 ) -> None:
