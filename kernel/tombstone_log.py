@@ -18,6 +18,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["pact unsafe", pact]
     ["case closed", its random id]  ["appeal over", hash of its sealed words]
     ["node closes", the node's origin]
+    ["group moved", group, the group that it is now]
 
 What "left" seals under the node key is an account and its personas, and "messages" what a persona
 decided about messages (`members.decisions`): all lines of either kind are as long.
@@ -80,6 +81,7 @@ class Act(StrEnum):
     CASE_CLOSED = "case closed"
     APPEAL_OVER = "appeal over"
     NODE_CLOSES = "node closes"
+    GROUP_MOVED = "group moved"
 
 
 _IDS: Final = {
@@ -91,6 +93,7 @@ _IDS: Final = {
     Act.HEAD: 2,
     Act.REWOUND: 2,
     Act.POLICY: 4,
+    Act.GROUP_MOVED: 2,
 }  # how many follow the act, where it is not one
 
 
