@@ -60,6 +60,7 @@ class Actor:
     open: bool
     fetched_at: datetime | None
     members_only: bool = False  # of a group: nobody else reads what is said there
+    moved_to: str | None = None  # of one elsewhere, or a group of ours: who they are now
 
     @property
     def everybody(self) -> str:

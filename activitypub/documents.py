@@ -58,6 +58,8 @@ ACTOR_CONTEXT: list[Json] = [
     "https://www.w3.org/ns/cid/v1",
     {
         "manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
+        "alsoKnownAs": _reference("as:alsoKnownAs"),
+        "movedTo": _reference("as:movedTo"),
         "sensitive": "as:sensitive",
         "toot": "http://joinmastodon.org/ns#",
         "featured": _reference("toot:featured"),
@@ -128,8 +130,12 @@ def actor(
     desk_closed_posting: bool = False,
     languages: Sequence[str] = (),
     icon: "Attached | None" = None,
+    was: str = "",
 ) -> Document:
-    """The whole document of an actor of ours (WIRE 2.1-2.3)."""
+    """The whole document of an actor of ours (WIRE 2.1-2.3).
+
+    A group `was` at that address before it moved here.
+    """
     root = subject.uri.rstrip("/")
     found: Document = {
         "@context": ACTOR_CONTEXT,
@@ -149,7 +155,8 @@ def actor(
         # A persona may be listed, and its posts searched, only where it chose so (DOM-A5)
         "discoverable": subject.kind is ActorKind.GROUP or subject.open,
         "indexable": subject.open,
-        "alsoKnownAs": [],  # no persona says what else it is called (WIRE-A15)
+        # No persona says what else it is called; a group says where it was (WIRE-A15)
+        "alsoKnownAs": [was] if was else [],
         # WIRE-A16: nobody but itself puts it into a collection that others see
         "interactionPolicy": {
             "canFeature": {"automaticApproval": [subject.uri], "manualApproval": []}
@@ -191,6 +198,8 @@ def actor(
         found["language"] = [_language(tag) for tag in languages]
         if subject.members_only:
             found["audience"] = subject.followers_uri
+        if subject.moved_to is not None:
+            found["movedTo"] = subject.moved_to
         if about := text.plain(subject.summary, ONE_LINE, first_line=True):
             found["description"] = about
     if subject.kind is ActorKind.PERSON:

@@ -86,7 +86,13 @@ _EVERYONE: Final = (
 
 
 async def require_founder(conn: AsyncConnection, group: Group, voices: Sequence[UUID]) -> None:
-    """Raises NotAllowed: none of the `voices` founded the group, and somebody else did.
+    """Raises NotAllowed: none of the `voices` founded the group, and somebody else did."""
+    if not await is_founder(conn, group, voices):
+        raise NotAllowed("Only those who founded the group can do that.")
+
+
+async def is_founder(conn: AsyncConnection, group: Group, voices: Sequence[UUID]) -> bool:
+    """Whether one of a moderator's `voices` founded the group.
 
     Where nobody is left who did, every moderator of ours may do what founders may.
     """
@@ -97,8 +103,7 @@ async def require_founder(conn: AsyncConnection, group: Group, voices: Sequence[
             )
         )
     )
-    if founders and not founders & set(voices):
-        raise NotAllowed("Only those who founded the group can do that.")
+    return not founders or bool(founders & set(voices))
 
 
 async def appoint(

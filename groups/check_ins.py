@@ -77,6 +77,7 @@ _WHOSE_DAY: Final = (
     .join(actors, actors.c.id == groups.c.actor_id)
     .where(
         actors.c.state == constant(ActorState.ACTIVE),
+        actors.c.moved_to.is_(None),
         groups.c.check_in == sa.bindparam("weekday", type_=sa.SmallInteger),
         sa.or_(
             groups.c.checked_in.is_(None),

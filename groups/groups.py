@@ -120,6 +120,7 @@ class Group:
     icon: Icon | None = None
     tended: date | None = None  # the last day that one of its moderators did something
     answer_minutes: int | None = None  # half of new threads had an answer within so many
+    was: str = ""  # its address on another server, before it moved here
     memberships: Sequence[Membership] | None = None
 
     @property
@@ -139,6 +140,11 @@ class Group:
         if self.settings is None:
             return True
         return self.settings.federates or self.settings.spans
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether it goes on at another place: no thread begins here any more (WIRE 2.4)."""
+        return self.actor.moved_to is not None
 
     @property
     def proves(self) -> bool:
@@ -203,6 +209,7 @@ class Group:
             icon=Icon(row.icon, row.icon_alt) if row.icon is not None else None,
             tended=row.tended,
             answer_minutes=row.answer_minutes,
+            was=row.was or "",
         )
 
 
@@ -526,9 +533,10 @@ def document(here: Here, group: Group) -> Document:
         raise NotAllowed("That group lives on another node.")
     return documents.actor(
         group.actor,
-        desk_closed_posting=group.settings.posts is Posts.APPROVED,
+        desk_closed_posting=group.settings.posts is Posts.APPROVED or group.has_moved,
         languages=group.settings.languages,
         icon=_attached(here, group.icon) if group.icon else None,
+        was=group.was,
     )
 
 

@@ -81,7 +81,17 @@ async def may_start(
 ) -> PostState:
     """How a thread would enter the group now. Raises NotAllowed, Malformed: see `admission`."""
     draft.check(root=True)
+    check_begins(group)
     return await admit_draft(conn, here, speaker, group, draft)
+
+
+def check_begins(group: Group) -> None:
+    """Raises NotAllowed: the group goes on at another place, and so do new threads (WIRE 2.4)."""
+    if group.has_moved:
+        raise NotAllowed(
+            "This group goes on at another place, so new threads begin there. "
+            "Your words are still here."
+        )
 
 
 def _said(group: Group, post: Post, parent: Post | None, before: str = "") -> Said:

@@ -9,7 +9,8 @@ from datetime import timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub.audience import blocks_host
 from kernel import db
@@ -33,6 +34,12 @@ class Due:
     url: str
     digest: str
     attempts: int
+
+
+async def ask(conn: AsyncConnection, here: Here, kind: Errand, actor_id: UUID) -> None:
+    """Have somebody go soon; where it is planned already, nothing changes."""
+    row = {"kind": kind, "actor_id": actor_id, "due": to_minute(here.now())}
+    await conn.execute(insert(errands).values(row).on_conflict_do_nothing())
 
 
 async def claim(engine: AsyncEngine, here: Here) -> Due | None:

@@ -269,14 +269,27 @@ async def _gather_said(
 async def _gather_move(it: Gatherer, activity: Activity) -> Gathered:
     """The new address, as its own server shows it now: an older copy proves nothing (SEC-S27)."""
     target = activity.target
-    if target is None or it.here.is_local(target):
-        raise NotAllowed("Actors move to another server than this one.")
+    if target is None:
+        raise NotAllowed("That leads nowhere.")
+    if it.here.is_local(target):
+        return await _gather_move_here(it, activity, target)
     async with it.engine.connect() as conn:
         if await domains.is_blocked(conn, host_of(target)):
             raise NotAllowed("This node does not talk with that domain.")
     found, also_known_as = await it.remote.actor_now(target)
     it.people[target] = found
     return Gathered(people=it.people, moved=activity.actor in also_known_as)
+
+
+async def _gather_move_here(it: Gatherer, activity: Activity, target: str) -> Gathered:
+    """A group of ours, whose founders say which group it was (`groups/new_host.py`)."""
+    async with it.engine.connect() as conn:
+        found = await actor_store.by_uri(conn, target)
+        if found is None or found.kind is not ActorKind.GROUP:
+            raise NotAllowed("Nobody moves to this server but groups.")
+        group = await group_store.get(conn, found.id)
+    it.people[target] = found
+    return Gathered(people=it.people, moved=bool(group.was) and group.was == activity.actor)
 
 
 async def _gather_relocation(it: Gatherer, activity: Activity, group: Group | None) -> Gathered:

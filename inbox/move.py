@@ -1,14 +1,18 @@
 """Move: an actor elsewhere has a new address (WIRE 2.4, WIRE-A15, SEC-S27), or a thread a group."""
 
-from inbox import relocation
+from groups import groups as group_store
+from inbox import due, relocation
 from inbox.arrival import Arrival
 from kernel.errors import NotAllowed
 from kernel.schema.actors import ActorKind
+from kernel.schema.federation import Errand
 from members import moves
 
 
 async def receive(arrival: Arrival) -> None:
-    """Of an actor by itself: followers and memberships go along to the new address.
+    """Of an actor by itself: memberships go along to the new address, and people here are told.
+
+    Of a group that goes on as a group of ours, the newest threads are read, and shown there too.
 
     Raises NotAllowed: the new address does not say that it was this actor, is none of the same
     kind, or the actor has moved this week. Raises: as `relocation.receive`, of a thread.
@@ -23,3 +27,6 @@ async def receive(arrival: Arrival) -> None:
     if old_is_group is not new_is_group:
         raise NotAllowed("A person cannot become a group, or a group a person.")
     await moves.note(arrival.conn, arrival.here, arrival.actor, target)
+    if target.local:
+        await due.ask(arrival.conn, arrival.here, Errand.CATCH_UP, arrival.actor.id)
+        await group_store.tell(arrival.conn, arrival.here, target.id)

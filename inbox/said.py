@@ -220,6 +220,8 @@ async def let_in(
     closed = parent is not None and (
         parent.state not in _ANSWERED or await post_store.is_closed_to(conn, parent, author.id)
     )
+    if parent is None:
+        threads.check_begins(group)
     if closed or not is_read_by_all_of(group, note) or await burials.is_buried(conn, note.id):
         raise NotAllowed("It cannot be part of that thread.")
     words = words_of(here, note, root=parent is None)
@@ -291,6 +293,8 @@ async def _admit(
     arrival: Arrival, group: Group, note: Note, words: Words, parent: Post | None
 ) -> PostState:
     """Raises NotYet: its author's Follow may be on its way. Raises NotAllowed."""
+    if parent is None:
+        threads.check_begins(group)
     try:
         state = await admit(
             arrival.conn,

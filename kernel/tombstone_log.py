@@ -19,6 +19,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["pact unsafe", pact]
     ["case closed", its random id]  ["appeal over", hash of its sealed words]
     ["node closes", the node's origin]
+    ["group moved", group, the group that it is now]
 
 What "left" seals under the node key is an account and its personas, "messages" what a persona
 decided about messages (`members.decisions`), and "labelled" what moderators said of a post
@@ -86,6 +87,7 @@ class Act(StrEnum):
     CASE_CLOSED = "case closed"
     APPEAL_OVER = "appeal over"
     NODE_CLOSES = "node closes"
+    GROUP_MOVED = "group moved"
 
 
 _IDS: Final = {
@@ -98,6 +100,7 @@ _IDS: Final = {
     Act.HEAD: 2,
     Act.REWOUND: 2,
     Act.POLICY: 4,
+    Act.GROUP_MOVED: 2,
 }  # how many follow the act, where it is not one
 
 

@@ -1,10 +1,12 @@
-"""Somebody elsewhere has a new address, and takes along who follows them (WIRE 2.4, SEC-S27).
+"""Somebody elsewhere has a new address, or a group goes on at another place (WIRE 2.4, SEC-S27).
 
-Personas of ours never move: two addresses of one person would be tied together for everybody.
+Personas of ours never move: two addresses of one person would be tied together for everybody. Nor
+do they follow a group to its new address but by their own choice: they are told of it.
 """
 
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -16,45 +18,91 @@ from kernel import tombstone_log
 from kernel.arrays import any_of
 from kernel.errors import NotAllowed
 from kernel.here import Here
-from kernel.schema.actors import ActorState
+from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import actors, bans, follows, limits
 from kernel.tombstone_log import Act
 from members import follows as follow_store
+from members import notices
+from members.notices import Telling
 from members.order import stir
 
 COOL_DOWN: Final = timedelta(days=7)
 STEP: Final = 100  # followers of ours in one round
+_TOLD_AT_ONCE: Final = 1000
 
 
 async def note(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> None:
-    """Keep that `old` is now `new`, both of other servers and each known to say so.
+    """Keep that `old`, of another server, is now `new`, each known to say so.
 
-    Memberships, bans and limits here go along; the task of a moderator does not. Followers of ours
-    follow in `carry_over`. A repeat changes nothing. Raises NotAllowed: `old` has moved this week.
+    Memberships, bans and limits here go along; the task of a moderator does not. Names here that
+    belong to a group are told, and groups of ours that follow it follow in `carry_over`. A repeat
+    changes nothing. Raises NotAllowed: `old` has moved this week.
     """
-    today = here.now().date()
-    lately = (
-        await conn.execute(
-            sa.select(actors.c.moved_to)
-            .where(actors.c.id == old.id, actors.c.moved_on > today - COOL_DOWN)
-            .with_for_update()
-        )
-    ).first()
-    if lately is not None and lately.moved_to == new.uri:
+    if await _moved_lately(conn, here, old) == new.uri:
         return
-    if lately is not None:
-        raise NotAllowed("That actor has moved a short while ago.")
+    await check_pace(conn, here, old)
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == old.id, ~actors.c.local)
-        .values(moved_to=new.uri, moved_on=today)
+        .values(moved_to=new.uri, moved_on=here.now().date())
     )
     await conn.execute(  # whoever came back is where they were: nobody is sent round in a circle
         sa.update(actors).where(actors.c.id == new.id).values(moved_to=None)
     )
+    if old.kind is ActorKind.GROUP:
+        await tell(conn, here, old)
+    if new.local:
+        return
     await _ban_too(conn, here, old, new)
     await _limit_too(conn, here, old, new)
     await _belong_too(conn, old, new)
+
+
+async def check_pace(conn: AsyncConnection, here: Here, old: Actor) -> None:
+    """Raises NotAllowed: the actor has moved this week."""
+    if await _moved_lately(conn, here, old) is not None:
+        raise NotAllowed("That actor has moved a short while ago.")
+
+
+async def _moved_lately(conn: AsyncConnection, here: Here, old: Actor) -> str | None:
+    """Where the actor has moved this week; "" where it came back since."""
+    row = (
+        await conn.execute(
+            sa.select(actors.c.moved_to)
+            .where(actors.c.id == old.id, actors.c.moved_on > here.now().date() - COOL_DOWN)
+            .with_for_update()
+        )
+    ).first()
+    return None if row is None else row.moved_to or ""
+
+
+async def tell(conn: AsyncConnection, here: Here, group: Actor) -> None:
+    """Every name here that belongs to the group, or asked to, is told that it goes on elsewhere."""
+    last = UUID(int=0)
+    while True:
+        found = (
+            await conn.execute(
+                sa.select(actors.c.id, actors.c.uri)
+                .join(follows, follows.c.follower_id == actors.c.id)
+                .where(
+                    follows.c.followed_id == group.id,
+                    actors.c.local,
+                    actors.c.kind == ActorKind.PERSON,
+                    actors.c.id > last,
+                )
+                .order_by(actors.c.id)
+                .limit(_TOLD_AT_ONCE)
+            )
+        ).all()
+        await notices.tell(
+            conn,
+            here,
+            [Telling(uri=row.uri, kind=NoticeKind.MOVED, group_id=group.id) for row in found],
+        )
+        if len(found) < _TOLD_AT_ONCE:
+            return
+        last = found[-1].id
 
 
 async def _ban_too(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> None:
@@ -126,9 +174,9 @@ async def _belong_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:
 
 
 async def carry_over(engine: AsyncEngine, here: Here) -> int:
-    """Let followers of ours follow the new address; each in a transaction of its own.
+    """Let groups of ours and the node follow the new address; each in a transaction of its own.
 
-    How many did: up to `STEP` of them in one round.
+    How many did: up to `STEP` of them in one round. People decide for themselves.
     """
     old, new, mine = actors.alias("old"), actors.alias("new"), actors.alias("mine")
     async with engine.connect() as conn:
@@ -140,7 +188,14 @@ async def carry_over(engine: AsyncEngine, here: Here) -> int:
                     .join(follows, follows.c.followed_id == old.c.id)
                     .join(mine, mine.c.id == follows.c.follower_id)
                 )
-                .where(old.c.moved_to.is_not(None), mine.c.local, new.c.state == ActorState.ACTIVE)
+                .where(
+                    old.c.moved_to.is_not(None),
+                    ~old.c.local,
+                    ~new.c.local,
+                    mine.c.local,
+                    mine.c.kind != ActorKind.PERSON,
+                    new.c.state == ActorState.ACTIVE,
+                )
                 .order_by(follows.c.follower_id)
                 .limit(STEP)
             )

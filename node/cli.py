@@ -16,6 +16,7 @@ from node import (
     closing_cli,
     commands,
     effect_cli,
+    group_move_cli,
     impact_cli,
     label_cli,
     logs,
@@ -78,6 +79,7 @@ pact_cli.add_to(app)
 effect_cli.add_to(app)
 label_cli.add_to(app)
 closing_cli.add_to(app)
+group_move_cli.add_to(group)
 
 
 impact_cli.add_to(blocklist)

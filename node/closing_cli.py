@@ -97,9 +97,20 @@ def _open(found: State) -> Sequence[str]:
         f"- {found.servers} other servers are asked to delete what they have from here, for up to "
         "30 days; they may not do it;",
         f"- {found.pacts} pacts end;",
+        *_could_move(found),
         "- once all servers have heard it, its keys are deleted, and it answers for a year that "
         "it is gone (410), with a page of help lines and where groups went.",
         "Delete your backups yourself: nothing here can.",
+    ]
+
+
+def _could_move(found: State) -> Sequence[str]:
+    """That groups can go on elsewhere, where there is such a place."""
+    if not found.staying:
+        return []
+    return [
+        f"- {found.staying} groups that everyone can read could go on at a node with a pact, "
+        "before it closes: `hearthold group move NAME --to ADDRESS`;",
     ]
 
 
@@ -107,6 +118,7 @@ def _notice(found: State) -> Sequence[str]:
     return [
         f"This node closes on {found.closes_on}. Everybody here reads it.",
         f"Then {found.people} names, {found.groups} groups and {found.posts} posts are deleted.",
+        *_could_move(found),
         "Until then `hearthold close --cancel` takes it back.",
     ]
 

@@ -26,6 +26,7 @@ from kernel.errors import Conflict, Malformed, NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.base import Side
+from kernel.schema.groups import Sees
 from kernel.schema.node import Stage
 from kernel.schema.pacts import Afterwards, PactState
 from kernel.schema.tables import (
@@ -36,6 +37,7 @@ from kernel.schema.tables import (
     deliveries,
     domain_blocks,
     follows,
+    groups,
     metadata,
     moderators,
     new_places,
@@ -79,6 +81,7 @@ class State:
     over_on: date | None
     people: int
     groups: int
+    staying: int  # of these, groups that could go on at a peer first
     posts: int
     pacts: int
     speakers: int
@@ -162,11 +165,21 @@ async def goes_to(conn: AsyncConnection, handle: str, address: str) -> Place:
 
 
 async def places(conn: AsyncConnection) -> Sequence[Place]:
-    """Where groups go, by name."""
+    """Where groups go, by name: as somebody said, or to where they have moved."""
+    found = sa.union_all(sa.select(new_places), _MOVED).subquery("found")
     rows = await conn.execute(
-        sa.select(new_places).order_by(new_places.c.name, new_places.c.handle).limit(MAX_PLACES)
+        sa.select(found).order_by(found.c.name, found.c.handle).limit(MAX_PLACES)
     )
     return [Place(handle=row.handle, name=row.name, address=row.address) for row in rows]
+
+
+_MOVED: Final = sa.select(actors.c.handle, actors.c.name, actors.c.moved_to.label("address")).where(
+    actors.c.local,
+    actors.c.kind == ActorKind.GROUP,
+    actors.c.moved_to.is_not(None),
+    actors.c.handle.not_in(sa.select(new_places.c.handle)),
+)
+"""Groups that have moved, and of which nobody said otherwise."""
 
 
 async def state(conn: AsyncConnection) -> State:
@@ -187,6 +200,15 @@ async def state(conn: AsyncConnection) -> State:
         over_on=row.over_on,
         people=await count(living(ActorKind.PERSON)),
         groups=await count(living(ActorKind.GROUP)),
+        staying=await count(
+            living(ActorKind.GROUP)
+            .join(groups, groups.c.actor_id == actors.c.id)
+            .where(
+                groups.c.sees == Sees.EVERYONE,
+                actors.c.moved_to.is_(None),
+                sa.exists().where(pacts.c.state == PactState.MADE),
+            )
+        ),
         posts=await count(
             _count(posts.join(actors, actors.c.id == posts.c.author_id)).where(actors.c.local)
         ),
@@ -265,6 +287,7 @@ async def begin(conn: AsyncConnection, here: Here) -> None:
             over_on=None,
         )
     )
+    await conn.execute(insert(new_places).from_select(["handle", "name", "address"], _MOVED))
     await departures.close_everybody(conn, here)
     tombstone_log.note(conn, Act.NODE_CLOSES, here.origin)
 

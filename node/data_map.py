@@ -563,6 +563,7 @@ CARE: Final = (
         "So that it is clear what was agreed.",
         "Those who may see the group.",
         "groups",
+        "group_moves",
         "guidelines",
     ),
     _kept(

@@ -23,7 +23,7 @@ from node.opening import Opened
 
 
 @asynccontextmanager
-async def _reading(
+async def reading(
     node: Opened, settings: Settings, resolver: Resolver | None
 ) -> AsyncIterator[Remote]:
     """Reads other servers for one command, within the limits that hold for the node."""
@@ -58,7 +58,7 @@ async def offer(
 ) -> Sequence[str]:
     """A pact is offered, and the words to compare. Raises Malformed, NotAllowed, Conflict."""
     name = desks.read_host(node.here, host)
-    async with _reading(node, settings, resolver) as remote:
+    async with reading(node, settings, resolver) as remote:
         desk = await desks.find(node.engine, node.here, remote, name)
     async with node.engine.begin() as conn:
         await pact_making.offer(conn, node.here, desk, wishes)

@@ -60,7 +60,7 @@ actors = table(
     sa.Column(  # a group's: only its members read what is said there
         "members_only", sa.Boolean, nullable=False, server_default=sa.false()
     ),
-    sa.Column("moved_to", sa.Text),  # theirs: who they are now
+    sa.Column("moved_to", sa.Text),  # theirs, or a group's of ours: who they are now
     sa.Column("moved_on", sa.Date),
     one_of("kind", "kind", ActorKind),
     one_of("state", "state", ActorState),

@@ -74,6 +74,7 @@ groups = table(
     sa.Column(  # the one peer whose people may join a group that only members see
         "circle", sa.Text, nullable=False, server_default=""
     ),
+    sa.Column("was", sa.Text, nullable=False, server_default=""),  # its address on another server
     sa.Column("answer_minutes", sa.Integer),  # within which half of new threads had an answer
     sa.Column("answers_counted", sa.Date),  # when that was worked out
     one_of("sees", "sees", Sees),
@@ -91,6 +92,21 @@ guidelines = table(
     ),
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("source", sa.Text, nullable=False),  # Markdown
+)
+
+group_moves = table(  # groups that are to go to another server, until their Move is sent
+    "group_moves",
+    Side.PERSONA,
+    sa.Column(
+        "group_id", sa.Uuid, sa.ForeignKey(groups.c.actor_id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column(  # the group that it goes to
+        "target_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column(  # so do those who run this node
+        "agreed", sa.Boolean, nullable=False, server_default=sa.false()
+    ),
+    sa.Index("ix_group_moves_target_id", "target_id"),
 )
 
 moderators = table(

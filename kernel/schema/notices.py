@@ -40,6 +40,7 @@ class NoticeKind(StrEnum):
     STOPPED = "stopped"  # its member does nothing here for a while
     GOES_ON = "resumed"  # and now they can again
     NEAR = "near"  # something hard happened in a thread where it wrote: help is there
+    MOVED = "moved"  # a group of the persona's goes on at another place
     READ_AGAIN = "reread"  # a moderator took its shown post out of sight, to read it in peace
 
 

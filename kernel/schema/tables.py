@@ -27,7 +27,7 @@ from kernel.schema.federation import (
     refusals,
     tombstones,
 )
-from kernel.schema.groups import group_invitations, groups, guidelines, moderators
+from kernel.schema.groups import group_invitations, group_moves, groups, guidelines, moderators
 from kernel.schema.labels import post_labels
 from kernel.schema.media import copies_wanted, media
 from kernel.schema.messages import (
@@ -125,6 +125,7 @@ __all__ = [
     "flags",
     "follows",
     "group_invitations",
+    "group_moves",
     "groups",
     "guidelines",
     "invitations",

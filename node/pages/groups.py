@@ -1,6 +1,7 @@
 """Support groups: finding, reading, founding, joining and leaving them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -84,6 +85,7 @@ async def show(request: web.Request) -> web.Response:
             conn, viewer, group_id=group.id, before=before, limit=PAGE + 1
         )
         place = await voices.place(conn, request, group)
+        onward = await _onward(conn, request, group)
     pinned, found, others = _apart(group, found)
     kept, left_out = covers.in_languages(request, lines.kept(request, found[:PAGE]))
     return render(
@@ -106,6 +108,39 @@ async def show(request: web.Request) -> web.Response:
         first=before is None,
         asked="asked" in request.query,
         alternate=group.actor.uri if group.actor.local and group.federates else "",
+        onward=onward,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Onward:
+    """Where a group goes on, and the member's names that could join there in one step."""
+
+    group: Group
+    path: str
+    choices: Sequence[voices.Choice]
+
+
+async def _onward(conn: AsyncConnection, request: web.Request, group: Group) -> _Onward | None:
+    """None: it did not move, or nothing can be shown here of where it went.
+
+    Where its guidelines are to be read first, that is on the page for joining.
+    """
+    if group.actor.moved_to is None:
+        return None
+    actor = await actor_store.by_uri(conn, group.actor.moved_to)
+    if actor is None:
+        return None
+    try:
+        found = await group_store.get(conn, actor.id, await session.viewer(conn, request))
+    except NotFound:
+        return None
+    outside = (await voices.place(conn, request, found)).outside
+    in_one_step = outside and not found.guidelines_version
+    return _Onward(
+        group=found,
+        path=group_words.path(found),
+        choices=voices.choices(request, outside, f"join {found.id}", Form()) if in_one_step else [],
     )
 
 

@@ -5,6 +5,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from activitypub.state import ENGINE, HERE, READING, REMOTE
+from groups import new_host
 from kernel.errors import Malformed, Problem
 from kernel.schema.pacts import Afterwards
 from moderation import pact_making, pacts
@@ -85,6 +86,7 @@ async def _page(
     here = request.app[HERE]
     async with request.app[READING].connect() as conn:
         pact = await pacts.one(conn, request.match_info["host"])
+        going = await new_host.going_to(conn, pact.host)
     paper = pact.theirs or pact.paper or pact.ours
     desk = f"{here.origin}/desk/node"
     return render(
@@ -93,6 +95,7 @@ async def _page(
         form=form or _asked(),
         problem=problem,
         pact=pact,
+        going=going,
         paper=paper,
         ours=paper.of(desk) if paper else None,
         theirs=paper.other(desk) if paper else None,
@@ -152,6 +155,19 @@ def _afterwards(form: Form) -> Afterwards:
         raise Malformed("Please choose what follows from it.") from error
 
 
+async def let_go(request: web.Request) -> web.Response:
+    """POST …/groups: agree that a group of ours goes on there."""
+    session.administrator(request)
+    form = await forms.read(request)
+    try:
+        async with request.app[ENGINE].begin() as conn:
+            group = await new_host.going(conn, form.text("group"), _host(request))
+            await new_host.agree(conn, session.deciding(request), group)
+    except REFUSED as problem:
+        return await _page(request, form, problem)
+    return see_other(_address(_host(request)))
+
+
 async def remove(request: web.Request) -> web.Response:
     """POST …/remove: a line with nothing in it goes."""
     session.administrator(request)
@@ -191,5 +207,6 @@ def routes() -> list[web.RouteDef]:
         web.post(_PATH + "/{host}/refuse", refuse),
         web.post(_PATH + "/{host}/end", end),
         web.post(_PATH + "/{host}/freeze", freeze),
+        web.post(_PATH + "/{host}/groups", let_go),
         web.post(_PATH + "/{host}/remove", remove),
     ]

@@ -27,6 +27,7 @@ from node.pages import (
     effects,
     finding,
     forms,
+    group_moves,
     groups,
     help,
     home,
@@ -87,7 +88,8 @@ def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
         home, account, preferences, groups, reports, alerts, moderators, asked, caring_for_us,
-        care, cases, desk_letters, appeals, stopped, audit, standing, desk, icons, threads, posts,
+        care, cases, desk_letters, appeals, stopped, audit, standing,
+        group_moves, desk, icons, threads, posts,
         labelling, polls, tags, personas, own_names, receipts, safety, node_settings, domains,
         peers, search, pacts, signals, effects,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import actors as actor_store
 from activitypub import outbox, remote
 from activitypub.actors import Actor
-from groups import closing, earlier, holding, stopping, telling, threads
+from groups import closing, earlier, holding, new_host, stopping, telling, threads
 from groups import groups as group_store
 from groups import labelling as labels_of_groups
 from groups import posts as post_store
@@ -103,6 +103,9 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     there, unsafe = _of(lines, Act.PACT_FROZEN_THERE), _of(lines, Act.PACT_UNSAFE)
     await pacts.stay_frozen(conn, frozen, there, unsafe)
     await circles.sweep(conn, here)
+    for kind, *ids in lines:
+        if kind == Act.GROUP_MOVED:
+            await new_host.stay_moved(conn, here, ids[0], ids[1])
     if here.origin in _of(lines, Act.NODE_CLOSES):
         await closing_down.begin(conn, here)
     else:

@@ -81,7 +81,7 @@ def test_wire_T13_every_example_reads_strictly_and_says_what_it_means() -> None:
     assert [each["type"] for each in examples] == [
         "Group", "Create", "Announce", "Announce", "Announce", "Accept", "Delete", "Undo", "Block",
         "Question", "Create", "Note", "Reject", "ReplyRequest", "Delete", "OrderedCollection",
-        "Image",
+        "Move", "Image",
     ]  # fmt: skip
     for example in examples:
         strict.check(example)

@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from activitypub import actors as actor_store
 from activitypub.state import SETTINGS
-from groups import desk
+from groups import desk, following
 from groups import groups as group_store
 from groups.groups import Group
 from kernel import tombstone_log
-from kernel.schema.actors import FollowState
-from kernel.schema.tables import actors, bans, follows
+from kernel.schema.notices import NoticeKind
+from kernel.schema.tables import actors, bans, notices
 from members import moves
 from moderation import domains, standing
 from moderation.standing import Speaker
@@ -168,9 +169,11 @@ def _lines(node: Node) -> list[tombstone_log.Line]:
     return tombstone_log.read(node.app[SETTINGS].tombstones.read_text())
 
 
-async def test_wire_A15_followers_of_ours_follow_a_group_to_its_new_address(
-    alder: Node, club: Club, good: Peer
+async def test_wire_A15_a_group_of_ours_follows_a_group_to_its_new_address_and_people_are_told(
+    alder: Node, ana: Speaker, sleep: Group, club: Club, good: Peer
 ) -> None:
+    """Nobody's name goes anywhere but by their own press."""
+    await _follows(alder, ana, sleep, club)
     new = good.person("club", kind="Group", path="c", alsoKnownAs=[club.group.uri])
     move = _move(club.peer, club.group, new.uri)
     assert await _send(alder, club.peer, move, club.group) == "done"
@@ -178,21 +181,36 @@ async def test_wire_A15_followers_of_ours_follow_a_group_to_its_new_address(
     assert await moves.carry_over(alder.engine, alder.here) == 0
     await settle(alder)
     (undo,) = club.peer.got("Undo")
-    assert undo["actor"] == club.member.actor.uri
+    assert undo["actor"] == sleep.actor.uri
     (follow,) = good.got("Follow")
-    assert (follow["actor"], follow["object"]) == (club.member.actor.uri, new.uri)
+    assert (follow["actor"], follow["object"]) == (sleep.actor.uri, new.uri)
     assert await good.send(alder, good.activity("Accept", new, follow), new) == 202
     await settle(alder)
-    assert await followers(alder, club.group.uri) == set()
+    assert await followers(alder, club.group.uri) == {club.member.actor.uri}
+    assert await followers(alder, new.uri) == {sleep.actor.uri}
     async with alder.engine.connect() as conn:
-        states = await conn.scalars(sa.select(follows.c.state))
-        assert set(states) == {FollowState.ACCEPTED}
-    assert await followers(alder, new.uri) == {club.member.actor.uri}
+        told = (await conn.execute(sa.select(notices.c.persona_id, notices.c.kind))).all()
+    assert (club.member.id, NoticeKind.MOVED) in [tuple(row) for row in told]
+
+
+async def _follows(alder: Node, ana: Speaker, group: Group, club: Club) -> None:
+    """A group of ours follows the club."""
+    async with alder.engine.begin() as conn:
+        acting = await desk.require(conn, group, ana)
+        other = await actor_store.by_uri(conn, club.group.uri)
+        assert other is not None
+        await following.follow(conn, alder.here, group, acting, other)
+    await settle(alder)
+    (follow,) = club.peer.got("Follow")
+    accept = club.peer.activity("Accept", club.group, follow)
+    assert await club.peer.send(alder, accept, club.group) == 202
+    await settle(alder)
 
 
 async def test_sec_S27_who_moves_back_and_forth_sends_nobody_round_in_a_circle(
-    alder: Node, club: Club, good: Peer
+    alder: Node, ana: Speaker, sleep: Group, club: Club, good: Peer
 ) -> None:
+    await _follows(alder, ana, sleep, club)
     new = good.person("club", kind="Group", path="c", alsoKnownAs=[club.group.uri])
     assert (
         await _send(alder, club.peer, _move(club.peer, club.group, new.uri), club.group) == "done"
@@ -202,7 +220,8 @@ async def test_sec_S27_who_moves_back_and_forth_sends_nobody_round_in_a_circle(
     back = _move(good, new, club.group.uri)
     assert await _send(alder, good, back, new) == "done"
     assert await moves.carry_over(alder.engine, alder.here) == 0
-    assert await followers(alder, club.group.uri) == {club.member.actor.uri}
+    both = {club.member.actor.uri, sleep.actor.uri}
+    assert await followers(alder, club.group.uri) == both
     again = _move(club.peer, club.group, new.uri)
     assert await _send(alder, club.peer, again, club.group) == "refused"  # too soon
 
