@@ -66,9 +66,9 @@ document.querySelector(".switch")?.addEventListener("submit", async (event) => {
   (await import(form.dataset.script)).change(form);
 });
 
-// A page that can say what is new, or speak with a device about passkeys, brings the address of the
-// file for that.
-for (const each of document.querySelectorAll("[data-live], [data-passkey]")) {
+// A page that can say what is new, speak with a device about passkeys, or have the browser told when
+// something waits, brings the address of the file for that.
+for (const each of document.querySelectorAll("[data-live], [data-passkey], [data-push]")) {
   import(each.dataset.script);
 }
 
