@@ -201,16 +201,6 @@ async def forget(conn: AsyncConnection, here: Here, domain: str) -> Change:
     return await _settled(conn, domain, before)
 
 
-async def block(conn: AsyncConnection, here: Here, domain: str, reason: str) -> Change:
-    """Stop hearing and telling `domain`. Raises Malformed, NotAllowed: as `set_policy`."""
-    return await set_policy(conn, here, domain, Policy(Level.REJECT), private_comment=reason)
-
-
-async def unblock(conn: AsyncConnection, here: Here, domain: str) -> Change:
-    """Hear and tell `domain` again: what still waits for it, deletes first, then what is new."""
-    return await forget(conn, here, domain)
-
-
 async def is_blocked(conn: AsyncConnection, host: str) -> bool:
     """Whether a block covers `host` (`name` or `name:port`)."""
     return await how_blocked(conn, host) is not None
@@ -308,6 +298,12 @@ async def expire(conn: AsyncConnection, here: Here) -> Sequence[str]:
     if ended:
         await policy.settle(conn)
     return [row.domain for row in ended]
+
+
+async def go_on(conn: AsyncConnection, here: Here, domain: str) -> None:
+    """What we decided about a domain has no last day any more: a person says when it ends."""
+    await conn.execute(sa.update(domain_policies).where(_is(domain, OWN)).values(until=None))
+    await audit.note(conn, here, verb="domain end waits", about=domain)
 
 
 async def redo(

@@ -46,22 +46,17 @@ def describes_harm(*words: str) -> bool:
     return next(_found(words), None) is not None
 
 
-def find(text: str) -> Pattern | None:
-    """The first pattern that a text matches."""
-    return next((pattern for pattern, _ in _found([text])), None)
-
-
 def adds_harm(before: Sequence[str], after: Sequence[str]) -> bool:
     """Whether a change brings in a passage that was not there before."""
-    new = {passage for _, passage in _found(after)}
-    return bool(new) and not new <= {passage for _, passage in _found(before)}
+    new = set(_found(after))
+    return bool(new) and not new.issubset(_found(before))
 
 
-def _found(words: Sequence[str]) -> Iterator[tuple[Pattern, str]]:
-    """Each passage that should be read first, folded, with a pattern that it matches."""
+def _found(words: Sequence[str]) -> Iterator[str]:
+    """Each passage that should be read first, folded."""
     whole = "\n\n".join(words)
     if len(whole) > LONGEST:
-        yield _TOO_LONG, whole
+        yield whole
         return
     plain = fold(whole)
     if _WORTH_A_LOOK.search(plain) is None:
@@ -70,14 +65,13 @@ def _found(words: Sequence[str]) -> Iterator[tuple[Pattern, str]]:
         line = " ".join(sentence.split())
         for start in range(0, len(line), _STEP):
             passage = line[start : start + _STEP + _REACH]
-            found = _find_in(passage)
-            if found is not None:
-                yield found, passage
+            if _matches(passage):
+                yield passage
 
 
-def _find_in(sentence: str) -> Pattern | None:
+def _matches(sentence: str) -> bool:
     if _WORTH_A_LOOK.search(sentence) is None:
-        return None
+        return False
     for pattern in PATTERNS:
         for match in pattern.shape.finditer(sentence):
             begun = match.start()
@@ -85,11 +79,10 @@ def _find_in(sentence: str) -> Pattern | None:
                 continue
             if pattern.family is Family.ENCOURAGEMENT and _RETOLD.search(sentence):
                 break
-            return pattern
-    return None
+            return True
+    return False
 
 
-_TOO_LONG: Final = Pattern(Family.METHOD, "Much could stand in so many words.", re.compile(""))
 _STEP: Final = 400  # letters of a sentence that are looked at together,
 _REACH: Final = 200  # and how far one look reaches into the next
 _SENTENCE: Final = re.compile(r"[.!?;]+(?=\s|$)|\n\s*\n")

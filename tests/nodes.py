@@ -13,7 +13,7 @@ from uuid import UUID
 import aiohttp
 import sqlalchemy as sa
 from aiohttp import web
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
@@ -31,9 +31,12 @@ from kernel.clock import utcnow
 from kernel.here import Here
 from kernel.postgres import Server
 from kernel.schema.actors import ActorKind
+from kernel.schema.moderation import Level
 from kernel.schema.posts import Wish
 from kernel.schema.tables import metadata
 from kernel.settings import ACTORS_PER_HOUR, NEW_PER_HOUR, S3, Network, Settings
+from moderation import domains
+from moderation.policy import Policy
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node import door, worker
@@ -360,6 +363,11 @@ class Nodes:
     async def stop(self) -> None:
         for node in self.nodes:
             await node.stop()
+
+
+async def block(conn: AsyncConnection, here: Here, domain: str, reason: str = "") -> None:
+    """Stop hearing and telling a domain; `domains.forget` takes that back."""
+    await domains.set_policy(conn, here, domain, Policy(Level.REJECT), private_comment=reason)
 
 
 async def settle(*nodes: Node) -> None:

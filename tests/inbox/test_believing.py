@@ -16,7 +16,7 @@ from kernel.schema.tables import actors, domain_blocks, posts, received
 from moderation import domains
 from moderation.impact import Seen
 from node import commands
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, block, settle
 from tests.peer import PUBLIC, Document, Peer, PeerFactory, Person
 
 
@@ -254,13 +254,13 @@ async def test_sec_S20_a_blocked_domain_is_refused_before_its_body_is_read(
 ) -> None:
     mallory = evil.person("mallory")
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "evil.test", "harassment")
+        await block(conn, alder.here, "evil.test", "harassment")
 
     fetched = len(evil.fetched)
     assert await evil.send(alder, b"this is not even JSON", mallory) == 403
     assert len(evil.fetched) == fetched
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, alder.here, "evil.test")
+        await domains.forget(conn, alder.here, "evil.test")
     assert await evil.send(alder, b"this is not even JSON", mallory) == 400
     assert await _count(alder, domain_blocks) == 0
 

@@ -30,10 +30,8 @@ def test_dom_A11_simple_disguises_do_not_help(line: str) -> None:
 
 def test_dom_A11_distress_around_a_detail_does_not_hide_it() -> None:
     long = " ".join(DISTRESS[:10])
-    found = harm.find(f"{long} {HARMFUL[1]} {long}")
-    assert found is not None
-    assert found.family is Family.METHOD
-    assert harm.find(long) is None
+    assert harm.describes_harm(f"{long} {HARMFUL[1]} {long}")
+    assert not harm.describes_harm(long)
     unbroken = long.replace(".", ",").replace("?", ",")
     assert harm.describes_harm(f"{unbroken}, {HARMFUL[10].lower()}")
     assert harm.describes_harm(HARMFUL[3].upper())
@@ -42,8 +40,9 @@ def test_dom_A11_distress_around_a_detail_does_not_hide_it() -> None:
 def test_dom_A11_every_pattern_has_a_reason() -> None:
     assert all(each.why.endswith(".") and each.family in Family for each in harm.PATTERNS)
     assert len({each.shape.pattern for each in harm.PATTERNS}) == len(harm.PATTERNS)
-    named = {harm.find(line) for line in HARMFUL} - {None}
-    assert {each.family for each in named if each} == {*Family}
+    folded = [harm.fold(line) for line in HARMFUL]
+    used = [each for each in harm.PATTERNS if any(map(each.shape.search, folded))]
+    assert {each.family for each in used} == {*Family}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from moderation.blocklist import Blocklist
 from moderation.domains import Rule
 from moderation.lists import sources
 from moderation.policy import ORDINARY, Policies, Policy
+from tests.nodes import block
 
 ACCEPT, NOTE, FILTER, REJECT, DROP = (Policy(level) for level in Level)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -226,10 +227,10 @@ async def test_sec_S20_the_end_of_a_block_holds_at_once_for_what_is_sent(
 ) -> None:
     memory = Blocklist(engine)
     async with engine.begin() as conn:
-        await domains.block(conn, here, "bad.example", "")
+        await block(conn, here, "bad.example")
     assert await memory.covers("bad.example")
     async with engine.begin() as conn:
-        await domains.unblock(conn, here, "bad.example")
+        await domains.forget(conn, here, "bad.example")
     assert not await memory.covers("bad.example")
 
 

@@ -7,9 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.vocab import PUBLIC
 from kernel.schema.tables import actors, domain_blocks
-from moderation import domains
 from moderation.visibility import VISITOR, host_is_welcome, may_see_group
-from tests.nodes import NodeFactory, settle
+from tests.nodes import NodeFactory, block, settle
 from tests.pages.people import Browser, person
 from tests.pages.people import settle as describe
 from tests.peer import PeerFactory
@@ -69,7 +68,7 @@ async def test_sec_L10_what_came_before_a_block_is_hidden_from_everybody(
         assert (await reader.open(f"/p/{stored.id}")).status == 303
 
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "good.test", "")
+        await block(conn, alder.here, "good.test")
 
     for reader in readers:
         assert "an answer" not in (await reader.open(f"/t/{root.id}")).html

@@ -33,7 +33,7 @@ from node.safekeeping.backup import backup
 from node.safekeeping.replay import Replayed
 from node.safekeeping.restore import restore
 from tests.members.people import CHEAP, PASSWORD, persona, sign_up
-from tests.nodes import Nodes
+from tests.nodes import Nodes, block
 from tests.operations.places import (
     PASSPHRASE,
     empty_database,
@@ -64,7 +64,7 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
     async with alder.engine.begin() as conn:
         await desk.ban(conn, alder.here, group, group.actor, people["dee"].actor, "before")
         await desk.ban(conn, alder.here, group, group.actor, people["cem"].actor, "for good")
-        await domains.block(conn, alder.here, "forgiven.example", "")
+        await block(conn, alder.here, "forgiven.example")
     file = tmp_path / "file"
     await backup(settings_of(alder), file, PASSPHRASE, say=nothing, show=nothing)
 
@@ -84,8 +84,8 @@ async def test_sec_P4_decisions_after_a_backup_hold_after_its_restore(
         await desk.unban(conn, alder.here, group, group.actor, people["dee"].actor)
         soon = alder.here.now().date() + timedelta(days=7)
         await desk.limit(conn, alder.here, group, group.actor, people["dee"].actor, "", soon)
-        await domains.block(conn, alder.here, "spam.example", "a private reason")
-        await domains.unblock(conn, alder.here, "forgiven.example")
+        await block(conn, alder.here, "spam.example", "a private reason")
+        await domains.forget(conn, alder.here, "forgiven.example")
     async with alder.engine.begin() as conn:
         await closing.close(conn, alder.here, people["cem"].actor)
         tombstone_log.note(conn, Act.SUSPENDED, people["eve"].actor.uri, soon.isoformat())

@@ -15,11 +15,10 @@ from kernel.schema.accounts import AccountState
 from kernel.schema.groups import Joining, Sees
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, groups, posts, threads
-from moderation import domains
 from node import seeding
 from node.seeding import Size
 from tests.members import people
-from tests.nodes import Node, NodeFactory
+from tests.nodes import Node, NodeFactory, block
 from tests.pages.conftest import House
 from tests.pages.people import Browser, Person, person, settle
 from tests.privacy.recorder import Recorder, violations
@@ -173,7 +172,7 @@ async def test_the_lists_of_a_desk_go_on_where_they_end(
                 conn, node.here, house.open, acting, who.actor, f"rest, {who.actor.name}"
             )
         for domain in ("bad.example", "worse.example"):
-            await domains.block(conn, node.here, domain, "")
+            await block(conn, node.here, domain)
     for login in ("asks-one", "asks-two"):
         await people.sign_up(
             node.engine, node.here, login, state=AccountState.WAITING, request=f"this {login}"

@@ -13,9 +13,8 @@ from activitypub import refusals
 from activitypub.refusals import Refusal
 from kernel.schema.federation import Rank, Scheme
 from kernel.schema.tables import activities, audit, deliveries, peers
-from moderation import domains
 from node.pages import table
-from tests.nodes import Node
+from tests.nodes import Node, block
 from tests.pages.conftest import House
 from tests.pages.people import Person
 from tests.pages.test_paging import counted
@@ -189,7 +188,7 @@ async def test_a_server_that_rests_can_be_tried_now(known: House) -> None:
 
 async def test_a_blocked_server_says_so(known: House) -> None:
     async with known.node.engine.begin() as conn:
-        await domains.block(conn, known.node.here, "away.example", "")
+        await block(conn, known.node.here, "away.example")
     answer = await known.ana.open("/admin/peers/away.example")
     assert "blocked here" in answer.text
     assert "kept for up to 30 days" in answer.text

@@ -6,8 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from kernel.schema.tables import refreshes
-from moderation import domains
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, block, settle
 from tests.pages.conftest import House
 from tests.pages.people import Answer, Browser, Person, person
 from tests.pages.people import settle as describe
@@ -151,7 +150,7 @@ async def test_sec_L2_what_is_not_there_and_what_may_not_be_seen_read_the_same(
     known = evil.person("group", kind="Group", path="c")
     await search(house.cleo, known.uri)
     async with house.node.engine.begin() as conn:
-        await domains.block(conn, house.node.here, "evil.test", "a reason")
+        await block(conn, house.node.here, "evil.test", "a reason")
     words = set()
     for text in (
         lone["id"],

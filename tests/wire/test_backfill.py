@@ -17,9 +17,8 @@ from kernel.errors import NotFound
 from kernel.schema.groups import Posts, Premoderation
 from kernel.schema.posts import PostState
 from kernel.schema.tables import refreshes as refresh_table
-from moderation import domains
 from moderation.standing import Speaker
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import PUBLIC, Document, Peer, Person
 from tests.wire.world import Club, Follower, said
 
@@ -264,7 +263,7 @@ async def test_wire_G45_what_may_not_enter_a_group_is_not_brought_in(
     await good.follow(alder, bob, group.actor.uri)
     if why == "banned domain":
         async with alder.engine.begin() as conn:
-            await domains.block(conn, alder.here, "club.test", "a reason")
+            await block(conn, alder.here, "club.test", "a reason")
     await said(alder, good, bob, leaf)
     alder.clock.forward(minutes=20)
     await settle(alder)
@@ -448,7 +447,7 @@ async def test_a_blocked_groups_threads_are_not_read(
     alder: Node, club: Club, root: Document
 ) -> None:
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "club.test", "a reason")
+        await block(conn, alder.here, "club.test", "a reason")
     club.peer.fetched.clear()
     await ask(alder, root["id"])
     assert club.peer.fetched == []

@@ -16,7 +16,7 @@ from kernel.schema.tables import peers, refreshes
 from moderation import domains
 from moderation.standing import Speaker
 from node import tidy
-from tests.nodes import Node, NodeFactory, settle, words
+from tests.nodes import Node, NodeFactory, block, settle, words
 from tests.pages.test_paging import counted
 from tests.peer import PUBLIC, Document, Peer
 from tests.wire.world import Club, Follower, waiting
@@ -270,11 +270,11 @@ async def test_an_errand_is_not_gone_on_to_a_blocked_server_nor_for_ever(
     alder: Node, club: Club
 ) -> None:
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "club.test", "")
+        await block(conn, alder.here, "club.test")
     await _absent(alder)
     assert not await errands.go(alder.engine, alder.here, alder.app[REMOTE])
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, alder.here, "club.test")
+        await domains.forget(conn, alder.here, "club.test")
     club.peer.shown["/c/club"] = 503
     tries = 0
     while await _planned(alder):

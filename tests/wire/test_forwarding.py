@@ -11,10 +11,9 @@ from groups import desk
 from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from kernel.schema.groups import Posts
-from moderation import domains
 from moderation.standing import Speaker
 from tests.linked_data import check
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, block, settle
 from tests.peer import AS2, PUBLIC, Document, Peer, PeerFactory, Person
 from tests.wire.mastodon import Mastodon
 from tests.wire.world import (
@@ -370,7 +369,7 @@ async def test_sec_S20_nobody_forwards_for_a_blocked_domain(
     bob = lists_its_key(home, home.person("bob"))
     note, create = _answer(home, bob, parent, "what Bob wrote")
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "home.test", "")
+        await block(conn, alder.here, "home.test")
     home.fetched.clear()
     assert await good.send(alder, proven(alder, bob, create), ann) == 401
     assert home.fetched == []

@@ -17,8 +17,7 @@ from kernel.clock import utcnow
 from kernel.errors import TooMany, Unproven
 from kernel.schema.federation import Scheme
 from kernel.schema.tables import actors, received
-from moderation import domains
-from tests.nodes import Node
+from tests.nodes import Node, block
 from tests.peer import Document, Peer, PeerFactory, Person
 
 SECURITY = "https://w3id.org/security/v1"
@@ -216,7 +215,7 @@ async def test_sec_S20_a_blocked_domains_ed25519_key_opens_nothing(alder: Node, 
     key_id = f"{ann.uri}#ed25519-key"
     assert await like(alder, good, ann, key_id, Scheme.ED25519) == 202
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "good.test", "")
+        await block(conn, alder.here, "good.test")
     for scheme in (Scheme.ED25519, Scheme.RFC9421, Scheme.CAVAGE):
         used = key_id if scheme is Scheme.ED25519 else ann.key_id
         assert await like(alder, good, ann, used, scheme) == 403

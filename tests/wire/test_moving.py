@@ -13,9 +13,9 @@ from kernel import tombstone_log
 from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import actors, bans, notices
 from members import moves
-from moderation import domains, standing
+from moderation import standing
 from moderation.standing import Speaker
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import Document, Peer, PeerFactory, Person
 from tests.wire.world import Club, Follower, followers, last_received
 
@@ -82,7 +82,7 @@ async def test_sec_S27_a_move_needs_the_word_of_the_new_address_as_it_is_now(
     assert await _send(alder, good, theft, ben) == "refused"
     assert old.uri in await followers(alder, sleep.actor.uri)
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "good.test", "")
+        await block(conn, alder.here, "good.test")
     blocked = _move(peer_of_old, old, ben.uri)
     assert await _send(alder, peer_of_old, blocked, old) == "refused"
     assert old.uri in await followers(alder, sleep.actor.uri)

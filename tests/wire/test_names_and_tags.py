@@ -8,10 +8,9 @@ from activitypub.vocab import PUBLIC as EVERYBODY
 from groups import hashtags
 from groups.groups import Group, GroupSettings
 from kernel.schema.groups import Posts, Sees
-from moderation import domains
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR, Viewer
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import PUBLIC, Document, Peer, Person
 from tests.wire import strict
 from tests.wire.world import Club, Follower, ask, followers, last_received, said
@@ -90,7 +89,7 @@ async def test_what_is_under_a_tag_is_what_its_reader_may_see(
     assert await tagged(alder, "secret") == ["<p>From away.</p>"]
     assert len(await tagged(alder, "secret", Viewer((ana.id,), signed_in=True))) == 2
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "good.test", "")
+        await block(conn, alder.here, "good.test")
     assert await tagged(alder, "secret") == []
 
 
@@ -126,7 +125,7 @@ async def test_wire_P8_who_is_not_found_stays_plain_text(
     for person in (blocked, group):
         findable(good, person)
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "evil.test", "")
+        await block(conn, alder.here, "evil.test")
     words = "@nobody@good.test @x@nowhere.test @x@evil.test @nobody @club@good.test @sleep"
     post = await alder.start(ana, sleep.actor.uri, "A title", words)
     assert post.content == f"<p>{words}</p>"

@@ -12,10 +12,9 @@ from kernel.clock import iso
 from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import actors, notices, posts
 from members import notices as notice_store
-from moderation import domains
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.pages.people import person
 from tests.pages.people import settle as describe
 from tests.peer import PUBLIC, Peer, PeerFactory
@@ -125,7 +124,7 @@ async def test_sec_L10_of_a_blocked_domain_nothing_is_told_any_more(
     async with alder.engine.begin() as conn:
         assert len(await notice_store.page(conn, viewer, limit=20)) == 2
         assert await notice_store.hearers(conn, [root.id])
-        await domains.block(conn, alder.here, "good.test", "")
+        await block(conn, alder.here, "good.test")
         (heard,) = await notice_store.page(conn, viewer, limit=20)
         assert heard.kind == "heard"
         assert not await notice_store.hearers(conn, [root.id])  # so the page leaves it out
@@ -163,7 +162,7 @@ async def test_sec_L10_of_a_group_of_a_blocked_server_ours_see_and_hear_nothing_
     for path in (f"/t/{root.id}", f"/p/{root.id}/reply"):
         assert "In the club" in (await mine.open(path)).text
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "club.test", "")
+        await block(conn, alder.here, "club.test")
     assert await heard_of() == []
     for path in (f"/t/{root.id}", f"/p/{root.id}", f"/p/{root.id}/reply", f"/p/{root.id}/edit"):
         assert (await mine.open(path)).status == 404, path

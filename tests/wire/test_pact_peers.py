@@ -16,11 +16,11 @@ from kernel.schema.pacts import Afterwards, PactState
 from kernel.schema.tables import actors as actor_table
 from kernel.schema.tables import audit as audit_table
 from kernel.schema.tables import pacts as pact_table
-from moderation import domains, pact_mail, pact_making, pacts
+from moderation import pact_mail, pact_making, pacts
 from moderation.pact_terms import Paper, Party
 from moderation.pacts import Pact
 from node.safekeeping.replay import replay
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import PeerFactory
 from tests.wire.desks import ADVICE, WISHES, Other
 
@@ -76,7 +76,7 @@ async def test_mod_5_6_a_pact_is_believed_only_from_the_desks_that_it_names(
         assert await pacts.listed(conn) == []
         await conn.rollback()
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "birch.test", "")
+        await block(conn, alder.here, "birch.test")
         desk = await alder.meet(other.desk.uri)
         with pytest.raises(NotAllowed):
             await pact_making.offer(conn, alder.here, desk, WISHES)

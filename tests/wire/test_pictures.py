@@ -23,13 +23,12 @@ from media import pictures as media_store
 from media.copies import ATTEMPTS
 from media.pictures import Kept
 from media.studio import Picture, Studio
-from moderation import domains
 from moderation.standing import Speaker
 from moderation.visibility import VISITOR, Viewer
 from node import pictures as node_pictures
 from node import worker
 from tests.media import draw
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import PUBLIC, Document, Peer, Person
 from tests.wire import strict
 from tests.wire.world import Club, Follower, said
@@ -337,7 +336,7 @@ async def test_sec_L10_pictures_of_a_blocked_domain_are_neither_read_nor_shown(
     (picture,) = await shown(alder, post)
     await arrive(alder, author, good, sleep, f"{good.origin}/late.png")
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "good.test", "")
+        await block(conn, alder.here, "good.test")
     await copied(alder)
     assert "/late.png" not in good.fetched
     assert (await alder.get(f"/media/{picture.media_id}.webp")).status == 404

@@ -10,7 +10,7 @@ from kernel.schema.federation import Rank
 from kernel.schema.tables import deliveries
 from moderation import domains
 from moderation.standing import Speaker
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import Peer, Person
 from tests.wire.queues import fill
 from tests.wire.world import Follower, post, said, waiting
@@ -150,7 +150,7 @@ async def test_wire_M23_a_blocked_server_is_neither_heard_nor_told_and_its_queue
     gone = await alder.start(ana, sleep.actor.uri, "Late", "Nobody there reads this.")
     kept = await alder.start(ana, sleep.actor.uri, "Last", "This they read later.")
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "lemmy.test", "harassment")
+        await block(conn, alder.here, "lemmy.test", "harassment")
     assert await waiting(alder, "lemmy.test") == 4  # frozen, not dropped
 
     await alder.delete(ana, gone.uri)
@@ -164,7 +164,7 @@ async def test_wire_M23_a_blocked_server_is_neither_heard_nor_told_and_its_queue
     assert not await alder.mentions("Nobody there reads this.")
 
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, alder.here, "lemmy.test")
+        await domains.forget(conn, alder.here, "lemmy.test")
     await settle(alder)
     kinds = _kinds(lemmy.peer)
     assert kinds[-2:] == ["Announce", "Announce Create"]  # of what was said before the block
@@ -182,11 +182,11 @@ async def test_sec_L12_an_edit_after_a_block_is_not_delivered(
     root = await alder.start(ana, sleep.actor.uri, "A title", "Some words.")
     await settle(alder)
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "lemmy.test", "")
+        await block(conn, alder.here, "lemmy.test")
     lemmy.peer.inbox.clear()
     await alder.edit(ana, root.uri, "A title", "Other words.")
     async with alder.engine.begin() as conn:
-        await domains.unblock(conn, alder.here, "lemmy.test")
+        await domains.forget(conn, alder.here, "lemmy.test")
     await settle(alder)
     assert lemmy.peer.inbox == []
 
@@ -206,7 +206,7 @@ async def test_sec_L10_after_a_block_nothing_of_a_server_comes_in_by_any_way(
 ) -> None:
     gus, note = await _person_with_post(alder, good, sleep)
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "good.test", "")
+        await block(conn, alder.here, "good.test")
     lemmy.peer.inbox.clear()
     words = {**note, "content": "<p>Changed later.</p>", "updated": "2026-01-03T00:00:00Z"}
     for document in (

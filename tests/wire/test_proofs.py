@@ -12,9 +12,8 @@ from groups import groups as group_store
 from groups.groups import Group, GroupSettings
 from kernel.errors import Malformed
 from kernel.schema.groups import Posts, Sees
-from moderation import domains
 from moderation.standing import Speaker
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, block, settle
 from tests.peer import PUBLIC, Document, Peer, PeerFactory
 from tests.wire import strict
 from tests.wire.world import Club, Follower, last_received, lists_its_key, proven, said
@@ -246,7 +245,7 @@ async def test_wire_S42_a_proof_from_a_blocked_domain_is_not_believed(
     ann = lists_its_key(good, good.person("ann"))
     await alder.meet(ann.uri)
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "good.test", "")
+        await block(conn, alder.here, "good.test")
     note = good.note(ann, "proven words", to=[PUBLIC, club.group.uri])
     assert not await _announced(alder, club, good, proven(alder, ann, good.create(ann, note)), note)
 

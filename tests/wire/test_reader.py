@@ -9,8 +9,7 @@ from groups import groups as group_store
 from groups import membership
 from kernel.schema.tables import follows
 from members import reader
-from moderation import domains
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import Peer
 from tests.wire import strict
 from tests.wire.world import Club, ask, followers
@@ -97,5 +96,5 @@ async def test_wire_G6_a_group_that_wants_no_reader_is_not_asked_again(
 
 async def test_wire_G6_groups_of_a_blocked_domain_are_not_followed(alder: Node, club: Club) -> None:
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "club.test", "")
+        await block(conn, alder.here, "club.test")
     assert await _keep_up(alder) == 0

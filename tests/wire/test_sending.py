@@ -18,9 +18,9 @@ from activitypub.refusals import Refusal
 from activitypub.state import CLIENT, DELIVERER, REMOTE
 from groups.groups import Group
 from kernel.schema.tables import deliveries, domain_blocks, peers
-from moderation import blocklist, domains
+from moderation import blocklist
 from moderation.standing import Speaker
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import Peer, PeerFactory
 from tests.wire.world import Follower, waiting
 
@@ -189,12 +189,12 @@ async def test_sec_S20_a_block_holds_for_rows_that_are_claimed_already(
     monkeypatch.setattr(blocklist, "FRESH", 0)
     await _thread(alder, ana, sleep, 3)
 
-    async def block() -> None:
+    async def block_now() -> None:
         lemmy.peer.at_post = None
         async with alder.engine.begin() as conn:
-            await domains.block(conn, alder.here, "lemmy.test", "")
+            await block(conn, alder.here, "lemmy.test")
 
-    lemmy.peer.at_post = block
+    lemmy.peer.at_post = block_now
     await alder.app[DELIVERER].deliver()
     assert len(lemmy.peer.inbox) == 1
     assert (await _peer(alder, "lemmy.test")).refusal == "blocked"

@@ -12,11 +12,10 @@ from kernel.schema.federation import Scheme
 from kernel.schema.groups import Posts
 from kernel.schema.moderation import Level
 from kernel.schema.tables import actors
-from moderation import domains
 from moderation.policy import Policy
 from moderation.standing import Speaker
 from node import keeping_away
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, block, settle
 from tests.peer import Peer, PeerFactory, Person
 from tests.wire.world import Reply, ask
 
@@ -122,7 +121,7 @@ async def test_sec_S20_S25_who_is_blocked_reads_nothing_and_is_not_asked_for_a_k
 ) -> None:
     ann = reader.person("ann")
     async with locked.engine.begin() as conn:
-        await domains.block(conn, locked.here, "reader.test", "")
+        await block(conn, locked.here, "reader.test")
     paths = [*documents(root), "/p/999", "/u/bea", "/g/quiet", "/desk/node"]
     answers = [await asked_by(locked, path, ann) for path in paths]
     assert {answer.status for answer in answers} == {403}

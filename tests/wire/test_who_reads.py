@@ -18,10 +18,9 @@ from kernel.schema.groups import Joining, Posts, Sees
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import deliveries
 from kernel.urls import Url
-from moderation import domains
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
-from tests.nodes import Node, settle
+from tests.nodes import Node, block, settle
 from tests.peer import PUBLIC, Peer, Person
 from tests.wire.world import Club, Follower, ask, last_received, reacted, said
 
@@ -111,7 +110,7 @@ async def test_sec_L10_a_blocked_domains_words_come_back_by_no_way(
     async with alder.engine.begin() as conn:
         actor = await desk.require(conn, sleep, ana)
         await pins.pin(conn, alder.here, sleep, actor, root)
-        await domains.block(conn, alder.here, "lemmy.test", "")
+        await block(conn, alder.here, "lemmy.test")
     await settle(alder)
     good.inbox.clear()
 
@@ -269,7 +268,7 @@ async def test_wire_G38_T12_a_server_may_ask_about_its_own_people_if_it_signs(
     wrong = lemmy.peer.signed_get(alder, node, "/g/sleep/followers?is_follower=x")
     assert (await ask(alder, path, **{**wrong, "Date": "Thu, 01 Jan 1970 00:00:00 GMT"})) == unknown
     async with alder.engine.begin() as conn:
-        await domains.block(conn, alder.here, "lemmy.test", "")
+        await block(conn, alder.here, "lemmy.test")
     assert await asked(node, lemmy.peer, ann.uri) == 404
 
 
