@@ -340,6 +340,7 @@ def _facts() -> sa.Executable:
 
 
 _FACTS = _facts()
+_TAKES_NOTHING: Final = noted("This group takes nothing from that server.")
 
 
 def decide(
@@ -355,7 +356,8 @@ def decide(
     """How a post by `speaker` enters the group: shown, or held for a moderator.
 
     In a memorial, whoever is new in the group is read first (DOM-B14). So is what tells how harm
-    is done (DOM-A11): all that people will read of the post, from `reads`, if it comes to that.
+    is done (DOM-A11): all that people will read of the post, from `reads`, if it comes to that;
+    and whoever writes from a server that the group keeps at a distance (MOD-5.7).
 
     Raises NotAllowed, GuidelinesChanged, Malformed: it does not enter, and why. Members of ours
     have read the guidelines; people from elsewhere read their own server's.
@@ -364,6 +366,9 @@ def decide(
     settings = group.settings
     if settings is None or known.moderates:
         return PostState.SHOWN
+    host = speaker.actor.host
+    if group.takes_nothing_from(host):
+        raise NotAllowed(_TAKES_NOTHING)
     if known.rests:
         raise NotAllowed(tending.RESTS)
     if not known.member and settings.posts is not Posts.ANYONE:
@@ -384,7 +389,8 @@ def decide(
                 minutes=settings.slow_minutes,
             )
         )
-    if known.limited or settings.premoderation is Premoderation.ALL:
+    read_first = known.limited or group.reads_first_from(host)
+    if read_first or settings.premoderation is Premoderation.ALL:
         return PostState.HELD
     careful = memorial or settings.premoderation is Premoderation.FIRST
     if careful and not known.earlier:

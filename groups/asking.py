@@ -214,6 +214,8 @@ async def allow(conn: AsyncConnection, here: Here, answer: Post, approval: str) 
     group = await group_store.get(conn, answer.group_id)
     writer = await actor_store.get(conn, answer.author_id)
     await standing.check(conn, here, Speaker.alone(writer), group.id)
+    if group.takes_nothing_from(writer.host):
+        raise NotAllowed("This group takes nothing from that server.")  # MOD-5.7
     parent = await post_store.get(conn, answer.parent_id) if answer.parent_id is not None else None
     if answer.locked or parent is None or not parent.shown:
         raise NotAllowed("That thread is closed.")

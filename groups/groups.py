@@ -1,7 +1,7 @@
 """Support groups: making one, settling it, finding it (DESIGN, "Groups")."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Self
 from uuid import UUID
@@ -25,11 +25,14 @@ from kernel.rows import AnyRow, AnySelect, constant
 from kernel.said import said
 from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.groups import Joining, Posts, Premoderation, Sees
-from kernel.schema.tables import actors, follows, groups, guidelines, moderators
+from kernel.schema.labels import Effect
+from kernel.schema.moderation import Level
+from kernel.schema.tables import actors, follows, group_domains, groups, guidelines, moderators
 from kernel.tombstone_log import Act
 from media.studio import MEDIA_TYPE
 from members.order import stir
 from moderation import circles
+from moderation.policy import Policies, Policy
 from moderation.standing import Speaker
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group
 
@@ -37,6 +40,7 @@ MAX_GUIDELINES = 10_000
 MAX_ABOUT = 5_000
 MAX_NAME = 100
 READERS: Final = (Sees.EVERYONE, Sees.NODE, Sees.MEMBERS)  # each closes more than those before it
+NO_RULES: Final = Policies()
 MAX_CAP = 1000  # members of a group that counts them; one without a limit may have more
 
 
@@ -109,7 +113,8 @@ class Icon:
 class Group:
     """A group; `settings` is None where it lives on another node.
 
-    `memberships` are those of whoever it was read for; None where that was nobody.
+    `memberships` are those of whoever it was read for; None where that was nobody. `servers` are
+    what it decided about other servers for itself, `effects` what labels do in it (MOD-5.7).
     """
 
     actor: Actor
@@ -122,6 +127,21 @@ class Group:
     answer_minutes: int | None = None  # half of new threads had an answer within so many
     was: str = ""  # its address on another server, before it moved here
     memberships: Sequence[Membership] | None = None
+    servers: Policies = NO_RULES
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+
+    def takes_nothing_from(self, host: str) -> bool:
+        """Whether nobody on that server (`name` or `name:port`) takes part in it."""
+        return self.servers.of_host(host).blocks
+
+    @property
+    def keeps_some_away(self) -> bool:
+        """Whether any server is treated with more care than others."""
+        return any(each.unlists for each in self.servers.by_domain.values())
+
+    def reads_first_from(self, host: str) -> bool:
+        """Whether a moderator reads what comes from that server before others do."""
+        return self.servers.of_host(host).level is Level.FILTER
 
     @property
     def id(self) -> UUID:
@@ -210,7 +230,21 @@ class Group:
             tended=row.tended,
             answer_minutes=row.answer_minutes,
             was=row.was or "",
+            servers=_servers(row.servers) if row.servers else NO_RULES,
+            effects=_effects(row.label_effects or ()),
         )
+
+
+def _servers(rules: Sequence[str]) -> Policies:
+    """From "level domain" each."""
+    parts = (rule.partition(" ") for rule in rules)
+    return Policies.of({domain: Policy(Level(level)) for level, _, domain in parts})
+
+
+def _effects(chosen: Sequence[str]) -> Mapping[str, Effect]:
+    """From "label effect" each."""
+    parts = (each.partition(" ") for each in chosen)
+    return {label: Effect(effect) for label, _, effect in parts}
 
 
 _SETTINGS = [column for column in groups.columns if column.name != "actor_id"]
@@ -236,11 +270,18 @@ _ALIVE: Final = sa.and_(
     actors.c.kind == constant(ActorKind.GROUP), actors.c.state == constant(ActorState.ACTIVE)
 )
 _GROUP: Final = actors.outerjoin(groups, groups.c.actor_id == actors.c.id)
+_SERVERS: Final = (
+    sa.select(sa.func.array_agg(group_domains.c.level.concat(" ").concat(group_domains.c.domain)))
+    .where(group_domains.c.group_id == actors.c.id)
+    .correlate(actors)
+    .scalar_subquery()
+    .label("servers")
+)
 _SELECT: Final[AnySelect] = (
-    sa.select(*actor_store.columns(), *_SETTINGS).select_from(_GROUP).where(_ALIVE)
+    sa.select(*actor_store.columns(), *_SETTINGS, _SERVERS).select_from(_GROUP).where(_ALIVE)
 )
 _READ: Final[AnySelect] = (
-    sa.select(*actor_store.columns(), *_SETTINGS, *membership_columns())
+    sa.select(*actor_store.columns(), *_SETTINGS, _SERVERS, *membership_columns())
     .select_from(
         _GROUP.outerjoin(
             follows,

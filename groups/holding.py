@@ -55,12 +55,14 @@ async def is_change_held(
     """Whether new words for a shown post wait for a moderator.
 
     They do if they tell of harm that was not there, or are by somebody whose posts are read first
-    for a while. What a moderator of the group changes does not.
+    for a while, or whose server the group keeps at a distance (MOD-5.7). What a moderator of the
+    group changes does not.
     """
     if not post.shown or group.settings is None or _words(before) == _words(after):
         return False
-    harmful = group.reads_first and harm.adds_harm(before, after)
-    if not harmful and not await standing.limited_until(conn, here, group.id, post.author_id):
+    careful = group.reads_first_from(post.author_host)
+    careful = careful or (group.reads_first and harm.adds_harm(before, after))
+    if not careful and not await standing.limited_until(conn, here, group.id, post.author_id):
         return False
     return not await is_moderator(conn, group.id, [post.author_id])
 

@@ -3,12 +3,14 @@
 The words stay as they are, here and elsewhere; what readers see beside them is ours (WIRE-M11).
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub.actors import Actor
 from groups import groups as group_store
 from groups import holding, noticing
 from groups import posts as post_store
@@ -18,17 +20,20 @@ from groups.writing import count_in
 from kernel import tombstone_log
 from kernel.errors import NotFound
 from kernel.here import Here
+from kernel.rows import at_most
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
-from kernel.schema.tables import posts
+from kernel.schema.tables import groups, posts
 from kernel.tombstone_log import Act
-from moderation import audit, label_lines, labelling, standing
-from moderation.labelling import Saying, Undone
+from moderation import audit, label_holds, label_lines, labelling, standing
+from moderation.label_holds import Undone
 from moderation.labels import BY_ID, MEDICAL
+from moderation.saying import Saying, read_given
 from moderation.signals import labelled
 
+MAX_ANEW: Final = 500  # labelled posts that follow at once when a group chooses otherwise
 FIRST: Final = timedelta(days=1)  # that an author knows before others do
 _LABELLED = (PostState.SHOWN, PostState.HELD)
 _ROLES = {Giver.GROUP: Role.GROUP, Giver.NODE: Role.NODE}
@@ -102,12 +107,43 @@ async def _note(
     )
 
 
+async def set_effects(
+    conn: AsyncConnection, here: Here, group: Group, desk: Actor, effects: Mapping[str, Effect]
+) -> None:
+    """What labels do in a group where a reader chose nothing, from now on (MOD-5.18).
+
+    `effects` are as `labels.chosen_effects` gives them. Posts with labels by others follow, the
+    newest ones at once; any other does when it is next labelled.
+    """
+    if effects == group.effects:
+        return
+    written = [f"{label} {effect.value}" for label, effect in effects.items()]
+    await conn.execute(
+        sa.update(groups).where(groups.c.actor_id == group.id).values(label_effects=written)
+    )
+    labelled_posts = (
+        sa.select(posts.c.id)
+        .where(posts.c.group_id == group.id, posts.c.given != "")
+        .order_by(posts.c.id.desc())
+        .limit(at_most(MAX_ANEW))
+    )
+    await labelling.refresh(conn, list(await conn.scalars(labelled_posts)))
+    await audit.note(
+        conn, here, verb="label effects", about=group.actor.uri, group_id=group.id,
+        actor_id=desk.id, before=_words(group.effects), after=_words(effects),
+    )  # fmt: skip
+
+
+def _words(effects: Mapping[str, Effect]) -> dict[str, str]:
+    return {label: effect.value for label, effect in effects.items()}
+
+
 async def tell_peers(conn: AsyncConnection, here: Here, post_id: int) -> None:
     """Pact peers hear which labels a post has now; of what not everybody may read, of none."""
     post = await post_store.get(conn, post_id)
     group = (await group_store.several(conn, [post.group_id])).get(post.group_id)
     public = group is not None and group.federates and post.shown
-    given = labelling.read(post.given, here.now().date()) if public else ()
+    given = read_given(post.given, here.now().date()) if public else ()
     await labelled.tell(conn, here, post.uri, given, words_of(post))
 
 
@@ -131,16 +167,16 @@ async def turn_one(engine: AsyncEngine, here: Here) -> bool:
 async def hold_one(engine: AsyncEngine, here: Here) -> bool:
     """Hold one post for a peer's label that may do so, or let it go again. False: none waits."""
     async with engine.begin() as conn:
-        undone = await labelling.next_undone(conn)
+        undone = await label_holds.next_undone(conn)
         if undone is None:
             return False
         post = await post_store.get(conn, undone.post_id)
         if undone.held:
-            await labelling.is_done(conn, undone)
+            await label_holds.is_done(conn, undone)
             await _let_go(conn, here, post, undone)
             return True
-        alone = post.shown or await labelling.holds_alone(conn, post.id)
-        await labelling.is_done(conn, undone, alone=alone)
+        alone = post.shown or await label_holds.holds_alone(conn, post.id)
+        await label_holds.is_done(conn, undone, alone=alone)
         if post.shown:
             await _hold(conn, here, post, undone)
     return True
@@ -162,7 +198,7 @@ async def _let_go(conn: AsyncConnection, here: Here, post: Post, undone: Undone)
     So do words that came since, and its author's, whose posts are read first for a while.
     """
     held = post.state is PostState.HELD and post.was_shown and undone.alone
-    if not held or await labelling.wants_hold(conn, post.id):
+    if not held or await label_holds.wants_hold(conn, post.id):
         return
     group = await group_store.get(conn, post.group_id)
     if holding.is_for_its_words(group, post):

@@ -18,7 +18,7 @@ from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from kernel.tombstone_log import Act
 from members import notices
-from moderation import audit, labelling, standing
+from moderation import audit, label_holds, standing
 
 
 async def show(
@@ -55,7 +55,7 @@ async def lift(conn: AsyncConnection, here: Here, post_id: int) -> None:
     if post.state is not PostState.HELD or not post.was_shown:
         return
     group = await group_store.get(conn, post.group_id)
-    if holding.is_for_its_words(group, post) or await labelling.wants_hold(conn, post.id):
+    if holding.is_for_its_words(group, post) or await label_holds.wants_hold(conn, post.id):
         return
     if await standing.limited_until(conn, here, group.id, post.author_id):
         return

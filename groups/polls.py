@@ -129,7 +129,8 @@ async def receive(
     group = await group_store.get(conn, post.group_id)
     if not post.shown or not post.poll or not post.author_local:
         raise NotFound
-    if not await _is_read_at(conn, group, urls.host_of(voter)):
+    host = urls.host_of(voter)
+    if not await _is_read_at(conn, group, host) or group.takes_nothing_from(host):
         raise NotFound
     if known is not None:
         await standing.check(conn, here, Speaker.alone(known), post.group_id)

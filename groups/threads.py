@@ -32,7 +32,7 @@ from kernel.schema.posts import PostState, Wish
 from kernel.schema.tables import posts, threads
 from kernel.tombstone_log import Act as Decision
 from members import notices
-from moderation import labelling, standing
+from moderation import label_holds, labelling, standing
 from moderation.care import ending as care_ending
 from moderation.standing import Speaker
 
@@ -229,7 +229,7 @@ async def rewrite(
     if post.given:
         await labelling.refresh(conn, [post.id])
     if post.state is PostState.HELD:
-        await labelling.has_other_words(conn, post.id)
+        await label_holds.has_other_words(conn, post.id)
     if post.is_root and words.wish != post.wish:
         await _wish(conn, post.thread_id, words.wish)
 

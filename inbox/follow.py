@@ -37,7 +37,7 @@ async def receive(arrival: Arrival) -> None:
         asks = group.tells and not group.federates  # into a circle nobody comes without a yes
         if asks:
             await remote.speaks_wrapped(conn, follower.host)  # as every node does that makes pacts
-        asks = asks or await _asks_first(arrival)
+        asks = asks or await _asks_first(arrival, group)
         turn = None if asks else await room.turn_for(conn, group, follower)
         is_new = await follows.between(conn, follower, followed) is None
         state = await follows.receive(conn, here, follower, followed, uri, turn=turn, asks=asks)
@@ -47,9 +47,10 @@ async def receive(arrival: Arrival) -> None:
     await follows.receive(conn, here, follower, followed, uri)
 
 
-async def _asks_first(arrival: Arrival) -> bool:
-    """Whether a moderator has to say yes even where everybody may come in (MOD-3.10)."""
-    return (await policy.of_host(arrival.conn, arrival.actor.host)).unlists
+async def _asks_first(arrival: Arrival, group: Group) -> bool:
+    """Whether a moderator has to say yes even where everybody may come in (MOD-3.10, MOD-5.7)."""
+    host = arrival.actor.host
+    return group.reads_first_from(host) or (await policy.of_host(arrival.conn, host)).unlists
 
 
 async def _shares(arrival: Arrival, settings: GroupSettings) -> bool:
@@ -66,6 +67,8 @@ async def _may_follow(arrival: Arrival, group: Group) -> bool:
     if not group.federates and not await _shares(arrival, group.settings):
         raise NotFound
     if group.federates and group.settings.joining is Joining.INVITATION:
+        return False
+    if group.takes_nothing_from(arrival.actor.host):
         return False
     try:
         await standing.check(arrival.conn, arrival.here, Speaker.alone(arrival.actor), group.id)

@@ -22,6 +22,7 @@ from kernel.errors import NotFound
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
+from kernel.urls import host_of
 from members import notices
 from moderation import circles
 
@@ -46,6 +47,8 @@ async def receive(arrival: Arrival) -> None:
     group = await group_store.get(arrival.conn, post.group_id)
     if not _may_boost(arrival, group, post) or not await _hears(arrival, group):
         raise NotFound
+    if group.takes_nothing_from(host_of(arrival.activity.actor)):
+        raise NotFound  # MOD-5.7
     if await burials.is_buried(arrival.conn, arrival.activity.id):
         return
     kind = _KINDS[ActivityKind(arrival.activity.kind)]

@@ -527,6 +527,8 @@ async def receive_update(arrival: Arrival) -> None:
     if group.settings is not None:  # SEC-L12: somebody banned does not speak through an old post
         author = Speaker.alone(arrival.actor)
         await standing.check(arrival.conn, arrival.here, author, group.id)
+        if group.takes_nothing_from(post.author_host):
+            raise NotAllowed("That group takes nothing from there.")  # MOD-5.7
     parts = wording.parts_of(note)
     await threads.rewrite(arrival.conn, arrival.here, post, words, parts, edited)
     if arrival.group is not None or group.settings is None:

@@ -451,6 +451,17 @@ def _heard(actor: str) -> str:
     ))"""  # noqa: S608
 
 
+def kept_out(actor: str, group: str) -> str:
+    """SQL: the group takes nothing from the actor's server: the longest suffix wins (MOD-5.7)."""
+    return f"""(NOT {actor}.local AND coalesce((
+        SELECT rule.level = 'reject'
+        FROM string_to_array(split_part({actor}.host, ':', 1), '.') AS labels,
+            generate_series(1, cardinality(labels)) AS first, group_domains AS rule
+        WHERE rule.group_id = {group}.id AND rule.domain = array_to_string(labels[first:], '.')
+        ORDER BY first LIMIT 1
+    ), false))"""  # noqa: S608
+
+
 def _fate(there: str, one: str, other: str) -> str:
     """SQL: what becomes of a tie in the ledger between the actors `one` and `other`."""
     return f"""CASE
@@ -481,7 +492,7 @@ def _judged(table: str, one: str, other: str, also: str) -> str:
         FROM severed_{table} AS cut
         JOIN actors AS one ON one.id = cut.{one}
         JOIN actors AS other ON other.id = cut.{other}
-        WHERE {_heard("one")} AND {_heard("other")}
+        WHERE {_heard("one")} AND {_heard("other")} AND NOT {kept_out("one", "other")}
     ), gone AS (
         DELETE FROM severed_{table} AS cut USING judged
         WHERE cut.{one} = judged.{one} AND cut.{other} = judged.{other}

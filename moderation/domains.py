@@ -27,6 +27,7 @@ from moderation.names import read_domain as read_domain
 from moderation.policy import OWN, Policy
 
 MAX_COMMENT: Final = 500  # letters
+_LISTS: Final = 20  # of which the words about one server are shown
 _STEP: Final = 5_000  # rows that are read at once, where all are
 
 GRADES: Final = {
@@ -261,6 +262,22 @@ async def counting(conn: AsyncConnection, hosts: Sequence[str]) -> dict[str, Rul
         for host, each in above.items()
     }
     return {host: rule for host, rule in found.items() if rule is not None}
+
+
+async def by_lists(conn: AsyncConnection, host: str) -> Sequence[Rule]:
+    """What lists that were taken say of a server or of a domain above it, notes among it."""
+    rows = await conn.execute(
+        select_rules()
+        .where(
+            any_of(domain_policies.c.domain, "names"),
+            domain_policies.c.source.not_in([OWN, policy.ADVICE]),
+            ~domain_policies.c.held,
+        )
+        .order_by(domain_policies.c.domain, domain_policies.c.source)
+        .limit(_LISTS),
+        {"names": names.above(host.partition(":")[0])},
+    )
+    return [Rule.of(row) for row in rows]
 
 
 async def own(conn: AsyncConnection, domain: str) -> Rule:

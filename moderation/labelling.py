@@ -7,165 +7,25 @@ for moderators alone. Nothing here changes what a post says, here or elsewhere (
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Final, Self
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.arrays import any_of
-from kernel.errors import Conflict, Malformed, NotFound
+from kernel.errors import Conflict, NotFound
 from kernel.ids import random_uuid
-from kernel.rows import AnyRow, AnySelect, at_most, constant
-from kernel.said import said
+from kernel.rows import AnyRow, AnySelect, at_most
 from kernel.schema.labels import Effect, Giver
-from kernel.schema.pacts import Afterwards, PactState
-from kernel.schema.tables import pacts, post_labels, posts
-from kernel.urls import parse
-from moderation.labels import BY_ID, MEDICAL, may_give
+from kernel.schema.tables import groups, post_labels, posts
+from moderation.labels import BY_ID, IN_GROUPS
+from moderation.saying import Saying
 
-MAX_WHY: Final = 500  # letters
-MAX_SOURCES: Final = 5
-MAX_SOURCE: Final = 300  # letters of an address
 MAX_GIVEN: Final = 40  # labels of one post, by everybody
-NEEDED: Final = 2  # sources of a reviewer's note (DOM-C14)
-_OVER: Final = date(1970, 1, 1)  # what is due since then is looked at next
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """A label as readers of a post see it. `by`: "group", "node", or the host of another server.
-
-    `older`: the post was changed since, so it is about words that are not there any more.
-    """
-
-    label: str
-    by: str
-    effect: Effect
-    starts: date
-    ends: date
-    why: str
-    sources: tuple[str, ...]
-    older: bool
-
-    @property
-    def name(self) -> str:
-        """What it is called, to be translated."""
-        return BY_ID[self.label].name
-
-    @property
-    def folds(self) -> bool:
-        """Whether words with it are opened by a click, where their reader chose nothing else."""
-        return self.effect in (Effect.FOLD, Effect.HOLD) and not self.older
-
-    @property
-    def by_peer(self) -> bool:
-        """Whether another server says so."""
-        return self.by not in (Giver.GROUP, Giver.NODE)
-
-
-def read(given: str, today: date) -> Sequence[Given]:
-    """What holds today of a post's labels by others; what is over is so without anybody's doing."""
-    if not given:
-        return ()
-    return [each for each in _read(given) if each.starts <= today < each.ends]
-
-
-@lru_cache(maxsize=1_000)
-def _read(given: str) -> tuple[Given, ...]:
-    return tuple(
-        Given(
-            label=each["label"],
-            by=each["by"],
-            effect=Effect(each["effect"]),
-            starts=date.fromisoformat(each["starts"]),
-            ends=date.fromisoformat(each["ends"]),
-            why=each.get("why", ""),
-            sources=tuple(each.get("sources", ())),
-            older=each.get("older", False),
-        )
-        for each in json.loads(given)
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saying:
-    """What somebody says of a post. `until`: the first day on which it does not hold."""
-
-    label: str
-    giver: Giver
-    effect: Effect
-    why: str = ""
-    sources: tuple[str, ...] = ()
-    starts: date
-    ends: date
-    host: str = ""
-    signal: str = ""
-    version: datetime | None = None
-
-    @classmethod
-    def here(
-        cls,
-        label: str,
-        giver: Giver,
-        *,
-        today: date,
-        effect: str = "",
-        why: str = "",
-        sources: Sequence[str] = (),
-        days: int | None = None,
-    ) -> Self:
-        """As moderators here say it from today on.
-
-        Raises Malformed: there is no such label, or such people may not give it, or something of
-        it cannot be. A claim that nobody checked needs a reviewer's note with two sources. What
-        blames somebody is shown to no reader, so it holds the post until a person has read it.
-        """
-        known = may_give(giver).get(label)
-        if known is None:
-            raise Malformed(said("There is no label called {name}.", name=label[:50]))
-        if effect and effect not in {*Effect}:
-            raise Malformed("Please choose what the label does.")
-        why = " ".join(why.split())
-        if len(why) > MAX_WHY:
-            raise Malformed(said("That can have up to {limit} letters.", limit=MAX_WHY))
-        links = tuple(dict.fromkeys(each.strip() for each in sources if each.strip()))
-        if len(links) > MAX_SOURCES:
-            raise Malformed(said("Up to {number} sources are enough.", number=MAX_SOURCES))
-        for link in links:
-            check_link(link)
-        if label == MEDICAL and (not why or len(links) < NEEDED):
-            raise Malformed(
-                "Please write what is known about it, and name two places where that can be read."
-            )
-        if days is None:
-            days = known.days
-        if not 1 <= days <= known.days:
-            raise Malformed(said("It may hold from 1 to {number} days.", number=known.days))
-        return cls(
-            label=label,
-            giver=giver,
-            effect=Effect(effect) if effect and not known.blames else known.effect,
-            why=why,
-            sources=links,
-            starts=today,
-            ends=today + timedelta(days=days),
-        )
-
-    def later(self, by: timedelta) -> Self:
-        """The same, but that others see it later than its author."""
-        return replace(self, starts=self.starts + by, ends=self.ends + by)
-
-
-def check_link(link: str) -> None:
-    """Raises Malformed: it is no address of a page, or too long."""
-    if len(link) > MAX_SOURCE:
-        raise Malformed(said("That can have up to {limit} letters.", limit=MAX_SOURCE))
-    parse(link, allow_http=False, allow_fragment=True)
+OVER: Final = date(1970, 1, 1)  # what is due since then is looked at next
 
 
 async def lock(conn: AsyncConnection, post_ids: Collection[int]) -> None:
@@ -183,16 +43,6 @@ _LOCK: Final = (
     .order_by(posts.c.id)
     .with_for_update(key_share=True)
 )
-
-
-async def _lock_of(conn: AsyncConnection, host: str) -> list[int]:
-    """The posts that a server says something of, locked."""
-    found = await conn.scalars(
-        sa.select(post_labels.c.post_id).where(post_labels.c.host == host).distinct()
-    )
-    ids = list(found)
-    await lock(conn, ids)
-    return ids
 
 
 async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:
@@ -264,114 +114,8 @@ async def forget(conn: AsyncConnection, post_ids: Collection[int]) -> None:
 _FORGET: Final = (
     sa.update(post_labels)
     .where(any_of(post_labels.c.post_id, "ids"))
-    .values(over=True, held=False, why="", sources=[], due=_OVER)
+    .values(over=True, held=False, why="", sources=[], due=OVER)
 )
-
-
-async def let_go(conn: AsyncConnection, post_id: int) -> None:
-    """A moderator read a held post and shows it: what wanted it held, wants so no more."""
-    await lock(conn, [post_id])
-    await conn.execute(
-        sa.update(post_labels)
-        .where(post_labels.c.post_id == post_id, post_labels.c.effect == Effect.HOLD)
-        .values(over=True, held=False, due=_OVER)
-    )
-    await refresh(conn, [post_id])
-
-
-async def take_back(conn: AsyncConnection, host: str, post_ids: Collection[int]) -> None:
-    """A server says nothing of these posts any more; what is held for it is let go soon."""
-    if not post_ids:
-        return
-    await lock(conn, post_ids)
-    mine = sa.and_(post_labels.c.host == host, post_labels.c.post_id.in_(post_ids))
-    await conn.execute(sa.delete(post_labels).where(mine, ~post_labels.c.held))
-    await conn.execute(sa.update(post_labels).where(mine).values(over=True))
-    await refresh(conn, post_ids)
-
-
-async def trust(conn: AsyncConnection, host: str, *, trusted: bool) -> None:
-    """What a server says of posts is not shown while it is not trusted (MOD-5.10)."""
-    await _lock_of(conn, host)
-    changed = await conn.scalars(
-        sa.update(post_labels)
-        .where(post_labels.c.host == host)
-        .values(silent=not trusted)
-        .returning(post_labels.c.post_id)
-    )
-    await refresh(conn, set(changed))
-
-
-async def keep_only(conn: AsyncConnection, host: str, post_id: int, words: Collection[str]) -> None:
-    """Of what a server said of a post, only these labels stand still."""
-    await lock(conn, [post_id])
-    rest = await conn.scalars(
-        sa.select(post_labels.c.label).where(
-            post_labels.c.post_id == post_id,
-            post_labels.c.host == host,
-            post_labels.c.label.not_in(list(words)),
-        )
-    )
-    if gone := rest.all():
-        mine = sa.and_(
-            post_labels.c.post_id == post_id,
-            post_labels.c.host == host,
-            post_labels.c.label.in_(gone),
-        )
-        await conn.execute(sa.delete(post_labels).where(mine, ~post_labels.c.held))
-        await conn.execute(sa.update(post_labels).where(mine).values(over=True))
-        await refresh(conn, [post_id])
-
-
-async def holds_since(conn: AsyncConnection, host: str, day: date) -> int:
-    """How many posts are held because of labels that a server gave since a day."""
-    count = await conn.scalar(
-        sa.select(sa.func.count(post_labels.c.post_id.distinct()))
-        .select_from(post_labels)
-        .where(
-            post_labels.c.host == host,
-            post_labels.c.effect == Effect.HOLD,
-            post_labels.c.starts >= day,
-        )
-    )
-    return count or 0
-
-
-async def holds(conn: AsyncConnection, host: str, post_id: int) -> bool:
-    """Whether a server's label holds this post, or will soon."""
-    found = await conn.scalar(
-        sa.select(post_labels.c.id)
-        .where(
-            post_labels.c.post_id == post_id,
-            post_labels.c.host == host,
-            post_labels.c.effect == Effect.HOLD,
-            ~post_labels.c.over,
-        )
-        .limit(at_most(1))
-    )
-    return found is not None
-
-
-async def follow_pact(conn: AsyncConnection, host: str) -> None:
-    """What a server says of posts stands as the pact with it does (MOD-5.6, MOD-5.10)."""
-    row = (
-        await conn.execute(
-            sa.select(
-                pacts.c.state, pacts.c.frozen, pacts.c.frozen_there, pacts.c.afterwards
-            ).where(pacts.c.host == host)
-        )
-    ).first()
-    if row is None or row.afterwards == Afterwards.UNDO:
-        await drop_host(conn, host)
-    elif row.state == PactState.MADE:
-        await trust(conn, host, trusted=not (row.frozen or row.frozen_there))
-    else:
-        await trust(conn, host, trusted=row.afterwards == Afterwards.KEEP)
-
-
-async def drop_host(conn: AsyncConnection, host: str) -> None:
-    """All that a server said of posts is undone, such as once a pact is over."""
-    await take_back(conn, host, await _lock_of(conn, host))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,11 +178,13 @@ async def refresh(conn: AsyncConnection, post_ids: Collection[int]) -> None:
     if not post_ids:
         return
     values = {"ids": list(post_ids)}
-    edited = {row.id: row.edited for row in await conn.execute(_EDITED, values)}
-    shown: dict[int, list[dict[str, Any]]] = {post_id: [] for post_id in edited}
+    found = {row.id: row for row in await conn.execute(_EDITED, values)}
+    shown: dict[int, list[dict[str, Any]]] = {post_id: [] for post_id in found}
     for row in await of_posts(conn, post_ids):
         if row.known and BY_ID[row.label].for_readers and not row.silent:
-            shown[row.post_id].append(_as_read(row, edited[row.post_id]))
+            post = found[row.post_id]
+            effect = _in_group(row, post.label_effects or ())
+            shown[row.post_id].append(_as_read(row, effect, post.edited))
     for post_id in sorted(shown):
         line = json.dumps(shown[post_id], ensure_ascii=False) if shown[post_id] else ""
         await conn.execute(
@@ -447,18 +193,39 @@ async def refresh(conn: AsyncConnection, post_ids: Collection[int]) -> None:
 
 
 _EDITED: Final = (
-    sa.select(posts.c.id, posts.c.edited)
+    sa.select(
+        posts.c.id,
+        posts.c.edited,
+        sa.select(groups.c.label_effects)
+        .where(groups.c.actor_id == posts.c.group_id)
+        .correlate(posts)
+        .scalar_subquery()
+        .label("label_effects"),
+    )
     .where(any_of(posts.c.id, "ids"))
     .order_by(posts.c.id)
     .with_for_update(key_share=True)
 )
 
 
-def _as_read(row: Row, edited: datetime | None) -> dict[str, Any]:
+def _in_group(row: Row, chosen: Collection[str]) -> Effect:
+    """What a label does in the group of its post (MOD-5.18).
+
+    What its own moderators chose for this post stays. What the node's chose is never milder for
+    it; nothing that holds, or does nothing, is otherwise.
+    """
+    if row.giver is Giver.GROUP or row.effect not in IN_GROUPS:
+        return row.effect
+    by_label = dict(each.split(" ", 1) for each in chosen)
+    effect = Effect(by_label.get(row.label, row.effect))
+    return max(row.effect, effect, key=IN_GROUPS.index) if row.giver is Giver.NODE else effect
+
+
+def _as_read(row: Row, effect: Effect, edited: datetime | None) -> dict[str, Any]:
     return {
         "label": row.label,
         "by": row.host or row.giver.value,
-        "effect": row.effect.value,
+        "effect": effect.value,
         "starts": row.starts.isoformat(),
         "ends": row.ends.isoformat(),
         **({"why": row.why} if row.why else {}),
@@ -476,7 +243,7 @@ async def next_due(conn: AsyncConnection, today: date) -> int | None:
 AHEAD: Final = 20  # posts among which a worker looks for one that nobody else works on
 
 
-def _one_of(waiting: sa.Select[int]) -> AnySelect:
+def one_of(waiting: sa.Select[int]) -> AnySelect:
     """SQL: one of the posts that wait, locked; rows of labels are not."""
     ids = sa.func.array(waiting.limit(at_most(AHEAD)).scalar_subquery(), type_=ARRAY(sa.BigInteger))
     return (
@@ -487,7 +254,7 @@ def _one_of(waiting: sa.Select[int]) -> AnySelect:
     )
 
 
-_DUE: Final = _one_of(
+_DUE: Final = one_of(
     sa.select(post_labels.c.post_id)
     .where(post_labels.c.due <= sa.bindparam("today", type_=sa.Date))
     .order_by(post_labels.c.due)
@@ -507,102 +274,3 @@ async def turn_the_day(conn: AsyncConnection, post_id: int, today: date) -> None
         .values(due=post_labels.c.ends)
     )
     await refresh(conn, [post_id])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undone:
-    """A hold because of another server's label that is not done yet; or, if `held`, not undone.
-
-    `alone`: nothing else held the post, and its words are those that were held.
-    """
-
-    id: UUID
-    post_id: int
-    label: str
-    host: str
-    signal: str
-    held: bool
-    alone: bool
-    over: bool
-
-
-async def next_undone(conn: AsyncConnection) -> Undone | None:
-    """The next of them, with its post locked; of one post, what wants it held is first."""
-    while (post_id := await conn.scalar(_WAITS)) is not None:
-        if row := (await conn.execute(_UNDONE, {"about": post_id})).first():
-            return Undone(**row._mapping)
-    return None
-
-
-_OTHER: Final = (  # the post has other words than those that a label is about (MOD-5.2)
-    sa.select(sa.func.coalesce(posts.c.edited > post_labels.c.version, sa.false()))
-    .where(posts.c.id == post_labels.c.post_id)
-    .correlate(post_labels)
-    .scalar_subquery()
-)
-_WANTS: Final = sa.and_(
-    post_labels.c.effect == constant(Effect.HOLD),
-    ~post_labels.c.over,
-    ~post_labels.c.silent,
-    ~_OTHER,
-)
-_IS_UNDONE: Final = sa.and_(
-    sa.text("giver = 'peer' AND (held OR effect = 'hold')"), post_labels.c.held != _WANTS
-)
-_WAITS: Final = _one_of(
-    sa.select(post_labels.c.post_id).where(_IS_UNDONE).order_by(post_labels.c.post_id)
-)
-_UNDONE: Final = (
-    sa.select(*(post_labels.c[name] for name in Undone.__slots__))
-    .where(post_labels.c.post_id == sa.bindparam("about", type_=sa.BigInteger), _IS_UNDONE)
-    .order_by(post_labels.c.held)
-    .limit(at_most(1))
-)
-
-
-async def is_done(conn: AsyncConnection, undone: Undone, *, alone: bool = False) -> None:
-    """A post is held for this label now, or is not any more; what is over goes.
-
-    `alone`: nothing but labels of other servers holds it.
-    """
-    mine = post_labels.c.id == undone.id
-    if undone.over:
-        await conn.execute(sa.delete(post_labels).where(mine))
-    else:
-        done = {"held": not undone.held, "alone": alone}
-        await conn.execute(sa.update(post_labels).where(mine).values(done))
-
-
-async def holds_alone(conn: AsyncConnection, post_id: int) -> bool:
-    """Whether a held post waits for nothing but labels of other servers."""
-    found = await conn.scalar(
-        sa.select(post_labels.c.id)
-        .where(post_labels.c.post_id == post_id, post_labels.c.held, post_labels.c.alone)
-        .limit(at_most(1))
-    )
-    return found is not None
-
-
-async def has_other_words(conn: AsyncConnection, post_id: int) -> None:
-    """A held post got other words: somebody reads them, whatever becomes of the labels."""
-    await conn.execute(_OTHER_WORDS, {"about": post_id})
-
-
-_OTHER_WORDS: Final = (
-    sa.update(post_labels)
-    .where(post_labels.c.post_id == sa.bindparam("about", type_=sa.BigInteger))
-    .values(alone=False)
-)
-
-
-async def wants_hold(conn: AsyncConnection, post_id: int) -> bool:
-    """Whether a label still wants a post to be read first."""
-    found = await conn.scalar(
-        sa.select(post_labels.c.id)
-        .where(
-            post_labels.c.post_id == post_id,
-            _WANTS,
-        )
-        .limit(at_most(1))
-    )
-    return found is not None

@@ -13,16 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.arrays import any_of
-from kernel.errors import Conflict, Malformed
+from kernel.errors import Conflict
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most, constant
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.pacts import SignalState
 from kernel.schema.tables import post_labels, posts, signal_sources, signals
 from kernel.urls import host_of
-from moderation import audit, labelling
-from moderation.labelling import MAX_SOURCES, Saying
+from moderation import audit, label_holds, label_trust, labelling
 from moderation.labels import BY_ID, CANARY, CSAM, LONGEST
+from moderation.saying import MAX_SOURCES, Saying, is_link
 from moderation.signals import rules
 from moderation.signals.lines import Line
 from moderation.signals.rules import Kind, Mode, Rule, Rules
@@ -110,8 +110,8 @@ async def let_go(conn: AsyncConnection, here: Here, post_id: int) -> None:
     )
     for line in lines.all():
         await audit.note(conn, here, verb=f"signal {ignored}", about=line.uri)
-        await labelling.keep_only(conn, line.host, post_id, ())
-    await labelling.let_go(conn, post_id)
+        await label_trust.keep_only(conn, line.host, post_id, ())
+    await label_holds.let_go(conn, post_id)
 
 
 def _holding() -> sa.Executable:
@@ -162,7 +162,7 @@ async def _settle(conn: AsyncConnection, here: Here, host: str, keys: Sequence[s
     await labelling.lock(conn, found.keys())
     now = {row.entity_key: row for row in rows}
     silent = [post_id for post_id, uri in found.items() if uri not in now]
-    await labelling.take_back(conn, host, silent)
+    await label_trust.take_back(conn, host, silent)
     ids = {uri: post_id for post_id, uri in found.items()}
     for uri, row in now.items():  # in the order of their lines: what is too much is the last
         if uri in ids:
@@ -196,14 +196,14 @@ async def _weigh(conn: AsyncConnection, here: Here, host: str, post_id: int, row
     """Let the labels of a line go as far as the rule about them does."""
     words = _words(row.labels)
     rule = (await Rules.read(conn, [host], Kind.LABEL_CONTENT)).of(host, words)
-    holds = await labelling.holds(conn, host, post_id)
+    holds = await label_holds.holds(conn, host, post_id)
     mode, most = await _mode(conn, here, rule, words, holds=holds), rule.ttl_cap
     if row.answer:
         answered = Mode.APPLY if row.answer == SignalState.SHOWN else Mode.IGNORE
         mode, most = answered, timedelta(days=LONGEST)
     goes = mode in (Mode.SHOW, Mode.APPLY)
     if not (holds and mode is Mode.HOLD and rule.mode is Mode.APPLY):  # else it waits on
-        await labelling.keep_only(conn, host, post_id, words if goes else ())
+        await label_trust.keep_only(conn, host, post_id, words if goes else ())
     for label in words if goes else ():
         await _give(conn, here, post_id, row, label, mode, most)
     if mode is Mode.HOLD:
@@ -223,7 +223,7 @@ async def _mode(
         return Mode.HOLD
     asks = any(each in BY_ID and BY_ID[each].effect is Effect.HOLD for each in words)
     if rule.mode is Mode.APPLY and asks and not holds:
-        held = await labelling.holds_since(conn, rule.host, here.now().date())
+        held = await label_holds.holds_since(conn, rule.host, here.now().date())
         return Mode.HOLD if held >= rule.budget else Mode.APPLY
     return rule.mode
 
@@ -278,14 +278,7 @@ def _words(labels: Sequence[str]) -> list[str]:
 
 
 def _links(sources: Sequence[str]) -> tuple[str, ...]:
-    found = []
-    for link in sources[:MAX_SOURCES]:
-        try:
-            labelling.check_link(link)
-        except Malformed:
-            continue
-        found.append(link)
-    return tuple(found)
+    return tuple(link for link in sources[:MAX_SOURCES] if is_link(link))
 
 
 def _end_of(day: date) -> datetime:

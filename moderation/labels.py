@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from kernel.errors import Malformed
 from kernel.said import noted
 from kernel.schema.labels import Effect, Giver
 
@@ -201,7 +202,28 @@ FOR_READERS: Final[Mapping[str, Label]] = {
     for label in VOCABULARY
     if label.for_readers and label.effect in (Effect.WARN, Effect.FOLD)
 }
-"""Those that somebody may want to see more, or less, of than others do."""
+"""Those that somebody may want to see more, or less, of than others do.
+
+A group may choose for the same ones what they do in it (MOD-5.18). What holds a post, blames
+somebody or is never displayed is in no choice: a group cannot show what nobody read first.
+"""
+IN_GROUPS: Final = (Effect.WARN, Effect.FOLD)
+"""What a group may choose: never that a label is not shown at all."""
+
+
+def chosen_effects(chosen: Mapping[str, str]) -> dict[str, Effect]:
+    """What labels do in a group, of a choice for each; what is usual for a label is left out.
+
+    Raises Malformed: a choice that there is not.
+    """
+    found = {label: chosen[label] for label in FOR_READERS if chosen.get(label)}
+    if not set(found.values()) <= {*IN_GROUPS}:
+        raise Malformed("Please choose what the label does.")
+    return {
+        label: Effect(effect)
+        for label, effect in found.items()
+        if effect != FOR_READERS[label].effect
+    }
 
 
 def may_give(giver: Giver) -> Mapping[str, Label]:

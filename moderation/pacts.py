@@ -34,7 +34,7 @@ from kernel.said import noted, said
 from kernel.schema.pacts import Afterwards, PactState
 from kernel.schema.tables import pacts, tombstones
 from kernel.tombstone_log import Act
-from moderation import audit, circles, labelling
+from moderation import audit, circles, label_trust
 from moderation.pact_terms import CONTEXT, READ, WAITS, Flow, Paper, fingerprint, midnight
 from moderation.signals import undoing
 
@@ -327,7 +327,7 @@ async def change(conn: AsyncConnection, here: Here, host: str, **values: object)
     values.setdefault("offers", sa.case((pacts.c.day == today, pacts.c.offers), else_=0))
     await conn.execute(sa.update(pacts).where(pacts.c.host == host).values(day=today, **values))
     if not values.keys().isdisjoint({"state", "frozen", "frozen_there", "afterwards"}):
-        await labelling.follow_pact(conn, host)
+        await label_trust.follow_pact(conn, host)
     if not await circles.stands(conn, host):
         await circles.part_all(conn, here, host)
 
@@ -390,7 +390,7 @@ async def _stay(conn: AsyncConnection, change: sa.Update) -> None:
     """Change pacts, and let what those hosts said of posts stand as they do now."""
     hosts = await conn.scalars(change.returning(pacts.c.host))
     for host in sorted(set(hosts)):
-        await labelling.follow_pact(conn, host)
+        await label_trust.follow_pact(conn, host)
 
 
 async def remove(conn: AsyncConnection, here: Here, host: str) -> None:

@@ -409,6 +409,13 @@ CARE: Final = (
         "asks_in",
     ),
     _kept(
+        "Servers that a group keeps at a distance, and why",
+        "Until its moderators take it back, or the group closes.",
+        "So that a decision holds.",
+        "The moderators of the group.",
+        "group_domains",
+    ),
+    _kept(
         "Bans and their reasons",
         "Until they end or are lifted.",
         "So that a decision holds.",

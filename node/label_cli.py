@@ -10,8 +10,8 @@ from groups import labelling as labels_of_groups
 from groups import posts as post_store
 from kernel.schema.labels import Effect, Giver
 from moderation import audit
-from moderation.labelling import Saying
 from moderation.labels import LONGEST
+from moderation.saying import Saying
 from moderation.signals import labelled
 from node.console import DataDir, on_node
 from node.opening import Opened

@@ -32,6 +32,14 @@ class Premoderation(StrEnum):
     ALL = "all"
 
 
+class Distance(StrEnum):
+    """How far a group keeps a server from itself: words of `kernel.schema.moderation.Level`."""
+
+    NOTE = "note"
+    FILTER = "filter"  # a moderator reads first what comes from there, and who joins asks first
+    REJECT = "reject"  # nobody from there takes part
+
+
 groups = table(
     "groups",
     Side.PERSONA,
@@ -75,6 +83,9 @@ groups = table(
         "circle", sa.Text, nullable=False, server_default=""
     ),
     sa.Column("was", sa.Text, nullable=False, server_default=""),  # its address on another server
+    sa.Column(  # what labels do there where a reader chose nothing: "grief fold", "grief warn"
+        "label_effects", sa.ARRAY(sa.Text), nullable=False, server_default="{}"
+    ),
     sa.Column("answer_minutes", sa.Integer),  # within which half of new threads had an answer
     sa.Column("answers_counted", sa.Date),  # when that was worked out
     one_of("sees", "sees", Sees),
@@ -130,4 +141,17 @@ group_invitations = table(
         "group_id", sa.Uuid, sa.ForeignKey(groups.c.actor_id, ondelete="CASCADE"), nullable=False
     ),
     sa.Column("uses_left", sa.Integer, nullable=False),
+)
+
+group_domains = table(  # servers that a group keeps at a distance from itself, beyond its node
+    "group_domains",
+    Side.PERSONA,
+    sa.Column(
+        "group_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("domain", sa.Text, primary_key=True),  # it and everything below it
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),  # for its moderators
+    sa.Column("day", sa.Date, nullable=False),
+    one_of("level", "level", Distance),
 )

@@ -27,7 +27,14 @@ from kernel.schema.federation import (
     refusals,
     tombstones,
 )
-from kernel.schema.groups import group_invitations, group_moves, groups, guidelines, moderators
+from kernel.schema.groups import (
+    group_domains,
+    group_invitations,
+    group_moves,
+    groups,
+    guidelines,
+    moderators,
+)
 from kernel.schema.labels import post_labels
 from kernel.schema.media import copies_wanted, media
 from kernel.schema.messages import (
@@ -124,6 +131,7 @@ __all__ = [
     "flag_budgets",
     "flags",
     "follows",
+    "group_domains",
     "group_invitations",
     "group_moves",
     "groups",

@@ -18,6 +18,7 @@ from kernel.here import Here
 from kernel.rows import constant
 from kernel.said import noted, said
 from kernel.schema.cases import CaseState
+from kernel.schema.moderation import Level
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import (
     actors,
@@ -223,20 +224,31 @@ async def take(
 def _sort(
     here: Here, source: Source, found: Difference, *, agreed: bool
 ) -> tuple[list[Rule], list[Rule]]:
-    """What is taken now, and what waits for a person."""
+    """What is taken now, and what waits for a person.
+
+    No list drops a server by itself: until a person says yes it is filtered (MOD-5.2, MOD-5.10).
+    """
     now, later = list[Rule](), list[Rule]()
     milder = {
         rule.domain for before, rule in found.changed if rule.policy.no_harsher_than(before.policy)
     }
     left = _left(here, source)
+    before = {rule.domain: rule for rule, _ in found.changed}
     for rule in _coming(found):
         if agreed or rule.domain in milder:
             now.append(rule)
-        elif left > 0 and not (rule.policy.unlists and rule.domain in found.ties):
+        elif left <= 0 or (rule.policy.unlists and rule.domain in found.ties):
+            later.append(rule)
+        elif rule.policy.level is Level.DROP:
+            later.append(rule)
+            gently = replace(rule, policy=rule.policy.at_most(Level.FILTER))
+            was = before.get(rule.domain)
+            if was is None or not gently.policy.no_harsher_than(was.policy):
+                left -= 1
+                now.append(gently)
+        else:
             left -= 1
             now.append(rule)
-        else:
-            later.append(rule)
     return now, later
 
 

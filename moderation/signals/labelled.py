@@ -14,9 +14,9 @@ from kernel.clock import iso
 from kernel.errors import Malformed, NotFound
 from kernel.here import Here
 from kernel.schema.pacts import Tier
-from moderation.labelling import Given, Saying, check_link
 from moderation.labels import BY_ID, CSAM
 from moderation.pact_terms import midnight
+from moderation.saying import Given, Saying, check_link
 from moderation.signals import datasets, published
 from moderation.signals.published import OWN_CASES, Entry
 from moderation.signals.vocabulary import MAX_SUMMARY, OBJECT, RESOURCE, SAYS, Change

@@ -15,14 +15,15 @@ from groups.browsing import ThreadLine
 from groups.posts import Post
 from kernel.schema.labels import Effect
 from members.member import Cover, Preferences
-from moderation import labelling, labels
-from moderation.labelling import Given
+from moderation import labels
+from moderation.saying import Given, read_given
 from node.pages.paging import number
 from node.pages.session import PREFERENCES
 
 ALL: Final = "all"
 SHOW: Final = "show"
 _NOBODYS: Final = Preferences()
+NO_EFFECTS: Final[Mapping[str, Effect]] = {}
 
 
 class Noted(Protocol):
@@ -55,32 +56,38 @@ def revealed(request: web.Request) -> int | None:
     return number(request.query.get(SHOW))
 
 
-def cover(post: Noted, chosen: Mapping[str, Cover], now: datetime) -> Cover:
+def cover(
+    post: Noted,
+    chosen: Mapping[str, Cover],
+    now: datetime,
+    effects: Mapping[str, Effect] = NO_EFFECTS,
+) -> Cover:
     """How a post stands before a reader: the most careful choice of all its labels holds.
 
     Its author's labels count, and those that others gave it. What has a note in other words is
-    folded, as every label is that folds where nothing was chosen.
+    folded, as every label is that folds where nothing was chosen: by the reader, or else, as
+    `effects`, by the group (MOD-5.18).
     """
-    own = _by_author(post, chosen) if post.note or post.sensitive else Cover.SHOW
+    own = _by_author(post, chosen, effects) if post.note or post.sensitive else Cover.SHOW
     if not post.given:
         return own
-    found = [own, *(_by_other(each, chosen) for each in labelling.read(post.given, now.date()))]
+    found = [own, *(_by_other(each, chosen) for each in read_given(post.given, now.date()))]
     return max(found, key=_CAREFUL.index)
 
 
 _CAREFUL: Final = (Cover.SHOW, Cover.FOLD, Cover.HIDE)  # from the least
 
 
-def usual(label: str) -> Cover:
+def usual(label: str, effects: Mapping[str, Effect] = NO_EFFECTS) -> Cover:
     """How posts with a label stand before those who chose nothing about it."""
     known = labels.BY_ID.get(label)
-    warns = known is not None and known.effect in (Effect.NONE, Effect.WARN)
-    return Cover.SHOW if warns else Cover.FOLD
+    effect = effects.get(label, known.effect if known is not None else Effect.FOLD)
+    return Cover.SHOW if effect in (Effect.NONE, Effect.WARN) else Cover.FOLD
 
 
-def _by_author(post: Noted, chosen: Mapping[str, Cover]) -> Cover:
+def _by_author(post: Noted, chosen: Mapping[str, Cover], effects: Mapping[str, Effect]) -> Cover:
     ids = post.labels.split()
-    wanted = {chosen.get(each, usual(each)) for each in ids}
+    wanted = {chosen.get(each, usual(each, effects)) for each in ids}
     if Cover.HIDE in wanted:
         return Cover.HIDE
     if wanted == {Cover.SHOW} and not labels.own_words(ids, post.note):
@@ -97,7 +104,7 @@ def _by_other(given: Given, chosen: Mapping[str, Cover]) -> Cover:
 
 def given(post: Noted, now: datetime) -> Sequence[Given]:
     """The labels by others that hold now, for a page."""
-    return labelling.read(post.given, now.date())
+    return read_given(post.given, now.date())
 
 
 def topics(post: Noted, now: datetime) -> Sequence[str]:
@@ -105,14 +112,17 @@ def topics(post: Noted, now: datetime) -> Sequence[str]:
     return [] if post.note else [each.name for each in given(post, now) if not each.older]
 
 
-def seen(request: web.Request, post: Post, *, mine: bool) -> Cover:
+def seen(
+    request: web.Request, post: Post, *, mine: bool, effects: Mapping[str, Effect] = NO_EFFECTS
+) -> Cover:
     """As `cover`, for the page of its thread: nobody's own words hide from them.
 
     What the address asks for is open.
     """
     if post.id == revealed(request):
         return Cover.SHOW
-    found = cover(post, preferences(request).covers, request.app[HERE].now())
+    now, chosen = request.app[HERE].now(), preferences(request).covers
+    found = cover(post, chosen, now, effects)
     return Cover.FOLD if mine and found is Cover.HIDE else found
 
 

@@ -104,6 +104,11 @@ KINDS: Final[Mapping[str, str]] = {
     "peer asked takedown": noted("Asked by another place to take something down"),
     "peer asked appeal": noted("Asked by another place about our advice"),
     "peer asked too often": noted("Another place asked too often in a day"),
+    "group server note": noted("Notes about a server"),
+    "group server filter": noted("Servers from which a moderator reads posts first"),
+    "group server reject": noted("Servers from which nobody takes part"),
+    "group server as any other": noted("Servers treated as any other again"),
+    "label effects": noted("What labels do in this group"),
     "pause server": noted("Servers that wait"),
     "resume server": noted("Servers that go on"),
 }

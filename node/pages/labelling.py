@@ -14,8 +14,8 @@ from kernel.said import noted
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.posts import PostState
 from moderation import labelling
-from moderation.labelling import MAX_SOURCES, MAX_WHY, Saying
 from moderation.labels import may_give
+from moderation.saying import MAX_SOURCES, MAX_WHY, Saying
 from node.pages import forms, session
 from node.pages.desk import moderating
 from node.pages.forms import REFUSED, Form
@@ -81,11 +81,12 @@ async def give(request: web.Request) -> web.Response:
         async with request.app[ENGINE].begin() as conn:
             found = await find(conn, request)
             by = await giver(conn, request, found.group)
+            label = form.text("label")
             saying = Saying.here(
-                form.text("label"),
+                label,
                 by,
                 today=here.now().date(),
-                effect=form.text("effect"),
+                effect=form.text("effect") or found.group.effects.get(label, ""),
                 why=form.text("reason"),
                 sources=form.text("sources").split(),
                 days=form.number("days") or None,

@@ -9,7 +9,7 @@ from aiohttp import web
 from activitypub import refusals
 from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import NotFound, Problem
-from moderation import peers
+from moderation import domains, peers
 from moderation.peers import MAX_HOST, PAGE, Peer
 from node.pages import forms, session
 from node.pages.forms import REFUSED, Form
@@ -62,6 +62,7 @@ async def _page(
     async with request.app[READING].connect() as conn:
         peer = await peers.one(conn, request.match_info["host"])
         refused = await refusals.of(conn, peer.host)
+        said = await domains.by_lists(conn, peer.host)
     return render(
         request,
         "peers/show.html",
@@ -70,6 +71,7 @@ async def _page(
         peer=peer,
         path=_path(peer),
         refused=refused,
+        said=said,
         today=request.app[HERE].now().date(),
     )
 

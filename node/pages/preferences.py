@@ -18,7 +18,6 @@ from members.vault import MIN_PASSWORD
 from moderation import labels
 from node.pages import forms, look, session
 from node.pages.catalogues import LANGUAGES as TONGUES
-from node.pages.covers import usual
 from node.pages.forms import REFUSED, Form
 from node.pages.memory import MEMORY
 from node.pages.render import render, see_other
@@ -106,13 +105,12 @@ async def save_reading(request: web.Request) -> web.Response:
 
 
 def _covers(form: Form) -> Mapping[str, Cover]:
-    """What was chosen for each label; what is usual for it is not kept."""
+    """What was chosen for each label; where it is as usual, the group of a post has its say."""
     found = {label: form.text(f"cover-{label}") for label in labels.FOR_READERS}
     try:
-        chosen = {label: Cover(value) for label, value in found.items() if value}
+        return {label: Cover(value) for label, value in found.items() if value}
     except ValueError as error:
         raise Malformed("Please choose how posts with a content note should look.") from error
-    return {label: cover for label, cover in chosen.items() if cover is not usual(label)}
 
 
 async def show_timing(request: web.Request) -> web.Response:

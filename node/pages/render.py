@@ -51,7 +51,6 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "hopes": HOPES,
         "note_labels": FOR_AUTHORS,
         "reader_labels": FOR_READERS,
-        "usual_cover": covers.usual,
     }
     made.filters |= {
         "clean": text.clean,

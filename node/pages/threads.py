@@ -41,6 +41,7 @@ from kernel.schema.posts import PostState, Wish
 from members.member import Cover
 from members.quiet import OPEN, Sieve, Why
 from moderation import labels
+from moderation.signals.links import Told
 from moderation.standing import Speaker
 from moderation.visibility import Viewer
 from node.pages import (
@@ -52,6 +53,7 @@ from node.pages import (
     hinting,
     lines,
     outgoing,
+    outward,
     pictures,
     readers,
     recovery,
@@ -99,6 +101,7 @@ class Shown:
     cover: Cover = Cover.FOLD  # of what has a content note
     foreign: str = ""  # its language, where the reader does not read it
     for_words: bool = False  # it is held since it may tell how harm is done
+    told: Sequence[Told] = ()  # what is said of pages that it links to
 
     @property
     def readable(self) -> bool:
@@ -117,9 +120,12 @@ class Beside:
     polls: Mapping[int, Poll] = field(default_factory=dict)
     pictures: Mapping[int, Sequence[Picture]] = field(default_factory=dict)
     media: str = ""  # where pictures are that everybody may see
+    told: Mapping[int, Sequence[Told]] = field(default_factory=dict)  # of pages they link to
 
 
-async def beside(conn: AsyncConnection, posts: Sequence[Post], *, media: str = "") -> Beside:
+async def beside(
+    conn: AsyncConnection, here: Here, posts: Sequence[Post], *, media: str = ""
+) -> Beside:
     """Of the posts of one page. Most pages have none of it, and then nothing is asked."""
     attached = [post.id for post in posts if post.attached]
     asked = [post.id for post in posts if post.poll]
@@ -128,6 +134,7 @@ async def beside(conn: AsyncConnection, posts: Sequence[Post], *, media: str = "
         polls=await parts.polls_of(conn, asked),
         pictures=await pictures_of(conn, attached),
         media=media,
+        told=await outward.told_of(conn, here, posts),
     )
 
 
@@ -156,9 +163,10 @@ def as_seen(
             poll=also.polls.get(post.id),
             pictures=also.pictures.get(post.id, ()),
             media=also.media if post.shown else "",
+            told=also.told.get(post.id, ()),
             member=viewer.signed_in,
             quiet=None if sieve.empty else _why_quiet(sieve, viewer, place, post),
-            cover=covers.seen(request, post, mine=post.id in own),
+            cover=covers.seen(request, post, mine=post.id in own, effects=group.effects),
             foreign="" if post.id in own else covers.foreign(post, read),
             for_words=holding.is_for_its_words(group, post),
         )
@@ -200,7 +208,9 @@ async def show(request: web.Request) -> web.Response:
             return see_other(f"/p/{thread_id}")
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
-        also = await beside(conn, page.posts, media=pictures.public_base(request, group))
+        also = await beside(
+            conn, request.app[HERE], page.posts, media=pictures.public_base(request, group)
+        )
         asked = None
         if page.root.by_group and place.members:
             asked = await check_ins.seen_by(conn, request.app[HERE], page.root, viewer.voices)

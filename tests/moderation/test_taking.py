@@ -1,5 +1,6 @@
 """What a list changes here: seen first, taken as far as it may be, and taken back with it."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -125,6 +126,31 @@ async def test_mod_5_10_an_automatic_list_adds_25_rows_a_day_once_its_first_were
     async with engine.connect() as conn:
         assert await policy.of_host(conn, "n59.example") == FILTER  # no harsher than it may be
     assert await blocked(engine) == set()
+
+
+async def test_mod_5_10_no_list_drops_a_server_by_itself(engine: AsyncEngine, here: Here) -> None:
+    source = await added(engine, here, ListMode.AUTOMATIC, max_level=Level.DROP)
+    await take(engine, here, source, rows("seen"), agreed=True)
+
+    def snapshot(*names: str) -> str:
+        said = {"type": "Recommendation", "entityKind": "domain", "recommendedPolicy": "drop"}
+        items = [{**said, "entityKey": f"{name}.example"} for name in names]
+        return json.dumps({"type": "Collection", "orderedItems": items})
+
+    async def read(text: str) -> int:
+        async with engine.begin() as conn:
+            now = await sources.one(conn, source.id)
+            found = await taking.compare(conn, here, now, reading.read(text.encode()))
+            return await taking.take(conn, here, now, found, agreed=False)
+
+    for _ in range(2):  # to read it again changes nothing
+        assert await read(snapshot("seen", "loud")) == 2
+        async with engine.connect() as conn:
+            counts = [await policy.of_host(conn, f"{name}.example") for name in ("seen", "loud")]
+        assert counts == [REJECT, FILTER], "what a person took is not softened"
+    async with engine.begin() as conn:
+        assert len(await taking.agree(conn, here, source)) == 2
+        assert (await policy.of_host(conn, "loud.example")).level is Level.DROP
 
 
 async def test_mod_5_10_what_a_list_says_of_a_pact_peer_waits_for_a_person(

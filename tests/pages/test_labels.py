@@ -18,9 +18,10 @@ from kernel.errors import Malformed
 from kernel.schema.labels import Effect, Giver
 from kernel.schema.posts import PostState
 from kernel.schema.tables import audit, post_labels, posts
-from moderation import labelling, labels, standing
-from moderation.labelling import Saying
+from moderation import label_holds, label_trust, labelling, labels, standing
 from moderation.labels import MEDICAL, VOCABULARY
+from moderation.saying import Saying
+from moderation.signals import labelled, links
 from node.pages.session import MODERATOR
 from tests.faults.victim import victim
 from tests.nodes import until_it_waits
@@ -270,7 +271,7 @@ async def of_peer(house: House, post: Post, *, host: str = "elm.test") -> None:
 
 async def taken_back(house: House, post: Post, *, host: str = "elm.test") -> None:
     async with house.node.engine.begin() as conn:
-        await labelling.take_back(conn, host, [post.id])
+        await label_trust.take_back(conn, host, [post.id])
 
 
 async def worked(house: House, post: Post) -> PostState:
@@ -346,13 +347,13 @@ async def test_mod_5_18_who_changes_labels_holds_the_post_first(house: House) ->
     await label(house.ana, post, "outdated-helpline")
     today = node.clock().date() + timedelta(days=30)
     changes: list[Callable[[AsyncConnection], Awaitable[object]]] = [
-        lambda conn: labelling.trust(conn, "elm.test", trusted=False),
-        lambda conn: labelling.take_back(conn, "elm.test", [post.id]),
-        lambda conn: labelling.drop_host(conn, "oak.test"),
-        lambda conn: labelling.keep_only(conn, "yew.test", post.id, ()),
+        lambda conn: label_trust.trust(conn, "elm.test", trusted=False),
+        lambda conn: label_trust.take_back(conn, "elm.test", [post.id]),
+        lambda conn: label_trust.drop_host(conn, "oak.test"),
+        lambda conn: label_trust.keep_only(conn, "yew.test", post.id, ()),
         lambda conn: labelling.take_off(conn, post.id, "grief", Giver.GROUP),
         lambda conn: labelling.turn_the_day(conn, post.id, today),
-        lambda conn: labelling.let_go(conn, post.id),
+        lambda conn: label_holds.let_go(conn, post.id),
     ]
 
     async def change(how: Callable[[AsyncConnection], Awaitable[object]]) -> None:
@@ -409,3 +410,26 @@ def test_mod_5_18_what_cannot_be_said_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
         Saying.here("grief", Giver.GROUP, today=date(2026, 11, 26), **wrong)
     Saying.here("grief", Giver.GROUP, today=date(2026, 11, 26))
+
+
+async def test_mod_5_2_what_this_place_says_of_a_page_stands_under_posts_that_link_there(
+    house: House,
+) -> None:
+    link, today = "https://help.example/line", house.node.clock().date()
+    post = await house.node.reply(house.ben.speaker, house.thread.uri, f"Try [this]({link}/).")
+    thread = f"/t/{house.thread.id}"
+    assert "out of date" not in (await house.visitor.open(thread)).text
+    saying = Saying.here("outdated-helpline", Giver.NODE, today=today, why="It moved.")
+    async with house.node.engine.begin() as conn:
+        await labelled.tell_link(conn, house.node.here, link, saying)
+    page = await house.visitor.open(thread)
+    words = "The moderators of this place say that this page is out of date: help.example"
+    assert words in page.text
+    assert "It moved." in page.text
+    assert f'href="{link}/"' in page.html, "the link stays a link"
+    assert "out of date" in (await house.ana.open(f"/p/{post.id}/labels")).text
+    async with house.node.engine.begin() as conn:
+        found = await links.told_of(conn, [link], saying.ends)
+        assert found == {}, "it ends by itself (MOD-H8)"
+        await labelled.take_back_link(conn, house.node.here, link)
+    assert "out of date" not in (await house.visitor.open(thread)).text

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from moderation import labelling, labelling_peers
+from moderation import label_holds, labelling, labelling_peers
 from tests.plans.conftest import LARGE, Asking, Seeded
 
 pytestmark = pytest.mark.slow
@@ -17,7 +17,7 @@ async def test_labels_of_posts_and_what_is_due(seeded: Seeded, asking: Asking) -
 
     async def work(conn: AsyncConnection) -> None:
         await labelling.next_due(conn, date(2026, 1, 1))
-        await labelling.next_undone(conn)
+        await label_holds.next_undone(conn)
         await labelling.of_posts(conn, [1, 2])
         await labelling.refresh(conn, [1, 2])
         await labelling.forget(conn, [1, 2])

@@ -21,7 +21,16 @@ from kernel.schema.groups import Posts
 from kernel.schema.labels import Giver
 from kernel.schema.tables import activities, asks_in, asks_out, audit, cases, reports
 from moderation import cases as case_store
-from moderation import casework, directed, forwarding, labelling, pact_mail, pacts, standing
+from moderation import (
+    casework,
+    directed,
+    forwarding,
+    label_holds,
+    labelling,
+    pact_mail,
+    pacts,
+    standing,
+)
 from moderation import reports as report_store
 from moderation.care import cases as care_cases
 from moderation.directed import answering, asking, incoming, sent, tokens
@@ -29,6 +38,7 @@ from moderation.directed.answering import Received
 from moderation.directed.sent import Asked
 from moderation.directed.terms import Refused
 from moderation.reports import Said
+from moderation.saying import Saying
 from moderation.signals import rules
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.standing import Speaker
@@ -459,16 +469,14 @@ async def test_dom_A11_nothing_comes_back_by_itself_that_a_person_is_to_read_fir
         await takedown(alder, good, desk, each.uri)
         assert await seen(alder, each) == "held"
     await alder.edit(owl, post.uri, "Awake", HARMFUL[1])
-    saying = labelling.Saying.here(
-        "method-detail", Giver.GROUP, today=alder.here.now().date(), effect="hold"
-    )
+    saying = Saying.here("method-detail", Giver.GROUP, today=alder.here.now().date(), effect="hold")
     async with alder.engine.begin() as conn:
         await labelling.give(conn, labelled.id, saying)
     alder.clock.forward(hours=25)
     await settle(alder)
     assert [await seen(alder, it) for it in (post, labelled, fine)] == ["held", "held", "shown"]
     async with alder.engine.connect() as conn:
-        assert await labelling.wants_hold(conn, labelled.id)
+        assert await label_holds.wants_hold(conn, labelled.id)
 
     other = await alder.start(owl, sleep.actor.uri, "Noon", "It is noon.")
     await takedown(alder, good, desk, other.uri)

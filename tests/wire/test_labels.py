@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -22,10 +22,10 @@ from kernel.schema.tables import audit, post_labels, posts
 from kernel.tombstone_log import Act
 from members.member import Cover
 from moderation import labelling, pact_making, pacts
-from moderation.labelling import Saying
 from moderation.labels import MEDICAL
 from moderation.pact_terms import Flow, Wishes, midnight
-from moderation.signals import published, received, rules
+from moderation.saying import Saying, read_given
+from moderation.signals import links, published, received, rules
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Change
 from moderation.standing import Speaker
@@ -60,7 +60,7 @@ class Two:
         now = self.birch.clock()
         return [
             (each.by, each.label, each.effect.value, each.older)
-            for each in labelling.read((await self.there()).given, now.date())
+            for each in read_given((await self.there()).given, now.date())
         ]
 
     async def cover(self, chosen: Mapping[str, Cover] | None = None) -> Cover:
@@ -193,7 +193,7 @@ async def test_dom_C14_a_note_travels_with_its_sources_and_ends_when_its_words_d
     while await labels_of_groups.turn_one(two.alder.engine, two.alder.here):
         pass
     await settle(two.alder, two.birch)
-    (given,) = labelling.read((await two.there()).given, two.birch.clock().date())
+    (given,) = read_given((await two.there()).given, two.birch.clock().date())
     assert given.sources == SOURCES
     assert given.why == "No study says so yet."
     await two.label("grief")
@@ -336,3 +336,40 @@ async def test_mod_5_7_ignored_held_and_never_displayed(two: Two) -> None:
         await pact_making.end(conn, two.birch.here, "alder.test", Afterwards.UNDO)
     await settle(two.alder, two.birch)
     assert await two.shown() == []
+
+
+async def test_mod_5_2_what_a_peer_says_of_a_page_is_shown_as_far_as_its_rule_lets_it(
+    two: Two,
+) -> None:
+    link, today = "https://help.example/line", two.birch.clock().date()
+
+    async def say(*words: str, kind: Change = Change.ADVISORY) -> None:
+        async with two.alder.engine.begin() as conn:
+            named: list[Json] = [f"{two.alder.origin}/labels/{word}" for word in words]
+            says: dict[str, Json] = {"entityKind": "resource", "entityKey": link, "labels": named}
+            await published.add(conn, two.alder.here, kind, link, says, ends=None)
+        await settle(two.alder, two.birch)
+
+    async def told(when: date = today) -> list[tuple[str, str]]:
+        asked = [f"{link}/#now", "https://other.example/"]
+        async with two.birch.engine.connect() as conn:
+            found = await links.told_of(conn, asked, when)
+        assert set(found) <= {asked[0]}
+        return [(each.host, each.label) for each in found.get(asked[0], ())]
+
+    async def rule(mode: Mode) -> None:
+        async with two.birch.engine.begin() as conn:
+            about = Rule(host="alder.test", kind=Kind.LABEL_RESOURCE, mode=mode)
+            await rules.write(conn, two.birch.here, about)
+            await received.stand_anew(conn, two.birch.here, "alder.test")
+
+    await say("outdated-helpline", "unsafe", "grief")
+    assert await told() == [("alder.test", "unsafe"), ("alder.test", "outdated-helpline")]
+    assert await told(today + timedelta(days=400)) == [], "it ends (MOD-H8)"
+    await rule(Mode.HOLD)
+    assert await told() == [], "a person looks first"
+    await rule(Mode.SHOW)
+    assert len(await told()) == 2
+    async with two.birch.engine.begin() as conn:
+        await pacts.freeze(conn, two.birch.here, "alder.test", frozen=True)
+    assert await told() == [], "who is not trusted is not heard"
