@@ -17,7 +17,7 @@ from kernel.here import Here
 from kernel.schema.labels import Effect, Giver
 from kernel.sealing import Unsealable, seal, unseal
 from kernel.tombstone_log import Act
-from moderation.labelling import Saying
+from moderation.saying import Saying
 
 _BYTES: Final = 192
 _CONTEXT: Final = "labels 1"

@@ -25,8 +25,8 @@ from kernel.tombstone_log import Act
 from members import accounts as account_store
 from members import sessions
 from moderation import chain, domains
-from moderation.labelling import Saying, of_posts
-from moderation.labelling import read as read_labels
+from moderation.labelling import of_posts
+from moderation.saying import Saying, read_given
 from node.opening import KEY
 from node.safekeeping import key_file
 from node.safekeeping.backup import backup
@@ -223,7 +223,7 @@ async def test_sec_P4_what_protects_people_survives_a_restore_without_words(
             "removed": PostState.REMOVED,
         }
         given = {
-            name: sorted(each.label for each in read_labels(post.given, today))
+            name: sorted(each.label for each in read_given(post.given, today))
             for name, post in found.items()
             if post.given
         }
