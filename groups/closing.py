@@ -24,7 +24,7 @@ from kernel.schema.tables import (
     stops,
 )
 from kernel.tombstone_log import Act
-from members import departures, messages, notices, severing
+from members import departures, ledger, messages, notices
 from members.order import stir
 from moderation import appeals, audit
 
@@ -104,7 +104,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
         )
     )
     await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == persona.id))
-    await severing.forget(conn, persona.id)
+    await ledger.forget(conn, persona.id)
     await conn.execute(sa.delete(blocks).where(blocks.c.persona_id == persona.id))
     await conn.execute(sa.delete(poll_votes).where(poll_votes.c.actor_uri == persona.uri))
     await conn.execute(sa.delete(check_ins).where(check_ins.c.persona_id == persona.id))
