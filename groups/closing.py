@@ -27,6 +27,7 @@ from kernel.tombstone_log import Act
 from members import departures, ledger, messages, notices
 from members.order import stir
 from moderation import appeals, audit
+from moderation.care import objections
 
 _BATCH = 1000
 
@@ -112,6 +113,7 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     await notices.forget_persona(conn, persona.id)
     await appeals.forget_person(conn, persona.id)
     await audit.forget_about(conn, persona.id)
+    await objections.forget(conn, here, persona.id)
     if persona.state is ActorState.SUSPENDED:  # a restore may have lost what was said of it
         await conn.execute(insert(stops).values(actor_id=persona.id).on_conflict_do_nothing())
     await conn.execute(

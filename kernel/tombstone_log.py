@@ -80,6 +80,8 @@ class Act(StrEnum):
     CASE_CLOSED = "case closed"
     APPEAL_OVER = "appeal over"
     NODE_CLOSES = "node closes"
+    OBJECTED = "objected"  # to a list that sorts posts, by a mark of the node key
+    AGREED = "agreed"
 
 
 _IDS: Final = {
