@@ -50,6 +50,7 @@ from kernel.schema.tables import (
     peers,
     severed_follows,
     severed_moderators,
+    stops,
 )
 from kernel.urls import host_of, parse, parse_id, same_origin
 
@@ -216,6 +217,7 @@ class Remote:
     async def back_again(self, actor: Actor) -> Actor:
         """Somebody who was gone signs: they are back if their own server shows them (SEC-S20).
 
+        Who was stopped here before is stopped still.
         Raises Gone: it does not, or did not lately. Raises Unreachable, TooMany: it cannot be told.
         """
         now = self.here.now()
@@ -230,12 +232,13 @@ class Remote:
             self._renewed.note(actor.uri, now)
             raise Gone from error
         async with self.engine.begin() as conn:
+            stopped = sa.exists().where(stops.c.actor_id == actors.c.id)
             await conn.execute(
                 sa.update(actors)
                 .where(actors.c.id == found.id, actors.c.state == ActorState.CLOSED)
-                .values(state=ActorState.ACTIVE)
+                .values(state=sa.case((stopped, ActorState.SUSPENDED), else_=ActorState.ACTIVE))
             )
-        return replace(found, state=ActorState.ACTIVE)
+            return await actor_store.get(conn, found.id)
 
     async def _known(self, uri: str) -> Actor | None:
         async with self.engine.connect() as conn:
@@ -514,7 +517,7 @@ async def _note_peer(conn: AsyncConnection, here: Here, found: ActorDocument) ->
 async def close(conn: AsyncConnection, actor_id: UUID) -> None:
     """An actor elsewhere is gone: it follows nobody and looks after no group.
 
-    Its name stays beside what it said, and a suspension stays, should it ever come back.
+    Its name stays beside what it said, and so does that it is stopped, should it ever come back.
     """
     await conn.execute(
         sa.delete(follows).where(
@@ -533,17 +536,14 @@ async def close(conn: AsyncConnection, actor_id: UUID) -> None:
     await conn.execute(
         sa.delete(severed_moderators).where(severed_moderators.c.actor_id == actor_id)
     )
+    stopped = sa.select(actors.c.id).where(
+        actors.c.id == actor_id, ~actors.c.local, actors.c.state == ActorState.SUSPENDED
+    )
+    await conn.execute(insert(stops).from_select(["actor_id"], stopped).on_conflict_do_nothing())
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == actor_id, ~actors.c.local)
-        .values(
-            state=sa.case(
-                (actors.c.state == ActorState.SUSPENDED, ActorState.SUSPENDED),
-                else_=ActorState.CLOSED,
-            ),
-            summary="",
-            source="",
-        )
+        .values(state=ActorState.CLOSED, summary="", source="")
     )
 
 

@@ -14,7 +14,6 @@ from groups.groups import Group
 from groups.posts import Post, select_posts
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
-from kernel.schema.actors import ActorState
 from kernel.schema.moderation import AppealState, Role
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
@@ -92,7 +91,7 @@ async def _of_node(
     Raises NotAllowed: the group has taken the post out as well.
     """
     if decision.verb == "suspend":
-        if change and person.state is ActorState.SUSPENDED:
+        if change and await standing.stopped_among(conn, [person.id]):
             await stopping.go_on(conn, here, actor, person)
         await noticing.person_decided(conn, here, person, actor.id, NoticeKind.APPEAL, decision.id)
         return

@@ -24,11 +24,13 @@ from kernel.schema.tables import (
     stops,
 )
 from kernel.tombstone_log import Act
-from members import departures, messages, notices, severing
+from members import departures, ledger, messages, notices
 from members.order import stir
 from moderation import appeals, audit
+from moderation.care import objections
 
 _BATCH = 1000
+_WHY = sa.select(stops.c.decision_id).where(stops.c.actor_id == sa.bindparam("persona_id"))
 
 
 async def begin(conn: AsyncConnection, here: Here, persona: Actor) -> None:
@@ -62,7 +64,8 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
     """Erase what the persona said and was; its address answers 410 from now on.
 
     Its key stays until every server was told (WIRE 2.4). The row stays too, so that a ban or a stop
-    still holds against its member; whatever ends, this name never comes back.
+    still holds against its member; whatever ends, this name never comes back. Why it was stopped
+    stays as long as that, so that its member can ask for a second look.
     """
     last = 0
     while True:
@@ -104,16 +107,19 @@ async def close(conn: AsyncConnection, here: Here, persona: Actor) -> None:
         )
     )
     await conn.execute(sa.delete(moderators).where(moderators.c.actor_id == persona.id))
-    await severing.forget(conn, persona.id)
+    await ledger.forget(conn, persona.id)
     await conn.execute(sa.delete(blocks).where(blocks.c.persona_id == persona.id))
     await conn.execute(sa.delete(poll_votes).where(poll_votes.c.actor_uri == persona.uri))
     await conn.execute(sa.delete(check_ins).where(check_ins.c.persona_id == persona.id))
     await reactions.forget_asked(conn, persona.uri)
     await notices.forget_persona(conn, persona.id)
-    await appeals.forget_person(conn, persona.id)
-    await audit.forget_about(conn, persona.id)
+    why = None
     if persona.state is ActorState.SUSPENDED:  # a restore may have lost what was said of it
         await conn.execute(insert(stops).values(actor_id=persona.id).on_conflict_do_nothing())
+        why = await conn.scalar(_WHY, {"persona_id": persona.id})
+    await appeals.forget_person(conn, persona.id, but=why)
+    await audit.forget_about(conn, persona.id, but=why)
+    await objections.forget(conn, here, persona.id)
     await conn.execute(
         sa.update(actors)
         .where(actors.c.id == persona.id)

@@ -16,7 +16,7 @@ from activitypub.actors import Actor
 from groups import asking, earlier, explaining, holding, lifting, noticing, telling, tending
 from groups import posts as post_store
 from groups.groups import Group, is_moderator
-from groups.posts import Post, select_posts
+from groups.posts import Post, select_posts, still
 from groups.writing import count_in, count_out
 from kernel import tombstone_log
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
@@ -105,6 +105,7 @@ async def _remove_too(
     conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post, reason: str
 ) -> None:
     """A group elsewhere takes out what is hidden here: then that is for it to show again, too."""
+    await labelling.lock(conn, [post.id])
     if await audit_log.removed_by(conn, post.author_id, post.uri) == {False}:
         await note(conn, here, group, actor, "remove", post.uri, reason)
 
@@ -124,6 +125,7 @@ async def restore(
     """
     if post.state is not PostState.REMOVED:
         raise NotFound
+    post = await still(conn, post)
     if role is Role.GROUP:
         removed_by = await audit_log.removed_by(conn, post.author_id, post.uri)
         if removed_by == {True, False} and not actor.local:

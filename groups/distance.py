@@ -23,7 +23,7 @@ from kernel.said import noted, said, said_many
 from kernel.schema.groups import Distance
 from kernel.schema.tables import follows, group_domains, groups, severed_follows
 from members import order, severing
-from members.severing import Restored, kept_out
+from members.ledger import Restored, kept_out
 from moderation import audit, names
 
 MAX_RULES: Final = 200  # of one group

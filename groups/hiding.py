@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import outbox
 from groups import earlier, noticing
-from groups.posts import Post
+from groups.posts import Post, still
 from groups.writing import count_in, count_out
 from kernel import tombstone_log
 from kernel.errors import NotAllowed, NotFound
@@ -26,6 +26,7 @@ async def show_again(conn: AsyncConnection, here: Here, post: Post) -> None:
     """
     if post.state is not PostState.REMOVED:
         raise NotFound
+    post = await still(conn, post)
     if True in await audit.removed_by(conn, post.author_id, post.uri):
         raise NotAllowed("Its group took it out as well. Only the group can show it again.")
     shown = {"state": PostState.SHOWN, "reason": ""}

@@ -24,7 +24,11 @@ from moderation import audit, label_holds, standing
 async def show(
     conn: AsyncConnection, here: Here, group: Group, post: Post, decision_id: int
 ) -> None:
-    """Show a held post; its author is told, and whoever else may read it."""
+    """Show a held post; its author is told, and whoever else may read it.
+
+    Raises NotFound: it is not held any more.
+    """
+    await post_store.still(conn, post)
     out = {"state": PostState.SHOWN, "was_shown": False}
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))
     await count_in(conn, post.thread_id, post.id)

@@ -17,7 +17,7 @@ from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import ActorKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, groups, moderators, posts, threads
-from moderation.care import looks, sooner
+from moderation.care import looks, objections, sooner
 from moderation.care.sooner import Look, Weights
 from moderation.visibility import host_is_welcome
 
@@ -139,11 +139,13 @@ async def order(
 ) -> Order:
     """Worked out anew each time, and stored nowhere; what somebody looked at is left out.
 
+    So is what is by somebody who does not want to be looked through (DOM 5.5, rule 9).
     As many come first as still fit into today's number, whatever else there is.
     """
     values = {"groups": list(group_ids), "since": first_of(here.now() - WITHIN)}
     rows = (await conn.execute(_UNANSWERED, values)).all() if group_ids else []
     known = await looks.looked_at(conn, here, [row.post_id for row in rows])
+    unwilling = await objections.among(conn, here, {row.author_id for row in rows})
     left = await looks.left_today(conn, here)
     drawn = await looks.left_of_sample(conn, here) if await looks.a_day(conn) else 0
     found = [
@@ -156,7 +158,7 @@ async def order(
             look=_look(row.title, row.content, row.language, weights),
         )
         for row in rows
-        if row.post_id not in known
+        if row.post_id not in known and row.author_id not in unwilling
     ]
     first = sorted(
         (each for each in found if each.look.sooner),

@@ -25,6 +25,7 @@ from kernel.schema.posts import PostState, ReactionKind, Wish
 from kernel.schema.tables import actors, posts, reactions, threads
 from media.studio import MEDIA_TYPE
 from members import blocks
+from moderation import labelling
 from moderation.visibility import Viewer, host_is_welcome, is_mine, may_see_group, moderates
 
 UNANSWERED: Final = timedelta(days=30)  # then whoever asked is told that no answer came
@@ -210,6 +211,18 @@ async def get(conn: AsyncConnection, post_id: int, viewer: Viewer | None = None)
     if row is None:
         raise NotFound
     return Post.of(row)
+
+
+async def still(conn: AsyncConnection, post: Post) -> Post:
+    """The post as it is now, for whoever shows it again; nobody else changes it meanwhile.
+
+    Raises NotFound: it stands otherwise than it was read, such as where its author deleted it.
+    """
+    await labelling.lock(conn, [post.id])
+    now = await get(conn, post.id)
+    if now.state is not post.state:
+        raise NotFound
+    return now
 
 
 async def is_closed_to(conn: AsyncConnection, post: Post, author_id: UUID) -> bool:

@@ -25,6 +25,7 @@ from kernel import live, tombstone_log
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
+from kernel.said import noted
 from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
@@ -34,10 +35,12 @@ from members import follows as follow_store
 from members import notices
 from members.notices import Telling
 from members.order import stir
-from moderation import audit
+from moderation import appeals, audit, standing
 
 PAGE: Final = 50
 LEAVES: Final = 200  # groups and people here that somebody elsewhere leaves in one step
+
+CHANGED: Final = noted("Somebody has changed this already. Nothing was done twice.")
 
 
 async def stop(
@@ -83,11 +86,23 @@ async def stop(
 
 
 async def go_on(conn: AsyncConnection, here: Here, desk: Actor, person: Actor) -> None:
-    """Whoever was stopped may go on. Raises Conflict: they are not stopped, or closed since."""
-    await _set_state(conn, person, ActorState.SUSPENDED, ActorState.ACTIVE)
-    await conn.execute(sa.delete(stops).where(stops.c.actor_id == person.id))
+    """Whoever was stopped may go on. Raises Conflict: they are not stopped.
+
+    A name that is gone stays gone: the other names of its member go on, and what was noted about
+    its stop is forgotten.
+    """
+    over = await conn.execute(sa.delete(stops).where(stops.c.actor_id == person.id))
+    is_gone = person.state is ActorState.CLOSED
+    if not is_gone:
+        await _set_state(conn, person, ActorState.SUSPENDED, ActorState.ACTIVE)
+    elif not over.rowcount:
+        raise Conflict(CHANGED)
     tombstone_log.note(conn, Act.UNSUSPENDED, person.uri)
     decision = await audit.note(conn, here, verb="end suspend", about=person.uri, role=Role.NODE)
+    if is_gone:
+        await appeals.forget_person(conn, person.id)
+        await audit.forget_about(conn, person.id)
+        return
     await _tell(conn, here, desk, person, NoticeKind.GOES_ON, decision)
     if person.local:
         await _say_so(conn, here, person)
@@ -102,7 +117,7 @@ async def _set_state(
         .values(state=after)
     )
     if not changed.rowcount:
-        raise Conflict("Somebody has changed this already. Nothing was done twice.")
+        raise Conflict(CHANGED)
     if person.local:
         await stir(conn, actors)
         await conn.execute(sa.select(live.persona_told(sa.literal(person.id, sa.Uuid))))
@@ -129,12 +144,11 @@ async def _say_so(conn: AsyncConnection, here: Here, person: Actor) -> None:
 async def stop_again(conn: AsyncConnection, here: Here, person: Actor, until: date | None) -> bool:
     """As it was before a restore, until that day; why is lost. False: they were stopped already.
 
-    A name that its owner here erased stays closed, and the stop holds against their other names.
+    A name that is gone stays so, and the stop holds.
     """
-    before = [ActorState.ACTIVE] if person.local else [ActorState.ACTIVE, ActorState.CLOSED]
     changed = await conn.execute(
         sa.update(actors)
-        .where(actors.c.id == person.id, actors.c.state.in_(before))
+        .where(actors.c.id == person.id, actors.c.state == ActorState.ACTIVE)
         .values(state=ActorState.SUSPENDED)
     )
     stop = insert(stops).values(actor_id=person.id, until=until)
@@ -173,13 +187,17 @@ async def let_go(conn: AsyncConnection, here: Here, person: Actor) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """Somebody who is stopped. `decision_id`: what was said; None: it was lost with a restore."""
+    """Somebody who is stopped. `decision_id`: what was said; None: it was lost with a restore.
+
+    `gone`: the name is; its stop still holds against the other names of whoever it was.
+    """
 
     id: UUID
     name: str
     address: str
     until: date | None
     decision_id: int | None
+    gone: bool
 
 
 async def stopped(conn: AsyncConnection, *, after: UUID, limit: int = PAGE) -> Sequence[Stopped]:
@@ -191,6 +209,7 @@ async def stopped(conn: AsyncConnection, *, after: UUID, limit: int = PAGE) -> S
             address=f"@{row.handle}@{row.host}",
             until=row.until,
             decision_id=row.decision_id,
+            gone=row.state == ActorState.CLOSED,
         )
         for row in await conn.execute(_stopped(limit), {"after": after})
     ]
@@ -198,14 +217,15 @@ async def stopped(conn: AsyncConnection, *, after: UUID, limit: int = PAGE) -> S
 
 @cache
 def _stopped(limit: int) -> AnySelect:
+    resting = sa.select(actors.c.id).where(actors.c.state == constant(ActorState.SUSPENDED))
     return (
         sa.select(
             actors.c.id, actors.c.name, actors.c.handle, actors.c.host, stops.c.until,
-            stops.c.decision_id,
+            stops.c.decision_id, actors.c.state,
         )
         .select_from(actors.outerjoin(stops, stops.c.actor_id == actors.c.id))
         .where(
-            actors.c.state == constant(ActorState.SUSPENDED),
+            actors.c.id.in_(resting.union(sa.select(stops.c.actor_id))),
             actors.c.id > sa.bindparam("after", type_=sa.Uuid),
         )
         .order_by(actors.c.id)
@@ -226,18 +246,12 @@ async def end_one(engine: AsyncEngine, here: Here) -> bool:
         desk = await actor_store.by_uri(conn, f"{here.origin}/desk/node")
         if person_id is None or desk is None:
             return False
-        person = await actor_store.get(conn, person_id)
-        if person.state is ActorState.SUSPENDED:
-            await go_on(conn, here, desk, person)
-        else:  # its owner erased it: it stays closed, and their other names go on
-            await conn.execute(sa.delete(stops).where(stops.c.actor_id == person_id))
-            tombstone_log.note(conn, Act.UNSUSPENDED, person.uri)
+        await go_on(conn, here, desk, await actor_store.get(conn, person_id))
         return True
 
 
 async def get(conn: AsyncConnection, person_id: UUID) -> Actor:
     """Somebody who is stopped. Raises NotFound."""
-    person = await actor_store.get(conn, person_id)
-    if person.state is not ActorState.SUSPENDED:
+    if not await standing.stopped_among(conn, [person_id]):
         raise NotFound
-    return person
+    return await actor_store.get(conn, person_id)

@@ -19,9 +19,9 @@ from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.pacts import Tier
 from moderation import labels, pacts
-from moderation.signals import datasets, heads, published
+from moderation.signals import datasets, documents, heads, published
 from moderation.signals.datasets import Dataset
-from moderation.signals.published import Pen
+from moderation.signals.documents import Pen
 from moderation.signals.vocabulary import CONTEXT
 
 _Answer = Callable[[AsyncConnection, Here, Dataset, Pen], Awaitable[Document]]
@@ -84,17 +84,17 @@ async def index(request: web.Request) -> web.Response:
 
 async def show(request: web.Request) -> web.Response:
     """GET /datasets/{id}: what it is, and its signed head."""
-    return await _answer(request, published.dataset_document)
+    return await _answer(request, documents.dataset_document)
 
 
 async def changes(request: web.Request) -> web.Response:
     """GET /datasets/{id}/changes, or a page of them after `?since=`."""
     if "since" not in request.query:
-        return await _answer(request, published.changes_document)
+        return await _answer(request, documents.changes_document)
     since = _uuid(request.query["since"])
 
     async def page(conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen) -> Document:
-        return await published.page_document(conn, here, dataset, pen, since)
+        return await documents.page_document(conn, here, dataset, pen, since)
 
     return await _answer(request, page)
 
@@ -112,7 +112,7 @@ async def change(request: web.Request) -> web.Response:
 
 async def snapshot(request: web.Request) -> web.Response:
     """GET /datasets/{id}/snapshot: what counts now."""
-    return await _answer(request, published.snapshot_document)
+    return await _answer(request, documents.snapshot_document)
 
 
 async def heads_held(request: web.Request) -> web.Response:
@@ -140,7 +140,7 @@ async def label_index(request: web.Request) -> web.Response:
         "id": f"{here.origin}/labels",
         "type": "OrderedCollection",
         "totalItems": len(labels.VOCABULARY),
-        "orderedItems": [published.label_document(here, label) for label in labels.VOCABULARY],
+        "orderedItems": [documents.label_document(here, label) for label in labels.VOCABULARY],
     }
     return _response(document, shared=True)
 
@@ -150,7 +150,7 @@ async def label(request: web.Request) -> web.Response:
     found = labels.BY_ID.get(request.match_info["id"])
     if found is None:
         raise NotFound
-    document = published.label_document(request.app[HERE], found)
+    document = documents.label_document(request.app[HERE], found)
     return _response({"@context": CONTEXT, **document}, shared=True)
 
 

@@ -19,6 +19,7 @@ from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound, Unproven
 from kernel.here import Here
 from kernel.schema.directed import Category
+from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
 from kernel.urls import same_origin
 from moderation import audit, pact_mail, pacts
@@ -114,6 +115,7 @@ async def _limit(
         about=post.uri,
         reason=asked.request.rule,
         group_id=group.id,
+        role=Role.NODE,
         until=here.now().date() + limiting.LIMITED,
         basis=[pact.uri],
         undo=f"/p/{post.id}",

@@ -21,7 +21,6 @@ from kernel import db
 from kernel.arrays import Rows, any_of
 from kernel.errors import TooMany
 from kernel.faults import Point, reached
-from kernel.schema.actors import ActorState
 from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import actors, domain_blocks, peers, received
 from kernel.urls import origin_of
@@ -62,6 +61,7 @@ class Row:
             "signer_uri": self.signer.uri,
             "public_key": self.signer.public_key,
             "ed25519": self.signer.ed25519 or "",
+            "state": self.signer.state.value,
             "body": self.body,
             "plain": self.plain,
         }
@@ -165,6 +165,7 @@ _KEPT = Rows(
     signer_uri=sa.Text,
     public_key=sa.Text,
     ed25519=sa.Text,
+    state=sa.Text,
     body=sa.LargeBinary,
     plain=sa.Boolean,
 )
@@ -184,7 +185,7 @@ def _keep() -> sa.Executable:
         .where(
             actors.c.public_key == _KEPT.c.public_key,
             sa.func.coalesce(actors.c.ed25519, "") == _KEPT.c.ed25519,
-            actors.c.state == ActorState.ACTIVE,
+            actors.c.state == _KEPT.c.state,
             ~blocked,
         )
         .cte("current")

@@ -19,7 +19,7 @@ from kernel.errors import Busy, Gone, Malformed, NotAllowed, TooMany, Unproven
 from kernel.schema.actors import ActorState
 from kernel.schema.moderation import Level
 from kernel.urls import host_of
-from moderation import domains
+from moderation import domains, standing
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -99,6 +99,8 @@ async def asking(request: web.Request) -> Actor:
         raise Unproven("The owner of that key is gone.") from None
     except Unreachable as error:
         raise Busy("Your key's server did not answer. Try again later.", retry_after=60) from error
-    if reader.state is ActorState.SUSPENDED:
-        raise NotAllowed("This node does not listen to that actor.")
+    if reader.state is not ActorState.ACTIVE:
+        async with request.app[ENGINE].connect() as conn:
+            if await standing.stopped_among(conn, [reader.id]):
+                raise NotAllowed("This node does not listen to that actor.")
     return reader

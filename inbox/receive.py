@@ -102,7 +102,8 @@ async def _receive(intake: Intake, here: Here, remote: Remote, request: Request)
         raise Unproven("The owner of that key is gone.") from None
     except Unreachable as error:
         raise Busy("Your key's server did not answer. Try again later.", retry_after=60) from error
-    if signer.state is ActorState.SUSPENDED:
+    leaves = activity.kind == "Delete" and activity.object == activity.actor == signer.uri
+    if signer.state is ActorState.SUSPENDED and not leaves:
         raise NotAllowed("This node does not listen to that actor.")
     forwarded = signer.uri != activity.actor
     if forwarded:
@@ -114,7 +115,8 @@ async def _receive(intake: Intake, here: Here, remote: Remote, request: Request)
         )
     except Stale as error:
         raise Busy("The key has just changed. Try again.", retry_after=1) from error
-    remote.remember_owner(signer)
+    if not leaves:
+        remote.remember_owner(signer)
     if claim.is_rfc9421:
         await remote.reads_rfc9421(signer.host)
 

@@ -88,6 +88,8 @@ class Act(StrEnum):
     APPEAL_OVER = "appeal over"
     NODE_CLOSES = "node closes"
     GROUP_MOVED = "group moved"
+    OBJECTED = "objected"  # to a list that sorts posts, by a mark of the node key
+    AGREED = "agreed"
 
 
 _IDS: Final = {

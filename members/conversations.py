@@ -4,7 +4,6 @@ The words are sealed under the node key and padded, so that a stolen database sh
 nor how long they are.
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,12 +22,13 @@ from kernel.rows import AnyRow, at_most, constant
 from kernel.schema.actors import ActorKind
 from kernel.schema.messages import MessageState
 from kernel.schema.tables import actors, conversations, messages
-from kernel.sealing import seal, unseal
 from members import order
+from moderation import sealed as sealing
 from moderation.visibility import host_is_welcome
 
 PAGE: Final = 20
 
+_LABEL: Final = "messages"
 _SIZES: Final = tuple(1024 * 2**step for step in range(7))  # a sealed value has one of these
 
 
@@ -99,23 +99,12 @@ async def open_with(conn: AsyncConnection, here: Here, one: UUID, other: UUID) -
 
 def seal_words(here: Here, message_id: UUID, said: Mapping[str, str]) -> bytes:
     """A message as it is stored."""
-    plain = json.dumps(dict(said), ensure_ascii=False, separators=(",", ":")).encode()
-    size = next(each for each in _SIZES if len(plain) + 4 <= each)
-    return seal(_key(here), plain, _context(message_id), padded_to=size)
-
-
-def _key(here: Here) -> bytes:
-    return here.node_key.derive("messages")
-
-
-def _context(message_id: UUID) -> str:
-    return f"message {message_id}"
+    return sealing.put(here, _LABEL, f"message {message_id}", said, sizes=_SIZES)
 
 
 def unseal_words(here: Here, message_id: UUID, sealed: bytes) -> dict[str, str]:
     """What was sealed: content, source, note and language, as far as there are."""
-    found: dict[str, str] = json.loads(unseal(_key(here), sealed, _context(message_id)))
-    return found
+    return sealing.get(here, _LABEL, f"message {message_id}", sealed)
 
 
 def reader_of(author: sa.ColumnElement[UUID]) -> sa.ColumnElement[UUID]:

@@ -24,6 +24,7 @@ from kernel.schema.tables import (
     care_cases,
     care_handovers,
     care_looks,
+    care_objections,
     care_words,
     case_notes,
     cases,
@@ -52,6 +53,7 @@ SENSITIVE: Final = (
     moderators, notices, poll_votes, reactions, spent, conversations, correspondents,
     message_boxes, messages, reports, cases, case_notes, appeals, severed_follows,
     severed_moderators, care_cases, care_words, care_handovers, care_looks,
+    care_objections,
 )  # fmt: skip
 ROWS: Final = 100
 

@@ -1,39 +1,31 @@
-"""Cutting what ties people here to other servers, and putting it back (MOD-5.9, MOD-5.10).
+"""Decisions that cut what ties people here to other servers (MOD-5.9, MOD-5.10).
 
 Nothing is cut before somebody saw how much: a decision names what its maker saw, and is refused
-with the new numbers where that is no longer so. What is cut lies in a ledger for 90 days, as it
-was, and comes back from there once its server is talked with again, whichever decision ended last.
+with the new numbers where that is no longer so.
 """
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any, Final, Self
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kernel import keep_times
-from kernel.clock import to_minute
 from kernel.errors import Conflict, Malformed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most
-from kernel.said import noted, said_many
+from kernel.said import noted
 from kernel.schema.moderation import Level
 from kernel.schema.severed import ChangeState
 from kernel.schema.tables import (
     domain_changes,
-    follows,
-    moderators,
-    severed_follows,
-    severed_moderators,
 )
-from members import order
-from moderation import audit, domains, impact, names
-from moderation.impact import TIES, UNSEEN, Impact, Relations, Seen, statement, tally
+from members import ledger
+from members.ledger import Restored
+from moderation import domains, impact, names
+from moderation.impact import UNSEEN, Impact, Seen
 from moderation.policy import Policy
 
 PAGE: Final = 50
@@ -47,33 +39,6 @@ class Differs(Conflict):
     def __init__(self, now: Impact) -> None:
         super().__init__(noted("This has changed since you looked. Here is what it is now."))
         self.impact = now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
-    """How many ties came back, and how many did not, by why."""
-
-    back: int = 0
-    already: int = 0  # somebody tied them anew
-    gone: int = 0  # one of the two is there no more
-    banned: int = 0  # the group asked one of them to stay away
-    blocked: int = 0  # one of the two wants nothing from the other
-
-    @property
-    def words(self) -> Sequence[str]:
-        """The same as plain sentences."""
-        counted = (
-            (self.back, "{number} tie is put back.", "{number} ties are put back."),
-            (self.already, "{number} is there already.", "{number} are there already."),
-            (self.gone, "{number} is not: one of the two is no longer there.",
-             "{number} are not: one of the two is no longer there."),
-            (self.banned, "{number} is not: the group asked somebody to stay away.",
-             "{number} are not: the group asked somebody to stay away."),
-            (self.blocked, "{number} is not: one of the two wants to be left alone.",
-             "{number} are not: one of the two wants to be left alone."),
-        )  # fmt: skip
-        lines = [said_many(one, many, number=number) for number, one, many in counted if number]
-        return lines or [noted("There is nothing to put back.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +58,11 @@ class Decided:
     def is_held(self) -> bool:
         """Nobody decided it yet: it would cut too much for that."""
         return self.state is ChangeState.HELD
+
+    @property
+    def is_end(self) -> bool:
+        """A decision of ours was to end, and that would cut too much: it goes on."""
+        return self.is_held and bool(self.before)
 
     @property
     def stands(self) -> bool:
@@ -165,11 +135,11 @@ async def decide(
     decision = _Decision(domain, await _own(conn, domain), _text(chosen), now)
     check(now, seen)
     await domains.set_policy(conn, here, domain, chosen, **asdict(words))
-    moved = await cut(conn, here, hosts)
+    moved = await ledger.cut(conn, here, hosts)
     if moved != now.relations:  # somebody was quicker
         raise Differs(replace(now, relations=moved))
     if not chosen.blocks:
-        await put_back(conn, here)
+        await ledger.put_back(conn, here)
     await _forget_held(conn, domain)
     return await _write(conn, here, decision, ChangeState.MADE)
 
@@ -177,8 +147,9 @@ async def decide(
 async def hold(
     conn: AsyncConnection, here: Here, domain: str, asked: Policy, hosts: Sequence[str]
 ) -> Decided:
-    """Write down what a list asks for and nobody decided: it waits, and cuts nothing (MOD-5.10).
+    """Write down what nobody decided in person: it waits, and cuts nothing (MOD-5.10).
 
+    A list asks for it, or it is what follows where our own decision about the domain ends.
     `hosts` are the servers that it would cut off.
     """
     would = await impact.about(conn, here, [domain], asked.level, hosts)
@@ -213,7 +184,7 @@ async def undo(
             await attempt.rollback()
         return would
     await take_back(conn, here, decided_id)
-    return await put_back(conn, here)
+    return await ledger.put_back(conn, here)
 
 
 async def take_back(conn: AsyncConnection, here: Here, decided_id: int) -> None:
@@ -264,61 +235,8 @@ async def over(conn: AsyncConnection, ended: Sequence[str]) -> None:
 async def again(conn: AsyncConnection, here: Here, changed: Sequence[str]) -> None:
     """After a restore: cut what is blocked of these domains, put back what is not."""
     if changed:
-        await cut(conn, here, await impact.blocked(conn, changed))
-        await put_back(conn, here)
-
-
-async def cut(conn: AsyncConnection, here: Here, hosts: Sequence[str]) -> Relations:
-    """Move what ties people here to `hosts` into the ledger; how much that was."""
-    if not hosts:
-        return Relations()
-    values = {"hosts": hosts, "day": here.now().date()}
-    moved = Relations(**(await conn.execute(_CUT, values)).mappings().one())
-    if moved.all:
-        await _disturbed(conn)
-    if moved.moderators:
-        for group_id, uri in (await conn.execute(_OUT_OF_REACH, {"hosts": hosts})).all():
-            await audit.note(
-                conn, here, verb="moderator out of reach", about=uri, group_id=group_id
-            )
-    return moved
-
-
-async def put_back(conn: AsyncConnection, here: Here) -> Restored:
-    """Put back all that was cut from servers which are heard by now; what cannot be is let go.
-
-    A follow of ours goes out once more, since its server may have ended it while we heard nothing;
-    with a new id, for one that was read before is read by nobody again.
-    """
-    now = here.now()
-    today = {"today": now.date()}
-    anew = {**today, "now": to_minute(now), "activities": f"{here.origin}/a/"}
-    counted: Counter[str] = Counter()
-    for fate, number in await conn.execute(_FOLLOWS_BACK, anew):
-        counted[fate] += number
-    for fate, group_id, uri in (await conn.execute(_MODERATORS_BACK, today)).all():
-        counted[fate] += 1
-        if fate == "back" and group_id is not None:
-            await audit.note(conn, here, verb="moderator back", about=uri, group_id=group_id)
-    if counted:
-        await _disturbed(conn)
-    return Restored(**counted)
-
-
-async def sweep(conn: AsyncConnection, here: Here) -> None:
-    """What was cut 90 days ago is not put back any more: it goes."""
-    last = here.now().date() - keep_times.SEVERED
-    for table in (severed_follows, severed_moderators):
-        await conn.execute(sa.delete(table).where(table.c.day < last))
-
-
-async def forget(conn: AsyncConnection, persona_id: UUID) -> None:
-    """A persona closes: what was cut of its ties does not come back."""
-    cut = severed_follows.c
-    either = sa.or_(cut.follower_id == persona_id, cut.followed_id == persona_id)
-    await conn.execute(sa.delete(severed_follows).where(either))
-    mine = severed_moderators.c.actor_id == persona_id
-    await conn.execute(sa.delete(severed_moderators).where(mine))
+        await ledger.cut(conn, here, await impact.blocked(conn, changed))
+        await ledger.put_back(conn, here)
 
 
 async def one(conn: AsyncConnection, decided_id: int) -> Decided:
@@ -364,11 +282,6 @@ def _policy(text: str) -> Policy:
     return Policy(Level(level), "m" in flags, "r" in flags)
 
 
-async def _disturbed(conn: AsyncConnection) -> None:
-    """Rows went from one table to another: their order must say nothing (DESIGN)."""
-    await order.call(conn, follows, moderators, severed_follows, severed_moderators)
-
-
 @dataclass(frozen=True, slots=True)
 class _Decision:
     domain: str
@@ -406,136 +319,3 @@ async def _forget_held(conn: AsyncConnection, domain: str) -> None:
 
 async def _end(conn: AsyncConnection, which: sa.ColumnElement[bool]) -> None:
     await conn.execute(sa.update(domain_changes).where(which).values(state=ChangeState.UNDONE))
-
-
-_CUT: Final = statement(
-    f"""
-    WITH {TIES}, gone AS (
-        DELETE FROM follows USING tied
-        WHERE follows.follower_id = tied.follower_id AND follows.followed_id = tied.followed_id
-        RETURNING follows.*, tied.outward, tied.grouped, tied.name, tied.place
-    ), kept AS (
-        INSERT INTO severed_follows
-            (follower_id, followed_id, state, uri, guidelines, approved, turn, day)
-        SELECT follower_id, followed_id, state, uri, guidelines, approved, turn, :day FROM gone
-        ORDER BY follower_id, followed_id
-        ON CONFLICT (follower_id, followed_id) DO UPDATE SET
-            state = excluded.state, uri = excluded.uri, guidelines = excluded.guidelines,
-            approved = excluded.approved, turn = excluded.turn, day = excluded.day
-    ), released AS (
-        DELETE FROM moderators USING tending
-        WHERE moderators.group_id = tending.group_id AND moderators.actor_id = tending.actor_id
-        RETURNING moderators.*, tending.outward
-    ), kept_too AS (
-        INSERT INTO severed_moderators (group_id, actor_id, founder, day)
-        SELECT group_id, actor_id, founder, :day FROM released
-        ORDER BY group_id, actor_id
-        ON CONFLICT (group_id, actor_id) DO UPDATE SET
-            founder = excluded.founder, day = excluded.day
-    )
-    SELECT {tally("gone", "released")}
-    """  # noqa: S608  (names of our own)
-).bindparams(sa.bindparam("day", type_=sa.Date))
-
-
-def _heard(actor: str) -> str:
-    """SQL: the actor lives here, or its server is talked with."""
-    return f"""({actor}.local OR NOT EXISTS (
-        SELECT FROM string_to_array(split_part({actor}.host, ':', 1), '.') AS labels,
-            generate_series(1, cardinality(labels)) AS first, domain_blocks
-        WHERE domain_blocks.domain = array_to_string(labels[first:], '.')
-            AND NOT EXISTS (
-                SELECT FROM generate_series(1, cardinality(labels)) AS last
-                WHERE array_to_string(labels[last:], '.') = ANY (domain_blocks.spares)
-            )
-    ))"""  # noqa: S608
-
-
-def kept_out(actor: str, group: str) -> str:
-    """SQL: the group takes nothing from the actor's server: the longest suffix wins (MOD-5.7)."""
-    return f"""(NOT {actor}.local AND coalesce((
-        SELECT rule.level = 'reject'
-        FROM string_to_array(split_part({actor}.host, ':', 1), '.') AS labels,
-            generate_series(1, cardinality(labels)) AS first, group_domains AS rule
-        WHERE rule.group_id = {group}.id AND rule.domain = array_to_string(labels[first:], '.')
-        ORDER BY first LIMIT 1
-    ), false))"""  # noqa: S608
-
-
-def _fate(there: str, one: str, other: str) -> str:
-    """SQL: what becomes of a tie in the ledger between the actors `one` and `other`."""
-    return f"""CASE
-        WHEN EXISTS ({there}) THEN 'already'
-        WHEN 'closed' IN ({one}.state, {other}.state)
-            OR {one}.closes_on IS NOT NULL OR {other}.closes_on IS NOT NULL THEN 'gone'
-        WHEN EXISTS (
-            SELECT FROM bans WHERE bans.group_id = {other}.id AND bans.actor_id = {one}.id
-                AND (bans.until IS NULL OR bans.until >= :today)
-        ) THEN 'banned'
-        WHEN EXISTS (
-            SELECT FROM blocks
-            WHERE (blocks.blocker_id = {one}.id AND blocks.persona_id = {other}.id)
-                OR (blocks.blocker_id = {other}.id AND blocks.persona_id = {one}.id)
-        ) OR EXISTS (
-            SELECT FROM correspondents WHERE correspondents.state = 'blocked' AND (
-                (correspondents.owner_id = {one}.id AND correspondents.other_id = {other}.id)
-                OR (correspondents.owner_id = {other}.id AND correspondents.other_id = {one}.id))
-        ) THEN 'blocked'
-        ELSE 'back' END"""  # noqa: S608
-
-
-def _judged(table: str, one: str, other: str, also: str) -> str:
-    """SQL: what of the ledger of `table` is due, its fate, and what is `also` asked; it goes."""
-    same = f"{table}.{one} = cut.{one} AND {table}.{other} = cut.{other}"
-    return f"""judged AS (
-        SELECT cut.*, {also}, {_fate(f"SELECT FROM {table} WHERE {same}", "one", "other")} AS fate
-        FROM severed_{table} AS cut
-        JOIN actors AS one ON one.id = cut.{one}
-        JOIN actors AS other ON other.id = cut.{other}
-        WHERE {_heard("one")} AND {_heard("other")} AND NOT {kept_out("one", "other")}
-    ), gone AS (
-        DELETE FROM severed_{table} AS cut USING judged
-        WHERE cut.{one} = judged.{one} AND cut.{other} = judged.{other}
-    )"""  # noqa: S608
-
-
-_FOLLOWS_BACK: Final = sa.text(
-    f"""
-    WITH {_judged("follows", "follower_id", "followed_id", "one.local AS outward")}, back AS (
-        INSERT INTO follows
-            (follower_id, followed_id, state, uri, guidelines, approved, turn, due)
-        SELECT follower_id, followed_id, state,
-            CASE WHEN outward THEN :activities || gen_random_uuid() ELSE uri END,
-            guidelines, approved, turn, CASE WHEN outward THEN :now END
-        FROM judged WHERE fate = 'back' AND (outward OR NOT (
-            SELECT members_only FROM actors WHERE actors.id = judged.followed_id))
-        ORDER BY follower_id, followed_id
-    )
-    SELECT fate, count(*) FROM judged GROUP BY fate
-    """  # noqa: S608
-).bindparams(
-    sa.bindparam("today", type_=sa.Date),
-    sa.bindparam("now", type_=sa.DateTime(timezone=True)),
-    sa.bindparam("activities", type_=sa.Text),
-)
-
-_MODERATORS_BACK: Final = sa.text(
-    f"""
-    WITH {_judged("moderators", "actor_id", "group_id", "one.uri, other.local AS ours")}, back AS (
-        INSERT INTO moderators (group_id, actor_id, founder)
-        SELECT group_id, actor_id, founder FROM judged WHERE fate = 'back'
-        ORDER BY group_id, actor_id
-    )
-    SELECT fate, CASE WHEN ours THEN group_id END, uri FROM judged
-    """  # noqa: S608
-).bindparams(sa.bindparam("today", type_=sa.Date))
-
-_OUT_OF_REACH: Final = statement(
-    """
-    SELECT cut.group_id, theirs.uri FROM unnest(:hosts) AS given (host)
-    JOIN actors AS theirs ON theirs.host = given.host AND NOT theirs.local
-    JOIN severed_moderators AS cut ON cut.actor_id = theirs.id
-    JOIN actors AS ours ON ours.id = cut.group_id AND ours.local
-    ORDER BY cut.group_id, theirs.uri
-    """
-)

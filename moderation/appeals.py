@@ -283,6 +283,7 @@ async def sweep(conn: AsyncConnection, today: date) -> None:
     )
 
 
-async def forget_person(conn: AsyncConnection, person_id: UUID) -> None:
-    """A person is gone, and their words with them."""
-    await conn.execute(sa.delete(appeals).where(appeals.c.person_id == person_id))
+async def forget_person(conn: AsyncConnection, person_id: UUID, *, but: int | None = None) -> None:
+    """A person is gone, and their words with them; `but` those about one decision."""
+    gone = sa.and_(appeals.c.person_id == person_id, appeals.c.decision_id.is_distinct_from(but))
+    await conn.execute(sa.delete(appeals).where(gone))

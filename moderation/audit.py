@@ -182,9 +182,13 @@ async def sweep(conn: AsyncConnection, today: date) -> None:
     await conn.execute(sa.delete(audit_marks).where(audit_marks.c.until < today))
 
 
-async def forget_about(conn: AsyncConnection, person_id: UUID) -> None:
-    """A person is gone: what was noted about them and their posts goes; the chain still holds."""
-    await conn.execute(sa.delete(audit).where(audit.c.person_id == person_id))
+async def forget_about(conn: AsyncConnection, person_id: UUID, *, but: int | None = None) -> None:
+    """A person is gone: what was noted about them and their posts goes; the chain still holds.
+
+    `but`: one decision that goes on holding.
+    """
+    gone = sa.and_(audit.c.person_id == person_id, audit.c.id.is_distinct_from(but))
+    await conn.execute(sa.delete(audit).where(gone))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

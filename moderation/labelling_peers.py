@@ -114,6 +114,12 @@ async def let_go(conn: AsyncConnection, here: Here, post_id: int) -> None:
     await label_holds.let_go(conn, post_id)
 
 
+def _words_of(post: sa.ColumnElement[bool]) -> sa.ScalarSelect[datetime]:
+    """SQL: when a post got the words that it has."""
+    newest = sa.func.coalesce(posts.c.edited, posts.c.published)
+    return sa.select(newest).where(post).scalar_subquery()
+
+
 def _holding() -> sa.Executable:
     """Answer the lines for which a post is held, or soon is."""
     rows = (
@@ -140,6 +146,7 @@ def _holding() -> sa.Executable:
             state=sa.bindparam("state", type_=sa.Text),
             answer=sa.bindparam("state", type_=sa.Text),
             day=sa.bindparam("today", type_=sa.Date),
+            released=_words_of(posts.c.id == sa.bindparam("about", type_=sa.BigInteger)),
         )
         .returning(signals.c.uri, signal_sources.c.host)
     )
@@ -195,6 +202,9 @@ _NOW: Final = _now()
 async def _weigh(conn: AsyncConnection, here: Here, host: str, post_id: int, row: AnyRow) -> None:
     """Let the labels of a line go as far as the rule about them does."""
     words = _words(row.labels)
+    if not row.answer:
+        released = await _released(conn, host, row.entity_key)
+        words = [each for each in words if each not in released]
     rule = (await Rules.read(conn, [host], Kind.LABEL_CONTENT)).of(host, words)
     holds = await label_holds.holds(conn, host, post_id)
     mode, most = await _mode(conn, here, rule, words, holds=holds), rule.ttl_cap
@@ -212,6 +222,32 @@ async def _weigh(conn: AsyncConnection, here: Here, host: str, post_id: int, row
         )
 
 
+async def _released(conn: AsyncConnection, host: str, uri: str) -> frozenset[str]:
+    """Labels of a host that held the words which a post has, until a moderator showed them.
+
+    What a person read does not wait again because the same server says the same anew.
+    """
+    labels = await conn.scalars(_RELEASED, {"host": host, "uri": uri})
+    return frozenset(word for each in labels for word in _words(each) if _holds(word))
+
+
+def _holds(word: str) -> bool:
+    return word in BY_ID and BY_ID[word].effect is Effect.HOLD
+
+
+_RELEASED: Final = (
+    sa.select(signals.c.labels)
+    .join(signal_sources, signal_sources.c.id == signals.c.source_id)
+    .where(
+        signal_sources.c.host == sa.bindparam("host", type_=sa.Text),
+        signal_sources.c.pact,
+        signals.c.entity_kind == OBJECT,
+        signals.c.entity_key == sa.bindparam("uri", type_=sa.Text),
+        signals.c.released >= _words_of(posts.c.uri == sa.bindparam("uri", type_=sa.Text)),
+    )
+)
+
+
 async def _mode(
     conn: AsyncConnection, here: Here, rule: Rule, words: Sequence[str], *, holds: bool
 ) -> Mode:
@@ -221,7 +257,7 @@ async def _mode(
     """
     if CSAM in words and rule.mode is not Mode.IGNORE:
         return Mode.HOLD
-    asks = any(each in BY_ID and BY_ID[each].effect is Effect.HOLD for each in words)
+    asks = any(map(_holds, words))
     if rule.mode is Mode.APPLY and asks and not holds:
         held = await label_holds.holds_since(conn, rule.host, here.now().date())
         return Mode.HOLD if held >= rule.budget else Mode.APPLY

@@ -1,6 +1,7 @@
 """Values that the node key alone opens, padded so that their size tells little."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kernel.here import Here
@@ -9,10 +10,20 @@ from kernel.sealing import seal, unseal
 _SIZES: Final = tuple(4096 * 4**step for step in range(4))  # a sealed value has one of these
 
 
-def put(here: Here, label: str, context: str, value: dict[str, Any]) -> bytes:
-    """`value`, sealed under a key of its own `label`, for one row: see `get`."""
-    plain = json.dumps(value, ensure_ascii=False).encode()
-    size = next(each for each in _SIZES if len(plain) + 4 <= each)
+def put(
+    here: Here,
+    label: str,
+    context: str,
+    value: Mapping[str, Any],
+    *,
+    sizes: Sequence[int] = _SIZES,
+) -> bytes:
+    """`value`, sealed under a key of its own `label`, for one row: see `get`.
+
+    It is padded to the least of `sizes` that holds it.
+    """
+    plain = json.dumps(dict(value), ensure_ascii=False, separators=(",", ":")).encode()
+    size = next(each for each in sizes if len(plain) + 4 <= each)
     return seal(here.node_key.derive(label), plain, context, padded_to=size)
 
 

@@ -49,8 +49,8 @@ class Speaker:
 def is_stopped() -> sa.ColumnElement[bool]:
     """SQL: moderators of this node stopped this one of `actors`.
 
-    A name that its owner erased stays closed, and its stop holds against their other names until it
-    ends: erasing it is no way around (DESIGN-V3).
+    A name that is gone stays closed, and its stop holds until it ends: against its owner's other
+    names, and should it come back from elsewhere. Erasing it is no way around (DESIGN-V3).
     """
     erased = (
         sa.select(sa.true())
@@ -65,15 +65,18 @@ def is_stopped() -> sa.ColumnElement[bool]:
     )
 
 
+async def stopped_among(conn: AsyncConnection, ids: Sequence[UUID]) -> bool:
+    """Whether one of `ids` is stopped on this node now."""
+    found = sa.select(actors.c.id).where(actors.c.id.in_(ids), is_stopped()).limit(1)
+    return await conn.scalar(found) is not None
+
+
 async def check(conn: AsyncConnection, here: Here, speaker: Speaker, group_id: UUID | None) -> None:
     """Raises NotAllowed: a voice of the speaker is banned from the group, or from this node.
 
     The answer is shown to the member alone and does not say which voice was meant.
     """
-    suspended = await conn.scalar(
-        sa.select(actors.c.id).where(actors.c.id.in_(speaker.voices), is_stopped()).limit(1)
-    )
-    refuse(suspended=suspended is not None, ban=None)
+    refuse(suspended=await stopped_among(conn, speaker.voices), ban=None)
     if group_id is None:
         return
     reason = await conn.scalar(

@@ -386,6 +386,14 @@ CARE: Final = (
         "care_looks",
     ),
     _kept(
+        "That a name does not want its posts sorted by how they sound: a mark that only this "
+        "server can make",
+        "Until it is changed, or the name closes.",
+        "So that no list looks through what that name posts.",
+        NOBODY,
+        "care_objections",
+    ),
+    _kept(
         "How often the list that sorts what moderators read was right, by week",
         "As long as this place is here.",
         "So that everybody can see what it is good for.",

@@ -4,17 +4,18 @@ What is cut goes with the decision, in its transaction; what has to be counted o
 it comes after, for a domain may have written in a great many threads.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel.here import Here
 from kernel.schema.moderation import Level
-from members import severing
-from members.severing import UNSAID, Restored, Words
-from moderation import audit, domains, impact, policy
-from moderation.domains import Change
+from members import ledger, severing
+from members.ledger import Restored
+from members.severing import UNSAID, Words
+from moderation import alerting, audit, domains, impact, names, policy
+from moderation.domains import Change, Rule
 from moderation.impact import UNSEEN, Impact, Seen
 from moderation.lists import taking, undoing
 from moderation.policy import Policies, Policy
@@ -107,18 +108,42 @@ async def undoing_taking(
         before = await policy.in_force(conn)
         await undoing.undo(conn, here, taking_id)
         would = await impact_of(conn, here, before)
-        restored = await severing.put_back(conn, here)
+        restored = await ledger.put_back(conn, here)
         await work.rollback()
     return would, restored
 
 
 async def expire(engine: AsyncEngine, here: Here) -> None:
-    """Let end what was decided until a day that is over."""
+    """Let end what was decided until a day that is over.
+
+    Where a wider decision of ours would cut somebody off then, it goes on until a person has looked
+    at that, and has no last day any more (MOD-5.10).
+    """
     async with engine.begin() as conn:
         before = await policy.in_force(conn)
-        await severing.over(conn, await domains.expire(conn, here))
+        while True:
+            async with conn.begin_nested() as attempt:
+                ended = await domains.expire(conn, here)
+                wider = await _cut_by(conn, here, before, ours=True)
+                if not wider:
+                    break
+                await attempt.rollback()
+            await _go_on(conn, here, ended, wider)
+        await severing.over(conn, ended)
         await settled(conn, here, before)
     await follow_up(engine)
+
+
+async def _go_on(
+    conn: AsyncConnection, here: Here, ended: Sequence[str], wider: Mapping[str, Rule]
+) -> None:
+    """Decisions whose end would cut off these servers, by that rule of ours, do not end."""
+    for domain in ended:
+        off = [host for host in wider if domain in names.above(host.partition(":")[0])]
+        if off:
+            await domains.go_on(conn, here, domain)
+            await severing.hold(conn, here, domain, wider[off[0]].policy, off)
+    await alerting.call(conn, None)
 
 
 async def settled(
@@ -147,10 +172,10 @@ async def settled(
         severing.check(would, seen)
         if would.relations.all:
             await audit.note(conn, here, verb="ties cut", about=about, impact=would.as_json())
-    await severing.cut(conn, here, [change.domain for change in changes if change.cuts])
+    await ledger.cut(conn, here, [change.domain for change in changes if change.cuts])
     await follow_ups.note(conn, changes)
     if any(change.before.blocks and not change.after.blocks for change in changes):
-        return Settled(changes, await severing.put_back(conn, here))
+        return Settled(changes, await ledger.put_back(conn, here))
     return Settled(changes, Restored())
 
 
@@ -160,21 +185,33 @@ async def _held_back(conn: AsyncConnection, here: Here, before: Policies) -> Seq
     A row of one list may count because a milder one of another is gone, or a decision of ours. Each
     round holds what counts, until nothing that counts cuts a tie, or as much as asks for a look.
     """
-    while True:
-        changes = await _changes(conn, before, await policy.in_force(conn))
-        counting = await domains.counting(conn, [each.domain for each in changes if each.cuts])
-        listed = {host: rule for host, rule in counting.items() if rule.source != policy.OWN}
-        hosts: Collection[str] = await taking.tied(conn, listed)
-        if listed and not hosts:
-            would = await impact.about(conn, here, [], Level.REJECT, list(listed))
-            hosts = listed if would.asks_for_a_look else ()
-        if not hosts:
-            return changes
-        rules = {listed[host].domain: listed[host] for host in hosts}
+    while listed := await _cut_by(conn, here, before, ours=False):
+        rules = {rule.domain: rule for rule in listed.values()}
         await taking.hold(conn, here, rules.values())
         for domain, rule in rules.items():
             off = [host for host, each in listed.items() if each.domain == domain]
             await severing.hold(conn, here, domain, rule.policy, off)
+    return await _changes(conn, before, await policy.in_force(conn))
+
+
+async def _cut_by(
+    conn: AsyncConnection, here: Here, before: Policies, *, ours: bool
+) -> Mapping[str, Rule]:
+    """Servers that are cut off since `before`, with the rule that does it: one of `ours`, or not.
+
+    None, as long as nobody loses anything, and it is not as much as asks for a look. Of rules that
+    cut no tie, none is named beside one that does.
+    """
+    changes = await _changes(conn, before, await policy.in_force(conn))
+    counting = await domains.counting(conn, [each.domain for each in changes if each.cuts])
+    rules = {host: each for host, each in counting.items() if (each.source == policy.OWN) is ours}
+    if not rules:
+        return {}
+    if tied := await taking.tied(conn, rules):
+        named = {rules[host].domain for host in tied}
+        return {host: rule for host, rule in rules.items() if rule.domain in named}
+    would = await impact.about(conn, here, [], Level.REJECT, list(rules))
+    return rules if would.asks_for_a_look else {}
 
 
 async def impact_of(conn: AsyncConnection, here: Here, before: Policies, rows: str = "") -> Impact:

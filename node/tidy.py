@@ -27,6 +27,7 @@ from kernel.schema.tables import activities, actor_keys, deliveries, posts, rece
 from members import departures as departure_store
 from members import (
     drawers,
+    ledger,
     messages,
     nights,
     node,
@@ -34,7 +35,6 @@ from members import (
     openness,
     order,
     requests,
-    severing,
     silence,
     spent,
 )
@@ -162,7 +162,7 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
         await pacts.forget_offers(conn, here)
         await sent.sweep(conn, here.now().date())
         await answering.sweep(conn, here.now().date())
-        await severing.sweep(conn, here)
+        await ledger.sweep(conn, here)
         await undoing.sweep(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)

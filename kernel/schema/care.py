@@ -154,6 +154,12 @@ care_looks = table(  # posts that a moderator looked at already: a mark by the n
     sa.Index("ix_care_looks_day", "day"),
 )
 
+care_objections = table(  # names whose posts no list looks through: a mark by the node key
+    "care_objections",
+    Side.PERSONA,
+    sa.Column("mark", sa.LargeBinary(32), primary_key=True),
+)
+
 look_counts = table(  # how often the list was right: numbers by week and language (DOM-D11)
     "look_counts",
     Side.NEITHER,

@@ -158,6 +158,8 @@ signals = table(  # what they say
     sa.Column("place", sa.BigInteger, nullable=False),  # its order among those of its source
     sa.Column("derived_from", sa.ARRAY(sa.Text), nullable=False, server_default="{}"),
     sa.Column("answer", sa.Text),  # what a person made of it: a state, once one did
+    # The words of a post that it held, and that a moderator read and showed all the same.
+    sa.Column("released", sa.DateTime(timezone=True)),
     sa.Column("unanswered", sa.Boolean, nullable=False, server_default=sa.false()),  # an appeal
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("day", sa.Date, nullable=False),  # of its last change of state

@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel import chance, tombstone_log
 from kernel.arrays import any_of
-from kernel.errors import Conflict, Malformed, NotFound
+from kernel.errors import Conflict, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, AnySelect, at_most, constant
-from kernel.said import noted, said
+from kernel.said import noted
 from kernel.schema.care import Author, CareState, Ending, Level
 from kernel.schema.cases import Subject
 from kernel.schema.tables import (
@@ -34,13 +34,11 @@ from kernel.sealing import mac
 from kernel.tombstone_log import Act
 from moderation import alerting, desks
 from moderation import sealed as sealing
-from moderation.care import clocks
+from moderation.care import clocks, notes
+from moderation.care.notes import LABEL
 from moderation.cases import About
 
 PAGE: Final = 50
-MAX_WORDS: Final = 1_000  # letters of a note
-MAX_NOTES: Final = 50
-LABEL: Final = "care"
 OPEN: Final = care_cases.c.state != constant(CareState.CLOSED)
 
 TAKEN: Final = noted("Somebody else looks at this now. Nothing was changed.")
@@ -81,15 +79,6 @@ class CareCase:
     def is_mine(self, root: bytes) -> bool:
         """Whether the member with this root key looks at it."""
         return self.holder is not None and self.holder == holder_of(root, self.id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """What somebody wrote. `raised`: whoever was worried; else a moderator, for the others."""
-
-    words: str = field(repr=False)
-    day: date
-    raised: bool
 
 
 def holder_of(root: bytes, case_id: UUID) -> bytes:
@@ -400,7 +389,7 @@ async def hand_over(conn: AsyncConnection, here: Here, case: CareCase, words: st
 
     Raises Malformed: no word for whoever comes next.
     """
-    await write(conn, here, case, words)
+    await notes.write(conn, here, case.id, words)
     await put(
         conn,
         case.id,
@@ -411,10 +400,20 @@ async def hand_over(conn: AsyncConnection, here: Here, case: CareCase, words: st
     await _call(conn, case.group_id, case.level)
 
 
-async def call_again(conn: AsyncConnection, case: CareCase) -> None:
-    """Somebody else is needed: whoever is on duty at its desk, or at the node's, hears of it."""
-    for desk in {case.group_id, None}:
+async def call_again(conn: AsyncConnection, group_id: UUID | None) -> None:
+    """Somebody else is needed: whoever is on duty at that desk, or at the node's, hears of it."""
+    for desk in {group_id, None}:
         await alerting.call(conn, desk, urgent=True)
+
+
+async def call_about(conn: AsyncConnection, here: Here, uri: str) -> None:
+    """As `call_again`, of the open case about these words; without one, the node's desk alone."""
+    await call_again(conn, await conn.scalar(_DESK, {"mark": _mark(here, uri)}))
+
+
+_DESK: Final = sa.select(care_cases.c.group_id).where(
+    care_cases.c.mark == sa.bindparam("mark", type_=sa.LargeBinary), OPEN
+)
 
 
 async def set_level(conn: AsyncConnection, here: Here, case: CareCase, level: Level) -> None:
@@ -426,80 +425,6 @@ async def set_level(conn: AsyncConnection, here: Here, case: CareCase, level: Le
     await put(conn, case.id, level=level, due=due(level, here.now()))
     if level < case.level:
         await _call(conn, case.group_id, level)
-
-
-async def write(
-    conn: AsyncConnection,
-    here: Here,
-    case: CareCase,
-    words: str,
-) -> None:
-    """A note for the other moderators. Raises Malformed: empty, too long, or one too many."""
-    words = words.strip()
-    if not words:
-        raise Malformed("Please write a few words for the others.")
-    if not await _keep(conn, here, case.id, words):
-        raise Malformed("There are many notes here already.")
-
-
-async def add_words(
-    conn: AsyncConnection, here: Here, case_id: UUID, bearer: bytes | None, words: str
-) -> None:
-    """What somebody who is worried said; of many only the first ones are kept."""
-    await _keep(conn, here, case_id, words, bearer, raised=True)
-
-
-async def _keep(
-    conn: AsyncConnection,
-    here: Here,
-    case_id: UUID,
-    words: str,
-    bearer: bytes | None = None,
-    *,
-    raised: bool = False,
-) -> bool:
-    if len(words) > MAX_WORDS:
-        raise Malformed(said("Please write up to {limit} letters.", limit=MAX_WORDS))
-    await conn.execute(
-        sa.select(care_cases.c.id).where(care_cases.c.id == case_id).with_for_update()
-    )
-    last = sa.select(sa.func.max(care_words.c.place)).where(care_words.c.case_id == case_id)
-    found = await conn.scalar(last)
-    place = 0 if found is None else found + 1
-    if place >= MAX_NOTES:
-        return False
-    value = {"words": words, "day": here.now().date().isoformat(), "raised": raised}
-    await conn.execute(
-        insert(care_words)
-        .values(
-            case_id=case_id,
-            place=place,
-            bearer=bearer,
-            sealed=sealing.put(here, LABEL, f"words {case_id} {place}", value),
-        )
-        .on_conflict_do_nothing(index_elements=["bearer"])
-    )
-    return True
-
-
-async def has_said(conn: AsyncConnection, bearer: bytes) -> bool:
-    """Whether this member asked for care about this already, while it is open."""
-    return bool(await conn.scalar(sa.select(sa.exists().where(care_words.c.bearer == bearer))))
-
-
-async def notes(conn: AsyncConnection, here: Here, case_id: UUID) -> Sequence[Note]:
-    """What was written about it, oldest first."""
-    rows = await conn.execute(
-        sa.select(care_words.c.place, care_words.c.sealed)
-        .where(care_words.c.case_id == case_id)
-        .order_by(care_words.c.place)
-        .limit(at_most(MAX_NOTES))
-    )
-    found = [sealing.get(here, LABEL, f"words {case_id} {row.place}", row.sealed) for row in rows]
-    return [
-        Note(words=it["words"], day=date.fromisoformat(it["day"]), raised=it["raised"])
-        for it in found
-    ]
 
 
 async def close(conn: AsyncConnection, here: Here, case: CareCase, ending: Ending) -> None:

@@ -85,7 +85,7 @@ async def escalate(conn: AsyncConnection, here: Here) -> int:
             missed=missed,
             due=clocks.due_again(case.level, here.now(), missed),
         )
-        await cases.call_again(conn, case)
+        await cases.call_again(conn, case.group_id)
     return len(late)
 
 

@@ -23,7 +23,8 @@ from kernel.schema.node import Handover
 from kernel.schema.tables import care_handovers, node
 from moderation import audit
 from moderation import sealed as sealing
-from moderation.care.cases import LABEL, CareCase, holder_of
+from moderation.care.cases import CareCase, holder_of
+from moderation.care.notes import LABEL
 
 PARTS: Final = {
     "name": noted("the name they use here"),

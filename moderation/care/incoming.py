@@ -81,7 +81,7 @@ async def sooner(conn: AsyncConnection, here: Here, request_id: UUID, urgency: s
     case, level = cases.read(here, row), LEVELS.get(urgency, Level.HIGH)
     if level < case.level:
         await cases.set_level(conn, here, case, level)
-    await cases.call_again(conn, case)
+    await cases.call_again(conn, case.group_id)
 
 
 def _known(request_id: UUID) -> sa.Select[bool]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel import text
 from kernel.here import Here
 from kernel.schema.care import Level
-from moderation.care import cases
+from moderation.care import cases, notes
 from moderation.cases import About
 
 _EXCERPT: Final = 900  # letters of a message that somebody is worried about
@@ -32,7 +32,7 @@ async def raise_(
     `bearer` is the member's mark of what they are worried about; `content` the message, if it is
     about one (HTML). Raises Malformed: long words.
     """
-    said_before = await cases.has_said(conn, bearer)
+    said_before = await notes.has_said(conn, bearer)
     if said_before and not soon:
         return
     level = Level.NOW if soon else Level.HIGH
@@ -42,7 +42,7 @@ async def raise_(
     )
     if said_before:
         return
-    await cases.add_words(conn, here, case_id, bearer, words)
+    await notes.add_words(conn, here, case_id, bearer, words)
     if content:  # a message is read by nobody else: without its words nobody could help
         copy = text.plain(content, _EXCERPT)
-        await cases.add_words(conn, here, case_id, None, copy)
+        await notes.add_words(conn, here, case_id, None, copy)

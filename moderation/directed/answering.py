@@ -23,6 +23,7 @@ from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.tables import asks_in
 from moderation import audit, pacts, sealed
 from moderation.directed import wording
+from moderation.directed.sent import PAGE, newest
 from moderation.directed.terms import (
     CONTEXT,
     KINDS,
@@ -35,7 +36,6 @@ from moderation.directed.terms import (
     Result,
 )
 
-PAGE: Final = 50
 LABEL: Final = "asks"
 OPEN: Final = (AskState.SENT, AskState.HELD, AskState.SEEN)
 
@@ -229,10 +229,7 @@ async def listed(
     conn: AsyncConnection, here: Here, *, before: tuple[date, UUID] | None = None
 ) -> Sequence[Received]:
     """A page of what was asked here, newest first."""
-    day, last = before or (date.max, UUID(int=2**128 - 1))
-    query = sa.select(*COLUMNS).where(sa.tuple_(asks_in.c.day, asks_in.c.id) < (day, last))
-    order = (asks_in.c.day.desc(), asks_in.c.id.desc())
-    return await _read(conn, here, query.order_by(*order).limit(PAGE))
+    return await _read(conn, here, newest(sa.select(*COLUMNS), asks_in, before))
 
 
 async def _read(conn: AsyncConnection, here: Here, query: sa.Select[Any]) -> Sequence[Received]:

@@ -11,9 +11,9 @@ from kernel.errors import NotAllowed, NotFound, Unproven
 from kernel.here import Here
 from kernel.schema.directed import Category
 from kernel.schema.tables import asks_out
-from moderation import alerting, pact_mail, pacts
+from moderation import pact_mail, pacts
 from moderation.directed import wording
-from moderation.directed.sent import COLUMNS, Asked, change, id_in, log, mark, seal
+from moderation.directed.sent import COLUMNS, Asked, call, change, id_in, log, mark, seal
 from moderation.directed.terms import (
     ORDER,
     STATES,
@@ -54,7 +54,7 @@ async def answered(
     await change(conn, here, asked.id, **found)
     await log(conn, here, asked.category, f"peer answered {answer.value}", asked.host, actor.id)
     if answer in (Answer.REFUSED, Answer.CLOSED):
-        await alerting.call(conn, None, urgent=asked.category is Category.CARE)
+        await call(conn, here, asked)
 
 
 async def _check(conn: AsyncConnection, actor: Actor, host: str, document: Document) -> None:

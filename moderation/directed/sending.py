@@ -14,10 +14,10 @@ from kernel.rows import at_most
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.posts import PostState
 from kernel.schema.tables import asks_out, posts
-from moderation import alerting, pacts
+from moderation import pacts
 from moderation.directed import wording
 from moderation.directed.route import route
-from moderation.directed.sent import COLUMNS, STANDS, Asked, change, flag_uri, log, mark
+from moderation.directed.sent import COLUMNS, STANDS, Asked, call, change, flag_uri, log, mark
 from moderation.directed.terms import (
     CONTEXT,
     Refused,
@@ -72,7 +72,7 @@ async def _send(conn: AsyncConnection, here: Here, asked: Asked) -> None:
 
 async def _refuse(conn: AsyncConnection, here: Here, asked: Asked, reason: str) -> None:
     await change(conn, here, asked.id, state=AskState.REFUSED, reason=reason, due=None)
-    await alerting.call(conn, None, urgent=asked.category is Category.CARE)
+    await call(conn, here, asked)
 
 
 async def _still_there(conn: AsyncConnection, request: Request) -> Request | None:
@@ -115,7 +115,7 @@ def _answer_by(here: Here, asked: Asked) -> datetime | None:
 async def _missed(conn: AsyncConnection, here: Here, asked: Asked) -> None:
     """Nobody there answered in time (MOD-5.12, MOD-5.14).
 
-    A request for care goes to their second contact first, which is the people at our desk reading
+    A request for care goes to their second contact first, which is the people at our desks reading
     whom to call; then it is not seen. A signal whose issuer does not answer is marked.
     """
     if asked.category is Category.APPEAL:
@@ -128,7 +128,7 @@ async def _missed(conn: AsyncConnection, here: Here, asked: Asked) -> None:
     await change(conn, here, asked.id, state=AskState.UNSEEN, due=due)
     if first:
         await _again(conn, here, asked)
-    await alerting.call(conn, None, urgent=True)
+    await call(conn, here, asked)
 
 
 async def _again(conn: AsyncConnection, here: Here, asked: Asked) -> None:

@@ -16,7 +16,8 @@ from kernel.rows import AnyRow
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.tables import asks_out, signal_sources, signals
 from kernel.sealing import mac
-from moderation import audit, sealed
+from moderation import alerting, audit, sealed
+from moderation.care import cases as care_cases
 from moderation.directed.terms import (
     Action,
     Request,
@@ -149,10 +150,19 @@ async def listed(
     conn: AsyncConnection, here: Here, *, before: tuple[date, UUID] | None = None
 ) -> Sequence[Asked]:
     """A page of what was asked, newest first."""
+    return await _read(conn, here, newest(sa.select(*COLUMNS), asks_out, before))
+
+
+def newest(
+    query: sa.Select[Any], asks: sa.Table, before: tuple[date, UUID] | None
+) -> sa.Select[Any]:
+    """SQL: a page of `asks`, newest first, of those `before` the last one of another page."""
     day, last = before or (date.max, UUID(int=2**128 - 1))
-    query = sa.select(*COLUMNS).where(sa.tuple_(asks_out.c.day, asks_out.c.id) < (day, last))
-    order = (asks_out.c.day.desc(), asks_out.c.id.desc())
-    return await _read(conn, here, query.order_by(*order).limit(PAGE))
+    return (
+        query.where(sa.tuple_(asks.c.day, asks.c.id) < (day, last))
+        .order_by(asks.c.day.desc(), asks.c.id.desc())
+        .limit(PAGE)
+    )
 
 
 async def _read(conn: AsyncConnection, here: Here, query: sa.Select[Any]) -> Sequence[Asked]:
@@ -170,6 +180,17 @@ async def log(
     """A line of the log; care has none, since it is held against nobody and counted nowhere."""
     if category is not Category.CARE:
         await audit.note(conn, here, verb=verb, about=host, actor_id=actor_id)
+
+
+async def call(conn: AsyncConnection, here: Here, asked: Asked) -> None:
+    """Whoever asked has to do something: the node's desk hears of it.
+
+    Of care, whoever is on duty at the desk of the case does as well, and at once (MOD-5.14).
+    """
+    if asked.category is Category.CARE:
+        await care_cases.call_about(conn, here, asked.request.objects[0])
+    else:
+        await alerting.call(conn, None)
 
 
 def care_mark(here: Here, uri: str) -> str:

@@ -1,11 +1,10 @@
-"""What this node advises others: a FIRES dataset, chained, and proven as it is served (MOD-5.3).
+"""What this node advises others: a FIRES dataset, chained (MOD-5.3). `documents` shows it.
 
 Advice is an administrator's decision. Nothing that was said is changed: what is newer about the
 same counts, and what is taken back is said to be. Bodies are kept without their proofs, so after
 a change of keys everything is shown under the new one, and the chain stays as it was.
 """
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,9 +15,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import actors as actor_store
-from activitypub import keys, proofs
-from activitypub.actors import Actor
 from activitypub.jsontext import Json, dump
 from activitypub.vocab import ActivityKind, Document
 from kernel import chance
@@ -49,7 +45,6 @@ from moderation.signals.vocabulary import (
 )
 
 PAGE: Final = 100  # changes in one answer, as FIRES has it
-MAX_SNAPSHOT: Final = 1_000
 FIRST: Final = UUID("00000000-0000-7000-a000-000000000000")  # what comes before every change
 OWN_CASES: Final = "own-cases"
 
@@ -362,10 +357,10 @@ async def after(conn: AsyncConnection, change_id: UUID, limit: int = PAGE) -> Se
 
 
 async def current(
-    conn: AsyncConnection, *, after_key: str = "", limit: int = MAX_SNAPSHOT, taken_back: bool
+    conn: AsyncConnection, *, after_key: str = "", limit: int = PAGE, taken_back: bool
 ) -> Sequence[Entry]:
     """The newest change about each domain, in their order; also those `taken_back`, if wanted."""
-    query = _NEWEST.where(
+    query = NEWEST.where(
         signal_changes.c.entity_kind == DOMAIN, signal_changes.c.entity_key > after_key
     ).limit(at_most(limit))
     if not taken_back:
@@ -373,13 +368,8 @@ async def current(
     return [Entry.of(row) for row in await conn.execute(query)]
 
 
-async def _newest_of_all(conn: AsyncConnection, limit: int) -> Sequence[Entry]:
-    """The newest change about each thing, of whatever kind."""
-    query = _NEWEST.where(signal_changes.c.entity_key != "").limit(at_most(limit))
-    return [Entry.of(row) for row in await conn.execute(query)]
-
-
 def _newest() -> sa.Select[Any]:
+    """SQL: the newest change about each thing, of whatever kind."""
     newer = signal_changes.alias("newer")
     newest = (
         sa.select(newer.c.seq)
@@ -399,170 +389,4 @@ def _newest() -> sa.Select[Any]:
     )
 
 
-_NEWEST: Final = _newest()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pen:
-    """Proves what is served: the desk's key as it is now."""
-
-    desk: Actor
-    pair: keys.KeyPair = field(repr=False)
-    dataset: Dataset
-
-    @classmethod
-    async def take(cls, conn: AsyncConnection, here: Here, dataset: Dataset) -> Self:
-        desk = await pacts.our_desk(conn, here)
-        pair = await actor_store.signing_keys(conn, here, desk.id)
-        return cls(desk=desk, pair=pair, dataset=dataset)
-
-    def prove(self, document: Document, day: date) -> Document:
-        """The document with its proof, which says no finer time than the day."""
-        method = self.desk.ed25519_id or keys.ed25519_id(self.desk.uri)
-        return proofs.add(document, self.pair.ed25519, method, midnight(day))
-
-    def change(self, entry: Entry) -> Document:
-        """A change as it is served; what was erased leaves its hash."""
-        if entry.body:
-            return self.prove(entry.body, entry.day)
-        return self.prove(
-            {
-                "@context": CONTEXT,
-                "id": change_url(self.dataset, entry.id),
-                "type": Change.TOMBSTONE.value,
-                "published": iso(midnight(entry.day)),
-                "attributedTo": self.desk.uri,
-                "bodyHash": entry.body_hash,
-                "prev": entry.prev,
-                "seq": entry.seq,
-            },
-            entry.day,
-        )
-
-    def changes(self, entries: Sequence[Entry]) -> list[Json]:
-        """Many of them: call it in a thread."""
-        return [self.change(entry) for entry in entries]
-
-
-async def dataset_document(
-    conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
-) -> Document:
-    """The dataset with its signed head."""
-    at, today = await head(conn, dataset), here.now().date()
-    made = await conn.scalar(sa.select(dataset_table.c.day))
-    return pen.prove(
-        {
-            "@context": CONTEXT,
-            "id": dataset.url,
-            "url": dataset.url,
-            "type": "Dataset",
-            "name": f"Advice of {here.host}",
-            "summary": "What the people who run this node say of servers and of posts.",
-            "published": iso(midnight(made or today)),
-            "updated": iso(midnight(today)),
-            "attributedTo": pen.desk.uri,
-            "endpoints": {
-                "changes": f"{dataset.url}/changes",
-                "snapshot": f"{dataset.url}/snapshot",
-            },
-            "head": {"seq": at.seq, "link": at.link},
-        },
-        today,
-    )
-
-
-async def total(conn: AsyncConnection) -> int:
-    """How many changes there are."""
-    count: int | None = await conn.scalar(sa.select(sa.func.max(signal_changes.c.seq)))
-    return count or 0
-
-
-async def changes_document(
-    conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
-) -> Document:
-    """Where the changes begin and end."""
-    count, url = await total(conn), f"{dataset.url}/changes"
-    border = await conn.scalar(
-        sa.select(signal_changes.c.id).where(
-            signal_changes.c.seq == (max(count - 1, 0) // PAGE) * PAGE
-        )
-    )
-    first = f"{url}?since={FIRST}"
-    return pen.prove(
-        {
-            "@context": CONTEXT,
-            "id": url,
-            "type": "OrderedCollection",
-            "dataset": dataset.url,
-            "totalItems": count,
-            "first": first,
-            "last": f"{url}?since={border}" if border else first,
-        },
-        here.now().date(),
-    )
-
-
-async def page_document(
-    conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen, since: UUID
-) -> Document:
-    """Up to 100 changes after one; `next` names the last of them, so nothing is left out.
-
-    Raises NotFound: there is no such change.
-    """
-    found = await after(conn, since, PAGE + 1)
-    shown, url = found[:PAGE], f"{dataset.url}/changes"
-    more = {"next": f"{url}?since={shown[-1].id}"} if len(found) > PAGE else {}
-    return pen.prove(
-        {
-            "@context": CONTEXT,
-            "id": f"{url}?since={since}",
-            "type": "OrderedCollectionPage",
-            "partOf": url,
-            "dataset": dataset.url,
-            "totalItems": await total(conn),
-            "orderedItems": await asyncio.to_thread(pen.changes, shown),
-            **more,
-        },
-        here.now().date(),
-    )
-
-
-async def snapshot_document(
-    conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
-) -> Document:
-    """The newest change about each domain and post, up to a thousand, and where to go on.
-
-    Where that is not all of them, it is from the beginning.
-    """
-    found = await _newest_of_all(conn, MAX_SNAPSHOT + 1)
-    shown, whole = found[:MAX_SNAPSHOT], len(found) <= MAX_SNAPSHOT
-    last = await conn.scalar(
-        sa.select(signal_changes.c.id).order_by(signal_changes.c.seq.desc()).limit(at_most(1))
-    )
-    today = here.now().date()
-    return pen.prove(
-        {
-            "@context": CONTEXT,
-            "id": f"{dataset.url}/snapshot",
-            "type": "Collection",
-            "dataset": dataset.url,
-            "totalItems": len(shown),
-            "updated": iso(midnight(today)),
-            "changes": f"{dataset.url}/changes?since={(whole and last) or FIRST}",
-            "orderedItems": await asyncio.to_thread(pen.changes, shown),
-        },
-        today,
-    )
-
-
-def label_document(here: Here, label: labels.Label) -> dict[str, Any]:
-    """A label as FIRES shows it."""
-    uri = f"{here.origin}/labels/{label.id}"
-    return {
-        "id": uri,
-        "type": "Label",
-        "name": label.name,
-        "summary": label.about,
-        "url": uri,
-        "context": f"{here.origin}/labels",
-    }
+NEWEST: Final = _newest()

@@ -24,7 +24,6 @@ from members.member import Blob
 from moderation import alerting, cases, reports
 from moderation import casework as casework_store
 from moderation.care import cases as care_cases
-from moderation.care import looks
 from moderation.care.cases import Desks
 from moderation.cases import Case, Place
 from moderation.directed import terms
@@ -80,12 +79,12 @@ async def _queue_page(
             after = _place(request.query.get("after"))
             found = await cases.waiting(conn, here, desk.id, state=wanted, after=after)
         shown = await post_store.by_ids(conn, [each.post_id for each in found if each.post_id])
-        a_day = await looks.a_day(conn)
+        is_open = state != CaseState.CLOSED
+        sooner = await care.sooner_of(conn, request, shown) if is_open else {}
         seer = Desks(node=desk.id is None, groups=(desk.id,) if desk.id else ())
         worried = await care_cases.count(conn, seer)
         heard = await cases.ended(conn, session.of(request).handed)
     later = _later(found, state) if len(found) == cases.PAGE else ""
-    sooner = care.sooner_of(request, shown, a_day) if state != CaseState.CLOSED else {}
     found = sorted(found, key=lambda it: (it.priority, it.post_id not in sooner))
     return render(
         request,

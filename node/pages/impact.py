@@ -8,7 +8,8 @@ from activitypub.state import ENGINE, HERE, READING
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.schema.moderation import Level
 from members import severing
-from members.severing import PAGE, Differs, Restored, Words
+from members.ledger import Restored
+from members.severing import PAGE, Differs, Words
 from moderation import domains, impact
 from moderation.impact import Seen
 from moderation.policy import BLOCKING, Policy

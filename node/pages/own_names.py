@@ -12,9 +12,11 @@ from activitypub.actors import Actor
 from activitypub.state import ENGINE, HERE, READING, SETTINGS
 from groups import closing
 from kernel.errors import Busy, NotAllowed, NotFound, Problem
-from members import accounts, openness
+from kernel.schema.tables import care_objections
+from members import accounts, openness, order
 from members import personas as persona_store
 from members.receipts import code_of
+from moderation.care import objections
 from moderation.standing import Speaker
 from node import export
 from node.pages import forms, headers, session
@@ -63,6 +65,7 @@ async def _page(
         mine = await own(conn, request)
         told = await receipts.summary(conn, mine.id)
         servers = await receipts.page(conn, mine.id, after="", limit=PAGE)
+        objects = await objections.among(conn, request.app[HERE], [mine.id])
     opens_on = mine.actor.opens_on
     return render(
         request,
@@ -76,6 +79,7 @@ async def _page(
         again=opens_on is not None and mine.actor.open and opens_on < today,
         told=told,
         servers=servers,
+        objects=bool(objects),
         code=code_of(request.app[HERE], mine.id),
     )
 
@@ -196,6 +200,16 @@ async def take_back(request: web.Request) -> web.Response:
     return see_other(f"/personas/{mine.actor.handle}/settings")
 
 
+async def read_sooner(request: web.Request) -> web.Response:
+    """POST /personas/{name}/read-sooner: whether a list of phrases may look through its posts."""
+    form, here = await forms.read(request), request.app[HERE]
+    async with request.app[ENGINE].begin() as conn:
+        mine = await own(conn, request)
+        await objections.choose(conn, here, mine.id, objects=form.text("may") == "no")
+        await order.call(conn, care_objections)
+    return see_other(f"/personas/{mine.actor.handle}/settings")
+
+
 def prepare(app: web.Application) -> None:
     """Give a node's application the places where archives are written."""
     app[WRITERS] = asyncio.Semaphore(AT_ONCE)
@@ -210,4 +224,5 @@ def routes() -> list[web.RouteDef]:
         web.get("/personas/{name}/open", show_open),
         web.post("/personas/{name}/open", open_up),
         web.post("/personas/{name}/withdraw", take_back),
+        web.post("/personas/{name}/read-sooner", read_sooner),
     ]

@@ -50,6 +50,7 @@ from moderation import (
     standing,
 )
 from moderation.care import ending as care_ending
+from moderation.care import objections
 from moderation.lists import sources
 from moderation.signals import undoing
 from node import closing_down
@@ -97,6 +98,14 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
         await care_ending.close_again(conn, ids)
     for ids in _batches(_of(lines, Act.APPEAL_OVER)):
         await appeals.end_again(conn, ids)
+    await objections.redo(
+        conn,
+        {
+            ids[0]: kind == Act.OBJECTED
+            for kind, *ids in lines
+            if kind in (Act.OBJECTED, Act.AGREED)
+        }.items(),
+    )
     await pacts.stay_over(conn, _of(lines, Act.PACT_OVER))
     ours = (Act.PACT_FROZEN, Act.PACT_HEARD)
     frozen = {ids[0]: kind == Act.PACT_FROZEN for kind, *ids in lines if kind in ours}

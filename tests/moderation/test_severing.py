@@ -28,8 +28,9 @@ from kernel.schema.tables import (
     groups,
     moderators,
 )
-from members import out_of_reach, severing
-from members.severing import Decided, Differs, Restored
+from members import ledger, out_of_reach, severing
+from members.ledger import Restored
+from members.severing import Decided, Differs
 from moderation import domains, impact, policy
 from moderation.impact import Impact, Relations, Seen
 from moderation.lists import reading, sources, taking
@@ -432,11 +433,11 @@ async def test_mod_5_10_a_ledger_is_kept_for_90_days_and_goes_with_who_closes(
     await town.follow(ana, eve)
     await town.follow(ben, eve)
     decided = await town.block()
-    await severing.forget(town.conn, ana)
+    await ledger.forget(town.conn, ana)
     assert await out_of_reach.count(town.conn, [ana, ben]) == 1
     now = town.here.now()
     for days, left in ((90, 1), (91, 0)):
         later = replace(town.here, clock=lambda days=days: now + timedelta(days=days))  # type: ignore[misc]
-        await severing.sweep(town.conn, later)
+        await ledger.sweep(town.conn, later)
         assert await out_of_reach.count(town.conn, [ana, ben]) == left
     assert await severing.undo(town.conn, town.here, decided.id) == Restored()

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from groups import reported
+from groups import closing, reported
 from groups.groups import add_moderator
 from groups.posts import Post
 from kernel.errors import NotFound, TooMany
@@ -22,6 +22,7 @@ from kernel.schema.tables import (
     care_counts,
     care_handovers,
     care_looks,
+    care_objections,
     care_words,
     cases,
     look_counts,
@@ -31,7 +32,7 @@ from kernel.schema.tables import (
 )
 from moderation import care, counts, desks
 from moderation.care import cases as care_store
-from moderation.care import clocks, ending, handover, incoming, looks
+from moderation.care import clocks, ending, handover, incoming, looks, objections
 from node import care as care_worker
 from node.pages.memory import MEMORY, forget_site
 from node.pages.session import MODERATOR
@@ -624,6 +625,49 @@ async def test_dom_D11_the_list_sorts_within_a_number_and_counts_how_often_it_wa
     async with node.engine.begin() as conn:
         await looks.sweep(conn, node.here.now().date() + timedelta(days=31))
         assert (await conn.execute(sa.select(care_looks))).all() == []
+
+
+async def test_dom_D11_who_objects_is_not_looked_through_and_all_else_is_as_before(
+    house: House, dan: Person
+) -> None:
+    """DOM 5.5, rule 9; DESIGN-V1: it is said for one name, and kept as a mark."""
+    node = house.node
+    low = await node.start(house.ben.speaker, house.open.actor.uri, "Tonight", "I want to die.")
+    other = await node.start(house.ben.speaker, house.open.actor.uri, "Beans", "How do you sow?")
+    answer = await node.reply(house.ben.speaker, house.thread.uri, "I am not safe on my own.")
+    at = f"/p/{answer.id}/report"
+    await house.cleo.fill(at, at, why="unkind", words="")
+    settings = "/personas/ben/settings"
+    assert (await house.ben.fill(settings, "read-sooner", may="no")).status == 303
+    queue = (await dan.open(QUEUE)).html
+    assert f"/p/{low.id}" not in queue
+    assert f"/p/{other.id}" not in queue  # nor is it in the sample that the list is tried with
+    reports = (await dan.open("/g/open/desk/cases")).text
+    assert "I am not safe on my own." in reports
+    assert "does not feel safe" not in reports
+    assert "You said no" in (await house.ben.open(settings)).text
+    await worried(house.cleo, house.answer)  # people still look after people
+    assert (await the_one(house)).state == CareState.OPEN
+
+    async with node.engine.connect() as conn:
+        (mark,) = await conn.scalars(sa.select(care_objections.c.mark))
+    assert house.ben.actor.id.bytes not in mark
+    lines = [("objected", mark.hex()), ("agreed", mark.hex()), ("objected", mark.hex())]
+    for number in (2, 3):
+        async with node.engine.begin() as conn:
+            await replay(conn, node.here, lines[:number])
+            kept = (await conn.scalars(sa.select(care_objections.c.mark))).all()
+        assert len(kept) == number - 2
+    assert (await house.ben.fill(settings, "read-sooner", may="yes")).status == 303
+    assert f"/p/{low.id}" in (await dan.open(QUEUE)).html
+
+    for may in ("no", "yes"):  # of another's name nobody says anything
+        sent = await house.cleo.send("POST", "/personas/ben/read-sooner", {"may": may})
+        assert sent.status == 404
+    async with node.engine.begin() as conn:
+        await objections.choose(conn, node.here, house.ben.actor.id, objects=True)
+        await closing.close(conn, node.here, house.ben.actor)
+        assert (await conn.scalars(sa.select(care_objections.c.mark))).all() == []
 
 
 async def test_dom_D11_the_queue_of_reports_has_an_order_and_nothing_else(

@@ -2,12 +2,15 @@
 
 from random import Random
 
+import pytest
 import sqlalchemy as sa
 
+from kernel.errors import NotFound
 from kernel.schema.moderation import Level
 from kernel.schema.tables import actors, follows
-from members import out_of_reach
-from moderation import impact
+from members import out_of_reach, severing
+from members.severing import Words
+from moderation import domains, impact
 from moderation.impact import Seen
 from moderation.policy import Policy
 from node import keeping_away
@@ -91,6 +94,40 @@ async def test_mod_5_10_taking_a_mild_decision_back_shows_what_a_wider_one_cuts(
     odd = await ana.send("POST", f"{PAGE}/forget", {"domain": "*.example"})
     assert odd.status == 400
     check_page(PAGE, odd)
+
+
+async def test_mod_5_10_a_decision_that_just_ends_cuts_nobody_off_before_a_person_looked(
+    node: NodeFactory,
+) -> None:
+    alder = await node("alder.test")
+    await settle(alder)
+    ana = await person(alder, "ana", roles=frozenset({ADMINISTRATOR}))
+    ben = await person(alder, "ben")
+    today = Words(until=alder.here.now().date())
+    for domain in ("kind.good.test", "empty.good.test"):
+        await keeping_away.decide(
+            alder.engine, alder.here, domain, Policy(Level.ACCEPT), words=today
+        )
+    await keeping_away.decide(alder.engine, alder.here, "good.test", Policy(Level.REJECT))
+    await strangers(alder, ben, 1, "kind.good.test")
+    alder.clock.forward(days=1)
+    await keeping_away.expire(alder.engine, alder.here)
+    assert await follows_left(alder) == 1
+    async with alder.engine.connect() as conn:
+        assert (await domains.own(conn, "kind.good.test")).until is None
+        with pytest.raises(NotFound):  # nobody loses anything by that
+            await domains.own(conn, "empty.good.test")
+        (waits,) = [each for each in await severing.history(conn) if each.is_held]
+    assert (waits.domain, waits.impact.relations.all) == ("kind.good.test", 1)
+    page = await ana.open(f"{CHANGES}/{waits.id}")
+    assert "was to end by now" in page.text
+    check_page(f"{CHANGES}/{waits.id}", page)
+    await keeping_away.expire(alder.engine, alder.here)
+    async with alder.engine.connect() as conn:
+        assert sum(each.is_held for each in await severing.history(conn)) == 1
+    shown = await ana.open(page.page.link("/settings/node/impact"))
+    assert (await ana.submit(shown, shown.page.form("seen"))).status == 303
+    assert await follows_left(alder) == 0
 
 
 async def test_design_v1_the_page_of_ties_names_no_persona(node: NodeFactory) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
-from groups import admission, closing, hiding, reported, stopping
+from groups import admission, appealing, closing, hiding, reported, stopping, threads
 from groups import desk as group_desk
 from groups import posts as post_store
 from groups.groups import GroupSettings, add_moderator
@@ -22,11 +22,13 @@ from kernel.errors import Conflict, NotAllowed, NotFound
 from kernel.schema.actors import ActorState
 from kernel.schema.care import Level
 from kernel.schema.groups import Posts, Premoderation
+from kernel.schema.moderation import Role
 from kernel.schema.posts import PostState
 from kernel.schema.tables import activities, audit, cases, stops
 from kernel.tombstone_log import Act
 from members import personas
-from moderation import standing
+from moderation import appeals, standing
+from moderation import audit as audit_log
 from moderation.care import cases as care_cases
 from node.pages import table
 from node.pages.session import MODERATOR
@@ -156,7 +158,6 @@ async def test_a_stopped_name_that_its_owner_erased_never_comes_back(house: Hous
     assert (await house.visitor.open("/u/ben")).status == 410
     refused = await house.ben.fill("/g/open/join", guidelines="1")
     assert "have paused what you can do here" in refused.text
-    assert "@ben@" not in (await house.ana.open(STOPPED)).text
     async with node.engine.begin() as conn:
         assert (await personas.voices(conn, member)).stopped
         speaker = await personas.speaker(conn, member, (await _other(conn)).id)
@@ -164,11 +165,7 @@ async def test_a_stopped_name_that_its_owner_erased_never_comes_back(house: Hous
             await standing.check(conn, node.here, speaker, None)
         (facts,) = await admission.facts(conn, node.here, [(speaker, house.open)])
         assert facts.suspended
-        with pytest.raises(NotFound):
-            await stopping.get(conn, house.ben.actor.id)
-        gone = await actor_store.get(conn, house.ben.actor.id)
-        with pytest.raises(Conflict):
-            await stopping.go_on(conn, node.here, acting, gone)
+        gone = await stopping.get(conn, house.ben.actor.id)
         with pytest.raises(Conflict):
             await stopping.stop(conn, node.here, acting, gone, "Again")
     node.clock.forward(days=1)
@@ -180,7 +177,103 @@ async def test_a_stopped_name_that_its_owner_erased_never_comes_back(house: Hous
         assert not (await personas.voices(conn, member)).stopped
         await standing.check(conn, node.here, speaker, None)
         verbs = await conn.scalars(sa.select(audit.c.verb))
-        assert "end suspend" not in set(verbs)
+        assert not {"suspend", "end suspend"} & set(verbs)
+        with pytest.raises(NotFound):
+            await stopping.get(conn, gone.id)
+        with pytest.raises(Conflict):
+            await stopping.go_on(conn, node.here, acting, gone)
+
+
+async def _erased_while_stopped(house: House) -> None:
+    """Ben has another name, is stopped without a last day, and erases the one that it was about."""
+    node = house.node
+    await people.persona(node.engine, node.here, house.ben.prepared.member, "other")
+    async with node.engine.begin() as conn:
+        acting = await _desk(conn, house)
+        decided = await stopping.stop(conn, node.here, acting, house.ben.actor, "Rest")
+        words = "Please look again"
+        await appeals.ask(conn, node.here, await audit_log.decision(conn, decided), words)
+        await closing.begin(conn, node.here, await actor_store.get(conn, house.ben.actor.id))
+    assert await closing.close_one(node.engine, node.here)
+
+
+async def test_design_v3_a_stop_without_a_last_day_of_an_erased_name_can_be_ended(
+    house: House,
+) -> None:
+    node = house.node
+    await _erased_while_stopped(house)
+    node.clock.forward(days=1)
+    assert not await stopping.end_one(node.engine, node.here)  # nor does it ever by itself
+    listed = await house.ana.open(STOPPED)
+    assert "@ben@" in listed.text
+    assert "This name is gone for good" in listed.text
+    assert (await house.ana.submit(listed, listed.page.form("person"))).status == 303
+    assert "@ben@" not in (await house.ana.open(STOPPED)).text
+    assert (await house.visitor.open("/u/ben")).status == 410
+    joined = await house.ben.fill("/g/open/join", guidelines="1")
+    assert "have paused what you can do here" not in joined.text
+    async with node.engine.connect() as conn:
+        assert (await conn.execute(sa.select(stops))).all() == []
+        about = sa.select(audit.c.id).where(audit.c.person_id == house.ben.actor.id)
+        assert (await conn.scalars(about)).all() == []  # the chain alone knows that it was decided
+
+
+async def test_mod_5_12_an_appeal_against_the_stop_of_an_erased_name_is_answered(
+    house: House,
+) -> None:
+    node = house.node
+    await _erased_while_stopped(house)
+    mine = await house.ben.open("/personas/ben/decisions")
+    assert "You were asked to rest" in mine.text
+    why = re.search(r"/decisions/\d+", mine.html)
+    assert why is not None
+    assert "Please look again" in (await house.ben.open(why[0])).text
+    assert "Please look again" in (await house.ana.open("/settings/node/appeals")).text
+    async with node.engine.begin() as conn:
+        acting = await _desk(conn, house)
+        decision = await audit_log.decision(conn, int(why[0].rpartition("/")[2]))
+        await appealing.answer(
+            conn, node.here, None, acting, decision, "You may go on", change=True, role=Role.NODE
+        )
+    async with node.engine.connect() as conn:
+        assert not (await personas.voices(conn, house.ben.prepared.member)).stopped
+        assert await appeals.of(conn, node.here, decision.id) is None
+    assert (await house.visitor.open("/u/ben")).status == 410
+
+
+async def test_design_v3_who_was_deleted_elsewhere_while_stopped_stays_gone(
+    house: House, peer: PeerFactory
+) -> None:
+    """SEC-S20: their server may erase them, and what they come back as is stopped still."""
+    node, good = house.node, await peer("good.test", house.node)
+    kim = good.person("kim")
+    await good.follow(node, kim, house.open.actor.uri)
+    until = node.here.now().date() + timedelta(days=7)
+
+    async def known() -> Actor:
+        async with node.engine.connect() as conn:
+            found = await actor_store.by_uri(conn, kim.uri)
+        assert found is not None
+        return found
+
+    async def stop() -> None:
+        async with node.engine.begin() as conn:
+            acting = await _desk(conn, house)
+            await stopping.stop(conn, node.here, acting, await known(), "Rest", until)
+
+    await stop()
+    gone = good.activity("Delete", kim, kim.uri, to=["as:Public"])
+    assert await good.send(node, gone, kim) == 202
+    await settle_all(node)
+    assert (await known()).state is ActorState.CLOSED
+    like = good.activity("Like", kim, house.thread.uri)
+    assert await good.send(node, like, kim) == 403  # their server shows them again
+    assert (await known()).state is ActorState.SUSPENDED
+    assert await good.send(node, {**gone, "id": f"{gone['id']}/2"}, kim) == 202
+    await settle_all(node)
+    node.clock.forward(days=8)
+    assert await stopping.end_one(node.engine, node.here)
+    assert (await known()).state is ActorState.CLOSED
 
 
 OURS = ("/moderation", "/settings/node", "/g/{name}/desk", "/p/{id}/", "/t/{id}/", "/api/mod/",
@@ -315,8 +408,9 @@ async def test_a_restore_stops_again_until_the_same_day_whoever_it_is(
     async with node.engine.connect() as conn:
         assert list(await conn.scalars(sa.select(stops.c.until))) == [until, until]
         assert (await personas.voices(conn, house.ben.prepared.member)).stopped
-        (found,) = await stopping.stopped(conn, after=UUID(int=0))
-    assert (found.until, found.decision_id) == (until, None)
+        found = await stopping.stopped(conn, after=UUID(int=0))
+    assert {(each.name, each.gone) for each in found} == {("ben", True), ("Kim", False)}
+    assert {(each.until, each.decision_id) for each in found} == {(until, None)}
     assert "kim" in (await house.ana.open(STOPPED)).text
 
     async with node.engine.begin() as conn:
@@ -359,6 +453,22 @@ async def test_what_a_group_elsewhere_took_out_meanwhile_is_not_shown_again(hous
         assert verbs[-3:] == ["remove", "remove", "restore"]
         await hiding.show_again(conn, node.here, hidden)
         assert (await post_store.get(conn, post.id)).state is PostState.SHOWN
+
+
+async def test_what_was_deleted_meanwhile_is_not_shown_again(house: House) -> None:
+    """Whoever answers an appeal read the post before its author deleted it (DESIGN-V1)."""
+    node, post = house.node, house.answer
+    async with node.engine.begin() as conn:
+        await hiding.hide(conn, node.here, post, "Not here")
+        hidden = await post_store.get(conn, post.id)
+    async with node.engine.begin() as conn:
+        await threads.erase(conn, hidden)
+    async with node.engine.begin() as conn:
+        with pytest.raises(NotFound):
+            await hiding.show_again(conn, node.here, hidden)
+        assert (await post_store.get(conn, post.id)).state is PostState.DELETED
+        shown = await conn.scalars(sa.select(audit.c.verb))
+        assert "restore" not in set(shown)
 
 
 async def _other(conn: AsyncConnection) -> Actor:

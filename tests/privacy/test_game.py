@@ -36,6 +36,7 @@ NOBODYS = {
     "asks_out", "asks_in",  # between desks: sealed, and no pact peer of the story asks
     # A mark of a root key and of one case at most, words sealed: `tests/pages/test_care_desk.py`.
     "care_cases", "care_words", "care_handovers", "care_looks",
+    "care_objections",  # a mark by the node key alone
     "post_labels",  # the moderators of the story give none; who gave one stands nowhere
     "aftercare", "aftercare_steps", "month_numbers",  # of desks and of the node, of nobody
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those

@@ -7,6 +7,7 @@ from groups.groups import Group, GroupSettings
 from kernel.schema.groups import Posts
 from moderation.standing import Speaker
 from tests.nodes import Node, NodeFactory, settle
+from tests.pages.people import settle as settle_node
 from tests.peer import Peer, PeerFactory, Person
 from tests.wire.desks import Other
 from tests.wire.messaging import accepts, takes
@@ -16,6 +17,18 @@ from tests.wire.world import Club, Follower
 @pytest.fixture
 async def alder(node: NodeFactory) -> Node:
     return await node("alder.test")
+
+
+@pytest.fixture
+async def birch(node: NodeFactory) -> Node:
+    return await node("birch.test")
+
+
+@pytest.fixture
+async def described(alder: Node, birch: Node) -> None:
+    """Somebody runs both nodes, and has said what they are."""
+    await settle_node(alder)
+    await settle_node(birch, name="Birch")
 
 
 @pytest.fixture

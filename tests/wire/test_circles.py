@@ -30,25 +30,12 @@ from moderation.visibility import Viewer
 from node import worker
 from tests.nodes import Node, NodeFactory, settle, words
 from tests.pages.people import Browser, person
-from tests.pages.people import settle as described
 from tests.peer import PeerFactory
 from tests.wire.test_pacts import agree
 
+pytestmark = pytest.mark.usefixtures("described")
+
 SECRET = "words for this circle alone"
-
-
-@pytest.fixture
-async def alder(node: NodeFactory) -> Node:
-    made = await node("alder.test")
-    await described(made)
-    return made
-
-
-@pytest.fixture
-async def birch(node: NodeFactory) -> Node:
-    made = await node("birch.test")
-    await described(made, name="Birch")
-    return made
 
 
 async def group_of(node: Node, uri: str) -> Group:

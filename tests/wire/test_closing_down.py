@@ -19,11 +19,12 @@ from node.doctor import examine
 from node.pages.memory import MEMORY, forget_site
 from node.safekeeping.replay import replay
 from tests.members.people import sign_up
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, settle
 from tests.operations.places import settings_of
 from tests.pages.people import Browser, person
-from tests.pages.people import settle as described
 from tests.wire.test_pacts import agree
+
+pytestmark = pytest.mark.usefixtures("described")
 
 
 async def state(node: Node) -> closing_down.State:
@@ -67,20 +68,6 @@ async def left(node: Node) -> dict[str, int]:
             for table in metadata.sorted_tables
         }
     return {name: count for name, count in found.items() if count}
-
-
-@pytest.fixture
-async def alder(node: NodeFactory) -> Node:
-    made = await node("alder.test")
-    await described(made)
-    return made
-
-
-@pytest.fixture
-async def birch(node: NodeFactory) -> Node:
-    made = await node("birch.test")
-    await described(made, name="Birch")
-    return made
 
 
 @pytest.fixture

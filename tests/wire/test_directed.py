@@ -1,6 +1,7 @@
 """One moderators' desk asks another one over a pact, and hears what came of it (MOD-5.4)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,9 +20,10 @@ from kernel.schema.cases import Outcome
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.groups import Posts
 from kernel.schema.labels import Giver
-from kernel.schema.tables import activities, asks_in, asks_out, audit, cases, reports
-from moderation import cases as case_store
+from kernel.schema.moderation import Role
+from kernel.schema.tables import activities, alert_calls, asks_in, asks_out, audit, cases, reports
 from moderation import (
+    alert_channels,
     casework,
     directed,
     forwarding,
@@ -31,9 +33,10 @@ from moderation import (
     pacts,
     standing,
 )
+from moderation import cases as case_store
 from moderation import reports as report_store
 from moderation.care import cases as care_cases
-from moderation.directed import answering, asking, incoming, sent, tokens
+from moderation.directed import answering, asking, incoming, sending, sent, tokens
 from moderation.directed.answering import Received
 from moderation.directed.sent import Asked
 from moderation.directed.terms import Refused
@@ -49,11 +52,6 @@ from tests.peer import Peer, PeerFactory
 from tests.wire.pacting import agree, agree_with_peer, asks, desk_of, proven
 
 ROOT = b"m" * 32
-
-
-@pytest.fixture
-async def birch(node: NodeFactory) -> Node:
-    return await node("birch.test")
 
 
 async def post_of(node: Node, group: Group, name: str = "owl") -> tuple[Speaker, Any]:
@@ -205,6 +203,41 @@ async def test_mod_H2_care_that_nobody_sees_goes_to_the_second_contact_and_is_to
     assert (await state(birch, care))[0] == "seen"
 
 
+async def test_mod_5_14_what_nobody_saw_calls_the_desk_of_the_case_too(
+    alder: Node, birch: Node, sleep: Group
+) -> None:
+    """MOD-H2: whoever is on duty where the worry began reads whom to call."""
+    await agree(alder, birch)
+    _, post = await post_of(alder, sleep)
+    night = await birch.group("night")
+    async with birch.engine.begin() as conn:
+        for desk in (night.id, None):
+            await alert_channels.add(
+                conn, birch.here, desk, way="webhook", label="on duty", pace=15,
+                target="https://duty.test/",
+            )  # fmt: skip
+        await care_cases.open_case(
+            conn,
+            birch.here,
+            about=replace(reported.post_of(post), post_id=None),
+            host="alder.test",
+            level=Level.NOW,
+            group_id=night.id,
+        )
+    await ask(birch, "alder.test", Category.CARE, post.uri, urgency=Urgency.NOW)
+    await settle(alder, birch)
+    for minutes, desks in ((9, ()), (3, (night.id, None)), (11, (night.id, None))):
+        async with birch.engine.begin() as conn:
+            await conn.execute(sa.delete(alert_calls))
+        birch.clock.forward(minutes=minutes)
+        while await sending.work_one(birch.engine, birch.here):
+            pass
+        async with birch.engine.connect() as conn:
+            rows = await conn.execute(sa.select(alert_calls.c.group_id, alert_calls.c.urgent))
+        called = {row.group_id: row.urgent for row in rows}
+        assert called == dict.fromkeys(desks, True)
+
+
 async def test_mod_5_14_care_has_no_route_but_a_pact_that_names_who_answers(
     alder: Node, good: Peer, birch: Node
 ) -> None:
@@ -342,9 +375,9 @@ async def test_mod_5_7_a_takedown_may_hide_a_post_for_a_day_where_a_rule_says_so
         await takedown(alder, good, desk, each.uri)
         assert await seen(alder, each) == "shown"
     async with alder.engine.connect() as conn:
-        verbs = list(await conn.scalars(sa.select(audit.c.verb)))
-    assert verbs.count("limit for a peer") == 1
-    assert verbs.count("release") == 1
+        lines = (await conn.execute(sa.select(audit.c.verb, audit.c.role))).all()
+    assert [role for verb, role in lines if verb == "limit for a peer"] == [Role.NODE]
+    assert [role for verb, role in lines if verb == "release"] == [Role.NODE]
 
 
 async def test_mod_H5_nothing_of_somebody_who_is_looked_after_is_hidden_for_a_peer(

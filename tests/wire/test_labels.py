@@ -297,6 +297,17 @@ async def test_mod_5_16_what_a_moderator_read_and_shows_is_not_held_again(two: T
         assert line.entity_key == post.uri
         verbs = await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id))
         assert "signal ignored" in verbs.all()
+    await two.say("method-detail", "grief", post=post)  # the same peer says the same anew
+    assert (await now()).state == "shown"
+    assert "method-detail" not in (await now()).given
+    await two.say("encouragement-of-harm", post=post)  # another kind
+    assert (await now()).state == "held"
+    async with two.birch.engine.begin() as conn:
+        await group_desk.release(conn, two.birch.here, club, desk, await now())
+    two.birch.clock.forward(minutes=5)
+    await two.birch.edit(two.ben, post.uri, "Days", "They were longer.")
+    await two.say("method-detail", post=await now())  # of words that nobody read
+    assert (await now()).state == "held"
 
 
 async def test_sec_P4_after_a_restore_the_labels_of_who_is_not_heard_do_nothing(two: Two) -> None:

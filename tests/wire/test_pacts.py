@@ -21,9 +21,10 @@ from node import acting, pact_commands
 from node.opening import Opened
 from node.pages.session import ADMINISTRATOR
 from node.rotation import rotate_one
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, settle
 from tests.pages.people import Person, person
-from tests.pages.people import settle as described
+
+pytestmark = pytest.mark.usefixtures("described")
 
 PAGE = "/settings/node/pacts"
 BOTH_WAYS = [("sends", "advice"), ("takes", "advice")]
@@ -42,20 +43,6 @@ async def held(node: Node, state: SignalState = SignalState.HELD) -> list[str]:
 async def verbs(node: Node) -> list[str]:
     async with node.engine.connect() as conn:
         return list(await conn.scalars(sa.select(audit.c.verb).order_by(audit.c.id)))
-
-
-@pytest.fixture
-async def alder(node: NodeFactory) -> Node:
-    made = await node("alder.test")
-    await described(made)
-    return made
-
-
-@pytest.fixture
-async def birch(node: NodeFactory) -> Node:
-    made = await node("birch.test")
-    await described(made, name="Birch")
-    return made
 
 
 async def runs(node: Node) -> Person:

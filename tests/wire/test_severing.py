@@ -10,7 +10,7 @@ from groups.groups import GroupSettings
 from kernel.schema.groups import Posts
 from kernel.schema.moderation import Level
 from kernel.schema.tables import follows, severed_follows
-from members.severing import Restored
+from members.ledger import Restored
 from moderation import blocklist, impact
 from moderation.impact import Seen
 from moderation.policy import Policy
