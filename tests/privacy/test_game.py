@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 # Nothing in these says anything of one persona: groups' own rows, and what only the node can open.
 NOBODYS = {
     "groups", "guidelines", "departures", "spent",
+    "group_domains",  # what a group decided about servers: of desks, of nobody
     "moved_threads",  # which group a thread was in: everybody was told
     "attachments", "blocks", "copies_wanted", "refreshes",  # of posts of other servers: none come
     "severed_follows", "severed_moderators",  # of servers not talked with: all of the story are
