@@ -107,7 +107,7 @@ class Impact:
         if self.arrived and self.share is None:
             found.append(noted("How much of all that arrives comes from there is not known."))
         elif self.share is not None and self.share > MOST_SHARE:
-            found.append(noted("More than a two-hundredth of all that arrives comes from there."))
+            found.append(noted("More than 1 in 200 of all that arrives comes from there."))
         if self.cases:
             found.append(noted("There are open reports that have to do with people there."))
         return found

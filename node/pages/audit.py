@@ -1,6 +1,6 @@
 """What moderators decided: for themselves line by line, for everybody in rounded numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -23,28 +23,44 @@ PAGE: Final = 50
 async def of_group(request: web.Request) -> web.Response:
     """GET /g/{name}/desk/log: for the group's moderators."""
     session.of(request)
-    verb, before = _asked(request)
+    verb, before = _asked(request, decision_words.KINDS)
     async with request.app[READING].connect() as conn:
         group = await find(conn, request)
         await moderating(conn, request, group)
         found = await desk.log(conn, group, verb=verb, before=before, limit=PAGE + 1)
     path = group_words.path(group)
-    return _log(request, found, verb, f"{path}/desk/log", f"{path}/desk", first=before is None)
+    return _log(
+        request,
+        found,
+        verb,
+        f"{path}/desk/log",
+        f"{path}/desk",
+        decision_words.KINDS,
+        first=before is None,
+    )
 
 
 async def of_node(request: web.Request) -> web.Response:
     """GET /settings/node/log: what those who look after the node decided."""
     session.administrator(request)
-    verb, before = _asked(request)
+    verb, before = _asked(request, decision_words.OF_NODE)
     async with request.app[READING].connect() as conn:
         found = await audit.of_node(conn, verb=verb, before=before, limit=PAGE + 1)
-    return _log(request, found, verb, "/settings/node/log", "/settings/node", first=before is None)
+    return _log(
+        request,
+        found,
+        verb,
+        "/settings/node/log",
+        "/settings/node",
+        decision_words.OF_NODE,
+        first=before is None,
+    )
 
 
-def _asked(request: web.Request) -> tuple[str, int | None]:
+def _asked(request: web.Request, kinds: Mapping[str, str]) -> tuple[str, int | None]:
     """The kind asked for, and where the list goes on. Raises NotFound: no such kind."""
     verb = request.query.get("kind", "")
-    if verb and verb not in decision_words.KINDS:
+    if verb and verb not in kinds:
         raise NotFound
     return verb, number(request.query.get("before"))
 
@@ -55,6 +71,7 @@ def _log(
     verb: str,
     path: str,
     up: str,
+    kinds: Mapping[str, str],
     *,
     first: bool,
 ) -> web.Response:
@@ -70,7 +87,7 @@ def _log(
         older=f"{path}?{urlencode(more)}" if older else "",
         home=f"{path}?{urlencode({'kind': verb})}" if verb else path,
         first=first,
-        kinds=decision_words.KINDS,
+        kinds=kinds,
     )
 
 

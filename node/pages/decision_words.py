@@ -5,6 +5,7 @@ from typing import Final
 
 from kernel.said import noted
 from kernel.schema.moderation import Role
+from node.pages import advice_words
 
 MINE: Final[Mapping[str, str]] = {
     "remove": noted("Moderators took a post of yours out"),
@@ -109,10 +110,49 @@ KINDS: Final[Mapping[str, str]] = {
     "group server reject": noted("Servers from which nobody takes part"),
     "group server as any other": noted("Servers treated as any other again"),
     "label effects": noted("What labels do in this group"),
+    "case told": noted("Moderators of another server who were told"),
     "pause server": noted("Servers that wait"),
     "resume server": noted("Servers that go on"),
 }
 """As a heading of what moderators decided."""
+
+OF_NODE: Final[Mapping[str, str]] = {
+    **KINDS,
+    **advice_words.VERBS,
+    "peer answered held": noted("Another place let a question wait for a person"),
+    "peer answered seen": noted("Another place looks at what it was asked"),
+    "peer answered refused": noted("Another place did not take what it was asked"),
+    "peer answered closed": noted("Another place is done with what it was asked"),
+    "signal held": noted("Advice that waits for a person"),
+    "signal shown": noted("Advice that was noted"),
+    "signal ignored": noted("Advice that was left alone"),
+    "signal replaced": noted("Advice that was said anew"),
+    "signal retracted": noted("Advice that was taken back"),
+    "signal expired": noted("Advice whose last day is over"),
+    "domain accept": noted("Servers treated as any other"),
+    "domain note": noted("Something written down about a server"),
+    "domain filter": noted("Servers kept off public lists"),
+    "domain reject": noted("Servers not talked to"),
+    "domain drop": noted("Servers not talked to, and not told so"),
+    "domain forgotten": noted("Decisions about a server, taken back"),
+    "domain decision ended": noted("Decisions about a server whose last day is over"),
+    "ties cut": noted("Ties that were cut"),
+    "list added": noted("Lists brought in"),
+    "list changed": noted("Lists that are taken in another way"),
+    "list taken": noted("Rows taken from a list"),
+    "list taken back": noted("Rows of a list, taken back"),
+    "list rows held": noted("Rows of a list that wait for a person"),
+    "list rows refused": noted("Rows of a list that were not taken"),
+    "list removed": noted("Lists that were ended"),
+    "offer pact": noted("Pacts offered"),
+    "make pact": noted("Pacts made"),
+    "refuse pact": noted("Pacts that were not made"),
+    "take pact back": noted("Offers of a pact, taken back"),
+    "end pact": noted("Pacts ended"),
+    "freeze peer": noted("Places not listened to for now"),
+    "listen to peer again": noted("Places listened to again"),
+}
+"""As the log of the node has them, which is about servers, too."""
 
 ROLES: Final[Mapping[str, str]] = {
     Role.GROUP: noted("the moderators of the group"),

@@ -11,9 +11,12 @@ from playwright.async_api import Page
 
 from tests.browser.conftest import Browsers
 from tests.interop.programs import missing
+from tests.nodes import NodeFactory
 from tests.pages.conftest import House, house
 from tests.pages.people import Browser as Person
 from tests.pages.test_every_page import pages
+from tests.pages.week import pages as pages_of_moderators
+from tests.pages.week import week
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -29,6 +32,11 @@ STRONG = {
 LOOK = """async (rules) => (await axe.run(document, rules)).violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
     .map((found) => [found.id, found.help, found.nodes.map((node) => node.html).slice(0, 3)])"""
+
+SQUEEZED = """() => [...document.querySelectorAll("main label, main p, main li")]
+    .filter((each) => each.textContent.trim().length > 12 && each.checkVisibility()
+        && !each.classList.contains("unseen") && each.getBoundingClientRect().width < 60)
+    .map((each) => ["squeezed", each.textContent.trim()])"""
 
 
 async def found(page: Page, rules: object = RULES) -> list[Any]:
@@ -57,16 +65,50 @@ async def test_axe_finds_nothing_serious(house: House, browsers: Browsers) -> No
             assert answer is not None
             if "html" not in answer.headers.get("content-type", ""):
                 continue
-            seen = await found(page)
-            await page.set_viewport_size({"width": 1280, "height": 800})
-            seen += await found(page)
-            await page.emulate_media(color_scheme="dark")
-            seen += await found(page, COLOURS)
-            await page.emulate_media(color_scheme="light")
-            trouble += [(name, path, each) for each in seen]
+            trouble += [(name, path, each) for each in await _in_every_light(page)]
             looked += 1
     assert trouble == [], "\n".join(map(str, trouble))
     assert looked > 70
+
+
+async def _in_every_light(page: Page) -> list[Any]:
+    """What is serious on a page that is open at 320 px: there, at desk width, and in the dark."""
+    seen = await found(page)
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    seen += await found(page)
+    await page.emulate_media(color_scheme="dark")
+    seen += await found(page, COLOURS)
+    await page.emulate_media(color_scheme="light")
+    return seen
+
+
+async def test_axe_finds_nothing_serious_on_the_pages_of_moderators_with_much_on_them(
+    node: NodeFactory, browsers: Browsers
+) -> None:
+    """From the table of pages: each with something to show, and everything on it unfolded."""
+    if not AXE.exists():
+        missing("axe: `make interop` installs it")
+    seen = await week(node)
+    browser = await browsers.open(seen.node)
+    looked, trouble = 0, []
+    for path, who in pages_of_moderators(seen):
+        context = await browser.new_context(viewport={"width": 320, "height": 800})
+        await context.add_cookies(cookies(who))
+        page = await context.new_page()
+        answer = await page.goto(f"{seen.node.origin}{path}")
+        assert answer is not None
+        assert answer.status == 200, path
+        await page.evaluate(
+            "for (const each of document.querySelectorAll('details')) each.open = true"
+        )
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        trouble += [(path, wide)] if wide > 320 else []
+        squeezed = await page.evaluate(SQUEEZED)
+        trouble += [(path, each) for each in [*squeezed, *await _in_every_light(page)]]
+        await context.close()
+        looked += 1
+    assert trouble == [], "\n".join(map(str, trouble))
+    assert looked > 50
 
 
 async def test_axe_finds_nothing_serious_on_easier_and_mirrored_pages(

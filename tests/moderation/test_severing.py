@@ -326,7 +326,7 @@ async def test_mod_5_10_two_groups_or_much_of_what_arrives_are_looked_at(town: T
     assert (await town.seen()).share == 1 / 200
     await communities.arrivals(town.conn, {"evil.example": 1})
     assert [str(line) for line in (await town.seen()).asks_for_a_look] == [
-        "More than a two-hundredth of all that arrives comes from there."
+        "More than 1 in 200 of all that arrives comes from there."
     ]
     await town.follow(eve, await town.group())
     assert len((await town.seen()).asks_for_a_look) == 2

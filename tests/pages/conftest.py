@@ -73,7 +73,7 @@ async def looked_at(who: Person, queue: str) -> Answer:
     """The page of the first case of a queue, once somebody has said that they look at it."""
     page = await who.open(queue)
     assert page.status == 200, page.text
-    link = re.search(rf'id="case-[^"]+" href="({queue}/[^"]+)"', page.html)
+    link = re.search(rf'id="case-[^"]+" href="({queue}/[^"#]+)[#"]', page.html)
     assert link is not None, page.text
     claimed = await who.fill(link[1], f"{link[1]}/claim")
     return await who.follow(claimed)
