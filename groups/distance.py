@@ -22,7 +22,7 @@ from kernel.rows import AnyRow, at_most
 from kernel.said import noted, said, said_many
 from kernel.schema.groups import Distance
 from kernel.schema.tables import follows, group_domains, groups, severed_follows
-from members import order, severing
+from members import ledger, order
 from members.ledger import Restored, kept_out
 from moderation import audit, names
 
@@ -159,7 +159,7 @@ async def decide(
         raise Unseen(reach)
     await _cut(conn, here, group)
     if level is not Distance.REJECT:
-        await severing.put_back(conn, here)
+        await ledger.put_back(conn, here)
     await audit.note(
         conn,
         here,
@@ -189,7 +189,7 @@ async def forget(
     await conn.execute(sa.delete(group_domains).where(_is(group, domain)))
     if (await _reach(conn, group)).binds:
         raise Conflict(noted("A wider rule would then send somebody away. Change that one first."))
-    restored = await severing.put_back(conn, here)
+    restored = await ledger.put_back(conn, here)
     await audit.note(
         conn,
         here,

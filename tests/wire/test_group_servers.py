@@ -17,7 +17,7 @@ from kernel.schema.groups import Distance, Posts
 from kernel.schema.moderation import Level
 from kernel.schema.posts import PostState, ReactionKind
 from kernel.schema.tables import audit, follows, moderators, poll_votes, severed_follows
-from members.severing import Restored
+from members.ledger import Restored
 from moderation import impact
 from moderation.impact import Seen
 from moderation.policy import Policy
