@@ -60,6 +60,8 @@ class Actor:
     open: bool
     fetched_at: datetime | None
     members_only: bool = False  # of a group: nobody else reads what is said there
+    filtered: bool = False  # kept off public lists, and asked before it comes into a group
+    advice_round: int = 0  # how much advice about people there was when it was looked for
 
     @property
     def everybody(self) -> str:

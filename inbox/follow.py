@@ -48,8 +48,10 @@ async def receive(arrival: Arrival) -> None:
 
 
 async def _asks_first(arrival: Arrival) -> bool:
-    """Whether a moderator has to say yes even where everybody may come in (MOD-3.10)."""
-    return (await policy.of_host(arrival.conn, arrival.actor.host)).unlists
+    """Whether a moderator has to say yes even where everybody may come in (MOD-3.10, MOD-5.2)."""
+    return (
+        arrival.actor.filtered or (await policy.of_host(arrival.conn, arrival.actor.host)).unlists
+    )
 
 
 async def _shares(arrival: Arrival, settings: GroupSettings) -> bool:

@@ -33,6 +33,7 @@ from kernel.schema.tables import signal_changes
 from moderation import audit, labels, pacts
 from moderation.domains import read_domain
 from moderation.pact_terms import Flow, midnight
+from moderation.pacts import Pact
 from moderation.signals import chain, datasets
 from moderation.signals.chain import Head
 from moderation.signals.datasets import Dataset
@@ -52,6 +53,8 @@ PAGE: Final = 100  # changes in one answer, as FIRES has it
 MAX_SNAPSHOT: Final = 1_000
 FIRST: Final = UUID("00000000-0000-7000-a000-000000000000")  # what comes before every change
 OWN_CASES: Final = "own-cases"
+_EVERYTHING: Final = "What the people who run this node say of servers and of posts."
+_PEOPLE: Final = "What the people who run this node say of people, for one peer."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,10 +225,17 @@ async def erase(conn: AsyncConnection, here: Here, change_id: UUID) -> None:
         raise Conflict("Please erase what it takes back first.")
     await conn.execute(
         sa.update(signal_changes)
-        .where(signal_changes.c.seq == entry.seq)
+        .where(signal_changes.c.id == entry.id)
         .values(body="", kind=Change.TOMBSTONE, entity_kind="", entity_key="", ends=None)
     )
     await audit.note(conn, here, verb="erase advice", about=str(change_id))
+
+
+async def lock(conn: AsyncConnection, here: Here) -> Dataset:
+    """Nobody else says anything until this commits; the dataset for everybody."""
+    everybody = await datasets.ours(conn, here)
+    await conn.execute(sa.select(dataset_table.c.id).with_for_update())
+    return everybody
 
 
 async def add(
@@ -236,10 +246,14 @@ async def add(
     says: Document,
     *,
     ends: date | None,
+    to: Pact | None = None,
 ) -> Entry:
-    """One more change, bound to the last one; peers that take such things are nudged."""
-    dataset = await datasets.ours(conn, here)
-    await conn.execute(sa.select(dataset_table.c.id).with_for_update())  # one after the other
+    """One more change, bound to the last one; peers that take such things are nudged.
+
+    `to`: in the dataset that this peer alone reads.
+    """
+    everybody = await lock(conn, here)
+    dataset = datasets.for_peer(here, to.host, everybody.tier) if to is not None else everybody
     before, today = await head(conn, dataset), here.now().date()
     number = before.seq + 1
     change_id = _new_id(today, number)
@@ -258,6 +272,7 @@ async def add(
         await conn.execute(
             signal_changes.insert()
             .values(
+                host=dataset.host,
                 seq=number,
                 id=change_id,
                 kind=kind,
@@ -273,7 +288,11 @@ async def add(
             .returning(*_COLUMNS)
         )
     ).one()
-    if dataset.tier is not Tier.NOBODY:
+    if dataset.tier is Tier.NOBODY:
+        return Entry.of(row)
+    if to is not None:
+        await pacts.tell(conn, here, ActivityKind.NUDGE, dataset.url, to.desk_uri)
+    else:
         flow = Flow.LABELS if says["entityKind"] in LABELLED else Flow.ADVICE
         await pacts.tell_peers(conn, here, flow, ActivityKind.NUDGE, dataset.url)
     return Entry.of(row)
@@ -298,6 +317,7 @@ async def head(conn: AsyncConnection, dataset: Dataset) -> Head:
     row = (
         await conn.execute(
             sa.select(signal_changes.c.seq, signal_changes.c.link)
+            .where(signal_changes.c.host == dataset.host)
             .order_by(signal_changes.c.seq.desc())
             .limit(at_most(1))
         )
@@ -310,7 +330,11 @@ async def newest_about(conn: AsyncConnection, key: str, entity_kind: str = DOMAI
     row = (
         await conn.execute(
             sa.select(*_COLUMNS)
-            .where(signal_changes.c.entity_kind == entity_kind, signal_changes.c.entity_key == key)
+            .where(
+                signal_changes.c.host == "",
+                signal_changes.c.entity_kind == entity_kind,
+                signal_changes.c.entity_key == key,
+            )
             .order_by(signal_changes.c.seq.desc())
             .limit(at_most(1))
         )
@@ -323,6 +347,7 @@ async def _says_before(conn: AsyncConnection, entry: Entry) -> bool:
     found = await conn.scalar(
         sa.select(signal_changes.c.seq)
         .where(
+            signal_changes.c.host == "",
             signal_changes.c.entity_kind == entry.entity_kind,
             signal_changes.c.entity_key == entry.entity_key,
             signal_changes.c.seq < entry.seq,
@@ -341,20 +366,23 @@ async def latest(conn: AsyncConnection, domain: str) -> Entry:
     return found
 
 
-async def one(conn: AsyncConnection, change_id: UUID) -> Entry:
-    """A change of ours. Raises NotFound."""
-    row = (await conn.execute(sa.select(*_COLUMNS).where(signal_changes.c.id == change_id))).first()
+async def one(conn: AsyncConnection, change_id: UUID, host: str = "") -> Entry:
+    """A change of ours, or of what only a host reads. Raises NotFound."""
+    mine = sa.and_(signal_changes.c.id == change_id, signal_changes.c.host == host)
+    row = (await conn.execute(sa.select(*_COLUMNS).where(mine))).first()
     if row is None:
         raise NotFound
     return Entry.of(row)
 
 
-async def after(conn: AsyncConnection, change_id: UUID, limit: int = PAGE) -> Sequence[Entry]:
+async def after(
+    conn: AsyncConnection, change_id: UUID, limit: int = PAGE, host: str = ""
+) -> Sequence[Entry]:
     """Changes that came after one, oldest first. Raises NotFound: there is no such change."""
-    seq = 0 if change_id == FIRST else (await one(conn, change_id)).seq
+    seq = 0 if change_id == FIRST else (await one(conn, change_id, host)).seq
     rows = await conn.execute(
         sa.select(*_COLUMNS)
-        .where(signal_changes.c.seq > seq)
+        .where(signal_changes.c.host == host, signal_changes.c.seq > seq)
         .order_by(signal_changes.c.seq)
         .limit(at_most(limit))
     )
@@ -366,16 +394,20 @@ async def current(
 ) -> Sequence[Entry]:
     """The newest change about each domain, in their order; also those `taken_back`, if wanted."""
     query = _NEWEST.where(
-        signal_changes.c.entity_kind == DOMAIN, signal_changes.c.entity_key > after_key
+        signal_changes.c.host == "",
+        signal_changes.c.entity_kind == DOMAIN,
+        signal_changes.c.entity_key > after_key,
     ).limit(at_most(limit))
     if not taken_back:
         query = query.where(signal_changes.c.kind.in_([kind.value for kind in SAYS]))
     return [Entry.of(row) for row in await conn.execute(query)]
 
 
-async def _newest_of_all(conn: AsyncConnection, limit: int) -> Sequence[Entry]:
+async def _newest_of_all(conn: AsyncConnection, dataset: Dataset, limit: int) -> Sequence[Entry]:
     """The newest change about each thing, of whatever kind."""
-    query = _NEWEST.where(signal_changes.c.entity_key != "").limit(at_most(limit))
+    query = _NEWEST.where(
+        signal_changes.c.host == dataset.host, signal_changes.c.entity_key != ""
+    ).limit(at_most(limit))
     return [Entry.of(row) for row in await conn.execute(query)]
 
 
@@ -384,6 +416,7 @@ def _newest() -> sa.Select[Any]:
     newest = (
         sa.select(newer.c.seq)
         .where(
+            newer.c.host == signal_changes.c.host,
             newer.c.entity_kind == signal_changes.c.entity_kind,
             newer.c.entity_key == signal_changes.c.entity_key,
         )
@@ -394,7 +427,7 @@ def _newest() -> sa.Select[Any]:
     )
     return (
         sa.select(*_COLUMNS)
-        .where(signal_changes.c.seq == newest)
+        .where(signal_changes.c.seq == newest)  # of the same dataset
         .order_by(signal_changes.c.entity_kind, signal_changes.c.entity_key)
     )
 
@@ -457,7 +490,7 @@ async def dataset_document(
             "url": dataset.url,
             "type": "Dataset",
             "name": f"Advice of {here.host}",
-            "summary": "What the people who run this node say of servers and of posts.",
+            "summary": _PEOPLE if dataset.host else _EVERYTHING,
             "published": iso(midnight(made or today)),
             "updated": iso(midnight(today)),
             "attributedTo": pen.desk.uri,
@@ -471,9 +504,11 @@ async def dataset_document(
     )
 
 
-async def total(conn: AsyncConnection) -> int:
+async def total(conn: AsyncConnection, dataset: Dataset) -> int:
     """How many changes there are."""
-    count: int | None = await conn.scalar(sa.select(sa.func.max(signal_changes.c.seq)))
+    count: int | None = await conn.scalar(
+        sa.select(sa.func.max(signal_changes.c.seq)).where(signal_changes.c.host == dataset.host)
+    )
     return count or 0
 
 
@@ -481,10 +516,11 @@ async def changes_document(
     conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
 ) -> Document:
     """Where the changes begin and end."""
-    count, url = await total(conn), f"{dataset.url}/changes"
+    count, url = await total(conn, dataset), f"{dataset.url}/changes"
     border = await conn.scalar(
         sa.select(signal_changes.c.id).where(
-            signal_changes.c.seq == (max(count - 1, 0) // PAGE) * PAGE
+            signal_changes.c.host == dataset.host,
+            signal_changes.c.seq == (max(count - 1, 0) // PAGE) * PAGE,
         )
     )
     first = f"{url}?since={FIRST}"
@@ -509,7 +545,7 @@ async def page_document(
 
     Raises NotFound: there is no such change.
     """
-    found = await after(conn, since, PAGE + 1)
+    found = await after(conn, since, PAGE + 1, dataset.host)
     shown, url = found[:PAGE], f"{dataset.url}/changes"
     more = {"next": f"{url}?since={shown[-1].id}"} if len(found) > PAGE else {}
     return pen.prove(
@@ -519,7 +555,7 @@ async def page_document(
             "type": "OrderedCollectionPage",
             "partOf": url,
             "dataset": dataset.url,
-            "totalItems": await total(conn),
+            "totalItems": await total(conn, dataset),
             "orderedItems": await asyncio.to_thread(pen.changes, shown),
             **more,
         },
@@ -534,10 +570,13 @@ async def snapshot_document(
 
     Where that is not all of them, it is from the beginning.
     """
-    found = await _newest_of_all(conn, MAX_SNAPSHOT + 1)
+    found = await _newest_of_all(conn, dataset, MAX_SNAPSHOT + 1)
     shown, whole = found[:MAX_SNAPSHOT], len(found) <= MAX_SNAPSHOT
     last = await conn.scalar(
-        sa.select(signal_changes.c.id).order_by(signal_changes.c.seq.desc()).limit(at_most(1))
+        sa.select(signal_changes.c.id)
+        .where(signal_changes.c.host == dataset.host)
+        .order_by(signal_changes.c.seq.desc())
+        .limit(at_most(1))
     )
     today = here.now().date()
     return pen.prove(

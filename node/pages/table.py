@@ -45,6 +45,7 @@ from node.pages import (
     own_names,
     pacts,
     peers,
+    people,
     personas,
     pictures,
     polls,
@@ -86,7 +87,8 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, alerts, moderators, asked, caring_for_us,
+        home, account, preferences, groups, reports, alerts, moderators, asked, people,
+        caring_for_us,
         care, cases, desk_letters, appeals, stopped, audit, standing, desk, icons, threads, posts,
         labelling, polls, tags, personas, own_names, receipts, safety, node_settings, domains,
         peers, search, pacts, signals, effects,
