@@ -61,6 +61,8 @@ class Actor:
     fetched_at: datetime | None
     members_only: bool = False  # of a group: nobody else reads what is said there
     moved_to: str | None = None  # of one elsewhere, or a group of ours: who they are now
+    filtered: bool = False  # kept off public lists, and asked before it comes into a group
+    advice_round: int = 0  # how much advice about people there was when it was looked for
 
     @property
     def everybody(self) -> str:

@@ -28,6 +28,7 @@ _MAX_RSA_BITS = 8192  # a verification beyond this costs more than a stranger ma
 _MAX_PEM = 8 * 1024
 _ED25519_BYTES = 32
 _MULTICODEC_ED25519 = b"\xed\x01"
+_MULTICODEC_X25519 = b"\xec\x01"
 
 # SHA-256 of the SubjectPublicKeyInfo of keys whose private halves are in print (SEC-S28).
 _PUBLISHED = frozenset(
@@ -126,6 +127,19 @@ def ed25519_id(actor_uri: str) -> str:
 def multibase(key: Ed25519PublicKey) -> str:
     """The key as a Multikey: `z` and base58btc of its codec and bytes (FEP-521a)."""
     return "z" + base58.encode(_MULTICODEC_ED25519 + key.public_bytes_raw())
+
+
+def agreement_multibase(half: bytes) -> str:
+    """A public half of X25519 as a Multikey."""
+    return "z" + base58.encode(_MULTICODEC_X25519 + half)
+
+
+def load_agreement(text: str) -> bytes:
+    """Read somebody's public half of X25519. Raises Malformed: it is none."""
+    data = base58.decode(text[1:]) if text.startswith("z") and len(text) <= 64 else b""
+    if len(data) != 2 + _ED25519_BYTES or not data.startswith(_MULTICODEC_X25519):
+        raise Malformed("That is not an X25519 key.")
+    return data[2:]
 
 
 @lru_cache(maxsize=4096)

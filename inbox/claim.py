@@ -18,7 +18,7 @@ from kernel import chance, db
 from kernel.arrays import any_of
 from kernel.here import Here
 from kernel.schema.federation import ReceivedState
-from kernel.schema.tables import received
+from kernel.schema.tables import node, received
 
 CHANNEL = "hearthold_received"
 PLAIN_CHANNEL = "hearthold_answers"
@@ -48,6 +48,7 @@ class Row:
     attempts: int
     lease: UUID
     broken: bool  # whoever held it last never said how it ended
+    people_round: int  # how much advice about people there is by now
 
 
 @dataclass(slots=True)
@@ -164,6 +165,7 @@ def _claim() -> sa.Executable:
             received.c.attempts,
             received.c.lease,
             mine.c.broken,
+            sa.select(node.c.people_round).scalar_subquery().label("people_round"),
         )
     )
 

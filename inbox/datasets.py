@@ -19,6 +19,7 @@ from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.pacts import Tier
 from moderation import labels, pacts
+from moderation.pact_terms import Flow
 from moderation.signals import datasets, documents, heads, published
 from moderation.signals.datasets import Dataset
 from moderation.signals.documents import Pen
@@ -58,11 +59,32 @@ async def _readable(request: web.Request) -> Dataset:
     return dataset
 
 
-async def _answer(request: web.Request, answer: _Answer) -> web.Response:
-    engine, here = request.app[ENGINE], request.app[HERE]
-    dataset = await _readable(request)
+async def _for_asker(request: web.Request) -> Dataset:
+    """What is said about people for the peer that asks (MOD-5.3).
+
+    Raises NotFound: it asks for something else, may not read it, or says not who it is.
+    """
+    here = request.app[HERE]
+    if "Signature" not in request.headers or (asker := await who_asks(request)) is None:
+        raise NotFound
+    dataset = datasets.for_peer(here, asker.host)
     if request.match_info["id"] != str(dataset.id):
         raise NotFound
+    async with request.app[ENGINE].connect() as conn:
+        everybody = await datasets.look(conn, here)
+        if everybody is not None and everybody.tier is Tier.NOBODY:
+            raise NotFound
+        if not await pacts.may_read(conn, here, asker, frozenset({Flow.PEOPLE})):
+            raise NotFound
+    return dataset
+
+
+async def _answer(request: web.Request, answer: _Answer) -> web.Response:
+    engine, here = request.app[ENGINE], request.app[HERE]
+    async with engine.connect() as conn:
+        ours = await datasets.look(conn, here)
+    is_ours = ours is not None and request.match_info["id"] == str(ours.id)
+    dataset = await (_readable if is_ours else _for_asker)(request)
     async with engine.connect() as conn:
         pen = await Pen.take(conn, here, dataset)
         document = await answer(conn, here, dataset, pen)
@@ -104,7 +126,7 @@ async def change(request: web.Request) -> web.Response:
     change_id = _uuid(request.match_info["change"])
 
     async def find(conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen) -> Document:
-        entry = await published.one(conn, change_id)
+        entry = await published.one(conn, change_id, dataset.host)
         return await asyncio.to_thread(pen.change, entry)
 
     return await _answer(request, find)

@@ -48,9 +48,13 @@ async def receive(arrival: Arrival) -> None:
 
 
 async def _asks_first(arrival: Arrival, group: Group) -> bool:
-    """Whether a moderator has to say yes even where everybody may come in (MOD-3.10, MOD-5.7)."""
-    host = arrival.actor.host
-    return group.reads_first_from(host) or (await policy.of_host(arrival.conn, host)).unlists
+    """Whether a moderator says yes first where everybody may come in (MOD-3.10, 5.2, 5.7)."""
+    actor = arrival.actor
+    return (
+        actor.filtered
+        or group.reads_first_from(actor.host)
+        or (await policy.of_host(arrival.conn, actor.host)).unlists
+    )
 
 
 async def _shares(arrival: Arrival, settings: GroupSettings) -> bool:

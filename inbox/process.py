@@ -47,6 +47,7 @@ from kernel.schema.federation import ReceivedState
 from kernel.schema.tables import actors, follows
 from kernel.urls import host_of, same_origin
 from moderation import domains
+from moderation.signals import people
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,11 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
             inners, gathered = await _read(engine, here, remote, outer, signer, group)
     except TimeoutError as error:  # many slow answers, none of them too slow (SEC-R10)
         raise Unreachable("too slow") from error
+    acting = [
+        found.people.get(inner.activity.actor, signer)
+        for inner, found in zip(inners, gathered, strict=True)
+    ]
+    await _meet(engine, here, row, acting)
     async with engine.begin() as conn:
         if group is not None and _is_wrapped(outer):
             await remotes.speaks_wrapped(conn, signer.host)
@@ -192,6 +198,14 @@ async def _process(engine: AsyncEngine, here: Here, remote: Remote, row: Row) ->
         if flag.is_about_reports(outer):
             await flag.forget_sender(conn, here, row.id, outer)
         reached(Point.BEFORE_COMMIT)
+
+
+async def _meet(engine: AsyncEngine, here: Here, row: Row, met: Sequence[Actor]) -> None:
+    """What peers advise about who acts here is looked for, once for each time that it changed."""
+    new = {actor.id: actor for actor in met if people.is_new(actor, row.people_round)}
+    if new:
+        async with engine.begin() as conn:
+            await people.meet(conn, here, list(new.values()))
 
 
 async def pass_in(

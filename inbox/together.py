@@ -38,6 +38,7 @@ from kernel.here import Here
 from kernel.schema.federation import ReceivedState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, domain_blocks, peers, tombstones
+from moderation.signals import people
 from moderation.standing import Speaker
 
 log = logging.getLogger(__name__)
@@ -147,6 +148,8 @@ def _enter(here: Here, known: Known, answer: Answer) -> New | None:
     parent = known.posts.get(note.parent or "")
     if author is None or parent is None or note.id in known.buried:
         raise Alone
+    if people.is_new(author, answer.row.people_round):
+        raise Alone  # peers may advise something about them
     if note.id in known.posts:
         return None
     if said.is_vote(note, parent):

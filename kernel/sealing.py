@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
@@ -97,6 +98,21 @@ def undisguise(key: bytes, value: bytes) -> bytes:
     """What `disguise` was given."""
     cipher = Cipher(AES256(key), CBC(bytes(_BLOCK))).decryptor()
     return cipher.update(value) + cipher.finalize()
+
+
+def public_half(private: bytes) -> bytes:
+    """What others are shown of 32 secret bytes, to agree on a key with whoever holds them."""
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
+def agreed(private: bytes, theirs: bytes) -> bytes:
+    """32 bytes that only the holders of both private halves can make (X25519, RFC 7748 §6.1).
+
+    They are the same from either side; `derive` keys from them. Raises ValueError: `theirs` is no
+    public half that can be believed.
+    """
+    public = X25519PublicKey.from_public_bytes(theirs)
+    return X25519PrivateKey.from_private_bytes(private).exchange(public)
 
 
 def digest(secret: bytes) -> bytes:

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel import keep_times
@@ -21,6 +22,7 @@ from kernel.schema.tables import follows, moderators, severed_follows, severed_m
 from members import order
 from moderation import audit
 from moderation.impact import TIES, Relations, statement, tally
+from moderation.visibility import is_heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,15 +142,13 @@ _CUT: Final = statement(
 
 def _heard(actor: str) -> str:
     """SQL: the actor lives here, or its server is talked with."""
-    return f"""({actor}.local OR NOT EXISTS (
-        SELECT FROM string_to_array(split_part({actor}.host, ':', 1), '.') AS labels,
-            generate_series(1, cardinality(labels)) AS first, domain_blocks
-        WHERE domain_blocks.domain = array_to_string(labels[first:], '.')
-            AND NOT EXISTS (
-                SELECT FROM generate_series(1, cardinality(labels)) AS last
-                WHERE array_to_string(labels[last:], '.') = ANY (domain_blocks.spares)
-            )
-    ))"""  # noqa: S608
+    local = sa.literal_column(f"{actor}.local", sa.Boolean)
+    heard = is_heard(local, sa.literal_column(f"{actor}.host", sa.Text))
+    written = heard.compile(
+        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"literal_binds": True},
+    )
+    return f"({written})"
 
 
 def kept_out(actor: str, group: str) -> str:

@@ -275,7 +275,7 @@ async def _give(
 ) -> bool:
     """Let a post have a label of a peer. False: it has too many, or it is over."""
     today = here.now().date()
-    ends = min(row.ends, today + most)
+    ends = min(row.ends, (row.began or today) + most)  # whatever the rules were meanwhile
     if ends <= today:
         return False
     saying = Saying(
@@ -294,6 +294,12 @@ async def _give(
         await labelling.give(conn, post_id, saying)
     except Conflict:
         return False
+    if row.began is None:
+        await conn.execute(
+            sa.update(signals)
+            .where(signals.c.id == row.id, signals.c.began.is_(None))
+            .values(began=today)
+        )
     return True
 
 

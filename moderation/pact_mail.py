@@ -212,7 +212,9 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
         return True
     await store.change(conn, here, actor.host, their_key=multibase, state=state, reason=reason)
     if pact.paper is not None:
-        await sources.trust_again(conn, here, pact.paper.of(actor.uri).dataset, KEY)
+        theirs = pact.paper.of(actor.uri)
+        for url in (theirs.dataset, theirs.people):
+            await sources.trust_again(conn, here, url, KEY)
     await _note(conn, here, actor, "they changed their key")
     return True
 
@@ -253,7 +255,8 @@ async def nudged(conn: AsyncConnection, here: Here, actor: Actor, url: str) -> N
     pact = await store.with_host(conn, actor.host)
     if pact is None or actor.uri != pact.desk_uri or pact.paper is None:
         return
-    if pact.paper.of(actor.uri).dataset == url:
+    theirs = pact.paper.of(actor.uri)
+    if url in (theirs.dataset, theirs.people):
         await sources.nudge(conn, here, url)
 
 

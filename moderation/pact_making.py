@@ -25,9 +25,9 @@ from kernel.schema.tables import pacts as table
 from kernel.tombstone_log import Act
 from moderation import audit, domains, pacts
 from moderation.duty import Rota
-from moderation.pact_terms import READ, Paper, Party, Wishes
+from moderation.pact_terms import READ, Flow, Paper, Party, Wishes
 from moderation.pacts import Pact
-from moderation.signals import datasets, sources
+from moderation.signals import datasets, hashing, sources
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -53,7 +53,7 @@ async def offer(conn: AsyncConnection, here: Here, their_desk: Actor, wishes: Wi
         uri=f"{here.origin}/pacts/{chance.new_uuid()}",
         nonce=f"{chance.bits(128):032x}",
         parties=(
-            await _our_party(conn, here, desk, wishes),
+            await _our_party(conn, here, desk, wishes, their_desk.host),
             Party(desk=their_desk.uri, key=their_desk.ed25519),
         ),
         offered=here.now().date(),
@@ -85,7 +85,7 @@ async def accept(conn: AsyncConnection, here: Here, host: str, wishes: Wishes, u
         raise Conflict("They offer something else since. Compare the words once more.")
     if pact.ours is not None and pact.crosses and pact.ours.uri < pact.theirs.uri:
         raise Conflict("You offered one too, and yours counts. Their yes comes by itself.")
-    await _agree(conn, here, pact, await _our_party(conn, here, desk, wishes))
+    await _agree(conn, here, pact, await _our_party(conn, here, desk, wishes, host))
 
 
 async def _agree(conn: AsyncConnection, here: Here, pact: Pact, party: Party) -> None:
@@ -142,6 +142,8 @@ async def make(
     )
     if theirs.dataset and not READ.isdisjoint(paper.flows(theirs.desk)):
         await sources.follow(conn, here, theirs.dataset, pact=True)
+    if theirs.people and Flow.PEOPLE in paper.flows(theirs.desk):
+        await sources.follow(conn, here, theirs.people, pact=True, people=True)
     await audit.note(conn, here, verb="make pact", about=host)
 
 
@@ -189,8 +191,11 @@ async def _signed(conn: AsyncConnection, here: Here, desk: Actor, paper: Paper) 
     return paper.signed(pair.ed25519, method, desk.uri, here.now().date())
 
 
-async def _our_party(conn: AsyncConnection, here: Here, desk: Actor, wishes: Wishes) -> Party:
-    """Our side, as the node describes itself."""
+async def _our_party(
+    conn: AsyncConnection, here: Here, desk: Actor, wishes: Wishes, host: str
+) -> Party:
+    """Our side towards a host, as the node describes itself."""
+    people = Flow.PEOPLE in wishes.sends | wishes.takes
     row = (
         await conn.execute(
             sa.select(
@@ -218,6 +223,8 @@ async def _our_party(conn: AsyncConnection, here: Here, desk: Actor, wishes: Wis
         guidelines=f"{here.origin}/about",
         guidelines_hash="sha-256:" + urlsafe_b64encode(guidelines).decode().rstrip("="),
         dataset=(await datasets.ours(conn, here)).url,
+        people=datasets.for_peer(here, host).url if Flow.PEOPLE in wishes.sends else "",
+        agreement=hashing.our_half(here, host) if people else "",
     )
 
 

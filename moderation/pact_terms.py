@@ -34,12 +34,13 @@ TERMS: Final[dict[str, Json]] = {
         for name in (
             "Pact", "Freeze", "KeyChange", "Nudge", "parties", "sends", "takes", "languages",
             "dutyHours", "contact", "careContact", "retention", "guidelinesHash", "offered",
-            "accepted", "from",
+            "accepted", "from", "keyAgreement",
         )
     },
     "desk": {"@id": "hearthold:desk", "@type": "@id"},
     "guidelines": {"@id": "hearthold:guidelines", "@type": "@id"},
     "dataset": {"@id": "hearthold:dataset", "@type": "@id"},
+    "peopleDataset": {"@id": "hearthold:peopleDataset", "@type": "@id"},
 }  # fmt: skip
 CONTEXT: Final[list[Json]] = [
     AS2, DATA_INTEGRITY, "https://w3id.org/security/multikey/v1", TERMS,
@@ -55,6 +56,7 @@ class Flow(StrEnum):
     TAKEDOWNS = "takedowns"
     CARE = "care"
     APPEALS = "appeals"
+    PEOPLE = "people"
 
 
 READ: Final = frozenset({Flow.ADVICE, Flow.LABELS})
@@ -67,6 +69,7 @@ FLOW_WORDS: Final[Mapping[Flow, str]] = {
     Flow.TAKEDOWNS: noted("requests to take something down"),
     Flow.CARE: noted("requests to look after somebody"),
     Flow.APPEALS: noted("appeals"),
+    Flow.PEOPLE: noted("advice about people, by codes that only you two can read"),
 }
 
 
@@ -105,6 +108,8 @@ class Party:
     guidelines: str = ""
     guidelines_hash: str = ""
     dataset: str = ""
+    people: str = ""  # the dataset about people, for the other side alone
+    agreement: str = ""  # its half of the key of that one (`signals.hashing`); public
 
     @classmethod
     def read(cls, value: Json) -> Self:
@@ -114,7 +119,9 @@ class Party:
         desk, key = uri_of(value.get("desk"), "desk"), text_of(value.get("publicKeyMultibase"), 64)
         parse_id(desk)
         keys.load_multibase(key)
-        guidelines, dataset = (text_of(value.get(it), 2048) for it in ("guidelines", "dataset"))
+        guidelines, dataset, people = (
+            text_of(value.get(it), 2048) for it in ("guidelines", "dataset", "peopleDataset")
+        )
         return cls(
             desk=desk,
             key=key,
@@ -129,6 +136,8 @@ class Party:
             guidelines=guidelines if guidelines and same_origin(guidelines, desk) else "",
             guidelines_hash=text_of(value.get("guidelinesHash"), 100),
             dataset=dataset if dataset and same_origin(dataset, desk) else "",
+            people=people if people and same_origin(people, desk) else "",
+            agreement=text_of(value.get("keyAgreement"), 64),
         )
 
     def is_of(self, desk: str, key: str | None) -> bool:
@@ -151,6 +160,8 @@ class Party:
             "guidelines": self.guidelines,
             "guidelinesHash": self.guidelines_hash,
             "dataset": self.dataset,
+            "peopleDataset": self.people,
+            "keyAgreement": self.agreement,
         }
         return {name: value for name, value in found.items() if value}
 

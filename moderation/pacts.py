@@ -36,7 +36,7 @@ from kernel.schema.tables import pacts, tombstones
 from kernel.tombstone_log import Act
 from moderation import audit, circles, label_trust
 from moderation.pact_terms import CONTEXT, READ, WAITS, Flow, Paper, fingerprint, midnight
-from moderation.signals import undoing
+from moderation.signals import people, undoing
 
 MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
 FOR_OTHERS: Final = 150  # of these may be there when another host offers one
@@ -182,8 +182,10 @@ async def pinned_key(conn: AsyncConnection, host: str) -> Ed25519PublicKey | Non
     return keys.load_multibase(pact.their_key) if pact else None
 
 
-async def may_read(conn: AsyncConnection, here: Here, asker: Actor) -> bool:
-    """Whether somebody may read what we advise pact peers.
+async def may_read(
+    conn: AsyncConnection, here: Here, asker: Actor, flows: frozenset[Flow] = READ
+) -> bool:
+    """Whether somebody may read what we advise pact peers, as far as one of `flows` goes to them.
 
     It is the desk that we have a pact with, or its server's own actor, the pact takes advice, they
     did not ask not to be trusted, and that desk shows the key that is pinned, as far as we know.
@@ -197,7 +199,7 @@ async def may_read(conn: AsyncConnection, here: Here, asker: Actor) -> bool:
     desk = await actor_store.by_uri(conn, pact.desk_uri)
     if desk is None or desk.ed25519 != pact.their_key:
         return False
-    return not READ.isdisjoint(pact.paper.flows(f"{here.origin}/desk/node"))
+    return not flows.isdisjoint(pact.paper.flows(f"{here.origin}/desk/node"))
 
 
 # What an administrator of this node does while one holds, and after
@@ -328,6 +330,7 @@ async def change(conn: AsyncConnection, here: Here, host: str, **values: object)
     await conn.execute(sa.update(pacts).where(pacts.c.host == host).values(day=today, **values))
     if not values.keys().isdisjoint({"state", "frozen", "frozen_there", "afterwards"}):
         await label_trust.follow_pact(conn, host)
+        await people.look_anew(conn)
     if not await circles.stands(conn, host):
         await circles.part_all(conn, here, host)
 

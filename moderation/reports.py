@@ -24,7 +24,7 @@ from kernel.schema.messages import Why
 from kernel.schema.tables import flag_budgets, reports
 from kernel.sealing import mac
 from kernel.urls import host_of
-from moderation import cases, casework, desks, load, sealed
+from moderation import budgets, cases, casework, desks, load, sealed
 from moderation.care import raising
 from moderation.cases import About
 from moderation.directed import tokens
@@ -150,23 +150,7 @@ async def take_back(conn: AsyncConnection, here: Here, flag: str) -> bool:
 
 async def spend(conn: AsyncConnection, here: Here, host: str) -> bool:
     """Count one more Flag of a server. False: it has brought as many today as are read."""
-    return await count(conn, here, host) <= FLAGS_A_DAY
-
-
-async def count(conn: AsyncConnection, here: Here, what: str) -> int:
-    """Count one more of something today; how many that makes."""
-    today = here.now().date()
-    same = flag_budgets.c.day == today
-    taken = await conn.scalar(
-        insert(flag_budgets)
-        .values(host=what, day=today, taken=1)
-        .on_conflict_do_update(
-            index_elements=["host"],
-            set_={"day": today, "taken": sa.case((same, flag_budgets.c.taken + 1), else_=1)},
-        )
-        .returning(flag_budgets.c.taken)
-    )
-    return int(taken or 0)
+    return await budgets.count(conn, here, host) <= FLAGS_A_DAY
 
 
 async def _keep(

@@ -111,11 +111,16 @@ def host_is_welcome(actor: sa.FromClause) -> sa.ColumnElement[bool]:
 
     Nobody blocks their own node (`moderation.names`), so it is not asked about.
     """
-    blocked = sa.exists().where(blocks_host(actor.c.host)).correlate_except(domain_blocks)
-    return sa.or_(actor.c.local, ~blocked)
+    return is_heard(actor.c.local, actor.c.host)
+
+
+def is_heard(local: sa.ColumnElement[bool], host: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """SQL: as `host_is_welcome`, for columns that a statement names itself."""
+    blocked = sa.exists().where(blocks_host(host)).correlate_except(domain_blocks)
+    return sa.or_(local, ~blocked)
 
 
 def host_is_listed(actor: sa.FromClause) -> sa.ColumnElement[bool]:
     """SQL: what the actor says may be on lists that everybody looks through (MOD-3.10)."""
     found = has_one(actor, domain_filters, covers(domain_filters, actor.c.host))
-    return sa.or_(actor.c.local, ~found)
+    return sa.or_(actor.c.local, sa.and_(~actor.c.filtered, ~found))

@@ -19,7 +19,7 @@ from members.severing import Words
 from moderation import domains, impact, pacts, policy
 from moderation.impact import Seen
 from moderation.policy import Policies, Policy
-from moderation.signals import effects, received, rules, stock, undoing
+from moderation.signals import effects, people, received, rules, stock, undoing
 from moderation.signals.rules import Rule
 from node import keeping_away
 
@@ -47,7 +47,7 @@ class Keeper:
 
 async def take_stock(engine: AsyncEngine, here: Here) -> None:
     """Bring what acts by itself into line with what is said now."""
-    await _carry_out(engine, here, stock.take)
+    await _carry_out(engine, here, stock.take, people.take)
 
 
 async def _carry_out(engine: AsyncEngine, here: Here, *work: Callable[..., Any]) -> None:
@@ -119,7 +119,7 @@ async def roll_back(
     if not dry_run:
         await _carry_out(
             engine, here, lambda conn, here: undoing.roll_back(conn, here, host, since),
-            stock.take,
+            stock.take, people.take,
         )  # fmt: skip
     return would
 
@@ -136,7 +136,7 @@ async def freeze(
     if not dry_run:
         await _carry_out(
             engine, here, lambda conn, here: pacts.freeze(conn, here, host, frozen=True),
-            stock.take,
+            stock.take, people.take,
         )  # fmt: skip
     return would
 

@@ -573,6 +573,28 @@ CARE: Final = (
         "signal_effects",
     ),
     _kept(
+        "What other places' advice did about somebody elsewhere whom this place has met",
+        "As long as that advice holds, and what somebody here answered as long as they are known.",
+        "So that what acts by itself can be explained, and taken back.",
+        OPERATORS,
+        "people_effects",
+    ),
+    _kept(
+        "What this place advises trusted places about somebody elsewhere",
+        "Until a day that is chosen with it, 180 days away at most, or until it is taken back.",
+        "So that others can be careful; it is told by a code that only they can read.",
+        OPERATORS,
+        "people_advice",
+        "people_advice_said",
+    ),
+    _kept(
+        "How many of a place's requests to look after somebody were not needed; it names nobody",
+        "As a number for each place, as long as this place is here.",
+        "So that a place that often asks in vain may ask less.",
+        OPERATORS,
+        "care_peers",
+    ),
+    _kept(
         "Groups, their settings and every version of their guidelines",
         "As long as the group is here.",
         "So that it is clear what was agreed.",

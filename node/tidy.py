@@ -44,6 +44,7 @@ from moderation.care import ending as care_ending
 from moderation.care import looks
 from moderation.directed import answering, sent
 from moderation.lists import undoing
+from moderation.signals import about_people
 from moderation.signals import received as received_signals
 from node import keeping_away
 
@@ -164,6 +165,7 @@ async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
         await answering.sweep(conn, here.now().date())
         await ledger.sweep(conn, here)
         await undoing.sweep(conn, here)
+        await about_people.tell(conn, here)
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:

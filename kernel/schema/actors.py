@@ -60,6 +60,10 @@ actors = table(
     sa.Column(  # a group's: only its members read what is said there
         "members_only", sa.Boolean, nullable=False, server_default=sa.false()
     ),
+    # Theirs, by what peers advise: off public lists, and asked before they come into a group;
+    sa.Column("filtered", sa.Boolean, nullable=False, server_default=sa.false()),
+    # and how much advice about people there was when it was looked for (`node.people_round`).
+    sa.Column("advice_round", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("moved_to", sa.Text),  # theirs, or a group's of ours: who they are now
     sa.Column("moved_on", sa.Date),
     one_of("kind", "kind", ActorKind),

@@ -125,6 +125,14 @@ care_requests = table(  # peers that asked us to look after somebody
     sa.Index("ix_care_requests_host", "host"),
 )
 
+care_peers = table(  # how many of a peer's last requests were not needed: of nobody else anything
+    "care_peers",
+    Side.NEITHER,
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("closed", sa.Integer, nullable=False),
+    sa.Column("not_needed", sa.Integer, nullable=False),
+)
+
 care_handovers = table(  # asking a service outside for help: two people say yes to it (DOM-D15)
     "care_handovers",
     Side.PERSONA,

@@ -1,10 +1,15 @@
-"""What advice from elsewhere may do here, and what it did. Nobody here is named."""
+"""What advice from elsewhere may do here, and what it did; what we advise about people elsewhere.
+
+Nobody here is named.
+"""
 
 from enum import StrEnum
 
 import sqlalchemy as sa
 
+from kernel.schema.actors import actors
 from kernel.schema.base import Side, one_of, table
+from kernel.schema.cases import cases
 
 
 class Kind(StrEnum):
@@ -88,4 +93,60 @@ signal_effects = table(  # what advice about domains did, or waits to do
         postgresql_where=sa.text("state NOT IN ('ended', 'refused')"),
     ),
     sa.Index("ix_signal_effects_state_id", "state", "id"),
+)
+
+people_effects = table(  # what advice about somebody who was met here did, or waits to do
+    "people_effects",
+    Side.NEITHER,
+    sa.Column(
+        "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False, server_default=""),  # a word
+    sa.Column("basis", sa.ARRAY(sa.Text), nullable=False),  # ids of changes
+    sa.Column("hosts", sa.ARRAY(sa.Text), nullable=False),  # who say so
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("issuers", sa.Integer, nullable=False),
+    sa.Column("decision", sa.BigInteger),  # the line of the log that says what came of it
+    sa.Column("began", sa.Date, nullable=False),
+    sa.Column("due", sa.DateTime(timezone=True)),  # when it begins; a whole hour
+    sa.Column("day", sa.Date, nullable=False),  # of its last change of state
+    one_of("state", "state", EffectState),
+    sa.Index("ix_people_effects_state", "state", "actor_id"),
+)
+
+people_advice = table(  # what we advise peers about somebody elsewhere
+    "people_advice",
+    Side.NEITHER,
+    sa.Column(
+        "actor_id", sa.Uuid, sa.ForeignKey(actors.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("case_id", sa.Uuid, sa.ForeignKey(cases.c.id, ondelete="SET NULL")),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("labels", sa.ARRAY(sa.Text), nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("until", sa.Date, nullable=False),  # the last day
+    sa.Column("approvals", sa.SmallInteger, nullable=False),  # people here who agreed
+    sa.Column("first_yes", sa.BigInteger, nullable=False),  # the line of the log of the first
+    sa.Column("day", sa.Date, nullable=False),  # when it was last said, or asked
+    sa.CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
+    sa.Index("ix_people_advice_until", "until"),
+    sa.Index(
+        "ix_people_advice_case_id", "case_id", postgresql_where=sa.text("case_id IS NOT NULL")
+    ),
+)
+
+people_advice_said = table(  # to which peers, by which change of the dataset for each
+    "people_advice_said",
+    Side.NEITHER,
+    sa.Column("change_id", sa.Uuid, primary_key=True),
+    sa.Column(
+        "actor_id",
+        sa.Uuid,
+        sa.ForeignKey(people_advice.c.actor_id, ondelete="SET NULL"),  # none: to be taken back
+    ),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),  # of the advice, as it was said
+    sa.Index("ix_people_advice_said_actor_id", "actor_id", "host"),
 )

@@ -73,6 +73,8 @@ node = table(
     sa.Column("awake", sa.DateTime(timezone=True)),  # its worker was, to the minute
     # counts changes of what is decided about domains: whoever remembers them looks here
     sa.Column("policies", sa.BigInteger, nullable=False, server_default="0"),
+    # counts changes of what peers advise about people: whoever was met before is looked at anew
+    sa.Column("people_round", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("stage", sa.Text, nullable=False, server_default=Stage.OPEN.value),
     sa.Column("closes_on", sa.Date),  # from the notice on
     sa.Column("over_on", sa.Date),  # when other servers had heard of it

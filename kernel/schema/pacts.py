@@ -81,6 +81,8 @@ datasets = table(  # the one that this node gives out
 signal_changes = table(  # what it says, in order; each is bound to all before it
     "signal_changes",
     Side.NEITHER,
+    # '': the dataset for all; else the peer that one about people is for.
+    sa.Column("host", sa.Text, primary_key=True, server_default=""),
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("id", sa.Uuid, nullable=False, unique=True),
     sa.Column("kind", sa.Text, nullable=False),
@@ -92,7 +94,7 @@ signal_changes = table(  # what it says, in order; each is bound to all before i
     sa.Column("link", sa.Text, nullable=False),  # what the next one calls `prev`
     sa.Column("ends", sa.Date),
     sa.Column("day", sa.Date, nullable=False),
-    sa.Index("ix_signal_changes_entity", "entity_kind", "entity_key", "seq"),
+    sa.Index("ix_signal_changes_entity", "host", "entity_kind", "entity_key", "seq"),
 )
 
 signal_sources = table(  # datasets elsewhere that are read from here
@@ -102,6 +104,8 @@ signal_sources = table(  # datasets elsewhere that are read from here
     sa.Column("url", sa.Text, nullable=False, unique=True),
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("pact", sa.Boolean, nullable=False),  # proven and chained; else a plain list
+    # About people, by hashes that only its issuer and this node can make.
+    sa.Column("people", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("last_id", sa.Text, nullable=False, server_default=""),  # of what was read last
     sa.Column("seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("link", sa.Text, nullable=False, server_default=""),
@@ -160,9 +164,10 @@ signals = table(  # what they say
     sa.Column("answer", sa.Text),  # what a person made of it: a state, once one did
     # The words of a post that it held, and that a moderator read and showed all the same.
     sa.Column("released", sa.DateTime(timezone=True)),
-    sa.Column("unanswered", sa.Boolean, nullable=False, server_default=sa.false()),  # an appeal
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("day", sa.Date, nullable=False),  # of its last change of state
+    sa.Column("came", sa.Date, nullable=False),  # to this node
+    sa.Column("began", sa.Date),  # to do something here, for the first time
     # Its issuer was asked to look again, and has not answered by its own last day (MOD-5.8).
     sa.Column("appeal_unanswered", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("source_id", "uri"),

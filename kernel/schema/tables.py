@@ -11,13 +11,20 @@ from kernel.schema.care import (
     care_handovers,
     care_looks,
     care_objections,
+    care_peers,
     care_requests,
     care_words,
     look_counts,
 )
 from kernel.schema.cases import case_notes, cases, flag_budgets, flags, reports
 from kernel.schema.directed import asks_in, asks_out
-from kernel.schema.effects import signal_effects, signal_rules
+from kernel.schema.effects import (
+    people_advice,
+    people_advice_said,
+    people_effects,
+    signal_effects,
+    signal_rules,
+)
 from kernel.schema.federation import (
     activities,
     deliveries,
@@ -111,6 +118,7 @@ __all__ = [
     "care_handovers",
     "care_looks",
     "care_objections",
+    "care_peers",
     "care_requests",
     "care_words",
     "case_notes",
@@ -156,6 +164,9 @@ __all__ = [
     "notices",
     "pacts",
     "peers",
+    "people_advice",
+    "people_advice_said",
+    "people_effects",
     "poll_options",
     "poll_votes",
     "polls",

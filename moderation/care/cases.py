@@ -32,9 +32,9 @@ from kernel.schema.tables import (
 )
 from kernel.sealing import mac
 from kernel.tombstone_log import Act
-from moderation import alerting, desks
+from moderation import alerting, budgets, desks
 from moderation import sealed as sealing
-from moderation.care import clocks, notes
+from moderation.care import clocks, notes, peers
 from moderation.care.notes import LABEL
 from moderation.cases import About
 
@@ -442,6 +442,9 @@ async def close(conn: AsyncConnection, here: Here, case: CareCase, ending: Endin
         holder=None,
         due=None,
     )
+    for host in await peers.closed(conn, case.id, needed=ending is not Ending.NOT_NEEDED):
+        if ending is Ending.NOT_NEEDED:  # it costs as much again of what they may ask today
+            await budgets.count(conn, here, f"{host} care")
     await conn.execute(sa.delete(care_words).where(care_words.c.case_id == case.id))
     asked = care_handovers.c.case_id == case.id
     done = sa.or_(care_handovers.c.agreed.is_(None), care_handovers.c.told)

@@ -19,7 +19,7 @@ from kernel.schema.care import CareState, Level
 from kernel.schema.cases import Subject
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, care_cases, care_requests, groups, moderators, posts
-from moderation.care import cases
+from moderation.care import cases, peers
 from moderation.cases import About
 
 MOST_OF_PEER: Final = 20  # open care cases that one peer may have asked for
@@ -53,7 +53,7 @@ async def came(
         return
     if (await conn.scalar(_of_peer(), {"host": host}) or 0) >= MOST_OF_PEER:
         raise TooMany
-    level = LEVELS.get(urgency, Level.HIGH)
+    level = await _level(conn, host, urgency)
     case_id = await cases.open_case(
         conn, here, about=about, host=here.host, level=level, group_id=group_id
     )
@@ -66,22 +66,34 @@ async def came(
 
 async def sooner(conn: AsyncConnection, here: Here, request_id: UUID, urgency: str) -> None:
     """The peer asks once more, perhaps with more haste: everybody on duty hears of it again."""
-    case_id = await conn.scalar(
-        sa.select(care_requests.c.case_id).where(care_requests.c.request_id == request_id)
-    )
-    if case_id is None:
+    asked = (
+        await conn.execute(
+            sa.select(care_requests.c.case_id, care_requests.c.host).where(
+                care_requests.c.request_id == request_id
+            )
+        )
+    ).first()
+    if asked is None:
         return
     row = (
         await conn.execute(
-            cases.select().where(care_cases.c.id == case_id, cases.OPEN).with_for_update()
+            cases.select().where(care_cases.c.id == asked.case_id, cases.OPEN).with_for_update()
         )
     ).first()
     if row is None:
         return
-    case, level = cases.read(here, row), LEVELS.get(urgency, Level.HIGH)
+    case, level = cases.read(here, row), await _level(conn, asked.host, urgency)
     if level < case.level:
         await cases.set_level(conn, here, case, level)
     await cases.call_again(conn, case.group_id)
+
+
+async def _level(conn: AsyncConnection, host: str, urgency: str) -> Level:
+    """How soon somebody looks. A peer that is often in haste for nothing is still read today."""
+    level = LEVELS.get(urgency, Level.HIGH)
+    if level is Level.NOW and await peers.is_hasty(conn, host):
+        return Level.HIGH
+    return level
 
 
 def _known(request_id: UUID) -> sa.Select[bool]:

@@ -17,8 +17,9 @@ from kernel.here import Here
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.tables import asks_in, cases, signal_changes
 from kernel.sealing import mac
-from moderation import audit, desks, pacts, reports
+from moderation import audit, budgets, desks, pacts, reports
 from moderation.care import incoming as care
+from moderation.care import peers as care_peers
 from moderation.cases import About, Priority
 from moderation.directed import answering, sent, wording
 from moderation.directed.answering import Received
@@ -30,7 +31,6 @@ from moderation.signals.rules import Kind, Mode
 Place = tuple[UUID | None, About]
 
 A_DAY: Final = 50  # that one peer may ask
-CARE_A_DAY: Final = 20  # beside these
 OF_ONE_A_DAY: Final = 10  # that stand for one reporter there
 
 _PRIORITIES: Final = {
@@ -105,8 +105,8 @@ async def _spend(conn: AsyncConnection, here: Here, host: str, request: Request)
     The day on which a peer begins to ask too much has one line in the log.
     """
     care = request.category is Category.CARE
-    limit = CARE_A_DAY if care else A_DAY
-    taken = await reports.count(conn, here, f"{host} {'care' if care else 'asks'}")
+    limit = await care_peers.budget(conn, host) if care else A_DAY
+    taken = await budgets.count(conn, here, f"{host} {'care' if care else 'asks'}")
     if taken == limit + 1:
         await audit.note(conn, here, verb="peer asked too often", about=host)
     if taken > limit:
@@ -114,7 +114,7 @@ async def _spend(conn: AsyncConnection, here: Here, host: str, request: Request)
     if not request.token:
         return True
     mark = mac(here.node_key.derive(answering.LABEL), "token", request.token.encode()).hex()
-    return await reports.count(conn, here, f"{host} {mark}") <= OF_ONE_A_DAY
+    return await budgets.count(conn, here, f"{host} {mark}") <= OF_ONE_A_DAY
 
 
 async def _take(

@@ -15,7 +15,7 @@ from kernel.rows import at_most
 from kernel.schema.directed import AskState
 from kernel.schema.posts import PostState
 from kernel.schema.tables import asks_in, posts
-from moderation import audit, reports
+from moderation import audit, budgets
 from moderation.care.cases import is_open_near
 from moderation.cases import About
 from moderation.directed import answering, wording
@@ -49,7 +49,7 @@ async def may_limit(
         return None
     if await audit.was_released(conn, about.actor_id, about.uri):
         return None
-    if await reports.count(conn, here, f"{pact.host} limits") > rule.budget:
+    if await budgets.count(conn, here, f"{pact.host} limits") > rule.budget:
         return None
     return asked
 

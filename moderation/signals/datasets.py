@@ -30,6 +30,7 @@ class Dataset:
     id: UUID
     tier: Tier
     url: str
+    host: str = ""  # of the one peer that reads it
 
 
 async def ours(conn: AsyncConnection, here: Here) -> Dataset:
@@ -43,6 +44,12 @@ async def ours(conn: AsyncConnection, here: Here) -> Dataset:
         )
         row = (await conn.execute(_OURS)).one()
     return Dataset(id=row.id, tier=Tier(row.tier), url=f"{here.origin}/datasets/{row.id}")
+
+
+def for_peer(here: Here, host: str, tier: Tier = Tier.PACTS) -> Dataset:
+    """What is said about people, for one peer: its address is known to both and to nobody else."""
+    dataset_id = UUID(bytes=here.node_key.derive(f"people dataset {host}")[:16], version=4)
+    return Dataset(id=dataset_id, tier=tier, url=f"{here.origin}/datasets/{dataset_id}", host=host)
 
 
 _OURS = sa.select(datasets.c.id, datasets.c.tier)

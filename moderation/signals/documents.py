@@ -31,6 +31,8 @@ from moderation.signals.published import FIRST, PAGE, Entry, change_url
 from moderation.signals.vocabulary import CONTEXT, Change
 
 MAX_SNAPSHOT: Final = 1_000
+_EVERYTHING: Final = "What the people who run this node say of servers and of posts."
+_PEOPLE: Final = "What the people who run this node say of people, for one peer."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ async def dataset_document(
             "url": dataset.url,
             "type": "Dataset",
             "name": f"Advice of {here.host}",
-            "summary": "What the people who run this node say of servers and of posts.",
+            "summary": _PEOPLE if dataset.host else _EVERYTHING,
             "published": iso(midnight(made or today)),
             "updated": iso(midnight(today)),
             "attributedTo": pen.desk.uri,
@@ -102,9 +104,11 @@ async def dataset_document(
     )
 
 
-async def total(conn: AsyncConnection) -> int:
+async def total(conn: AsyncConnection, dataset: Dataset) -> int:
     """How many changes there are."""
-    count: int | None = await conn.scalar(sa.select(sa.func.max(signal_changes.c.seq)))
+    count: int | None = await conn.scalar(
+        sa.select(sa.func.max(signal_changes.c.seq)).where(signal_changes.c.host == dataset.host)
+    )
     return count or 0
 
 
@@ -112,10 +116,11 @@ async def changes_document(
     conn: AsyncConnection, here: Here, dataset: Dataset, pen: Pen
 ) -> Document:
     """Where the changes begin and end."""
-    count, url = await total(conn), f"{dataset.url}/changes"
+    count, url = await total(conn, dataset), f"{dataset.url}/changes"
     border = await conn.scalar(
         sa.select(signal_changes.c.id).where(
-            signal_changes.c.seq == (max(count - 1, 0) // PAGE) * PAGE
+            signal_changes.c.host == dataset.host,
+            signal_changes.c.seq == (max(count - 1, 0) // PAGE) * PAGE,
         )
     )
     first = f"{url}?since={FIRST}"
@@ -140,7 +145,7 @@ async def page_document(
 
     Raises NotFound: there is no such change.
     """
-    found = await published.after(conn, since, PAGE + 1)
+    found = await published.after(conn, since, PAGE + 1, dataset.host)
     shown, url = found[:PAGE], f"{dataset.url}/changes"
     more = {"next": f"{url}?since={shown[-1].id}"} if len(found) > PAGE else {}
     return pen.prove(
@@ -150,7 +155,7 @@ async def page_document(
             "type": "OrderedCollectionPage",
             "partOf": url,
             "dataset": dataset.url,
-            "totalItems": await total(conn),
+            "totalItems": await total(conn, dataset),
             "orderedItems": await asyncio.to_thread(pen.changes, shown),
             **more,
         },
@@ -166,10 +171,13 @@ async def snapshot_document(
     Where that is not all of them, it is from the beginning. One context and one proof are of them
     all; each has its own where it is served alone, and among the changes.
     """
-    found = await _newest_of_all(conn, MAX_SNAPSHOT + 1)
+    found = await _newest_of_all(conn, dataset, MAX_SNAPSHOT + 1)
     shown, whole = found[:MAX_SNAPSHOT], len(found) <= MAX_SNAPSHOT
     last = await conn.scalar(
-        sa.select(signal_changes.c.id).order_by(signal_changes.c.seq.desc()).limit(at_most(1))
+        sa.select(signal_changes.c.id)
+        .where(signal_changes.c.host == dataset.host)
+        .order_by(signal_changes.c.seq.desc())
+        .limit(at_most(1))
     )
     today = here.now().date()
     return pen.prove(
@@ -191,9 +199,11 @@ def _bare(body: Document) -> Json:
     return {name: value for name, value in body.items() if name != "@context"}
 
 
-async def _newest_of_all(conn: AsyncConnection, limit: int) -> Sequence[Entry]:
+async def _newest_of_all(conn: AsyncConnection, dataset: Dataset, limit: int) -> Sequence[Entry]:
     """The newest change about each thing, in their order."""
-    query = published.NEWEST.where(signal_changes.c.entity_key != "").limit(at_most(limit))
+    query = published.NEWEST.where(
+        signal_changes.c.host == dataset.host, signal_changes.c.entity_key != ""
+    ).limit(at_most(limit))
     return [Entry.of(row) for row in await conn.execute(query)]
 
 

@@ -68,7 +68,7 @@ async def held(conn: AsyncConnection, asked: str) -> Document | None:
     """What an issuer signed of its head, by the digest of its dataset; None: it is not read."""
     rows = await conn.execute(
         sa.select(signal_sources.c.url, signal_sources.c.shown)
-        .where(signal_sources.c.pact, signal_sources.c.shown != "")
+        .where(signal_sources.c.pact, ~signal_sources.c.people, signal_sources.c.shown != "")
         .limit(at_most(sources.MAX_SOURCES))
     )
     text = next((row.shown for row in rows if digest(row.url) == asked), None)
@@ -140,6 +140,7 @@ def _claim() -> sa.Executable:
         .join(pacts, pacts.c.host == signal_sources.c.host)
         .where(
             signal_sources.c.pact,
+            ~signal_sources.c.people,  # each peer is shown another one (MOD-5.5)
             signal_sources.c.seq > 0,
             signal_sources.c.quarantined == "",
             sa.or_(signal_sources.c.compared.is_(None), signal_sources.c.compared < today),

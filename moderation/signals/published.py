@@ -29,6 +29,7 @@ from kernel.schema.tables import signal_changes
 from moderation import audit, labels, pacts
 from moderation.domains import read_domain
 from moderation.pact_terms import Flow, midnight
+from moderation.pacts import Pact
 from moderation.signals import chain, datasets
 from moderation.signals.chain import Head
 from moderation.signals.datasets import Dataset
@@ -217,10 +218,17 @@ async def erase(conn: AsyncConnection, here: Here, change_id: UUID) -> None:
         raise Conflict("Please erase what it takes back first.")
     await conn.execute(
         sa.update(signal_changes)
-        .where(signal_changes.c.seq == entry.seq)
+        .where(signal_changes.c.id == entry.id)
         .values(body="", kind=Change.TOMBSTONE, entity_kind="", entity_key="", ends=None)
     )
     await audit.note(conn, here, verb="erase advice", about=str(change_id))
+
+
+async def lock(conn: AsyncConnection, here: Here) -> Dataset:
+    """Nobody else says anything until this commits; the dataset for everybody."""
+    everybody = await datasets.ours(conn, here)
+    await conn.execute(sa.select(dataset_table.c.id).with_for_update())
+    return everybody
 
 
 async def add(
@@ -231,10 +239,14 @@ async def add(
     says: Document,
     *,
     ends: date | None,
+    to: Pact | None = None,
 ) -> Entry:
-    """One more change, bound to the last one; peers that take such things are nudged."""
-    dataset = await datasets.ours(conn, here)
-    await conn.execute(sa.select(dataset_table.c.id).with_for_update())  # one after the other
+    """One more change, bound to the last one; peers that take such things are nudged.
+
+    `to`: in the dataset that this peer alone reads.
+    """
+    everybody = await lock(conn, here)
+    dataset = datasets.for_peer(here, to.host, everybody.tier) if to is not None else everybody
     before, today = await head(conn, dataset), here.now().date()
     number = before.seq + 1
     change_id = _new_id(today, number)
@@ -253,6 +265,7 @@ async def add(
         await conn.execute(
             signal_changes.insert()
             .values(
+                host=dataset.host,
                 seq=number,
                 id=change_id,
                 kind=kind,
@@ -268,7 +281,11 @@ async def add(
             .returning(*_COLUMNS)
         )
     ).one()
-    if dataset.tier is not Tier.NOBODY:
+    if dataset.tier is Tier.NOBODY:
+        return Entry.of(row)
+    if to is not None:
+        await pacts.tell(conn, here, ActivityKind.NUDGE, dataset.url, to.desk_uri)
+    else:
         flow = Flow.LABELS if says["entityKind"] in LABELLED else Flow.ADVICE
         await pacts.tell_peers(conn, here, flow, ActivityKind.NUDGE, dataset.url)
     return Entry.of(row)
@@ -293,6 +310,7 @@ async def head(conn: AsyncConnection, dataset: Dataset) -> Head:
     row = (
         await conn.execute(
             sa.select(signal_changes.c.seq, signal_changes.c.link)
+            .where(signal_changes.c.host == dataset.host)
             .order_by(signal_changes.c.seq.desc())
             .limit(at_most(1))
         )
@@ -305,7 +323,11 @@ async def newest_about(conn: AsyncConnection, key: str, entity_kind: str = DOMAI
     row = (
         await conn.execute(
             sa.select(*_COLUMNS)
-            .where(signal_changes.c.entity_kind == entity_kind, signal_changes.c.entity_key == key)
+            .where(
+                signal_changes.c.host == "",
+                signal_changes.c.entity_kind == entity_kind,
+                signal_changes.c.entity_key == key,
+            )
             .order_by(signal_changes.c.seq.desc())
             .limit(at_most(1))
         )
@@ -318,6 +340,7 @@ async def _says_before(conn: AsyncConnection, entry: Entry) -> bool:
     found = await conn.scalar(
         sa.select(signal_changes.c.seq)
         .where(
+            signal_changes.c.host == "",
             signal_changes.c.entity_kind == entry.entity_kind,
             signal_changes.c.entity_key == entry.entity_key,
             signal_changes.c.seq < entry.seq,
@@ -336,20 +359,23 @@ async def latest(conn: AsyncConnection, domain: str) -> Entry:
     return found
 
 
-async def one(conn: AsyncConnection, change_id: UUID) -> Entry:
-    """A change of ours. Raises NotFound."""
-    row = (await conn.execute(sa.select(*_COLUMNS).where(signal_changes.c.id == change_id))).first()
+async def one(conn: AsyncConnection, change_id: UUID, host: str = "") -> Entry:
+    """A change of ours, or of what only a host reads. Raises NotFound."""
+    mine = sa.and_(signal_changes.c.id == change_id, signal_changes.c.host == host)
+    row = (await conn.execute(sa.select(*_COLUMNS).where(mine))).first()
     if row is None:
         raise NotFound
     return Entry.of(row)
 
 
-async def after(conn: AsyncConnection, change_id: UUID, limit: int = PAGE) -> Sequence[Entry]:
+async def after(
+    conn: AsyncConnection, change_id: UUID, limit: int = PAGE, host: str = ""
+) -> Sequence[Entry]:
     """Changes that came after one, oldest first. Raises NotFound: there is no such change."""
-    seq = 0 if change_id == FIRST else (await one(conn, change_id)).seq
+    seq = 0 if change_id == FIRST else (await one(conn, change_id, host)).seq
     rows = await conn.execute(
         sa.select(*_COLUMNS)
-        .where(signal_changes.c.seq > seq)
+        .where(signal_changes.c.host == host, signal_changes.c.seq > seq)
         .order_by(signal_changes.c.seq)
         .limit(at_most(limit))
     )
@@ -361,7 +387,9 @@ async def current(
 ) -> Sequence[Entry]:
     """The newest change about each domain, in their order; also those `taken_back`, if wanted."""
     query = NEWEST.where(
-        signal_changes.c.entity_kind == DOMAIN, signal_changes.c.entity_key > after_key
+        signal_changes.c.host == "",
+        signal_changes.c.entity_kind == DOMAIN,
+        signal_changes.c.entity_key > after_key,
     ).limit(at_most(limit))
     if not taken_back:
         query = query.where(signal_changes.c.kind.in_([kind.value for kind in SAYS]))
@@ -374,6 +402,7 @@ def _newest() -> sa.Select[Any]:
     newest = (
         sa.select(newer.c.seq)
         .where(
+            newer.c.host == signal_changes.c.host,
             newer.c.entity_kind == signal_changes.c.entity_kind,
             newer.c.entity_key == signal_changes.c.entity_key,
         )
@@ -384,7 +413,7 @@ def _newest() -> sa.Select[Any]:
     )
     return (
         sa.select(*_COLUMNS)
-        .where(signal_changes.c.seq == newest)
+        .where(signal_changes.c.seq == newest)  # of the same dataset
         .order_by(signal_changes.c.entity_kind, signal_changes.c.entity_key)
     )
 

@@ -28,11 +28,11 @@ from kernel.urls import same_origin
 from moderation import pact_mail, pacts
 from moderation.pact_terms import Flow
 from moderation.pacts import Pact
-from moderation.signals import chain, heads, received, sources
+from moderation.signals import chain, hashing, heads, received, sources
 from moderation.signals.chain import Head, Rewritten
 from moderation.signals.lines import Line
 from moderation.signals.sources import Source
-from moderation.signals.vocabulary import LABELLED, SAYS
+from moderation.signals.vocabulary import ACTOR_HASH, LABELLED, SAYS
 
 PAGES: Final = 20  # of one dataset in one reading; the rest follows in the next
 MAX_ITEMS: Final = 200  # changes of one page that are looked at
@@ -245,6 +245,8 @@ def _taken(pact: Pact) -> frozenset[Flow]:
 def _is_taken(line: Line, taken: frozenset[Flow]) -> bool:
     if line.kind not in SAYS:
         return True
+    if line.entity_kind == ACTOR_HASH:
+        return Flow.PEOPLE in taken
     return (Flow.LABELS if line.entity_kind in LABELLED else Flow.ADVICE) in taken
 
 
@@ -254,9 +256,9 @@ def _lines(items: Sequence[Document], source: Source, here: Here) -> list[Line]:
     for item in items:
         try:
             line = Line.read(item, source.url, here.now().date())
+            found[line.uri] = hashing.checked(line, people=source.people)
         except Malformed:
             continue
-        found[line.uri] = line
     return list(found.values())
 
 

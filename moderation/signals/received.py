@@ -23,12 +23,12 @@ from kernel.rows import AnyRow, at_most
 from kernel.schema.pacts import PactState, SignalState
 from kernel.schema.tables import pacts, signal_sources, signals
 from moderation import audit, labelling_peers
-from moderation.signals import guards
+from moderation.signals import guards, people
 from moderation.signals.chain import Rewritten
 from moderation.signals.lines import GRACE, Line, Standing, states
 from moderation.signals.rules import Kind, Mode, Rules
 from moderation.signals.sources import Source
-from moderation.signals.vocabulary import Change
+from moderation.signals.vocabulary import ACTOR_HASH, Change
 
 PAGE: Final = 50
 SWEPT: Final = 500  # rows in one round
@@ -39,8 +39,7 @@ _CHOSEN: Final = frozenset({SignalState.SHOWN, SignalState.IGNORED})
 _OPEN: Final = (SignalState.HELD, SignalState.SHOWN)
 _KINDS: Final[Mapping[str, Kind]] = {
     "domain": Kind.ADVICE_DOMAIN,
-    "actor": Kind.ADVICE_ACTOR,
-    "actorhash": Kind.ADVICE_ACTOR,
+    ACTOR_HASH: Kind.ADVICE_ACTOR,
     "object": Kind.LABEL_CONTENT,
     "resource": Kind.LABEL_RESOURCE,
 }
@@ -106,6 +105,7 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
             "source_id": source.id,
             "state": SignalState.HELD,
             "day": today,
+            "came": today,
         }
         for line in lines
     ]
@@ -124,6 +124,8 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
     await _log(conn, here, source, moved)
     await guards.watch(conn, here, source, lines)
     await labelling_peers.take_in(conn, here, source, lines)
+    if source.people and lines:
+        await people.look_anew(conn)
     return new
 
 
@@ -241,6 +243,7 @@ async def stand_anew(conn: AsyncConnection, here: Here, host: str) -> None:
             {"ids": ids},
         )
     await labelling_peers.stand_anew(conn, here, host)
+    await people.look_anew(conn)
 
 
 def _about() -> sa.Executable:

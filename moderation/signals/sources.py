@@ -28,7 +28,7 @@ AROUND: Final = 60  # minutes
 CLAIM: Final = timedelta(minutes=10)  # then another worker takes it over
 FIRST_WAIT: Final = timedelta(minutes=15)  # where it did not answer; each later one is longer
 LONGEST_WAIT: Final = timedelta(days=1)
-MAX_SOURCES: Final = 200
+MAX_SOURCES: Final = 400  # a pact may have two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Source:
     url: str
     host: str
     pact: bool
+    people: bool
     last_id: str
     seq: int
     link: str
@@ -53,7 +54,9 @@ class Source:
 _COLUMNS = tuple(signal_sources.c[name] for name in Source.__slots__)
 
 
-async def follow(conn: AsyncConnection, here: Here, url: str, *, pact: bool) -> None:
+async def follow(
+    conn: AsyncConnection, here: Here, url: str, *, pact: bool, people: bool = False
+) -> None:
     """Read a dataset from now on. One that was put aside is read anew from its beginning.
 
     Raises Conflict: as many are read as may be.
@@ -70,12 +73,15 @@ async def follow(conn: AsyncConnection, here: Here, url: str, *, pact: bool) -> 
             raise Conflict("This node reads as many lists as it can. Stop reading one first.")
         await conn.execute(
             insert(signal_sources)
-            .values(url=url, host=host_of(url), pact=pact, due=now)
+            .values(url=url, host=host_of(url), pact=pact, people=people, due=now)
             .on_conflict_do_nothing()
         )
         return
-    mine, values = signal_sources.c.id == known.id, {"due": now, "attempts": 0, "pact": pact}
-    if known.quarantined or known.pact is not pact:
+    mine, values = (
+        signal_sources.c.id == known.id,
+        {"due": now, "attempts": 0, "pact": pact, "people": people},
+    )
+    if known.quarantined or (known.pact, known.people) != (pact, people):
         await conn.execute(sa.delete(signals).where(signals.c.source_id == known.id))
         await conn.execute(sa.delete(signal_links).where(signal_links.c.source_id == known.id))
         anew = {"last_id": "", "seq": 0, "link": "", "quarantined": "", "shown": ""}
@@ -145,7 +151,7 @@ async def trust_again(conn: AsyncConnection, here: Here, url: str, reason: str) 
 
 
 async def listed(conn: AsyncConnection) -> Sequence[Source]:
-    """All of them, which are at most 200."""
+    """All of them; there are at most `MAX_SOURCES`."""
     rows = await conn.execute(
         sa.select(*_COLUMNS).order_by(signal_sources.c.url).limit(MAX_SOURCES)
     )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.arrays import any_of
-from kernel.errors import Conflict, NotFound, Problem
+from kernel.errors import Conflict, Problem
 from kernel.here import Here
 from kernel.said import noted
 from kernel.schema.effects import Mode
@@ -20,6 +20,7 @@ from kernel.schema.moderation import Level
 from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import (
     domain_policies,
+    people_effects,
     signal_effects,
     signal_rules,
     signal_sources,
@@ -28,7 +29,7 @@ from kernel.schema.tables import (
 from moderation import alerting, audit, domains
 from moderation.impact import Impact
 from moderation.policy import ADVICE, Policy
-from moderation.signals import effects
+from moderation.signals import effects, people
 from moderation.signals.effects import ACTS, Effect, EffectState
 from moderation.signals.voices import Voices
 
@@ -44,6 +45,7 @@ async def roll_back(conn: AsyncConnection, here: Here, host: str, since: date) -
     await effects.lock(conn)
     found = [each for each in await effects.live(conn, host) if each.began >= since]
     uris = {uri for each in found for uri in each.basis}
+    uris.update(await people.rests_on(conn, host, since))
     await _answer(conn, here, uris, SignalState.IGNORED, host=host)
     await audit.note(
         conn,
@@ -177,6 +179,10 @@ async def after_pact(
                 conn, here, effect, EffectState.REVIEW, "review", why="pact", due=None
             )
             waits = True
+    if afterwards is not Afterwards.UNDO:
+        kept = afterwards is Afterwards.KEEP
+        asks = await people.after_pact(conn, here, host, keep=kept) and not kept
+        waits = waits or asks
     if waits:
         await alerting.call(conn, None)
 
@@ -194,15 +200,8 @@ async def after_restore(conn: AsyncConnection) -> None:
         .where(signal_effects.c.state.in_(ACTS))
         .values(state=EffectState.REVIEW, why="restored", due=None)
     )
-
-
-async def unanswered(conn: AsyncConnection, uri: str, *, whether: bool = True) -> None:
-    """An appeal against a line was not answered in time: it counts half from now on (MOD-5.8).
-
-    Raises NotFound: there is no such line.
-    """
-    changed = await conn.execute(
-        sa.update(signals).where(signals.c.uri == uri).values(unanswered=whether)
+    await conn.execute(
+        sa.update(people_effects)
+        .where(people_effects.c.state.in_(ACTS))
+        .values(state=EffectState.REVIEW, why="restored", due=None)
     )
-    if not changed.rowcount:
-        raise NotFound

@@ -39,6 +39,8 @@ CONTEXT: Final[list[Json]] = [AS2, FIRES, DATA_INTEGRITY, TERMS]
 DOMAIN: Final = "domain"  # kinds of what a change is about
 OBJECT: Final = "object"  # a post, by its id
 RESOURCE: Final = "resource"  # a page of help, by its address
+ACTOR: Final = "actor"  # somebody by their address: never kept, a list is no directory of people
+ACTOR_HASH: Final = "actorhash"  # somebody by a hash that one peer can make; `actorHash` outside
 LABELLED: Final = frozenset({OBJECT, RESOURCE})
 
 

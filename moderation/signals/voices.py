@@ -1,7 +1,7 @@
 """Who says what of which domain, as far as the rules let it count: read for `effects`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Self
 
@@ -18,6 +18,7 @@ from kernel.urls import host_of
 from moderation.pact_terms import Paper
 from moderation.signals import rules, scoring
 from moderation.signals.lines import GRACE
+from moderation.signals.records import Records
 from moderation.signals.rules import Kind, Mode, Rule, Rules
 from moderation.signals.scoring import Opinion
 from moderation.signals.vocabulary import Change, Policy
@@ -53,7 +54,7 @@ class Voices:
             return cls({})
         every = (await conn.scalars(_HOSTS)).all()
         found = await Rules.read(conn, every, Kind.ADVICE_DOMAIN)
-        known = await _Issuer.read(conn, every)
+        known = await Issuer.read(conn, every)
         by_domain: dict[str, list[Voice]] = {}
         after = 0
         while rows := (await conn.execute(_LINES, {"hosts": hosts, "after": after})).all():
@@ -79,39 +80,43 @@ class Voices:
 
 
 @dataclass(frozen=True, slots=True)
-class _Issuer:
+class Issuer:
     """What two hosts may have in common, and how the people here found what it said."""
 
     key: str = ""
     operator: str = ""
-    upheld: int = 0
-    answered: int = 0
+    records: Records = field(default_factory=Records)
 
     @classmethod
     async def read(cls, conn: AsyncConnection, hosts: Sequence[str]) -> Mapping[str, Self]:
         """All of these hosts, in two statements."""
         papers = {row.host: row for row in await conn.execute(_PACTS, {"hosts": list(hosts)})}
         found = {}
-        for host, upheld, answered in await conn.execute(_ANSWERS, {"hosts": list(hosts)}):
+        for host, records in (await Records.read(conn, hosts)).items():
             pact, operator = papers.get(host), ""
             if pact is not None:
                 parties = Paper.kept(pact.document).parties
                 operator = next((it.contact for it in parties if it.desk == pact.desk_uri), "")
-            found[host] = cls(pact.their_key if pact else "", operator, upheld, answered)
+            found[host] = cls(pact.their_key if pact else "", operator, records)
         return found
 
 
-def _voice(here: Here, row: AnyRow, rule: Rule, known: _Issuer) -> Voice | None:
-    today, said = here.now().date(), min(row.published or row.day, here.now().date())
+def _voice(here: Here, row: AnyRow, rule: Rule, known: Issuer) -> Voice | None:
     counts = rule.mode in (Mode.SHOW, Mode.APPLY)
     accepts = row.policy == Policy.ACCEPT and rule.mode is not Mode.IGNORE
-    if not (counts or accepts) or said + rule.ttl_cap + GRACE <= today:
+    return voice_of(here, row, rule, known) if counts or accepts else None
+
+
+def voice_of(here: Here, row: AnyRow, rule: Rule, known: Issuer) -> Voice | None:
+    """A row of `LINE` as it counts under a rule; None: for longer than the rule lets it."""
+    today, said = here.now().date(), min(row.published or row.came, here.now().date())
+    if said + rule.ttl_cap + GRACE <= today:
         return None
     opinion = Opinion(
         uri=row.uri,
         host=row.host,
         policy=Policy(row.policy),
-        weight=scoring.slowly(rule.weight, known.upheld, known.answered),
+        weight=known.records.weight(rule.weight, row.labels),
         confidence=_confidence(row),
         age=today - said if today > said else timedelta(0),
         approvals=row.approvals or 0,
@@ -154,25 +159,35 @@ _listens = sa.exists().where(
 _believed = sa.and_(
     signal_sources.c.quarantined == "", sa.or_(~signal_sources.c.pact, _listens)
 )  # fmt: skip
+_asked = signals.alias("asked")
+_unanswered = sa.exists().where(  # an appeal about the same, whichever of its lines it named
+    _asked.c.source_id == signals.c.source_id,
+    _asked.c.entity_kind == signals.c.entity_kind,
+    _asked.c.entity_key == signals.c.entity_key,
+    _asked.c.appeal_unanswered,
+)
 _HOSTS: Final = sa.select(signal_sources.c.host).distinct().where(_believed)
-_LINES: Final = (
+LINE: Final = (  # what `voice_of` reads of it
     sa.select(
         *(
             signals.c[name]
             for name in (
                 "id", "uri", "entity_key", "policy", "labels", "confidence", "approvals",
-                "published", "day", "derived_from", "unanswered",
+                "published", "came", "derived_from",
             )
         ),
         signal_sources.c.host,
         signal_sources.c.pact,
+        _unanswered.label("unanswered"),
     )
     .join(signal_sources, signal_sources.c.id == signals.c.source_id)
     .where(
-        _believed,
+        _believed, signals.c.kind == Change.RECOMMENDATION, signals.c.state.in_(_OPEN)
+    )
+)  # fmt: skip
+_LINES: Final = (
+    LINE.where(
         signals.c.entity_kind == "domain",
-        signals.c.kind == Change.RECOMMENDATION,
-        signals.c.state.in_(_OPEN),
         sa.or_(
             signal_sources.c.host == sa.any_(sa.bindparam("hosts", type_=sa.ARRAY(sa.Text))),
             signals.c.policy == Policy.ACCEPT,
@@ -181,20 +196,7 @@ _LINES: Final = (
     )
     .order_by(signals.c.id)
     .limit(STEP)
-)  # fmt: skip
+)
 _PACTS: Final = sa.select(
     pacts.c.host, pacts.c.their_key, pacts.c.document, pacts.c.desk_uri
 ).where(any_of(pacts.c.host, "hosts"), pacts.c.state == PactState.MADE)
-_ANSWERS: Final = sa.text(
-    f"""
-    SELECT given.host, count(*) FILTER (WHERE last.answer = 'shown'), count(last.answer)
-    FROM unnest(:hosts) AS given (host)
-    LEFT JOIN LATERAL (
-        SELECT signals.answer FROM signal_sources
-        JOIN signals ON signals.source_id = signal_sources.id
-        WHERE signal_sources.host = given.host AND signals.answer IS NOT NULL
-        ORDER BY signals.id DESC LIMIT {scoring.WINDOW}
-    ) AS last ON true
-    GROUP BY given.host
-    """  # noqa: S608  (a number of our own)
-).bindparams(sa.bindparam("hosts", type_=sa.ARRAY(sa.Text)))

@@ -14,9 +14,11 @@ from kernel.schema.effects import EffectState, Mode
 from kernel.schema.moderation import Level
 from members.severing import Differs
 from moderation import impact, why
+from moderation.care import peers as care_peers
 from moderation.impact import Seen
 from moderation.signals import effects, received, rules
 from moderation.signals.effects import Effect
+from moderation.signals.records import FEW, Records
 from moderation.signals.rules import Kind, Rule
 from moderation.signals.vocabulary import POLICY_WORDS, Policy
 from node import acting
@@ -170,6 +172,9 @@ async def _rules(
         written = await rules.about(conn, host)
         usual = [await rules.of(conn, host, kind) for kind in Kind]
         resting = await effects.live(conn, host)
+        found = (await Records.read(conn, [host]))[host]
+        care = await care_peers.record(conn, host), await care_peers.budget(conn, host)
+    ceiling = next(rule.weight for rule in usual if rule.kind is Kind.ADVICE_DOMAIN)
     return render(
         request,
         "pacts/rules.html",
@@ -182,6 +187,10 @@ async def _rules(
         resting=resting[: effects.PAGE],
         would=would,
         back=back,
+        found=found,
+        few=FEW,
+        ceiling=ceiling,
+        care=care,
         kinds=KINDS,
         modes=MODES,
         states=STATES,

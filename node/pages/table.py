@@ -49,6 +49,7 @@ from node.pages import (
     own_names,
     pacts,
     peers,
+    people,
     personas,
     pictures,
     polls,
@@ -90,10 +91,10 @@ def prepare(app: web.Application, clock: Clock) -> None:
 def routes() -> list[web.RouteDef]:
     """The addresses people use; `node.app` joins documents to those that servers ask for too."""
     parts = (
-        home, account, preferences, groups, reports, alerts, moderators, asked, caring_for_us,
-        care, care_case, cases, desk_letters, appeals, stopped, audit, standing, group_moves,
-        distance, group_labels, desk, icons, threads, posts, labelling, polls, tags, personas,
-        own_names, receipts, safety, node_settings, domains,
+        home, account, preferences, groups, reports, alerts, moderators, asked, people,
+        caring_for_us, care, care_case, cases, desk_letters, appeals, stopped, audit, standing,
+        group_moves, distance, group_labels, desk, icons, threads, posts, labelling, polls, tags,
+        personas, own_names, receipts, safety, node_settings, domains,
         peers, search, pacts, signals, effects,
         finding, help, about, assets, pictures, unanswered, signs, rearranging,
         memorials, aftercare, check_ins, closing, stories, notices, quiet, live, unsent, drafts,

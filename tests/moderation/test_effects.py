@@ -9,16 +9,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.keys import KeyPair
-from kernel.errors import Conflict, NotFound
+from kernel.errors import Conflict
 from kernel.here import Here
 from kernel.schema.moderation import Level
-from kernel.schema.pacts import Afterwards
-from kernel.schema.tables import actors, audit, follows
+from kernel.schema.pacts import Afterwards, SignalState
+from kernel.schema.tables import actors, audit, follows, signals
 from members import node as node_store
 from moderation import pact_making, pacts, policy
+from moderation.directed import sent
 from moderation.impact import Seen
 from moderation.policy import Policy as Treated
 from moderation.signals import received, rules, sources, undoing
+from moderation.signals.records import Record, Records
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.stock import A_DAY, BATCH
 from moderation.signals.vocabulary import Policy
@@ -444,12 +446,54 @@ async def test_mod_5_8_an_appeal_that_nobody_answers_halves_what_a_line_counts(
     line = peers.line("birch.example", 1, BAD)
     await peers.take_in("birch.example", [line])
     async with peers.engine.begin() as conn:
-        await undoing.unanswered(conn, line.uri)
-        with pytest.raises(NotFound):
-            await undoing.unanswered(conn, "https://birch.example/nothing")
+        await sent.mark(conn, line.uri, unanswered=True)
     await peers.later()
     assert await peers.later(HOUR) == {}
+    await peers.say("birch.example", 2, BAD)
+    await peers.later()
+    assert await peers.later(HOUR) == {}, "they say the same once more, and nothing else"
     async with peers.engine.begin() as conn:
-        await undoing.unanswered(conn, line.uri, whether=False)
+        await sent.mark(conn, line.uri, unanswered=False)
     await peers.later()
     assert await peers.later(HOUR) == {BAD: FILTER}
+
+
+async def test_mod_5_8_a_weight_follows_the_answers_about_each_label(peers: Peers) -> None:
+    """What a host is often wrong about counts less, and all else as before."""
+    await peers.trust("birch.example")
+    wrong = [
+        peers.line("birch.example", at, f"n{at}.example", labels=["https://b.example/labels/Spam"])
+        for at in range(1, 31)
+    ]
+    right = [
+        peers.line("birch.example", at, f"n{at}.example", labels=["https://b.example/labels/grief"])
+        for at in range(31, 36)
+    ]
+    await peers.take_in("birch.example", [*wrong, *right])
+    async with peers.engine.begin() as conn:
+        for row in (await conn.execute(sa.select(signals.c.id, signals.c.place))).all():
+            answer = SignalState.IGNORED if row.place <= 30 else SignalState.SHOWN
+            await received.decide(conn, peers.here, row.id, answer)
+        found = await Records.read(conn, ["birch.example", "quiet.example"])
+    birch, quiet = found["birch.example"], found["quiet.example"]
+    assert birch.by_label == {"spam": Record(0, 30), "grief": Record(5, 5)}
+    assert birch.weight(1.0, ["https://other.example/labels/spam/"]) == pytest.approx(20 / 50)
+    of_all = pytest.approx(25 / 55)
+    assert birch.weight(1.0, ["grief"]) == of_all, "too few answers about it"
+    assert birch.weight(1.0, []) == of_all
+    assert birch.weight(0.5, ["spam", "grief"]) == pytest.approx(10 / 50)
+    assert quiet.weight(0.7, ["spam"]) == 0.7, "never above what an administrator wrote"
+
+
+async def test_mod_5_7_a_rule_that_is_edited_makes_no_advice_last_longer(peers: Peers) -> None:
+    await peers.trust("birch.example", ttl_cap=timedelta(days=30))
+    line = peers.line("birch.example", 1, BAD, published=None)
+    await peers.take_in("birch.example", [line])
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    await peers.later(timedelta(days=20))
+    await peers.rule("birch.example", ttl_cap=timedelta(days=30), mode=Mode.HOLD)
+    await peers.rule("birch.example", ttl_cap=timedelta(days=30))
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    assert await peers.later(timedelta(days=12)) == {}

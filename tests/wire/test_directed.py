@@ -22,6 +22,7 @@ from kernel.schema.groups import Posts
 from kernel.schema.labels import Giver
 from kernel.schema.moderation import Role
 from kernel.schema.tables import activities, alert_calls, asks_in, asks_out, audit, cases, reports
+from kernel.schema.tables import care_peers as care_counts_of_peers
 from moderation import (
     alert_channels,
     casework,
@@ -36,6 +37,7 @@ from moderation import (
 from moderation import cases as case_store
 from moderation import reports as report_store
 from moderation.care import cases as care_cases
+from moderation.care import peers as care_peers
 from moderation.directed import answering, asking, incoming, sending, sent, tokens
 from moderation.directed.answering import Received
 from moderation.directed.sent import Asked
@@ -43,6 +45,7 @@ from moderation.directed.terms import Refused
 from moderation.reports import Said
 from moderation.saying import Saying
 from moderation.signals import rules
+from moderation.signals.records import Records
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.standing import Speaker
 from node.tidy import tidy
@@ -174,6 +177,51 @@ async def test_mod_5_14_care_says_one_post_and_is_answered_with_seen_and_closed_
     await look_after(alder, over=True)
     await settle(alder, birch)
     assert await state(birch, care) == ("closed", "", "closed")
+
+
+async def test_mod_5_14_care_that_was_not_needed_counts_for_the_peer_and_for_nobody_else(
+    alder: Node, birch: Node, sleep: Group
+) -> None:
+    await agree(alder, birch)
+    owl, post = await post_of(alder, sleep)
+    everywhere = care_cases.Desks(node=True)
+
+    async def ends(ending: Ending) -> Level:
+        await ask(birch, "alder.test", Category.CARE, post.uri, urgency=Urgency.NOW, language="en")
+        await settle(alder, birch)
+        async with alder.engine.begin() as conn:
+            (case,) = await care_cases.waiting(conn, alder.here, everywhere)
+            await care_cases.close(conn, alder.here, case, ending)
+        await settle(alder, birch)
+        return case.level
+
+    assert await ends(Ending.SUPPORTED) is Level.NOW
+    async with alder.engine.connect() as conn:
+        assert await care_peers.record(conn, "birch.test") == (1, 0)
+        assert await care_peers.budget(conn, "birch.test") == care_peers.A_DAY
+    assert await ends(Ending.NOT_NEEDED) is Level.NOW
+    async with alder.engine.connect() as conn:
+        assert await care_peers.record(conn, "birch.test") == (2, 1)
+        spent = sa.text("SELECT taken FROM flag_budgets WHERE host = 'birch.test care'")
+        assert await conn.scalar(spent) == 3, "what was not needed cost one more"
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.update(care_counts_of_peers).values(closed=99, not_needed=99))
+    alder.clock.forward(days=1)  # today they asked as often as they may now
+    assert await ends(Ending.NOT_NEEDED) is Level.HIGH, "read today, and not at once"
+    async with alder.engine.connect() as conn:
+        assert await care_peers.record(conn, "birch.test") == (100, 100)
+        assert await care_peers.budget(conn, "birch.test") == care_peers.LEAST
+        found = (await Records.read(conn, ["birch.test"]))["birch.test"]
+        assert found.weight(1.0, []) == 1.0, "its advice counts as before"
+        rows = await conn.execute(sa.text("SELECT * FROM care_peers"))
+        assert list(rows.keys()) == ["host", "closed", "not_needed"], "nothing of who it was about"
+        for table in ("bans", "limits", "stops", "cases", "post_labels"):
+            assert not await conn.scalar(sa.text(f"SELECT count(*) FROM {table}"))
+        await standing.check(conn, alder.here, owl, sleep.id)
+    alder.clock.forward(days=1)
+    assert await ends(Ending.NOT_NEEDED) is Level.HIGH
+    async with alder.engine.connect() as conn:
+        assert await care_peers.record(conn, "birch.test") == (51, 51), "what is old counts less"
 
 
 async def test_mod_H2_care_that_nobody_sees_goes_to_the_second_contact_and_is_told_as_not_seen(

@@ -272,6 +272,26 @@ async def test_mod_5_10_what_is_held_stays_so_however_often_it_is_weighed(two: T
     assert set(await two.held()) == {two.post.uri, third.uri}
 
 
+async def test_mod_5_7_a_rule_that_is_edited_makes_no_label_last_longer(two: Two) -> None:
+    """It may hold for so long from its first day here, whatever the rules were meanwhile."""
+
+    async def ends() -> list[date]:
+        found = await two.there()
+        return [each.ends for each in labelling.read(found.given, two.birch.clock().date())]
+
+    most, first = timedelta(days=30), two.birch.clock().date()
+    await two.rule(Mode.APPLY, ttl_cap=most)
+    await two.say("grief")
+    assert await ends() == [first + most]
+    for mode in (Mode.IGNORE, Mode.SHOW, Mode.HOLD, Mode.APPLY):
+        two.birch.clock.forward(days=5)
+        await two.rule(mode, ttl_cap=most)
+    assert await ends() == [first + most]
+    two.birch.clock.forward(days=15)
+    await two.rule(Mode.SHOW, ttl_cap=most)
+    assert await ends() == []
+
+
 async def test_mod_5_16_what_a_moderator_read_and_shows_is_not_held_again(two: Two) -> None:
     club = await two.birch.group("club", two.ben)
     post = await two.birch.start(two.ben, club.actor.uri, "Days", "They were long.")
