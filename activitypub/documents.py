@@ -185,8 +185,9 @@ def actor(
                 "publicKeyMultibase": subject.ed25519,
             }
         ]
-    if subject.state is ActorState.SUSPENDED:
-        found["suspended"] = True
+    if subject.state is ActorState.SUSPENDED:  # of its page there is nothing, either (MOD-5.12)
+        found |= {"suspended": True, "summary": ""}
+        found.pop("source", None)
     if subject.kind is ActorKind.PERSON:
         found["hidesToPublicFromUnauthedWeb"] = not subject.open
     if subject.kind is ActorKind.GROUP:

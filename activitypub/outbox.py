@@ -27,7 +27,8 @@ from kernel.clock import to_month
 from kernel.here import Here
 from kernel.schema.federation import Rank
 from kernel.schema.groups import Sees
-from kernel.schema.tables import activities, actors, deliveries, groups, threads
+from kernel.schema.posts import PostState
+from kernel.schema.tables import activities, actors, deliveries, groups, posts, threads
 
 _KEPT = Rows(
     "kept",
@@ -255,7 +256,10 @@ async def sent_as(conn: AsyncConnection, actor: Actor, kind: str, object_uri: st
 
 
 async def body_of(conn: AsyncConnection, uri: str) -> str | None:
-    """The text of a public activity kept here; None also where its group has closed since."""
+    """The text of a public activity kept here.
+
+    None also where its group has closed since, or while the post that it is about is held.
+    """
     owner = actors.alias("group_actor")
     closed = (
         sa.exists()
@@ -270,9 +274,16 @@ async def body_of(conn: AsyncConnection, uri: str) -> str | None:
             ),
         )
     )
+    inner = activities.alias("inner_activity")
+    about = sa.select(inner.c.object_uri).where(inner.c.uri == activities.c.object_uri)
+    passed_on = about.correlate(activities).scalar_subquery()
+    waits = sa.exists().where(
+        sa.or_(posts.c.uri == activities.c.object_uri, posts.c.uri == passed_on),
+        posts.c.state == PostState.HELD,
+    )
     found: str | None = await conn.scalar(
         sa.select(activities.c.body).where(
-            activities.c.uri == uri, activities.c.public, activities.c.body != "", ~closed
+            activities.c.uri == uri, activities.c.public, activities.c.body != "", ~closed, ~waits
         )
     )
     return found

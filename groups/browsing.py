@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from groups.posts import Post, select_posts, visible
+from groups.posts import Post, readable, select_posts, visible
 from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.ids import LAST_ID
@@ -273,18 +273,30 @@ async def show(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """How a post of a thread stands, without its words."""
+    """How a post of a thread stands, without its words.
+
+    `readable`: whether the viewer may read them. `given` are its labels by others, as stored.
+    """
 
     id: int
     state: PostState
     author_id: UUID
     author_host: str
+    readable: bool
+    given: str
 
 
 @cache
 def _changes(limit: int) -> AnySelect:
     return (
-        sa.select(posts.c.id, posts.c.state, posts.c.author_id, actors.c.host.label("author_host"))
+        sa.select(
+            posts.c.id,
+            posts.c.state,
+            posts.c.author_id,
+            actors.c.host.label("author_host"),
+            readable().label("readable"),
+            posts.c.given,
+        )
         .select_from(
             posts.join(actors, actors.c.id == posts.c.author_id).join(
                 threads, threads.c.id == posts.c.thread_id

@@ -18,7 +18,7 @@ from groups import posts as post_store
 from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts, still
 from groups.writing import count_in, count_out
-from kernel import tombstone_log
+from kernel import live, tombstone_log
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
@@ -182,7 +182,10 @@ async def unlock(conn: AsyncConnection, here: Here, group: Group, actor: Actor, 
 
 async def _set_lock(conn: AsyncConnection, root: Post, locked: bool) -> None:
     await conn.execute(
-        sa.update(thread_table).where(thread_table.c.id == root.thread_id).values(locked=locked)
+        sa.update(thread_table)
+        .where(thread_table.c.id == root.thread_id)
+        .values(locked=locked)
+        .returning(live.thread_changed(thread_table.c.id))
     )
 
 
@@ -361,6 +364,7 @@ async def hold(
     if post.state is not PostState.SHOWN:
         raise Conflict("It is not shown any more.")
     await holding.hold(conn, post)
+    tombstone_log.note(conn, Act.HELD, post.uri)
     decision = await note(conn, here, group, actor, "hold", post.uri, reason, role=role)
     await noticing.decided(conn, here, post, NoticeKind.READ_AGAIN, decision)
     await explaining.tell(conn, here, group, decision, by=actor)

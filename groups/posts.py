@@ -191,6 +191,18 @@ def held_for_viewer() -> sa.ColumnElement[bool]:
     return sa.and_(posts.c.state == constant(PostState.HELD), moderates(threads.c.group_id))
 
 
+def readable() -> sa.ColumnElement[bool]:
+    """SQL: the viewer may read the words of a post that is `visible` to them.
+
+    Its author has those of a removed one still, and of one that waits.
+    """
+    return sa.or_(
+        posts.c.state == constant(PostState.SHOWN),
+        sa.and_(posts.c.state != constant(PostState.DELETED), is_mine(posts.c.author_id)),
+        held_for_viewer(),
+    )
+
+
 _BY_ID: Final = select_posts().where(posts.c.id == sa.bindparam("post_id"))
 _BY_ID_VISIBLE: Final = _BY_ID.where(visible())
 _ROOT_OF: Final = select_posts().where(

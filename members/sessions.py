@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from kernel import keep_times
+from kernel import keep_times, live
 from kernel.here import Here
 from kernel.rows import at_most
 from kernel.schema.tables import accounts, sessions
@@ -129,23 +129,29 @@ async def end(engine: AsyncEngine, here: Here, cookie: str) -> None:
     session_id = digest(cookie.encode(errors="surrogatepass"))
     async with engine.begin() as conn:
         await veil.delete(conn, here, _END, {sessions.c.id: [session_id]})
+        await live.sessions_ended(conn, [session_id])
 
 
 async def end_all(conn: AsyncConnection, here: Here, member: Member) -> None:
     """Sign the member out everywhere (SEC-A4)."""
+    ended = await of_member(conn, here, member)
     await veil.delete(conn, here, _END_ALL, {sessions.c.tag: _tags(member)})
+    await live.sessions_ended(conn, ended)
 
 
 async def end_others(conn: AsyncConnection, here: Here, session: Session) -> None:
     """Sign the member out everywhere but here."""
     keys = {sessions.c.tag: _tags(session.member), sessions.c.id: [session.id]}
+    ended = set(await of_member(conn, here, session.member)) - {session.id}
     await veil.delete(conn, here, _END_OTHERS, keys)
+    await live.sessions_ended(conn, ended)
 
 
 async def end_one(conn: AsyncConnection, here: Here, member: Member, session_id: bytes) -> None:
     """Sign out one session of the member; another's, or one that is over, is left alone."""
     keys = {sessions.c.id: [session_id], sessions.c.tag: session_tags(member.root)}
-    await veil.delete(conn, here, _END_ONE, keys)
+    if await veil.delete(conn, here, _END_ONE, keys):
+        await live.sessions_ended(conn, [session_id])
 
 
 def _tags(member: Member) -> list[bytes]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kernel import live
 from kernel.arrays import any_of
 from kernel.errors import Conflict, NotFound
 from kernel.ids import random_uuid
@@ -188,7 +189,10 @@ async def refresh(conn: AsyncConnection, post_ids: Collection[int]) -> None:
     for post_id in sorted(shown):
         line = json.dumps(shown[post_id], ensure_ascii=False) if shown[post_id] else ""
         await conn.execute(
-            sa.update(posts).where(posts.c.id == post_id, posts.c.given != line).values(given=line)
+            sa.update(posts)
+            .where(posts.c.id == post_id, posts.c.given != line)
+            .values(given=line)
+            .returning(live.thread_changed(posts.c.thread_id))
         )
 
 

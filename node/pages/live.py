@@ -46,7 +46,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     thread_id = waiting.thread_of(current, request.query.get("of", ""))
     async with request.app[READING].connect() as conn:
         viewer = await session.viewer(conn, request)
-    about = [live.of_persona(each) for each in viewer.voices]
+    about = [live.of_session(current.id), *map(live.of_persona, viewer.voices)]
     if thread_id:
         about.append(live.of_thread(thread_id))
     if request.method == "HEAD":
@@ -112,7 +112,8 @@ async def _may_go_on(request: web.Request, thread_id: int | None) -> bool:
 async def now(request: web.Request) -> web.Response:
     """GET /live/now: what an open page says to its reader, and which of its posts are gone.
 
-    `first` and `last` are the posts it shows; without a `last` it does not wait for more of them.
+    `first` and `to` are the posts it shows, and `given` a digest of what labels these had; without
+    a `last`, the newest that it knows of, it does not wait for more of them.
     Raises NotFound: its reader may not see the thread any more.
     """
     current = session.of(request)
@@ -129,6 +130,9 @@ async def now(request: web.Request) -> web.Response:
     say, href, spoken = "", "", look.words(request)
     if more:
         say, href = spoken.counted(len(more), *_ANSWERS), f"/p/{more[0].id}"
+    elif thread_id and _has_other_labels(request, found):
+        say = spoken.told(noted("What moderators say of a post here has changed."))
+        href = f"/t/{thread_id}"
     elif not thread_id and told > known:
         say, href = spoken.told(noted("There is something new for you.")), "/notices"
     return web.json_response(
@@ -138,7 +142,7 @@ async def now(request: web.Request) -> web.Response:
             "show": spoken.told(noted("Show them") if len(more) > 1 else noted("Show it"))
             if say
             else "",
-            "gone": [str(each.id) for each in found if _is_gone(viewer, each)],
+            "gone": [str(each.id) for each in found if not each.readable],
             "instead": spoken.told(noted("This post is no longer shown.")),
             "menu": spoken.news(told),
         },
@@ -155,10 +159,13 @@ async def _changes(
     return found
 
 
-def _is_gone(viewer: Viewer, change: Change) -> bool:
-    """Whether its words are for nobody any more; its author still has those of a removed one."""
-    mine = change.author_id in viewer.voices
-    return change.state is PostState.DELETED or (change.state is PostState.REMOVED and not mine)
+def _has_other_labels(request: web.Request, found: Sequence[Change]) -> bool:
+    """Whether the posts that a page shows have other labels than when it was drawn."""
+    to = number(request.query.get("to"))
+    if to is None:
+        return False
+    given = waiting.digest_of(each.given for each in found if each.id <= to)
+    return given != request.query.get("given", "")
 
 
 def _more(

@@ -247,7 +247,7 @@ async def show(request: web.Request) -> web.Response:
         card=None if own_held else card.after_posting(request, page.posts, viewer),
         while_held=card.while_held(request) if own_held else None,
         check_in=check_in_pages.question(request, page.root, place, asked) if asked else None,
-        live=waiting.opened(request, thread_id),
+        live=waiting.opened(request, thread_id, given=[post.given for post in page.posts]),
         composer=compose(request, group, place, choices, who_reads),
     )
 

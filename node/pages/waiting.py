@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from aiohttp import web
@@ -13,6 +15,7 @@ from members.sessions import Session
 from node.pages import session
 
 _ID_BYTES: Final = 8
+_DIGITS: Final = 16
 _CONTEXT: Final = "live 1"
 
 
@@ -22,15 +25,25 @@ class Open:
 
     token: str
     notices: int = 0  # that were new when the page was drawn
+    given: str = ""  # a digest of the labels that its posts had
 
 
-def opened(request: web.Request, thread_id: int = 0, *, news: int = 0) -> Open | None:
+def opened(
+    request: web.Request, thread_id: int = 0, *, news: int = 0, given: Iterable[str] = ()
+) -> Open | None:
     """For a page about a thread, or about none; visitors' pages wait for nothing."""
     current = request.get(session.SESSION)
     if current is None:
         return None
     sealed = seal(current.key, thread_id.to_bytes(_ID_BYTES, "big"), _CONTEXT)
-    return Open(token=base64.urlsafe_b64encode(sealed).decode(), notices=news)
+    token = base64.urlsafe_b64encode(sealed).decode()
+    return Open(token=token, notices=news, given=digest_of(given))
+
+
+def digest_of(given: Iterable[str]) -> str:
+    """A few letters that tell whether the labels of a page's posts are those that they were."""
+    said = "\n".join(each for each in given if each)
+    return sha256(said.encode()).hexdigest()[:_DIGITS] if said else ""
 
 
 def thread_of(current: Session, token: str) -> int:

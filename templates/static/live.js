@@ -4,7 +4,7 @@
 const place = document.querySelector("[data-live]");
 const menu = document.querySelector('.menu a[href="/notices"]');
 const thread = document.querySelector(".thread");
-const { live: token, last, notices } = place.dataset;
+const { live: token, last, notices, given } = place.dataset;
 
 let stream;
 let over = false;
@@ -16,7 +16,11 @@ function posts(page) {
 function about() {
   const asked = new URLSearchParams({ of: token, notices: notices ?? "" });
   const shown = posts(document).map((post) => post.id.slice(1));
-  if (shown.length) asked.set("first", shown[0]);
+  if (shown.length) {
+    asked.set("first", shown[0]);
+    asked.set("to", shown.at(-1));
+    asked.set("given", given ?? "");
+  }
   if (last !== undefined) asked.set("last", shown.at(-1) ?? last);
   return asked;
 }

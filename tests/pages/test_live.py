@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from yarl import URL
 
 from activitypub.state import HERE
-from groups import desk, membership
+from groups import desk, labelling, membership
 from groups import posts as post_store
 from kernel.errors import Busy, TooMany
+from kernel.schema.labels import Giver
 from members import sessions
+from moderation.labelling import Saying
 from node.live import HUB, MAX_OF_SESSION, Hub
 from node.pages.session import cookie_name
 from tests.faults.victim import victim
@@ -128,6 +130,53 @@ async def test_a_removal_reaches_an_open_page_of_another_process_within_two_seco
         await asyncio.gather(there.look(), here.look(), told.look())
 
 
+async def test_mod_5_18_a_label_or_a_hold_reaches_an_open_page_of_another_process(
+    house: House,
+) -> None:
+    node, path = house.node, f"/t/{house.thread.id}"
+    today = node.here.now().date()
+    grief = Saying.here("grief", Giver.GROUP, today=today)
+    ids = house.thread.id, house.answer.id
+    page = await house.cleo.open(path)
+    asked = {"of": attribute(page.html, "data-live"), "first": str(ids[0]), "to": str(ids[1])}
+
+    async def says(**more: str) -> object:
+        told = await house.cleo.open(f"/live/now?{urlencode(asked | more)}")
+        return json.loads(told.body)["say"]
+
+    async with (
+        victim(node, None, works=False) as other,
+        listening(house.cleo, path, port=other.port) as there,
+    ):
+        assert await says() == ""
+        async with node.engine.begin() as conn:
+            await labelling.give(conn, node.here, house.open, house.thread, grief)
+        await there.look(SOON)
+        assert await says() == "What moderators say of a post here has changed."
+        labelled = await house.cleo.open(path)
+        assert await says(given=attribute(labelled.html, "data-given")) == ""
+        async with node.engine.begin() as conn:
+            await labelling.take_off(
+                conn, node.here, house.open, house.thread, "grief", Giver.GROUP
+            )
+        await there.look(SOON)
+        assert await says() == ""
+
+        async with node.engine.begin() as conn:
+            acting = await desk.require(conn, house.open, house.ana.speaker)
+            answer = await post_store.get(conn, house.answer.id)
+            await desk.hold(conn, node.here, house.open, acting, answer, "")
+        await there.look(SOON)
+        assert (await now(house.cleo, path, first=ids[0]))["gone"] == [str(ids[1])]
+        for reads in (house.ben, house.ana):
+            assert (await now(reads, path, first=ids[0]))["gone"] == []
+
+        async with node.engine.begin() as conn:
+            root = await post_store.get(conn, house.thread.id)
+            await desk.lock(conn, node.here, house.open, acting, root)
+        await there.look(SOON)
+
+
 def replace_port(who: Person, port: int) -> Person:
     """The same browser, led to another process."""
     return replace(who, node=replace(who.node, port=port))
@@ -212,6 +261,32 @@ async def test_a_stream_ends_with_its_session_and_leaves_no_line_in_the_log(
     said = [str(vars(line)) for line in log.records]
     assert any("/t/{id}" in line for line in said)
     assert not [line for line in said if "/live" in line]
+
+
+async def test_sec_L9_a_page_of_another_process_is_let_go_with_its_session_at_once(
+    house: House,
+) -> None:
+    """Logged out, ended from another session, or all of them: nobody waits for the next pulse."""
+    node, path = house.node, f"/t/{house.thread.id}"
+    member = house.cleo.prepared.member
+    async with victim(node, None, works=False) as other:
+        async with listening(house.ben, path, port=other.port) as page:
+            assert (await house.ben.send("POST", "/log-out", {})).status == 303
+            await page.ends(SOON)
+        cookie = await sessions.open(node.engine, node.here, member)
+        mine = await sessions.read(node.engine, node.here, cookie)
+        assert mine is not None
+        async with listening(house.cleo, path, port=other.port) as page:
+            async with node.engine.begin() as conn:
+                await sessions.end_others(conn, node.here, mine)
+            await page.ends(SOON)
+        again = replace(house.cleo, cookies={cookie_name(node.here): cookie})
+        async with listening(again, path, port=other.port) as page:
+            async with node.engine.begin() as conn:
+                await sessions.end_all(conn, node.here, member)
+            await page.ends(SOON)
+        shut = await replace_port(again, other.port).open("/live?of=x")
+        assert (shut.status, shut.location.partition("?")[0]) == (303, "/log-in")
 
 
 async def test_streams_are_few_for_each_session_and_for_the_process(house: House) -> None:
