@@ -162,6 +162,13 @@ class Group:
         return self.settings.federates or self.settings.spans
 
     @property
+    def shared_with(self) -> str:
+        """The one other server whose people belong to a circle; empty: it is none (MOD-5.6)."""
+        if self.settings is None:
+            return self.actor.host if self.actor.members_only else ""
+        return self.settings.circle if self.settings.spans else ""
+
+    @property
     def has_moved(self) -> bool:
         """Whether it goes on at another place: no thread begins here any more (WIRE 2.4)."""
         return self.actor.moved_to is not None
@@ -409,10 +416,6 @@ async def _check_circle(conn: AsyncConnection, settings: GroupSettings) -> None:
         )
 
 
-def _circle_of(settings: GroupSettings) -> str:
-    return settings.circle if settings.spans else ""
-
-
 async def create(
     conn: AsyncConnection,
     here: Here,
@@ -535,7 +538,7 @@ async def update(
     )
     if settings.sees is not group.settings.sees:
         tombstone_log.note(conn, Act.SEES, group.actor.uri, settings.sees)
-    before, after = _circle_of(group.settings), _circle_of(settings)
+    before, after = group.shared_with, settings.circle if settings.spans else ""
     if before and before != after:
         await circles.part(conn, here, before, group.id)
     if after and before != after:

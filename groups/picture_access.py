@@ -44,6 +44,37 @@ async def find(conn: AsyncConnection, media_id: UUID, viewer: Viewer) -> Access:
     return Access(public=row.public, used=row.used)
 
 
+async def group_of(conn: AsyncConnection, media_id: UUID) -> UUID:
+    """The group that only members see in which one of ours shows a picture (MOD-5.6).
+
+    Raises NotFound: there is none, or the post is not shown.
+    """
+    found: UUID | None = await conn.scalar(_IN_CIRCLE, {"media_id": media_id})
+    if found is None:
+        raise NotFound
+    return found
+
+
+_of: Final = actors.alias("of")
+_IN_CIRCLE: Final = (
+    sa.select(posts.c.group_id)
+    .select_from(
+        attachments.join(media, media.c.id == attachments.c.media_id)
+        .join(posts, posts.c.id == attachments.c.post_id)
+        .join(actors, actors.c.id == posts.c.author_id)
+        .join(_of, _of.c.id == posts.c.group_id)
+    )
+    .where(
+        attachments.c.media_id == sa.bindparam("media_id", type_=sa.Uuid),
+        ~media.c.gone,
+        posts.c.state == constant(PostState.SHOWN),
+        actors.c.local,
+        _of.c.members_only,
+    )
+    .limit(1)
+)
+
+
 def _access() -> sa.Select[tuple[bool, date | None]]:
     """A post of ours in a group elsewhere is told to everybody, though only members see it here."""
     shown = posts.c.state == constant(PostState.SHOWN)

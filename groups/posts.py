@@ -393,7 +393,7 @@ def _source(
         approval=post.approval,
         attachments=[
             Attached(
-                url=here.media_uri(each.media_id),
+                url=_picture_uri(here, people[post.group_id], each.media_id),
                 media_type=MEDIA_TYPE,
                 alt=each.alt,
                 width=each.width,
@@ -409,6 +409,14 @@ def _source(
             (tag, f"{here.origin}/tags/{quote(tag, safe='')}") for tag in tags.get(post.id, ())
         ],
     )
+
+
+def _picture_uri(here: Here, group: Actor, media_id: UUID) -> str:
+    """Where others find a picture; of a circle it is where signatures are read, too."""
+    found = here.media_uri(media_id)
+    if group.members_only and here.media_origin is not None:
+        return found.replace(here.media_origin, here.origin, 1)
+    return found
 
 
 async def reply_uris(

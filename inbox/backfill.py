@@ -40,7 +40,7 @@ from kernel.here import Here
 from kernel.schema.actors import ActorKind
 from kernel.schema.tables import posts, tombstones
 from kernel.urls import same_origin
-from moderation import domains
+from moderation import circles, domains
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,8 @@ async def refresh(engine: AsyncEngine, here: Here, remote: Remote, thread_id: in
     async with engine.connect() as conn:
         root = await post_store.get(conn, thread_id)
         group = await group_store.get(conn, root.group_id)
-        if not group.federates or await domains.is_blocked(conn, group.actor.host):
+        circle = group.settings is None and await circles.stands(conn, group.shared_with)
+        if not (group.federates or circle) or await domains.is_blocked(conn, group.actor.host):
             raise NotFound
     it = Gatherer(engine, here, remote.for_refresh())
     reading = Reading(it, root, group, Lister(it.remote))

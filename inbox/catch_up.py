@@ -21,8 +21,9 @@ from activitypub.jsontext import Json
 from activitypub.remote import Remote
 from activitypub.vocab import Activity, ActivityKind, Document, id_of
 from groups import groups as group_store
+from groups import posts as post_store
 from groups.groups import Group
-from inbox import refreshes
+from inbox import backfill, refreshes
 from inbox.due import Due
 from inbox.process import pass_in
 from kernel.clock import to_minute
@@ -123,14 +124,30 @@ def _items(document: Document) -> list[Json]:
 async def _take(
     engine: AsyncEngine, here: Here, remote: Remote, group: Group, item: Document
 ) -> None:
-    """As if it came now; what cannot be read is left out, and the rest goes on."""
+    """As if it came now; what cannot be read is left out, and the rest goes on.
+
+    What a circle lists may be from before it was shared: then it comes with its thread.
+    """
     try:
         outer = Activity.parse(item)
+        if group.actor.members_only:
+            await _bring(engine, here, remote, group, outer)
+            return
         await pass_in(engine, here, remote, group, outer, jsontext.dump(item).decode())
     except (Unreachable, Problem) as error:
         if isinstance(error, TooMany):
             raise
         log.info("catch up group=%s left out one (%s)", group.id, type(error).__name__)
+
+
+async def _bring(
+    engine: AsyncEngine, here: Here, remote: Remote, group: Group, outer: Activity
+) -> None:
+    uri, context = outer.object_uri, id_of(outer.document.get("context"))
+    async with engine.connect() as conn:
+        known = here.is_local(uri) or await post_store.by_uri(conn, uri) is not None
+    if not known and context is not None and same_origin(context, group.actor.uri):
+        await backfill.bring(engine, here, remote, group, uri, context)
 
 
 async def _lately(conn: AsyncConnection, group: Group) -> Sequence[int]:

@@ -66,6 +66,32 @@ async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
     return [jsontext.read(body.encode()) for (body,) in rows]
 
 
+async def begun_in(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
+    """The first posts of the group's newest threads by their ids, as a circle carries them.
+
+    An Announce of each, newest first; they may be from before anybody elsewhere was told.
+    """
+    rows = await conn.execute(
+        sa.select(posts.c.uri, threads.c.uri)
+        .join(threads, threads.c.id == posts.c.id)
+        .where(threads.c.group_id == group.id, threads.c.shown)
+        .order_by(threads.c.id.desc())
+        .limit(NEWEST)
+    )
+    return [
+        {
+            "id": f"{thread_uri}#begun",
+            "type": "Announce",
+            "actor": group.uri,
+            "to": [group.everybody],
+            "cc": [],
+            "object": uri,
+            "context": thread_uri,
+        }
+        for uri, thread_uri in rows
+    ]
+
+
 async def posts_of(conn: AsyncConnection, actor: Actor) -> int:
     """How many shown posts an actor wrote where everybody may read, or a group carries.
 

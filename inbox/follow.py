@@ -7,9 +7,11 @@ from activitypub.vocab import Activity, ActivityKind, id_of
 from groups import groups as group_store
 from groups import handing_out, room
 from groups.groups import Group, GroupSettings
+from inbox import due
 from inbox.arrival import Arrival
 from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.schema.actors import ActorKind, ActorState, FollowState
+from kernel.schema.federation import Errand
 from kernel.schema.groups import Joining
 from members import follows, reader
 from moderation import circles, policy, standing
@@ -85,6 +87,8 @@ async def receive_accept(arrival: Arrival) -> None:
     """Somebody elsewhere let one of ours in. Raises Malformed: no Follow of ours is meant."""
     follower, followed = await _pair(arrival)
     await follows.accepted(arrival.conn, arrival.here, follower, followed)
+    if followed.members_only:  # what was said there before is for its members, too
+        await due.ask(arrival.conn, arrival.here, Errand.CATCH_UP, followed.id)
 
 
 async def receive_reject(arrival: Arrival) -> None:

@@ -14,12 +14,13 @@ from activitypub import signatures
 from activitypub.actors import Actor
 from activitypub.client import Unreachable
 from activitypub.state import ENGINE, HERE, REMOTE, SETTINGS
+from groups.groups import Group
 from inbox.receive import Request, prove
-from kernel.errors import Busy, Gone, Malformed, NotAllowed, TooMany, Unproven
+from kernel.errors import Busy, Gone, Malformed, NotAllowed, NotFound, TooMany, Unproven
 from kernel.schema.actors import ActorState
 from kernel.schema.moderation import Level
 from kernel.urls import host_of
-from moderation import domains, standing
+from moderation import circles, domains, standing
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -29,6 +30,11 @@ def headers_of(request: web.Request) -> list[tuple[str, str]]:
     return [
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers
     ]
+
+
+def claims_a_signature(request: web.Request) -> bool:
+    """Whether the request says that somebody signed it; nothing is looked up for that."""
+    return "Signature" in request.headers
 
 
 def signed_only(handler: Handler) -> Handler:
@@ -104,3 +110,26 @@ async def asking(request: web.Request) -> Actor:
             if await standing.stopped_among(conn, [reader.id]):
                 raise NotAllowed("This node does not listen to that actor.")
     return reader
+
+
+async def check_circle(request: web.Request, group: Group, *, member: bool = False) -> None:
+    """That whoever asks is the other server of a circle, whose pact stands (MOD-5.6).
+
+    Raises NotFound: it is not; or no `member` of a group of ours is there.
+    """
+    if not group.shared_with:
+        raise NotFound
+    asker = await who_asks(request)
+    if asker is None or asker.host != group.shared_with:
+        raise NotFound
+    async with request.app[ENGINE].connect() as conn:
+        if not await circles.stands(conn, asker.host):
+            raise NotFound
+        ours = member and group.settings is not None
+        if ours and not await circles.reads(conn, group.id, asker.host):
+            raise NotFound
+
+
+def for_one(response: web.Response) -> web.Response:
+    """No cache keeps what is for one server."""
+    return _unshared(response)

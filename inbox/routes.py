@@ -23,9 +23,18 @@ from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post
 from inbox import bodies, follower_sync
-from inbox.collections import announced, count_followers, follows_group, posts_of
+from inbox.collections import announced, begun_in, count_followers, follows_group, posts_of
 from inbox.intake import Intake
-from inbox.readers import asking, headers_of, may_read_all, response_to, signed_only, who_asks
+from inbox.readers import (
+    asking,
+    check_circle,
+    for_one,
+    headers_of,
+    may_read_all,
+    response_to,
+    signed_only,
+    who_asks,
+)
 from inbox.receive import Request, is_dropped, receive
 from kernel import text
 from kernel.errors import Gone, Malformed, NotFound, UnsupportedMedia
@@ -33,9 +42,8 @@ from kernel.schema.actors import ActorKind, ActorState
 from kernel.schema.posts import PostState
 from kernel.urls import same_origin
 from members import messages
-from moderation import circles
 from moderation.blocklist import Blocklist
-from moderation.visibility import VISITOR
+from moderation.visibility import VISITOR, Viewer
 
 INTAKE = web.AppKey("intake", Intake)
 POLICIES = web.AppKey("policies", Blocklist)
@@ -188,38 +196,17 @@ async def get_group(request: web.Request) -> web.Response:
     document = group_store.document(request.app[HERE], group)
     if group.federates:
         return await _actor_response(request, document)
-    await _check_circle(request, group)
-    return _for_one(document_response(document))
+    await check_circle(request, group)
+    return for_one(document_response(document))
 
 
 async def _group_or_circle(conn: AsyncConnection, request: web.Request) -> Group:
-    """As `_group`, or one that does not federate: the caller has to `_check_circle` then."""
+    """As `_group`, or one that does not federate: the caller has to `check_circle` then."""
     try:
         return await _group(conn, request)
     except NotFound:
         actor = await _local(conn, request, ActorKind.GROUP)
         return await group_store.get(conn, actor.id)
-
-
-async def _check_circle(request: web.Request, group: Group, *, member: bool = False) -> None:
-    """Raises NotFound: the group is no circle with whoever asks; or no `member` of it is there."""
-    settings = group.settings
-    if settings is None or not settings.spans:
-        raise NotFound
-    asker = await who_asks(request)
-    if asker is None or asker.host != settings.circle:
-        raise NotFound
-    async with request.app[ENGINE].connect() as conn:
-        if not await circles.stands(conn, asker.host):
-            raise NotFound
-        if member and not await circles.reads(conn, group.id, asker.host):
-            raise NotFound
-
-
-def _for_one(response: web.Response) -> web.Response:
-    """No cache keeps what is for one server."""
-    response.headers["Cache-Control"] = "private, no-store"
-    return response
 
 
 async def get_moderators(request: web.Request) -> web.Response:
@@ -252,7 +239,7 @@ async def get_followers_here(request: web.Request) -> web.Response:
     async with request.app[ENGINE].connect() as conn:
         group = await _group_or_circle(conn, request)
     if not group.federates:
-        await _check_circle(request, group)
+        await check_circle(request, group)
     async with request.app[ENGINE].connect() as conn:
         found = await synchronisation.followers_at(conn, group.id, asker.host, after=after)
     uri = f"{request.app[HERE].origin}{request.path}"
@@ -289,7 +276,15 @@ async def _is_follower(request: web.Request, uri: str) -> web.Response:
 
 
 async def get_outbox(request: web.Request) -> web.Response:
-    """A group's newest Announces; of a person the count alone (WIRE-A7)."""
+    """A group's newest Announces; of a person the count alone (WIRE-A7).
+
+    A circle shows its other server what began in it, also before it was shared (MOD-5.6).
+    """
+    if request.path.startswith("/g/"):
+        async with request.app[ENGINE].connect() as conn:
+            group = await _group_or_circle(conn, request)
+        if not group.federates:
+            return await _outbox_of_circle(request, group)
     async with request.app[ENGINE].connect() as conn:
         actor = await _any_actor(conn, request)
         items: Sequence[Json] = []
@@ -298,6 +293,14 @@ async def get_outbox(request: web.Request) -> web.Response:
         total = await posts_of(conn, actor)
     uri = f"{request.app[HERE].origin}{request.path}"
     return document_response(documents.collection(uri, items, total=total))
+
+
+async def _outbox_of_circle(request: web.Request, group: Group) -> web.Response:
+    await check_circle(request, group, member=True)
+    async with request.app[ENGINE].connect() as conn:
+        items = await begun_in(conn, group.actor)
+    uri = f"{request.app[HERE].origin}{request.path}"
+    return for_one(document_response(documents.collection(uri, items)))
 
 
 async def get_featured(request: web.Request) -> web.Response:
@@ -369,9 +372,9 @@ async def get_post(request: web.Request) -> web.Response:
         post, group = await _own_post(conn, request)
         if group.federates:
             return await _post(conn, request, post)
-    await _check_circle(request, group, member=True)
+    await check_circle(request, group, member=True)
     async with request.app[ENGINE].connect() as conn:
-        return _for_one(await _post(conn, request, post))
+        return for_one(await _post(conn, request, post))
 
 
 async def _post(conn: AsyncConnection, request: web.Request, post: Post) -> web.Response:
@@ -398,11 +401,25 @@ async def get_replies(request: web.Request) -> web.Response:
 
 
 async def get_thread(request: web.Request) -> web.Response:
-    """A thread's posts in order of time, root first (WIRE-G41, WIRE-G42)."""
+    """A thread's posts in order of time, root first (WIRE-G41, WIRE-G42).
+
+    In a circle the other server of the circle alone may read it (MOD-5.6).
+    """
+    try:
+        return await _thread(request, VISITOR)
+    except NotFound:
+        async with request.app[ENGINE].connect() as conn:
+            root = await post_store.get(conn, _number(request, "id"))
+            group = await group_store.get(conn, root.group_id)
+        await check_circle(request, group, member=True)
+    return for_one(await _thread(request, None))
+
+
+async def _thread(request: web.Request, viewer: Viewer | None) -> web.Response:
     here, after = request.app[HERE], _number(request, "after", query=True)
     uri = f"{here.origin}/t/{_number(request, 'id')}"
     async with request.app[ENGINE].connect() as conn:
-        root = await post_store.get(conn, _number(request, "id"), VISITOR)
+        root = await post_store.get(conn, _number(request, "id"), viewer)
         if not root.is_root and await threads.is_emptied(conn, root.id):
             raise web.HTTPMovedPermanently(root.thread_uri)
         if not root.is_root or root.thread_uri != uri:

@@ -17,14 +17,15 @@ import sqlalchemy as sa
 from sqlalchemy import Executable, Insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from activitypub.client import Budget, Client, Unreachable
+from activitypub.client import Answer, Client, Unreachable
+from activitypub.remote import Remote
 from kernel.arrays import any_of
 from kernel.errors import Busy, Malformed, NotAllowed, Problem, TooMany
 from kernel.here import Here
 from kernel.rows import constant
 from kernel.schema.posts import AttachmentKind
 from kernel.schema.tables import actors, attachments, copies_wanted, media, posts
-from kernel.urls import parse
+from kernel.urls import parse, same_origin
 from media import pictures
 from media.store import Store
 from media.studio import MAX_FILE, MEDIA_TYPE, Studio
@@ -90,7 +91,7 @@ class Copier:
     engine: AsyncEngine
     here: Here
     client: Client
-    budget: Budget
+    remote: Remote
     store: Store
     studio: Studio
     scratch: Path  # where there is room for a picture that is being read
@@ -151,9 +152,7 @@ class Copier:
         async with self.engine.connect() as conn:
             if not await _takes_pictures(conn, wanted):
                 raise NotAllowed("This node does not talk with that domain.")
-        answer = await self.client.get(
-            wanted.url, accept=ACCEPT, limit=MAX_FILE, budget=self.budget.for_activity()
-        )
+        answer = await self._read(wanted)
         if answer.status >= 500 or answer.status == 429:
             raise Unreachable(f"status {answer.status}", status=answer.status)
         kind = answer.content_type.partition(";")[0].strip().lower()
@@ -164,6 +163,17 @@ class Copier:
             picture = await self.studio.draw(file)
         kept = await pictures.keep(self.engine, self.here, self.store, picture, copied=True)
         await self._finish(wanted, kept)
+
+    async def _read(self, wanted: _Wanted) -> Answer:
+        """What lies there now. In a circle the node signs, and asks the author's server alone."""
+        async with self.engine.connect() as conn:
+            home = await conn.scalar(_IN_CIRCLE, {"of_post": wanted.post_id})
+        if home is None:
+            budget = self.remote.budget.for_activity()
+            return await self.client.get(wanted.url, accept=ACCEPT, limit=MAX_FILE, budget=budget)
+        if not same_origin(home, wanted.url):
+            raise NotAllowed  # what is in a circle lies where its author lives
+        return await self.remote.for_activity().answer(wanted.url, accept=ACCEPT, limit=MAX_FILE)
 
     async def _finish(self, wanted: _Wanted, kept: pictures.Kept | None) -> None:
         """Nothing more is to be done; the post has the copy, if it is still there and the same."""
@@ -200,6 +210,15 @@ class Copier:
             await conn.execute(
                 sa.update(copies_wanted).where(wanted.key).values(due=self.here.now() + pause)
             )
+
+
+_group: Final = actors.alias("of_group")
+_IN_CIRCLE: Final = (
+    sa.select(posts.c.uri)
+    .join(_group, _group.c.id == posts.c.group_id)
+    .where(posts.c.id == sa.bindparam("of_post", type_=sa.BigInteger), _group.c.members_only)
+)
+"""Where a post lives that only the members of its group read."""
 
 
 def _host_of(url: str) -> str:

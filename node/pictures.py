@@ -31,7 +31,7 @@ def prepare(app: web.Application) -> None:
         engine=engine,
         here=here,
         client=app[CLIENT],
-        budget=app[REMOTE].budget,
+        remote=app[REMOTE],
         store=app[STORE],
         studio=app[STUDIO],
         scratch=app[SETTINGS].data_dir,

@@ -18,9 +18,11 @@ from aiohttp import hdrs, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import ENGINE, HERE, READING, SETTINGS
+from groups import groups as group_store
 from groups import picture_access
 from groups.groups import Group
 from groups.pictures import MAX_PICTURES, NOT_KEPT, Changes, Chosen
+from inbox.readers import check_circle, claims_a_signature
 from kernel.errors import Busy, Malformed, NotFound, Problem
 from kernel.said import noted, said
 from kernel.sealing import Unsealable, derive, seal, unseal
@@ -232,13 +234,26 @@ async def show(request: web.Request) -> web.StreamResponse:
     """GET /media/{name}: a picture, for whoever may read its post (SEC-P5, SEC-P9)."""
     media_id = _named(request)
     here, at_home = request.app[HERE], not is_media_host(request)
-    async with request.app[READING].connect() as conn:
-        viewer = await session.viewer(conn, request) if at_home else VISITOR
-        access = await picture_access.find(conn, media_id, viewer)
+    try:
+        async with request.app[READING].connect() as conn:
+            viewer = await session.viewer(conn, request) if at_home else VISITOR
+            access = await picture_access.find(conn, media_id, viewer)
+    except NotFound:
+        await _check_circle(request, media_id)
+        return await _file(request, media_id, OUR_ORIGIN)
     if access.used is not None and access.used < here.now().date():
         async with request.app[ENGINE].begin() as conn:
             await copies.looked_at(conn, here, media_id)
     return await _file(request, media_id, ANY_ORIGIN if access.public else OUR_ORIGIN)
+
+
+async def _check_circle(request: web.Request, media_id: UUID) -> None:
+    """Raises NotFound: it is in no circle that is shared with the server that signed."""
+    if not claims_a_signature(request):
+        raise NotFound
+    async with request.app[READING].connect() as conn:
+        group = await group_store.get(conn, await picture_access.group_of(conn, media_id))
+    await check_circle(request, group, member=True)
 
 
 async def show_draft(request: web.Request) -> web.StreamResponse:

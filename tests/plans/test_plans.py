@@ -18,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub.client import Budget, Client
+from activitypub.pace import Pace
+from activitypub.remote import Remote
 from groups import asking as asking_store
 from groups import (
     browsing,
@@ -318,14 +320,18 @@ async def test_pictures_of_posts_and_who_may_see_one(asking: Asking, town: Town)
 async def test_pictures_that_are_due(
     asking: Asking, town: Town, reading: AsyncEngine, tmp_path: Path
 ) -> None:
-    store = Folder(tmp_path)
+    store, client = Folder(tmp_path), Client(user_agent="x")
+    pace = Pace.of(reading, town.here.clock, new=1, actors=1)
 
     async def work(_: AsyncConnection) -> None:
         assert not await media_store.remove_gone(reading, town.here, store)
         copier = Copier(
-            engine=reading, here=town.here, client=Client(user_agent="x"),
-            budget=Budget(clock=town.here.clock), store=store, studio=Studio(),
-            scratch=tmp_path,
+            engine=reading, here=town.here, client=client,
+            remote=Remote(
+                client=client, engine=reading, here=town.here, pace=pace,
+                budget=Budget(clock=town.here.clock),
+            ),
+            store=store, studio=Studio(), scratch=tmp_path,
         )  # fmt: skip
         assert not await copier.copy_one()
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from tempfile import TemporaryFile
 
 import pytest
 import sqlalchemy as sa
@@ -12,22 +13,28 @@ from activitypub import documents, outbox
 from activitypub.client import Unreachable
 from activitypub.state import REMOTE
 from activitypub.vocab import PUBLIC
-from groups import browsing, desk, membership, parts, polls
+from groups import browsing, desk, membership, parts, picture_access, polls, threads
 from groups import groups as group_store
 from groups import posts as post_store
+from groups.admission import Draft
 from groups.groups import Group, GroupSettings
+from groups.pictures import Chosen, pictures_of
+from groups.posts import Post
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.schema.actors import FollowState
 from kernel.schema.groups import Sees
 from kernel.schema.notices import NoticeKind
 from kernel.schema.pacts import Afterwards
 from kernel.schema.posts import PostState
-from kernel.schema.tables import actors, follows, notices, poll_votes, reactions
+from kernel.schema.tables import actors, attachments, follows, notices, poll_votes, reactions
 from kernel.schema.tables import pacts as table_of_pacts
+from media import pictures as media_store
 from moderation import circles, forwarding, pact_making, pacts
 from moderation.standing import Speaker
-from moderation.visibility import Viewer
+from moderation.visibility import VISITOR, Viewer
+from node import pictures as node_pictures
 from node import worker
+from tests.media import draw
 from tests.nodes import Node, NodeFactory, settle, words
 from tests.pages.people import Browser, person
 from tests.peer import PeerFactory
@@ -404,3 +411,117 @@ async def test_mod_5_6_what_cannot_be_a_circle_is_refused_and_strangers_are_let_
     found = await group_of(alder, shared.actor.uri)
     assert found.settings is not None
     assert found.settings.circle == ""
+
+
+async def picture_of(node: Node, reader: Speaker, post_uri: str) -> str:
+    """The address on the reader's own node of the one picture in a post; empty: none lies there."""
+    post = await node.post(post_uri)
+    assert post is not None
+    async with node.engine.connect() as conn:
+        (shown,) = (await pictures_of(conn, [post.id])).get(post.id) or (None,)
+        if shown is None:
+            return ""
+        viewer = Viewer((reader.id,), signed_in=True)
+        assert not (await picture_access.find(conn, shown.media_id, viewer)).public
+        for nobody in (VISITOR, Viewer((), signed_in=True)):
+            with pytest.raises(NotFound):
+                await picture_access.find(conn, shown.media_id, nobody)
+    return f"/media/{shown.media_id}.webp"
+
+
+async def copied(*nodes: Node) -> None:
+    """The pictures that came are read, within a minute."""
+    for node in nodes:
+        node.clock.forward(minutes=2)
+        while await node_pictures.work(node.app):
+            pass
+
+
+async def with_picture(node: Node, who: Speaker, group: Group) -> Post:
+    """A thread with a picture that can be drawn anew."""
+    with TemporaryFile() as file:
+        file.write(draw.png())
+        picture = await node.app[node_pictures.STUDIO].draw(file)
+    kept = await media_store.keep(node.engine, node.here, node.app[node_pictures.STORE], picture)
+    draft = Draft(title="Tea", source=SECRET, pictures=(Chosen(kept.id, "A cup"),), guidelines=99)
+    async with node.engine.begin() as conn:
+        return await threads.start(conn, node.here, who, group, draft)
+
+
+async def test_mod_5_6_pictures_of_a_circle_reach_its_members_and_nobody_else(
+    alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group, node: NodeFactory
+) -> None:
+    """Each node fetches them signed, from the node where they were posted."""
+    there = await group_of(birch, quiet.actor.uri)
+    for author_at, who, group, reader_at, reader in (
+        (alder, ana, quiet, birch, ben),
+        (birch, ben, there, alder, ana),
+    ):
+        post = await with_picture(author_at, who, group)
+        await settle(alder, birch)
+        await copied(reader_at)
+        home = await picture_of(author_at, who, post.uri)
+        assert await picture_of(reader_at, reader, post.uri), author_at.name
+        assert (await author_at.get(home)).status == 404  # unsigned
+    cedar = await node("cedar.test")
+    post = await with_picture(alder, ana, quiet)
+    await settle(alder, birch)
+    home = alder.origin + await picture_of(alder, ana, post.uri)
+    answers = [
+        (await each.app[REMOTE].answer(home, accept="image/webp")).status for each in (birch, cedar)
+    ]
+    assert answers == [200, 404]
+    async with alder.engine.begin() as conn:
+        await pacts.freeze(conn, alder.here, "birch.test", frozen=True)
+    await settle(alder)
+    assert (await birch.app[REMOTE].answer(home, accept="image/webp")).status == 404
+
+
+async def test_mod_5_6_a_picture_in_a_circle_is_asked_for_at_no_third_server(
+    alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group, peer: PeerFactory
+) -> None:
+    cedar = await peer("cedar.test", birch)
+    post = await with_picture(alder, ana, quiet)
+    await settle(alder, birch)
+    async with birch.engine.begin() as conn:  # as if alder had named a picture elsewhere
+        await conn.execute(
+            sa.update(attachments)
+            .where(attachments.c.remote_url.is_not(None))
+            .values(remote_url=f"{cedar.origin}/cup.webp")
+        )
+    asked = len(cedar.asked)
+    await copied(birch)
+    assert await picture_of(birch, ben, post.uri) == ""
+    assert len(cedar.asked) == asked
+
+
+async def test_mod_5_6_what_was_said_before_a_circle_was_shared_is_made_whole_for_its_members(
+    alder: Node, birch: Node, ana: Speaker
+) -> None:
+    await agree(alder, birch)
+    group = await alder.group("quiet", ana, settings=GroupSettings(sees=Sees.MEMBERS))
+    earlier = await alder.start(ana, group.actor.uri, "Earlier", SECRET)
+    answer = await alder.reply(ana, earlier.uri, "an earlier answer")
+    gone = await alder.start(ana, group.actor.uri, "Gone", "taken back")
+    await alder.delete(ana, gone.uri)
+    quiet = await share(alder, group, "birch.test")
+    ben = await birch.persona("benno")
+    await birch.join(ben, quiet.actor.uri)
+    await settle(alder, birch)
+    assert await birch.post(earlier.uri) is None  # she only asked
+    paths = (f"/t/{earlier.thread_id}", "/g/quiet/outbox")
+    for path in paths:
+        with pytest.raises((NotFound, Unreachable)):
+            await birch.app[REMOTE].document(alder.origin + path)
+    await admit(alder, quiet, ben.actor.uri)
+    await settle(alder, birch)
+    there = await birch.thread(earlier.uri, ben.id)
+    assert [each.uri for each in there.posts] == [earlier.uri, answer.uri]
+    assert await birch.post(gone.uri) is None
+    with pytest.raises(NotFound):
+        await birch.thread(earlier.uri, (await birch.persona("carla")).id)
+    for path in paths:
+        assert (await alder.get(path, headers={"Accept": documents.ACTIVITY_JSON})).status == 404
+    back = await birch.reply(ben, answer.uri, "an answer from birch")
+    await settle(alder, birch)
+    assert (await alder.thread(earlier.uri, ana.id)).posts[-1].uri == back.uri
