@@ -55,7 +55,8 @@ async def told_of(
         return found
     for row in await conn.execute(_SAID, {"links": list(spelled), "today": today}):
         for link in spelled[row.link]:
-            found.setdefault(link, []).extend(_told(link, row, today))
+            for told in _told(link, row, today):
+                found.setdefault(link, []).append(told)
     return {link: sorted(each, key=_order) for link, each in found.items()}
 
 
