@@ -20,7 +20,7 @@ from groups import posts as post_store
 from kernel.errors import Busy, TooMany
 from kernel.schema.labels import Giver
 from members import sessions
-from moderation.labelling import Saying
+from moderation.saying import Saying
 from node.live import HUB, MAX_OF_SESSION, Hub
 from node.pages.session import cookie_name
 from tests.faults.victim import victim

@@ -277,7 +277,7 @@ async def test_mod_5_7_a_rule_that_is_edited_makes_no_label_last_longer(two: Two
 
     async def ends() -> list[date]:
         found = await two.there()
-        return [each.ends for each in labelling.read(found.given, two.birch.clock().date())]
+        return [each.ends for each in read_given(found.given, two.birch.clock().date())]
 
     most, first = timedelta(days=30), two.birch.clock().date()
     await two.rule(Mode.APPLY, ttl_cap=most)
