@@ -26,7 +26,7 @@ from kernel.schema.moderation import AppealState
 from kernel.schema.tables import appeals
 from kernel.sealing import seal, unseal
 from kernel.tombstone_log import Act
-from moderation import desks
+from moderation import alerting, desks
 from moderation.audit import Decision
 
 MAX_WORDS: Final = 2_000  # letters
@@ -51,6 +51,10 @@ class Appeal:
     @property
     def open(self) -> bool:
         return self.state is AppealState.OPEN
+
+    def is_late(self, today: date) -> bool:
+        """Whether it waits longer than it should: perhaps nobody else is there to answer."""
+        return self.open and self.day <= today - PASSED_ON
 
     @classmethod
     def of(cls, here: Here, row: AnyRow) -> Self:
@@ -271,8 +275,14 @@ async def erase(conn: AsyncConnection, person_id: UUID, uri: str) -> bool:
 
 
 async def sweep(conn: AsyncConnection, today: date) -> None:
-    """What was answered a month ago goes, and what nobody answered in half a year."""
+    """What was answered a month ago goes, and what nobody answered in half a year.
+
+    The node's desk hears once more of what nobody answered in two weeks: that something waits.
+    """
     is_open = appeals.c.state == AppealState.OPEN
+    late = sa.exists().where(is_open, appeals.c.day == today - PASSED_ON)
+    if await conn.scalar(sa.select(late)):
+        await alerting.call(conn, None)
     await conn.execute(
         sa.delete(appeals).where(
             sa.or_(

@@ -81,6 +81,7 @@ async def _page(
         person=person,
         post=post,
         appeal=appeal,
+        late=appeal is not None and appeal.is_late(here.now().date()),
         alone=alone,
         may_ask=decision.appealable
         and appeal is None

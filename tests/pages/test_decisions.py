@@ -17,8 +17,10 @@ from moderation import chain, counts, standing
 from moderation.standing import Speaker
 from node.pages.session import ADMINISTRATOR
 from tests.members import people
+from tests.nodes import settle as settle_all
 from tests.pages.conftest import House
 from tests.pages.people import Person, person
+from tests.peer import PeerFactory
 
 pytestmark = pytest.mark.slow
 
@@ -193,6 +195,44 @@ async def test_mod_5_12_who_is_alone_is_answered_for_and_time_runs_out(house: Ho
     assert "The time to ask is over" in (await ben.open(f"/decisions/{late}")).text
     refused = await ben.send("POST", f"/decisions/{late}/appeal", {"words": WORDS})
     assert "too long ago" in refused.text
+
+
+async def test_mod_5_12_where_one_person_is_alone_a_second_look_waits_and_says_so(
+    house: House, peer: PeerFactory
+) -> None:
+    """Ana looks after the group and the node, and nobody else does."""
+    node, ana, ben = house.node, house.ana, house.ben
+    chat = await peer("chat.test", node)
+    target = f"{chat.origin}/hook"
+    desk = {"target": target, "label": "phone", "way": "webhook", "pace": "15"}
+    await ana.fill("/settings/node/alerts", action="/settings/node/alerts", **desk)
+    await settle_all(node)
+    await ana.send("POST", f"/p/{house.answer.id}/remove", {"reason": "Unkind"})
+    decision, whole = await newest(house, "remove"), "/settings/node/appeals"
+    at = f"/decisions/{decision}"
+    await ben.send("POST", f"{at}/appeal", {"words": WORDS})
+    assert "Somebody else reads it and answers here" in (await ben.open(at)).text
+    assert "nobody here can" in (await ana.open(whole)).text
+    for path in ("/g/open/desk/appeals", whole):
+        assert "You decided this yourself" in (await answer(ana, path, decision, "keep", "No."))[1]
+    await settle_all(node)
+    chat.posted.clear()
+
+    for days, alerts in ((13, 0), (1, 1), (1, 0)):
+        node.clock.forward(days=days)
+        async with node.engine.begin() as conn:
+            await appeal_store.sweep(conn, node.here.now().date())
+        await settle_all(node)
+        assert len(chat.posted) == alerts, days
+        late = "nobody else is here who can read it" in (await ben.open(at)).text
+        assert late is (days == 1), days
+        assert all(WORDS.encode() not in each.body for each in chat.posted)
+        assert all(b"ben" not in each.body for each in chat.posted)
+        chat.posted.clear()
+    assert (await ben.open(at)).page.form(action=f"{at}/withdraw")
+    dora = await person(node, "dora", roles=frozenset({ADMINISTRATOR}))
+    assert (await answer(dora, whole, decision, "change", "You are right."))[0] == 303
+    assert "nobody else is here" not in (await ben.open(at)).text
 
 
 @pytest.mark.parametrize("hidden", [True, False])

@@ -92,6 +92,19 @@ COLUMNS: Final[Mapping[str, str]] = {
     "departures.sealed": "sealed",
     # What two say to each other.
     "messages.sealed": "sealed",
+    # What was reported, and who looks at it.
+    "reports.bearer": "derived from a key that only the cookie opens",
+    "reports.sealed": "sealed",
+    "cases.mark": "a keyed hash of what it is about",
+    "cases.whose": "a keyed hash of whom it is about",
+    "cases.holder": "derived from a key that only the cookie opens",
+    "cases.sealed": "sealed",
+    "case_notes.sealed": "sealed",
+    "care_cases.mark": "a keyed hash of what it is about",
+    "care_cases.holder": "derived from a key that only the cookie opens",
+    "care_cases.sealed": "sealed",
+    "care_words.bearer": "derived from a key that only the cookie opens",
+    "care_words.sealed": "sealed",
     # What was decided.
     "audit.salt": "random",
     "audit.details": "a hash with that salt",

@@ -21,7 +21,7 @@ from tests.conftest import TEMPLATE
 from tests.nodes import Nodes
 from tests.peer import Peer
 from tests.privacy.stage import Logged
-from tests.privacy.twins import ONE, OTHER, Twins, script
+from tests.privacy.twins import ONE, OTHER, READER, Step, Twins, script
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +81,35 @@ async def test_sec_U0_two_names_of_one_member_are_two_members(
     assert min(waited) > 0  # posts took their time, and were looked at meanwhile
     assert before[0]["posted to masto.test"]
     assert any(OTHER in line for line in before[0]["posted to lemmy.test"])
+
+
+async def test_sec_U18_who_reports_or_is_worried_shows_to_nobody(
+    postgres: Server, tmp_path: Path, quick_keys: None
+) -> None:
+    """Not to whoever decides, nor to peers, others or a thief; who asked for a second look does
+    to those alone who answer."""
+    before, after = [], []
+    for who, asks in (("name_10", "name_12"), ("name_11", "name_13")):
+        (tmp_path / who).mkdir()
+        async with twins(postgres, tmp_path / who, together=False) as world:
+            await world.play(script(4))
+            await world.play([Step(2, READER, "start", 0), Step(2, READER, "start", 1)])
+            await world.tell(who)
+            await world.decide()
+            await world.look("told")
+            before.append(await world.recording())
+            await world.warn("name_12", "name_13")
+            await world.appeal(asks)
+            await world.look("asked")
+            after.append(await world.recording())
+
+    assert differences(*before) == []
+    assert before[0]["case of /moderation/care/desk"]
+    assert any("Please look." in line for line in before[0]["case of /g/open/desk/cases/desk"])
+    theirs = {"table appeals", "asked desk /g/open/desk"}
+    outside = [{at: each[at] for at in each.keys() - theirs} for each in after]
+    assert differences(*outside) == []
+    assert after[0]["table appeals"] != after[1]["table appeals"]
 
 
 async def test_a_difference_that_was_planted_is_found(

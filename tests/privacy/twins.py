@@ -7,6 +7,7 @@ thief reads it without keys.
 
 import io
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ BEGINNING: Final = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 MEMBERS, PERSONAS = 20, 30
 ONE, OTHER = "name_00", "name_01"  # of one member, or of two
 READER: Final = "name_02"
+CASE: Final = re.compile(r"/[0-9a-f]{8}-[0-9a-f-]{27}$")  # the end of a case's address
 _HOURS: Final = (2, 5, 9, 15)  # between what people do
 
 
@@ -220,6 +222,51 @@ class Twins:
             )
         for path in (f"/messages/{READER}", "/notices"):
             self._note(f"messages at {path}", await reader.open(path))
+
+    async def tell(self, name: str) -> None:
+        """Somebody reports a post, and is worried about who wrote another one."""
+        for why, path in zip(("unkind", "worried"), self.posts[READER][-2:], strict=True):
+            sent = await self.owners[name].fill(
+                f"{path}/report", f"{path}/report", why=why, words="Please look."
+            )
+            assert sent.status == 200, sent.text
+            await self.rest()
+
+    async def decide(self) -> None:
+        """A moderator sees to what was reported, and reads all that there is to it."""
+        for queue in ("/g/open/desk/cases", "/moderation/care"):
+            at = await self.moderator.open(queue)
+            (case,) = {
+                found for found in re.findall(r'href="([^"#]+)"', at.html) if CASE.search(found)
+            }
+            self._note(f"queue {queue}/desk", at)
+            await self._act(f"{case}/claim")
+            await self._act(f"{case}/note", note="I read it.")
+            self._note(f"case of {queue}/desk", await self.moderator.open(case))
+            await self._act(f"{case}/supported")
+        self._note("log/desk", await self.moderator.open("/g/open/desk/log"))
+        await self.rest()
+
+    async def warn(self, *names: str) -> None:
+        """The moderators have a word with some names."""
+        for name in names:
+            person = str(self.owners[name].actor.id)
+            answers = {"person": person, "act": "warn", "reason": "Please be kind."}
+            await self._act("/g/open/desk/person", **answers)
+        await self.rest()
+
+    async def appeal(self, name: str) -> None:
+        """Somebody asks for a second look at what was decided about a name."""
+        who = self.owners[name]
+        at = await who.open(f"/personas/{name}/decisions")
+        (decision,) = set(re.findall(r'href="(/decisions/\d+)"', at.html))
+        sent = await who.fill(decision, f"{decision}/appeal", words="Please read it again.")
+        assert sent.status == 303, sent.text
+        await self.rest()
+
+    async def _act(self, path: str, **answers: str) -> None:
+        sent = await self.moderator.send("POST", path, answers)
+        assert sent.status == 303, (path, sent.text)
 
     async def look(self, when: str) -> None:
         """Others look at everything that is to be seen; moderators are there, too."""
