@@ -15,6 +15,7 @@ from activitypub import enqueue, jsontext, precedence
 from activitypub.actors import Actor
 from activitypub.audience import (
     INBOX,
+    blocks_host,
     exists_elsewhere,
     followers_of,
     reachable,
@@ -28,7 +29,15 @@ from kernel.here import Here
 from kernel.schema.federation import Rank
 from kernel.schema.groups import Sees
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, actors, deliveries, groups, posts, threads
+from kernel.schema.tables import (
+    activities,
+    actors,
+    deliveries,
+    domain_blocks,
+    groups,
+    posts,
+    threads,
+)
 
 _KEPT = Rows(
     "kept",
@@ -258,7 +267,8 @@ async def sent_as(conn: AsyncConnection, actor: Actor, kind: str, object_uri: st
 async def body_of(conn: AsyncConnection, uri: str) -> str | None:
     """The text of a public activity kept here.
 
-    None also where its group has closed since, or while the post that it is about is held.
+    None also where its group has closed since, while the post that it is about is held, or while
+    nothing is heard from where that was written (SEC-L10).
     """
     owner = actors.alias("group_actor")
     closed = (
@@ -277,9 +287,15 @@ async def body_of(conn: AsyncConnection, uri: str) -> str | None:
     inner = activities.alias("inner_activity")
     about = sa.select(inner.c.object_uri).where(inner.c.uri == activities.c.object_uri)
     passed_on = about.correlate(activities).scalar_subquery()
+    writer = actors.alias("writer")
+    kept_away = sa.exists().where(
+        writer.c.id == posts.c.author_id,
+        ~writer.c.local,
+        sa.exists().where(blocks_host(writer.c.host)).correlate_except(domain_blocks),
+    )
     waits = sa.exists().where(
         sa.or_(posts.c.uri == activities.c.object_uri, posts.c.uri == passed_on),
-        posts.c.state == PostState.HELD,
+        sa.or_(posts.c.state == PostState.HELD, kept_away),
     )
     found: str | None = await conn.scalar(
         sa.select(activities.c.body).where(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import jsontext
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
+from groups.posts import counted
 from kernel.rows import constant, has_one
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Sees
@@ -58,7 +59,7 @@ async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
             inner.c.kind == "Create",
             posts.c.id == posts.c.thread_id,
             posts.c.group_id == group.id,  # not moved to another one since
-            posts.c.state == PostState.SHOWN,
+            counted(),
         )
         .order_by(activities.c.thread_id.desc())
         .limit(NEWEST)
