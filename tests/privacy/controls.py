@@ -115,6 +115,47 @@ def plant_session_day(world: World) -> Dump:
     return per_persona(world, dump, "since", lambda persona: seconds(persona.made.date()))
 
 
+def _per_worker(world: World, dump: Dump, column: str, value: Callable[[int], Value]) -> Dump:
+    """A column of `reports` that says something of whoever reported."""
+    table = dump.tables["reports"]
+    whose = [world.deeds.get(row) for row in table.column("id")]
+    said = [None if who is None else value(who) for who in whose]
+    return dump.replace(reports=table.with_column(column, said))
+
+
+def plant_account_in_work(world: World) -> Dump:
+    """A few bytes of the account whose work it is, in every row of such work."""
+    stored: dict[int, bytes] = {}
+    for value in world.dump.tables["accounts"].column("id"):
+        if isinstance(value, bytes) and value in world.places:
+            stored[world.places[value].member] = value
+    dump = world.dump
+    for name, rows in game.works(world, dump).items():
+        table = dump.tables[name.partition(" by ")[0]]
+        whose = {place: stored.get(who) for who, place, _ in rows}
+        values = [(whose.get(at) or secrets.token_bytes(16))[:12] for at in range(len(table.rows))]
+        dump = dump.replace(**{name.partition(" by ")[0]: table.with_column("writer", values)})
+    return dump
+
+
+def plant_report_time(world: World) -> Dump:
+    """When somebody reported, and when their account was used last; when their name was, too."""
+    dice = random.Random(SEED)
+    used = [dice.random() * 1e7 for _ in world.residents]
+    dump = per_member(world, world.dump, "accounts", "used", lambda who: used[who])
+    dump = per_persona(world, dump, "used", lambda persona: used[persona.member])
+    return _per_worker(world, dump, "made", lambda who: used[who])
+
+
+def plant_report_order(world: World) -> Dump:
+    """Reports as if nobody ever laid them out, of members in the order in which they came."""
+    dump = plant_row_order(world)
+    table = dump.tables["reports"]
+    came = [world.deeds.get(row, -1) for row in table.column("id")]
+    rows = [table.rows[at] for at in sorted(range(len(came)), key=came.__getitem__)]
+    return dump.replace(reports=Table(table.columns, rows))
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """A plant, the list of pairs it betrays, and the attack that must see it."""
@@ -152,17 +193,51 @@ CONTROLS = (
         "sessions",
         "sessions.opened (order) ~ actors.since (order)",
     ),
+    Control(
+        "account in words about care",
+        plant_account_in_work,
+        "accounts and desk work",
+        "accounts = care_words by whom.writer",
+    ),
+    Control(
+        "account in a report",
+        plant_account_in_work,
+        "accounts and desk work",
+        "accounts = reports by whom.writer",
+    ),
+    Control(
+        "time of a report",
+        plant_report_time,
+        "accounts and desk work",
+        "accounts.used (order) ~ reports by whom.made (order)",
+    ),
+    Control(
+        "time of a report and of a name",
+        plant_report_time,
+        "desk work and personas",
+        "reports by whom.made (order) ~ actors.used (order)",
+    ),
+    Control(
+        "row order of reports",
+        plant_report_order,
+        "accounts and desk work",
+        "accounts row (order) ~ reports by whom row (order)",
+    ),
 )
 
 
 def run(world: World, control: Control) -> Result:
     """What the attack that must see it comes to; p is corrected as if it were tried with all."""
     dump = control.plant(world)
-    tried = (
-        game.against_siblings(world, dump)
-        if control.pairs == "siblings"
-        else game.against_accounts(world, dump, control.pairs)
-    )
+    label, _, work = control.pairs.partition(" and ")
+    if label == "siblings":
+        tried = game.against_siblings(world, dump)
+    elif label == "desk work":
+        tried = game.work_against_personas(world, dump)
+    elif work:
+        tried = game.against_work(world, dump, label)
+    else:
+        tried = game.against_accounts(world, dump, label)
     (attack,) = (each for each in tried.attacks if each.name == control.attack)
     verdict = odds.judge(odds.mid_ranks(attack.scores()), tried.game)
     return Result(f"planted {control.name}: {attack.name}", tried.game.pairs, verdict)

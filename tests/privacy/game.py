@@ -1,7 +1,8 @@
 """The game of DESIGN-V1: every attack on a stolen dump, and what may come of it.
 
-Two lists of pairs are guessed at: account and persona, persona and persona. An attack leaks where
-it tells true pairs from false ones better than chance (p by permuting members, corrected for all
+Lists of pairs are guessed at: account and persona, persona and persona; and the work of those who
+report and who moderate, of which nobody may tell whose it is, with either. An attack leaks where it
+tells true pairs from false ones better than chance (p by permuting members, corrected for all
 attacks of all thefts); the dump leaks, too, where a trained attacker who has it beats one who has
 the public pages alone by more than `ADDED` of AUC, and by more than chance, on members that neither
 has seen.
@@ -28,6 +29,8 @@ SURE = 0.001
 ADDED = 0.03
 SEED = 20260619
 SLACK = 3.0  # spreads of chance: whose keys happen to lie beside whose is luck, in every half
+ACTIVE = ("actors", "follows", "posts", "reactions")  # what names do when they do not moderate
+FOR_WORK = ("accounts", "sessions")  # the account side, where work may show: who is, who is there
 FALSE_PAIRS = 8  # shown to the trained attacker for each true one
 
 
@@ -137,30 +140,91 @@ def account_sides(world: World, dump: Dump) -> dict[str, Owned]:
 
 def against_accounts(world: World, dump: Dump, label: str) -> Tried:
     """People of one account-side table, and personas; only those who stand in both count."""
-    sides = account_sides(world, dump)
-    staying = sorted({who for who, _, _ in sides[label]})
+    rows = account_sides(world, dump)[label]
+    there = {who for who, _, _ in rows}
+    personas = [persona for persona in world.personas if persona.member in there]
+    theirs = owned_rows(dump, people_of(personas), of_personas)
+    owners = [persona.member for persona in personas]
+    return _against(dump, f"{label} and personas", {label: rows}, owners, theirs)
+
+
+def works(world: World, dump: Dump) -> dict[str, Owned]:
+    """Rows that somebody's reporting or moderating left, by whose work it is."""
+    found: dict[str, Owned] = {}
+    for name in filter(of_personas, dump.tables):
+        rows = [
+            (who, place, row)
+            for place, row in enumerate(dump.tables[name].rows)
+            for who in {world.deeds[each] for each in row if each in world.deeds}
+        ]
+        if rows:
+            found[f"{name} by whom"] = rows
+    return found
+
+
+def against_work(world: World, dump: Dump, label: str) -> Tried:
+    """People of one account-side table, and all that each member did as one who reports or decides.
+
+    That the work is one member's is told to the thief, who could not know it.
+    """
+    rows, work = account_sides(world, dump)[label], works(world, dump)
+    there = {who for who, _, _ in rows}
+    workers = sorted({who for each in work.values() for who, _, _ in each} & there)
+    again = {number: at for at, number in enumerate(workers)}
+    theirs = {
+        name: [(again[who], at, row) for who, at, row in each if who in again]
+        for name, each in work.items()
+    }
+    return _against(dump, f"{label} and desk work", {label: rows}, workers, theirs)
+
+
+def work_against_personas(world: World, dump: Dump) -> Tried:
+    """All that each member did as one who reports or decides, and personas.
+
+    Names of which everybody reads that they moderate are left out: their siblings are guessed at.
+    """
+    work = works(world, dump)
+    workers = {who for each in work.values() for who, _, _ in each}
+    names = [each for each in world.personas if each.member in workers and not each.moderates]
+    theirs = owned_rows(dump, people_of(names), ACTIVE.__contains__)
+    owners = [each.member for each in names]
+    return _against(dump, "desk work and personas", work, owners, theirs)
+
+
+def _against(
+    dump: Dump,
+    name: str,
+    rows: Mapping[str, Owned],
+    owners: Sequence[int],
+    theirs: Mapping[str, Owned],
+) -> Tried:
+    """Members by `rows` of theirs, and others that belong to the members `owners`."""
+    staying = sorted({who for each in rows.values() for who, _, _ in each})
     place = {number: at for at, number in enumerate(staying)}
-    personas = [persona for persona in world.personas if persona.member in place]
-    owners = [place[persona.member] for persona in personas]
-    rows = [(place[who], at, row) for who, at, row in sides[label]]
+    whose = [place[owner] for owner in owners]
     found = attacks.account_attacks(
         dump,
-        {label: rows},
-        owned_rows(dump, people_of(personas), of_personas),
+        {label: [(place[who], at, row) for who, at, row in each] for label, each in rows.items()},
+        theirs,
         members=len(staying),
-        count=len(personas),
+        count=len(owners),
     )
+    game = odds.account_game(whose, len(staying), dice())
+    return Tried(name, found, game, _parts(staying, whose))
+
+
+def _parts(staying: Sequence[int], whose: Sequence[int]) -> Callable[[set[int]], Part]:
+    """The game on some members: `whose` are places in `staying`."""
 
     def part(members: set[int]) -> Part:
         rows = [at for at, number in enumerate(staying) if number in members]
-        columns = [at for at, owner in enumerate(owners) if staying[owner] in members]
-        places = np.array(rows)[:, None] * len(owners) + np.array(columns)
+        columns = [at for at, owner in enumerate(whose) if staying[owner] in members]
+        places = np.array(rows)[:, None] * len(whose) + np.array(columns)
         again = {row: at for at, row in enumerate(rows)}
-        game = odds.account_game([again[owners[at]] for at in columns], len(rows), dice())
+        game = odds.account_game([again[whose[at]] for at in columns], len(rows), dice())
         return Part(places.ravel(), game)
 
-    game = odds.account_game(owners, len(staying), dice())
-    return Tried(f"{label} and personas", found, game, part)
+    return part
 
 
 def against_siblings(world: World, dump: Dump) -> Tried:
@@ -201,7 +265,11 @@ def lists(world: World, dump: Dump) -> Iterator[Tried]:
     """Every list of pairs a thief may guess at."""
     for label in account_sides(world, dump):
         yield against_accounts(world, dump, label)
+        if world.deeds and label in FOR_WORK:
+            yield against_work(world, dump, label)
     yield against_siblings(world, dump)
+    if world.deeds:
+        yield work_against_personas(world, dump)
 
 
 def play(

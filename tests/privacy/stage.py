@@ -13,14 +13,13 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.jsontext import Json, read
-from activitypub.state import ENGINE, HERE
 from kernel.here import Here
 from kernel.postgres import Server
 from kernel.settings import Settings
 from node import logs
 from node.app import create_app
 from node.pages.session import cookie_name
-from tests.nodes import LOOPBACK, Names, Wall
+from tests.nodes import LOOPBACK, Names, Node, Wall
 
 TEMPLATE = "hearthold_template"
 NAME = "alder.test"
@@ -30,37 +29,35 @@ NAME = "alder.test"
 class Stage:
     """The node and what is around it."""
 
-    app: web.Application
+    node: Node
     url: str  # of the database
     wall: Wall
     directory: Path
     log: io.StringIO
-    port: int
-    client: aiohttp.ClientSession
 
     @property
     def engine(self) -> AsyncEngine:
-        return self.app[ENGINE]
+        return self.node.engine
 
     @property
     def here(self) -> Here:
-        return self.app[HERE]
+        return self.node.here
 
     async def document(self, uri: str) -> tuple[int, Json]:
         """What a server gets to read at an address of ours."""
         headers = {"Host": NAME, "Accept": "application/activity+json"}
         path = uri.removeprefix(self.here.origin)
-        async with self.client.get(self._at(path), headers=headers) as answer:
+        async with self.node.session.get(self._at(path), headers=headers) as answer:
             return answer.status, read(await answer.read()) if answer.status == 200 else {}
 
     async def visit(self, path: str, cookie: str) -> None:
         """A signed-in member opens a page."""
         headers = {"Host": NAME, "Cookie": f"{cookie_name(self.here)}={cookie}"}
-        async with self.client.get(self._at(path), headers=headers) as answer:
+        async with self.node.session.get(self._at(path), headers=headers) as answer:
             assert answer.status == 200, path
 
     def _at(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http://127.0.0.1:{self.node.port}{path}"
 
 
 @asynccontextmanager
@@ -76,8 +73,8 @@ async def set_up(postgres: Server, directory: Path) -> AsyncIterator[Stage]:
         tended_within=0,
         release_delay=False,
     )
-    url = postgres.url(database)
-    app = create_app(settings, database_url=url, resolver=Names(), clock=wall)
+    url, names = postgres.url(database), Names()
+    app = create_app(settings, database_url=url, resolver=names, clock=wall)
     runner = web.AppRunner(
         app,
         access_log_class=logs.RequestLog,
@@ -89,7 +86,9 @@ async def set_up(postgres: Server, directory: Path) -> AsyncIterator[Stage]:
     with_cookies = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
     try:
         with Logged(wall) as log:
-            yield Stage(app, url, wall, directory, log, runner.addresses[0][1], with_cookies)
+            port = runner.addresses[0][1]
+            node = Node(NAME, app, runner, port, names, wall, with_cookies)
+            yield Stage(node, url, wall, directory, log)
     finally:
         await with_cookies.close()
         await runner.cleanup()

@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from kernel.errors import NotAllowed
+from tests.peer import Peer
+from tests.privacy.desks import OF_NODE, ROLES, Desks
 from tests.privacy.dump import Dump, Table, steal
 from tests.privacy.public import crawl
 from tests.privacy.stage import Stage
@@ -41,13 +43,14 @@ class Plan:
     earlier_thefts: int = 0
     acts: float = 2.0  # posts of a persona on average; as many likes
     seed: int = 20260829
+    moderated: bool = True  # whether people report, and somebody sees to it
 
 
 class Story:
     """What happens when, drawn before anything happens; later acts may be added on the way."""
 
-    def __init__(self, town: Town, plan: Plan) -> None:
-        self.town, self.plan, self.dice = town, plan, town.dice
+    def __init__(self, town: Town, desks: Desks, plan: Plan) -> None:
+        self.town, self.desks, self.plan, self.dice = town, desks, plan, town.dice
         self.acts: list[tuple[datetime, int, int, Act]] = []
         self.stolen: list[World] = []
         self._count = itertools.count()
@@ -74,7 +77,7 @@ class Story:
         for number, moment in enumerate(arrivals):
             self._sign_up(number, moment)
         early = list(range(members - late))
-        for number in self.dice.sample(early, members // 30):
+        for number in self.dice.sample(early[OF_NODE:], members // 30):
             first = arrivals[number] + timedelta(days=1)
             self.at(self.between(first, EVENING), number, partial(town.leave, number))
         for number, act in [
@@ -99,6 +102,8 @@ class Story:
                 self.between(arrivals[number], EVENING), number, partial(town.keep_draft, number)
             )
         self.at(EVENING, NOBODY, self._hesitate)
+        if self.plan.moderated:
+            self._moderate()
         for nth in range(self.plan.earlier_thefts):
             first = START + timedelta(days=60 + 45 * nth)
             self.at(
@@ -107,9 +112,57 @@ class Story:
         last = self.between(EVENING + timedelta(minutes=40), EVENING + timedelta(minutes=70))
         self.at(last, NOBODY, partial(self._steal, self.plan.earlier_thefts))
 
+    def _moderate(self) -> None:
+        """When those who look after others do, and when other servers ask them to."""
+        desks, members = self.desks, self.plan.members
+        began = START + timedelta(days=80)
+        self.at(began, NOBODY, desks.appoint)
+        lately = EVENING - timedelta(days=20)
+        self.at(lately, NOBODY, self._trouble)
+        self.at(lately - timedelta(days=5), NOBODY, desks.cut_off)
+        for moment in (lately, EVENING - timedelta(minutes=30)):
+            self.at(moment, NOBODY, desks.advertise)
+            self.at(moment + timedelta(minutes=10), NOBODY, self._spam)
+        last = EVENING + timedelta(minutes=30)
+        for first, rounds in (
+            (began, members // 4),
+            (lately, members // 2),
+            (EVENING, members // 5),
+        ):
+            for _ in range(rounds):
+                self.at(self.between(first, last), NOBODY, self._round)
+        for first in (began, lately):
+            for _ in range(members // 4):
+                self.at(self.between(first, EVENING), NOBODY, desks.hear)
+
+    async def _round(self) -> None:
+        """One of the moderators has a look; some of those they decide about ask for another."""
+        number = self.dice.choice(self.desks.moderators())
+        for persona in await self.desks.round(number):
+            if self.dice.random() < 0.6:
+                moment = self.town.now + timedelta(days=self.dice.uniform(0, 4))
+                self.at(moment, persona.member, partial(self.desks.appeal, persona))
+
+    async def _spam(self) -> None:
+        """Some report what was advertised."""
+        there = [each for each in self.town.personas if each.groups]
+        for persona in self.dice.sample(there, len(there) // 6):
+            moment = self.between(self.town.now, self.town.now + timedelta(minutes=20))
+            act = partial(self._if_in, self.desks.report_stranger, persona)
+            self.at(moment, persona.member, act)
+
+    async def _trouble(self) -> None:
+        """The last weeks are not easy: there is more to report, and to be worried about."""
+        there = [each for each in self.town.personas if each.groups]
+        for act in (self.desks.report, self.desks.worry):
+            for persona in self.dice.sample(there, len(there) // 3):
+                moment = self.between(self.town.now, EVENING + timedelta(minutes=30))
+                self.at(moment, persona.member, partial(self._if_in, act, persona))
+
     def _sign_up(self, number: int, moment: datetime) -> None:
         """Sign up, make the names, join a group with each soon after."""
-        self.at(moment, number, partial(self.town.sign_up, number))
+        roles = ROLES if number < OF_NODE else frozenset()
+        self.at(moment, number, partial(self.town.sign_up, number, roles=roles))
         when = moment
         for nth in range(self.plan.personas):
             soon = nth == 0 or self.dice.random() < 0.75
@@ -149,7 +202,9 @@ class Story:
             (town.write_to, 0.5),
             (town.write_to, 0.5),
             (town.write_to, 0.5),
-            (town.report, 0.2),
+            (self.desks.report, 0.2 * self.plan.moderated),
+            (self.desks.worry, 0.1 * self.plan.moderated),
+            (self.desks.close_name, 0.08),
             (town.check_in, 0.6),
             (town.check_in, 0.6),
         ):
@@ -230,6 +285,7 @@ class Story:
                 opened=dict(town.opened),
                 log=lines,
                 places=await town.places(),
+                deeds=dict(self.desks.deeds),
             )
         )
 
@@ -259,10 +315,18 @@ async def build(stage: Stage, plan: Plan, town: type[Town] = Town) -> list[World
     """Let half a year pass; the dumps that were stolen, the last on the busy evening."""
     stage.wall.now = START
     living = town(stage, random.Random(plan.seed))
-    async with living.listening():
-        await living.found()
-        story = Story(living, plan)
-        story.write()
-        stolen = await story.play()
-        assert story.refused < plan.members  # bans hold, and most people are let do what they do
-        return stolen
+    names = stage.node.names
+    peers = [await Peer(each, names).start() for each in ("willow.test", "aspen.test")]
+    try:
+        async with living.listening():
+            await living.found()
+            desks = Desks(living, peers)
+            await desks.found()
+            story = Story(living, desks, plan)
+            story.write()
+            stolen = await story.play()
+            assert story.refused < plan.members  # bans hold, and most are let do what they do
+            return stolen
+    finally:
+        for peer in peers:
+            await peer.stop()

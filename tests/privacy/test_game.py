@@ -13,6 +13,7 @@ from kernel.schema.base import Side
 from kernel.schema.tables import metadata
 from tests.privacy import controls, game, leaky, story, table
 from tests.privacy.controls import CONTROLS, Control
+from tests.privacy.desks import MARKS
 from tests.privacy.dump import Value
 from tests.privacy.game import SURE, Report
 from tests.privacy.stage import set_up
@@ -28,6 +29,7 @@ NOBODYS = {
     "groups", "guidelines", "departures", "spent",
     "group_domains",  # what a group decided about servers: of desks, of nobody
     "moved_threads",  # which group a thread was in: everybody was told
+<<<<<<< HEAD
     "attachments", "blocks", "copies_wanted", "refreshes",  # of posts of other servers: none come
     "severed_follows", "severed_moderators",  # of servers not talked with: all of the story are
     "refusals",  # what other servers did not take: they take all
@@ -40,6 +42,12 @@ NOBODYS = {
     "care_objections",  # a mark by the node key alone
     "post_labels",  # the moderators of the story give none; who gave one stands nowhere
     "aftercare", "aftercare_steps", "month_numbers",  # of desks and of the node, of nobody
+=======
+    "attachments", "copies_wanted", "refreshes",  # of posts of other servers, and of pictures
+    "severed_moderators",  # of servers not talked with: nobody of the story moderates there
+    "refusals",  # what other servers did not take: no time, no id, no word of a post
+    "month_numbers",  # of the node, of nobody
+>>>>>>> t5
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 
@@ -65,7 +73,8 @@ def report(world: World) -> Report:
 
 def test_the_whole_game_finds_nothing(world: World, report: Report) -> None:
     assert len(report.results) > 3000
-    assert report.trained.keys() >= {"accounts and personas", "siblings"}
+    lists = {"accounts and personas", "siblings", "accounts and desk work"}
+    assert report.trained.keys() >= lists | {"desk work and personas"}
     assert report.leaks == [], "\n".join(table.lines(report, []))
 
 
@@ -80,13 +89,14 @@ def test_what_is_planted_is_found(world: World, report: Report, control: Control
 def test_a_leaky_application_fails_the_game(
     postgres: Server, tmp_path: Path, town: type[Town]
 ) -> None:
-    leaking = live(postgres, tmp_path, Plan(members=30), town)
+    leaking = live(postgres, tmp_path, Plan(members=30, moderated=False), town)
     assert game.play([leaking]).leaks != []
 
 
 def test_every_table_of_either_side_is_attacked_or_says_why_not(world: World) -> None:
     accounts = game.account_sides(world, world.dump)
     personas = owned_rows(world.dump, game.people_of(world.personas), game.of_personas)
+    personas |= game.works(world, world.dump)
     for side, owned in ((Side.ACCOUNT, accounts), (Side.PERSONA, personas)):
         named = {label.partition(" by ")[0] for label in owned}
         tables = {name for name, each in metadata.tables.items() if each.info["side"] is side}
@@ -96,6 +106,16 @@ def test_every_table_of_either_side_is_attacked_or_says_why_not(world: World) ->
 
 def _on_no_side() -> set[str]:
     return {name for name, each in metadata.tables.items() if each.info["side"] is Side.NEITHER}
+
+
+def test_work_of_every_kind_is_there_and_of_many(world: World) -> None:
+    """So that an attack has something to go by."""
+    works = game.works(world, world.dump)
+    assert {label.partition(" by ")[0] for label in works} == MARKS.keys()
+    workers = {who for rows in works.values() for who, _, _ in rows}
+    assert len(workers) > len(world.residents) // 3
+    assert len({who for who, _, _ in works["audit by whom"]}) > 5
+    assert len({who for who, _, _ in works["reports by whom"]}) > 10
 
 
 def test_the_theft_is_whole(world: World) -> None:
