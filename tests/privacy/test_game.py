@@ -29,25 +29,11 @@ NOBODYS = {
     "groups", "guidelines", "departures", "spent",
     "group_domains",  # what a group decided about servers: of desks, of nobody
     "moved_threads",  # which group a thread was in: everybody was told
-<<<<<<< HEAD
-    "attachments", "blocks", "copies_wanted", "refreshes",  # of posts of other servers: none come
-    "severed_follows", "severed_moderators",  # of servers not talked with: all of the story are
-    "refusals",  # what other servers did not take: they take all
-    "receipts",  # of names that are closed: the peers of the story hear of no Delete
-    "audit_chain", "audit_marks",  # lines by number: whom one is about stands in `audit` alone
-    "appeals", "case_notes", "flags", "limits", "stops",  # of moderators of the story
-    "asks_out", "asks_in",  # between desks: sealed, and no pact peer of the story asks
-    # A mark of a root key and of one case at most, words sealed: `tests/pages/test_care_desk.py`.
-    "care_cases", "care_words", "care_handovers", "care_looks",
-    "care_objections",  # a mark by the node key alone
-    "post_labels",  # the moderators of the story give none; who gave one stands nowhere
-    "aftercare", "aftercare_steps", "month_numbers",  # of desks and of the node, of nobody
-=======
     "attachments", "copies_wanted", "refreshes",  # of posts of other servers, and of pictures
     "severed_moderators",  # of servers not talked with: nobody of the story moderates there
     "refusals",  # what other servers did not take: no time, no id, no word of a post
+    "care_objections",  # a mark by the node key alone
     "month_numbers",  # of the node, of nobody
->>>>>>> t5
     "media",  # nobody has a picture: tests/pages/test_media_directory.py looks at those
 }  # fmt: skip
 
