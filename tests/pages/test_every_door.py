@@ -25,8 +25,8 @@ from kernel.schema.moderation import Level, Role
 from kernel.schema.tables import actors, attachments
 from moderation import impact
 from moderation.impact import Seen
-from moderation.labelling import Saying
 from moderation.policy import Policy
+from moderation.saying import Saying
 from node import keeping_away
 from tests.faults.victim import Victim, victim
 from tests.media import draw
