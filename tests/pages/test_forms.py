@@ -155,9 +155,9 @@ async def test_an_error_page_gives_short_words_back_and_no_tokens(house: House) 
 def test_every_field_that_people_write_in_is_known() -> None:
     """Areas always are; of fields of one line, those that hold an address or a number are not."""
     others = {
-        "address", "budget", "cap", "cases", "code", "contact", "days", "delay", "domain", "end",
-        "group_address", "handle", "host", "label", "list", "login", "look_back", "number",
-        "old_password", "password", "people", "server", "since", "slow_minutes", "start", "target",
+        "address", "budget", "cap", "cases", "code", "confidence", "contact", "days", "delay",
+        "domain", "end", "group_address", "handle", "host", "label", "list", "login", "look_back",
+        "move_from", "move_to", "number", "old_password", "password", "people", "server", "since", "slow_minutes", "start", "target",
         "to", "together", "ttl", "until", "url", "uses", "weight",
     }  # fmt: skip
     files = Path(templates.__file__).parent.rglob("*.html")
