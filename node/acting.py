@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kernel.clock import iso
 from kernel.errors import Conflict
 from kernel.here import Here
 from kernel.said import noted
@@ -20,6 +21,7 @@ from moderation import domains, impact, pacts, policy
 from moderation.impact import Seen
 from moderation.policy import Policies, Policy
 from moderation.signals import effects, people, received, rules, stock, undoing
+from moderation.signals.effects import Effect
 from moderation.signals.rules import Rule
 from node import keeping_away
 
@@ -62,15 +64,23 @@ async def _carry_out(engine: AsyncEngine, here: Here, *work: Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What becomes of one domain: `before` and `after` are levels."""
+    """What becomes of one domain: `before` and `after` are levels.
+
+    `due`: when that begins, where it waits for its delay. `asks`: only if a person says yes.
+    """
 
     domain: str
     before: Level
     after: Level
+    due: datetime | None = None
+    asks: bool = False
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         """For tools."""
-        return {"domain": self.domain, "before": self.before, "after": self.after}
+        found = {"domain": self.domain, "before": self.before, "after": self.after}
+        if self.due is not None:
+            found["due"] = iso(self.due)
+        return {**found, "asks": True} if self.asks else found
 
 
 async def what_if(
@@ -78,17 +88,33 @@ async def what_if(
 ) -> Sequence[Turn]:
     """Which domains would be treated otherwise after this: it is tried, and taken back (MOD-5.9).
 
-    What would begin only after its delay is not among them.
+    After what changes at once comes what would begin later, or ask a person.
     """
     async with engine.connect() as conn, conn.begin() as attempt:
         await effects.lock(conn)
-        before = await policy.in_force(conn)
+        before, known = await policy.in_force(conn), await effects.live(conn)
         for each in work:
             await each(conn)
         await stock.take(conn, here)
-        after = await policy.in_force(conn)
+        after, live = await policy.in_force(conn), await effects.live(conn)
         await attempt.rollback()
-    return _turns(before, after)
+    return [*_turns(before, after), *_to_come(before, known, live)]
+
+
+def _to_come(before: Policies, known: Sequence[Effect], live: Sequence[Effect]) -> Sequence[Turn]:
+    coming = {EffectState.WAITING, EffectState.HELD}
+    were = {it.domain for it in known if it.state in coming}
+    return [
+        Turn(
+            it.domain,
+            before.of_host(it.domain).level,
+            it.level,
+            due=it.due,
+            asks=it.state is EffectState.HELD,
+        )
+        for it in live
+        if it.state in coming and it.domain not in were
+    ]
 
 
 def _turns(before: Policies, after: Policies) -> Sequence[Turn]:

@@ -101,8 +101,13 @@ async def _rules(node: Opened, host: str, rule: Rule | None, *, dry_run: bool) -
 
 
 def _lines(turns: Sequence[Turn]) -> list[str]:
-    lines = [f"{escaped(it.domain)}  {it.before} -> {it.after}" for it in turns]
-    return lines or ["Nothing changes at once."]
+    lines = [
+        f"{escaped(it.domain)}  {it.before} -> {it.after}"
+        f"{f', from {it.due:%Y-%m-%d %H:%M} UTC' if it.due else ''}"
+        f"{', if a person says yes' if it.asks else ''}"
+        for it in turns
+    ]
+    return lines or ["Nothing changes."]
 
 
 @signals.command("effects", epilog="Example: hearthold signals effects --state held")

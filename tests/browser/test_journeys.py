@@ -356,7 +356,7 @@ async def n8_a_moderator_of_another_node(place: Place, way: Way) -> None:
     await ana.type("How much it counts", "1")
     await ana.type("Hours until it begins", "0")
     await ana.press("Look first")
-    await ana.sees("This would change")
+    await ana.sees("This would change", shop)
     await ana.press("Save")
     await place.peers.later()
     await place.peers.later(HOUR)

@@ -31,6 +31,7 @@ COMMANDS = [
     "worker",
     "account create",
     "group create",
+    "group move",
     "invite",
     "moderator",
     "domain block",

@@ -123,10 +123,11 @@ async def test_every_row_and_every_number_comes_back(
         alder.engine.connect() as here,
     ):
         for table in tables:
-            query = sa.text(f"SELECT t::text FROM {table} AS t ORDER BY 1")
+            row = "t::text"
+            if table == "node":  # but for numbers that let processes look anew
+                row = "(to_jsonb(t) - 'policies' - 'people_round')::text"
+            query = sa.text(f"SELECT {row} FROM {table} AS t ORDER BY 1")
             left, right = set(await here.scalars(query)), set(await there.scalars(query))
-            if table == "node":  # but for a number that lets processes read their blocks anew
-                left, right = ({row.rpartition(",")[0] for row in rows} for rows in (left, right))
             if table == "peers":
                 assert len(left) == len(right)
             else:

@@ -7,6 +7,9 @@ import pytest
 
 from activitypub.keys import KeyPair
 from kernel.schema.moderation import Level
+from moderation.signals.rules import Kind, Mode, Rule
+from moderation.signals.vocabulary import Policy as Advised
+from node import acting
 from node.pages.session import ADMINISTRATOR
 from tests.moderation.peers import HOUR, Peers
 from tests.moderation.test_effects import BAD, tie, ties
@@ -112,6 +115,33 @@ async def test_mod_5_7_a_rule_is_looked_at_first_and_then_written(
     gone = await ana.send("POST", f"{RULES}/forget", {"kind": "advice.domain"})
     assert gone.status == 303
     assert "What you wrote" not in (await ana.open(RULES)).text
+
+
+async def test_mod_5_9_a_rule_is_previewed_with_what_begins_later_and_what_asks(
+    peers: Peers, ana: Person
+) -> None:
+    await peers.rule("birch.example", mode=Mode.HOLD)
+    await peers.say("birch.example", 1, BAD)
+    said = {"kind": "advice.domain", "mode": "apply", "max_policy": "filter", "weight": "1"}
+    looked = await ana.fill(RULES, RULES, look="yes", delay="2", **said)
+    assert f"{BAD}: nothing special" in looked.text
+    assert " from " in looked.text.partition(BAD)[2].partition("As it is now")[0]
+    rule = Rule(
+        host="birch.example",
+        kind=Kind.ADVICE_DOMAIN,
+        mode=Mode.APPLY,
+        max_policy=Advised.FILTER,
+        weight=1.0,
+        delay=2 * HOUR,
+    )
+    begins = (peers.here.now() + 3 * HOUR).strftime("%Y-%m-%dT%H:00:00Z")
+    changes = {"domain": BAD, "before": "accept", "after": "filter"}
+    (turn,) = await acting.if_rule(peers.engine, peers.here, rule)
+    assert turn.as_json() == {**changes, "due": begins}
+    await tie(peers, 6)
+    (turn,) = await acting.if_rule(peers.engine, peers.here, rule)
+    assert turn.as_json() == {**changes, "asks": True}
+    assert await peers.later() == {}, "it was only tried"
 
 
 async def test_mod_h5_what_would_cut_somebody_off_is_asked_on_a_page(

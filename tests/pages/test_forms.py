@@ -157,8 +157,9 @@ def test_every_field_that_people_write_in_is_known() -> None:
     others = {
         "address", "budget", "cap", "cases", "code", "confidence", "contact", "days", "delay",
         "domain", "end", "group_address", "handle", "host", "label", "list", "login", "look_back",
-        "move_from", "move_to", "number", "old_password", "password", "people", "server", "since", "slow_minutes", "start", "target",
-        "to", "together", "ttl", "until", "url", "uses", "weight",
+        "move_from", "move_to", "number", "old_password", "password", "people", "server", "since",
+        "slow_minutes", "start", "target", "to", "together", "ttl", "until", "url", "uses",
+        "weight",
     }  # fmt: skip
     files = Path(templates.__file__).parent.rglob("*.html")
     html = "\n".join(each.read_text() for each in files)
