@@ -83,7 +83,7 @@ class Voices:
 class Issuer:
     """What two hosts may have in common, and how the people here found what it said."""
 
-    key: str = ""
+    key: str = field(default="", repr=False)
     operator: str = ""
     records: Records = field(default_factory=Records)
 

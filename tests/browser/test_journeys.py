@@ -362,6 +362,7 @@ async def n8_a_moderator_of_another_node(place: Place, way: Way) -> None:
     await place.peers.later(HOUR)
     await ana.press("What others advise")
     await ana.press("What advice does here")
+    await ana.press("Acts by itself")
     await ana.press(shop)
     await ana.sees("Who says so", "cedar.test")
     await ana.press("Rules cedar.test")
