@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel import keep_times
+from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID
@@ -226,11 +227,11 @@ async def of_group(
 
 
 async def of_node(
-    conn: AsyncConnection, *, verb: str = "", before: int | None = None, limit: int = 50
+    conn: AsyncConnection, *, verbs: Sequence[str] = (), before: int | None = None, limit: int = 50
 ) -> Sequence[Entry]:
-    """What those who look after the whole node decided, newest first."""
-    values = {"before": LAST_ID if before is None else before, "verb": verb}
-    rows = await conn.execute(_of_node(limit, bool(verb)), values)
+    """What those who look after the node decided, newest first; with `verbs` only those."""
+    values = {"before": LAST_ID if before is None else before, "verbs": list(verbs)}
+    rows = await conn.execute(_of_node(limit, bool(verbs)), values)
     return [Entry(**row._mapping) for row in rows]
 
 
@@ -245,9 +246,7 @@ _ENTRY: Final = sa.select(
 ).select_from(audit_chain.outerjoin(audit, audit.c.id == audit_chain.c.id))
 
 
-def _page(query: AnySelect, limit: int, with_verb: bool) -> AnySelect:
-    if with_verb:
-        query = query.where(audit_chain.c.verb == sa.bindparam("verb", type_=sa.Text))
+def _page(query: AnySelect, limit: int) -> AnySelect:
     return (
         query.where(audit_chain.c.seq < sa.bindparam("before", type_=sa.BigInteger))
         .order_by(audit_chain.c.seq.desc())
@@ -258,12 +257,16 @@ def _page(query: AnySelect, limit: int, with_verb: bool) -> AnySelect:
 @cache
 def _of_group(limit: int, with_verb: bool) -> AnySelect:
     group_id = sa.bindparam("group_id", type_=sa.Uuid)
-    return _page(_ENTRY.where(audit_chain.c.group_id == group_id), limit, with_verb)
+    query = _ENTRY.where(audit_chain.c.group_id == group_id)
+    if with_verb:
+        query = query.where(audit_chain.c.verb == sa.bindparam("verb", type_=sa.Text))
+    return _page(query, limit)
 
 
 @cache
-def _of_node(limit: int, with_verb: bool) -> AnySelect:
-    return _page(_ENTRY.where(audit_chain.c.role != constant(Role.GROUP)), limit, with_verb)
+def _of_node(limit: int, some: bool) -> AnySelect:
+    query = _ENTRY.where(audit_chain.c.role != constant(Role.GROUP))
+    return _page(query.where(any_of(audit_chain.c.verb, "verbs")) if some else query, limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

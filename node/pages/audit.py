@@ -45,7 +45,8 @@ async def of_node(request: web.Request) -> web.Response:
     session.administrator(request)
     verb, before = _asked(request, decision_words.OF_NODE)
     async with request.app[READING].connect() as conn:
-        found = await audit.of_node(conn, verb=verb, before=before, limit=PAGE + 1)
+        verbs = _alike(verb, decision_words.OF_NODE)
+        found = await audit.of_node(conn, verbs=verbs, before=before, limit=PAGE + 1)
     return _log(
         request,
         found,
@@ -63,6 +64,11 @@ def _asked(request: web.Request, kinds: Mapping[str, str]) -> tuple[str, int | N
     if verb and verb not in kinds:
         raise NotFound
     return verb, number(request.query.get("before"))
+
+
+def _alike(verb: str, kinds: Mapping[str, str]) -> Sequence[str]:
+    """All that is called the same."""
+    return [each for each, words in kinds.items() if verb and words == kinds[verb]]
 
 
 def _log(
@@ -88,6 +94,7 @@ def _log(
         home=f"{path}?{urlencode({'kind': verb})}" if verb else path,
         first=first,
         kinds=kinds,
+        choices={_alike(each, kinds)[0]: words for each, words in kinds.items()},
     )
 
 

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from kernel.said import noted
+from kernel.schema.directed import Category
 from kernel.schema.moderation import Role
+from kernel.schema.pacts import Tier
+from moderation.signals.vocabulary import Policy
 from node.pages import advice_words
 
 MINE: Final[Mapping[str, str]] = {
@@ -116,6 +119,11 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """As a heading of what moderators decided."""
 
+_ADVISED: Final = noted("What this place advises about servers")
+_ABOUT_PEOPLE: Final = noted("What this place advises about people")
+_WHO_READS: Final = noted("Who may read what this place advises")
+_NOT_TAKEN: Final = noted("Asked by another place, and not taken")
+
 OF_NODE: Final[Mapping[str, str]] = {
     **KINDS,
     **advice_words.VERBS,
@@ -151,6 +159,22 @@ OF_NODE: Final[Mapping[str, str]] = {
     "end pact": noted("Pacts ended"),
     "freeze peer": noted("Places not listened to for now"),
     "listen to peer again": noted("Places listened to again"),
+    "after the pact": noted("What was kept or ended after a pact"),
+    "freeze ourselves": noted("Other places asked not to trust this one for now"),
+    "put source aside": noted("Lists of advice that are not trusted"),
+    "read list": noted("Lists of advice that are read"),
+    "list read": noted("Lists that were read"),
+    "stop reading list": noted("Lists of advice that are not read any more"),
+    "domain end waits": noted("Decisions about a server whose end waits for a person"),
+    **dict.fromkeys(("advise", *(f"advise {each}" for each in Policy)), _ADVISED),
+    **dict.fromkeys((f"advise peers {each}" for each in Policy), _ABOUT_PEOPLE),
+    "renew advice": noted("Advice of ours, said for longer"),
+    "take advice back": noted("Advice of ours, taken back"),
+    "erase advice": noted("Advice of ours, erased"),
+    **dict.fromkeys((f"show advice to {each}" for each in Tier), _WHO_READS),
+    "label link": noted("Labels given to pages elsewhere"),
+    "take link label off": noted("Labels of pages elsewhere, taken off"),
+    **dict.fromkeys((f"peer refused {each}" for each in Category), _NOT_TAKEN),
 }
 """As the log of the node has them, which is about servers, too."""
 

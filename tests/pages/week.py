@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from groups.groups import Group, GroupSettings, add_moderator
 from groups.posts import Post
+from kernel.schema.cases import Subject
 from kernel.schema.directed import Category
 from kernel.schema.groups import Joining
 from kernel.schema.tables import (
@@ -26,7 +27,8 @@ from kernel.schema.tables import (
     signal_effects,
     signals,
 )
-from moderation import directed
+from moderation import directed, reports
+from moderation.cases import About
 from moderation.signals import published
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import Policy
@@ -362,6 +364,17 @@ async def _asked(week: Week) -> None:
     )  # fmt: skip
     week.found["case with a request"] = case
     week.readers["case with a request"] = week.dan
+    elsewhere = await alder.meet(owl.actor.uri)
+    about = About(
+        subject=Subject.PERSON, uri=elsewhere.uri, actor_id=elsewhere.id, name=elsewhere.name,
+        address=elsewhere.address,
+    )  # fmt: skip
+    async with alder.engine.begin() as conn:
+        case_id = await reports.take_in(
+            conn, alder.here, flag="http://dogwood.test/flags/1", about=about, words="Look, please."
+        )
+    await _done(ana, f"/moderation/{case_id}/claim")
+    week.found["advice about somebody"] = f"/moderation/{case_id}/advise"
     async with birch.engine.begin() as conn:
         await directed.send(
             conn, birch.here, alder.name, category=Category.REPORT,
