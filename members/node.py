@@ -19,6 +19,7 @@ from kernel.schema.tables import actors, node
 from moderation.care import handover
 from moderation.care.handover import Policy
 from moderation.duty import Rota
+from moderation.signals import links
 
 _LIMITS: Mapping[str, int] = {"name": 100, "about": 5000, "contact": 200, "crisis_policy": 5000}
 
@@ -41,6 +42,7 @@ class Node:
     handover: Policy
     stage: Stage = Stage.OPEN
     closes_on: date | None = None
+    labels_links: bool = False  # whether anybody said anything of any page of help
 
     @property
     def closes(self) -> bool:
@@ -53,10 +55,14 @@ class Node:
         return self.stage in (Stage.ENDING, Stage.OVER)
 
 
+_WORKED_OUT = ("handover", "labels_links")
+
+
 async def read(conn: AsyncConnection) -> Node:
     """The node's own row; `found` wrote it at the first start."""
-    columns = [node.c[name] for name in Node.__slots__ if name != "handover"]
-    row = (await conn.execute(sa.select(*columns, *handover.COLUMNS))).one()
+    columns = [node.c[name] for name in Node.__slots__ if name not in _WORKED_OUT]
+    more = *handover.COLUMNS, links.SAID_OF_ANY.label("labels_links")
+    row = (await conn.execute(sa.select(*columns, *more))).one()
     values = {
         **{name: value for name, value in row._mapping.items() if name in Node.__slots__},
         "handover": Policy.of(row),

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.rows import AnyRow
 from kernel.schema.pacts import PactState, SignalState
+from kernel.schema.tables import signal_changes, signal_sources, signals
 from moderation.saying import is_link
 from moderation.signals import rules
 from moderation.signals.vocabulary import RESOURCE, SAYS
@@ -110,3 +111,12 @@ _SAID: Final = sa.text(
     ) AS said
     """  # noqa: S608  (words of our own)
 ).bindparams(sa.bindparam("links", type_=sa.ARRAY(sa.Text)), sa.bindparam("today", type_=sa.Date))
+
+SAID_OF_ANY: Final = sa.or_(
+    sa.select(signals.c.id)
+    .join(signal_sources, signal_sources.c.id == signals.c.source_id)
+    .where(signals.c.entity_kind == RESOURCE)
+    .exists(),
+    sa.exists().where(signal_changes.c.host == "", signal_changes.c.entity_kind == RESOURCE),
+)
+"""SQL: whether anything was ever said of any page; where not, no page asks."""

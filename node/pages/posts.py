@@ -80,7 +80,7 @@ async def find(conn: AsyncConnection, request: web.Request, *, own: bool = False
     mine = own and post.author_id in viewer.voices
     group = await group_store.get(conn, post.group_id, None if mine else viewer)
     place = await voices.place(conn, request, group)
-    also = await beside(conn, request.app[HERE], [post], media=pictures.public_base(request, group))
+    also = await beside(conn, request, [post], media=pictures.public_base(request, group))
     (shown,) = as_seen(request, group, [post], viewer, place, also)
     return Found(post=post, group=group, viewer=viewer, place=place, shown=shown)
 

@@ -124,9 +124,10 @@ class Beside:
 
 
 async def beside(
-    conn: AsyncConnection, here: Here, posts: Sequence[Post], *, media: str = ""
+    conn: AsyncConnection, request: web.Request, posts: Sequence[Post], *, media: str = ""
 ) -> Beside:
     """Of the posts of one page. Most pages have none of it, and then nothing is asked."""
+    site = request.app[MEMORY].site
     attached = [post.id for post in posts if post.attached]
     asked = [post.id for post in posts if post.poll]
     return Beside(
@@ -134,7 +135,9 @@ async def beside(
         polls=await parts.polls_of(conn, asked),
         pictures=await pictures_of(conn, attached),
         media=media,
-        told=await outward.told_of(conn, here, posts),
+        told=await outward.told_of(conn, request.app[HERE], posts)
+        if site is not None and site.labels_links
+        else {},
     )
 
 
@@ -208,9 +211,7 @@ async def show(request: web.Request) -> web.Response:
             return see_other(f"/p/{thread_id}")
         group = await group_store.get(conn, page.root.group_id, viewer)
         place = await voices.place(conn, request, group)
-        also = await beside(
-            conn, request.app[HERE], page.posts, media=pictures.public_base(request, group)
-        )
+        also = await beside(conn, request, page.posts, media=pictures.public_base(request, group))
         asked = None
         if page.root.by_group and place.members:
             asked = await check_ins.seen_by(conn, request.app[HERE], page.root, viewer.voices)

@@ -19,7 +19,7 @@ def _noted() -> set[str]:
         if isinstance(each, ast.Call) and ast.unparse(each.func) == "audit.note"
     ]
     values = [each.value for call in calls for each in call.keywords if each.arg == "verb"]
-    return {each.value for each in values if isinstance(each, ast.Constant)}
+    return {str(each.value) for each in values if isinstance(each, ast.Constant)}
 
 
 def test_mod_5_12_every_verb_that_the_log_has_is_said_in_words() -> None:

@@ -34,7 +34,7 @@ async def test_a_claim_looks_at_what_waits_and_at_nothing_else(asking: Asking) -
 
 async def test_a_claim_that_was_planned_while_nothing_waited(engine: AsyncEngine) -> None:
     (plan,) = await Asking(engine).plans(_claim)
-    assert not plan.scanned
+    assert plan.scanned <= {"node"}  # its one row
     assert plan.indexes == {"ix_received_due", "ix_received_signer", "pk_received"}
     whole = [node for node in plan.nodes if "Index Name" in node and "Index Cond" not in node]
     assert not whole
