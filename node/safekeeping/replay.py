@@ -26,7 +26,7 @@ from groups import posts as post_store
 from groups.posts import Post, select_posts
 from groups.writing import count_out
 from inbox.burials import BURIED
-from kernel.errors import NotFound
+from kernel.errors import Conflict, NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.schema.groups import Sees
@@ -190,7 +190,8 @@ async def _label(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> No
             continue  # it came after the backup, and is gone with it
         if saying is not None:
             held = post.state is PostState.HELD
-            await labels_of_groups.say_again(conn, post, saying, held=held)
+            with suppress(Conflict):  # it has as many as a post may have
+                await labels_of_groups.say_again(conn, here, post, saying, held=held)
             continue
         with suppress(NotFound):
             await labelling.take_off(conn, post_id, label, giver)
