@@ -112,9 +112,8 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     there, unsafe = _of(lines, Act.PACT_FROZEN_THERE), _of(lines, Act.PACT_UNSAFE)
     await pacts.stay_frozen(conn, frozen, there, unsafe)
     await circles.sweep(conn, here)
-    for kind, *ids in lines:
-        if kind == Act.GROUP_MOVED:
-            await new_host.stay_moved(conn, here, ids[0], ids[1])
+    for uri, target in {ids[0]: ids[1] for kind, *ids in lines if kind == Act.GROUP_MOVED}.items():
+        await new_host.stay_moved(conn, here, uri, target)
     if here.origin in _of(lines, Act.NODE_CLOSES):
         await closing_down.begin(conn, here)
     else:
