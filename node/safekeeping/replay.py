@@ -100,6 +100,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
         await appeals.end_again(conn, ids)
     await objections.redo(
         conn,
+        here,
         {
             ids[0]: kind == Act.OBJECTED
             for kind, *ids in lines
