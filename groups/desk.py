@@ -30,7 +30,7 @@ from kernel.schema.tables import threads as thread_table
 from kernel.tombstone_log import Act
 from members import follows as follow_store
 from members import notices
-from moderation import alerting, labelling, labelling_peers, standing
+from moderation import alerting, label_lines, labelling, labelling_peers, standing
 from moderation import audit as audit_log
 from moderation.audit import Entry
 from moderation.directed import limiting
@@ -75,6 +75,7 @@ async def remove(
         .values(state=PostState.REMOVED, reason=reason, given="")
     )
     await earlier.forget(conn, post.id)
+    await label_lines.note_all_off(conn, here, post.id)
     await labelling.forget(conn, [post.id])
     if post.shown:
         await count_out(conn, post)

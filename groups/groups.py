@@ -550,9 +550,14 @@ async def update(
 
 
 async def close_again(conn: AsyncConnection, here: Here, uri: str, sees: Sees) -> bool:
-    """Fewer may read a group, as it was before a restore. False: no more than those do already."""
+    """Fewer may read a group, as it was before a restore. False: no more than those do already.
+
+    Nor does anything change where the group is none of ours, or is closed.
+    """
     actor = await actor_store.by_uri(conn, uri)
     if actor is None or actor.kind is not ActorKind.GROUP or not actor.local:
+        return False
+    if actor.state is not ActorState.ACTIVE:
         return False
     group = await get(conn, actor.id)
     if group.settings is None or READERS.index(sees) <= READERS.index(group.settings.sees):

@@ -15,7 +15,7 @@ from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import posts
 from kernel.tombstone_log import Act
-from moderation import audit, labelling
+from moderation import audit, label_lines, labelling
 
 
 async def show_again(conn: AsyncConnection, here: Here, post: Post) -> None:
@@ -48,6 +48,7 @@ async def hide(conn: AsyncConnection, here: Here, post: Post, reason: str) -> No
         .values(state=PostState.REMOVED, reason=reason, given="")
     )
     await earlier.forget(conn, post.id)
+    await label_lines.note_all_off(conn, here, post.id)
     await labelling.forget(conn, [post.id])
     await count_out(conn, post)
     tombstone_log.note(conn, Act.REMOVED, post.uri)

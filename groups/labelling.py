@@ -63,9 +63,19 @@ async def give(conn: AsyncConnection, here: Here, group: Group, post: Post, sayi
     await tell_peers(conn, here, post.id)
 
 
-async def say_again(conn: AsyncConnection, post: Post, saying: Saying, *, held: bool) -> None:
-    """As it was before a restore; why is lost. What asks to hold does so if the post was `held`."""
-    if post.state in _LABELLED and (held or saying.effect is not Effect.HOLD):
+async def say_again(
+    conn: AsyncConnection, here: Here, post: Post, saying: Saying, *, held: bool
+) -> None:
+    """As it was before a restore; what asks to hold does so if the post was `held`.
+
+    What the backup has like that stays as it is; of any other, why is lost. Raises Conflict: as
+    `labelling.give`.
+    """
+    if saying.ends <= here.now().date() or post.state not in _LABELLED:
+        return
+    if any(each.says(saying) for each in await labelling.of_posts(conn, [post.id])):
+        return
+    if held or saying.effect is not Effect.HOLD:
         await labelling.give(conn, post.id, saying)
 
 

@@ -195,11 +195,13 @@ async def send(
 
     `target` and `was` are what the new group's server showed a moment ago. From now on nothing
     begins here; a thread on top says why, for servers that do not know a Move of a group.
-    Raises Conflict: it is not planned like that, or not agreed. Raises NotAllowed: the new group
-    does not say that it was this one, the pact is over, the group moved this week, or as many
-    threads are pinned as can be.
+    Raises Conflict: it is not planned like that, or not agreed, or the group has moved. Raises
+    NotAllowed: the new group does not say that it was this one, the pact is over, the group moved
+    this week, or as many threads are pinned as can be.
     """
     _check_open(group)
+    if group.has_moved:
+        raise Conflict("This group has moved already.")
     found = await planned(conn, group)
     if found is None or found.target.id != target.id:
         raise Conflict("That move is not planned any more.")
@@ -292,9 +294,15 @@ async def _was(conn: AsyncConnection, here: Here, group: Group, uri: str) -> Non
 
 
 async def stay_moved(conn: AsyncConnection, here: Here, uri: str, target: str) -> None:
-    """A group of ours had moved since the backup: others know, so it has."""
-    await conn.execute(
-        sa.update(actors)
-        .where(actors.c.uri == uri, actors.c.local, actors.c.kind == ActorKind.GROUP)
-        .values(moved_to=target, moved_on=here.now().date())
-    )
+    """A group of ours had moved since the backup: others know, so it has, and no plan is left.
+
+    An empty `target`: it came back since, and is here.
+    """
+    mine = (actors.c.uri == uri, actors.c.local, actors.c.kind == ActorKind.GROUP)
+    if not target:
+        await conn.execute(sa.update(actors).where(*mine).values(moved_to=None))
+        return
+    moved = {"moved_to": target, "moved_on": here.now().date()}
+    await conn.execute(sa.update(actors).where(*mine).values(moved))
+    group_id = sa.select(actors.c.id).where(*mine).scalar_subquery()
+    await conn.execute(sa.delete(group_moves).where(group_moves.c.group_id == group_id))

@@ -19,7 +19,7 @@ many is there; a restore that acts on it errs towards what somebody asked for.
     ["pact unsafe", pact]
     ["case closed", its random id]  ["appeal over", hash of its sealed words]
     ["node closes", the node's origin]
-    ["group moved", group, the group that it is now]
+    ["group moved", group, the group that it is now, or "" where it came back]
 
 What "left" seals under the node key is an account and its personas, "messages" what a persona
 decided about messages (`members.decisions`), and "labelled" what moderators said of a post

@@ -47,9 +47,13 @@ async def note(conn: AsyncConnection, here: Here, old: Actor, new: Actor) -> Non
         .where(actors.c.id == old.id, ~actors.c.local)
         .values(moved_to=new.uri, moved_on=here.now().date())
     )
-    await conn.execute(  # whoever came back is where they were: nobody is sent round in a circle
-        sa.update(actors).where(actors.c.id == new.id).values(moved_to=None)
+    back = await conn.execute(  # whoever came back is where they were: nobody is sent in a circle
+        sa.update(actors)
+        .where(actors.c.id == new.id, actors.c.moved_to.is_not(None))
+        .values(moved_to=None)
     )
+    if back.rowcount and new.local:  # a group of ours: a restore knows that it is here again
+        tombstone_log.note(conn, Act.GROUP_MOVED, new.uri, "")
     if old.kind is ActorKind.GROUP:
         await tell(conn, here, old)
     if new.local:

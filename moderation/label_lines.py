@@ -17,6 +17,7 @@ from kernel.here import Here
 from kernel.schema.labels import Effect, Giver
 from kernel.sealing import Unsealable, seal, unseal
 from kernel.tombstone_log import Act
+from moderation import labelling
 from moderation.saying import Saying
 
 _BYTES: Final = 192
@@ -35,6 +36,13 @@ def note(conn: AsyncConnection, here: Here, post_id: int, saying: Saying) -> Non
 def note_off(conn: AsyncConnection, here: Here, post_id: int, label: str, giver: Giver) -> None:
     """Let it know that this is said no more."""
     _write(conn, here, (post_id, label, giver), [])
+
+
+async def note_all_off(conn: AsyncConnection, here: Here, post_id: int) -> None:
+    """Before a post loses its labels: what was said of it here is said no more."""
+    for row in await labelling.of_posts(conn, [post_id]):
+        if not row.host:
+            note_off(conn, here, post_id, row.label, row.giver)
 
 
 def _write(conn: AsyncConnection, here: Here, about: About, said: list[str]) -> None:

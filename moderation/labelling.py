@@ -71,8 +71,15 @@ async def give(conn: AsyncConnection, post_id: int, saying: Saying) -> None:
         goes_on = sa.and_(~post_labels.c.over, post_labels.c.effect == saying.effect)
         begins = sa.case((goes_on, post_labels.c.starts), else_=saying.starts)
     await lock(conn, [post_id])
+    said_before = sa.and_(
+        post_labels.c.label == saying.label,
+        post_labels.c.giver == saying.giver,
+        post_labels.c.host == saying.host,
+    )
     count = await conn.scalar(
-        sa.select(sa.func.count()).select_from(post_labels).where(post_labels.c.post_id == post_id)
+        sa.select(sa.func.count())
+        .select_from(post_labels)
+        .where(post_labels.c.post_id == post_id, ~said_before)
     )
     if (count or 0) >= MAX_GIVEN:
         raise Conflict("This post has as many labels as a post can have.")
@@ -153,11 +160,16 @@ class Row:
         """What it is called, to be translated; of a strange one its own word."""
         return BY_ID[self.label].name if self.known else self.label
 
+    def says(self, saying: Saying) -> bool:
+        """Whether the same people say the same for as long; for which reason does not matter."""
+        return all(getattr(self, name) == getattr(saying, name) for name in _SAID)
+
     def is_older(self, edited: datetime | None) -> bool:
         """Whether the post has other words since (MOD-5.2)."""
         return self.version is not None and edited is not None and edited > self.version
 
 
+_SAID: Final = ("label", "giver", "host", "effect", "starts", "ends")
 _COLUMNS: Final = tuple(post_labels.c[name] for name in Row.__slots__)
 
 

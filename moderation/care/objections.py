@@ -5,6 +5,7 @@ stolen database says how many said so, and not who (DESIGN-V1).
 """
 
 from collections.abc import Collection, Iterable
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel import tombstone_log
 from kernel.arrays import any_of
 from kernel.here import Here
-from kernel.schema.tables import care_objections
+from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.tables import actors, care_objections
 from kernel.sealing import mac
 from kernel.tombstone_log import Act
 
@@ -37,10 +39,27 @@ async def _keep(conn: AsyncConnection, mark: bytes, *, objects: bool) -> None:
         await conn.execute(sa.delete(care_objections).where(care_objections.c.mark == mark))
 
 
-async def redo(conn: AsyncConnection, chosen: Iterable[tuple[str, bool]]) -> None:
-    """After a restore: what was chosen last, by the marks that `choose` noted."""
+async def redo(conn: AsyncConnection, here: Here, chosen: Iterable[tuple[str, bool]]) -> None:
+    """After a restore: what was chosen last, by the marks that `choose` noted.
+
+    Names close without a line about their mark, which would tie the two together: a mark that
+    belongs to no name of today goes.
+    """
     for mark, objects in chosen:
         await _keep(conn, bytes.fromhex(mark), objects=objects)
+    strays = set(await conn.scalars(sa.select(care_objections.c.mark)))
+    if not strays:
+        return
+    async with conn.stream_scalars(_NAMES) as names:
+        async for persona_id in names:
+            strays.discard(mark_of(here, persona_id))
+    await conn.execute(_DROP, {"marks": list(strays)})
+
+
+_NAMES: Final = sa.select(actors.c.id).where(
+    actors.c.local, actors.c.kind == ActorKind.PERSON, actors.c.state != ActorState.CLOSED
+)
+_DROP: Final = sa.delete(care_objections).where(any_of(care_objections.c.mark, "marks"))
 
 
 async def among(conn: AsyncConnection, here: Here, author_ids: Collection[UUID]) -> frozenset[UUID]:

@@ -26,7 +26,7 @@ from groups import posts as post_store
 from groups.posts import Post, select_posts
 from groups.writing import count_out
 from inbox.burials import BURIED
-from kernel.errors import NotFound
+from kernel.errors import Conflict, NotFound
 from kernel.here import Here
 from kernel.schema.actors import ActorState
 from kernel.schema.groups import Sees
@@ -100,6 +100,7 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
         await appeals.end_again(conn, ids)
     await objections.redo(
         conn,
+        here,
         {
             ids[0]: kind == Act.OBJECTED
             for kind, *ids in lines
@@ -112,9 +113,8 @@ async def replay(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> Re
     there, unsafe = _of(lines, Act.PACT_FROZEN_THERE), _of(lines, Act.PACT_UNSAFE)
     await pacts.stay_frozen(conn, frozen, there, unsafe)
     await circles.sweep(conn, here)
-    for kind, *ids in lines:
-        if kind == Act.GROUP_MOVED:
-            await new_host.stay_moved(conn, here, ids[0], ids[1])
+    for uri, target in {ids[0]: ids[1] for kind, *ids in lines if kind == Act.GROUP_MOVED}.items():
+        await new_host.stay_moved(conn, here, uri, target)
     if here.origin in _of(lines, Act.NODE_CLOSES):
         await closing_down.begin(conn, here)
     else:
@@ -190,7 +190,8 @@ async def _label(conn: AsyncConnection, here: Here, lines: Sequence[Line]) -> No
             continue  # it came after the backup, and is gone with it
         if saying is not None:
             held = post.state is PostState.HELD
-            await labels_of_groups.say_again(conn, post, saying, held=held)
+            with suppress(Conflict):  # it has as many as a post may have
+                await labels_of_groups.say_again(conn, here, post, saying, held=held)
             continue
         with suppress(NotFound):
             await labelling.take_off(conn, post_id, label, giver)

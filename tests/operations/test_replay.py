@@ -15,6 +15,7 @@ from groups import closing, desk, labelling
 from groups import groups as group_store
 from groups import posts as post_store
 from kernel import db, tombstone_log
+from kernel.errors import Conflict
 from kernel.postgres import Server
 from kernel.schema.groups import Sees
 from kernel.schema.labels import Giver
@@ -24,16 +25,16 @@ from kernel.schema.tables import sessions as table_of_sessions
 from kernel.tombstone_log import Act
 from members import accounts as account_store
 from members import sessions
-from moderation import chain, domains
-from moderation.labelling import of_posts
+from moderation import chain, domains, label_lines
+from moderation.labelling import MAX_GIVEN, give, of_posts
 from moderation.saying import Saying, read_given
 from node.opening import KEY
 from node.safekeeping import key_file
 from node.safekeeping.backup import backup
-from node.safekeeping.replay import Replayed
+from node.safekeeping.replay import Replayed, replay
 from node.safekeeping.restore import restore
 from tests.members.people import CHEAP, PASSWORD, persona, sign_up
-from tests.nodes import Nodes, block
+from tests.nodes import NodeFactory, Nodes, block
 from tests.operations.places import (
     PASSPHRASE,
     empty_database,
@@ -241,3 +242,70 @@ async def test_sec_P4_what_protects_people_survives_a_restore_without_words(
                 sees,
                 sees is Sees.MEMBERS,
             ), name
+
+
+async def test_sec_P4_labels_that_a_backup_has_keep_their_reasons(node: NodeFactory) -> None:
+    """What was said last is not said again; what ended, or went with its post, stays away."""
+    alder = await node("alder.test")
+    ana = await alder.persona("ana")
+    group = await alder.group("sleep", ana)
+    names = ("kept", "ended", "returned")
+    said = {name: await alder.start(ana, group.actor.uri, name, f"{name} words") for name in names}
+    sources = ("https://one.example/", "https://two.example/")
+
+    async def label(name: str, word: str, days: int | None = None) -> None:
+        saying = Saying.here(
+            word, Giver.GROUP, today=alder.here.now().date(), why="why", sources=sources, days=days
+        )
+        async with alder.engine.begin() as conn:
+            post = await post_store.get(conn, said[name].id)
+            await labelling.give(conn, alder.here, group, post, saying)
+
+    async def replayed() -> dict[str, list[tuple[str, str, tuple[str, ...]]]]:
+        lines = tombstone_log.read(alder.app[SETTINGS].tombstones.read_text())
+        async with alder.engine.begin() as conn:
+            await replay(conn, alder.here, lines)
+            return {
+                name: [(each.label, each.why, tuple(each.sources)) for each in rows]
+                for name, post in said.items()
+                if (rows := await of_posts(conn, [post.id]))
+            }
+
+    await label("ended", "grief", days=1)
+    alder.clock.forward(days=2)
+    while await labelling.turn_one(alder.engine, alder.here):
+        pass
+    await label("kept", "grief")
+    await label("returned", "grief")
+    for decide in (partial(desk.remove, reason="a private reason"), desk.restore):
+        async with alder.engine.begin() as conn:
+            post = await post_store.get(conn, said["returned"].id)
+            await decide(conn, alder.here, group, group.actor, post)
+    assert await replayed() == {"kept": [("grief", "why", sources)]}
+
+
+async def test_sec_P4_a_post_with_as_many_labels_as_can_be_stops_no_restore(
+    node: NodeFactory,
+) -> None:
+    alder = await node("alder.test")
+    ana = await alder.persona("ana")
+    group = await alder.group("sleep", ana)
+    post = await alder.start(ana, group.actor.uri, "Awake", "Some words.")
+    today = alder.here.now().date()
+    mine = Saying.here("grief", Giver.GROUP, today=today)
+    other = Saying.here("outdated-helpline", Giver.GROUP, today=today)
+    async with alder.engine.begin() as conn:
+        await give(conn, post.id, mine)
+        for number in range(MAX_GIVEN - 1):
+            peer = replace(mine, giver=Giver.PEER, host=f"{number}.example")
+            await give(conn, post.id, peer)
+    async with alder.engine.begin() as conn:
+        await give(conn, post.id, replace(mine, why="said once more"))
+        with pytest.raises(Conflict, match="as many labels"):
+            await give(conn, post.id, other)
+        label_lines.note(conn, alder.here, post.id, other)
+    lines = tombstone_log.read(alder.app[SETTINGS].tombstones.read_text())
+    async with alder.engine.begin() as conn:
+        await replay(conn, alder.here, lines)
+        labels = [each.label for each in await of_posts(conn, [post.id])]
+    assert labels == ["grief"] * MAX_GIVEN

@@ -668,6 +668,12 @@ async def test_dom_D11_who_objects_is_not_looked_through_and_all_else_is_as_befo
         await objections.choose(conn, node.here, house.ben.actor.id, objects=True)
         await closing.close(conn, node.here, house.ben.actor)
         assert (await conn.scalars(sa.select(care_objections.c.mark))).all() == []
+    cleos = objections.mark_of(node.here, house.cleo.actor.id)
+    async with node.engine.begin() as conn:  # a name that closed stays forgotten, others not
+        lines = [("objected", mark.hex()), ("objected", cleos.hex())]
+        await replay(conn, node.here, [*lines, ("closed", house.ben.actor.uri)])
+        kept = (await conn.scalars(sa.select(care_objections.c.mark))).all()
+    assert kept == [cleos]
 
 
 async def test_dom_D11_the_queue_of_reports_has_an_order_and_nothing_else(

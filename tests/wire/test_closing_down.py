@@ -8,6 +8,7 @@ from groups.groups import Group
 from kernel import tombstone_log
 from kernel.errors import Conflict, Malformed, NotFound
 from kernel.schema.actors import ActorState
+from kernel.schema.groups import Sees
 from kernel.schema.node import Stage
 from kernel.schema.pacts import PactState
 from kernel.schema.posts import PostState
@@ -298,3 +299,26 @@ async def test_sec_P4_a_backup_of_before_does_not_open_a_node_that_closed(alder:
     assert (await state(alder)).stage is Stage.ENDING
     await settle(alder)
     assert (await state(alder)).stage is Stage.OVER
+
+
+async def test_sec_P4_a_restore_of_a_node_that_closes_goes_past_groups_that_are_gone(
+    alder: Node, sleep: Group
+) -> None:
+    lines = [(tombstone_log.Act.SEES.value, sleep.actor.uri, Sees.MEMBERS.value)]
+    await announce(alder)
+    async with alder.engine.begin() as conn:
+        await closing_down.begin(conn, alder.here)
+
+    async def is_gone() -> bool:
+        async with alder.engine.connect() as conn:
+            found = await actor_store.by_uri(conn, sleep.actor.uri)
+        assert found is not None
+        return found.state is ActorState.CLOSED
+
+    while not await is_gone():
+        assert await closing_down.step(alder.engine, alder.here)
+    closes = (tombstone_log.Act.NODE_CLOSES.value, alder.origin)
+    async with alder.engine.begin() as conn:
+        await replay(conn, alder.here, [*lines, closes])
+    assert (await state(alder)).stage is Stage.ENDING
+    assert await is_gone()

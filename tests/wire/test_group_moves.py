@@ -374,10 +374,43 @@ async def test_sec_P4_a_group_that_moved_stays_moved_after_a_restore(two: Two) -
     await two.move()
     lines = tombstone_log.read(two.alder.app[SETTINGS].tombstones.read_text())
     assert ("group moved", two.old.actor.uri, two.new.actor.uri) in lines
+    target = await two.alder.meet(two.new.actor.uri)
     async with two.alder.engine.begin() as conn:  # as a backup of before has it
         await conn.execute(sa.update(actors).where(actors.c.id == two.old.id).values(moved_to=None))
+        values = {"group_id": two.old.id, "target_id": target.id, "agreed": True}
+        await conn.execute(sa.insert(group_moves).values(values))
         await replay.replay(conn, two.alder.here, lines)
     assert await moved_to(two.alder, two.old.actor.uri) == two.new.actor.uri
+    desk = await desk_of(two.alder, two.old)
+    async with two.alder.engine.begin() as conn:
+        group = await group_store.get(conn, two.old.id)
+        assert await new_host.planned(conn, group) is None
+        was = (group.actor.uri,)
+        with pytest.raises(Conflict, match="moved already"):
+            await new_host.send(conn, two.alder.here, group, desk, target, was)
+
+
+async def test_sec_P4_a_group_that_came_back_is_here_after_a_restore(two: Two) -> None:
+    await two.move()
+    here, there = (Opened(node.engine, node.here) for node in (two.alder, two.birch))
+    names = two.alder.names
+    settings, others = (node.app[SETTINGS] for node in (two.alder, two.birch))
+    to, old = "@sleep@alder.test", "@sleep@birch.test"
+    await group_move_cli.say_where(there, others, name="sleep", to=to, resolver=names)
+    await group_move_cli.say_where(here, settings, name="sleep", old=old, resolver=names)
+    await settle(two.alder, two.birch)
+    await group_move_cli.send(there, others, name="sleep", resolver=names)
+    await settle(two.alder, two.birch)
+    assert await moved_to(two.alder, two.old.actor.uri) is None
+    lines = tombstone_log.read(settings.tombstones.read_text())
+    async with two.alder.engine.begin() as conn:
+        await replay.replay(conn, two.alder.here, lines)
+    assert await moved_to(two.alder, two.old.actor.uri) is None
+    async with two.alder.engine.begin() as conn:  # as a backup from between has it
+        moved = {"moved_to": two.new.actor.uri}
+        await conn.execute(sa.update(actors).where(actors.c.id == two.old.id).values(moved))
+        await replay.replay(conn, two.alder.here, lines)
+    assert await moved_to(two.alder, two.old.actor.uri) is None
 
 
 async def test_sec_S27_a_group_here_is_moved_to_by_none_but_the_one_that_it_names(
