@@ -201,10 +201,17 @@ async def send(
     """
     _check_open(group)
     found = await planned(conn, group)
-    if found is None or found.target.id != target.id:
-        raise Conflict("That move is not planned any more.")
-    if not found.agreed:
+    if found is not None and not found.agreed:
         raise Conflict("The people who run this place have not agreed to it yet.")
+    taken = await conn.execute(  # whoever sends it too, or calls it off, waits and finds no plan
+        sa.delete(group_moves).where(
+            group_moves.c.group_id == group.id,
+            group_moves.c.target_id == target.id,
+            group_moves.c.agreed,
+        )
+    )
+    if not taken.rowcount:
+        raise Conflict("That move is not planned any more.")
     await _check_peer(conn, target)
     if group.actor.uri not in was:
         raise NotAllowed("The new group does not say yet that this group goes on there.")
@@ -215,7 +222,6 @@ async def send(
         .where(actors.c.id == group.id)
         .values(moved_to=target.uri, moved_on=here.now().date())
     )
-    await conn.execute(sa.delete(group_moves).where(group_moves.c.group_id == group.id))
     moved = await group_store.tell(conn, here, group.id)
     move = documents.activity(
         here.new_activity_uri(),

@@ -1,5 +1,6 @@
 """A group goes on at a peer, and its people decide for themselves (WIRE 2.4, WIRE-A15, SEC-S27)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from moderation.visibility import Viewer
 from node import closing_cli, closing_down, group_move_cli
 from node.opening import Opened
 from node.safekeeping import replay
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, settle, until_it_waits
 from tests.pages.people import Answer, Person, person
 from tests.pages.people import settle as described
 from tests.peer import PUBLIC, Document, PeerFactory
@@ -316,6 +317,34 @@ async def test_wire_2_4_only_founders_of_open_groups_name_an_open_group_at_a_pee
     answer = await helper.send("POST", MOVE, {"step": "plan", "move_to": "@sleep@birch.test"})
     assert "Only those who founded" in answer.text
     assert (await (await person(two.alder, "zoe")).open(MOVE)).status == 404
+
+
+@pytest.mark.parametrize("step", ["send", "call off"])
+async def test_wire_2_4_a_move_is_sent_once_and_by_nobody_who_called_it_off(
+    two: Two, step: str
+) -> None:
+    for each in (two.plan, two.take_in, two.agree):
+        assert (await each()).status == 303
+        await settle(two.alder, two.birch)
+    here, engine = two.alder.here, two.alder.engine
+    desk, target = await desk_of(two.alder, two.old), await two.alder.meet(two.new.actor.uri)
+
+    async def send() -> None:
+        async with engine.begin() as conn:
+            await new_host.send(conn, here, two.old, desk, target, (two.old.actor.uri,))
+
+    async with engine.begin() as conn, asyncio.timeout(30):
+        if step == "send":
+            await new_host.send(conn, here, two.old, desk, target, (two.old.actor.uri,))
+        else:
+            await new_host.call_off(conn, here, two.old, desk)
+        sending = asyncio.create_task(send())
+        await until_it_waits(two.alder, sending)
+    with pytest.raises(Conflict, match="not planned any more"):
+        await sending
+    sent = await two.alder.mentions('"Move"')
+    assert bool(sent) is (step == "send")
+    assert await moved_to(two.alder, two.old.actor.uri) == (target.uri if sent else None)
 
 
 async def desk_of(node: Node, group: Group) -> Actor:
