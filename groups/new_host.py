@@ -279,11 +279,13 @@ async def take_in(conn: AsyncConnection, here: Here, group: Group, desk: Actor, 
 
 
 async def not_after_all(conn: AsyncConnection, here: Here, group: Group, desk: Actor) -> None:
-    """It was no other group. Raises Conflict: nobody said so."""
+    """It was no other group. Raises Conflict: nobody said so, or the other one said it, too."""
     if not group.was:
         raise Conflict("Nobody said that this group was another one.")
     old = await actor_store.by_uri(conn, group.was)
     if old is not None:
+        if old.moved_to == group.actor.uri:
+            raise Conflict("The other group told everybody already. There is no way back.")
         await following.unfollow(conn, here, group, desk, old)
     await _was(conn, here, group, "")
     await desk_store.note(conn, here, group, desk, "take no group in", group.was)

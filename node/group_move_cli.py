@@ -127,7 +127,7 @@ async def call_off(node: Opened, *, name: str) -> Sequence[str]:
     """Raises Conflict: there is nothing to take back."""
     async with node.engine.begin() as conn:
         group, desk = await _find(conn, name)
-        if group.was:
+        if group.was and await new_host.planned(conn, group) is None:
             await new_host.not_after_all(conn, node.here, group, desk)
             return [f"{escaped(group.actor.name)} was no other group."]
         await new_host.call_off(conn, node.here, group, desk)

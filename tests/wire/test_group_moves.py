@@ -378,6 +378,26 @@ async def test_wire_2_4_the_same_by_commands(two: Two) -> None:
     assert gone.endswith(two.new.actor.uri)
 
 
+async def test_wire_2_4_a_group_that_came_is_where_it_is_and_a_plan_to_go_on_is_taken_back(
+    two: Two,
+) -> None:
+    await two.move()
+    there = Opened(two.birch.engine, two.birch.here)
+    with pytest.raises(Conflict, match="told everybody already"):
+        await group_move_cli.call_off(there, name="sleep")
+    assert "told everybody already" in (await press(two.otto, "not-after-all")).text
+    back = await two.birch.meet(two.old.actor.uri)
+    desk = await desk_of(two.birch, two.new)
+    async with two.birch.engine.begin() as conn:
+        await new_host.plan(conn, two.birch.here, two.new, desk, back)
+    assert await group_move_cli.call_off(there, name="sleep") == ["Sleep stays here."]
+    assert (await group_move_cli.look(there, name="sleep"))[:2] == [
+        f"It says that it was {two.old.actor.uri} before.",
+        "No move is planned.",
+    ]
+    assert (await document(two.birch))["alsoKnownAs"] == [two.old.actor.uri]
+
+
 async def test_wire_Q11_a_node_that_closes_says_which_groups_could_go_and_where_they_went(
     two: Two,
 ) -> None:
