@@ -9,6 +9,7 @@ written stays where it is, can be answered there, and new threads begin at the n
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -161,17 +162,24 @@ async def _check_peer(conn: AsyncConnection, other: Actor) -> None:
         )
 
 
-async def agree(conn: AsyncConnection, here: Here, group: Group) -> None:
-    """This node's administrators agree to a plan. Raises NotFound: there is none."""
-    found = await planned(conn, group)
-    if found is None or group.desk_id is None:
+async def agree(conn: AsyncConnection, here: Here, group: Group, target_id: UUID) -> None:
+    """This node's administrators agree that the group goes to the one that they were shown.
+
+    Raises NotFound: it is no group of ours. Raises Conflict: it is not to go there, or not by now.
+    """
+    if group.desk_id is None:
         raise NotFound
-    await conn.execute(
-        sa.update(group_moves).where(group_moves.c.group_id == group.id).values(agreed=True)
+    agreed = await conn.execute(
+        sa.update(group_moves)
+        .where(group_moves.c.group_id == group.id, group_moves.c.target_id == target_id)
+        .values(agreed=True)
     )
+    if not agreed.rowcount:
+        raise Conflict("Somebody else changed the plan. Please look again.")
     desk = await actor_store.get(conn, group.desk_id)
+    target = await actor_store.get(conn, target_id)
     await desk_store.note(
-        conn, here, group, desk, "agree to move", found.target.uri, role=Role.ADMINISTRATOR
+        conn, here, group, desk, "agree to move", target.uri, role=Role.ADMINISTRATOR
     )
 
 

@@ -97,7 +97,7 @@ async def say_where(
             await new_host.take_in(conn, node.here, group, desk, other)
             return [f"Everybody can read that {other.address} goes on as {group.actor.address}."]
         await new_host.plan(conn, node.here, group, desk, other)
-        await new_host.agree(conn, node.here, group)
+        await new_host.agree(conn, node.here, group, other.id)
     return await look(node, name=name)
 
 

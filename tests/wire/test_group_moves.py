@@ -270,6 +270,24 @@ async def test_wire_4_5_a_group_goes_only_where_all_of_them_say_so(two: Two) -> 
     assert await two.alder.mentions('"Move"') == []
 
 
+async def test_wire_2_4_administrators_agree_to_the_group_that_they_were_shown(two: Two) -> None:
+    assert (await two.plan()).status == 303
+    page = f"/settings/node/pacts/{two.birch.name}"
+    shown = await two.ana.open(page)
+    other = await two.birch.group("other", two.otto.speaker, settings=OPEN)
+    assert (await press(two.olga, "call-off")).status == 303
+    changed = await two.olga.fill(MOVE, MOVE, move_to="@other@birch.test")
+    assert changed.status == 303, changed.text
+    form = shown.page.form(action=f"{page}/groups")
+    assert "Somebody else changed the plan" in (await two.ana.submit(shown, form)).text
+    unseen = await two.ana.send("POST", f"{page}/groups", {"group": "sleep"})
+    assert unseen.status == 409
+    async with two.alder.engine.connect() as conn:
+        plan = await new_host.planned(conn, two.old)
+    assert plan is not None
+    assert (plan.target.uri, plan.agreed) == (other.actor.uri, False)
+
+
 async def test_wire_2_4_until_it_is_sent_all_of_it_can_be_taken_back(two: Two) -> None:
     for step in (two.plan, two.take_in, two.agree):
         assert (await step()).status == 303
