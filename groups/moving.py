@@ -23,6 +23,7 @@ from groups import groups as group_store
 from groups import pins, telling
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
+from groups.threads import check_begins
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most
@@ -92,6 +93,7 @@ def check(origin: Group, target: Group, root: Post) -> None:
         raise NotAllowed("The thread is in that group already.")
     if root.by_group:
         raise NotAllowed("This is the group's own welcome. You can change it in its settings.")
+    check_begins(target)
     if (refusal := why_not(origin.settings, target.settings)) is not None:
         raise NotAllowed(refusal)
 
@@ -236,7 +238,7 @@ async def places(conn: AsyncConnection, origin: Group, voices: Sequence[UUID]) -
     return [
         Place(group=each, refusal=why_not(origin.settings, each.settings))
         for each in sorted(found.values(), key=lambda group: group.actor.name.lower())
-        if origin.settings is not None and each.settings is not None
+        if origin.settings is not None and each.settings is not None and not each.has_moved
     ]
 
 

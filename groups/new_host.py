@@ -9,6 +9,7 @@ written stays where it is, can be answered there, and new threads begin at the n
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -161,17 +162,24 @@ async def _check_peer(conn: AsyncConnection, other: Actor) -> None:
         )
 
 
-async def agree(conn: AsyncConnection, here: Here, group: Group) -> None:
-    """This node's administrators agree to a plan. Raises NotFound: there is none."""
-    found = await planned(conn, group)
-    if found is None or group.desk_id is None:
+async def agree(conn: AsyncConnection, here: Here, group: Group, target_id: UUID) -> None:
+    """This node's administrators agree that the group goes to the one that they were shown.
+
+    Raises NotFound: it is no group of ours. Raises Conflict: it is not to go there, or not by now.
+    """
+    if group.desk_id is None:
         raise NotFound
-    await conn.execute(
-        sa.update(group_moves).where(group_moves.c.group_id == group.id).values(agreed=True)
+    agreed = await conn.execute(
+        sa.update(group_moves)
+        .where(group_moves.c.group_id == group.id, group_moves.c.target_id == target_id)
+        .values(agreed=True)
     )
+    if not agreed.rowcount:
+        raise Conflict("Somebody else changed the plan. Please look again.")
     desk = await actor_store.get(conn, group.desk_id)
+    target = await actor_store.get(conn, target_id)
     await desk_store.note(
-        conn, here, group, desk, "agree to move", found.target.uri, role=Role.ADMINISTRATOR
+        conn, here, group, desk, "agree to move", target.uri, role=Role.ADMINISTRATOR
     )
 
 
@@ -203,10 +211,17 @@ async def send(
     if group.has_moved:
         raise Conflict("This group has moved already.")
     found = await planned(conn, group)
-    if found is None or found.target.id != target.id:
-        raise Conflict("That move is not planned any more.")
-    if not found.agreed:
+    if found is not None and not found.agreed:
         raise Conflict("The people who run this place have not agreed to it yet.")
+    taken = await conn.execute(  # whoever sends it too, or calls it off, waits and finds no plan
+        sa.delete(group_moves).where(
+            group_moves.c.group_id == group.id,
+            group_moves.c.target_id == target.id,
+            group_moves.c.agreed,
+        )
+    )
+    if not taken.rowcount:
+        raise Conflict("That move is not planned any more.")
     await _check_peer(conn, target)
     if group.actor.uri not in was:
         raise NotAllowed("The new group does not say yet that this group goes on there.")
@@ -217,7 +232,6 @@ async def send(
         .where(actors.c.id == group.id)
         .values(moved_to=target.uri, moved_on=here.now().date())
     )
-    await conn.execute(sa.delete(group_moves).where(group_moves.c.group_id == group.id))
     moved = await group_store.tell(conn, here, group.id)
     move = documents.activity(
         here.new_activity_uri(),
@@ -275,11 +289,13 @@ async def take_in(conn: AsyncConnection, here: Here, group: Group, desk: Actor, 
 
 
 async def not_after_all(conn: AsyncConnection, here: Here, group: Group, desk: Actor) -> None:
-    """It was no other group. Raises Conflict: nobody said so."""
+    """It was no other group. Raises Conflict: nobody said so, or the other one said it, too."""
     if not group.was:
         raise Conflict("Nobody said that this group was another one.")
     old = await actor_store.by_uri(conn, group.was)
     if old is not None:
+        if old.moved_to == group.actor.uri:
+            raise Conflict("The other group told everybody already. There is no way back.")
         await following.unfollow(conn, here, group, desk, old)
     await _was(conn, here, group, "")
     await desk_store.note(conn, here, group, desk, "take no group in", group.was)

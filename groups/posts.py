@@ -20,7 +20,7 @@ from kernel.arrays import any_of
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.ids import LAST_ID
-from kernel.rows import AnyRow, AnySelect, at_most, constant
+from kernel.rows import AnyRow, AnySelect, at_most, constant, has_one
 from kernel.schema.posts import PostState, ReactionKind, Wish
 from kernel.schema.tables import actors, posts, reactions, threads
 from media.studio import MEDIA_TYPE
@@ -432,6 +432,15 @@ def counted() -> sa.ColumnElement[bool]:
     """SQL: a post that documents list: shown, and not from a blocked domain (SEC-L14)."""
     unwelcome = sa.exists().where(actors.c.id == posts.c.author_id, ~host_is_welcome(actors))
     return sa.and_(posts.c.state == constant(PostState.SHOWN), ~unwelcome.correlate_except(actors))
+
+
+def told_to(host: str) -> sa.ColumnElement[bool]:
+    """SQL: a post by somebody here or there: no other server's people are shown to the `host`.
+
+    A circle may have been shared with another peer before (MOD-5.6).
+    """
+    author = actors.c.id == posts.c.author_id
+    return has_one(posts, actors, author, sa.or_(actors.c.local, actors.c.host == host))
 
 
 _IS_REPLY: Final = sa.and_(posts.c.parent_id == sa.bindparam("post_id"), counted())

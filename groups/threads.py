@@ -308,10 +308,14 @@ async def erase(conn: AsyncConnection, post: Post, *, state: PostState = PostSta
 
 
 async def shown_uris(
-    conn: AsyncConnection, thread_id: int, *, after: int = 0, limit: int = 100
+    conn: AsyncConnection, thread_id: int, *, after: int = 0, limit: int = 100, to: str = ""
 ) -> Sequence[tuple[int, str]]:
-    """(id, URI) of shown posts of a thread in order of time (WIRE-G42)."""
-    rows = await conn.execute(_shown_uris(limit), {"thread_id": thread_id, "after": after})
+    """(id, URI) of shown posts of a thread in order of time (WIRE-G42).
+
+    `to`: the other server of a circle, which reads of nobody but people here and its own.
+    """
+    query = _for(to, _shown_uris(limit))
+    rows = await conn.execute(query, {"thread_id": thread_id, "after": after})
     return [(post_id, uri) for post_id, uri in rows]
 
 
@@ -332,15 +336,19 @@ def _shown_uris(limit: int) -> AnySelect:
     )
 
 
-async def sum_up(conn: AsyncConnection, thread_id: int) -> tuple[int, str]:
-    """How many posts of a thread are shown, and the digest of their ids (WIRE-G43).
+def _for(to: str, query: AnySelect) -> AnySelect:
+    return query.where(post_store.told_to(to)) if to else query
+
+
+async def sum_up(conn: AsyncConnection, thread_id: int, *, to: str = "") -> tuple[int, str]:
+    """How many posts of a thread `shown_uris` lists, and the digest of their ids (WIRE-G43).
 
     The digest is empty where there are so many that it would take long.
     """
-    total = await conn.scalar(_LISTED, {"thread_id": thread_id}) or 0
+    total = await conn.scalar(_for(to, _LISTED), {"thread_id": thread_id}) or 0
     if total > DIGESTED:
         return total, ""
-    return total, digests.read(await conn.scalar(_DIGEST, {"thread_id": thread_id}))
+    return total, digests.read(await conn.scalar(_for(to, _DIGEST), {"thread_id": thread_id}))
 
 
 async def is_known(conn: AsyncConnection, uri: str, *, but: int | None = None) -> bool:

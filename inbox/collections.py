@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activitypub import jsontext
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
-from groups.posts import counted
+from groups.posts import counted, told_to
 from kernel.rows import constant, has_one
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.groups import Sees
@@ -67,15 +67,16 @@ async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
     return [jsontext.read(body.encode()) for (body,) in rows]
 
 
-async def begun_in(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
+async def begun_in(conn: AsyncConnection, group: Actor, host: str) -> Sequence[Json]:
     """The first posts of the group's newest threads by their ids, as a circle carries them.
 
-    An Announce of each, newest first; they may be from before anybody elsewhere was told.
+    An Announce of each, newest first; they may be from before anybody elsewhere was told. Only of
+    people here and of the `host` that asks: another peer's may have been in it before (MOD-5.6).
     """
     rows = await conn.execute(
         sa.select(posts.c.uri, threads.c.uri)
         .join(threads, threads.c.id == posts.c.id)
-        .where(threads.c.group_id == group.id, threads.c.shown)
+        .where(threads.c.group_id == group.id, threads.c.shown, told_to(host))
         .order_by(threads.c.id.desc())
         .limit(NEWEST)
     )

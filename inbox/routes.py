@@ -298,7 +298,7 @@ async def get_outbox(request: web.Request) -> web.Response:
 async def _outbox_of_circle(request: web.Request, group: Group) -> web.Response:
     await check_circle(request, group, member=True)
     async with request.app[ENGINE].connect() as conn:
-        items = await begun_in(conn, group.actor)
+        items = await begun_in(conn, group.actor, group.shared_with)
     uri = f"{request.app[HERE].origin}{request.path}"
     return for_one(document_response(documents.collection(uri, items)))
 
@@ -403,7 +403,8 @@ async def get_replies(request: web.Request) -> web.Response:
 async def get_thread(request: web.Request) -> web.Response:
     """A thread's posts in order of time, root first (WIRE-G41, WIRE-G42).
 
-    In a circle the other server of the circle alone may read it (MOD-5.6).
+    In a circle the other server of the circle alone may read it, and of nobody there but people
+    here and its own: the circle may have been shared with another one before (MOD-5.6).
     """
     try:
         return await _thread(request, VISITOR)
@@ -412,10 +413,10 @@ async def get_thread(request: web.Request) -> web.Response:
             root = await post_store.get(conn, _number(request, "id"))
             group = await group_store.get(conn, root.group_id)
         await check_circle(request, group, member=True)
-    return for_one(await _thread(request, None))
+    return for_one(await _thread(request, None, to=group.shared_with))
 
 
-async def _thread(request: web.Request, viewer: Viewer | None) -> web.Response:
+async def _thread(request: web.Request, viewer: Viewer | None, to: str = "") -> web.Response:
     here, after = request.app[HERE], _number(request, "after", query=True)
     uri = f"{here.origin}/t/{_number(request, 'id')}"
     async with request.app[ENGINE].connect() as conn:
@@ -424,9 +425,11 @@ async def _thread(request: web.Request, viewer: Viewer | None) -> web.Response:
             raise web.HTTPMovedPermanently(root.thread_uri)
         if not root.is_root or root.thread_uri != uri:
             raise NotFound
+        if to and root.author_host not in (here.host, to):
+            raise NotFound
         group = await group_store.get(conn, root.group_id)
-        found = await threads.shown_uris(conn, root.id, after=after, limit=_CONTEXT_PAGE)
-        total, digest = await threads.sum_up(conn, root.id)
+        found = await threads.shown_uris(conn, root.id, after=after, limit=_CONTEXT_PAGE, to=to)
+        total, digest = await threads.sum_up(conn, root.id, to=to)
     more = f"{uri}?after={found[-1][0]}" if len(found) == _CONTEXT_PAGE else None
     items: list[Json] = [post_uri for _, post_uri in found]
     if "after" in request.query:

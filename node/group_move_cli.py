@@ -97,7 +97,7 @@ async def say_where(
             await new_host.take_in(conn, node.here, group, desk, other)
             return [f"Everybody can read that {other.address} goes on as {group.actor.address}."]
         await new_host.plan(conn, node.here, group, desk, other)
-        await new_host.agree(conn, node.here, group)
+        await new_host.agree(conn, node.here, group, other.id)
     return await look(node, name=name)
 
 
@@ -127,7 +127,7 @@ async def call_off(node: Opened, *, name: str) -> Sequence[str]:
     """Raises Conflict: there is nothing to take back."""
     async with node.engine.begin() as conn:
         group, desk = await _find(conn, name)
-        if group.was:
+        if group.was and await new_host.planned(conn, group) is None:
             await new_host.not_after_all(conn, node.here, group, desk)
             return [f"{escaped(group.actor.name)} was no other group."]
         await new_host.call_off(conn, node.here, group, desk)

@@ -1,6 +1,7 @@
 """Pacts with other nodes, as the people who run this one make and end them (MOD-5.6)."""
 
 from urllib.parse import quote
+from uuid import UUID
 
 from aiohttp import web
 
@@ -11,7 +12,7 @@ from kernel.schema.pacts import Afterwards
 from moderation import pact_making, pacts
 from moderation.pact_terms import FLOW_WORDS, Flow, Wishes
 from node import desks
-from node.pages import forms, session
+from node.pages import forms, paging, session
 from node.pages.forms import REFUSED, Form
 from node.pages.pact_words import AFTERWARDS
 from node.pages.render import render, see_other
@@ -156,13 +157,14 @@ def _afterwards(form: Form) -> Afterwards:
 
 
 async def let_go(request: web.Request) -> web.Response:
-    """POST …/groups: agree that a group of ours goes on there."""
+    """POST …/groups: agree that a group of ours goes on there, as the group that was shown."""
     session.administrator(request)
     form = await forms.read(request)
     try:
         async with request.app[ENGINE].begin() as conn:
             group = await new_host.going(conn, form.text("group"), _host(request))
-            await new_host.agree(conn, session.deciding(request), group)
+            target_id = paging.uuid(form.text("target")) or UUID(int=0)
+            await new_host.agree(conn, session.deciding(request), group, target_id)
     except REFUSED as problem:
         return await _page(request, form, problem)
     return see_other(_address(_host(request)))

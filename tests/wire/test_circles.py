@@ -34,11 +34,13 @@ from moderation.standing import Speaker
 from moderation.visibility import VISITOR, Viewer
 from node import pictures as node_pictures
 from node import worker
+from node.pages.session import ADMINISTRATOR
 from tests.media import draw
 from tests.nodes import Node, NodeFactory, settle, words
 from tests.pages.people import Browser, person
+from tests.pages.people import settle as described
 from tests.peer import PeerFactory
-from tests.wire.test_pacts import agree
+from tests.wire.test_pacts import agree, offer, runs, say_yes
 
 pytestmark = pytest.mark.usefixtures("described")
 
@@ -525,3 +527,41 @@ async def test_mod_5_6_what_was_said_before_a_circle_was_shared_is_made_whole_fo
     back = await birch.reply(ben, answer.uri, "an answer from birch")
     await settle(alder, birch)
     assert (await alder.thread(earlier.uri, ana.id)).posts[-1].uri == back.uri
+
+
+async def test_mod_5_6_a_new_peer_of_a_circle_learns_nothing_of_people_of_the_one_before(
+    node: NodeFactory, alder: Node, birch: Node, ana: Speaker, ben: Speaker, quiet: Group
+) -> None:
+    mine = await alder.start(ana, quiet.actor.uri, "Tonight", "words of alder")
+    theirs = await birch.start(ben, quiet.actor.uri, "Of birch", "words of birch")
+    await settle(alder, birch)
+    answer = await birch.reply(ben, mine.uri, "an answer of birch")
+    await alder.reply(ana, theirs.uri, "an answer of alder")
+    await settle(alder, birch)
+    kept = await alder.post(theirs.uri)
+    assert kept is not None
+    assert [each.uri for each in (await alder.thread(mine.uri, ana.id)).posts][1:] == [answer.uri]
+    outbox_path, thread = f"{alder.origin}/g/quiet/outbox", f"{alder.origin}/t/{mine.thread_id}"
+    assert theirs.uri in await signed(birch, outbox_path)
+    assert answer.uri in await signed(birch, thread)
+
+    cedar = await node("cedar.test")
+    await described(cedar, name="Cedar")
+    await offer(await person(alder, "olga", roles=frozenset({ADMINISTRATOR})), "cedar.test")
+    await settle(alder, cedar)
+    await say_yes(await runs(cedar))
+    await settle(alder, cedar)
+    await share(alder, quiet, "cedar.test")
+    carl = await cedar.persona("carl")
+    await cedar.join(carl, quiet.actor.uri)
+    await settle(alder, birch, cedar)
+    await admit(alder, quiet, carl.actor.uri)
+    await settle(alder, birch, cedar)
+    shown = await cedar.app[REMOTE].document(thread)
+    assert (shown["totalItems"], shown["orderedItems"]) == (1, [mine.uri])
+    assert mine.uri in await signed(cedar, outbox_path)
+    for path in (outbox_path, thread, f"{thread}?after=0"):
+        assert "birch.test" not in await signed(cedar, path), path
+    assert await signed(cedar, f"{alder.origin}/t/{kept.thread_id}") == ""
+    assert words(await cedar.thread(mine.uri, carl.id)) == ["<p>words of alder</p>"]
+    assert await cedar.mentions("birch.test") == []

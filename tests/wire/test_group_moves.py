@@ -1,5 +1,6 @@
 """A group goes on at a peer, and its people decide for themselves (WIRE 2.4, WIRE-A15, SEC-S27)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from moderation.visibility import Viewer
 from node import closing_cli, closing_down, group_move_cli
 from node.opening import Opened
 from node.safekeeping import replay
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, settle, until_it_waits
 from tests.pages.people import Answer, Person, person
 from tests.pages.people import settle as described
 from tests.peer import PUBLIC, Document, PeerFactory
@@ -269,6 +270,24 @@ async def test_wire_4_5_a_group_goes_only_where_all_of_them_say_so(two: Two) -> 
     assert await two.alder.mentions('"Move"') == []
 
 
+async def test_wire_2_4_administrators_agree_to_the_group_that_they_were_shown(two: Two) -> None:
+    assert (await two.plan()).status == 303
+    page = f"/settings/node/pacts/{two.birch.name}"
+    shown = await two.ana.open(page)
+    other = await two.birch.group("other", two.otto.speaker, settings=OPEN)
+    assert (await press(two.olga, "call-off")).status == 303
+    changed = await two.olga.fill(MOVE, MOVE, move_to="@other@birch.test")
+    assert changed.status == 303, changed.text
+    form = shown.page.form(action=f"{page}/groups")
+    assert "Somebody else changed the plan" in (await two.ana.submit(shown, form)).text
+    unseen = await two.ana.send("POST", f"{page}/groups", {"group": "sleep"})
+    assert unseen.status == 409
+    async with two.alder.engine.connect() as conn:
+        plan = await new_host.planned(conn, two.old)
+    assert plan is not None
+    assert (plan.target.uri, plan.agreed) == (other.actor.uri, False)
+
+
 async def test_wire_2_4_until_it_is_sent_all_of_it_can_be_taken_back(two: Two) -> None:
     for step in (two.plan, two.take_in, two.agree):
         assert (await step()).status == 303
@@ -318,6 +337,34 @@ async def test_wire_2_4_only_founders_of_open_groups_name_an_open_group_at_a_pee
     assert (await (await person(two.alder, "zoe")).open(MOVE)).status == 404
 
 
+@pytest.mark.parametrize("step", ["send", "call off"])
+async def test_wire_2_4_a_move_is_sent_once_and_by_nobody_who_called_it_off(
+    two: Two, step: str
+) -> None:
+    for each in (two.plan, two.take_in, two.agree):
+        assert (await each()).status == 303
+        await settle(two.alder, two.birch)
+    here, engine = two.alder.here, two.alder.engine
+    desk, target = await desk_of(two.alder, two.old), await two.alder.meet(two.new.actor.uri)
+
+    async def send() -> None:
+        async with engine.begin() as conn:
+            await new_host.send(conn, here, two.old, desk, target, (two.old.actor.uri,))
+
+    async with engine.begin() as conn, asyncio.timeout(30):
+        if step == "send":
+            await new_host.send(conn, here, two.old, desk, target, (two.old.actor.uri,))
+        else:
+            await new_host.call_off(conn, here, two.old, desk)
+        sending = asyncio.create_task(send())
+        await until_it_waits(two.alder, sending)
+    with pytest.raises(Conflict, match="not planned any more"):
+        await sending
+    sent = await two.alder.mentions('"Move"')
+    assert bool(sent) is (step == "send")
+    assert await moved_to(two.alder, two.old.actor.uri) == (target.uri if sent else None)
+
+
 async def desk_of(node: Node, group: Group) -> Actor:
     async with node.engine.connect() as conn:
         row = (await conn.execute(sa.select(actors).where(actors.c.id == group.desk_id))).one()
@@ -347,6 +394,26 @@ async def test_wire_2_4_the_same_by_commands(two: Two) -> None:
     await group_move_cli.send(here, settings, name="@sleep", resolver=names)
     (gone,) = await group_move_cli.look(here, name="sleep")
     assert gone.endswith(two.new.actor.uri)
+
+
+async def test_wire_2_4_a_group_that_came_is_where_it_is_and_a_plan_to_go_on_is_taken_back(
+    two: Two,
+) -> None:
+    await two.move()
+    there = Opened(two.birch.engine, two.birch.here)
+    with pytest.raises(Conflict, match="told everybody already"):
+        await group_move_cli.call_off(there, name="sleep")
+    assert "told everybody already" in (await press(two.otto, "not-after-all")).text
+    back = await two.birch.meet(two.old.actor.uri)
+    desk = await desk_of(two.birch, two.new)
+    async with two.birch.engine.begin() as conn:
+        await new_host.plan(conn, two.birch.here, two.new, desk, back)
+    assert await group_move_cli.call_off(there, name="sleep") == ["Sleep stays here."]
+    assert (await group_move_cli.look(there, name="sleep"))[:2] == [
+        f"It says that it was {two.old.actor.uri} before.",
+        "No move is planned.",
+    ]
+    assert (await document(two.birch))["alsoKnownAs"] == [two.old.actor.uri]
 
 
 async def test_wire_Q11_a_node_that_closes_says_which_groups_could_go_and_where_they_went(

@@ -508,6 +508,23 @@ async def test_sec_S24_a_refused_move_changes_nothing(
     assert (await log(alder, here), await log(alder, there)) == ([], [])
 
 
+async def test_wire_2_4_nothing_moves_into_a_group_that_goes_on_elsewhere(
+    alder: Node, ana: Speaker, sleep: Group, night: Group, root: Post
+) -> None:
+    async with alder.engine.begin() as conn:
+        assert [it.group.id for it in await moving.places(conn, sleep, [ana.id])] == [night.id]
+        await conn.execute(
+            sa.update(actors).where(actors.c.id == night.id).values(moved_to="https://far.test/g/x")
+        )
+        gone = await group_store.get(conn, night.id)
+        assert await moving.places(conn, sleep, [ana.id]) == []
+    with pytest.raises(NotAllowed, match="another place"):
+        await move(alder, ana, sleep, gone, root)
+    kept = await alder.post(root.uri)
+    assert kept is not None
+    assert kept.group_id == sleep.id
+
+
 async def test_a_thread_of_a_closed_group_moves_and_nobody_elsewhere_hears_of_it(
     alder: Node, ana: Speaker, lemmy: Follower
 ) -> None:
