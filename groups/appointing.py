@@ -113,7 +113,8 @@ async def appoint(
 
     Who lives here has to be a member, and is not named on the wire. `actor` is the desk, or a
     moderator on another server. Raises NotFound: no member, or nobody who can moderate.
-    Raises NotAllowed: banned from the group, or there are as many as can be.
+    Raises NotAllowed: banned from the group, or on a server that it takes nothing from (MOD-5.7),
+    or there are as many as can be.
     """
     if person.kind not in _PEOPLE or person.state is not ActorState.ACTIVE:
         raise NotFound
@@ -124,6 +125,8 @@ async def appoint(
     )
     if await conn.scalar(banned) is not None:
         raise NotAllowed("They are kept out of the group. Let them come back first.")
+    if group.takes_nothing_from(person.host):
+        raise NotAllowed("This group takes nothing from that server.")
     if len(await everyone(conn, group)) >= MAX_MODERATORS:
         raise NotAllowed(said("A group can have up to {limit} moderators.", limit=MAX_MODERATORS))
     added = await conn.execute(

@@ -19,7 +19,7 @@ from groups.groups import Group, is_moderator
 from groups.posts import Post, select_posts, still
 from groups.writing import count_in, count_out
 from kernel import live, tombstone_log
-from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
+from kernel.errors import Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.moderation import Role
@@ -64,6 +64,8 @@ async def remove(
     """
     if post.by_group and group.settings is not None:
         raise NotAllowed("This is the group's own welcome. You can change it in its settings.")
+    await labelling.lock(conn, [post.id])
+    post = await post_store.get(conn, post.id)
     if post.state is PostState.REMOVED and not actor.local:
         await _remove_too(conn, here, group, actor, post, reason)
     if post.state not in (PostState.SHOWN, PostState.HELD):
@@ -106,7 +108,6 @@ async def _remove_too(
     conn: AsyncConnection, here: Here, group: Group, actor: Actor, post: Post, reason: str
 ) -> None:
     """A group elsewhere takes out what is hidden here: then that is for it to show again, too."""
-    await labelling.lock(conn, [post.id])
     if await audit_log.removed_by(conn, post.author_id, post.uri) == {False}:
         await note(conn, here, group, actor, "remove", post.uri, reason)
 
@@ -336,6 +337,7 @@ async def release(
     """Show a held post, or ask first whom it answers. Raises NotFound: it is not held any more."""
     if post.state is not PostState.HELD:
         raise NotFound
+    post = await still(conn, post)
     decision = await note(conn, here, group, actor, "release", post.uri, "")
     await limiting.let_go(conn, post.id)
     await notices.forget_held(conn, post.id)
@@ -362,8 +364,6 @@ async def hold(
     """
     if post.by_group or group.settings is None:
         raise NotAllowed("Only posts of people in a group of this place can be held.")
-    if post.state is not PostState.SHOWN:
-        raise Conflict("It is not shown any more.")
     await holding.hold(conn, post)
     tombstone_log.note(conn, Act.HELD, post.uri)
     decision = await note(conn, here, group, actor, "hold", post.uri, reason, role=role)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Final, Self
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -233,6 +234,18 @@ def _is(group: Group, domain: str) -> sa.ColumnElement[bool]:
 async def _one_at_a_time(conn: AsyncConnection, group: Group) -> None:
     await conn.execute(
         sa.select(groups.c.actor_id).where(groups.c.actor_id == group.id).with_for_update()
+    )
+
+
+async def hold_still(conn: AsyncConnection, group_id: UUID) -> None:
+    """The group decides nothing about servers until this transaction ends; others may join, too.
+
+    So what is read of it afterwards holds, or whoever joined is seen by whoever decides next.
+    """
+    await conn.execute(
+        sa.select(groups.c.actor_id)
+        .where(groups.c.actor_id == group_id)
+        .with_for_update(read=True, key_share=True)
     )
 
 

@@ -14,6 +14,7 @@ from groups.groups import Group, is_moderator
 from groups.posts import Post
 from groups.writing import Words, count_out
 from kernel import text
+from kernel.errors import Conflict
 from kernel.here import Here
 from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
@@ -76,9 +77,12 @@ async def hold(conn: AsyncConnection, post: Post) -> Post:
     """Take a shown post's words out of sight until they were read; its place and answers stay.
 
     Whoever has the earlier words is told nothing until then.
+    Raises Conflict: it is not shown any more, such as where its author deleted it meanwhile.
     """
+    is_shown = sa.and_(posts.c.id == post.id, posts.c.state == PostState.SHOWN)
     held = {"state": PostState.HELD, "was_shown": True}
-    await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(held))
+    if not (await conn.execute(sa.update(posts).where(is_shown).values(held))).rowcount:
+        raise Conflict("It is not shown any more.")
     await count_out(conn, post)
     await alerting.call(conn, post.group_id)
     return replace(post, state=PostState.HELD, was_shown=True)

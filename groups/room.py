@@ -33,8 +33,9 @@ async def turn_for(conn: AsyncConnection, group: Group, person: Actor) -> int | 
     if group.settings is None or not group.settings.cap or person.kind is not ActorKind.PERSON:
         return None
     # In a statement of its own: what is read after it is as whoever came just before left it.
-    one = sa.select(groups.c.actor_id).where(groups.c.actor_id == group.id).with_for_update()
-    await conn.execute(one)
+    # Others who hold the group's rules still (`distance.hold_still`) are not waited for.
+    one = sa.select(groups.c.actor_id).where(groups.c.actor_id == group.id)
+    await conn.execute(one.with_for_update(key_share=True))
     standing = {"group_id": group.id, "person_id": person.id}
     row = (await conn.execute(_STANDING, standing)).one_or_none()
     if row is None or row.state == FollowState.ACCEPTED:

@@ -22,7 +22,7 @@ from kernel.schema.directed import Category
 from kernel.schema.moderation import Role
 from kernel.schema.notices import NoticeKind
 from kernel.urls import same_origin
-from moderation import audit, pact_mail, pacts
+from moderation import audit, labelling, pact_mail, pacts
 from moderation.directed import hearing, incoming, limiting, sent
 from moderation.directed.terms import Answer, Request
 from moderation.pacts import Pact
@@ -99,6 +99,7 @@ async def _limit(
     about = places[0][1] if places else None
     if about is None or about.post_id is None:
         return
+    await labelling.lock(conn, [about.post_id])
     post = await post_store.get(conn, about.post_id)
     group = await group_store.get(conn, post.group_id)
     if not post.shown or group.settings is None or group.desk_id is None:

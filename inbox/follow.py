@@ -4,8 +4,8 @@ from activitypub import actors as actor_store
 from activitypub import remote
 from activitypub.actors import Actor
 from activitypub.vocab import Activity, ActivityKind, id_of
+from groups import distance, handing_out, room
 from groups import groups as group_store
-from groups import handing_out, room
 from groups.groups import Group, GroupSettings
 from inbox import due
 from inbox.arrival import Arrival
@@ -32,6 +32,7 @@ async def receive(arrival: Arrival) -> None:
         await remote.speaks_wrapped(arrival.conn, arrival.actor.host)
     conn, here, follower, uri = arrival.conn, arrival.here, arrival.actor, arrival.activity.id
     if followed.kind is ActorKind.GROUP:
+        await distance.hold_still(conn, followed.id)
         group = await group_store.get(conn, followed.id)
         if not await _may_follow(arrival, group):
             await follows.refuse(conn, here, follower, followed, uri)

@@ -18,6 +18,7 @@ from kernel import keep_times
 from kernel.clock import to_minute
 from kernel.here import Here
 from kernel.said import noted, said_many
+from kernel.schema.groups import Distance
 from kernel.schema.tables import follows, moderators, severed_follows, severed_moderators
 from members import order
 from moderation import audit
@@ -153,8 +154,17 @@ def _heard(actor: str) -> str:
 
 def kept_out(actor: str, group: str) -> str:
     """SQL: the group takes nothing from the actor's server: the longest suffix wins (MOD-5.7)."""
+    return _is_kept(actor, group, Distance.REJECT)
+
+
+def asks_first(actor: str, group: str) -> str:
+    """SQL: by the group's rule whoever joins from the actor's server waits for a yes (MOD-5.7)."""
+    return _is_kept(actor, group, Distance.FILTER)
+
+
+def _is_kept(actor: str, group: str, level: Distance) -> str:
     return f"""(NOT {actor}.local AND coalesce((
-        SELECT rule.level = 'reject'
+        SELECT rule.level = '{level.value}'
         FROM string_to_array(split_part({actor}.host, ':', 1), '.') AS labels,
             generate_series(1, cardinality(labels)) AS first, group_domains AS rule
         WHERE rule.group_id = {group}.id AND rule.domain = array_to_string(labels[first:], '.')

@@ -18,12 +18,13 @@ from kernel import tombstone_log
 from kernel.arrays import any_of
 from kernel.errors import NotAllowed
 from kernel.here import Here
-from kernel.schema.actors import ActorKind, ActorState
+from kernel.schema.actors import ActorKind, ActorState, FollowState
 from kernel.schema.notices import NoticeKind
 from kernel.schema.tables import actors, bans, follows, limits
 from kernel.tombstone_log import Act
 from members import follows as follow_store
 from members import notices
+from members.ledger import asks_first, kept_out
 from members.notices import Telling
 from members.order import stir
 
@@ -158,23 +159,33 @@ async def _limit_too(conn: AsyncConnection, here: Here, old: Actor, new: Actor) 
 async def _belong_too(conn: AsyncConnection, old: Actor, new: Actor) -> None:
     """What `old` follows here, `new` follows instead; not where `new` is banned.
 
-    A circle is shared with one server, and nobody takes it along to another (MOD-5.6).
+    A circle is shared with one server, and nobody takes it along to another (MOD-5.6). A group
+    treats the server of `new` as it does for whoever joins from there (MOD-5.7), and whom peers
+    advise about is asked first under the new address, too.
     """
-    group = actors.alias("belonged_to")
-    circle = sa.exists().where(group.c.id == follows.c.followed_id, group.c.members_only)
+    group, person = actors.alias("belonged_to"), actors.alias("moved")
+    out = sa.literal_column(kept_out("moved", "belonged_to"), sa.Boolean)
+    asks = sa.literal_column(asks_first("moved", "belonged_to"), sa.Boolean)
     banned = sa.exists().where(bans.c.actor_id == new.id, bans.c.group_id == follows.c.followed_id)
-    kept = sa.select(
-        sa.literal(new.id, sa.Uuid),
-        follows.c.followed_id,
-        follows.c.state,
-        follows.c.uri,
-        follows.c.guidelines,
-        follows.c.approved,
-    ).where(follows.c.follower_id == old.id, ~banned, ~circle)
+    kept = (
+        sa.select(
+            person.c.id,
+            follows.c.followed_id,
+            sa.case((asks, FollowState.PENDING.value), else_=follows.c.state),
+            follows.c.uri,
+            follows.c.guidelines,
+            follows.c.approved,
+        )
+        .join(group, group.c.id == follows.c.followed_id)
+        .join(person, person.c.id == new.id)
+        .where(follows.c.follower_id == old.id, ~banned, ~group.c.members_only, ~out)
+    )
     names = ["follower_id", "followed_id", "state", "uri", "guidelines", "approved"]
     await conn.execute(insert(follows).from_select(names, kept).on_conflict_do_nothing())
     await conn.execute(sa.delete(follows).where(follows.c.follower_id == old.id))
     await stir(conn, follows)
+    if old.filtered:
+        await conn.execute(sa.update(actors).where(actors.c.id == new.id).values(filtered=True))
 
 
 async def carry_over(engine: AsyncEngine, here: Here) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -161,11 +161,15 @@ async def change_duty(conn: AsyncConnection, change: Callable[[Rota], Rota]) -> 
     await conn.execute(sa.update(node).values(duty=change(Rota.parse(stored or "")).stored()))
 
 
-async def count_people(conn: AsyncConnection, today: date) -> bool:
+async def count_people(conn: AsyncConnection, today: date) -> date | None:
     """Count active personas once a day, in tens: what NodeInfo shows (WIRE-D11).
 
-    False: that was done today.
+    The day it was done before, the first time yesterday. None: that was done today.
     """
+    is_new = sa.or_(node.c.counted.is_(None), node.c.counted < today)
+    found = (await conn.execute(sa.select(node.c.counted).where(is_new).with_for_update())).first()
+    if found is None:
+        return None
     total = await conn.scalar(
         sa.select(sa.func.count())
         .select_from(actors)
@@ -173,9 +177,5 @@ async def count_people(conn: AsyncConnection, today: date) -> bool:
             actors.c.local, actors.c.kind == ActorKind.PERSON, actors.c.state == ActorState.ACTIVE
         )
     )
-    done = await conn.execute(
-        sa.update(node)
-        .where(sa.or_(node.c.counted.is_(None), node.c.counted < today))
-        .values(people=round(total or 0, -1), counted=today)
-    )
-    return done.rowcount > 0
+    await conn.execute(sa.update(node).values(people=round(total or 0, -1), counted=today))
+    return found.counted or today - timedelta(days=1)

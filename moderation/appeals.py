@@ -274,13 +274,15 @@ async def erase(conn: AsyncConnection, person_id: UUID, uri: str) -> bool:
     return True
 
 
-async def sweep(conn: AsyncConnection, today: date) -> None:
+async def sweep(conn: AsyncConnection, today: date, before: date) -> None:
     """What was answered a month ago goes, and what nobody answered in half a year.
 
     The node's desk hears once more of what nobody answered in two weeks: that something waits.
+    `before` is the day of the last such sweep, so that no day is left out where the node rested.
     """
     is_open = appeals.c.state == AppealState.OPEN
-    late = sa.exists().where(is_open, appeals.c.day == today - PASSED_ON)
+    days = appeals.c.day > before - PASSED_ON, appeals.c.day <= today - PASSED_ON
+    late = sa.exists().where(is_open, *days)
     if await conn.scalar(sa.select(late)):
         await alerting.call(conn, None)
     await conn.execute(

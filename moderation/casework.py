@@ -192,13 +192,17 @@ async def drop_if_empty(conn: AsyncConnection, case_ids: Sequence[UUID]) -> None
     )
 
 
-async def sweep(conn: AsyncConnection, today: date) -> None:
+async def sweep(conn: AsyncConnection, today: date, before: date) -> None:
     """What was said goes 30 days after a case was closed, with whom it was about.
 
     What came of it goes after a year. The node's desk hears of what a group left waiting.
+    `before` is the day of the last such sweep, so that no day is left out where the node rested.
     """
     late = sa.exists().where(
-        WAITS, cases.c.group_id.is_not(None), cases.c.since == today - PASSED_ON
+        WAITS,
+        cases.c.group_id.is_not(None),
+        cases.c.since > before - PASSED_ON,
+        cases.c.since <= today - PASSED_ON,
     )
     if await conn.scalar(sa.select(late)):
         await alerting.call(conn, None)

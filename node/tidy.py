@@ -113,10 +113,10 @@ async def tidy(engine: AsyncEngine, here: Here) -> None:
     async with engine.begin() as conn:
         await received_signals.sweep(conn, here)
     async with engine.begin() as conn:
-        new_day = await node.count_people(conn, today)
-    if new_day:
-        await _forget_ended(engine, here)
-        await _note_decisions(engine, here)
+        before = await node.count_people(conn, today)
+    if before is not None:
+        await _forget_ended(engine, here, before)
+        await _note_decisions(engine, here, before)
         await _count_month(engine, here)
         await keeping_away.expire(engine, here)
         await silence.notice(engine, here)
@@ -152,11 +152,14 @@ def _of_desk(here: Here) -> sa.ColumnElement[bool]:
     )
 
 
-async def _forget_ended(engine: AsyncEngine, here: Here) -> None:
-    """Remove what ends with a day; to see which sealed rows do, each of them is opened."""
+async def _forget_ended(engine: AsyncEngine, here: Here, before: date) -> None:
+    """Remove what ends with a day; to see which sealed rows do, each of them is opened.
+
+    `before` is the day on which that was done last.
+    """
     async with engine.begin() as conn:
         await standing.forget_ended(conn, here.now().date())
-        await casework.sweep(conn, here.now().date())
+        await casework.sweep(conn, here.now().date(), before)
         await care_ending.sweep(conn, here.now().date())
         await looks.sweep(conn, here.now().date())
         await reports.sweep(conn, here)
@@ -178,11 +181,11 @@ async def _count_month(engine: AsyncEngine, here: Here) -> None:
         await month_numbers.count(conn, here.now().date())
 
 
-async def _note_decisions(engine: AsyncEngine, here: Here) -> None:
+async def _note_decisions(engine: AsyncEngine, here: Here, before: date) -> None:
     """Where the chain of decisions ends today, so that a cut end is missed."""
     async with engine.begin() as conn:
         await audit.sweep(conn, here.now().date())
-        await appeals.sweep(conn, here.now().date())
+        await appeals.sweep(conn, here.now().date(), before)
         await chain.note_head(conn)
 
 

@@ -105,7 +105,8 @@ _SAID: Final = sa.text(
         UNION ALL (
             SELECT '', '{{}}', '', '{{}}', changes.day, changes.ends, changes.kind, changes.body
             FROM signal_changes AS changes
-            WHERE changes.entity_kind = '{RESOURCE}' AND changes.entity_key = given.link
+            WHERE changes.host = '' AND changes.entity_kind = '{RESOURCE}'
+                AND changes.entity_key = given.link
             ORDER BY changes.seq DESC LIMIT 1
         )
     ) AS said

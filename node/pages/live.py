@@ -164,7 +164,7 @@ def _has_other_labels(request: web.Request, found: Sequence[Change]) -> bool:
     to = number(request.query.get("to"))
     if to is None:
         return False
-    given = waiting.digest_of(each.given for each in found if each.id <= to)
+    given = waiting.digest_of(request, (each.given for each in found if each.id <= to))
     return given != request.query.get("given", "")
 
 

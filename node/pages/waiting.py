@@ -9,9 +9,11 @@ from typing import Final
 
 from aiohttp import web
 
+from activitypub.state import HERE
 from kernel.errors import Malformed
 from kernel.sealing import Unsealable, seal, unseal
 from members.sessions import Session
+from moderation.saying import read_given
 from node.pages import session
 
 _ID_BYTES: Final = 8
@@ -37,12 +39,16 @@ def opened(
         return None
     sealed = seal(current.key, thread_id.to_bytes(_ID_BYTES, "big"), _CONTEXT)
     token = base64.urlsafe_b64encode(sealed).decode()
-    return Open(token=token, notices=news, given=digest_of(given))
+    return Open(token=token, notices=news, given=digest_of(request, given))
 
 
-def digest_of(given: Iterable[str]) -> str:
-    """A few letters that tell whether the labels of a page's posts are those that they were."""
-    said = "\n".join(each for each in given if each)
+def digest_of(request: web.Request, given: Iterable[str]) -> str:
+    """A few letters that tell whether the labels of a page's posts are those that they were.
+
+    Only of those that hold today: what begins later its author alone knows of (DOM-C14).
+    """
+    today = request.app[HERE].now().date()
+    said = "\n".join(str(each) for post in given for each in read_given(post, today))
     return sha256(said.encode()).hexdigest()[:_DIGITS] if said else ""
 
 

@@ -20,6 +20,7 @@ from groups import posts as post_store
 from kernel.errors import Busy, TooMany
 from kernel.schema.labels import Giver
 from members import sessions
+from moderation.labels import MEDICAL
 from moderation.saying import Saying
 from node.live import HUB, MAX_OF_SESSION, Hub
 from node.pages.session import cookie_name
@@ -175,6 +176,29 @@ async def test_mod_5_18_a_label_or_a_hold_reaches_an_open_page_of_another_proces
             root = await post_store.get(conn, house.thread.id)
             await desk.lock(conn, node.here, house.open, acting, root)
         await there.look(SOON)
+
+
+async def test_dom_C14_an_open_page_hears_of_a_label_on_the_day_it_begins(house: House) -> None:
+    """Its author knows a day before, and no open page tells anybody else."""
+    node, path = house.node, f"/t/{house.thread.id}"
+    places = ("https://books.example/one", "https://books.example/two")
+    noted = Saying.here(
+        MEDICAL, Giver.GROUP, today=node.here.now().date(), why="Please ask.", sources=places
+    )
+    page = await house.cleo.open(path)
+    asked = {"of": attribute(page.html, "data-live"), "first": str(house.thread.id)}
+    asked |= {"to": str(house.answer.id), "given": attribute(page.html, "data-given")}
+
+    async def says() -> object:
+        told = await house.cleo.open(f"/live/now?{urlencode(asked)}")
+        return json.loads(told.body)["say"]
+
+    async with node.engine.begin() as conn:
+        await labelling.give(conn, node.here, house.open, house.answer, noted)
+    assert await says() == ""
+    assert attribute((await house.cleo.open(path)).html, "data-given") == asked["given"]
+    node.clock.forward(days=1)
+    assert await says() == "What moderators say of a post here has changed."
 
 
 def replace_port(who: Person, port: int) -> Person:

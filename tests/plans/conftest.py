@@ -126,6 +126,11 @@ _BESIDE = (  # what a seeded node has none of, since nobody was told and nobody 
        SELECT gen_random_uuid(), 'host' || why || '.test', 'https://b.test/' || id,
        gen_random_uuid(), 'report', 'today', 'closed', id, since,
        CASE WHEN priority = 1 THEN timestamptz '2090-01-01' END, '' FROM cases""",
+    """INSERT INTO signal_changes (host, seq, id, kind, entity_kind, entity_key, body, body_hash,
+                                   prev, link, ends, day)
+       SELECT host, n, gen_random_uuid(), 'Create', 'resource', 'https://a.test/' || n, '', '',
+       '', '', '2090-01-01', '2026-01-01'
+       FROM (VALUES (''), ('birch.test')) AS hosts (host), generate_series(1, 3000) AS n""",
     """INSERT INTO drawers SELECT sha256(n::text::bytea), '', '', 1
        FROM generate_series(1, 3000) AS n""",
     """INSERT INTO severed_follows

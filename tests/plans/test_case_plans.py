@@ -57,7 +57,7 @@ async def test_what_comes_and_goes(seeded: Seeded, asking: Asking) -> None:
         await conn.execute(forwarding._DUE, {"now": here.now()})
         case_id = await cases.gather(conn, here, None, about, Why.ELSE)
         await cases.press(conn, case_id, Why.WORRIED)
-        await casework.sweep(conn, date(2020, 1, 1))
+        await casework.sweep(conn, date(2020, 1, 1), date(2019, 12, 31))
 
     for plan in await asking.plans(work):
         assert not plan.scanned & LARGE, (plan.statement, plan.scanned)

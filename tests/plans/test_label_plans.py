@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation import label_holds, labelling, labelling_peers
+from moderation.signals import links
 from tests.plans.conftest import LARGE, Asking, Seeded
 
 pytestmark = pytest.mark.slow
@@ -31,3 +32,18 @@ async def test_labels_of_posts_and_what_is_due(seeded: Seeded, asking: Asking) -
     assert len(plans) >= 9
     for plan in plans:
         assert not plan.scanned & LARGE, (plan.statement, plan.scanned)
+
+
+async def test_what_is_said_of_links_is_looked_up(seeded: Seeded, asking: Asking) -> None:
+    """Of the many changes of its datasets the node reads its newest about each page alone."""
+    assert seeded.here
+
+    async def work(conn: AsyncConnection) -> None:
+        await links.told_of(conn, ["https://a.test/1", "https://a.test/2"], date(2026, 1, 1))
+
+    (plan,) = await asking.plans(work)
+    found = [each for each in plan.nodes if each.get("Relation Name") == "signal_changes"]
+    assert [each.get("Index Name") for each in found] == ["ix_signal_changes_entity"]
+    for column in ("host", "entity_kind", "entity_key"):
+        assert column in found[0]["Index Cond"], found
+    assert "signal_changes" not in plan.scanned

@@ -5,9 +5,11 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from groups import appointing, desk
+from groups import appointing, desk, distance
+from groups import groups as group_store
 from groups.groups import Group
 from kernel.errors import NotAllowed, NotFound
+from kernel.schema.groups import Distance
 from kernel.schema.tables import audit
 from moderation.standing import Speaker
 from tests.nodes import Node, settle
@@ -227,4 +229,18 @@ async def test_wire_G31_whoever_is_banned_or_gone_does_not_moderate(
     await _appoint(alder, ana, sleep, mo.uri)
     gone = good.activity("Delete", mo, mo.uri)
     assert await _send(alder, good, gone, mo) == "done"
+    assert await _listed(alder) == [f"{alder.origin}/desk/sleep"]
+
+
+async def test_mod_5_7_nobody_moderates_from_a_server_that_the_group_takes_nothing_from(
+    alder: Node, ana: Speaker, sleep: Group, good: Peer
+) -> None:
+    mo = good.person("mo")
+    await alder.meet(mo.uri)
+    async with alder.engine.begin() as conn:
+        acting = await desk.require(conn, sleep, ana)
+        await distance.decide(conn, alder.here, sleep, acting, "good.test", Distance.REJECT)
+        kept = await group_store.get(conn, sleep.id)
+    with pytest.raises(NotAllowed, match="takes nothing from that server"):
+        await _appoint(alder, ana, kept, mo.uri)
     assert await _listed(alder) == [f"{alder.origin}/desk/sleep"]

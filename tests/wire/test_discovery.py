@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 from groups.groups import Group, GroupSettings
@@ -210,7 +211,11 @@ async def test_wire_D10_D11_D13_nodeinfo_in_both_versions_counts_in_tens(alder: 
     for number in range(14):
         await alder.persona(f"person{number}")
     async with alder.engine.begin() as conn:
-        await node_store.count_people(conn, alder.clock().date())
+        today = alder.clock().date()
+        yesterday, later = today - timedelta(days=1), today + timedelta(days=3)
+        assert await node_store.count_people(conn, today) == yesterday
+        assert await node_store.count_people(conn, today) is None
+        assert await node_store.count_people(conn, later) == today
     links = json.loads((await ask(alder, "/.well-known/nodeinfo")).body)["links"]
     rels = [link["rel"] for link in links]
     assert rels[0].startswith("http://nodeinfo.diaspora.software/ns/schema/2.")

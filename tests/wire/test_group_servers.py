@@ -1,5 +1,6 @@
 """A group keeps a server further away than its node does (MOD-5.7)."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -23,7 +24,7 @@ from moderation.impact import Seen
 from moderation.policy import Policy
 from moderation.standing import Speaker
 from node import keeping_away
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, settle, until_it_waits
 from tests.peer import PUBLIC, Peer, PeerFactory, Person
 from tests.wire.world import followers, last_received, reacted
 
@@ -101,6 +102,24 @@ async def test_mod_5_7_nobody_from_a_rejected_server_joins_posts_or_reacts(
     assert await oak.send(alder, oak.activity("Like", mo, root.uri), mo) == 202
     await settle(alder)
     assert await reacted(alder, root.uri, ReactionKind.LIKE) == 1
+
+
+async def test_mod_5_7_who_asks_to_join_while_a_group_decides_stays_out(
+    node: NodeFactory, peer: PeerFactory
+) -> None:
+    alder = await node("alder.test")
+    oak = await peer("oak.test", alder)
+    ana, mo = await alder.persona("ana"), oak.person("mo")
+    sleep = await alder.group("sleep", ana, settings=ANYONE)
+    await alder.meet(mo.uri)
+    async with alder.engine.begin() as conn:
+        acting = await desk.require(conn, sleep, ana)
+        await distance.decide(conn, alder.here, sleep, acting, "oak.test", Distance.REJECT)
+        assert await oak.send(alder, oak.activity("Follow", mo, sleep.actor.uri), mo) == 202
+        coming = asyncio.create_task(settle(alder))
+        await until_it_waits(alder, coming)
+    await coming
+    assert mo.uri not in await followers(alder, sleep.actor.uri)
 
 
 async def _members(alder: Node, birch: Node) -> tuple[Speaker, Group, Speaker]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from groups import desk, waiting
@@ -9,9 +10,10 @@ from groups import groups as group_store
 from groups.admission import Draft
 from groups.groups import Group
 from groups.posts import Post
+from kernel.errors import Conflict, NotFound
 from kernel.release import Timing
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, notices
+from kernel.schema.tables import activities, audit, notices
 from moderation import standing
 from moderation.standing import Speaker
 from node import worker
@@ -142,3 +144,28 @@ async def test_mod_5_12_a_limit_holds_for_a_change_from_elsewhere_too(
         assert (await _post(alder, note["id"])).state is state
     await _decide(alder, sleep, ana, await _post(alder, note["id"]), "release")
     assert "Unkind." in (await _post(alder, note["id"])).content
+
+
+async def test_mod_5_12_what_its_author_deleted_meanwhile_stays_deleted(
+    alder: Node, sleep: Group, ana: Speaker
+) -> None:
+    """Whoever looks after the group decides about a page that was drawn before."""
+    ben = await alder.persona("ben")
+    shown = await alder.start(ben, sleep.actor.uri, "Nights", DISTRESS[0])
+    second = await alder.start(ben, sleep.actor.uri, "Days", DISTRESS[0])
+    held = await alder.edit(ben, second.uri, "Days", DETAIL)
+    assert held.state is PostState.HELD
+    for each in (shown, held):
+        await alder.delete(ben, each.uri)
+    async with alder.engine.begin() as conn:
+        acting = await desk.require(conn, sleep, ana)
+        with pytest.raises(Conflict):
+            await desk.hold(conn, alder.here, sleep, acting, shown, "")
+        with pytest.raises(NotFound):
+            await desk.release(conn, alder.here, sleep, acting, held)
+        for each in (shown, held):
+            await desk.remove(conn, alder.here, sleep, acting, each, "a reason")
+        verbs = await conn.scalars(sa.select(audit.c.verb).where(audit.c.group_id == sleep.id))
+        assert not {"hold", "release", "remove"} & set(verbs)
+    for each in (shown, held):
+        assert (await _post(alder, each.uri)).state is PostState.DELETED

@@ -6,12 +6,14 @@ import sqlalchemy as sa
 
 from activitypub import actors as actor_store
 from activitypub.state import SETTINGS
-from groups import desk, following
+from groups import desk, distance, following
 from groups import groups as group_store
 from groups.groups import Group
 from kernel import tombstone_log
+from kernel.schema.actors import FollowState
+from kernel.schema.groups import Distance
 from kernel.schema.notices import NoticeKind
-from kernel.schema.tables import actors, bans, notices
+from kernel.schema.tables import actors, bans, follows, notices
 from members import moves
 from moderation import standing
 from moderation.standing import Speaker
@@ -43,6 +45,43 @@ async def test_wire_A15_a_membership_goes_along_with_who_moved(
     assert new.uri in found
     assert old.uri not in found
     assert await _send(alder, mastodon.peer, {**move, "id": f"{move['id']}/2"}, old) == "done"
+
+
+async def test_mod_5_7_no_move_walks_round_what_a_group_decided_about_a_server(
+    alder: Node, ana: Speaker, sleep: Group, mastodon: Follower, good: Peer
+) -> None:
+    """There it is with whoever moves as with whoever joins from that server."""
+    old = mastodon.person
+    groups = {
+        level: await alder.group(level.value, ana)
+        for level in (Distance.NOTE, Distance.FILTER, Distance.REJECT)
+    }
+    for level, group in groups.items():
+        await mastodon.peer.follow(alder, old, group.actor.uri)
+        await settle(alder)
+        assert old.uri in await followers(alder, group.actor.uri)
+        async with alder.engine.begin() as conn:
+            acting = await desk.require(conn, group, ana)
+            await distance.decide(conn, alder.here, group, acting, "good.test", level)
+    actor = await alder.meet(old.uri)
+    async with alder.engine.begin() as conn:
+        is_old = actors.c.id == actor.id
+        await conn.execute(sa.update(actors).where(is_old).values(filtered=True))
+    new = good.person("new", alsoKnownAs=[old.uri])
+    move = _move(mastodon.peer, old, new.uri)
+    assert await _send(alder, mastodon.peer, move, old) == "done"
+    moved = await alder.meet(new.uri)
+    assert moved.filtered
+    async with alder.engine.connect() as conn:
+        states = sa.select(follows.c.followed_id, follows.c.state).where(
+            follows.c.follower_id == moved.id
+        )
+        kept = {row.followed_id: row.state for row in await conn.execute(states)}
+    assert kept == {
+        sleep.id: FollowState.ACCEPTED,
+        groups[Distance.NOTE].id: FollowState.ACCEPTED,
+        groups[Distance.FILTER].id: FollowState.PENDING,
+    }
 
 
 async def test_sec_S27_a_move_needs_the_word_of_the_new_address_as_it_is_now(
