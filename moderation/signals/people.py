@@ -549,7 +549,11 @@ async def refuse(conn: AsyncConnection, here: Here, actor_id: UUID) -> None:
 async def _answer(conn: AsyncConnection, here: Here, effect: Effect, state: SignalState) -> None:
     await conn.execute(
         sa.update(signals)
-        .where(any_of(signals.c.uri, "uris"), signals.c.entity_kind == ACTOR_HASH)
+        .where(
+            any_of(signals.c.uri, "uris"),
+            signals.c.entity_kind == ACTOR_HASH,
+            signals.c.state.in_([SignalState.HELD, SignalState.SHOWN, SignalState.IGNORED]),
+        )
         .values(state=state, answer=state, day=here.now().date()),
         {"uris": sorted(effect.basis)},
     )

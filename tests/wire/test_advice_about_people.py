@@ -261,6 +261,23 @@ async def test_mod_5_10_one_peer_that_counts_less_does_nothing_and_rules_decide(
     assert await two.state() == ("refused", "person", False)
 
 
+async def test_mod_5_10_an_answer_brings_no_line_back_that_was_taken_back(two: Two) -> None:
+    await two.trust(Mode.HOLD)
+    await two.advise()
+    await two.speak()
+    actor = await two.there()
+    assert actor is not None
+    async with two.birch.engine.begin() as conn:
+        await people.agree(conn, two.birch.here, actor.id)
+    await two.take_back()
+    await two.later()
+    assert await two.state() == ("review", "basis gone", True)
+    async with two.birch.engine.begin() as conn:
+        await people.refuse(conn, two.birch.here, actor.id)
+        states = await conn.scalars(sa.select(signals.c.state).order_by(signals.c.place))
+        assert states.all() == ["retracted", "noted"]
+
+
 async def test_mod_5_10_of_desks_people_here_and_who_is_near_nothing_follows_by_itself(
     two: Two,
 ) -> None:
