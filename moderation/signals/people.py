@@ -129,18 +129,18 @@ async def look_anew(conn: AsyncConnection) -> None:
 async def meet(conn: AsyncConnection, here: Here, met: Sequence[Actor]) -> None:
     """Find what peers advise about people who act here, or were looked up."""
     ids = sorted(actor.id for actor in met if not actor.local)
-    now = sa.select(node.c.people_round).scalar_subquery()
-    await conn.execute(
-        sa.update(actors)
-        .where(any_of(actors.c.id, "ids"), actors.c.advice_round != now)
-        .values(advice_round=now),
-        {"ids": ids},
-    )
+    now = await conn.scalar(sa.select(node.c.people_round))  # what comes meanwhile is looked at yet
     found = await _voices(conn, here, {actor.id: actor.uri for actor in met if not actor.local})
     concerned = [actor_id for actor_id in ids if found.get(actor_id)]
     if concerned:
         await effects.lock(conn)
         await _settle(conn, here, concerned, found)
+    await conn.execute(  # after the lock, as whoever holds it writes to actors too
+        sa.update(actors)
+        .where(any_of(actors.c.id, "ids"), actors.c.advice_round != now)
+        .values(advice_round=now),
+        {"ids": ids},
+    )
 
 
 async def take(conn: AsyncConnection, here: Here) -> None:

@@ -1,5 +1,6 @@
 """Peers advise each other about people by hashes: who is never met is never named (MOD-5.3)."""
 
+import asyncio
 import json
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, replace
@@ -17,16 +18,24 @@ from groups.groups import Group
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.schema.pacts import Afterwards
 from kernel.schema.tables import (
+    actors,
     follows,
     metadata,
     people_advice_said,
     signal_sources,
     signals,
 )
-from moderation import pact_making, pacts, why
+from kernel.schema.tables import (
+    node as node_table,
+)
+from kernel.schema.tables import (
+    pacts as pacts_table,
+)
+from moderation import pact_mail, pact_making, pacts, why
 from moderation.signals import (
     about_people,
     datasets,
+    effects,
     hashing,
     heads,
     people,
@@ -41,7 +50,7 @@ from moderation.signals.people import Effect
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Policy
 from node import acting
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, settle, until_it_waits
 from tests.peer import Peer, PeerFactory, Person
 from tests.wire.pacting import agree
 
@@ -396,6 +405,44 @@ async def test_mod_5_6_the_end_of_a_pact_ends_it_and_only_the_peer_reads_it(two:
         await pact_making.end(conn, two.birch.here, "alder.test", Afterwards.UNDO)
     await two.later()
     assert await two.state() == ("", "", False)
+
+
+@pytest.mark.parametrize("by", ["us", "them", "afterwards", "meeting"])
+async def test_mod_5_16_who_waits_for_advice_keeps_nobody_else_waiting(two: Two, by: str) -> None:
+    await two.trust()
+    await two.advise()
+    birch, here = two.birch, two.birch.here
+    mallory, desk = (
+        await birch.meet(two.mallory.uri),
+        await birch.meet(f"{two.alder.origin}/desk/node"),
+    )
+    async with birch.engine.begin() as conn:
+        uri = (await pacts.one(conn, "alder.test")).uri
+        if by == "afterwards":
+            await pact_mail.left(conn, here, desk, uri)
+
+    async def come() -> None:
+        async with birch.engine.begin() as conn:
+            match by:
+                case "us":
+                    await pact_making.end(conn, here, "alder.test", Afterwards.REVIEW)
+                case "them":
+                    await pact_mail.left(conn, here, desk, uri)
+                case "afterwards":
+                    await pacts.decide_afterwards(conn, here, "alder.test", Afterwards.UNDO)
+                case "meeting":
+                    await people.meet(conn, here, [mallory])
+
+    async with birch.engine.begin() as conn:
+        await effects.lock(conn)
+        coming = asyncio.create_task(come())
+        await until_it_waits(birch, coming)
+        assert not coming.done()
+        for table in (node_table, pacts_table, actors):  # as who carries advice out may need any
+            await conn.execute(
+                sa.select(sa.literal(1)).select_from(table).with_for_update(nowait=True)
+            )
+    await coming
 
 
 async def test_mod_5_16_any_order_and_every_repetition_ends_the_same(two: Two) -> None:
