@@ -25,7 +25,7 @@ from kernel.said import noted
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.care import CareState
 from kernel.schema.effects import EffectState
-from kernel.schema.pacts import PactState, SignalState
+from kernel.schema.pacts import Afterwards, PactState, SignalState
 from kernel.schema.tables import (
     actors,
     care_cases,
@@ -569,17 +569,31 @@ async def rests_on(conn: AsyncConnection, host: str, since: date) -> Sequence[st
     return rows.all()
 
 
-async def after_pact(conn: AsyncConnection, here: Here, host: str, *, keep: bool) -> bool:
-    """A pact is over: what acts because of it is kept, or asks for a person; whether any does."""
+async def after_pact(
+    conn: AsyncConnection, here: Here, host: str, afterwards: Afterwards | None
+) -> bool:
+    """A pact is over: what acts because of it is kept, asks for a person, or goes with `take`.
+
+    What nobody said anything of yet asks, too. Whether anything does.
+    """
     rows = await conn.execute(
         _select().where(
-            sa.literal(host) == sa.any_(_e.c.hosts), _e.c.state == EffectState.APPLIED.value
+            sa.literal(host) == sa.any_(_e.c.hosts),
+            _e.c.state.in_([EffectState.APPLIED, EffectState.REVIEW]),
         )
     )
-    found = [Effect.of(row) for row in rows]
-    for effect in found:
-        if keep:
-            await _step(conn, here, effect, EffectState.AGREED, "kept", why="kept")
-        else:
-            await _step(conn, here, effect, EffectState.REVIEW, "review", why="pact")
-    return bool(found)
+    asks = False
+    for effect in map(Effect.of, rows.all()):
+        looked_at = effect.state is EffectState.REVIEW
+        if looked_at and effect.why != "pact":
+            continue
+        step = partial(_step, conn, here, effect)
+        if afterwards is Afterwards.KEEP:
+            await step(EffectState.AGREED, "kept", why="kept")
+        elif afterwards is Afterwards.UNDO:
+            if looked_at:
+                await step(EffectState.APPLIED, "goes")
+        elif not looked_at:
+            await step(EffectState.REVIEW, "review", why="pact")
+            asks = True
+    return asks

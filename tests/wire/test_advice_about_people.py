@@ -407,6 +407,33 @@ async def test_mod_5_6_the_end_of_a_pact_ends_it_and_only_the_peer_reads_it(two:
     assert await two.state() == ("", "", False)
 
 
+@pytest.mark.parametrize("afterwards", Afterwards)
+async def test_mod_5_6_where_they_end_a_pact_a_person_says_what_becomes_of_it(
+    two: Two, afterwards: Afterwards
+) -> None:
+    await two.trust()
+    await two.advise()
+    await two.speak()
+    await two.later()
+    assert await two.state() == ("applied", "", True)
+    async with two.alder.engine.begin() as conn:
+        await pact_making.end(conn, two.alder.here, "birch.test", Afterwards.KEEP)
+    await settle(two.alder, two.birch)
+    await two.later()
+    assert await two.state() == ("review", "pact", True)
+    async with two.birch.engine.begin() as conn:
+        await pacts.decide_afterwards(conn, two.birch.here, "alder.test", afterwards)
+    await two.later()
+    assert (
+        await two.state()
+        == {
+            Afterwards.KEEP: ("agreed", "kept", True),
+            Afterwards.REVIEW: ("review", "pact", True),
+            Afterwards.UNDO: ("", "", False),
+        }[afterwards]
+    )
+
+
 @pytest.mark.parametrize("by", ["us", "them", "afterwards", "meeting"])
 async def test_mod_5_16_who_waits_for_advice_keeps_nobody_else_waiting(two: Two, by: str) -> None:
     await two.trust()
