@@ -16,7 +16,7 @@ from activitypub.actors import Actor
 from activitypub.state import REMOTE
 from groups.groups import Group
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
-from kernel.schema.pacts import Afterwards
+from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import (
     actors,
     follows,
@@ -285,6 +285,25 @@ async def test_mod_5_10_an_answer_brings_no_line_back_that_was_taken_back(two: T
         await people.refuse(conn, two.birch.here, actor.id)
         states = await conn.scalars(sa.select(signals.c.state).order_by(signals.c.place))
         assert states.all() == ["retracted", "noted"]
+
+
+async def test_mod_5_2_whom_a_line_is_about_is_looked_at_anew_once_a_person_lets_it_stand(
+    two: Two,
+) -> None:
+    await two.trust()
+    await two.advise()
+
+    async def decide(state: SignalState) -> None:
+        async with two.birch.engine.begin() as conn:
+            line = await conn.scalar(sa.select(signals.c.id))
+            assert line is not None
+            await received.decide(conn, two.birch.here, line, state)
+        await two.speak()
+
+    await decide(SignalState.IGNORED)
+    assert await two.state() == ("", "", False)
+    await decide(SignalState.SHOWN)
+    assert await two.state() == ("waiting", "", False)
 
 
 async def test_mod_5_10_of_desks_people_here_and_who_is_near_nothing_follows_by_itself(
