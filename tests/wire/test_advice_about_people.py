@@ -18,9 +18,11 @@ from groups.groups import Group
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import (
+    activities,
     actors,
     follows,
     metadata,
+    people_advice,
     people_advice_said,
     signal_sources,
     signals,
@@ -370,6 +372,38 @@ async def test_mod_5_10_harsh_advice_about_somebody_takes_two_people(two: Two) -
     await two.speak()
     await two.later(timedelta(days=5))
     assert await two.state() == ("applied", "", True), "a filter, and never more"
+
+
+async def test_mod_5_2_much_that_is_said_about_people_is_told_in_rounds_of_a_few(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(about_people, "STEP", 2)
+    alder, peer = two.alder, sa.update(pacts_table)
+    people_there = [await alder.meet(two.elsewhere.person(name).uri) for name in "abcde"]
+    async with alder.engine.begin() as conn:
+        await conn.execute(peer.values(unsafe=True))
+        for actor in people_there:
+            await about_people.advise(conn, alder.here, actor, two.words())
+        await conn.execute(peer.values(unsafe=False))
+
+    async def tell() -> list[tuple[int, int]]:
+        """After each round: lines that the peer has heard and that count, and nudges."""
+        found, more = [], True
+        while more:
+            more = await about_people.tell_some(alder.engine, alder.here)
+            async with alder.engine.connect() as conn:
+                counts = (
+                    sa.select(sa.func.count()).select_from(people_advice_said),
+                    sa.select(sa.func.count()).where(activities.c.kind == "Nudge"),
+                )
+                lines, nudges = [await conn.scalar(count) or 0 for count in counts]
+            found.append((lines, nudges))
+        return found
+
+    assert await tell() == [(2, 1), (4, 2), (5, 3)]
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.delete(people_advice))
+    assert await tell() == [(3, 4), (1, 5), (0, 6)]
 
 
 async def test_mod_5_11_it_ends_on_its_day_and_an_old_key_is_read_until_then(two: Two) -> None:
