@@ -6,6 +6,7 @@ turned round ends the same. At most somebody is off public lists, and is asked b
 into a group; nothing is cut, and nothing that they wrote waits.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -168,18 +169,7 @@ async def _voices(
     """What counts about each of these people: one reading of pacts, and one of lines."""
     if not uris or not (read := (await conn.execute(_SOURCES)).all()):
         return {}
-    today, desk = here.now().date(), f"{here.origin}/desk/node"
-    meant: dict[str, UUID] = {}
-    hosts = []
-    for row in read:
-        paper = Paper.kept(row.document)
-        key = hashing.key_with(here, row.host, paper)
-        if key is None or Flow.PEOPLE not in paper.flows(paper.other(desk).desk):
-            continue
-        hosts.append(row.host)
-        for actor_id, uri in uris.items():
-            for each in hashing.hashes_of(key, row.host, today, uri):
-                meant[each] = actor_id
+    hosts, meant = await asyncio.to_thread(_hashes, here, read, uris)
     ids = [row.id for row in read if row.host in hosts]
     lines = (await conn.execute(_LINES, {"ids": ids, "hashes": list(meant)})).all()
     if not lines:
@@ -193,6 +183,25 @@ async def _voices(
         if voice is not None and rule.mode is not Mode.IGNORE:
             found.setdefault(meant[line.entity_key], []).append(voice)
     return found
+
+
+def _hashes(
+    here: Here, read: Sequence[AnyRow], uris: Mapping[UUID, str]
+) -> tuple[Sequence[str], Mapping[str, UUID]]:
+    """Hosts whose advice about people counts here, and whom each hash of theirs would stand for."""
+    today, desk = here.now().date(), f"{here.origin}/desk/node"
+    ids = {uri: actor_id for actor_id, uri in uris.items()}
+    hosts: list[str] = []
+    meant: dict[str, UUID] = {}
+    for row in read:
+        paper = Paper.kept(row.document)
+        key = hashing.key_with(here, row.host, paper)
+        if key is None or Flow.PEOPLE not in paper.flows(paper.other(desk).desk):
+            continue
+        hosts.append(row.host)
+        found = hashing.hashes_of(key, row.host, today, ids)
+        meant.update((each, ids[uri]) for each, uri in found)
+    return hosts, meant
 
 
 _SOURCES: Final = (

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from activitypub.state import REMOTE
 from groups.groups import Group
+from kernel import sealing
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import (
@@ -372,6 +374,28 @@ async def test_mod_5_10_harsh_advice_about_somebody_takes_two_people(two: Two) -
     await two.speak()
     await two.later(timedelta(days=5))
     assert await two.state() == ("applied", "", True), "a filter, and never more"
+
+
+async def test_mod_5_3_hashes_of_many_people_are_worked_out_beside_the_loop(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two.trust()
+    await two.advise()
+    met = [await two.birch.meet(two.elsewhere.person(name).uri) for name in ("mallory", *"abcde")]
+    derived: list[tuple[str, bool]] = []
+    derive = sealing.derive
+
+    def counted(key: bytes, label: str) -> bytes:
+        derived.append((label, threading.current_thread() is threading.main_thread()))
+        return derive(key, label)
+
+    monkeypatch.setattr(sealing, "derive", counted)
+    async with two.birch.engine.begin() as conn:
+        await people.meet(conn, two.birch.here, met)
+    of_epochs = [each for each in derived if each[0].startswith("alder.test ")]
+    assert len(of_epochs) == len(set(of_epochs)) > 1, "once for each host and time"
+    assert not any(on_the_loop for _, on_the_loop in of_epochs)
+    assert await two.state() == ("waiting", "", False)
 
 
 async def test_mod_5_2_much_that_is_said_about_people_is_told_in_rounds_of_a_few(
