@@ -26,7 +26,7 @@ from moderation import audit, names, pact_making
 from moderation import pacts as store
 from moderation.pact_terms import WAITS, Paper
 from moderation.pacts import Pact
-from moderation.signals import sources
+from moderation.signals import effects, sources
 
 OFFERS_A_DAY: Final = 5  # from one host
 MAX_WAITING: Final = 50  # offers of hosts that wait here at once
@@ -149,6 +149,7 @@ async def _not_meant(conn: AsyncConnection, here: Here, actor: Actor, pact: Pact
 
 async def refused(conn: AsyncConnection, here: Here, actor: Actor, offer_uri: str) -> None:
     """They said no. Raises NotFound: to nothing of ours."""
+    await effects.lock(conn)
     pact = await store.known(conn, actor.host)
     if pact is None or not pact.is_of(actor.uri):
         raise NotFound
@@ -168,6 +169,7 @@ async def left(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> Non
         raise NotAllowed("That pact is between others.")
     if actor.kind not in _DESKS:
         raise NotAllowed("Desks make and end pacts.")
+    await effects.lock(conn)
     if same_origin(uri, actor.uri):
         await store.over(conn, here, uri)
     pact = await store.known(conn, actor.host)

@@ -27,7 +27,7 @@ from moderation import audit, domains, pacts
 from moderation.duty import Rota
 from moderation.pact_terms import READ, Flow, Paper, Party, Wishes
 from moderation.pacts import Pact
-from moderation.signals import datasets, hashing, sources
+from moderation.signals import datasets, effects, hashing, sources
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -166,6 +166,7 @@ async def end(conn: AsyncConnection, here: Here, host: str, afterwards: Afterwar
 
     Raises NotFound: there is neither.
     """
+    await effects.lock(conn)
     pact = await pacts.locked(conn, here, host)
     if pact.ours is None and not pact.holds:
         raise NotFound("There is no pact with that server.")

@@ -36,7 +36,7 @@ from kernel.schema.tables import pacts, tombstones
 from kernel.tombstone_log import Act
 from moderation import audit, circles, label_trust
 from moderation.pact_terms import CONTEXT, READ, WAITS, Flow, Paper, fingerprint, midnight
-from moderation.signals import people, undoing
+from moderation.signals import effects, people, undoing
 
 MAX_PACTS: Final = 200  # hosts that this node has, had or is offered one with
 FOR_OTHERS: Final = 150  # of these may be there when another host offers one
@@ -209,6 +209,7 @@ async def decide_afterwards(
     conn: AsyncConnection, here: Here, host: str, afterwards: Afterwards
 ) -> None:
     """The other side ended it: what shall become of what their advice did. Raises NotFound."""
+    await effects.lock(conn)
     pact = await locked(conn, here, host)
     if pact.state is not PactState.ENDED:
         raise NotFound("That pact has not ended.")
@@ -343,7 +344,10 @@ async def finish(
     reason: str,
     afterwards: Afterwards | None = None,
 ) -> None:
-    """The pact is over: nothing that comes late makes it hold again, nor does a restore."""
+    """The pact is over: nothing that comes late makes it hold again, nor does a restore.
+
+    Where it is `ENDED`, take `effects.lock` before the pact's row, as who carries advice out does.
+    """
     if state is PactState.ENDED:
         await over(conn, here, pact.uri)
         tombstone_log.note(conn, Act.PACT_OVER, pact.uri)

@@ -124,7 +124,10 @@ async def expire(engine: AsyncEngine, here: Here) -> None:
         while True:
             async with conn.begin_nested() as attempt:
                 ended = await domains.expire(conn, here)
-                wider = await _cut_by(conn, here, before, ours=True)
+                cut = await _cut_by(conn, here, before, ours=True)
+                wider = {  # not by what somebody else decided meanwhile
+                    host: rule for host, rule in cut.items() if not _names(host).isdisjoint(ended)
+                }
                 if not wider:
                     break
                 await attempt.rollback()
@@ -134,12 +137,16 @@ async def expire(engine: AsyncEngine, here: Here) -> None:
     await follow_up(engine)
 
 
+def _names(host: str) -> set[str]:
+    return set(names.above(host.partition(":")[0]))
+
+
 async def _go_on(
     conn: AsyncConnection, here: Here, ended: Sequence[str], wider: Mapping[str, Rule]
 ) -> None:
     """Decisions whose end would cut off these servers, by that rule of ours, do not end."""
     for domain in ended:
-        off = [host for host in wider if domain in names.above(host.partition(":")[0])]
+        off = [host for host in wider if domain in _names(host)]
         if off:
             await domains.go_on(conn, here, domain)
             await severing.hold(conn, here, domain, wider[off[0]].policy, off)

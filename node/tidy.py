@@ -168,7 +168,8 @@ async def _forget_ended(engine: AsyncEngine, here: Here, before: date) -> None:
         await answering.sweep(conn, here.now().date())
         await ledger.sweep(conn, here)
         await undoing.sweep(conn, here)
-        await about_people.tell(conn, here)
+    while await about_people.tell_some(engine, here):
+        pass
     async with engine.begin() as conn:
         await session_store.sweep(conn, here)
     async with engine.begin() as conn:

@@ -6,20 +6,22 @@ peer that came later, and again after it was taken back.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from typing import Any, Final, Self
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from activitypub.jsontext import Json
 from activitypub.vocab import Document
+from kernel.arrays import any_of
 from kernel.clock import iso
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
@@ -30,7 +32,7 @@ from kernel.schema.pacts import PactState
 from kernel.schema.tables import actors, pacts, people_advice, people_advice_said
 from moderation import audit, labels
 from moderation.pact_terms import Flow, midnight
-from moderation.pacts import Pact
+from moderation.pacts import MAX_PACTS, Pact
 from moderation.signals import hashing, people, published
 from moderation.signals.published import OWN_CASES
 from moderation.signals.scoring import HARSH, TWO_PEOPLE
@@ -38,6 +40,7 @@ from moderation.signals.vocabulary import FILTERS_OF, LONGEST, MAX_SUMMARY, Chan
 
 PAGE: Final = 50
 MOST: Final = 1_000  # people whom anything is said about at once
+STEP: Final = MAX_PACTS  # lines in one round: what is said of one person goes to every peer
 _ACTOR_HASH: Final = "actorHash"
 _NAMES: Final = re.compile(r"[@/]")  # what the words of somebody's address have in them
 _KINDS: Final = (ActorKind.PERSON, ActorKind.SERVICE)
@@ -220,42 +223,63 @@ async def _forget_said(conn: AsyncConnection, which: sa.ColumnElement[bool]) -> 
     await conn.execute(sa.update(people_advice_said).where(which).values(actor_id=None))
 
 
-async def tell(conn: AsyncConnection, here: Here) -> None:
-    """Bring what each peer is told into line with what stands here.
+async def tell(conn: AsyncConnection, here: Here) -> bool:
+    """Bring what each peer is told into line with what stands here; whether more is left to do.
 
     What ended by itself is forgotten; what was taken back is retracted; what a peer has not heard,
-    it is told, by a hash of today's key.
+    it is told, by a hash of today's key. Of each at most `STEP` in one round, what is new first.
     """
     await published.lock(conn, here)
-    today = here.now().date()
-    await _forget_ended(conn, today)
+    await _forget_ended(conn, here.now().date())
     those = {pact.host: pact for pact in await peers(conn, here)}
-    await _retract(conn, here, those)
-    rows = [About.of(row) for row in await conn.execute(_select().order_by(_a.c.actor_id))]
-    told = [each for each in rows if each.told]
-    heard = {
+    retracted = await _retract(conn, here, those)
+    told = await _tell_the_rest(conn, here, those)
+    for host in sorted({*retracted, *told}):
+        await published.nudge(conn, here, those[host])
+    return STEP in (len(retracted), len(told))
+
+
+async def tell_some(engine: AsyncEngine, here: Here) -> bool:
+    """A round of `tell` in a transaction of its own; whether more is left to do."""
+    async with engine.begin() as conn:
+        return await tell(conn, here)
+
+
+async def _tell_the_rest(
+    conn: AsyncConnection, here: Here, those: Mapping[str, Pact]
+) -> Sequence[str]:
+    """Tell peers what they have not heard; the host that each line was for."""
+    today = here.now().date()
+    rows = await conn.execute(_select().order_by(_a.c.day.desc(), _a.c.actor_id).limit(MOST))
+    said_to = {
         (row.actor_id, row.host)
         for row in await conn.execute(
             sa.select(people_advice_said.c.actor_id, people_advice_said.c.host)
         )
     }
-    uris = await actor_store.several(conn, [each.actor_id for each in told])
-    for host, pact in those.items():
-        assert pact.paper is not None
-        key = hashing.key_with(here, host, pact.paper)
-        for each in told:
-            if key is None or (each.actor_id, host) in heard:
-                continue
-            name = hashing.hash_of(key, here.host, today, uris[each.actor_id].uri)
-            entry = await published.add(
-                conn, here, Change.RECOMMENDATION, name, _says(here, each, name),
-                ends=each.until, to=pact,
-            )  # fmt: skip
-            await conn.execute(
-                people_advice_said.insert().values(
-                    change_id=entry.id, actor_id=each.actor_id, host=host, day=today
-                )
+    about = [each for each in map(About.of, rows) if each.told]
+    waits = ((each, host) for each in about for host in those)
+    due = list(islice((it for it in waits if (it[0].actor_id, it[1]) not in said_to), STEP))
+    uris = await actor_store.several(conn, [each.actor_id for each, _ in due])
+    keys = {host: _key_with(here, those[host]) for host in {host for _, host in due}}
+    for each, host in due:
+        name = hashing.hash_of(keys[host], here.host, today, uris[each.actor_id].uri)
+        entry = await published.add(
+            conn, here, Change.RECOMMENDATION, name, _says(here, each, name),
+            ends=each.until, to=those[host],
+        )  # fmt: skip
+        await conn.execute(
+            people_advice_said.insert().values(
+                change_id=entry.id, actor_id=each.actor_id, host=host, day=today
             )
+        )
+    return [host for _, host in due]
+
+
+def _key_with(here: Here, pact: Pact) -> bytes:
+    key = hashing.key_with(here, pact.host, pact.paper) if pact.paper is not None else None
+    assert key is not None  # or it is none of the `peers`
+    return key
 
 
 async def _forget_ended(conn: AsyncConnection, today: date) -> None:
@@ -264,16 +288,20 @@ async def _forget_ended(conn: AsyncConnection, today: date) -> None:
     await conn.execute(sa.delete(_a).where(_a.c.until < today))
 
 
-async def _retract(conn: AsyncConnection, here: Here, those: dict[str, Pact]) -> None:
-    """What stands for nobody any more is taken back where somebody still reads it."""
+async def _retract(conn: AsyncConnection, here: Here, those: Mapping[str, Pact]) -> Sequence[str]:
+    """Take back what stands for nobody any more, where somebody reads it; each line's host.
+
+    Where nobody does it waits, perhaps for a new pact.
+    """
     rows = await conn.execute(
         sa.select(people_advice_said.c.change_id, people_advice_said.c.host)
-        .where(people_advice_said.c.actor_id.is_(None))
+        .where(people_advice_said.c.actor_id.is_(None), any_of(people_advice_said.c.host, "hosts"))
         .order_by(people_advice_said.c.change_id)
+        .limit(STEP),
+        {"hosts": list(those)},
     )
-    for change_id, host in rows.all():
-        if (pact := those.get(host)) is None:
-            continue  # nobody reads it now; perhaps after a new pact
+    due = rows.all()
+    for change_id, host in due:
         entry = await published.one(conn, change_id, host)
         says: Document = {
             "entityKind": _ACTOR_HASH,
@@ -282,11 +310,13 @@ async def _retract(conn: AsyncConnection, here: Here, those: dict[str, Pact]) ->
             "retracts": str(entry.body.get("id") or ""),
         }
         await published.add(
-            conn, here, Change.RETRACTION, entry.entity_key, says, ends=None, to=pact
+            conn, here, Change.RETRACTION, entry.entity_key, says, ends=None, to=those[host]
         )
-        await conn.execute(
-            sa.delete(people_advice_said).where(people_advice_said.c.change_id == change_id)
-        )
+    await conn.execute(
+        sa.delete(people_advice_said).where(any_of(people_advice_said.c.change_id, "ids")),
+        {"ids": [row.change_id for row in due]},
+    )
+    return [row.host for row in due]
 
 
 def _says(here: Here, about: About, name: str) -> Document:

@@ -8,7 +8,7 @@ that speaks and for every 90 days. Who is meant is found only when that person i
 import hmac
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
@@ -54,23 +54,34 @@ def key_with(here: Here, host: str, paper: Paper) -> bytes | None:
 
 def hash_of(key: bytes, issuer: str, day: date, uri: str) -> str:
     """What stands for somebody in what the host `issuer` says on a day."""
-    return _hash(key, issuer, _epoch(day), _normal(uri))
+    return _hash(_of_epoch(key, issuer, _epoch(day)), _normal(uri))
 
 
-def hashes_of(key: bytes, issuer: str, today: date, uri: str) -> Sequence[str]:
-    """All that may stand for somebody in what an issuer says and that still holds."""
+def hashes_of(
+    key: bytes, issuer: str, today: date, uris: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Each hash that may stand for one of these people in what still holds, with their address.
+
+    This takes long for many: call it in a thread.
+    """
     first = today - LONGEST[Change.RECOMMENDATION] - GRACE
     numbers = range(_epoch(first), _epoch(today + GRACE) + 1)  # their clock may be ahead
-    normal = _normal(uri)
-    return [_hash(key, issuer, number, normal) for number in numbers]
+    keys_then = [_of_epoch(key, issuer, number) for number in numbers]
+    for uri in uris:
+        normal = _normal(uri)
+        for each in keys_then:
+            yield _hash(each, normal), uri
 
 
 def _epoch(day: date) -> int:
     return day.toordinal() // EPOCH.days
 
 
-def _hash(key: bytes, issuer: str, epoch: int, normal: str) -> str:
-    of_epoch = sealing.derive(key, f"{issuer} {epoch}")
+def _of_epoch(key: bytes, issuer: str, epoch: int) -> bytes:
+    return sealing.derive(key, f"{issuer} {epoch}")
+
+
+def _hash(of_epoch: bytes, normal: str) -> str:
     return urlsafe_b64encode(hmac.digest(of_epoch, normal.encode(), "sha256")).decode().rstrip("=")
 
 

@@ -6,6 +6,7 @@ turned round ends the same. At most somebody is off public lists, and is asked b
 into a group; nothing is cut, and nothing that they wrote waits.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -25,7 +26,7 @@ from kernel.said import noted
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.care import CareState
 from kernel.schema.effects import EffectState
-from kernel.schema.pacts import PactState, SignalState
+from kernel.schema.pacts import Afterwards, PactState, SignalState
 from kernel.schema.tables import (
     actors,
     care_cases,
@@ -129,18 +130,18 @@ async def look_anew(conn: AsyncConnection) -> None:
 async def meet(conn: AsyncConnection, here: Here, met: Sequence[Actor]) -> None:
     """Find what peers advise about people who act here, or were looked up."""
     ids = sorted(actor.id for actor in met if not actor.local)
-    now = sa.select(node.c.people_round).scalar_subquery()
-    await conn.execute(
-        sa.update(actors)
-        .where(any_of(actors.c.id, "ids"), actors.c.advice_round != now)
-        .values(advice_round=now),
-        {"ids": ids},
-    )
+    now = await conn.scalar(sa.select(node.c.people_round))  # what comes meanwhile is looked at yet
     found = await _voices(conn, here, {actor.id: actor.uri for actor in met if not actor.local})
     concerned = [actor_id for actor_id in ids if found.get(actor_id)]
     if concerned:
         await effects.lock(conn)
         await _settle(conn, here, concerned, found)
+    await conn.execute(  # after the lock, as whoever holds it writes to actors too
+        sa.update(actors)
+        .where(any_of(actors.c.id, "ids"), actors.c.advice_round != now)
+        .values(advice_round=now),
+        {"ids": ids},
+    )
 
 
 async def take(conn: AsyncConnection, here: Here) -> None:
@@ -168,18 +169,7 @@ async def _voices(
     """What counts about each of these people: one reading of pacts, and one of lines."""
     if not uris or not (read := (await conn.execute(_SOURCES)).all()):
         return {}
-    today, desk = here.now().date(), f"{here.origin}/desk/node"
-    meant: dict[str, UUID] = {}
-    hosts = []
-    for row in read:
-        paper = Paper.kept(row.document)
-        key = hashing.key_with(here, row.host, paper)
-        if key is None or Flow.PEOPLE not in paper.flows(paper.other(desk).desk):
-            continue
-        hosts.append(row.host)
-        for actor_id, uri in uris.items():
-            for each in hashing.hashes_of(key, row.host, today, uri):
-                meant[each] = actor_id
+    hosts, meant = await asyncio.to_thread(_hashes, here, read, uris)
     ids = [row.id for row in read if row.host in hosts]
     lines = (await conn.execute(_LINES, {"ids": ids, "hashes": list(meant)})).all()
     if not lines:
@@ -193,6 +183,25 @@ async def _voices(
         if voice is not None and rule.mode is not Mode.IGNORE:
             found.setdefault(meant[line.entity_key], []).append(voice)
     return found
+
+
+def _hashes(
+    here: Here, read: Sequence[AnyRow], uris: Mapping[UUID, str]
+) -> tuple[Sequence[str], Mapping[str, UUID]]:
+    """Hosts whose advice about people counts here, and whom each hash of theirs would stand for."""
+    today, desk = here.now().date(), f"{here.origin}/desk/node"
+    ids = {uri: actor_id for actor_id, uri in uris.items()}
+    hosts: list[str] = []
+    meant: dict[str, UUID] = {}
+    for row in read:
+        paper = Paper.kept(row.document)
+        key = hashing.key_with(here, row.host, paper)
+        if key is None or Flow.PEOPLE not in paper.flows(paper.other(desk).desk):
+            continue
+        hosts.append(row.host)
+        found = hashing.hashes_of(key, row.host, today, ids)
+        meant.update((each, ids[uri]) for each, uri in found)
+    return hosts, meant
 
 
 _SOURCES: Final = (
@@ -549,7 +558,11 @@ async def refuse(conn: AsyncConnection, here: Here, actor_id: UUID) -> None:
 async def _answer(conn: AsyncConnection, here: Here, effect: Effect, state: SignalState) -> None:
     await conn.execute(
         sa.update(signals)
-        .where(any_of(signals.c.uri, "uris"), signals.c.entity_kind == ACTOR_HASH)
+        .where(
+            any_of(signals.c.uri, "uris"),
+            signals.c.entity_kind == ACTOR_HASH,
+            signals.c.state.in_([SignalState.HELD, SignalState.SHOWN, SignalState.IGNORED]),
+        )
         .values(state=state, answer=state, day=here.now().date()),
         {"uris": sorted(effect.basis)},
     )
@@ -565,17 +578,31 @@ async def rests_on(conn: AsyncConnection, host: str, since: date) -> Sequence[st
     return rows.all()
 
 
-async def after_pact(conn: AsyncConnection, here: Here, host: str, *, keep: bool) -> bool:
-    """A pact is over: what acts because of it is kept, or asks for a person; whether any does."""
+async def after_pact(
+    conn: AsyncConnection, here: Here, host: str, afterwards: Afterwards | None
+) -> bool:
+    """A pact is over: what acts because of it is kept, asks for a person, or goes with `take`.
+
+    What nobody said anything of yet asks, too. Whether anything does.
+    """
     rows = await conn.execute(
         _select().where(
-            sa.literal(host) == sa.any_(_e.c.hosts), _e.c.state == EffectState.APPLIED.value
+            sa.literal(host) == sa.any_(_e.c.hosts),
+            _e.c.state.in_([EffectState.APPLIED, EffectState.REVIEW]),
         )
     )
-    found = [Effect.of(row) for row in rows]
-    for effect in found:
-        if keep:
-            await _step(conn, here, effect, EffectState.AGREED, "kept", why="kept")
-        else:
-            await _step(conn, here, effect, EffectState.REVIEW, "review", why="pact")
-    return bool(found)
+    asks = False
+    for effect in map(Effect.of, rows.all()):
+        looked_at = effect.state is EffectState.REVIEW
+        if looked_at and effect.why != "pact":
+            continue
+        step = partial(_step, conn, here, effect)
+        if afterwards is Afterwards.KEEP:
+            await step(EffectState.AGREED, "kept", why="kept")
+        elif afterwards is Afterwards.UNDO:
+            if looked_at:
+                await step(EffectState.APPLIED, "goes")
+        elif not looked_at:
+            await step(EffectState.REVIEW, "review", why="pact")
+            asks = True
+    return asks

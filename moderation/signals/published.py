@@ -243,7 +243,7 @@ async def add(
 ) -> Entry:
     """One more change, bound to the last one; peers that take such things are nudged.
 
-    `to`: in the dataset that this peer alone reads.
+    `to`: in the dataset that this peer alone reads; once all is said, `nudge` it.
     """
     everybody = await lock(conn, here)
     dataset = datasets.for_peer(here, to.host, everybody.tier) if to is not None else everybody
@@ -281,14 +281,18 @@ async def add(
             .returning(*_COLUMNS)
         )
     ).one()
-    if dataset.tier is Tier.NOBODY:
-        return Entry.of(row)
-    if to is not None:
-        await pacts.tell(conn, here, ActivityKind.NUDGE, dataset.url, to.desk_uri)
-    else:
+    if to is None and dataset.tier is not Tier.NOBODY:
         flow = Flow.LABELS if says["entityKind"] in LABELLED else Flow.ADVICE
         await pacts.tell_peers(conn, here, flow, ActivityKind.NUDGE, dataset.url)
     return Entry.of(row)
+
+
+async def nudge(conn: AsyncConnection, here: Here, to: Pact) -> None:
+    """There is more in the dataset that this peer alone reads: it hears so."""
+    tier = (await datasets.ours(conn, here)).tier
+    if tier is not Tier.NOBODY:
+        url = datasets.for_peer(here, to.host, tier).url
+        await pacts.tell(conn, here, ActivityKind.NUDGE, url, to.desk_uri)
 
 
 def _new_id(day: date, number: int) -> UUID:

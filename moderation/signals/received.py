@@ -323,19 +323,22 @@ async def listed(
 
 async def decide(conn: AsyncConnection, here: Here, signal_id: int, state: SignalState) -> None:
     """A person lets a line stand, or leaves it. Raises NotFound: it does not wait any more."""
-    uri = await conn.scalar(
+    changed = await conn.execute(
         sa.update(signals)
         .where(
             signals.c.id == signal_id,
             signals.c.state.in_([SignalState.HELD, *_CHOSEN]),
         )
         .values(state=state, answer=state, day=here.now().date())
-        .returning(signals.c.uri)
+        .returning(signals.c.uri, signals.c.entity_kind)
     )
-    if uri is None:
+    line = changed.first()
+    if line is None:
         raise NotFound("That is over already.")
-    await audit.note(conn, here, verb=f"signal {state}", about=uri)
+    await audit.note(conn, here, verb=f"signal {state}", about=line.uri)
     await labelling_peers.decided(conn, here, signal_id)
+    if line.entity_kind == ACTOR_HASH:
+        await people.look_anew(conn)
 
 
 async def sweep(conn: AsyncConnection, here: Here) -> None:

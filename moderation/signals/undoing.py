@@ -179,11 +179,7 @@ async def after_pact(
                 conn, here, effect, EffectState.REVIEW, "review", why="pact", due=None
             )
             waits = True
-    if afterwards is not Afterwards.UNDO:
-        kept = afterwards is Afterwards.KEEP
-        asks = await people.after_pact(conn, here, host, keep=kept) and not kept
-        waits = waits or asks
-    if waits:
+    if await people.after_pact(conn, here, host, afterwards) or waits:
         await alerting.call(conn, None)
 
 

@@ -1,11 +1,14 @@
 """What it cuts to decide, and to take a decision back, is seen first on every page (MOD-5.9)."""
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.errors import NotFound
+from kernel.here import Here
 from kernel.schema.moderation import Level
 from kernel.schema.tables import actors, follows
 from members import out_of_reach, severing
@@ -16,7 +19,7 @@ from moderation.policy import Policy
 from node import keeping_away
 from node.pages.session import ADMINISTRATOR
 from tests.moderation import communities
-from tests.nodes import Node, NodeFactory
+from tests.nodes import Node, NodeFactory, block
 from tests.pages.people import Person, person, settle
 from tests.pages.test_every_page import check_page
 
@@ -128,6 +131,40 @@ async def test_mod_5_10_a_decision_that_just_ends_cuts_nobody_off_before_a_perso
     shown = await ana.open(page.page.link("/settings/node/impact"))
     assert (await ana.submit(shown, shown.page.form("seen"))).status == 303
     assert await follows_left(alder) == 0
+
+
+async def test_mod_5_10_decisions_end_while_somebody_decides_about_another_server(
+    node: NodeFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alder = await node("alder.test")
+    await settle(alder)
+    ben = await person(alder, "ben")
+    await keeping_away.decide(
+        alder.engine,
+        alder.here,
+        "kind.good.test",
+        Policy(Level.ACCEPT),
+        words=Words(until=alder.here.now().date()),
+    )
+    await strangers(alder, ben, 1, "other.test")
+    alder.clock.forward(days=1)
+    expire = domains.expire
+    rounds = 0
+
+    async def meanwhile(conn: AsyncConnection, here: Here) -> Sequence[str]:
+        nonlocal rounds
+        rounds += 1
+        assert rounds < 3, "it goes round in a circle"
+        if rounds == 1:
+            async with alder.engine.begin() as other:
+                await block(other, here, "other.test")
+        return await expire(conn, here)
+
+    monkeypatch.setattr(domains, "expire", meanwhile)
+    await keeping_away.expire(alder.engine, alder.here)
+    async with alder.engine.connect() as conn:
+        with pytest.raises(NotFound):
+            await domains.own(conn, "kind.good.test")
 
 
 async def test_design_v1_the_page_of_ties_names_no_persona(node: NodeFactory) -> None:

@@ -1,6 +1,8 @@
 """Peers advise each other about people by hashes: who is never met is never named (MOD-5.3)."""
 
+import asyncio
 import json
+import threading
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -14,19 +16,30 @@ from activitypub import actors as actor_store
 from activitypub.actors import Actor
 from activitypub.state import REMOTE
 from groups.groups import Group
+from kernel import sealing
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
-from kernel.schema.pacts import Afterwards
+from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import (
+    activities,
+    actors,
     follows,
     metadata,
+    people_advice,
     people_advice_said,
     signal_sources,
     signals,
 )
-from moderation import pact_making, pacts, why
+from kernel.schema.tables import (
+    node as node_table,
+)
+from kernel.schema.tables import (
+    pacts as pacts_table,
+)
+from moderation import pact_mail, pact_making, pacts, why
 from moderation.signals import (
     about_people,
     datasets,
+    effects,
     hashing,
     heads,
     people,
@@ -41,7 +54,7 @@ from moderation.signals.people import Effect
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Policy
 from node import acting
-from tests.nodes import Node, NodeFactory, settle
+from tests.nodes import Node, NodeFactory, settle, until_it_waits
 from tests.peer import Peer, PeerFactory, Person
 from tests.wire.pacting import agree
 
@@ -261,6 +274,42 @@ async def test_mod_5_10_one_peer_that_counts_less_does_nothing_and_rules_decide(
     assert await two.state() == ("refused", "person", False)
 
 
+async def test_mod_5_10_an_answer_brings_no_line_back_that_was_taken_back(two: Two) -> None:
+    await two.trust(Mode.HOLD)
+    await two.advise()
+    await two.speak()
+    actor = await two.there()
+    assert actor is not None
+    async with two.birch.engine.begin() as conn:
+        await people.agree(conn, two.birch.here, actor.id)
+    await two.take_back()
+    await two.later()
+    assert await two.state() == ("review", "basis gone", True)
+    async with two.birch.engine.begin() as conn:
+        await people.refuse(conn, two.birch.here, actor.id)
+        states = await conn.scalars(sa.select(signals.c.state).order_by(signals.c.place))
+        assert states.all() == ["retracted", "noted"]
+
+
+async def test_mod_5_2_whom_a_line_is_about_is_looked_at_anew_once_a_person_lets_it_stand(
+    two: Two,
+) -> None:
+    await two.trust()
+    await two.advise()
+
+    async def decide(state: SignalState) -> None:
+        async with two.birch.engine.begin() as conn:
+            line = await conn.scalar(sa.select(signals.c.id))
+            assert line is not None
+            await received.decide(conn, two.birch.here, line, state)
+        await two.speak()
+
+    await decide(SignalState.IGNORED)
+    assert await two.state() == ("", "", False)
+    await decide(SignalState.SHOWN)
+    assert await two.state() == ("waiting", "", False)
+
+
 async def test_mod_5_10_of_desks_people_here_and_who_is_near_nothing_follows_by_itself(
     two: Two,
 ) -> None:
@@ -327,6 +376,60 @@ async def test_mod_5_10_harsh_advice_about_somebody_takes_two_people(two: Two) -
     assert await two.state() == ("applied", "", True), "a filter, and never more"
 
 
+async def test_mod_5_3_hashes_of_many_people_are_worked_out_beside_the_loop(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two.trust()
+    await two.advise()
+    met = [await two.birch.meet(two.elsewhere.person(name).uri) for name in ("mallory", *"abcde")]
+    derived: list[tuple[str, bool]] = []
+    derive = sealing.derive
+
+    def counted(key: bytes, label: str) -> bytes:
+        derived.append((label, threading.current_thread() is threading.main_thread()))
+        return derive(key, label)
+
+    monkeypatch.setattr(sealing, "derive", counted)
+    async with two.birch.engine.begin() as conn:
+        await people.meet(conn, two.birch.here, met)
+    of_epochs = [each for each in derived if each[0].startswith("alder.test ")]
+    assert len(of_epochs) == len(set(of_epochs)) > 1, "once for each host and time"
+    assert not any(on_the_loop for _, on_the_loop in of_epochs)
+    assert await two.state() == ("waiting", "", False)
+
+
+async def test_mod_5_2_much_that_is_said_about_people_is_told_in_rounds_of_a_few(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(about_people, "STEP", 2)
+    alder, peer = two.alder, sa.update(pacts_table)
+    people_there = [await alder.meet(two.elsewhere.person(name).uri) for name in "abcde"]
+    async with alder.engine.begin() as conn:
+        await conn.execute(peer.values(unsafe=True))
+        for actor in people_there:
+            await about_people.advise(conn, alder.here, actor, two.words())
+        await conn.execute(peer.values(unsafe=False))
+
+    async def tell() -> list[tuple[int, int]]:
+        """After each round: lines that the peer has heard and that count, and nudges."""
+        found, more = [], True
+        while more:
+            more = await about_people.tell_some(alder.engine, alder.here)
+            async with alder.engine.connect() as conn:
+                counts = (
+                    sa.select(sa.func.count()).select_from(people_advice_said),
+                    sa.select(sa.func.count()).where(activities.c.kind == "Nudge"),
+                )
+                lines, nudges = [await conn.scalar(count) or 0 for count in counts]
+            found.append((lines, nudges))
+        return found
+
+    assert await tell() == [(2, 1), (4, 2), (5, 3)]
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.delete(people_advice))
+    assert await tell() == [(3, 4), (1, 5), (0, 6)]
+
+
 async def test_mod_5_11_it_ends_on_its_day_and_an_old_key_is_read_until_then(two: Two) -> None:
     await two.trust()
     await two.advise()
@@ -379,6 +482,71 @@ async def test_mod_5_6_the_end_of_a_pact_ends_it_and_only_the_peer_reads_it(two:
         await pact_making.end(conn, two.birch.here, "alder.test", Afterwards.UNDO)
     await two.later()
     assert await two.state() == ("", "", False)
+
+
+@pytest.mark.parametrize("afterwards", Afterwards)
+async def test_mod_5_6_where_they_end_a_pact_a_person_says_what_becomes_of_it(
+    two: Two, afterwards: Afterwards
+) -> None:
+    await two.trust()
+    await two.advise()
+    await two.speak()
+    await two.later()
+    assert await two.state() == ("applied", "", True)
+    async with two.alder.engine.begin() as conn:
+        await pact_making.end(conn, two.alder.here, "birch.test", Afterwards.KEEP)
+    await settle(two.alder, two.birch)
+    await two.later()
+    assert await two.state() == ("review", "pact", True)
+    async with two.birch.engine.begin() as conn:
+        await pacts.decide_afterwards(conn, two.birch.here, "alder.test", afterwards)
+    await two.later()
+    assert (
+        await two.state()
+        == {
+            Afterwards.KEEP: ("agreed", "kept", True),
+            Afterwards.REVIEW: ("review", "pact", True),
+            Afterwards.UNDO: ("", "", False),
+        }[afterwards]
+    )
+
+
+@pytest.mark.parametrize("by", ["us", "them", "afterwards", "meeting"])
+async def test_mod_5_16_who_waits_for_advice_keeps_nobody_else_waiting(two: Two, by: str) -> None:
+    await two.trust()
+    await two.advise()
+    birch, here = two.birch, two.birch.here
+    mallory, desk = (
+        await birch.meet(two.mallory.uri),
+        await birch.meet(f"{two.alder.origin}/desk/node"),
+    )
+    async with birch.engine.begin() as conn:
+        uri = (await pacts.one(conn, "alder.test")).uri
+        if by == "afterwards":
+            await pact_mail.left(conn, here, desk, uri)
+
+    async def come() -> None:
+        async with birch.engine.begin() as conn:
+            match by:
+                case "us":
+                    await pact_making.end(conn, here, "alder.test", Afterwards.REVIEW)
+                case "them":
+                    await pact_mail.left(conn, here, desk, uri)
+                case "afterwards":
+                    await pacts.decide_afterwards(conn, here, "alder.test", Afterwards.UNDO)
+                case "meeting":
+                    await people.meet(conn, here, [mallory])
+
+    async with birch.engine.begin() as conn:
+        await effects.lock(conn)
+        coming = asyncio.create_task(come())
+        await until_it_waits(birch, coming)
+        assert not coming.done()
+        for table in (node_table, pacts_table, actors):  # as who carries advice out may need any
+            await conn.execute(
+                sa.select(sa.literal(1)).select_from(table).with_for_update(nowait=True)
+            )
+    await coming
 
 
 async def test_mod_5_16_any_order_and_every_repetition_ends_the_same(two: Two) -> None:
