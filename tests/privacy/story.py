@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from kernel.errors import NotAllowed
+from kernel.errors import NotAllowed, NotFound
 from tests.peer import Peer
 from tests.privacy.desks import OF_NODE, ROLES, Desks
 from tests.privacy.dump import Dump, Table, steal
@@ -260,7 +260,10 @@ class Story:
             if number not in town.left:
                 try:
                     await act()
-                except NotAllowed:  # a sibling is banned there
+                except (
+                    NotAllowed,
+                    NotFound,
+                ):  # a sibling is banned there; the name rests, or is gone
                     self.refused += 1
             if stealing and len(self.stolen) > self.plan.earlier_thefts:
                 break

@@ -237,7 +237,7 @@ class Twins:
         for queue in ("/g/open/desk/cases", "/moderation/care"):
             at = await self.moderator.open(queue)
             (case,) = {
-                found for found in re.findall(r'href="([^"#]+)"', at.html) if CASE.search(found)
+                found for found in re.findall(r'href="([^"#]+)["#]', at.html) if CASE.search(found)
             }
             self._note(f"queue {queue}/desk", at)
             await self._act(f"{case}/claim")
