@@ -37,7 +37,7 @@ from groups import posts as post_store
 from groups.admission import Draft
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
-from inbox.intake import Intake, Row
+from inbox.intake import Intake, Row, Stale
 from kernel.errors import NotAllowed, NotFound
 from kernel.here import Here
 from kernel.release import AT_ONCE, Timing
@@ -340,8 +340,7 @@ class Town:
         group = self.dice.choice(self.elsewhere)
         async with self.engine.begin() as conn:
             await membership.join(conn, self.here, await self.speaker(conn, persona), group)
-        if group.actor.host not in self.down:
-            await self._arrive(group.actor)
+        if group.actor.host not in self.down and await self._arrive(group.actor):
             async with self.engine.begin() as conn:
                 await follows.accepted(conn, self.here, persona.actor, group.actor)
 
@@ -514,18 +513,21 @@ class Town:
         uri = f"https://peer{number % PEERS}.example/{kind.lower()}/{suggest_handle()}"
         return await meet(conn, self.here, uri, kind, self.keys())
 
-    async def _arrive(self, sender: Actor) -> None:
-        """Something came from elsewhere and was dealt with."""
+    async def _arrive(self, sender: Actor) -> bool:
+        """Something came from elsewhere and was dealt with. False: nobody listens there."""
         uri = f"https://{sender.host}/activities/{self.dice.getrandbits(64):x}"
-        await Intake(self.engine).keep(
-            Row(activity_uri=uri, signer=sender, body=b"{}", at=self.now)
-        )
+        row = Row(activity_uri=uri, signer=sender, body=b"{}", at=self.now)
+        try:
+            await Intake(self.engine).keep(row)
+        except Stale:
+            return False
         async with self.engine.begin() as conn:
             await conn.execute(
                 sa.update(received)
                 .where(received.c.activity_uri == uri)
                 .values(state=ReceivedState.DONE, body=None)
             )
+        return True
 
 
 def _bytes(key: UUID | bytes) -> bytes:
