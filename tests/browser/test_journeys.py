@@ -285,7 +285,7 @@ async def n7_a_moderator_on_shift(place: Place, way: Way) -> None:
 
 async def _second_opinion(place: Place, way: Way, ana: Player) -> None:
     """Ana is not sure about a report; Dot takes the post out with a kind sentence; Ana rests."""
-    node, group = place.node, await place.group("second", way)
+    node, group = place.node, await place.group("a_second", way)
     eli = await place.member("eli", way, group)
     dot = await person(node, f"dot_{way.value.replace('-', '_')}")
     async with node.engine.begin() as conn:
@@ -401,7 +401,7 @@ async def n10_a_member_over_months(place: Place, way: Way) -> None:
     group = await place.group("n10", way, check_in=today)
     while await check_ins.ask_one(place.node.engine, place.node.here):
         pass
-    eli = await place.member("eli", way, group)
+    eli = await place.member("nora", way, group)
     root = await place.node.start(eli.speaker, group.actor.uri, "Some days", "It goes up and down.")
     who = await place.player(way, eli)
     await who.go("/")

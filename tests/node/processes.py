@@ -36,7 +36,7 @@ class Ended:
     err: str
 
 
-def hearthold(*words: str, stdin: str = "", **variables: str) -> Ended:
+def hearthold(*words: str, stdin: str = "", patience: float = PATIENCE, **variables: str) -> Ended:
     """Run a command to its end."""
     done = subprocess.run(
         [sys.executable, "-m", "node.cli", *words],
@@ -45,7 +45,7 @@ def hearthold(*words: str, stdin: str = "", **variables: str) -> Ended:
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=patience,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -22,6 +22,7 @@ from moderation import label_holds, label_trust, labelling, labels, standing
 from moderation.labels import MEDICAL, VOCABULARY
 from moderation.saying import Saying
 from moderation.signals import labelled, links
+from node.pages.memory import MEMORY, forget_site
 from node.pages.session import MODERATOR
 from tests.faults.victim import victim
 from tests.nodes import until_it_waits
@@ -422,6 +423,7 @@ async def test_mod_5_2_what_this_place_says_of_a_page_stands_under_posts_that_li
     saying = Saying.here("outdated-helpline", Giver.NODE, today=today, why="It moved.")
     async with house.node.engine.begin() as conn:
         await labelled.tell_link(conn, house.node.here, link, saying)
+    forget_site(house.node.app[MEMORY])  # the command's words are seen within five seconds
     page = await house.visitor.open(thread)
     words = "The moderators of this place say that this page is out of date: help.example"
     assert words in page.text
