@@ -19,12 +19,11 @@ from activitypub import actors as actor_store
 from activitypub import documents, outbox
 from activitypub.actors import Actor, columns
 from groups import desk as desk_store
-from groups import following, pins, telling, welcome
+from groups import following, pins, welcome
 from groups import groups as group_store
 from groups.admission import Draft
 from groups.groups import Group
-from groups.writing import New, written
-from groups.writing import insert as insert_posts
+from groups.writing import written
 from kernel import tombstone_log
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
@@ -32,7 +31,6 @@ from kernel.rows import constant
 from kernel.said import noted
 from kernel.schema.actors import ActorKind, FollowState
 from kernel.schema.moderation import Role
-from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, follows, group_moves, groups
 from kernel.tombstone_log import Act
 from members import moves
@@ -257,18 +255,7 @@ async def _say_where(
     draft = Draft(
         title=_TITLE, source=_WORDS.format(address=target.address, url=target.url or target.uri)
     )
-    words, parts = written(here, draft)
-    new = New(
-        author=group.actor,
-        group=group,
-        parent=None,
-        words=words,
-        state=PostState.SHOWN,
-        parts=parts,
-    )
-    (post,) = await insert_posts(conn, here, [new])
-    await telling.created(conn, here, group, post)
-    await pins.pin(conn, here, group, desk, post)
+    await welcome.begin(conn, here, group, desk, *written(here, draft))
 
 
 # At the new place

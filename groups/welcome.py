@@ -65,7 +65,7 @@ async def say(conn: AsyncConnection, here: Here, group: Group, actor: Actor, sou
     if source == (before.source if before else ""):
         return
     if before is None:
-        await _begin(conn, here, group, actor, source)
+        await begin(conn, here, group, actor, *_written(here, group, source))
     elif not source:
         await threads.erase(conn, before)
         await telling.deleted(conn, here, group, before)
@@ -78,10 +78,10 @@ async def say(conn: AsyncConnection, here: Here, group: Group, actor: Actor, sou
     await desk.note(conn, here, group, actor, "welcome", group.actor.uri)
 
 
-async def _begin(
-    conn: AsyncConnection, here: Here, group: Group, actor: Actor, source: str
+async def begin(
+    conn: AsyncConnection, here: Here, group: Group, actor: Actor, words: Words, parts: Parts
 ) -> None:
-    words, parts = _written(here, group, source)
+    """A thread that the group itself begins and pins. `actor` is its desk."""
     new = New(
         author=group.actor,
         group=group,

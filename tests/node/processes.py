@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 CODE = Path(__file__).parents[2]
-PATIENCE = 90.0
+PATIENCE = 240  # seconds: the demo waits for a peer that was killed
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:
@@ -36,7 +36,7 @@ class Ended:
     err: str
 
 
-def hearthold(*words: str, stdin: str = "", patience: float = PATIENCE, **variables: str) -> Ended:
+def hearthold(*words: str, stdin: str = "", **variables: str) -> Ended:
     """Run a command to its end."""
     done = subprocess.run(
         [sys.executable, "-m", "node.cli", *words],
@@ -45,7 +45,7 @@ def hearthold(*words: str, stdin: str = "", patience: float = PATIENCE, **variab
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=patience,
+        timeout=PATIENCE,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -204,7 +204,7 @@ async def test_a_node_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_whole_story_holds(tmp_path: Path) -> None:
-    ended = hearthold("demo", "--check", patience=300, TMPDIR=str(tmp_path))
+    ended = hearthold("demo", "--check", TMPDIR=str(tmp_path))
 
     told = lines(ended.out)
     assert ended.code == 0, ended
