@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from kernel import revisions
 from kernel.errors import Misconfigured
 
 AWAY = (
@@ -133,7 +134,8 @@ async def server_version(conn: AsyncConnection) -> int:
 async def migrate(engine: AsyncEngine) -> None:
     """Bring the database to the newest schema; several processes may ask at once."""
     async with engine.begin() as conn:
-        await upgrade(conn)
+        if await revisions.current(conn) != revisions.head():
+            await upgrade(conn)
 
 
 async def upgrade(conn: AsyncConnection, revision: str = "head") -> None:

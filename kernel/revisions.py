@@ -1,5 +1,6 @@
 """Which schema a database has, and which one this program needs."""
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 import kernel.migrations
 
 
+@cache
 def _scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(Path(kernel.migrations.__file__).parent))

@@ -85,6 +85,8 @@ BESIDE = (
     "wire/",
 )
 """Places whose slow tests may run beside others; those elsewhere need the machine alone."""
+TOGETHER = ("browser/test_journeys", "plans/", "privacy/test_game", "privacy/test_series")
+"""What the tests of a file share there takes long to make, so one process runs all of them."""
 KEY_PAIRS = 24
 
 
@@ -97,6 +99,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow") and not place.startswith(BESIDE):
             item.add_marker(pytest.mark.alone)
+        if place.startswith(TOGETHER):
+            item.add_marker(pytest.mark.xdist_group(place))
 
 
 async def migrated(server: Server) -> None:
@@ -105,6 +109,23 @@ async def migrated(server: Server) -> None:
     engine = db.connect(server.url(TEMPLATE))
     await db.migrate(engine)
     await engine.dispose()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_compiler() -> Iterator[None]:
+    """What SQLAlchemy makes of a statement is made once a run, and not once for every node."""
+    plain, first = db.connect, list[AsyncEngine]()
+
+    def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
+        made = plain(url, pool_size=pool_size)
+        first.append(made)
+        made.sync_engine.dialect = first[0].sync_engine.dialect
+        made.sync_engine._compiled_cache = first[0].sync_engine._compiled_cache
+        return made
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(db, "connect", connect)
+        yield
 
 
 def _take_away(directory: str) -> None:

@@ -311,11 +311,15 @@ class Nodes:
         leave_url: str = "https://weather.example/",
         trusted_proxies: tuple[Network, ...] = (),
         reports_a_day: int = 30,
+        now: datetime | None = None,
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
 
+        `now` turns the clock of all nodes of the test to what it was there.
+
         With `cancels` a request ends where it is when its client goes away.
         """
+        self.clock.now = now or self.clock.now
         if database_url is None:
             database = f"test_{uuid.uuid4().hex}"
             await self.postgres.create_database(database, template=self.template)

@@ -1,13 +1,11 @@
 """A node in a process of its own that ends itself by `kill -9` at a named point.
 
-Started from a fork server that has everything imported, so that one costs a fork and a few
-statements. It shares its database and its key with a node of the test's own process, which takes
-over once it is dead.
+Started from the fork server, one costs a fork and a few statements. It shares its database and its
+key with a node of the test's own process, which takes over once it is dead.
 """
 
 import asyncio
 import itertools
-import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -32,10 +30,9 @@ from node.app import create_app
 from node.door import House
 from node.listening import bind
 from tests.faults.front import Front
+from tests.forks import FORKS
 from tests.nodes import LOOPBACK, Names, Node, Wall
 
-_SPAWN = multiprocessing.get_context("forkserver")
-_SPAWN.set_forkserver_preload(["tests.faults.victim"])
 _KEYS = generate()  # once, in the fork server: no victim makes actors
 
 
@@ -102,8 +99,8 @@ async def victim(
         times=times,
         works=works,
     )
-    ours, theirs = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_main, args=(plan, theirs), daemon=True)
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=_main, args=(plan, theirs), daemon=True)
     process.start()
     theirs.close()
     loop, ended = asyncio.get_running_loop(), asyncio.Event()

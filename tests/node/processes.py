@@ -5,13 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+from node.cli import app
+from tests.forks import FORKS
 
 CODE = Path(__file__).parents[2]
 PATIENCE = 240  # seconds: the demo waits for a peer that was killed
@@ -37,17 +41,31 @@ class Ended:
 
 
 def hearthold(*words: str, stdin: str = "", **variables: str) -> Ended:
-    """Run a command to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "node.cli", *words],
-        cwd=CODE,
-        env=environment(variables),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    """Run a command to its end, in a process from the fork server."""
+    with tempfile.TemporaryDirectory() as place:
+        told = Path(place)
+        (told / "in").write_text(stdin)
+        process = FORKS.Process(target=_command, args=(words, environment(variables), told))
+        process.start()
+        process.join(PATIENCE)
+        if process.is_alive():
+            process.kill()
+            raise AssertionError(f"{words} did not end")
+        assert process.exitcode is not None
+        return Ended(process.exitcode, *((told / name).read_text() for name in ("out", "err")))
+
+
+def _command(words: Sequence[str], variables: Mapping[str, str], told: Path) -> None:
+    """In the process itself: what `python -m node.cli` does with these words."""
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(CODE)
+    for number, (name, mode) in enumerate((("in", "r"), ("out", "w"), ("err", "w"))):
+        with (told / name).open(mode) as file:
+            os.dup2(file.fileno(), number)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    sys.argv = ["hearthold", *words]
+    app(prog_name="hearthold")
 
 
 @dataclass

@@ -1,16 +1,23 @@
 """A settled node with people, groups and words in it."""
 
 import re
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from activitypub.state import SETTINGS
 from groups.groups import Group, GroupSettings
 from groups.posts import Post
+from kernel.postgres import Server
 from kernel.schema.groups import Joining, Premoderation, Sees
 from node.pages.group_words import STARTER
 from node.pages.session import ADMINISTRATOR
-from tests.nodes import Node, NodeFactory
+from tests.conftest import TEMPLATE
+from tests.nodes import Node, NodeFactory, Nodes
 from tests.pages.people import Answer, Browser, Person, person, settle
 
 
@@ -29,6 +36,15 @@ class House:
     thread: Post
     answer: Post
     held: Post
+
+    def at(self, node: Node) -> "House":
+        """The same people and words, at a node that is a copy of theirs."""
+
+        def led(who: Person) -> Person:
+            return replace(who, node=node, cookies=dict(who.cookies))
+
+        ana, ben, cleo = led(self.ana), led(self.ben), led(self.cleo)
+        return replace(self, node=node, visitor=Browser(node), ana=ana, ben=ben, cleo=cleo)
 
     def addresses(self) -> dict[str, str]:
         """A sample for every variable part of an address."""
@@ -80,9 +96,49 @@ async def looked_at(who: Person, queue: str) -> Answer:
     return await who.follow(claimed)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A house that stands for all others of a run: each is a copy of its database and files."""
+
+    house: House
+    database: str
+    data_dir: Path
+    at: datetime  # the time there
+
+
+@pytest.fixture(scope="session")
+def kept() -> list[Kept]:
+    """Empty until somebody needs a house."""
+    return []
+
+
 @pytest.fixture
-async def house(node: NodeFactory) -> House:
-    alder = await node("alder.test")
+async def house(
+    node: NodeFactory, kept: list[Kept], postgres: Server, tmp_path_factory: pytest.TempPathFactory
+) -> House:
+    if not kept:
+        kept.append(await _build(postgres, tmp_path_factory.mktemp("house")))
+    (one,) = kept
+    database, data_dir = f"test_{uuid4().hex}", tmp_path_factory.mktemp("copy") / "alder.test"
+    await postgres.create_database(database, template=one.database)
+    shutil.copytree(one.data_dir, data_dir)
+    alder = await node(
+        "alder.test", database_url=postgres.url(database), data_dir=data_dir, now=one.at
+    )
+    return one.house.at(alder)
+
+
+async def _build(postgres: Server, directory: Path) -> Kept:
+    nodes = Nodes(postgres, TEMPLATE, directory)
+    alder = await nodes.start("alder.test")
+    built = await _furnish(alder)
+    database, data_dir = alder.engine.url.database, alder.app[SETTINGS].data_dir
+    assert database is not None
+    await nodes.stop()
+    return Kept(built, database, data_dir, nodes.clock.now)
+
+
+async def _furnish(alder: Node) -> House:
     await settle(alder)
     ana = await person(alder, "ana", roles=frozenset({ADMINISTRATOR}))
     ben, cleo = await person(alder, "ben"), await person(alder, "cleo")

@@ -27,7 +27,8 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 EVENING = datetime(2026, 8, 29, 18, tzinfo=UTC)  # on which many sign up
 LATE = 0.1  # of all members
 MONTHS = (3, 9, 2, 5, 1, 4)  # how many come in March, April, …
-MINUTE = timedelta(minutes=1)  # the worker's round
+ROUND = timedelta(minutes=1)  # of the worker, on the last day;
+EARLIER = timedelta(hours=6)  # before it, where nobody could tell the difference by now
 NOBODY = -1
 _WORDS = re.compile(r"[\s=\"/]+")
 
@@ -254,7 +255,8 @@ class Story:
             stealing = isinstance(act, partial) and act.func == self._steal
             if not stealing:
                 await town.work()
-                if (moment - START) // MINUTE != (town.now - START) // MINUTE:
+                each = ROUND if moment > EVENING - timedelta(days=1) else EARLIER
+                if (moment - START) // each != (town.now - START) // each:
                     await town.round()
             town.stage.wall.now = max(moment, town.now)
             if number not in town.left:
