@@ -1,6 +1,7 @@
 """A settled node with people, groups and words in it."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +11,7 @@ from groups.posts import Post
 from kernel.schema.groups import Joining, Premoderation, Sees
 from node.pages.group_words import STARTER
 from node.pages.session import ADMINISTRATOR
+from tests.faults.victim import Victim, victim
 from tests.nodes import Node, NodeFactory
 from tests.pages.people import Answer, Browser, Person, person, settle
 
@@ -104,3 +106,10 @@ async def house(node: NodeFactory) -> House:
         node=alder, visitor=Browser(alder), ana=ana, ben=ben, cleo=cleo, open=group,
         private=private, careful=careful, thread=thread, answer=answer, held=held,
     )  # fmt: skip
+
+
+@pytest.fixture
+async def other(house: House) -> AsyncIterator[Victim]:
+    """Another process of the node, with a database connection and memory of its own."""
+    async with victim(house.node, None, works=False) as process:
+        yield process
