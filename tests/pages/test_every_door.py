@@ -32,7 +32,7 @@ from tests.faults.victim import Victim
 from tests.media import draw
 from tests.nodes import settle
 from tests.pages import every_door
-from tests.pages.conftest import House
+from tests.pages.conftest import House, looked_at
 from tests.pages.deciding import ALL, EVERYBODY, LISTS, PAGES, Act, Decision, check, seen_by_all
 from tests.pages.every_door import LOOKED_FOR, MARK, SOON, Scene, named
 from tests.pages.test_pictures import again, compose
@@ -42,6 +42,7 @@ from tests.wire.world import said
 IN_WORDS = "lapwingfen"  # is in no title, which tells of what is folded
 IN_ANSWER = "dunnockfern"
 OF_A_NAME = "wagtailbrook"  # is what Ben says of himself
+DOMAINS = "/settings/node/domains"
 ABOUT = "heronreed"  # is what the group says of itself
 WORDS = f"{MARK} {LOOKED_FOR} {IN_WORDS} #{LOOKED_FOR}"
 ANYBODY = GroupSettings(posts=Posts.ANYONE)
@@ -63,6 +64,14 @@ def of_posts(act: Callable[..., Awaitable[object]], *more: Any, **options: Any) 
                 await act(conn, scene.node.here, scene.group, acting, post, *more, **options)
 
     return decide
+
+
+async def taken_out(scene: Scene) -> None:
+    """As a moderator does it, by a form."""
+    for each in scene.posts:
+        said = {"post": str(each.id), "reason": "Thank you."}
+        sent = await scene.house.ana.send("POST", f"/g/{scene.handle}/desk/remove", said)
+        assert sent.status == 303, sent.text
 
 
 def labelled(label: str) -> Act:
@@ -137,6 +146,21 @@ async def stopped(scene: Scene) -> None:
     await of_node(scene, stopping.stop, "Please rest.")
 
 
+async def stopped_by_a_form(scene: Scene) -> None:
+    """From a report about Ben, that Cleo made and Ana looks at."""
+    house = scene.house
+    made = await house.cleo.fill("/u/ben/report", "/u/ben/report", why="pressure", words="Look")
+    assert made.status == 200, made.text
+    page = await looked_at(house.ana, "/moderation")
+    sent = await house.ana.submit(page, page.page.form("days", action="/stop"), start="pause")
+    assert sent.status == 303, sent.text
+
+
+async def going_on_by_a_form(scene: Scene) -> None:
+    sent = await scene.house.ana.fill("/settings/node/stopped", "/settings/node/stopped")
+    assert sent.status == 303, sent.text
+
+
 async def going_on(scene: Scene) -> None:
     await of_node(scene, stopping.go_on)
 
@@ -152,12 +176,26 @@ def kept_away(level: Level) -> Act:
     return decide
 
 
+async def kept_away_by_a_form(scene: Scene) -> None:
+    """What it would cut is shown first, and has to be looked at."""
+    ana = scene.house.ana
+    shown = await ana.fill(DOMAINS, domain=scene.host, level="reject")
+    assert shown.status == 409, shown.text
+    sent = await ana.submit(shown, shown.page.form("seen", "looked"), looked="yes")
+    assert sent.status == 303, sent.text
+
+
+async def welcome_again_by_a_form(scene: Scene) -> None:
+    sent = await scene.house.ana.fill(DOMAINS, f"{DOMAINS}/forget")
+    assert sent.status == 303, sent.text
+
+
 async def welcome_again(scene: Scene) -> None:
     await keeping_away.forget(scene.node.engine, scene.node.here, scene.host)
 
 
 ABOUT_POSTS = {
-    "remove": Decision(of_posts(desk.remove, "Thank you."), of_posts(desk.restore), ALL, ("ben",)),
+    "remove": Decision(taken_out, of_posts(desk.restore), ALL, ("ben",)),
     "remove for the node": Decision(
         of_posts(desk.remove, "Thank you.", role=Role.NODE),
         of_posts(desk.restore, role=Role.NODE),
@@ -183,12 +221,12 @@ ABOUT_A_GROUP = {
 }
 ABOUT_A_PERSON = {
     "ban": Decision(banned, unbanned, ("ben",), ("ana",)),
-    "stop": Decision(stopped, going_on, ("ben",), ("ana",)),
+    "stop": Decision(stopped_by_a_form, going_on_by_a_form, ("ben",), ("ana",)),
     "stop, of the name's own words": Decision(stopped, going_on, ALL, (), mark=OF_A_NAME),
 }
 ABOUT_A_DOMAIN = {
     "filter": Decision(kept_away(Level.FILTER), welcome_again, ALL, (), pages=LISTS),
-    "reject": Decision(kept_away(Level.REJECT), welcome_again, EVERYBODY, ()),
+    "reject": Decision(kept_away_by_a_form, welcome_again_by_a_form, EVERYBODY, ()),
     "drop": Decision(kept_away(Level.DROP), welcome_again, EVERYBODY, ()),
 }
 
