@@ -13,8 +13,8 @@ PAGES = ("/t/{id}", "/p/{id}/reply", "/g/{name}", "/", "/find", "/tags/{tag}")
 LISTS = ("/find", "/tags/{tag}", "/search")
 ALL = ("visitor", "cleo")
 EVERYBODY = ("visitor", "cleo", "ben", "ana")
-TOLD_ANEW = {"/a/{id}", "/g/{name}/outbox"}
-"""What is shown again goes out as a change, and not as a new thread of the group (WIRE-A7)."""
+TOLD_ANEW = {"/a/{id}"}
+"""What is shown again goes out as a change, under an id of its own."""
 
 Act = Callable[[Scene], Awaitable[None]]
 

@@ -169,3 +169,28 @@ async def test_mod_5_12_what_its_author_deleted_meanwhile_stays_deleted(
         assert not {"hold", "release", "remove"} & set(verbs)
     for each in (shown, held):
         assert (await _post(alder, each.uri)).state is PostState.DELETED
+
+
+async def test_wire_A7_a_thread_that_was_changed_or_shown_again_stands_in_the_outbox_once(
+    alder: Node, sleep: Group, ana: Speaker
+) -> None:
+    async def listed() -> list[tuple[str, str]]:
+        document = await (await alder.get("/g/sleep/outbox")).json()
+        inner = [each["object"] for each in document["orderedItems"]]
+        said = [each["object"]["content"].rpartition("<p>")[2] for each in inner]
+        return [(each["type"], words[:-4]) for each, words in zip(inner, said, strict=True)]
+
+    ben = await alder.persona("ben")
+    root = await alder.start(ben, sleep.actor.uri, "Nights", "It was long.")
+    await alder.start(ben, sleep.actor.uri, "Days", "They are short.")
+    created = [("Create", "They are short."), ("Create", "It was long.")]
+    assert await listed() == created
+    await alder.edit(ben, root.uri, "Nights", "It was very long.")
+    again = ("Update", "It was very long.")
+    assert await listed() == [created[0], again]
+    await _decide(alder, sleep, ana, await _post(alder, root.uri), "remove")
+    assert await listed() == created[:1]
+    async with alder.engine.begin() as conn:
+        actor = await desk.require(conn, sleep, ana)
+        await desk.restore(conn, alder.here, sleep, actor, await _post(alder, root.uri))
+    assert await listed() == [created[0], again]
