@@ -95,6 +95,7 @@ async def end(node: Opened, *, host: str, afterwards: Afterwards) -> Sequence[st
     """The pact ends, or our offer is taken back. Raises NotFound."""
     async with node.engine.begin() as conn:
         await pact_making.end(conn, node.here, host, afterwards)
+    await acting.take_stock(node.engine, node.here)
     return [f"{escaped(host)}: it is over, and they are told."]
 
 

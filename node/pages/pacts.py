@@ -146,6 +146,7 @@ async def end(request: web.Request) -> web.Response:
                 await pact_making.end(conn, here, _host(request), afterwards)
     except REFUSED as problem:
         return await _page(request, form, problem)
+    await acting.take_stock(request.app[ENGINE], here)
     return see_other(_PATH)
 
 

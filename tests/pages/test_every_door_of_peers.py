@@ -13,7 +13,7 @@ import pytest
 from activitypub.keys import KeyPair
 from groups import finding
 from kernel.clock import iso
-from moderation import impact
+from moderation import impact, pacts
 from moderation.signals import received
 from moderation.signals.rules import Kind, Mode
 from tests.faults.victim import Victim
@@ -167,3 +167,15 @@ async def test_mod_5_10_advice_of_a_peer_that_is_not_listened_to_is_behind_no_do
     )  # fmt: skip
     shows = {"visitor": {"/t/{id}", "/tags/{tag}"}, "cleo": {"/find"}}
     await check(scene, {"advice": advice, "advice once more": advice}, shows=shows)
+
+    async def untold(*_: object, **__: object) -> None:
+        """Nobody lives there."""
+
+    monkeypatch.setattr(pacts, "tell", untold)
+    doors = [each for each in await scene.read(await scene.doors()) if each.route in LISTS]
+    assert await scene.showing(doors)
+    await advice.make(scene)
+    assert await scene.showing(doors) == set()
+    ended = await house.ana.fill(PACT, f"{PACT}/end", afterwards="undo")
+    assert ended.status == 303, ended.text
+    assert await scene.showing(doors), "what it led to ends with the pact, at once"
