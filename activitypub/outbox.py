@@ -6,6 +6,7 @@ it commits. Nothing here opens a connection outwards.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -38,6 +39,8 @@ from kernel.schema.tables import (
     posts,
     threads,
 )
+
+ASIDE: Final = "aside"  # why a delivery is not tried: what it is about is read by a person first
 
 _KEPT = Rows(
     "kept",
@@ -197,19 +200,64 @@ async def _enqueue(
 async def forget(conn: AsyncConnection, object_uri: str) -> None:
     """Deleted words are gone: blank every activity that carries them, drop what is unsent.
 
-    Activities that wrap one of those go too. A row a worker holds right now is sent no further
-    than that one attempt; the Delete queues behind it in the same lane.
+    Activities that wrap one of those go too, and boosts that were put aside. A row a worker holds
+    right now is sent no further than that one attempt; the Delete queues behind it in the same
+    lane.
     """
+    carrying, boosts = _carrying(object_uri), _boosts(object_uri)
+    unsent = deliveries.c.activity_uri.in_(carrying)
+    aside = sa.and_(deliveries.c.activity_uri.in_(boosts), deliveries.c.parked == ASIDE)
+    for gone in (unsent, aside):
+        await conn.execute(sa.delete(deliveries).where(gone))
+    await conn.execute(sa.update(activities).where(activities.c.uri.in_(carrying)).values(body=""))
+
+
+def _carrying(object_uri: str) -> sa.Select[str]:
+    """SQL: ids of activities that carry the words of a post, and of those that wrap one."""
     carrying = sa.select(activities.c.uri).where(
         activities.c.object_uri == object_uri, activities.c.kind.in_(["Create", "Update"])
     )
     wrapping = sa.select(activities.c.uri).where(
         activities.c.kind == "Announce", activities.c.object_uri.in_(carrying)
     )
-    both = sa.union(carrying, wrapping).subquery()
-    uris = sa.select(both.c.uri)
-    await conn.execute(sa.delete(deliveries).where(deliveries.c.activity_uri.in_(uris)))
-    await conn.execute(sa.update(activities).where(activities.c.uri.in_(uris)).values(body=""))
+    return sa.select(sa.union(carrying, wrapping).subquery().c.uri)
+
+
+def _boosts(object_uri: str) -> sa.Select[str]:
+    """SQL: ids of Announces of the post itself; who hears one reads it where it lives."""
+    return sa.select(activities.c.uri).where(
+        activities.c.object_uri == object_uri, activities.c.kind == "Announce"
+    )
+
+
+def _tells_of(object_uri: str) -> sa.ColumnElement[bool]:
+    """SQL: a delivery by which somebody would read a post."""
+    each = sa.union(_carrying(object_uri), _boosts(object_uri)).subquery()
+    return deliveries.c.activity_uri.in_(sa.select(each.c.uri))
+
+
+def broke_the_sender() -> sa.ColumnElement[bool]:
+    """SQL: a delivery that is not tried any more, and not since somebody reads its post first."""
+    return deliveries.c.parked != ASIDE
+
+
+async def put_aside(conn: AsyncConnection, object_uri: str) -> None:
+    """A post is read by a moderator first: what is unsent of it waits for `take_up` or `forget`.
+
+    A row a worker holds right now is sent no further than that one attempt. It waits for as long as
+    anything does that is unsent (`keep_times.DELIVERY`).
+    """
+    unsent = sa.and_(_tells_of(object_uri), deliveries.c.parked.is_(None))
+    await conn.execute(sa.update(deliveries).where(unsent).values(parked=ASIDE))
+
+
+async def take_up(conn: AsyncConnection, object_uri: str) -> bool:
+    """What was put aside of a post goes on its way. False: every server had all of it before."""
+    aside = sa.and_(_tells_of(object_uri), deliveries.c.parked == ASIDE)
+    found = await conn.execute(sa.update(deliveries).where(aside).values(parked=None))
+    if found.rowcount:
+        await conn.execute(sa.select(sa.func.pg_notify(enqueue.CHANNEL, "")))
+    return found.rowcount > 0
 
 
 async def supersede(conn: AsyncConnection, object_uri: str) -> None:

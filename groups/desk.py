@@ -359,8 +359,8 @@ async def hold(
     """Take a shown post out of sight until somebody has read it in peace; its author is told.
 
     Its words go on waiting among what the group holds; servers that have them keep them until it
-    is decided. Raises NotAllowed: the group lives elsewhere, or said it itself. Raises Conflict: it
-    is not shown any more.
+    is decided, and those that do not are sent nothing until then. Raises NotAllowed: the group
+    lives elsewhere, or said it itself. Raises Conflict: it is not shown any more.
     """
     if post.by_group or group.settings is None:
         raise NotAllowed("Only posts of people in a group of this place can be held.")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import outbox
 from groups import noticing
 from groups.groups import Group, is_moderator
 from groups.posts import Post
@@ -76,7 +77,8 @@ def _words(reads: Sequence[str]) -> list[list[str]]:
 async def hold(conn: AsyncConnection, post: Post) -> Post:
     """Take a shown post's words out of sight until they were read; its place and answers stay.
 
-    Whoever has the earlier words is told nothing until then.
+    Whoever has the earlier words is told nothing until then, and whoever was not sent them yet is
+    sent nothing of it: that is put aside (`outbox.put_aside`).
     Raises Conflict: it is not shown any more, such as where its author deleted it meanwhile.
     """
     is_shown = sa.and_(posts.c.id == post.id, posts.c.state == PostState.SHOWN)
@@ -84,5 +86,6 @@ async def hold(conn: AsyncConnection, post: Post) -> Post:
     if not (await conn.execute(sa.update(posts).where(is_shown).values(held))).rowcount:
         raise Conflict("It is not shown any more.")
     await count_out(conn, post)
+    await outbox.put_aside(conn, post.uri)
     await alerting.call(conn, post.group_id)
     return replace(post, state=PostState.HELD, was_shown=True)

@@ -10,6 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from activitypub import outbox
 from activitypub.actors import Actor
 from groups import groups as group_store
 from groups import holding, noticing
@@ -218,6 +219,7 @@ async def _let_go(conn: AsyncConnection, here: Here, post: Post, undone: Undone)
     out = {"state": PostState.SHOWN, "was_shown": False}
     await conn.execute(sa.update(posts).where(posts.c.id == post.id).values(out))
     await count_in(conn, post.thread_id, post.id)
+    await outbox.take_up(conn, post.uri)
     tombstone_log.note(conn, Act.SHOWN, post.uri)
     decision = await audit.note(
         conn, here, verb="release", about=post.uri, role=Role.NODE, basis=[undone.signal]

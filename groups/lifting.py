@@ -26,6 +26,8 @@ async def show(
 ) -> None:
     """Show a held post; its author is told, and whoever else may read it.
 
+    Servers that had not been sent all of it are told of it as of something new, in the words that
+    it has by now.
     Raises NotFound: it is not held any more.
     """
     await post_store.still(conn, post)
@@ -35,8 +37,11 @@ async def show(
     if post.was_shown:
         tombstone_log.note(conn, Act.SHOWN, post.uri)
     shown = await post_store.get(conn, post.id)
+    unsent = await outbox.take_up(conn, post.uri)
     if shown.author_local and post.was_shown:
         await outbox.forget(conn, post.uri)
+        if unsent:
+            await telling.created(conn, here, group, shown)
         await telling.edited(conn, here, group, shown)
     elif shown.author_local:
         await telling.created(conn, here, group, shown)

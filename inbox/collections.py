@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import jsontext
@@ -46,22 +47,27 @@ async def follows_group(conn: AsyncConnection, uri: str, group_id: UUID) -> bool
 
 
 async def announced(conn: AsyncConnection, group: Actor) -> Sequence[Json]:
-    """The group's newest wrapped Announces of new threads, newest first (WIRE-A7)."""
+    """The group's newest threads as it announced them, wrapped, newest first (WIRE-A7).
+
+    Of a thread that was changed, or removed and shown again, the words of its Create are gone: the
+    Update stands for it.
+    """
     inner = activities.alias("inner_activity")
     rows = await conn.execute(
         sa.select(activities.c.body)
+        .ext(distinct_on(activities.c.thread_id, posts.c.id))
         .join(inner, inner.c.uri == activities.c.object_uri)
         .join(posts, posts.c.uri == inner.c.object_uri)
         .where(
             activities.c.actor_uri == group.uri,
             activities.c.kind == "Announce",
             activities.c.body != "",
-            inner.c.kind == "Create",
+            inner.c.kind.in_(["Create", "Update"]),
             posts.c.id == posts.c.thread_id,
             posts.c.group_id == group.id,  # not moved to another one since
             counted(),
         )
-        .order_by(activities.c.thread_id.desc())
+        .order_by(activities.c.thread_id.desc(), posts.c.id, inner.c.kind)
         .limit(NEWEST)
     )
     return [jsontext.read(body.encode()) for (body,) in rows]

@@ -8,6 +8,7 @@ author of the post alone (DOM-A13).
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from activitypub import actors as actor_store
 from activitypub import outbox
 from activitypub.vocab import ActivityKind
 from groups import groups as group_store
@@ -24,7 +25,8 @@ from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import reactions
 from kernel.urls import host_of
 from members import notices
-from moderation import circles
+from moderation import circles, standing
+from moderation.standing import Speaker
 
 _KINDS = {
     ActivityKind.LIKE: ReactionKind.LIKE,
@@ -38,7 +40,10 @@ _PASSED_ON = frozenset({ActivityKind.LIKE, ActivityKind.DISLIKE})  # WIRE-G12
 
 
 async def receive(arrival: Arrival) -> None:
-    """Count it once per actor. Raises NotFound: the post is not here, or not for other servers."""
+    """Count it once per actor. Raises NotFound: the post is not here, or not for other servers.
+
+    Raises NotAllowed: whoever gave it is stopped on this node, or put out of the group (MOD-H12).
+    """
     post = await post_store.by_uri(arrival.conn, arrival.activity.object_uri)
     if post is None and arrival.group is not None and arrival.patient:
         raise NotYet
@@ -49,6 +54,7 @@ async def receive(arrival: Arrival) -> None:
         raise NotFound
     if group.takes_nothing_from(host_of(arrival.activity.actor)):
         raise NotFound  # MOD-5.7
+    await _check_standing(arrival, post)
     if await burials.is_buried(arrival.conn, arrival.activity.id):
         return
     kind = _KINDS[ActivityKind(arrival.activity.kind)]
@@ -76,6 +82,13 @@ async def receive(arrival: Arrival) -> None:
         await telling.carried(
             arrival.conn, arrival.here, group, post, arrival.activity.document, arrival.body
         )
+
+
+async def _check_standing(arrival: Arrival, post: Post) -> None:
+    """Of whom a group passes on, one may not have been met: then nothing was decided of them."""
+    who = await actor_store.by_uri(arrival.conn, arrival.activity.actor)
+    if who is not None:
+        await standing.check(arrival.conn, arrival.here, Speaker.alone(who), post.group_id)
 
 
 async def _hears(arrival: Arrival, group: Group) -> bool:

@@ -396,12 +396,15 @@ async def mirror(
     """Keep posts of a group elsewhere, ancestors first, so that the thread is whole; the last one.
 
     `context` is the name that the group gave the thread. With `news` those whom the last one
-    answers or names are told (WIRE-G46). Raises NotAllowed: they belong nowhere there, or are not
-    public.
+    answers or names are told (WIRE-G46). Of somebody who is stopped on this node only a place is
+    kept, below which others answer (MOD-H12). Raises NotAllowed: they belong nowhere there, are not
+    public, or the last one is of somebody who is stopped.
     """
     above = found.ancestor or found.lost
     if found.notes[0].parent is not None and above is None:
         raise NotAllowed("It hangs on posts in a circle, or on too many of them.")  # WIRE-G45
+    if await standing.stopped_among(conn, [found.people[found.notes[-1].author].id]):
+        raise NotAllowed("This node does not listen to that actor.")
     parent = await post_store.by_uri(conn, above) if above else None
     if (first := found.beginning) is not None and await post_store.by_uri(conn, first.id) is None:
         kept = await _keep_mirrored(conn, here, group, found.people[first.author], first, None)
@@ -439,18 +442,30 @@ async def _stand_in(
         )
     )
     parent = await post_store.get(conn, root) if root is not None else None
-    words = words_of(here, found.notes[0], root=False)
+    kept = await _keep_place(conn, here, group, found.lost, found.notes[0], parent)
+    if parent is None and context is not None:
+        await threads.settle_context(conn, kept.thread_id, context)
+    return kept
+
+
+async def _keep_place(
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    uri: str | None,
+    note: Note,
+    parent: Post | None,
+) -> Post:
+    """An empty place of the group's, as old as the note."""
     new = New(
         author=group.actor,
         group=group,
         parent=parent,
-        words=words,
+        words=words_of(here, note, root=False),
         state=PostState.DELETED,
-        uri=found.lost,
+        uri=uri,
     )
     (kept,) = await insert(conn, here, [_emptied(new)])
-    if parent is None and context is not None:
-        await threads.settle_context(conn, kept.thread_id, context)
     return kept
 
 
@@ -461,7 +476,10 @@ async def _keep_mirrored(
         raise NotAllowed("It is for others than those who read the group.")
     if group.actor.members_only and not await circles.stands(conn, group.actor.host):
         raise NotAllowed("There is no pact with that server.")
-    post = await _insert(conn, here, group, author, note, parent)
+    if await standing.stopped_among(conn, [author.id]):
+        post = await _keep_place(conn, here, group, note.id, note, parent)
+    else:
+        post = await _insert(conn, here, group, author, note, parent)
     context = note.context
     if parent is None and context is not None and same_origin(context, group.actor.uri):
         await threads.settle_context(conn, post.thread_id, context)
@@ -474,6 +492,8 @@ async def _fill_in(
     """What a place was kept for is there after all."""
     group = await group_store.get(conn, stand_in.group_id)
     if not is_read_by_all_of(group, note) or await burials.is_buried(conn, note.id):
+        return stand_in
+    if await standing.stopped_among(conn, [author.id]):
         return stand_in
     words = words_of(here, note, root=stand_in.is_root)
     await threads.fill_in(conn, here, stand_in, author.id, words, wording.parts_of(note))
@@ -529,6 +549,8 @@ async def receive_update(arrival: Arrival) -> None:
         await standing.check(arrival.conn, arrival.here, author, group.id)
         if group.takes_nothing_from(post.author_host):
             raise NotAllowed("That group takes nothing from there.")  # MOD-5.7
+    elif await standing.stopped_among(arrival.conn, [post.author_id]):
+        raise NotAllowed("This node does not listen to that actor.")
     parts = wording.parts_of(note)
     await threads.rewrite(arrival.conn, arrival.here, post, words, parts, edited)
     if arrival.group is not None or group.settings is None:

@@ -7,6 +7,7 @@ more is not read again; the page has its description and a link.
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -233,7 +234,10 @@ async def _takes_pictures(conn: AsyncConnection, wanted: _Wanted) -> bool:
 
 
 async def forget_of(engine: AsyncEngine, host: str) -> None:
-    """Let go of all copies of pictures that people of a server posted: they are links again."""
+    """Let go of all copies of pictures that lie at a server, or that its people posted.
+
+    They are links again.
+    """
     while True:
         async with engine.begin() as conn:
             found = (await conn.execute(_OF_HOST, {"host": host})).all()
@@ -245,15 +249,29 @@ async def forget_of(engine: AsyncEngine, host: str) -> None:
             await pictures.let_go(conn, ids["ids"])
 
 
+async def hosts(conn: AsyncConnection) -> Sequence[str]:
+    """The servers at which pictures lie that we have copies of."""
+    return list(await conn.scalars(_HOSTS))
+
+
+_HOST: Final = sa.bindparam("host", type_=sa.Text)
+_LIES_AT: Final = sa.func.lower(sa.func.split_part(attachments.c.remote_url, "/", 3))
+_COPIES: Final = attachments.join(media, media.c.id == attachments.c.media_id)
+_HOSTS: Final = (
+    sa.select(_LIES_AT)
+    .select_from(_COPIES)
+    .where(media.c.used.is_not(None), attachments.c.remote_url.is_not(None))
+    .distinct()
+)
 _OF_HOST: Final = (
     sa.select(attachments.c.media_id)
     .select_from(
-        attachments.join(posts, posts.c.id == attachments.c.post_id)
-        .join(actors, actors.c.id == posts.c.author_id)
-        .join(media, media.c.id == attachments.c.media_id)
+        _COPIES.join(posts, posts.c.id == attachments.c.post_id).join(
+            actors, actors.c.id == posts.c.author_id
+        )
     )
     .where(
-        actors.c.host == sa.bindparam("host", type_=sa.Text),
+        sa.or_(actors.c.host == _HOST, _LIES_AT == _HOST),
         ~actors.c.local,
         media.c.used.is_not(None),
     )

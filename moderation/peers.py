@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub import dialects, schemes
+from activitypub import dialects, outbox, schemes
 from activitypub.audience import blocks_host
 from activitypub.enqueue import CHANNEL
 from kernel.errors import Malformed, NotFound
@@ -176,7 +176,11 @@ def _select(some: sa.Subquery) -> sa.Select[Any]:
     ).lateral("queue")
     parked = (
         sa.select(sa.func.count())
-        .where(deliveries.c.host == some.c.host, deliveries.c.parked.is_not(None))
+        .where(
+            deliveries.c.host == some.c.host,
+            deliveries.c.parked.is_not(None),
+            outbox.broke_the_sender(),
+        )
         .correlate(some)
         .scalar_subquery()
     )

@@ -151,19 +151,20 @@ async def roll_back(
 
 
 async def freeze(
-    engine: AsyncEngine, here: Here, host: str, *, dry_run: bool = False
+    engine: AsyncEngine, here: Here, host: str, *, frozen: bool = True, dry_run: bool = False
 ) -> Sequence[Turn]:
-    """Stop listening to a peer; what nobody else carries ends with it. Raises NotFound."""
+    """Stop listening to a peer, or listen again, at once. Raises NotFound: there is no pact.
 
-    async def stop(conn: AsyncConnection) -> None:
-        await pacts.freeze(conn, here, host, frozen=True)
+    What nobody else carries ends with it. What begins once more does so as if it were new: in
+    steps, and where a person has to look, after that.
+    """
 
-    would = await what_if(engine, here, stop)
+    async def change(conn: AsyncConnection, here: Here = here) -> None:
+        await pacts.freeze(conn, here, host, frozen=frozen)
+
+    would = await what_if(engine, here, change)
     if not dry_run:
-        await _carry_out(
-            engine, here, lambda conn, here: pacts.freeze(conn, here, host, frozen=True),
-            stock.take, people.take,
-        )  # fmt: skip
+        await _carry_out(engine, here, change, stock.take, people.take)
     return would
 
 

@@ -370,8 +370,9 @@ def _to_go() -> sa.ColumnElement[bool]:
 
 
 def _can_be_sent() -> sa.ColumnElement[bool]:
-    """SQL: what waits for a server that is not blocked."""
-    return ~sa.exists().where(blocks_host(deliveries.c.host)).correlate_except(domain_blocks)
+    """SQL: what waits for a server that is not blocked, and was not put aside."""
+    blocked = sa.exists().where(blocks_host(deliveries.c.host)).correlate_except(domain_blocks)
+    return sa.and_(deliveries.c.parked.is_(None), ~blocked)
 
 
 def _count(table: sa.FromClause) -> sa.Select[int]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import outbox
 from activitypub.audience import blocks_host
 from activitypub.client import Client, Resolver, Unreachable
 from inbox.discovery import VERSION
@@ -428,18 +429,19 @@ async def _deliveries(
 ) -> AsyncIterator[Finding]:
     today = now.date()
     day, waiting = deliveries.c.day, deliveries.c.parked.is_(None)
+    broke = outbox.broke_the_sender()
     counts = await _count(
         conn,
         deliveries,
         sa.and_(waiting, day >= today),
         sa.and_(waiting, day < today, day >= today - timedelta(days=7)),
         sa.and_(waiting, day < today - timedelta(days=7)),
-        ~waiting,
+        broke,
     )
     queues.deliveries_today, queues.deliveries_this_week = counts[0], counts[1]
     queues.deliveries_older, queues.deliveries_parked = counts[2], counts[3]
     if counts[3]:
-        reasons = await _some(conn, sa.select(deliveries.c.parked).where(~waiting))
+        reasons = await _some(conn, sa.select(deliveries.c.parked).where(broke))
         yield Finding(
             "deliveries",
             f"{counts[3]} deliveries broke the program and are parked ({reasons}): update "

@@ -4,13 +4,14 @@ What is cut goes with the decision, in its transaction; what has to be counted o
 it comes after, for a domain may have written in a great many threads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kernel.here import Here
 from kernel.schema.moderation import Level
+from media import copies
 from members import ledger, severing
 from members.ledger import Restored
 from members.severing import UNSAID, Words
@@ -44,7 +45,7 @@ async def decide(
         before = await policy.in_force(conn)
         decided = await severing.decide(conn, here, domain, chosen, seen=seen, words=words)
         after = await policy.in_force(conn)
-        await follow_ups.note(conn, await _changes(conn, before, after))
+        await _note_follow_ups(conn, before, after)
     await follow_up(engine)
     return Change(decided.domain, before.of_host(decided.domain), after.of_host(decided.domain))
 
@@ -180,7 +181,7 @@ async def settled(
         if would.relations.all:
             await audit.note(conn, here, verb="ties cut", about=about, impact=would.as_json())
     await ledger.cut(conn, here, [change.domain for change in changes if change.cuts])
-    await follow_ups.note(conn, changes)
+    await _note_follow_ups(conn, before, await policy.in_force(conn))
     if any(change.before.blocks and not change.after.blocks for change in changes):
         return Settled(changes, await ledger.put_back(conn, here))
     return Settled(changes, Restored())
@@ -240,9 +241,19 @@ async def _impact(
 async def _changes(conn: AsyncConnection, before: Policies, after: Policies) -> list[Change]:
     if before.by_domain == after.by_domain:
         return []
-    hosts = await impact.hosts(conn)
+    return _between(before, after, await impact.hosts(conn))
+
+
+def _between(before: Policies, after: Policies, hosts: Iterable[str]) -> list[Change]:
     every = (Change(host, before.of_host(host), after.of_host(host)) for host in hosts)
     return [change for change in every if change.before != change.after]
+
+
+async def _note_follow_ups(conn: AsyncConnection, before: Policies, after: Policies) -> None:
+    """Write down what is to be done, also for servers where pictures lie and nobody is known."""
+    if before.by_domain != after.by_domain:
+        hosts = {*await impact.hosts(conn), *await copies.hosts(conn)}
+        await follow_ups.note(conn, _between(before, after, sorted(hosts)))
 
 
 async def follow_up(engine: AsyncEngine) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from activitypub import outbox
 from activitypub.audience import blocks_host
 from activitypub.state import ENGINE, HERE, SETTINGS
 from kernel.here import Here
@@ -126,7 +127,7 @@ class Stored:
 
     async def _read_deliveries(self, conn: AsyncConnection, now: datetime) -> None:
         waiting = deliveries.c.parked.is_(None)
-        for state, where in (("waiting", waiting), ("parked", ~waiting)):
+        for state, where in (("waiting", waiting), ("parked", outbox.broke_the_sender())):
             number = await conn.scalar(sa.select(sa.func.count(deliveries.c.id)).where(where))
             self.deliveries.labels(state).set(number or 0)
         due = await conn.scalar(

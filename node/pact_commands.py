@@ -17,7 +17,7 @@ from moderation.pact_terms import FLOW_WORDS, Flow, Party, Wishes
 from moderation.signals import published
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import POLICY_WORDS
-from node import desks
+from node import acting, desks
 from node.logs import escaped
 from node.opening import Opened
 
@@ -95,13 +95,13 @@ async def end(node: Opened, *, host: str, afterwards: Afterwards) -> Sequence[st
     """The pact ends, or our offer is taken back. Raises NotFound."""
     async with node.engine.begin() as conn:
         await pact_making.end(conn, node.here, host, afterwards)
+    await acting.take_stock(node.engine, node.here)
     return [f"{escaped(host)}: it is over, and they are told."]
 
 
 async def freeze(node: Opened, *, host: str, frozen: bool) -> Sequence[str]:
     """A peer is not listened to, or is again. Raises NotFound."""
-    async with node.engine.begin() as conn:
-        await pacts.freeze(conn, node.here, host, frozen=frozen)
+    await acting.freeze(node.engine, node.here, host, frozen=frozen)
     return [f"{escaped(host)}: {'not listened to' if frozen else 'listened to again'}."]
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -164,6 +165,12 @@ def postgres() -> Iterator[Server]:
     """The run's own server."""
     with own_server(durable=False) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kept() -> dict[str, Any]:
+    """What takes long to make and is copied for each test, by its name."""
+    return {}
 
 
 @pytest.fixture

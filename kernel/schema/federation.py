@@ -117,7 +117,7 @@ deliveries = table(
     ),
     sa.Column("signer_id", sa.Uuid, sa.ForeignKey(actors.c.id), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("parked", sa.Text),  # why it is no longer tried
+    sa.Column("parked", sa.Text),  # why it is not tried; see `activitypub.outbox.ASIDE`
     sa.Column("day", sa.Date, nullable=False),
     sa.Column("rank", sa.SmallInteger, nullable=False, server_default=str(Rank.IN_ORDER.value)),
     sa.UniqueConstraint("activity_uri", "inbox"),

@@ -17,7 +17,7 @@ from kernel.here import Here
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.tables import asks_in, cases, signal_changes
 from kernel.sealing import mac
-from moderation import audit, budgets, desks, pacts, reports
+from moderation import audit, budgets, desks, domains, pacts, reports
 from moderation.care import incoming as care
 from moderation.care import peers as care_peers
 from moderation.cases import About, Priority
@@ -141,6 +141,8 @@ async def _take(
         return Reason.NOT_OURS
     if request.category is Category.CARE:
         return await _care(conn, here, pact, ask_id, request)
+    if not await domains.takes_reports(conn, pact.host):
+        return Reason.POLICY
     if not request.words:
         return Reason.INSUFFICIENT
     return await _report(conn, here, pact, ask_id, uri, request, places)

@@ -11,7 +11,7 @@ from kernel.errors import Malformed, Problem
 from kernel.schema.pacts import Afterwards
 from moderation import pact_making, pacts
 from moderation.pact_terms import FLOW_WORDS, Flow, Wishes
-from node import desks
+from node import acting, desks
 from node.pages import forms, paging, session
 from node.pages.forms import REFUSED, Form
 from node.pages.pact_words import AFTERWARDS
@@ -146,6 +146,7 @@ async def end(request: web.Request) -> web.Response:
                 await pact_making.end(conn, here, _host(request), afterwards)
     except REFUSED as problem:
         return await _page(request, form, problem)
+    await acting.take_stock(request.app[ENGINE], here)
     return see_other(_PATH)
 
 
@@ -183,10 +184,8 @@ async def freeze(request: web.Request) -> web.Response:
     """POST …/freeze: stop listening to them, or listen again."""
     session.administrator(request)
     form = await forms.read(request)
-    async with request.app[ENGINE].begin() as conn:
-        await pacts.freeze(
-            conn, request.app[HERE], _host(request), frozen=form.text("frozen") != "no"
-        )
+    frozen = form.text("frozen") != "no"
+    await acting.freeze(request.app[ENGINE], request.app[HERE], _host(request), frozen=frozen)
     return see_other(_address(_host(request)))
 
 

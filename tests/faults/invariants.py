@@ -189,6 +189,7 @@ AT_REST: Final[Mapping[str, str]] = {
     """,
     "nothing waits to go": """
         SELECT activity_uri || ' ' || coalesce(parked, '') FROM deliveries
+        WHERE parked IS DISTINCT FROM 'aside'
     """,
     "nobody holds a peer": """
         SELECT host FROM peers WHERE lease IS NOT NULL

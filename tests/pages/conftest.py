@@ -2,9 +2,11 @@
 
 import re
 import shutil
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,6 +19,7 @@ from kernel.schema.groups import Joining, Premoderation, Sees
 from node.pages.group_words import STARTER
 from node.pages.session import ADMINISTRATOR
 from tests.conftest import TEMPLATE
+from tests.faults.victim import Victim, victim
 from tests.nodes import Node, NodeFactory, Nodes
 from tests.pages.people import Answer, Browser, Person, person, settle
 
@@ -106,19 +109,14 @@ class Kept:
     at: datetime  # the time there
 
 
-@pytest.fixture(scope="session")
-def kept() -> list[Kept]:
-    """Empty until somebody needs a house."""
-    return []
-
-
 @pytest.fixture
 async def house(
-    node: NodeFactory, kept: list[Kept], postgres: Server, tmp_path_factory: pytest.TempPathFactory
-) -> House:
-    if not kept:
-        kept.append(await _build(postgres, tmp_path_factory.mktemp("house")))
-    (one,) = kept
+    node: NodeFactory, kept: dict[str, Any], postgres: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> House:  # fmt: skip
+    if "house" not in kept:
+        kept["house"] = await _build(postgres, tmp_path_factory.mktemp("house"))
+    one: Kept = kept["house"]
     database, data_dir = f"test_{uuid4().hex}", tmp_path_factory.mktemp("copy") / "alder.test"
     await postgres.create_database(database, template=one.database)
     shutil.copytree(one.data_dir, data_dir)
@@ -160,3 +158,10 @@ async def _furnish(alder: Node) -> House:
         node=alder, visitor=Browser(alder), ana=ana, ben=ben, cleo=cleo, open=group,
         private=private, careful=careful, thread=thread, answer=answer, held=held,
     )  # fmt: skip
+
+
+@pytest.fixture
+async def other(house: House) -> AsyncIterator[Victim]:
+    """Another process of the node, with a database connection and memory of its own."""
+    async with victim(house.node, None, works=False) as process:
+        yield process

@@ -1,10 +1,10 @@
 """Who was stopped or put out does nothing more, by any door of any process (MOD-H12, SEC-L9)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import pytest
 import sqlalchemy as sa
 
 from activitypub import actors as actor_store
@@ -14,7 +14,7 @@ from groups import groups as group_store
 from groups.groups import GroupSettings
 from kernel.schema.groups import Posts, Sees
 from kernel.schema.moderation import Level
-from kernel.schema.tables import correspondents, messages, posts, reactions
+from kernel.schema.tables import care_cases, correspondents, messages, posts, reactions
 from moderation import impact
 from moderation.impact import Seen
 from moderation.policy import Policy
@@ -22,18 +22,12 @@ from node import keeping_away
 from node.demo.visitor import Form
 from tests.faults.victim import Victim, victim
 from tests.nodes import Node, settle
-from tests.pages.conftest import House
+from tests.pages.conftest import House, looked_at
 from tests.pages.people import Answer, Person
 from tests.pages.test_live import SOON, listening, replace_port
 from tests.pages.test_messages import old, turn_on
 from tests.peer import PUBLIC, Document, PeerFactory
 from tests.peer import Person as Elsewhere
-
-
-@pytest.fixture
-async def other(house: House) -> AsyncIterator[Victim]:
-    async with victim(house.node, None, works=False) as process:
-        yield process
 
 
 async def stop(node: Node, person: Actor) -> None:
@@ -215,7 +209,7 @@ async def test_mod_H12_what_others_send_is_heard_no_more_by_another_process(
         for name in people:
             status, note = await says(name, "Before.")
             assert (status, await node.post(note["id"]) is not None) == (202, True)
-        await stop(node, await _known(node, people["ann"]))
+        await stop(node, await known(node, people["ann"]))
         async with node.engine.begin() as conn:
             acting = await desk.require(conn, wide, house.ana.speaker)
             bob = await actor_store.by_uri(conn, people["bob"].uri)
@@ -239,8 +233,45 @@ async def test_mod_H12_what_others_send_is_heard_no_more_by_another_process(
         assert (status, await node.post(note["id"]) is not None) == (202, True)
 
 
-async def _known(node: Node, person: Elsewhere) -> Actor:
+async def known(node: Node, person: Elsewhere) -> Actor:
     async with node.engine.connect() as conn:
         found = await actor_store.by_uri(conn, person.uri)
     assert found is not None
     return found
+
+
+async def test_mod_5_12_who_is_stopped_still_reports_and_asks_for_a_second_look(
+    house: House, other: Victim
+) -> None:
+    """They may be in danger, or right: what asks people for help is taken, by every process."""
+    node, ben = house.node, replace_port(house.ben, other.port)
+    ana = replace_port(house.ana, other.port)
+    await node.join(house.cleo.speaker, house.open.actor.uri)
+    ours = await node.start(house.cleo.speaker, house.open.actor.uri, "Nights", "It was long.")
+    await stop(node, house.ben.actor)
+    assert (await ben.open("/help")).status == 200
+    said = {"why": "unkind", "words": "Look at this one."}
+    for path in (f"/p/{ours.id}/report", "/u/cleo/report"):
+        sent = await ben.fill(path, path, **said)
+        assert (sent.status, "Thank you" in sent.text) == (200, True), sent.text
+    worried = f"/p/{ours.id}/report"
+    sent = await ben.fill(worried, worried, why="worried", soon="1")
+    assert sent.status == 200, sent.text
+    assert "crisis" in sent.text.lower(), "and sees lines of help at once"
+    assert "Look at this one." in (await looked_at(ana, "/g/open/desk/cases")).text
+    waiting = (await ana.open("/moderation")).text
+    assert "A post · cleo" in waiting
+    assert "A person · cleo" in waiting
+    async with node.engine.connect() as conn:
+        case = await conn.scalar(sa.select(care_cases.c.id))
+    assert f"/moderation/care/{case}" in (await ana.open("/moderation/care")).html
+
+    mine = await ben.open("/personas/ben/decisions")
+    why = re.search(r"/decisions/\d+", mine.html)
+    assert why is not None, mine.text
+    asked = await ben.fill(why[0], f"{why[0]}/appeal", words="I was ill.")
+    assert asked.status == 303, asked.text
+    assert "I was ill." in (await ben.open(why[0])).text
+    assert "I was ill." in (await ana.open("/settings/node/appeals")).text
+    refused = await ben.send("POST", f"/p/{ours.id}/reply", {"text": "Hm", "as": str(ben.actor.id)})
+    assert refused.status in (400, 403, 404), "and says nothing"

@@ -6,8 +6,8 @@ undone is back behind the doors where it was.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from activitypub import actors as actor_store
 from groups import asking, desk, finding, labelling, stopping
 from groups import groups as group_store
 from groups import posts as post_store
-from groups.groups import Group, GroupSettings
+from groups.groups import GroupSettings
 from groups.posts import Post
 from kernel.schema.groups import Posts, Sees
 from kernel.schema.labels import Giver
@@ -28,40 +28,24 @@ from moderation.impact import Seen
 from moderation.policy import Policy
 from moderation.saying import Saying
 from node import keeping_away
-from tests.faults.victim import Victim, victim
+from tests.faults.victim import Victim
 from tests.media import draw
 from tests.nodes import settle
 from tests.pages import every_door
-from tests.pages.conftest import House
-from tests.pages.every_door import LOOKED_FOR, MARK, SOON, Door, Scene, named
+from tests.pages.conftest import House, looked_at
+from tests.pages.deciding import ALL, EVERYBODY, LISTS, PAGES, Act, Decision, check, seen_by_all
+from tests.pages.every_door import LOOKED_FOR, MARK, SOON, Scene, named
 from tests.pages.test_pictures import again, compose
 from tests.peer import PUBLIC, PeerFactory
 from tests.wire.world import said
 
-PAGES = ("/t/{id}", "/p/{id}/reply", "/g/{name}", "/", "/find", "/tags/{tag}")
 IN_WORDS = "lapwingfen"  # is in no title, which tells of what is folded
 IN_ANSWER = "dunnockfern"
 OF_A_NAME = "wagtailbrook"  # is what Ben says of himself
+DOMAINS = "/settings/node/domains"
 ABOUT = "heronreed"  # is what the group says of itself
 WORDS = f"{MARK} {LOOKED_FOR} {IN_WORDS} #{LOOKED_FOR}"
 ANYBODY = GroupSettings(posts=Posts.ANYONE)
-TOLD_ANEW = {"/a/{id}", "/g/{name}/outbox"}
-"""What is shown again goes out as a change, and not as a new thread of the group (WIRE-A7)."""
-
-Act = Callable[[Scene], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What is decided and undone, who must not find it then, and who still does."""
-
-    make: Act
-    undo: Act
-    loses: tuple[str, ...]
-    keeps: tuple[str, ...]
-    mark: str = MARK
-    covered: bool = False  # the words are still there, to be opened by whoever wants to
-    pages: tuple[str, ...] = ()  # only there it is hidden; none: everywhere
 
 
 async def now(scene: Scene, post: Post) -> Post:
@@ -80,6 +64,14 @@ def of_posts(act: Callable[..., Awaitable[object]], *more: Any, **options: Any) 
                 await act(conn, scene.node.here, scene.group, acting, post, *more, **options)
 
     return decide
+
+
+async def taken_out(scene: Scene) -> None:
+    """As a moderator does it, by a form."""
+    for each in scene.posts:
+        said = {"post": str(each.id), "reason": "Thank you."}
+        sent = await scene.house.ana.send("POST", f"/g/{scene.handle}/desk/remove", said)
+        assert sent.status == 303, sent.text
 
 
 def labelled(label: str) -> Act:
@@ -154,6 +146,21 @@ async def stopped(scene: Scene) -> None:
     await of_node(scene, stopping.stop, "Please rest.")
 
 
+async def stopped_by_a_form(scene: Scene) -> None:
+    """From a report about Ben, that Cleo made and Ana looks at."""
+    house = scene.house
+    made = await house.cleo.fill("/u/ben/report", "/u/ben/report", why="pressure", words="Look")
+    assert made.status == 200, made.text
+    page = await looked_at(house.ana, "/moderation")
+    sent = await house.ana.submit(page, page.page.form("days", action="/stop"), start="pause")
+    assert sent.status == 303, sent.text
+
+
+async def going_on_by_a_form(scene: Scene) -> None:
+    sent = await scene.house.ana.fill("/settings/node/stopped", "/settings/node/stopped")
+    assert sent.status == 303, sent.text
+
+
 async def going_on(scene: Scene) -> None:
     await of_node(scene, stopping.go_on)
 
@@ -169,15 +176,26 @@ def kept_away(level: Level) -> Act:
     return decide
 
 
+async def kept_away_by_a_form(scene: Scene) -> None:
+    """What it would cut is shown first, and has to be looked at."""
+    ana = scene.house.ana
+    shown = await ana.fill(DOMAINS, domain=scene.host, level="reject")
+    assert shown.status == 409, shown.text
+    sent = await ana.submit(shown, shown.page.form("seen", "looked"), looked="yes")
+    assert sent.status == 303, sent.text
+
+
+async def welcome_again_by_a_form(scene: Scene) -> None:
+    sent = await scene.house.ana.fill(DOMAINS, f"{DOMAINS}/forget")
+    assert sent.status == 303, sent.text
+
+
 async def welcome_again(scene: Scene) -> None:
     await keeping_away.forget(scene.node.engine, scene.node.here, scene.host)
 
 
-ALL = ("visitor", "cleo")
-EVERYBODY = ("visitor", "cleo", "ben", "ana")
-LISTS = ("/find", "/tags/{tag}", "/search")
 ABOUT_POSTS = {
-    "remove": Decision(of_posts(desk.remove, "Thank you."), of_posts(desk.restore), ALL, ("ben",)),
+    "remove": Decision(taken_out, of_posts(desk.restore), ALL, ("ben",)),
     "remove for the node": Decision(
         of_posts(desk.remove, "Thank you.", role=Role.NODE),
         of_posts(desk.restore, role=Role.NODE),
@@ -203,12 +221,12 @@ ABOUT_A_GROUP = {
 }
 ABOUT_A_PERSON = {
     "ban": Decision(banned, unbanned, ("ben",), ("ana",)),
-    "stop": Decision(stopped, going_on, ("ben",), ("ana",)),
+    "stop": Decision(stopped_by_a_form, going_on_by_a_form, ("ben",), ("ana",)),
     "stop, of the name's own words": Decision(stopped, going_on, ALL, (), mark=OF_A_NAME),
 }
 ABOUT_A_DOMAIN = {
     "filter": Decision(kept_away(Level.FILTER), welcome_again, ALL, (), pages=LISTS),
-    "reject": Decision(kept_away(Level.REJECT), welcome_again, EVERYBODY, ()),
+    "reject": Decision(kept_away_by_a_form, welcome_again_by_a_form, EVERYBODY, ()),
     "drop": Decision(kept_away(Level.DROP), welcome_again, EVERYBODY, ()),
 }
 
@@ -232,68 +250,11 @@ async def _speaks(house: House) -> tuple[list[Post], str]:
     return [root, answer], f"{picture.media_id}.webp"
 
 
-@pytest.fixture
-async def other(house: House) -> AsyncIterator[Victim]:
-    """Another process of the node, with a database connection and memory of its own."""
-    async with victim(house.node, None, works=False) as process:
-        yield process
-
-
-def seen_by_all(house: House, other: Victim, group: Group, posts: Sequence[Post]) -> Scene:
-    readers = {"visitor": house.visitor, "cleo": house.cleo, "ben": house.ben, "ana": house.ana}
-    return Scene(
-        house=house, port=other.port, group=group, posts=posts, author="ben", readers=readers
-    )
-
-
-async def check(
-    scene: Scene, decisions: Mapping[str, Decision], *, shows: Mapping[str, set[str]]
-) -> None:
-    """Each is decided here, and holds there; then it is undone, and all is as it was."""
-    doors = await scene.read(await scene.doors())
-    for reader, routes in shows.items():
-        assert named({door for door, told in doors.items() if MARK in told}, reader) >= routes
-    for name, decision in decisions.items():
-        await _check(scene, doors, name, decision)
-
-
-async def _check(
-    scene: Scene, open_doors: Mapping[Door, str], name: str, decision: Decision
-) -> None:
-    loop = asyncio.get_running_loop()
-    before = {
-        door
-        for door, told in open_doors.items()
-        if decision.mark in told and (not decision.pages or door.route in decision.pages)
-    }
-    assert any(door.reader in decision.loses for door in before), name
-    await decision.make(scene)
-    since = loop.time()
-    doors = [
-        door
-        for door in await scene.doors()
-        if door.reader in decision.loses
-        and (door in open_doors or door.route == "/a/{id}")
-        and (not decision.pages or door.route in decision.pages)
-    ]
-    doors.sort(key=lambda door: door not in before)
-    left = await scene.still_shown(doors, since, decision.mark, covered=decision.covered)
-    assert left == set(), (name, [str(door) for door in sorted(left)])
-    for reader in decision.keeps:
-        own = [door for door in before if door.reader == reader]
-        assert await scene.showing(own, decision.mark), (name, f"{reader} has it still")
-    await decision.undo(scene)
-    back = await scene.showing(before, decision.mark)
-    for reader in (*decision.loses, *decision.keeps):
-        missing = named(before, reader) - named(back, reader) - TOLD_ANEW
-        assert not missing, (name, reader, missing)
-
-
 async def test_sec_L5_a_decision_about_posts_holds_behind_every_door(
     house: House, other: Victim
 ) -> None:
     posts, picture = await _speaks(house)
-    scene = replace(seen_by_all(house, other, house.open, posts), pictures=[picture])
+    scene = replace(seen_by_all(house, other.port, house.open, posts), pictures=[picture])
     shows = {
         "visitor": {"/t/{id}", "/p/{id}", "/g/{name}", "/tags/{tag}", "/media/{name}", "/a/{id}",
                     "/g/{name}/outbox"},
@@ -314,7 +275,7 @@ async def test_sec_L9_a_decision_about_a_person_holds_behind_every_door(
     await node.join(house.ben.speaker, house.private.actor.uri)
     root = await node.start(house.ana.speaker, house.private.actor.uri, MARK, WORDS)
     await finding.take_in(node.engine)
-    scene = seen_by_all(house, other, house.private, [root])
+    scene = seen_by_all(house, other.port, house.private, [root])
     await check(scene, ABOUT_A_PERSON, shows={"ben": {"/", "/t/{id}", "/g/{name}", "/find"}})
 
 
@@ -332,7 +293,7 @@ async def test_sec_L10_a_decision_about_a_domain_holds_behind_every_door(
     await finding.take_in(node.engine)
     root = await node.post(note["id"])
     assert root is not None
-    scene = replace(seen_by_all(house, other, wide, [root]), host="good.test")
+    scene = replace(seen_by_all(house, other.port, wide, [root]), host="good.test")
     shows = {"visitor": {"/t/{id}", "/g/{name}", "/tags/{tag}"}, "cleo": {"/find"}}
     await check(scene, ABOUT_A_DOMAIN, shows=shows)
 
@@ -342,7 +303,7 @@ async def test_a_door_that_leaks_or_cannot_be_reached_is_found(
 ) -> None:
     """The walk itself: nothing is decided, so every door leaks; and a new one has to be filled."""
     posts, _ = await _speaks(house)
-    scene = seen_by_all(house, other, house.open, posts[:1])
+    scene = seen_by_all(house, other.port, house.open, posts[:1])
     thread = [door for door in await scene.doors() if door.route == "/t/{id}"]
     loop = asyncio.get_running_loop()
     assert named(await scene.still_shown(thread, loop.time() - SOON), "visitor") == {"/t/{id}"}

@@ -1,7 +1,7 @@
 """A long queue is read along its indexes: 300 peers and 20,000 rows that wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from activitypub import outbox
 from activitypub.queue import Outcome, Queue
 from bench.statements import Statements
 from kernel import db
 from kernel.here import Here
-from kernel.schema.tables import deliveries, peers
+from kernel.schema.tables import activities, deliveries, peers
 from tests.nodes import Node, NodeFactory
 
 PEERS, ROWS = 300, 20_000
@@ -65,6 +66,12 @@ async def long_queue(node: NodeFactory) -> AsyncIterator[tuple[Node, Queue, Stat
 async def _plan(node: Node, seen: Statements, word: str) -> tuple[list[tuple[str, str]], float]:
     """The (node type, table) pairs of the one plan of what was asked, and its milliseconds."""
     ((statement, values),) = [each for each in seen.asked.items() if word in each[0]]
+    return await _explained(node, statement, values)
+
+
+async def _explained(
+    node: Node, statement: str, values: Sequence[Any]
+) -> tuple[list[tuple[str, str]], float]:
     async with node.engine.connect() as conn:
         raw = await _driver(conn)
         async with _rolled_back(raw):
@@ -129,3 +136,24 @@ async def test_a_note_finds_its_rows_by_their_keys(
     assert ("ModifyTable", "deliveries") in steps
     assert ("Seq Scan", "deliveries") not in steps
     assert milliseconds < 500
+
+
+async def test_what_a_moderator_reads_first_is_put_aside_along_its_keys(
+    long_queue: tuple[Node, Queue, Statements],
+) -> None:
+    alder, queue, seen = long_queue
+    uri = "http://alder.test/p/1"
+    async with alder.engine.begin() as conn:
+        about = sa.update(activities).where(activities.c.uri == "http://alder.test/a/1")
+        await conn.execute(about.values(object_uri=uri))
+        await conn.execute(sa.text("ANALYZE"))
+    async with queue.engine.begin() as conn:
+        await outbox.put_aside(conn, uri)
+        assert await outbox.take_up(conn, uri)
+        await outbox.forget(conn, uri)
+    asked = [each for each in seen.asked.items() if "deliveries" in each[0] and uri in each[1]]
+    assert len(asked) == 4
+    for statement, values in asked:
+        steps, _ = await _explained(alder, statement, values)
+        assert ("Seq Scan", "deliveries") not in steps, statement
+        assert ("Seq Scan", "activities") not in steps, statement

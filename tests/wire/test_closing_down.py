@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from activitypub import actors as actor_store
+from activitypub import outbox
 from groups.groups import Group
 from kernel import tombstone_log
 from kernel.errors import Conflict, Malformed, NotFound
@@ -12,7 +13,7 @@ from kernel.schema.groups import Sees
 from kernel.schema.node import Stage
 from kernel.schema.pacts import PactState
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, metadata, pacts
+from kernel.schema.tables import activities, deliveries, metadata, pacts
 from members import sessions
 from moderation import peers
 from node import closing_down, worker
@@ -163,6 +164,23 @@ async def test_wire_Q11_who_never_answers_is_given_up_after_30_days(
     report = await examine(settings_of(alder), clock=alder.clock)
     assert "has to answer so until" in {it.check: it.says for it in report.findings}["closing"]
     assert not await worker.settle(alder.app)
+
+
+async def test_wire_Q11_what_was_put_aside_keeps_no_node_from_closing(
+    alder: Node, birch: Node, sleep: Group
+) -> None:
+    await birch.join(await birch.persona("ben"), sleep.actor.uri)
+    await settle(alder, birch)
+    await announce(alder, days=1)
+    alder.clock.forward(days=1)
+    await birch.stop()
+    await settle(alder)
+    await closing_down.work(alder.engine, alder.here)
+    assert (await state(alder)).stage is Stage.ENDING
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.update(deliveries).values(parked=outbox.ASIDE))
+    await steps(alder)
+    assert (await state(alder)).stage is Stage.OVER
 
 
 class Killed(BaseException):

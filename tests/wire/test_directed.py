@@ -20,13 +20,16 @@ from kernel.schema.cases import Outcome
 from kernel.schema.directed import AskState, Category, Urgency
 from kernel.schema.groups import Posts
 from kernel.schema.labels import Giver
+from kernel.schema.moderation import Level as Distance
 from kernel.schema.moderation import Role
 from kernel.schema.tables import activities, alert_calls, asks_in, asks_out, audit, cases, reports
+from kernel.schema.tables import care_cases as care_rows
 from kernel.schema.tables import care_peers as care_counts_of_peers
 from moderation import (
     alert_channels,
     casework,
     directed,
+    domains,
     forwarding,
     label_holds,
     labelling,
@@ -42,6 +45,7 @@ from moderation.directed import answering, asking, incoming, sending, sent, toke
 from moderation.directed.answering import Received
 from moderation.directed.sent import Asked
 from moderation.directed.terms import Refused
+from moderation.policy import Policy
 from moderation.reports import Said
 from moderation.saying import Saying
 from moderation.signals import rules
@@ -319,6 +323,28 @@ async def test_mod_5_14_care_has_no_route_but_a_pact_that_names_who_answers(
 async def bring(node: Node, peer: Peer, document: Any, signer: Any) -> None:
     assert await peer.send(node, document, signer) == 202
     await settle(node)
+
+
+async def test_mod_3_10_who_has_lost_its_reports_still_asks_for_care_and_a_second_look(
+    alder: Node, sleep: Group, good: Peer
+) -> None:
+    """A pact is no way around what was decided about its server."""
+    desk = await agree_with_peer(alder, good)
+    _, post = await post_of(alder, sleep)
+    async with alder.engine.begin() as conn:
+        chosen = Policy(Distance.NOTE, reject_reports=True)
+        await domains.set_policy(conn, alder.here, "good.test", chosen)
+    for refused, category in enumerate(("report", "takedown"), 1):
+        await bring(alder, good, asks(alder, good, desk, category, post.uri), desk)
+        assert [each["reason"] for each in good.got("Reject")] == ["policy"] * refused
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(cases)) == 0
+    await bring(alder, good, asks(alder, good, desk, "care", post.uri), desk)
+    nothing = f"{alder.origin}/datasets/{UUID(int=1)}/changes/{UUID(int=2)}"
+    await bring(alder, good, asks(alder, good, desk, "appeal", nothing), desk)
+    assert good.got("Reject")[-1]["reason"] == "not-ours", "it was read"
+    async with alder.engine.connect() as conn:
+        assert await conn.scalar(sa.select(sa.func.count()).select_from(care_rows)) == 1
 
 
 async def test_sec_L3_only_the_pinned_desk_asks_and_within_a_budget(

@@ -13,8 +13,8 @@ from groups.posts import Post
 from kernel.errors import Conflict, NotFound
 from kernel.release import Timing
 from kernel.schema.posts import PostState
-from kernel.schema.tables import activities, audit, notices
-from moderation import standing
+from kernel.schema.tables import activities, audit, deliveries, notices
+from moderation import peers, standing
 from moderation.standing import Speaker
 from node import worker
 from tests.moderation.harm_lines import DISTRESS, HARMFUL
@@ -169,3 +169,107 @@ async def test_mod_5_12_what_its_author_deleted_meanwhile_stays_deleted(
         assert not {"hold", "release", "remove"} & set(verbs)
     for each in (shown, held):
         assert (await _post(alder, each.uri)).state is PostState.DELETED
+
+
+async def test_wire_A7_a_thread_that_was_changed_or_shown_again_stands_in_the_outbox_once(
+    alder: Node, sleep: Group, ana: Speaker
+) -> None:
+    async def listed() -> list[tuple[str, str]]:
+        document = await (await alder.get("/g/sleep/outbox")).json()
+        inner = [each["object"] for each in document["orderedItems"]]
+        said = [each["object"]["content"].rpartition("<p>")[2] for each in inner]
+        return [(each["type"], words[:-4]) for each, words in zip(inner, said, strict=True)]
+
+    ben = await alder.persona("ben")
+    root = await alder.start(ben, sleep.actor.uri, "Nights", "It was long.")
+    await alder.start(ben, sleep.actor.uri, "Days", "They are short.")
+    created = [("Create", "They are short."), ("Create", "It was long.")]
+    assert await listed() == created
+    await alder.edit(ben, root.uri, "Nights", "It was very long.")
+    again = ("Update", "It was very long.")
+    assert await listed() == [created[0], again]
+    await _decide(alder, sleep, ana, await _post(alder, root.uri), "remove")
+    assert await listed() == created[:1]
+    async with alder.engine.begin() as conn:
+        actor = await desk.require(conn, sleep, ana)
+        await desk.restore(conn, alder.here, sleep, actor, await _post(alder, root.uri))
+    assert await listed() == [created[0], again]
+
+
+async def _aside(node: Node) -> int:
+    async with node.engine.connect() as conn:
+        waiting = sa.select(sa.func.count()).where(deliveries.c.parked.is_not(None))
+        return await conn.scalar(waiting) or 0
+
+
+async def _hold(node: Node, group: Group, ana: Speaker, uri: str) -> None:
+    async with node.engine.begin() as conn:
+        actor = await desk.require(conn, group, ana)
+        await desk.hold(conn, node.here, group, actor, await _post(node, uri), "")
+    await _later(node)
+
+
+async def _later(node: Node) -> None:
+    """Servers that did not answer are tried again."""
+    node.clock.forward(hours=12)
+    await settle(node)
+
+
+@pytest.mark.parametrize("local", [True, False])
+async def test_mod_H12_what_has_not_left_yet_does_not_leave_while_it_is_held(
+    alder: Node,
+    sleep: Group,
+    ana: Speaker,
+    lemmy: Follower,
+    mastodon: Follower,
+    good: Peer,
+    local: bool,
+) -> None:
+    """Nothing of it is lost: once a moderator shows it, whoever did not have it is told."""
+    ben, kay = await alder.persona("ben"), good.person("kay")
+    for follower in (lemmy, mastodon):
+        follower.peer.inbox.clear()
+        follower.peer.answers = [503]
+    if local:
+        root = await alder.start(ben, sleep.actor.uri, "Nights", "It was long.")
+        uri = root.uri
+    else:
+        note = good.note(kay, "<p>It was long.</p>", name="Nights", to=[PUBLIC, sleep.actor.uri])
+        await said(alder, good, kay, note)
+        uri = note["id"]
+    await settle(alder)
+    await _hold(alder, sleep, ana, uri)
+    for follower in (lemmy, mastodon):
+        assert uri not in str(follower.peer.inbox), follower.peer.name
+    assert await _aside(alder) > 0
+    async with alder.engine.connect() as conn:
+        waiting = await peers.listed(conn)
+        assert [each.parked for each in waiting if each.parked] == [], "nothing broke the sender"
+    await _decide(alder, sleep, ana, await _post(alder, uri), "release")
+    await _later(alder)
+    (created,) = lemmy.peer.got("Announce", "Create")
+    assert "It was long." in str(created)
+    assert [each["object"] for each in mastodon.peer.got("Announce", "")] == [uri]
+    assert await _aside(alder) == 0
+
+
+@pytest.mark.parametrize("verb", ["release", "remove"])
+async def test_mod_H12_of_what_waited_only_the_newest_words_leave_if_any_do(
+    alder: Node, sleep: Group, ana: Speaker, lemmy: Follower, mastodon: Follower, verb: str
+) -> None:
+    ben = await alder.persona("ben")
+    for follower in (lemmy, mastodon):
+        follower.peer.inbox.clear()
+        follower.peer.answers = [503]
+    root = await alder.start(ben, sleep.actor.uri, "Nights", "It was long.")
+    await settle(alder)
+    await _hold(alder, sleep, ana, root.uri)
+    await alder.edit(ben, root.uri, "Nights", "It is over.")
+    await _decide(alder, sleep, ana, await _post(alder, root.uri), verb)
+    await _later(alder)
+    told = str([lemmy.peer.inbox, mastodon.peer.inbox])
+    assert "It was long." not in told
+    assert ("It is over." in told) is (verb == "release")
+    assert len(lemmy.peer.got("Announce", "Create")) == (verb == "release")
+    assert len(mastodon.peer.got("Announce", "")) == (verb == "release")
+    assert await _aside(alder) == 0
