@@ -6,17 +6,19 @@ who did what is noted here: for every row that an act leaves, a value that stand
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from groups import appointing, closing
+from activitypub import actors as actor_store
+from groups import appointing, closing, stopping
 from groups import groups as group_store
 from groups.groups import Group
 from groups.posts import Post
+from kernel.errors import Conflict
 from kernel.schema.care import CareState
 from kernel.schema.cases import CaseState
 from kernel.schema.messages import Why
@@ -319,6 +321,18 @@ class Desks:
         self._heard = rows[-1].id if rows else self._heard
         told = {person for _, person in rows}
         return [each for each in self.town.personas if each.actor.id in told]
+
+    async def stop(self) -> None:
+        """The node stops a few names that look after nothing; most stay stopped until the end."""
+        town = self.town
+        there = [each for each in town.personas if each.groups and not each.moderates]
+        for persona in town.dice.sample(there, 4):
+            async with town.engine.begin() as conn:
+                desk = await actor_store.by_uri(conn, f"{town.here.origin}/desk/node")
+                person = await actor_store.get(conn, persona.actor.id)
+                assert desk is not None
+                with suppress(Conflict):  # somebody's report came to that already
+                    await stopping.stop(conn, town.here, desk, person, "Please rest.")
 
     # ---- What comes from elsewhere
 

@@ -121,6 +121,7 @@ class Story:
         lately = EVENING - timedelta(days=20)
         self.at(lately, NOBODY, self._trouble)
         self.at(lately - timedelta(days=5), NOBODY, desks.cut_off)
+        self.at(EVENING - timedelta(hours=1), NOBODY, desks.stop)
         for moment in (lately, EVENING - timedelta(minutes=30)):
             self.at(moment, NOBODY, desks.advertise)
             self.at(moment + timedelta(minutes=10), NOBODY, self._spam)

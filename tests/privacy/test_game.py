@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 # Nothing in these says anything of one persona: groups' own rows, and what only the node can open.
 NOBODYS = {
     "groups", "guidelines", "departures", "spent",
+    "group_moves",  # which group goes where, once it says so to everybody
     "group_domains",  # what a group decided about servers: of desks, of nobody
     "moved_threads",  # which group a thread was in: everybody was told
     "attachments", "copies_wanted", "refreshes",  # of posts of other servers, and of pictures
