@@ -2,7 +2,7 @@
 PY ?= .venv/bin/python
 CODE = activitypub bench groups inbox kernel media members moderation node resources tests
 
-.PHONY: check format lint types imports quick optimized test attack fuzz interop install words
+.PHONY: check format lint types imports quick optimized test kills attack fuzz interop install words
 
 check: lint types imports quick
 
@@ -31,11 +31,15 @@ quick:
 # Once more without asserts, those of libraries: what strangers' bytes reach first. That no check of
 # ours is an assert is seen by `tests/node/test_optimised.py` (SEC-D15).
 optimized:
-	PYTHONOPTIMIZE=1 $(PY) -m pytest -q tests/framing \
+	PYTHONOPTIMIZE=1 $(PY) -m pytest -q tests/framing -m "not alone" \
 		-W "ignore:assertions not in test modules:pytest.PytestConfigWarning"
 
 test:
 	$(PY) -m pytest
+
+# A node is killed a hundred times at each of the places where that hurts most (SEC-I9).
+kills:
+	KILLS=100 $(PY) -m pytest -n 2 tests/faults/test_kill_points.py
 
 # The whole game of DESIGN-V1 with its table; fails where a stolen database says too much.
 attack:
