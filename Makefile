@@ -26,7 +26,7 @@ imports:
 	.venv/bin/lint-imports
 
 quick:
-	$(PY) -m pytest -q -n 2 --dist loadgroup -m "not slow and not browser"
+	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
 
 # Once more without asserts, those of libraries: what strangers' bytes reach first. That no check of
 # ours is an assert is seen by `tests/node/test_optimised.py` (SEC-D15).

@@ -86,8 +86,6 @@ BESIDE = (
     "wire/",
 )
 """Places whose slow tests may run beside others; those elsewhere need the machine alone."""
-TOGETHER = ("browser/test_journeys", "plans/", "privacy/test_game", "privacy/test_series")
-"""What the tests of a file share there takes long to make, so one process runs all of them."""
 KEY_PAIRS = 24
 
 
@@ -100,8 +98,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow") and not place.startswith(BESIDE):
             item.add_marker(pytest.mark.alone)
-        if place.startswith(TOGETHER):
-            item.add_marker(pytest.mark.xdist_group(place))
 
 
 async def migrated(server: Server) -> None:
