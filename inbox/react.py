@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from activitypub import actors as actor_store
 from activitypub import outbox
+from activitypub.actors import Actor
 from activitypub.vocab import ActivityKind
 from groups import groups as group_store
 from groups import posts as post_store
@@ -86,7 +87,9 @@ async def receive(arrival: Arrival) -> None:
 
 async def _check_standing(arrival: Arrival, post: Post) -> None:
     """Of whom a group passes on, one may not have been met: then nothing was decided of them."""
-    who = await actor_store.by_uri(arrival.conn, arrival.activity.actor)
+    who: Actor | None = arrival.actor
+    if arrival.actor.uri != arrival.activity.actor:
+        who = await actor_store.by_uri(arrival.conn, arrival.activity.actor)
     if who is not None:
         await standing.check(arrival.conn, arrival.here, Speaker.alone(who), post.group_id)
 

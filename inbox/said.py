@@ -1,10 +1,11 @@
 """Create and Update: somebody elsewhere said something, or changed it (WIRE 3.2, 8.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -403,11 +404,13 @@ async def mirror(
     above = found.ancestor or found.lost
     if found.notes[0].parent is not None and above is None:
         raise NotAllowed("It hangs on posts in a circle, or on too many of them.")  # WIRE-G45
-    if await standing.stopped_among(conn, [found.people[found.notes[-1].author].id]):
+    stopped = await standing.stopped_of(conn, [each.id for each in found.people.values()])
+    if found.people[found.notes[-1].author].id in stopped:
         raise NotAllowed("This node does not listen to that actor.")
     parent = await post_store.by_uri(conn, above) if above else None
     if (first := found.beginning) is not None and await post_store.by_uri(conn, first.id) is None:
-        kept = await _keep_mirrored(conn, here, group, found.people[first.author], first, None)
+        author = found.people[first.author]
+        kept = await _keep_mirrored(conn, here, group, author, first, None, stopped)
         if context is not None:
             await threads.settle_context(conn, kept.thread_id, context)
     if parent is None and found.lost is not None:
@@ -418,11 +421,11 @@ async def mirror(
         known = await post_store.by_uri(conn, note.id)
         author = found.people[note.author]
         if known is None:
-            known = await _keep_mirrored(conn, here, group, author, note, parent)
+            known = await _keep_mirrored(conn, here, group, author, note, parent, stopped)
             if news and note is found.notes[-1]:
                 said = Said(post=known, parent=parent, named=note.mentions)
                 await noticing.posted(conn, here, [said])
-        elif known.stands_in:
+        elif known.stands_in and author.id not in stopped:
             known = await _fill_in(conn, here, known, author, note)
         parent = known
     assert parent is not None
@@ -470,13 +473,19 @@ async def _keep_place(
 
 
 async def _keep_mirrored(
-    conn: AsyncConnection, here: Here, group: Group, author: Actor, note: Note, parent: Post | None
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    author: Actor,
+    note: Note,
+    parent: Post | None,
+    stopped: Set[UUID],
 ) -> Post:
     if not is_read_by_all_of(group, note):
         raise NotAllowed("It is for others than those who read the group.")
     if group.actor.members_only and not await circles.stands(conn, group.actor.host):
         raise NotAllowed("There is no pact with that server.")
-    if await standing.stopped_among(conn, [author.id]):
+    if author.id in stopped:
         post = await _keep_place(conn, here, group, note.id, note, parent)
     else:
         post = await _insert(conn, here, group, author, note, parent)
@@ -492,8 +501,6 @@ async def _fill_in(
     """What a place was kept for is there after all."""
     group = await group_store.get(conn, stand_in.group_id)
     if not is_read_by_all_of(group, note) or await burials.is_buried(conn, note.id):
-        return stand_in
-    if await standing.stopped_among(conn, [author.id]):
         return stand_in
     words = words_of(here, note, root=stand_in.is_root)
     await threads.fill_in(conn, here, stand_in, author.id, words, wording.parts_of(note))

@@ -178,7 +178,6 @@ def _select(some: sa.Subquery) -> sa.Select[Any]:
         sa.select(sa.func.count())
         .where(
             deliveries.c.host == some.c.host,
-            deliveries.c.parked.is_not(None),
             outbox.broke_the_sender(),
         )
         .correlate(some)

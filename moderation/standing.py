@@ -1,6 +1,6 @@
 """Who acts, and whether a decision of a moderator stands in the way (DESIGN-V3)."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -65,10 +65,15 @@ def is_stopped() -> sa.ColumnElement[bool]:
     )
 
 
+async def stopped_of(conn: AsyncConnection, ids: Sequence[UUID]) -> Set[UUID]:
+    """Those of `ids` that are stopped on this node now."""
+    found = sa.select(actors.c.id).where(actors.c.id.in_(ids), is_stopped())
+    return set(await conn.scalars(found))
+
+
 async def stopped_among(conn: AsyncConnection, ids: Sequence[UUID]) -> bool:
     """Whether one of `ids` is stopped on this node now."""
-    found = sa.select(actors.c.id).where(actors.c.id.in_(ids), is_stopped()).limit(1)
-    return await conn.scalar(found) is not None
+    return bool(await stopped_of(conn, ids))
 
 
 async def check(conn: AsyncConnection, here: Here, speaker: Speaker, group_id: UUID | None) -> None:

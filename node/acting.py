@@ -151,21 +151,29 @@ async def roll_back(
 
 
 async def freeze(
-    engine: AsyncEngine, here: Here, host: str, *, frozen: bool = True, dry_run: bool = False
+    engine: AsyncEngine, here: Here, host: str, *, dry_run: bool = False
 ) -> Sequence[Turn]:
+    """Stop listening to a peer; what that changes. Raises NotFound: there is no pact."""
+
+    async def stop(conn: AsyncConnection) -> None:
+        await pacts.freeze(conn, here, host, frozen=True)
+
+    would = await what_if(engine, here, stop)
+    if not dry_run:
+        await listen(engine, here, host, frozen=True)
+    return would
+
+
+async def listen(engine: AsyncEngine, here: Here, host: str, *, frozen: bool) -> None:
     """Stop listening to a peer, or listen again, at once. Raises NotFound: there is no pact.
 
     What nobody else carries ends with it. What begins once more does so as if it were new: in
     steps, and where a person has to look, after that.
     """
-
-    async def change(conn: AsyncConnection, here: Here = here) -> None:
-        await pacts.freeze(conn, here, host, frozen=frozen)
-
-    would = await what_if(engine, here, change)
-    if not dry_run:
-        await _carry_out(engine, here, change, stock.take, people.take)
-    return would
+    await _carry_out(
+        engine, here, lambda conn, here: pacts.freeze(conn, here, host, frozen=frozen),
+        stock.take, people.take,
+    )  # fmt: skip
 
 
 async def agree(engine: AsyncEngine, here: Here, effect_id: int, chosen: Level, seen: Seen) -> bool:

@@ -370,7 +370,7 @@ def _to_go() -> sa.ColumnElement[bool]:
 
 
 def _can_be_sent() -> sa.ColumnElement[bool]:
-    """SQL: what waits for a server that is not blocked, and was not put aside."""
+    """SQL: what is still tried, at a server that is not blocked."""
     blocked = sa.exists().where(blocks_host(deliveries.c.host)).correlate_except(domain_blocks)
     return sa.and_(deliveries.c.parked.is_(None), ~blocked)
 

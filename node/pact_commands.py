@@ -101,7 +101,7 @@ async def end(node: Opened, *, host: str, afterwards: Afterwards) -> Sequence[st
 
 async def freeze(node: Opened, *, host: str, frozen: bool) -> Sequence[str]:
     """A peer is not listened to, or is again. Raises NotFound."""
-    await acting.freeze(node.engine, node.here, host, frozen=frozen)
+    await acting.listen(node.engine, node.here, host, frozen=frozen)
     return [f"{escaped(host)}: {'not listened to' if frozen else 'listened to again'}."]
 
 

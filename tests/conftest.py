@@ -115,7 +115,8 @@ def one_compiler() -> Iterator[None]:
 
     def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
         made = plain(url, pool_size=pool_size)
-        first.append(made)
+        if not first:
+            first.append(made)
         made.sync_engine.dialect = first[0].sync_engine.dialect
         made.sync_engine._compiled_cache = first[0].sync_engine._compiled_cache
         return made

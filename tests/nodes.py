@@ -315,9 +315,8 @@ class Nodes:
     ) -> Node:
         """A node on a fresh database and directory, unless it is told where it lives already.
 
-        `now` turns the clock of all nodes of the test to what it was there.
-
-        With `cancels` a request ends where it is when its client goes away.
+        With `cancels` a request ends where it is when its client goes away. `now` is what the clock
+        of all nodes of the test shows from then on.
         """
         self.clock.now = now or self.clock.now
         if database_url is None:

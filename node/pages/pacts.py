@@ -185,7 +185,7 @@ async def freeze(request: web.Request) -> web.Response:
     session.administrator(request)
     form = await forms.read(request)
     frozen = form.text("frozen") != "no"
-    await acting.freeze(request.app[ENGINE], request.app[HERE], _host(request), frozen=frozen)
+    await acting.listen(request.app[ENGINE], request.app[HERE], _host(request), frozen=frozen)
     return see_other(_address(_host(request)))
 
 

@@ -401,9 +401,11 @@ async def n10_a_member_over_months(place: Place, way: Way) -> None:
     group = await place.group("n10", way, check_in=today)
     while await check_ins.ask_one(place.node.engine, place.node.here):
         pass
-    eli = await place.member("nora", way, group)
-    root = await place.node.start(eli.speaker, group.actor.uri, "Some days", "It goes up and down.")
-    who = await place.player(way, eli)
+    nora = await place.member("nora", way, group)
+    root = await place.node.start(
+        nora.speaker, group.actor.uri, "Some days", "It goes up and down."
+    )
+    who = await place.player(way, nora)
     await who.go("/")
     await who.press("Settings")
     await who.press("When your words go out")

@@ -27,8 +27,9 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 EVENING = datetime(2026, 8, 29, 18, tzinfo=UTC)  # on which many sign up
 LATE = 0.1  # of all members
 MONTHS = (3, 9, 2, 5, 1, 4)  # how many come in March, April, …
-ROUND = timedelta(minutes=1)  # of the worker, on the last day;
-EARLIER = timedelta(hours=6)  # before it, where nobody could tell the difference by now
+ROUND = timedelta(minutes=1)  # of the worker, on the day before a theft;
+EARLIER = timedelta(hours=6)  # at other times: what it does late is done by the theft
+DAY = timedelta(days=1)
 NOBODY = -1
 _WORDS = re.compile(r"[\s=\"/]+")
 
@@ -53,7 +54,8 @@ class Story:
     def __init__(self, town: Town, desks: Desks, plan: Plan) -> None:
         self.town, self.desks, self.plan, self.dice = town, desks, plan, town.dice
         self.acts: list[tuple[datetime, int, int, Act]] = []
-        self.stolen: list[World] = []
+        self.thefts: list[datetime] = []  # when,
+        self.stolen: list[World] = []  # and what
         self._count = itertools.count()
         self.refused = 0
 
@@ -107,11 +109,13 @@ class Story:
             self._moderate()
         for nth in range(self.plan.earlier_thefts):
             first = START + timedelta(days=60 + 45 * nth)
-            self.at(
-                self.between(first, first + timedelta(days=45)), NOBODY, partial(self._steal, nth)
-            )
+            self._expect(nth, self.between(first, first + timedelta(days=45)))
         last = self.between(EVENING + timedelta(minutes=40), EVENING + timedelta(minutes=70))
-        self.at(last, NOBODY, partial(self._steal, self.plan.earlier_thefts))
+        self._expect(self.plan.earlier_thefts, last)
+
+    def _expect(self, nth: int, theft: datetime) -> None:
+        self.thefts.append(theft)
+        self.at(theft, NOBODY, partial(self._steal, nth))
 
     def _moderate(self) -> None:
         """When those who look after others do, and when other servers ask them to."""
@@ -256,7 +260,8 @@ class Story:
             stealing = isinstance(act, partial) and act.func == self._steal
             if not stealing:
                 await town.work()
-                each = ROUND if moment > EVENING - timedelta(days=1) else EARLIER
+                near = any(timedelta() <= theft - moment <= DAY for theft in self.thefts)
+                each = ROUND if near else EARLIER
                 if (moment - START) // each != (town.now - START) // each:
                     await town.round()
             town.stage.wall.now = max(moment, town.now)

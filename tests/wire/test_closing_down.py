@@ -144,9 +144,8 @@ async def test_wire_Q11_everybody_hears_it_first_and_410_comes_only_afterwards(
     assert await alder.mentions("words that leave alder") == []
 
 
-async def test_wire_Q11_who_never_answers_is_given_up_after_30_days(
-    alder: Node, birch: Node, sleep: Group
-) -> None:
+async def _ends_unheard(alder: Node, birch: Node, sleep: Group) -> None:
+    """Alder closes, and birch, where somebody follows its group, does not answer any more."""
     await birch.join(await birch.persona("ben"), sleep.actor.uri)
     await settle(alder, birch)
     await announce(alder, days=1)
@@ -155,6 +154,12 @@ async def test_wire_Q11_who_never_answers_is_given_up_after_30_days(
     await settle(alder)
     await closing_down.work(alder.engine, alder.here)
     assert (await state(alder)).stage is Stage.ENDING
+
+
+async def test_wire_Q11_who_never_answers_is_given_up_after_30_days(
+    alder: Node, birch: Node, sleep: Group
+) -> None:
+    await _ends_unheard(alder, birch, sleep)
     says = {it.check: it.says for it in (await examine(settings_of(alder))).findings}
     assert "still to be sent to 1 servers" in says["closing"]
     alder.clock.forward(days=31)
@@ -169,14 +174,7 @@ async def test_wire_Q11_who_never_answers_is_given_up_after_30_days(
 async def test_wire_Q11_what_was_put_aside_keeps_no_node_from_closing(
     alder: Node, birch: Node, sleep: Group
 ) -> None:
-    await birch.join(await birch.persona("ben"), sleep.actor.uri)
-    await settle(alder, birch)
-    await announce(alder, days=1)
-    alder.clock.forward(days=1)
-    await birch.stop()
-    await settle(alder)
-    await closing_down.work(alder.engine, alder.here)
-    assert (await state(alder)).stage is Stage.ENDING
+    await _ends_unheard(alder, birch, sleep)
     async with alder.engine.begin() as conn:
         await conn.execute(sa.update(deliveries).values(parked=outbox.ASIDE))
     await steps(alder)
