@@ -25,7 +25,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="of load, about (at most 300)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     parser.add_argument("--kill", action="store_true", help="inbox: kill the node half-way")
-    parser.add_argument("--posts", type=int, default=5_000, help="pages: how many to seed")
+    parser.add_argument("--posts", type=int, default=50_000, help="pages: how many to seed")
     parser.add_argument("--hosts", type=int, default=fanout.HOSTS, help="fanout: how many servers")
     parser.add_argument(
         "--activities", type=int, default=memory.ACTIVITIES, help="memory: how many come in"

@@ -4,7 +4,6 @@ Why a post is held is stored nowhere: its words say it whenever somebody looks.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -88,4 +87,4 @@ async def hold(conn: AsyncConnection, post: Post) -> Post:
     await count_out(conn, post)
     await outbox.put_aside(conn, post.uri)
     await alerting.call(conn, post.group_id)
-    return replace(post, state=PostState.HELD, was_shown=True)
+    return post._replace(state=PostState.HELD, was_shown=True)

@@ -10,7 +10,7 @@ in an author's name; the documents of posts show their place when they are next 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
@@ -281,4 +281,4 @@ def titled(post: Post) -> Post:
     """An answer with a title to begin with: the start of its first line, as plain as it is."""
     first = next((line.strip("#>*_- ") for line in post.source.splitlines() if line.strip()), "")
     short = first if len(first) <= 80 else f"{first[:79].rsplit(' ', 1)[0]}…"
-    return replace(post, title=post.title or short)
+    return post._replace(title=post.title or short)

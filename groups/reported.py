@@ -28,7 +28,7 @@ def post_of(post: Post) -> About:
         uri=post.uri,
         actor_id=post.author_id,
         name=post.author_name,
-        address=f"@{post.author_handle}@{post.author_host}",
+        address=post.author_address,
         post_id=post.id,
     )
 

@@ -179,7 +179,7 @@ async def edit(
     if post.poll:  # what was asked stays, since people have answered it
         parts = replace(parts, poll=(await part_store.polls_of(conn, [post.id])).get(post.id))
     went = await pictures.change(conn, post.id, draft.changes) if post.attached else 0
-    post = replace(post, attached=post.attached - went)
+    post = post._replace(attached=post.attached - went)
     edited = group.changed(here.now(), post.edited)
     await rewrite(conn, here, post, words, parts, edited)
     changed = await post_store.get(conn, post.id)

@@ -214,7 +214,7 @@ async def _follow_threads(
         .where(posts.c.id.in_([post.id for post in behind]))
         .values(group_id=home.scalar_subquery())
     )
-    return [replace(post, group_id=homes.get(post.thread_id, post.group_id)) for post in made]
+    return [post._replace(group_id=homes.get(post.thread_id, post.group_id)) for post in made]
 
 
 _THREAD = Rows(

@@ -9,8 +9,6 @@ was and says where it went.
 A group elsewhere rearranges its own threads in the same way: the Move is between their names.
 """
 
-from dataclasses import replace
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import actors as actor_store
@@ -85,7 +83,7 @@ async def _within(arrival: Arrival, home: Group, post: Post, target: str) -> Non
         if await threads.is_known(arrival.conn, target, but=post.id):
             raise NotAllowed("There is a thread of that name already.")
         title = text_of(document.get("name"), MAX_TITLE)
-        post = rearranging.titled(replace(post, title=" ".join(title.split())))
+        post = rearranging.titled(post._replace(title=" ".join(title.split())))
         await rearranging.take_out(arrival.conn, post, post.title, target)
         return
     into = await post_store.root_of(arrival.conn, target)

@@ -15,7 +15,7 @@ from kernel.errors import Problem
 from kernel.said import noted_in
 from moderation.labels import FOR_AUTHORS, FOR_READERS
 from node.pages import assets, covers, group_words, look, words
-from node.pages.catalogues import SOURCE, Folded, catalogue, country, tongue
+from node.pages.catalogues import SOURCE, Folded, Spoken, catalogue, country, tongue
 from node.pages.forms import Form
 from node.pages.look import Look
 from node.pages.memory import MEMORY, known_site
@@ -34,6 +34,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         auto_reload=False,
         extensions=[Folded],
     )
+    made.code_generator_class = Spoken
     found = catalogue(language)
     spoken = words.Words(found, easier, language)
     made.policies["ext.i18n.trimmed"] = True
@@ -59,6 +60,7 @@ def environment(language: str = SOURCE, *, easier: bool = False) -> Environment:
         "host": text.host_shown,
         "language": partial(tongue, language),
         "country": partial(country, language),
+        "machine": words.machine,
         "moment": spoken.moment,
         "stamp": spoken.stamp,
         "day": spoken.day,

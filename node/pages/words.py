@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from gettext import NullTranslations
 from typing import Final
 
@@ -147,6 +148,12 @@ class Words:
         return _("Notices, {} new").format(number if number <= 20 else _("many"))
 
 
+def machine(then: date) -> str:
+    """A day or time for programs, as HTML wants it (RFC 3339)."""
+    return then.isoformat()
+
+
+@lru_cache(maxsize=4096)
 def tone(address: str) -> int:
     """One of six quiet colours; the same name has the same one everywhere."""
     return hashlib.sha256(address.encode()).digest()[0] % _TONES

@@ -1,7 +1,6 @@
 """Many answers at once end as they would one by one, in the same few statements (DESIGN 3)."""
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -285,7 +284,7 @@ async def _kept(node: Node, uri: str) -> list[object]:
             list((await part_store.attachments_of(conn, [post.id])).values()),
             list((await part_store.polls_of(conn, [post.id])).values()),
         ]
-    return [replace(post, id=0, uri="", thread_id=0, thread_uri="", parent_id=0), *beside]
+    return [post._replace(id=0, uri="", thread_id=0, thread_uri="", parent_id=0), *beside]
 
 
 async def test_what_a_post_brings_along_is_the_same_together_and_alone(

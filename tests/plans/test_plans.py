@@ -7,7 +7,7 @@ executions, and a plan that is right for a small group only would be wrong for t
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -421,7 +421,7 @@ async def test_the_move_of_a_thread(asking: Asking, town: Town) -> None:
         root = await post_store.get(conn, town.thread_id)
         await telling.as_created(conn, root, or_changed=True)
         await telling._groups_before(conn, town.group, root)
-        await moving.carry_over(conn, replace(root, thread_id=-1), town.group.id)
+        await moving.carry_over(conn, root._replace(thread_id=-1), town.group.id)
 
     check(
         await asking.plans(work),
