@@ -10,7 +10,7 @@ has seen.
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -145,7 +145,7 @@ def against_accounts(world: World, dump: Dump, label: str) -> Tried:
     personas = [persona for persona in world.personas if persona.member in there]
     theirs = owned_rows(dump, people_of(personas), of_personas)
     owners = [persona.member for persona in personas]
-    return _against(dump, f"{label} and personas", {label: rows}, owners, theirs)
+    return _against(dump, f"{label} and personas", {label: rows}, owners, theirs, [])
 
 
 def works(world: World, dump: Dump) -> dict[str, Owned]:
@@ -175,20 +175,22 @@ def against_work(world: World, dump: Dump, label: str) -> Tried:
         name: [(again[who], at, row) for who, at, row in each if who in again]
         for name, each in work.items()
     }
-    return _against(dump, f"{label} and desk work", {label: rows}, workers, theirs)
+    return _against(dump, f"{label} and desk work", {label: rows}, workers, theirs, [])
 
 
 def work_against_personas(world: World, dump: Dump) -> Tried:
     """All that each member did as one who reports or decides, and personas.
 
     Names of which everybody reads that they moderate are left out: their siblings are guessed at.
+    That somebody moderates is told by what their work is; so who does has fewer names to guess at.
     """
     work = works(world, dump)
     workers = {who for each in work.values() for who, _, _ in each}
     names = [each for each in world.personas if each.member in workers and not each.moderates]
     theirs = owned_rows(dump, people_of(names), ACTIVE.__contains__)
     owners = [each.member for each in names]
-    return _against(dump, "desk work and personas", work, owners, theirs)
+    leading = {each.member for each in world.personas if each.moderates}
+    return _against(dump, "desk work and personas", work, owners, theirs, leading)
 
 
 def _against(
@@ -197,8 +199,12 @@ def _against(
     rows: Mapping[str, Owned],
     owners: Sequence[int],
     theirs: Mapping[str, Owned],
+    apart: Collection[int],
 ) -> Tried:
-    """Members by `rows` of theirs, and others that belong to the members `owners`."""
+    """Members by `rows` of theirs, and others that belong to the members `owners`.
+
+    That members are among those `apart` is public.
+    """
     staying = sorted({who for each in rows.values() for who, _, _ in each})
     place = {number: at for at, number in enumerate(staying)}
     whose = [place[owner] for owner in owners]
@@ -209,19 +215,24 @@ def _against(
         members=len(staying),
         count=len(owners),
     )
-    game = odds.account_game(whose, len(staying), dice())
-    return Tried(name, found, game, _parts(staying, whose))
+    strata = [number in apart for number in staying]
+    game = odds.account_game(whose, strata, dice())
+    return Tried(name, found, game, _parts(staying, whose, strata))
 
 
-def _parts(staying: Sequence[int], whose: Sequence[int]) -> Callable[[set[int]], Part]:
+def _parts(
+    staying: Sequence[int], whose: Sequence[int], strata: Sequence[bool]
+) -> Callable[[set[int]], Part]:
     """The game on some members: `whose` are places in `staying`."""
 
     def part(members: set[int]) -> Part:
         rows = [at for at, number in enumerate(staying) if number in members]
         columns = [at for at, owner in enumerate(whose) if staying[owner] in members]
-        places = np.array(rows)[:, None] * len(whose) + np.array(columns)
+        places = np.array(rows, int)[:, None] * len(whose) + np.array(columns, int)
         again = {row: at for at, row in enumerate(rows)}
-        game = odds.account_game([again[whose[at]] for at in columns], len(rows), dice())
+        game = odds.account_game(
+            [again[whose[at]] for at in columns], [strata[at] for at in rows], dice()
+        )
         return Part(places.ravel(), game)
 
     return part
@@ -286,7 +297,8 @@ def play(
             found, folds = attack(tried, len(world.residents))
             results += (replace(each, attack=f"{world.name}: {each.attack}") for each in found)
             guessed[tried.name] += folds
-    return Report(results, {pairs: _added(folds, slack) for pairs, folds in guessed.items()})
+    added = {pairs: _added(folds, slack) for pairs, folds in guessed.items() if folds}
+    return Report(results, added)
 
 
 def _added(folds: Sequence[tuple[Verdict, Verdict]], slack: float) -> Added:
@@ -298,10 +310,13 @@ def _added(folds: Sequence[tuple[Verdict, Verdict]], slack: float) -> Added:
 def attack(tried: Tried, members: int) -> tuple[list[Result], list[tuple[Verdict, Verdict]]]:
     """Every simple attack, and the trained one: taught on either half, tried on the other.
 
-    Second: what the trained one came to with the public pages alone, and with everything.
+    Second: what the trained one came to with the public pages alone, and with everything; nothing
+    where there are too few people for two halves.
     """
     order = dice().sample(range(members), members)
     halves = [tried.part(set(order[: members // 2])), tried.part(set(order[members // 2 :]))]
+    if not all(0 < len(half.game.true) < half.game.pairs for half in halves):
+        halves = []
     lessons = [_lesson(half) for half in halves]
     truth = [
         np.isin(lesson, half.places[half.game.true])
@@ -315,9 +330,10 @@ def attack(tried: Tried, members: int) -> tuple[list[Result], list[tuple[Verdict
         results.append(
             Result(f"{tried.name}: {each.name}", tried.game.pairs, verdict, each.is_public)
         )
-        features[number] = trained.binned(ranks)[np.concatenate(lessons)]
+        if halves:
+            features[number] = trained.binned(ranks)[np.concatenate(lessons)]
     folds = []
-    for half in (0, 1):
+    for half in range(len(halves)):
         begin = half * len(lessons[0])
         seen = features[:, begin : begin + len(lessons[half])]
         other = halves[1 - half]

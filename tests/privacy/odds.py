@@ -40,17 +40,15 @@ class Verdict:
     spread: float
 
 
-def account_game(owners: Sequence[int], members: int, dice: random.Random) -> Game:
+def account_game(owners: Sequence[int], strata: Sequence[Hashable], dice: random.Random) -> Game:
     """Which account has which persona. Place: member times personas plus persona.
 
-    A permutation hands the accounts out anew; personas that belong together stay together.
+    A permutation hands the accounts of one stratum out anew (by member: what everybody can tell of
+    them); personas that belong together stay together.
     """
     whose = np.array(owners, dtype=np.int64)
-    deals = np.array(
-        [range(members), *(dice.sample(range(members), members) for _ in range(ROUNDS))]
-    )
-    places = deals[:, whose] * len(whose) + np.arange(len(whose))
-    return Game(members * len(owners), places[0], places[1:])
+    places = _deals(strata, dice)[:, whose] * len(whose) + np.arange(len(whose))
+    return Game(len(strata) * len(owners), places[0], places[1:])
 
 
 def sibling_game(owners: Sequence[int], strata: Sequence[Hashable], dice: random.Random) -> Game:
@@ -64,15 +62,21 @@ def sibling_game(owners: Sequence[int], strata: Sequence[Hashable], dice: random
     first, second = np.triu_indices(count, 1)
     same = whose[first] == whose[second]
     first, second = first[same], second[same]
+    deals = _deals(strata, dice)
+    places = pair_place(deals[:, first], deals[:, second], count)
+    return Game(count * (count - 1) // 2, places[0], places[1:])
+
+
+def _deals(strata: Sequence[Hashable], dice: random.Random) -> Places:
+    """Everybody's own place, and a row for each permutation: the places of others of a stratum."""
     groups: dict[Hashable, list[int]] = {}
-    for persona, stratum in enumerate(strata):
-        groups.setdefault(stratum, []).append(persona)
-    deals = np.tile(np.arange(count), (ROUNDS + 1, 1))
+    for place, stratum in enumerate(strata):
+        groups.setdefault(stratum, []).append(place)
+    deals: Places = np.tile(np.arange(len(strata)), (ROUNDS + 1, 1))
     for deal in deals[1:]:
         for group in groups.values():
             deal[group] = dice.sample(group, len(group))
-    places = pair_place(deals[:, first], deals[:, second], count)
-    return Game(count * (count - 1) // 2, places[0], places[1:])
+    return deals
 
 
 def pair_place(a: Places, b: Places, count: int) -> Places:
@@ -89,6 +93,8 @@ def judge(ranks: Floats, game: Game) -> Verdict:
     Pearson type III curve through their mean, spread and skewness.
     """
     true, false = len(game.true), game.pairs - len(game.true)
+    if not true or not false:
+        return Verdict(0.5, 1.0, 0.0)  # nothing to guess at
 
     def auc(sums: Floats) -> Floats:
         return (sums - true * (true + 1) / 2) / (true * false)

@@ -44,7 +44,7 @@ def judge(scores: Sequence[float], played: odds.Game) -> odds.Verdict:
 def game(seed: int) -> tuple[odds.Game, list[int]]:
     dice = random.Random(seed)
     owners = sorted(dice.randrange(30) for _ in range(70))
-    return odds.account_game(owners, 30, dice), owners
+    return odds.account_game(owners, [0] * 30, dice), owners
 
 
 def test_noise_is_called_noise_as_often_as_it_should() -> None:
@@ -74,6 +74,22 @@ def test_one_pair_found_by_luck_is_not_sure() -> None:
     scores = [0.0] * played.pairs
     scores[played.true[0]] = 1.0
     assert judge(scores, played).p > 0.001
+
+
+def test_that_somebody_moderates_is_not_held_against_the_dump() -> None:
+    """Ten of thirty members moderate, and of the names of those fewer are to be guessed at."""
+    dice = random.Random(5)
+    owners = sorted([*range(30), *(dice.randrange(10, 30) for _ in range(60))])
+    scores = [float(member < 10) for member in range(30) for _ in owners]
+    plain = odds.account_game(owners, [0] * 30, dice)
+    apart = odds.account_game(owners, [member < 10 for member in range(30)], dice)
+    assert judge(scores, plain).p < 0.01
+    assert judge(scores, apart).p == 1.0
+
+
+def test_where_there_is_nobody_there_is_nothing_to_guess() -> None:
+    played = odds.account_game([], [], random.Random(6))
+    assert judge([], played) == odds.Verdict(0.5, 1.0, 0.0)
 
 
 def test_a_public_month_is_not_held_against_the_dump() -> None:
