@@ -103,7 +103,9 @@ def families() -> frozenset[str]:
 
 
 _SENTENCE: Final = re.compile(r"[.!?\n]+")
-_QUOTED: Final = re.compile(r"(?m)^\s*>.*$|“[^”\n]{0,300}”|„[^“\n]{0,300}“|\"[^\"\n]{0,300}\"")
+_QUOTED: Final = re.compile(  # each letter is looked at few times, whatever it is
+    r"(?m)^[^\S\n]*>.*$|“[^”“\n]{0,300}”|„[^“„\n]{0,300}“|\"[^\"\n]{0,300}\""
+)
 
 
 def look(
