@@ -50,6 +50,8 @@ async def answer(
 ) -> None:
     """Answer an appeal, through the group's desk or that of the node, and tell whoever asked.
 
+    Where the same was decided again since, that is not undone: whoever asked is told so.
+
     `voices` are the names of whoever answers. Raises NotAllowed: it is their own decision, or
     about one of their names. Raises NotFound: nothing is open, or it is not a group's to answer.
     Raises Malformed: no words for whoever asked, or too many.
@@ -65,16 +67,19 @@ async def answer(
     state = AppealState.CHANGED if change else AppealState.UPHELD
     await appeals.answer(conn, here, decision.id, state, words)
     person = await actor_store.get(conn, decision.person_id)
+    later = bool(await audit.followed(conn, [decision.id]))
     verb = "change after appeal" if change else "uphold after appeal"
     if group is None:
         await audit.note(conn, here, verb=verb, about=decision.about, role=role)
-        await _of_node(conn, here, actor, decision, person, change=change)
+        await _of_node(conn, here, actor, decision, person, change=change and not later)
     else:
         await desk.note(conn, here, group, actor, verb, decision.about, role=role)
-        if change:
+        if change and not later:
             await _undo(conn, here, group, actor, decision, person, role)
         await noticing.person_decided(conn, here, person, group.id, NoticeKind.APPEAL, decision.id)
-    await explaining.tell_answer(conn, here, actor, decision, words.strip(), changed=change)
+    await explaining.tell_answer(
+        conn, here, actor, decision, words.strip(), changed=change, later=later
+    )
 
 
 async def _of_node(

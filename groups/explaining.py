@@ -54,6 +54,7 @@ _ASK: Final = (
     "and another moderator reads it. "
 )
 _ASK_BY_MAIL: Final = "You can ask for a second look: write to {contact}. "
+_LATER: Final = "The same was decided again later, and that is a decision of its own."
 _HELP: Final = "If things are hard right now: {help}"
 
 
@@ -198,12 +199,18 @@ async def tell_answer(
     words: str,
     *,
     changed: bool,
+    later: bool,
 ) -> None:
-    """Tell whoever asked from another server what came of the second look."""
+    """Tell whoever asked from another server what came of the second look.
+
+    `later`: the same was decided again later, which this did not change.
+    """
     person = await actor_store.get(conn, decision.person_id)
     if person.local:
         return
     came = "What was decided is changed." if changed else "It stays as it was decided."
+    if changed and later:
+        came = f"{came} {_LATER}"
     said = f"<p>Somebody else looked at it again. {came}</p><p>They wrote: “{escape(words)}”</p>"
     note = documents.letter(
         here.new_activity_uri(), desk, person, said, published=iso(to_minute(here.now()))

@@ -54,9 +54,10 @@ async def give(conn: AsyncConnection, here: Here, group: Group, post: Post, sayi
         saying = saying.later(FIRST)
     await labelling.give(conn, post.id, saying)
     label_lines.note(conn, here, post.id, saying)
-    decision = await _note(conn, here, group, post, saying, "label", reason=saying.why)
-    holds = saying.effect is Effect.HOLD and post.shown
-    if holds:
+    holds = saying.effect is Effect.HOLD
+    verb = "hold" if holds else "label"
+    decision = await _note(conn, here, group, post, saying, verb, reason=saying.why)
+    if holds and post.shown:
         await holding.hold(conn, post)
         tombstone_log.note(conn, Act.HELD, post.uri)
     told = NoticeKind.HELD if holds else NoticeKind.LABELLED
@@ -102,20 +103,27 @@ async def _note(
     reason: str = "",
 ) -> int:
     by_group = saying.giver is Giver.GROUP
-    name = BY_ID[saying.label].name if saying.label in BY_ID else saying.label
     return await audit.note(
         conn,
         here,
         verb=verb,
         about=post.uri,
         reason=reason,
-        rule=name,
+        rule=_name(saying.label),
         group_id=group.id,
         actor_id=group.desk_id if by_group else None,
         role=_ROLES[saying.giver],
         until=saying.ends if verb == "label" else None,
         after={"label": saying.label, "effect": saying.effect.value},
     )
+
+
+def _name(label: str) -> str:
+    """A label as its post's author reads it; of one that blames, nothing (DOM-D18)."""
+    known = BY_ID.get(label)
+    if known is None:
+        return label
+    return "" if known.blames else known.name
 
 
 async def set_effects(
@@ -197,8 +205,8 @@ async def _hold(conn: AsyncConnection, here: Here, post: Post, undone: Undone) -
     await holding.hold(conn, post)
     tombstone_log.note(conn, Act.HELD, post.uri)
     decision = await audit.note(
-        conn, here, verb="label", about=post.uri, role=Role.NODE, basis=[undone.signal],
-        rule=BY_ID[undone.label].name,
+        conn, here, verb="hold", about=post.uri, role=Role.NODE, basis=[undone.signal],
+        rule=_name(undone.label), after={"label": undone.label, "effect": Effect.HOLD.value},
     )  # fmt: skip
     await noticing.decided(conn, here, post, NoticeKind.HELD, decision)
 
@@ -222,6 +230,6 @@ async def _let_go(conn: AsyncConnection, here: Here, post: Post, undone: Undone)
     await outbox.take_up(conn, post.uri)
     tombstone_log.note(conn, Act.SHOWN, post.uri)
     decision = await audit.note(
-        conn, here, verb="release", about=post.uri, role=Role.NODE, basis=[undone.signal]
+        conn, here, verb="hold over", about=post.uri, role=Role.NODE, basis=[undone.signal]
     )
-    await noticing.decided(conn, here, post, NoticeKind.RELEASED, decision)
+    await noticing.decided(conn, here, post, NoticeKind.HOLD_OVER, decision)

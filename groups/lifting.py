@@ -22,9 +22,14 @@ from moderation import audit, label_holds, standing
 
 
 async def show(
-    conn: AsyncConnection, here: Here, group: Group, post: Post, decision_id: int
+    conn: AsyncConnection,
+    here: Here,
+    group: Group,
+    post: Post,
+    decision_id: int,
+    told: NoticeKind = NoticeKind.RELEASED,
 ) -> None:
-    """Show a held post; its author is told, and whoever else may read it.
+    """Show a held post; its author is told so, and whoever else may read it.
 
     Servers that had not been sent all of it are told of it as of something new, in the words that
     it has by now.
@@ -49,7 +54,7 @@ async def show(
         inner = await telling.as_created(conn, shown, or_changed=True)
         if inner is not None:
             await telling.carried(conn, here, group, shown, *inner)
-    await noticing.decided(conn, here, shown, NoticeKind.RELEASED, decision_id)
+    await noticing.decided(conn, here, shown, told, decision_id)
     if not post.was_shown:
         await noticing.became_visible(conn, here, shown)
 
@@ -69,7 +74,7 @@ async def lift(conn: AsyncConnection, here: Here, post_id: int) -> None:
     if await standing.limited_until(conn, here, group.id, post.author_id):
         return
     decision = await audit.note(
-        conn, here, verb="release", about=post.uri, group_id=group.id, role=Role.NODE
+        conn, here, verb="hold over", about=post.uri, group_id=group.id, role=Role.NODE
     )
     await notices.forget_held(conn, post.id)
-    await show(conn, here, group, post, decision)
+    await show(conn, here, group, post, decision, NoticeKind.HOLD_OVER)

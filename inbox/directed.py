@@ -118,7 +118,7 @@ async def _limit(
         group_id=group.id,
         role=Role.NODE,
         until=here.now().date() + limiting.LIMITED,
-        basis=[pact.uri],
+        basis=[asked.uri],
         undo=f"/p/{post.id}",
     )
     await noticing.decided(conn, here, post, NoticeKind.HELD, decision)

@@ -25,6 +25,7 @@ from kernel.rows import AnySelect, at_most, constant
 from kernel.schema.actors import ActorKind
 from kernel.schema.moderation import Role
 from kernel.schema.tables import actors, audit, audit_chain, audit_marks, posts
+from kernel.urls import host_of
 from moderation.chain import details_of
 
 MAX_REASON = 500  # letters
@@ -295,6 +296,11 @@ class Decision:
         return self.verb in ACTIONS and (self.group_local or self.group_id is None)
 
     @property
+    def issuers(self) -> Sequence[str]:
+        """The servers whose words it rests on (MOD-5.12)."""
+        return sorted({host_of(each) for each in self.basis})
+
+    @property
     def by_group(self) -> bool:
         """Whether moderators of a group decided it; else those who look after the whole node."""
         return self.role == Role.GROUP
@@ -308,8 +314,9 @@ ACTIONS: Final = frozenset({"remove", "ban", "limit", "warn", "suspend"})
 """What is done to somebody or to their words."""
 
 TOLD: Final = ACTIONS | {
-    "appoint", "change after appeal", "dismiss", "end limit", "end suspend", "hold", "label",
-    "lock", "release", "restore", "take label off", "unban", "unlock", "uphold after appeal",
+    "appoint", "change after appeal", "dismiss", "end limit", "end suspend", "hold", "hold over",
+    "label", "limit for a peer", "lock", "release", "restore", "take label off", "unban", "unlock",
+    "uphold after appeal",
 }  # fmt: skip
 """What somebody reads of what was decided about them: not how a report or a care case went."""
 
@@ -351,6 +358,23 @@ async def decisions(conn: AsyncConnection, ids: Sequence[int]) -> Mapping[int, D
     """Several of them by their ids; those that are gone are left out."""
     rows = await conn.execute(_DECISION.where(audit.c.id.in_(ids))) if ids else ()
     return {row.id: Decision(**row._mapping) for row in rows}
+
+
+async def followed(conn: AsyncConnection, ids: Sequence[int]) -> Mapping[int, int]:
+    """Decisions about people that a later one of the same kind about the same came after.
+
+    To their ids, that of the newest one, which is a decision of its own.
+    """
+    later = audit.alias("later")
+    same = [later.c[name] == audit.c[name] for name in ("person_id", "verb", "object_uri")]
+    place = later.c.group_id.is_not_distinct_from(audit.c.group_id)
+    query = (
+        sa.select(audit.c.id, sa.func.max(later.c.id).label("newest"))
+        .join(later, sa.and_(*same, place, later.c.id > audit.c.id))
+        .where(audit.c.id.in_(ids))
+        .group_by(audit.c.id)
+    )
+    return {row.id: row.newest for row in await conn.execute(query)} if ids else {}
 
 
 async def of_person(

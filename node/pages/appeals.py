@@ -72,6 +72,7 @@ async def _page(
             conn, decision.group_id
         )
         post = await post_store.by_uri(conn, decision.about)
+        followed = await audit.followed(conn, [decision.id])
     return render(
         request,
         "decisions/show.html",
@@ -82,12 +83,14 @@ async def _page(
         post=post,
         appeal=appeal,
         late=appeal is not None and appeal.is_late(here.now().date()),
+        later=followed.get(decision.id),
         alone=alone,
         may_ask=decision.appealable
         and appeal is None
         and here.now().date() <= decision.appeal_until(),
         mine=decision_words.MINE,
         stays=decision_words.STAYS,
+        actions=audit.ACTIONS,
         roles=decision_words.ROLES,
         limit=appeals.MAX_WORDS,
     )
@@ -174,6 +177,7 @@ class Line:
     post: Post | None  # that it is about, whoever else may see it
     advice: Sequence[sent.Line]  # of pact peers, on which it rests
     own: bool  # the reader decided it, or it is about a name of theirs
+    later: bool  # the same was decided again after it
 
 
 async def _lines(
@@ -184,6 +188,7 @@ async def _lines(
     own = await audit.decided_among(conn, session.deciding(request), list(decisions))
     mine = (await session.voices(conn, request)).ids
     about = await appealing.posts_about(conn, decisions.values())
+    followed = await audit.followed(conn, list(decisions))
     return [
         Line(
             appeal=each,
@@ -191,6 +196,7 @@ async def _lines(
             post=about.get(decision.about),
             advice=await sent.advice_of(conn, decision.basis) if decision.basis else (),
             own=decision.id in own or decision.person_id in mine,
+            later=decision.id in followed,
         )
         for each in found
         if (decision := decisions.get(each.decision_id)) is not None

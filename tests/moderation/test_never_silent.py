@@ -14,7 +14,7 @@ from kernel.schema.notices import NoticeKind
 from kernel.schema.posts import PostState
 from kernel.schema.tables import audit, notices
 from moderation import audit as log
-from moderation.audit import ACTIONS
+from moderation.audit import ACTIONS, TOLD
 from node.pages import decision_words
 from tests.nodes import Node, NodeFactory
 
@@ -54,6 +54,7 @@ def test_dom_D18_every_action_says_thanks_or_what_stays_and_has_words() -> None:
     with_words = ACTIONS
     assert with_words | {"hold"} == explaining._DID.keys()
     assert decision_words.STAYS.keys() == explaining._DID.keys() | {"limit for a peer"}
+    assert decision_words.STAYS.keys() <= TOLD, "whom it is about can read it"
     assert with_words < decision_words.MINE.keys()
     assert with_words < decision_words.KINDS.keys()
     for says in decision_words.STAYS.values():

@@ -14,6 +14,8 @@ from kernel.schema.tables import appeals, audit, audit_chain, bans, limits, mode
 from moderation import appeals as appeal_store
 from moderation import audit as log
 from moderation import chain, counts, standing
+from moderation.signals import rules
+from moderation.signals.rules import Kind, Mode, Rule
 from moderation.standing import Speaker
 from node.pages.session import ADMINISTRATOR
 from tests.members import people
@@ -21,6 +23,7 @@ from tests.nodes import settle as settle_all
 from tests.pages.conftest import House
 from tests.pages.people import Person, person
 from tests.peer import PeerFactory
+from tests.wire.pacting import agree_with_peer, asks
 
 pytestmark = pytest.mark.slow
 
@@ -366,3 +369,89 @@ async def test_mod_5_12_what_everybody_sees_is_rounded_and_of_months_that_are_ov
     ).body
     async with node.engine.connect() as conn:
         assert await conn.scalar(sa.select(sa.func.max(audit_chain.c.seq))) > 30
+
+
+async def test_mod_5_12_taking_back_an_earlier_decision_leaves_a_later_one(house: House) -> None:
+    """A ban for a week is changed, and one for good stays; so it is with a post removed twice."""
+    node, ana, ben, cleo = house.node, house.ana, house.ben, house.cleo
+    dora = await person(node, "dora", roles=frozenset({ADMINISTRATOR}))
+    await node.join(cleo.speaker, house.open.actor.uri)
+    path, gone = "/settings/node/appeals", "Not so, please."
+
+    async def remove() -> int:
+        assert (
+            await ana.send("POST", f"/p/{house.answer.id}/remove", {"reason": gone})
+        ).status == 303
+        return await newest(house, "remove")
+
+    async def ban(days: str) -> int:
+        fields = {"person": str(ben.actor.id), "act": "ban", "reason": gone, "days": days}
+        assert (await ana.send("POST", "/g/open/desk/person", fields)).status == 303
+        return await newest(house, "ban")
+
+    removed = await remove()
+    async with node.engine.begin() as conn:
+        acting = await desk.require(conn, house.open, ana.speaker)
+        post = await post_store.get(conn, house.answer.id)
+        await desk.restore(conn, node.here, house.open, acting, post)
+    removed_again, banned, banned_again = await remove(), await ban("7"), await ban("")
+    for first, second in ((removed, removed_again), (banned, banned_again)):
+        await ben.send("POST", f"/decisions/{first}/appeal", {"words": WORDS})
+        assert "was decided again later" in (await dora.open(path)).text
+        assert (await answer(dora, path, first, "change", "That one was too much."))[0] == 303
+        page = await ben.open(f"/decisions/{first}")
+        assert "changed it" in page.text
+        assert f'href="/decisions/{second}">that is a decision of its own' in page.html
+    assert await state_of(house) is PostState.REMOVED
+    async with node.engine.connect() as conn:
+        assert await standing.banned_among(conn, node.here, house.open.id, [ben.actor.id])
+        assert await conn.scalar(sa.select(bans.c.until)) is None
+
+    for second in (removed_again, banned_again):
+        await ben.send("POST", f"/decisions/{second}/appeal", {"words": WORDS})
+        assert "was decided again later" not in (await dora.open(path)).text
+        assert (await answer(dora, path, second, "change", "And so was this."))[0] == 303
+        assert "of its own" not in (await ben.open(f"/decisions/{second}")).text
+    assert await state_of(house) is PostState.SHOWN
+    async with node.engine.connect() as conn:
+        assert not await standing.banned_among(conn, node.here, house.open.id, [ben.actor.id])
+
+
+async def test_mod_5_12_whose_post_waits_for_a_peer_reads_why_and_until_when(
+    house: House, peer: PeerFactory
+) -> None:
+    """MOD-5.7: and after the day they hear that it is over, not that somebody has read it."""
+    node, ben = house.node, house.ben
+    good = await peer("good.test", node)
+    by = await agree_with_peer(node, good)
+    async with node.engine.begin() as conn:
+        rule = Rule(host=good.name, kind=Kind.TAKEDOWN, mode=Mode.APPLY)
+        await rules.write(conn, node.here, rule)
+    wanted = asks(node, good, by, "takedown", [house.answer.uri], requestedAction="limit")
+    assert await good.send(node, wanted, by) == 202
+    await settle_all(node)
+    assert await state_of(house) is PostState.HELD
+    notices = await ben.open("/notices")
+    assert "Somebody reads your post first" in notices.text
+    page = await ben.open(notices.page.link("/decisions/"))
+    last = node.here.now().date() + timedelta(days=1)
+    for words in (
+        "A post of yours waits for a moderator for a day", "Another place asked", "Open",
+        "then it ends by itself", "A word from good.test was part of it.", f"{last.day} ",
+        "somebody is there to talk to",
+    ):  # fmt: skip
+        assert words in page.text, words
+    assert "on another server" not in page.text
+    assert "A second look" not in page.text  # it ends sooner
+    assert "waits for a moderator for a day" in (await ben.open("/personas/ben/decisions")).text
+
+    node.clock.forward(hours=25)
+    await settle_all(node)
+    assert await state_of(house) is PostState.SHOWN
+    told = await ben.open("/notices")
+    assert "What held your post is over" in told.text
+    listed = await ben.open("/personas/ben/decisions")
+    assert "What held your post is over, and it is shown again" in listed.text
+    for each in (told, listed):
+        assert "has read it" not in each.text
+        assert "read your post" not in each.text

@@ -116,10 +116,71 @@ async def test_mod_5_18_what_blames_is_shown_to_nobody_and_holds_the_post(house:
         assert "harassment" not in page.text.lower()
     assert "Somebody reads your post first" in (await house.ben.open("/notices")).text
     assert "harassment" not in (await house.ben.open(thread)).text.lower()
+    async with house.node.engine.connect() as conn:
+        line = (await conn.execute(sa.select(audit).where(audit.c.verb == "hold"))).one()
+    assert (line.rule, line.after) == ("", {"label": "harassment", "effect": "hold"})
     released = {"post": str(house.answer.id)}
     assert (await house.ana.send("POST", "/g/open/desk/release", released)).status == 303
     assert "Hello back." in open_words(await house.cleo.open(thread))
     assert "no label by moderators" in (await house.ana.open(f"/p/{house.answer.id}/labels")).text
+
+
+@pytest.mark.parametrize(
+    ("name", "by_peer"),
+    [
+        (each.id, giver is Giver.PEER)
+        for each in VOCABULARY
+        for giver in (Giver.GROUP, Giver.PEER)
+        if each.blames and giver in each.by
+    ],
+)
+async def test_mod_5_12_whose_post_a_label_holds_reads_that_it_waits_and_no_blame(
+    house: House, name: str, by_peer: bool
+) -> None:
+    """MOD-H3: not the label, nor that all stays as it was; but which server asked for it."""
+    words, off = labels.BY_ID[name].name, []
+    if by_peer:
+        await of_peer(house, house.answer, label=name)
+        assert await worked(house, house.answer) is PostState.HELD
+    else:
+        await label(house.ana, house.answer, name)
+        off = [await house.ana.send("POST", f"/p/{house.answer.id}/labels/off", {"label": name})]
+    notices = await house.ben.open("/notices")
+    why = await house.ben.open(notices.page.link("/decisions/"))
+    listed = await house.ben.open("/personas/ben/decisions")
+    gone = [await house.ben.open(f"/decisions/{await _newest(house)}") for _ in off]
+    for page in (notices, why, listed, *gone):
+        assert words not in page.text.lower().replace("hate-", "")
+        assert name not in page.html
+        assert "Your words stay as they are" not in page.text
+    assert "A moderator reads a post of yours in peace" in why.text
+    assert "You did nothing wrong" in why.text
+    assert "Your words are still here" in why.text
+    assert ("A word from elm.test was part of it." in why.text) is by_peer
+    assert ("another server" in why.text) is False
+
+
+async def _newest(house: House) -> int:
+    async with house.node.engine.connect() as conn:
+        found = await conn.scalar(sa.select(sa.func.max(audit.c.id)))
+    assert found is not None
+    return int(found)
+
+
+async def test_mod_5_12_a_label_that_holds_without_blame_is_named(house: House) -> None:
+    await of_peer(house, house.answer)
+    assert await worked(house, house.answer) is PostState.HELD
+    why = await house.ben.open((await house.ben.open("/notices")).page.link("/decisions/"))
+    for words in ("The label: how harm is done", "A word from elm.test", "somebody is there"):
+        assert words in why.text, words
+    await taken_back(house, house.answer)
+    assert await worked(house, house.answer) is PostState.SHOWN
+    told = await house.ben.open("/notices")
+    assert "What held your post is over" in told.text
+    assert "has read it" not in told.text
+    listed = await house.ben.open("/personas/ben/decisions")
+    assert "What held your post is over, and it is shown again" in listed.text
+    assert "A moderator read your post" not in listed.text
 
 
 async def test_mod_5_18_readers_choose_more_or_less_of_it(house: House) -> None:
@@ -253,11 +314,13 @@ async def test_mod_5_18_only_moderators_label_and_each_as_what_they_are(house: H
     assert off.status == 404  # the others said it
 
 
-async def of_peer(house: House, post: Post, *, host: str = "elm.test") -> None:
+async def of_peer(
+    house: House, post: Post, *, host: str = "elm.test", label: str = "method-detail"
+) -> None:
     """Another server's label that may hold the post, about the words that it has."""
     today = house.node.clock().date()
     saying = Saying(
-        label="method-detail",
+        label=label,
         giver=Giver.PEER,
         effect=Effect.HOLD,
         starts=today,
