@@ -324,6 +324,14 @@ async def test_a_held_post_shows_its_picture_to_its_author_and_the_moderators(
     ((address, _),) = shown(page)
     desk = await house.ana.open("/g/careful/desk")
     assert (address, WORDS) in shown(desk)
+    # DOM-H3: neither its words nor its picture are open, and what is opened is grey.
+    covers = re.findall(r'<details class="cover shield">.*?</details>', desk.html, re.DOTALL)
+    assert any(address in each and "Look." in each for each in covers)
+    assert all("waits to be read before others see it" in each for each in covers)
+    bare = re.sub(r'<details class="cover.*?</details>', "", desk.html, flags=re.DOTALL)
+    assert address not in bare
+    assert "Look." not in bare
+    assert "Held" not in bare
     assert (await house.ana.open(address)).status == 200
     assert (await house.ben.open(address)).status == 200
     assert (await house.cleo.open(address)).status == 404
