@@ -7,8 +7,9 @@ import gc
 
 import tests.faults.victim
 import tests.node.processes  # noqa: F401
+from kernel.clock import to_month, utcnow
 from node.pages import help as help_pages
 
-help_pages.prepare()
+help_pages.prepare(to_month(utcnow()))
 gc.collect()
 gc.freeze()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activitypub.state import ENGINE, HERE, SETTINGS
+from kernel.clock import to_month
 from kernel.db import describe
 from kernel.errors import NotFound
 from kernel.here import Here
@@ -30,16 +32,19 @@ _PLACE: Final = b"<!-- who is here -->"  # in a drawn page
 KEPT: Final = 512  # drawn pages: every country in the usual look, and others as they are asked for
 
 
-def prepare() -> None:
-    """Draw every help page as most people see it: one with all countries, one for each."""
+def prepare(month: date) -> None:
+    """Draw every help page as most people see it: one with all countries, one for each.
+
+    They say which lines nobody checked for a year, so each month has its own.
+    """
     for code in ("", *crisis.countries()):
-        _list(code, Look())
+        _list(code, Look(), month)
         if code:
-            _country(code, Look())
+            _country(code, Look(), month)
 
 
 @lru_cache(maxsize=KEPT)
-def _list(hint: str, seen: Look) -> bytes:
+def _list(hint: str, seen: Look, month: date) -> bytes:
     """All countries, and the lines of one of them first."""
     countries = crisis.countries()
 
@@ -49,6 +54,7 @@ def _list(hint: str, seen: Look) -> bytes:
     return draw(
         "help/index.html",
         seen,
+        now=month,
         countries=sorted(countries.values(), key=called),
         first=countries.get(hint),
         chosen=seen.country == hint,
@@ -58,10 +64,11 @@ def _list(hint: str, seen: Look) -> bytes:
 
 
 @lru_cache(maxsize=KEPT)
-def _country(code: str, seen: Look) -> bytes:
+def _country(code: str, seen: Look, month: date) -> bytes:
     return draw(
         "help/country.html",
         seen,
+        now=month,
         country=crisis.countries()[code],
         if_nobody_answers=crisis.IF_NOBODY_ANSWERS,
     ).encode()
@@ -70,7 +77,8 @@ def _country(code: str, seen: Look) -> bytes:
 async def show(request: web.Request) -> web.Response:
     """GET /help: the country chosen in this browser, else a hint from its languages (DOM-D2)."""
     seen = look.of(request)
-    return _answer(_list(look.country_of(request), seen), seen, await duty.soon(request))
+    page = _list(look.country_of(request), seen, to_month(request.app[HERE].now()))
+    return _answer(page, seen, await duty.soon(request))
 
 
 async def show_country(request: web.Request) -> web.Response:
@@ -79,7 +87,8 @@ async def show_country(request: web.Request) -> web.Response:
     if code not in crisis.countries():
         raise NotFound
     seen = look.of(request)
-    return _answer(_country(code, seen), seen, await duty.soon(request))
+    page = _country(code, seen, to_month(request.app[HERE].now()))
+    return _answer(page, seen, await duty.soon(request))
 
 
 async def show_look(request: web.Request) -> web.Response:

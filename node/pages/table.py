@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from kernel.clock import Clock
+from kernel.clock import Clock, to_month
 from node.pages import (
     about,
     account,
@@ -83,7 +83,7 @@ def prepare(app: web.Application, clock: Clock) -> None:
     """Give a node's application what its pages remember, and draw the help pages."""
     app[MEMORY] = Memory.of(clock)
     app.cleanup_ctx.append(forgetting)
-    help.prepare()
+    help.prepare(to_month(clock()))
     own_names.prepare(app)
     care.prepare(app)
 

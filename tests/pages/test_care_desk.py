@@ -456,12 +456,17 @@ async def test_mod_H11_a_restore_brings_back_no_words_and_no_case_that_is_over(
 async def test_mod_H6_the_lines_are_of_their_own_country_and_say_how_old_they_are(
     house: House,
 ) -> None:
-    at = f"/p/{house.answer.id}/report"
+    at, now = f"/p/{house.answer.id}/report", house.node.clock()
     for accept, number in (("de-DE", "tel:08001110111"), ("en-GB", "tel:116123")):
         sent = {"why": "worried", "words": ""}
         page = await house.cleo.send("POST", at, sent, headers={"Accept-Language": accept})
         assert number in page.html, accept
-        assert re.search(r"(seen|gesehen) \d{4}", page.text), accept
+        lines = re.findall(r'<article class="help-line">(.*?)</article>', page.html, re.DOTALL)
+        assert lines, accept
+        for each in lines:
+            seen = re.search(r"(?:seen|gesehen) (\d{4})-(\d\d)", each)
+            age = now.year * 12 + now.month - int(seen[1]) * 12 - int(seen[2]) if seen else 99
+            assert bool(re.search("more than a year|mehr als einem Jahr", each)) is (age > 12)
     ordinary = await house.cleo.send("POST", at, {"why": "unkind", "words": ""})
     assert "Help for them" not in ordinary.text
 

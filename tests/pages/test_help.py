@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from datetime import UTC, datetime
 
 from kernel.postgres import Server
 from members import sessions
@@ -10,7 +11,7 @@ from node.pages.memory import MEMORY
 from node.pages.session import cookie_name
 from resources import crisis
 from tests.pages.conftest import House
-from tests.pages.people import Browser, person
+from tests.pages.people import Answer, Browser, person
 from tests.pages.test_every_page import check_page
 
 
@@ -49,6 +50,41 @@ async def test_numbers_are_shown_as_published(house: House) -> None:
     assert '<a class="number" href="tel:116123">116 123</a>' in ireland.html
     chile = await house.visitor.open("/help/cl")
     assert '<span class="number">*4141 (from mobile phones)</span>' in chile.html
+
+
+OLD = "Nobody has checked this for more than a year. If it does not work, use another line."
+
+
+def _lines_of(page: Answer) -> dict[str, bool]:
+    """The lines of a page, and whether each is called old."""
+    found = re.findall(r'<article class="help-line">(.*?)</article>', page.html, re.DOTALL)
+    return {line: OLD in each for each in found for line in re.findall(r"<h\d>(.*?)</h", each)}
+
+
+async def test_mod_H6_a_line_that_nobody_checked_for_a_year_says_so(
+    house: House, postgres: Server
+) -> None:
+    """DOM-D2: as time goes by, in a process that runs on, and with no database."""
+    sent = await house.ben.fill(f"/p/{house.thread.id}/reply", text="I am not safe tonight.")
+    card = await house.ben.follow(await house.ben.follow(sent))
+    today, ireland = house.node.clock().date(), crisis.countries()["IE"].lines[:2]
+    assert _lines_of(card) == {each.name: each.is_overdue(today) for each in ireland}
+
+    house.node.clock.now = datetime(2026, 11, 27, tzinfo=UTC)
+    both = {"Samaritans Ireland": False, "50808 text service": True}
+    assert _lines_of(await house.visitor.open("/help/ie")).items() >= both.items()
+    assert _lines_of(await house.visitor.open("/help/de")) == {"TelefonSeelsorge": False}
+    undated = [each for it in crisis.countries().values() for each in it.lines if not each.checked]
+    page = await house.visitor.open(f"/help/{undated[0].country.lower()}")
+    assert _lines_of(page)[undated[0].name]
+
+    server = await postgres.connect()
+    await server.execute(f'DROP DATABASE "{house.node.engine.url.database}" WITH (FORCE)')
+    await server.close()
+    house.node.clock.forward(days=396)
+    assert _lines_of(await house.visitor.open("/help/de")) == {"TelefonSeelsorge": True}
+    listed = await house.visitor.open("/help", Accept_Language="en-IE")
+    assert all(_lines_of(listed).values())
 
 
 async def test_a_guess_is_shown_as_one(house: House) -> None:
