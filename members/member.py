@@ -108,15 +108,15 @@ class Blob:
     preferences: Preferences = field(default_factory=Preferences)
     quiet: Quiet = field(default_factory=Quiet)
     seen: Seen = field(default_factory=Seen)
-    looked: tuple[int, int] = (0, 0)  # a day, and how many reports they opened on it (DOM-H3)
+    looked: tuple[int, int] = (0, 0)  # a day, and how many cases they opened on it (DOM-H3)
     handed: tuple[UUID, ...] = ()  # cases that they gave to others, to hear how these ended
 
     def opened(self, day: date) -> int:
-        """How many reports the member opened on that day."""
+        """How many reports and care cases the member opened on that day."""
         return self.looked[1] if self.looked[0] == day.toordinal() else 0
 
     def with_one_more(self, day: date) -> Self:
-        """With one more report that the member opened."""
+        """With one more that the member opened."""
         return replace(self, looked=(day.toordinal(), self.opened(day) + 1))
 
     def with_handed(self, case_id: UUID) -> Self:

@@ -42,7 +42,7 @@ class Session:
     preferences: Preferences
     quiet: Quiet = field(default_factory=Quiet, repr=False)
     seen: Seen = field(default_factory=Seen, repr=False)
-    opened: int = 0  # reports, today
+    opened: int = 0  # reports and care cases, today
     handed: tuple[UUID, ...] = field(default=(), repr=False)  # cases that they gave to others
 
 

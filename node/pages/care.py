@@ -23,7 +23,7 @@ from kernel.schema.care import Level
 from moderation.care import cases, looks, notes, objections, sooner
 from moderation.care.cases import Desks, Place
 from moderation.care.sooner import Weights
-from node.pages import care_words, forms, session
+from node.pages import care_words, forms, load, session
 from node.pages import posts as post_pages
 from node.pages.forms import REFUSED, Form
 from node.pages.paging import number, uuid
@@ -90,6 +90,7 @@ async def _page(
         own={each.id for each in shown if each.about and each.about.actor_id in mine},
         order=order,
         of_node=desks.node,
+        load=load.enough(request),
         words=care_words,
     )
 

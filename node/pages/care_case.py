@@ -27,7 +27,7 @@ from moderation.care.cases import CareCase, Desks
 from moderation.directed import Category, Urgency, sent, terms
 from moderation.directed.sent import Asked
 from node.pages import asked as asked_pages
-from node.pages import care_words, forms, session
+from node.pages import care_words, forms, load, session
 from node.pages.care import PATH, UNKNOWN, desks_of, read_level
 from node.pages.forms import REFUSED, Form
 from node.pages.paging import number, uuid
@@ -107,6 +107,7 @@ async def _case_page(
         words=care_words,
         limit=notes.MAX_WORDS,
         levels_of=Level,
+        load=load.enough(request),
     )
 
 
@@ -135,6 +136,8 @@ async def decide(request: web.Request) -> web.Response:
             await task(work)
     except REFUSED as problem:
         return await _case_page(request, problem, form)
+    if name == "claim" and not work.case.is_mine(root):  # else they go on looking
+        await load.one_more(request)
     return see_other(PATH if name in LEAVES else f"{PATH}/{work.case.id}")
 
 

@@ -4,7 +4,7 @@ What was reported is shown only to whoever said that they look at it, folded, af
 how many somebody opened today is counted in their own sealed blob alone (DOM-H3).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ from uuid import UUID
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activitypub.state import ENGINE, HERE, READING, SETTINGS
+from activitypub.state import ENGINE, HERE, READING
 from groups import posts as post_store
 from kernel.errors import Malformed, NotFound, Problem
 from kernel.here import Here
@@ -27,7 +27,7 @@ from moderation.care import cases as care_cases
 from moderation.care.cases import Desks
 from moderation.cases import Case, Place
 from moderation.directed import terms
-from node.pages import asked, care, care_words, case_words, forms, session, standing
+from node.pages import asked, care, care_words, case_words, forms, load, session, standing
 from node.pages.casework import (
     NODE,
     STAYS,
@@ -103,7 +103,7 @@ async def _queue_page(
         families=care_words.FAMILIES,
         mine={each.id for each in found if each.is_mine(session.of(request).member.root)},
         words=case_words,
-        load=_load(request),
+        load=load.enough(request),
     )
 
 
@@ -136,12 +136,6 @@ def _later(found: Sequence[Case], state: str) -> str:
     if last.closed_on is not None:
         return f"state={state}&before={last.closed_on.isoformat()}_{last.id}"
     return f"state={state}&after={_token(cases.place_of(last))}"
-
-
-def _load(request: web.Request) -> int:
-    """How many the member opened today, where that is enough for a day; else 0 (DOM-H3)."""
-    opened, enough = session.of(request).opened, request.app[SETTINGS].reports_a_day
-    return opened if enough and opened >= enough else 0
 
 
 async def many(request: web.Request) -> web.Response:
@@ -226,7 +220,7 @@ async def _case_page(
         words=case_words,
         days=standing.FOR_GOOD,
         limit=casework_store.MAX_NOTE,
-        load=_load(request),
+        load=load.enough(request),
     )
 
 
@@ -262,19 +256,12 @@ async def _remember(request: web.Request, work: Work) -> None:
     In a transaction of its own (DESIGN-V1).
     """
     here, task = request.app[HERE], request.match_info["task"]
-    change: Callable[[Blob], Blob]
     if task == "claim":
-        change = partial(_opened, here.now().date())
+        await load.one_more(request)
     elif task == "hand" and work.form.ticked("hear"):
-        change = partial(_handed, work.case.id)
-    else:
-        return
-    async with request.app[ENGINE].begin() as conn:
-        await accounts.change(conn, here, session.of(request).member, change)
-
-
-def _opened(today: date, blob: Blob) -> Blob:
-    return blob.with_one_more(today)
+        async with request.app[ENGINE].begin() as conn:
+            member = session.of(request).member
+            await accounts.change(conn, here, member, partial(_handed, work.case.id))
 
 
 def _handed(case_id: UUID, blob: Blob) -> Blob:

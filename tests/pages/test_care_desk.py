@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -30,6 +31,7 @@ from kernel.schema.tables import (
     notices,
     threads,
 )
+from members import accounts
 from moderation import care, counts, desks
 from moderation.care import cases as care_store
 from moderation.care import clocks, ending, handover, incoming, looks, objections
@@ -706,3 +708,25 @@ async def test_dom_K2_no_care_fact_leaves_the_node(house: House, dan: Person) ->
     after = await snapshot(house.node)
     for name in ("activities", "deliveries", "flags", "signal_changes", "errands"):
         assert after[name] == before[name], name
+
+
+async def test_mod_H7_care_that_somebody_opens_counts_in_their_day(
+    house: House, dan: Person
+) -> None:
+    """DOM-H3: for them alone, and once: that they go on looking is no second one."""
+    await worried(house.cleo, house.answer)
+    most, today = house.node.here.reports_a_day, house.node.clock().date()
+    async with house.node.engine.begin() as conn:
+        await accounts.change(
+            conn,
+            house.node.here,
+            dan.prepared.member,
+            lambda blob: replace(blob, looked=(today.toordinal(), most - 1)),
+        )
+    at = f"{QUEUE}/{(await the_one(house)).id}"
+    assert "You opened" not in (await dan.open(QUEUE)).text
+    for _ in range(2):
+        assert (await act(dan, at, "claim")).status == 303
+    for path in (QUEUE, at, "/g/open/desk/cases"):
+        assert f"You opened {most} today" in (await dan.open(path)).text, path
+    assert "You opened" not in (await house.ana.open(QUEUE)).text
