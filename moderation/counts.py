@@ -17,8 +17,8 @@ FEWEST: Final = 5  # fewer of a kind in a month are not told
 STEP: Final = 5  # what is told is rounded down to this
 
 TOLD: Final = (
-    "ban", "change after appeal", "end limit", "limit", "lock", "release", "remove", "restore",
-    "unban", "unlock", "uphold after appeal", "warn",
+    "ban", "change after appeal", "end limit", "end suspend", "hold", "label", "limit", "lock",
+    "release", "remove", "restore", "suspend", "unban", "unlock", "uphold after appeal", "warn",
 )  # fmt: skip
 """What everybody is told the number of; nothing that was done out of care is among it."""
 

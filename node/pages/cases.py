@@ -4,7 +4,7 @@ What was reported is shown only to whoever said that they look at it, folded, af
 how many somebody opened today is counted in their own sealed blob alone (DOM-H3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Final
@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import ENGINE, HERE, READING
 from groups import posts as post_store
+from groups.posts import Post
 from kernel.errors import Malformed, NotFound, Problem
-from kernel.here import Here
 from kernel.said import noted
 from kernel.schema.cases import CaseState
 from members import accounts
@@ -32,7 +32,6 @@ from node.pages.casework import (
     NODE,
     STAYS,
     TASKS,
-    Desk,
     Work,
     desk_of,
     elsewhere,
@@ -78,14 +77,14 @@ async def _queue_page(
             wanted = CaseState(state) if state else None
             after = _place(request.query.get("after"))
             found = await cases.waiting(conn, here, desk.id, state=wanted, after=after)
-        shown = await post_store.by_ids(conn, [each.post_id for each in found if each.post_id])
+        shown = await _posts_of(conn, found)
         is_open = state != CaseState.CLOSED
         sooner = await care.sooner_of(conn, request, shown) if is_open else {}
         seer = Desks(node=desk.id is None, groups=(desk.id,) if desk.id else ())
         worried = await care_cases.count(conn, seer)
         heard = await cases.ended(conn, session.of(request).handed)
     later = _later(found, state) if len(found) == cases.PAGE else ""
-    found = sorted(found, key=lambda it: (it.priority, it.post_id not in sooner))
+    found = _in_order(found, sooner)
     return render(
         request,
         "cases/queue.html",
@@ -105,6 +104,15 @@ async def _queue_page(
         words=case_words,
         load=load.enough(request),
     )
+
+
+async def _posts_of(conn: AsyncConnection, found: Sequence[Case]) -> Mapping[int, Post]:
+    return await post_store.by_ids(conn, [each.post_id for each in found if each.post_id])
+
+
+def _in_order(found: Sequence[Case], sooner: Container[int | None]) -> Sequence[Case]:
+    """A page as it is shown: of what presses alike, what sounds heavy comes first (DOM-D11)."""
+    return sorted(found, key=lambda it: (it.priority, it.post_id not in sooner))
 
 
 def _place(text: str | None) -> Place:
@@ -235,7 +243,11 @@ async def decide(request: web.Request) -> web.Response:
     task = TASKS.get(request.match_info["task"])
     if task is None:
         raise NotFound
+    stays, onward = STAYS.get(request.match_info["task"]), ""
     try:
+        if not stays:
+            async with request.app[READING].connect() as conn:
+                onward = await _next(conn, request)
         async with request.app[ENGINE].begin() as conn:
             desk = await desk_of(conn, request)
             work = await work_on(conn, request, desk, _case_id(request), form, root)
@@ -244,10 +256,7 @@ async def decide(request: web.Request) -> web.Response:
     except REFUSED as problem:
         return await _case_page(request, form, problem)
     await _remember(request, work)
-    if stays := STAYS.get(request.match_info["task"]):
-        return see_other(f"{desk.path}/{work.case.id}{stays}")
-    async with request.app[READING].connect() as conn:
-        return see_other(await _next(conn, request.app[HERE], desk, work.case))
+    return see_other(f"{desk.path}/{work.case.id}{stays}" if stays else onward)
 
 
 async def _remember(request: web.Request, work: Work) -> None:
@@ -268,16 +277,32 @@ def _handed(case_id: UUID, blob: Blob) -> Blob:
     return blob.with_handed(case_id)
 
 
-async def _next(conn: AsyncConnection, here: Here, desk: Desk, case: Case) -> str:
-    """Back to the queue, at what comes after this case."""
+async def _next(conn: AsyncConnection, request: web.Request) -> str:
+    """Back to the queue, at what is shown after this case before it is decided.
+
+    Raises NotFound, NotAllowed: as `desk_of`, or there is no such case.
+    """
+    here, desk = request.app[HERE], await desk_of(conn, request)
+    case = await cases.get(conn, here, desk.id, _case_id(request))
     place = cases.place_of(case)
-    after = await cases.waiting(conn, here, desk.id, after=place, limit=1)
     first = await cases.waiting(conn, here, desk.id)
-    if not after:
-        return f"{desk.path}#case-{first[0].id}" if first else desk.path
-    if any(each.id == after[0].id for each in first):
-        return f"{desk.path}#case-{after[0].id}"
-    return f"{desk.path}?after={_token(place)}#case-{after[0].id}"
+    ids = [each.id for each in await _shown(conn, request, first)]
+    if case.id in ids:
+        if after := ids[ids.index(case.id) + 1 :]:
+            return f"{desk.path}#case-{after[0]}"
+        place = cases.place_of(first[-1])
+    later = await cases.waiting(conn, here, desk.id, after=place)
+    if later:
+        following = (await _shown(conn, request, later))[0].id
+        return f"{desk.path}?after={_token(place)}#case-{following}"
+    others = [each for each in ids if each != case.id]
+    return f"{desk.path}#case-{others[0]}" if others else desk.path
+
+
+async def _shown(
+    conn: AsyncConnection, request: web.Request, found: Sequence[Case]
+) -> Sequence[Case]:
+    return _in_order(found, await care.sooner_of(conn, request, await _posts_of(conn, found)))
 
 
 def routes() -> list[web.RouteDef]:

@@ -232,8 +232,9 @@ async def _ban(work: Work) -> None:
     post = await work.post()
     group, desk = work.desk.group, work.desk.actor
     person = await actor_store.get(work.conn, post.author_id)
+    until = last_day(work.form, work.here)
     await group_desk.remove(work.conn, work.here, group, desk, post, work.reason)
-    await group_desk.ban(work.conn, work.here, group, desk, person, work.reason)
+    await group_desk.ban(work.conn, work.here, group, desk, person, work.reason, until)
     await casework.close(work.conn, work.here, work.case, Outcome.AWAY)
 
 

@@ -1,5 +1,6 @@
 """Cases on pages: two queues, one decision, nothing twice, and nobody named."""
 
+import itertools
 import re
 from datetime import timedelta
 
@@ -556,3 +557,55 @@ async def test_mod_H7_who_runs_the_node_hears_where_too_much_waits_and_of_no_mod
     assert "The reports to this place itself" in said
     for name in ("@one", "@ana", "cleo"):
         assert name not in said.partition("Where too much waits")[2].partition("Groups")[0]
+
+
+async def test_mod_5_12_the_smallest_step_is_a_press_away_from_a_case(
+    house: House, dan: Person
+) -> None:
+    """From a case to a limit; and whoever is kept out is told until when."""
+    await report(house.cleo, house.answer.id, "unkind")
+    page = await looked_at(dan, QUEUE)
+    about = await dan.open(page.page.link("/g/open/desk/person?person="))
+    limit = next(each for each in about.page.forms if ("act", "limit") in each.filled({}))
+    done = await dan.submit(about, limit, reason="A little slower.", rule="Be kind", days="14")
+    assert "reads their posts first until" in (await dan.follow(done)).text
+    async with house.node.engine.connect() as conn:
+        line = (await conn.execute(sa.select(audit).where(audit.c.verb == "limit"))).one()
+        assert (line.rule, line.person_id) == ("Be kind", house.ben.actor.id)
+
+    away = next(each for each in page.page.forms if each.action.endswith("/ban"))
+    odd = await dan.submit(page, away, start="rest", days="9")
+    assert (odd.status, "Please choose until when" in odd.text) == (400, True)
+    assert (await dan.submit(page, away, start="rest", days="30")).status == 303
+    async with house.node.engine.connect() as conn:
+        last = await conn.scalar(sa.select(bans.c.until))
+    assert last == house.node.here.now().date() + timedelta(days=30)
+
+
+async def test_dom_H3_whoever_hands_over_can_leave_a_note(house: House, dan: Person) -> None:
+    await report(house.cleo, house.answer.id, "unkind")
+    page = await looked_at(dan, QUEUE)
+    hand = next(each for each in page.page.forms if each.action.endswith("/hand"))
+    assert (await dan.submit(page, hand, note="He is new here.")).status == 303
+    assert "He is new here." in (await looked_at(house.ana, QUEUE)).text
+
+
+async def test_dom_D11_what_comes_next_is_what_is_shown_next(house: House, dan: Person) -> None:
+    """The one that sounds heavy is shown first, and was last in the database's order."""
+    node, said = house.node, {}
+    for number in range(4):
+        post = await node.reply(house.ben.speaker, house.thread.uri, f"Number {number}.")
+        said[post.id] = post
+        await report(house.cleo, post.id, "unkind")
+    async with node.engine.connect() as conn:
+        last = (await case_store.waiting(conn, node.here, house.open.id))[-1]
+    assert last.post_id is not None
+    await node.edit(house.ben.speaker, said[last.post_id].uri, "", "I am not safe on my own.")
+    shown = re.findall(r'id="(case-[^"]+)"', (await dan.open(QUEUE)).html)
+    assert (len(shown), shown[0]) == (4, f"case-{last.id}")
+    for this, following in itertools.pairwise(shown):
+        at = f"{QUEUE}/{this.removeprefix('case-')}"
+        await act(dan, at, "claim")
+        assert (await act(dan, at, "nothing")).location == f"{QUEUE}#{following}"
+    at = f"{QUEUE}/{shown[-1].removeprefix('case-')}"
+    assert (await act(dan, at, "nothing")).location == QUEUE

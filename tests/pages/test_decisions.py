@@ -346,11 +346,16 @@ async def test_mod_5_12_what_everybody_sees_is_rounded_and_of_months_that_are_ov
             (house.open.id, "memorial", 9),
             (house.private.id, "warn", 7),
             (house.private.id, "ban", 1),
+            (house.open.id, "hold", 6),
+            (house.open.id, "hold over", 9),
+            (house.open.id, "label", 4),
+            (None, "suspend", 5),
+            (None, "end suspend", 4),
         ):
             for _ in range(count):
                 await log.note(
                     conn, node.here, verb=verb, about="x", group_id=group_id,
-                    actor_id=desks[group_id],
+                    actor_id=desks.get(group_id) if group_id else None,
                 )  # fmt: skip
     nothing = "In no month was there enough"
     assert nothing in (await house.visitor.open("/about/moderation")).text
@@ -360,7 +365,12 @@ async def test_mod_5_12_what_everybody_sees_is_rounded_and_of_months_that_are_ov
     assert "Posts taken out: 10 or more" in page
     assert "People asked to stay away" not in page
     assert "memorial" not in page
+    assert "Posts out of sight until they are read in peace: 5 or more" in page
+    assert "given a label" not in page
+    assert "Posts shown again" not in page  # nobody decided that
     page = (await house.visitor.open("/about/moderation")).text
+    assert "People asked to rest for now: 5 or more" in page
+    assert "People who can go on" not in page
     assert "Kind words to somebody: 5 or more" in page
     assert "People asked to stay away: 5 or more" in page
     assert (await house.visitor.open("/g/private/moderation")).status == 404  # SEC-L6
