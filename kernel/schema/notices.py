@@ -42,7 +42,7 @@ class NoticeKind(StrEnum):
     NEAR = "near"  # something hard happened in a thread where it wrote: help is there
     MOVED = "moved"  # a group of the persona's goes on at another place
     READ_AGAIN = "reread"  # a moderator took its shown post out of sight, to read it in peace
-    HOLD_OVER = "hold over"  # what held its post is over, and nobody had to read it
+    HOLD_OVER = "over"  # what held its post is over, and nobody had to read it
 
 
 notices = table(

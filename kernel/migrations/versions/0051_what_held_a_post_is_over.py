@@ -16,11 +16,11 @@ _KINDS = (
 
 
 def upgrade() -> None:
-    _check(f"{_KINDS}, 'hold over'")
+    _check(f"{_KINDS}, 'over'")
 
 
 def downgrade() -> None:
-    op.execute("UPDATE notices SET kind = 'released' WHERE kind = 'hold over'")
+    op.execute("UPDATE notices SET kind = 'released' WHERE kind = 'over'")
     _check(_KINDS)
 
 
