@@ -301,6 +301,13 @@ class Decision:
         return sorted({host_of(each) for each in self.basis})
 
     @property
+    def by_itself(self) -> bool:
+        """Whether it followed from a rule of this place, and no person looked first."""
+        return self.verb in ("limit for a peer", "hold over") or (
+            self.verb == "hold" and bool(self.basis)
+        )
+
+    @property
     def by_group(self) -> bool:
         """Whether moderators of a group decided it; else those who look after the whole node."""
         return self.role == Role.GROUP

@@ -447,7 +447,8 @@ async def test_mod_5_12_whose_post_waits_for_a_peer_reads_why_and_until_when(
     last = node.here.now().date() + timedelta(days=1)
     for words in (
         "A post of yours waits for a moderator for a day", "Another place asked", "Open",
-        "then it ends by itself", "A word from good.test was part of it.", f"{last.day} ",
+        "then it ends by itself",
+        "a rule of this place, by itself. A word from good.test was part of it.", f"{last.day} ",
         "somebody is there to talk to",
     ):  # fmt: skip
         assert words in page.text, words
