@@ -44,11 +44,13 @@ async def test_what_waits_for_a_second_look_and_how_it_went_so_far(
         await appeals.of(conn, here, 0)
         await counts.of_person(conn, here, one, one)
         await counts.by_month(conn, here, one)
+        await audit.followed(conn, [1, 2, 3])
 
     plans = await asking.plans(work)
     assert not any(plan.scanned & LARGE for plan in plans)
     assert "ix_appeals_group_id_state_decision_id" in plans[0].indexes
     assert not plans[0].sorted
+    assert {"pk_audit", "ix_audit_person_id_id"} <= set(plans[-1].indexes), plans[-1].statement
 
 
 async def test_who_is_stopped_and_how_a_month_went(asking: Asking) -> None:
