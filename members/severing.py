@@ -25,7 +25,7 @@ from kernel.schema.tables import (
 from members import ledger
 from members.ledger import Restored
 from moderation import domains, impact, names
-from moderation.impact import UNSEEN, Impact, Seen
+from moderation.impact import UNSEEN, Concerned, Impact, Seen
 from moderation.policy import Policy
 
 PAGE: Final = 50
@@ -122,7 +122,7 @@ async def decide(
 ) -> Decided:
     """Decide about a domain, and cut what that cuts.
 
-    `seen` is what whoever decides was shown; where nobody loses anything, nothing has to be. Where
+    `seen` is what whoever decides was shown; where nothing is lost, nothing has to be. Where
     it is much, a person has to say that they looked.
     Raises Differs: it is not what was seen. Raises Malformed, NotAllowed: nobody looked, or as
     `domains.set_policy`.
@@ -130,8 +130,11 @@ async def decide(
     domain = domains.read_domain(domain)
     names.check_ours(here, domain)
     await conn.execute(_ONE_AT_A_TIME)
-    hosts = await impact.concerned(conn, [domain]) if chosen.blocks else []
-    now = await impact.about(conn, here, [domain], chosen.level, hosts)
+    those = Concerned() if chosen.takes_media else await impact.concerned(conn, [domain])
+    hosts = those.hosts if chosen.blocks else []
+    now = await impact.about(
+        conn, here, [domain], chosen.level, those, reject_media=chosen.reject_media
+    )
     decision = _Decision(domain, await _own(conn, domain), _text(chosen), now)
     check(now, seen)
     await domains.set_policy(conn, here, domain, chosen, **asdict(words))
@@ -152,7 +155,7 @@ async def hold(
     A list asks for it, or it is what follows where our own decision about the domain ends.
     `hosts` are the servers that it would cut off.
     """
-    would = await impact.about(conn, here, [domain], asked.level, hosts)
+    would = await impact.about(conn, here, [domain], asked.level, Concerned(hosts, hosts))
     decision = _Decision(domain, await _own(conn, domain), asked.level.value, would)
     await _forget_held(conn, domain)
     return await _write(conn, here, decision, ChangeState.HELD)

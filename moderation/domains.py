@@ -93,6 +93,11 @@ class Change:
         """Whether the node stops to talk with it."""
         return self.after.blocks and not self.before.blocks
 
+    @property
+    def refuses_media(self) -> bool:
+        """Whether copies of its pictures are let go."""
+        return self.before.takes_media and not self.after.takes_media
+
 
 async def set_policy(
     conn: AsyncConnection,

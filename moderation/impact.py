@@ -69,7 +69,7 @@ class Impact:
     threads: int  # open ones, with answers from there
     posts: int  # from there, that are hidden
     conversations: int
-    pictures: int
+    pictures: int  # copies, of what lies there or was posted from there
     deliveries: int  # that wait
     arrived: int  # within a month
     share: float | None  # of all that arrived; none where that is not known
@@ -83,7 +83,8 @@ class Impact:
     @property
     def binds(self) -> bool:
         """Whether it has to be seen first: somebody may lose something, or a list is taken."""
-        return bool(self.rows or (self.cuts and self.relations.all) or self.asks_for_a_look)
+        loses = self.relations.all if self.cuts else self.pictures
+        return bool(self.rows or loses or self.asks_for_a_look)
 
     @property
     def digest(self) -> str:
@@ -114,7 +115,7 @@ class Impact:
 
     @property
     def words(self) -> Sequence[str]:
-        """The same as plain sentences, the heaviest first."""
+        """The same as plain sentences, the heaviest first; none where nothing is lost."""
         of = self.relations
         counted = (
             (of.people, "{number} name here would lose somebody. A person may have several names.",
@@ -138,15 +139,15 @@ class Impact:
              "{number} posts would be hidden. None is deleted."),
             (self.conversations, "{number} exchange of messages would stand still.",
              "{number} exchanges of messages would stand still."),
-            (self.pictures, "{number} picture would be hidden.",
-             "{number} pictures would be hidden."),
+            (self.pictures, "{number} copy of a picture would go. It does not come back.",
+             "{number} copies of pictures would go. They do not come back."),
             (self.deliveries, "{number} thing waits to be sent there, and would go on waiting.",
              "{number} things wait to be sent there, and would go on waiting."),
         )  # fmt: skip
         lines: list[str] = [
             said_many(one, many, number=number) for number, one, many in counted if number
         ]
-        return [*lines, self._arrivals]
+        return [*lines, self._arrivals] if self.cuts else lines
 
     @property
     def _arrivals(self) -> str:
@@ -185,21 +186,46 @@ class Impact:
         return cls(relations=Relations(**relations), **known)
 
 
-async def of(conn: AsyncConnection, here: Here, domains: Sequence[str], policy: Level) -> Impact:
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """Servers that a decision is about: those that people are known of, and those that pictures
+    here were copied from or posted from.
+    """
+
+    hosts: Sequence[str] = ()
+    pictures: Sequence[str] = ()
+
+
+async def of(
+    conn: AsyncConnection,
+    here: Here,
+    domains: Sequence[str],
+    policy: Level,
+    *,
+    reject_media: bool = False,
+) -> Impact:
     """What it would do to put `domains`, bare and lower-case, at the level `policy` now.
 
-    Two statements, however many domains there are. Servers that are not heard already, or that a
+    Three statements, however many domains there are. Servers that are not heard already, or that a
     narrower decision is about, are not counted.
     """
-    return await about(conn, here, domains, policy, await concerned(conn, domains))
+    those = await concerned(conn, domains)
+    return await about(conn, here, domains, policy, those, reject_media=reject_media)
 
 
 async def about(
-    conn: AsyncConnection, here: Here, domains: Sequence[str], policy: Level, hosts: Sequence[str]
+    conn: AsyncConnection,
+    here: Here,
+    domains: Sequence[str],
+    policy: Level,
+    those: Concerned,
+    *,
+    reject_media: bool = False,
 ) -> Impact:
-    """The same, where it is known which `hosts` the decision is about."""
-    if policy not in BLOCKING:
-        hosts = []  # nothing of theirs is cut or hidden
+    """The same, where it is known which servers the decision is about."""
+    cuts = policy in BLOCKING
+    hosts = those.hosts if cuts else ()
+    bare = those.pictures if cuts or reject_media else ()
     since = here.now().date() - keep_times.SEEN_ID
     found = (await conn.execute(_NUMBERS, {**_about(hosts), "since": since})).mappings().one()
     numbers = dict(found)
@@ -211,18 +237,24 @@ async def about(
         policy=policy.value,
         servers=len(hosts),
         relations=relations,
+        pictures=await _pictures(conn, bare),
         share=min(1.0, arrived / total) if total else None,
         **numbers,
     )
 
 
-async def concerned(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
-    """Hosts that are known and heard, and of which our decision about `domains` would be the one.
+async def _pictures(conn: AsyncConnection, hosts: Sequence[str]) -> int:
+    return (await conn.scalar(_PICTURES, {"hosts": list(hosts)}) or 0) if hosts else 0
+
+
+async def concerned(conn: AsyncConnection, domains: Sequence[str]) -> Concerned:
+    """Servers that are heard, and of which our decision about `domains` would be the one.
 
     Where we decided something about a domain below, that stands; what lists say does not.
     """
     rows = await conn.execute(_UNDER, {"domains": list(domains)})
-    return [row.host for row in rows if row.decides and not row.blocked]
+    found = [row for row in rows if row.decides and not row.blocked]
+    return Concerned([row.host for row in found if row.known], [row.host for row in found])
 
 
 async def hosts(conn: AsyncConnection) -> Sequence[str]:
@@ -233,7 +265,7 @@ async def hosts(conn: AsyncConnection) -> Sequence[str]:
 async def blocked(conn: AsyncConnection, domains: Sequence[str]) -> list[str]:
     """Hosts below `domains` that are known and not heard."""
     rows = await conn.execute(_UNDER, {"domains": list(domains)})
-    return [row.host for row in rows if row.blocked]
+    return [row.host for row in rows if row.known and row.blocked]
 
 
 def _about(hosts: Sequence[str]) -> dict[str, object]:
@@ -259,18 +291,42 @@ _WALK: Final = """
         )
         FROM walk WHERE walk.host IS NOT NULL
     )"""
+# A copy is let go once no picture is taken from where it lies, or from whose post it is of.
+_COPIES: Final = "media JOIN attachments ON attachments.media_id = media.id"
+_LIES_AT: Final = "lower(split_part(attachments.remote_url, '/', 3))"
+_PICTURES: Final = statement(
+    f"""
+    SELECT count(*) FROM (
+        SELECT attachments.media_id FROM unnest(:hosts) AS given (host)
+        JOIN actors ON actors.host = given.host AND NOT actors.local
+        JOIN posts ON posts.author_id = actors.id
+        JOIN attachments ON attachments.post_id = posts.id
+        JOIN media ON media.id = attachments.media_id AND media.used IS NOT NULL
+        UNION
+        SELECT attachments.media_id FROM {_COPIES}
+        JOIN posts ON posts.id = attachments.post_id
+        JOIN actors ON actors.id = posts.author_id AND NOT actors.local
+        WHERE media.used IS NOT NULL AND {_LIES_AT} = ANY (:hosts)
+    ) AS copies
+    """  # noqa: S608  (names of our own)
+)
 _HOSTS: Final = sa.text(f"{_WALK} SELECT host FROM walk WHERE host IS NOT NULL")  # noqa: S608
 _UNDER: Final = statement(
     f"""
-    {_WALK}, named AS (
-        SELECT walk.host, ARRAY(
+    {_WALK}, hosts AS (
+        SELECT walk.host, true AS known FROM walk WHERE walk.host IS NOT NULL
+        UNION ALL
+        SELECT {_LIES_AT}, false FROM {_COPIES} WHERE media.used IS NOT NULL
+    ), named AS (
+        SELECT each.host, each.known, ARRAY(
             SELECT array_to_string(labels[first:], '.')
             FROM generate_subscripts(labels, 1) AS first ORDER BY first
         ) AS names
-        FROM walk, string_to_array(split_part(walk.host, ':', 1), '.') AS labels
-        WHERE walk.host IS NOT NULL
+        FROM (SELECT host, bool_or(known) AS known FROM hosts GROUP BY host) AS each,
+            string_to_array(split_part(each.host, ':', 1), '.') AS labels
+        WHERE each.host IS NOT NULL
     ), matched AS (
-        SELECT named.host, each.place, given.domain IS NOT NULL AS given,
+        SELECT named.host, named.known, each.place, given.domain IS NOT NULL AS given,
             own.domain IS NOT NULL AS own,
             rule.domain IS NOT NULL AND NOT rule.spares && named.names AS blocks
         FROM named, unnest(named.names) WITH ORDINALITY AS each (domain, place)
@@ -279,7 +335,7 @@ _UNDER: Final = statement(
             ON own.domain = each.domain AND own.source = '' AND NOT own.held
         LEFT JOIN domain_blocks AS rule ON rule.domain = each.domain
     )
-    SELECT host, bool_or(blocks) AS blocked,
+    SELECT host, bool_or(known) AS known, bool_or(blocks) AS blocked,
         min(place) FILTER (WHERE given)
             <= coalesce(min(place) FILTER (WHERE own AND NOT given), 1000) AS decides
     FROM matched GROUP BY host HAVING bool_or(given) ORDER BY host
@@ -385,8 +441,6 @@ _NUMBERS: Final = statement(
             UNION SELECT conversations.id FROM theirs
             JOIN conversations ON conversations.other_id = theirs.id
         ) AS talks) AS conversations,
-        (SELECT count(DISTINCT attachments.media_id) FROM said
-            JOIN attachments ON attachments.post_id = said.id) AS pictures,
         (SELECT count(*) FROM unnest(:hosts) AS given (host)
             JOIN deliveries ON deliveries.host = given.host AND deliveries.parked IS NULL
         ) AS deliveries,

@@ -37,7 +37,7 @@ async def note(conn: AsyncConnection, changes: Sequence[Change]) -> None:
         {
             "host": change.domain,
             "recount": change.before.blocks != change.after.blocks,
-            "pictures": change.before.takes_media and not change.after.takes_media,
+            "pictures": change.refuses_media,
         }
         for change in changes
     ]

@@ -12,7 +12,6 @@ from members.severing import Decided, Differs
 from moderation import domains, impact
 from moderation.impact import Impact, Seen
 from moderation.lists import undoing
-from moderation.policy import BLOCKING
 from node import keeping_away
 from node.console import REFUSED, DataDir, end, on_node
 from node.logs import escaped
@@ -30,11 +29,16 @@ def add_to(group: typer.Typer) -> None:
     def preview(
         name: Annotated[str, typer.Argument(metavar="DOMAIN", help="With everything below it.")],
         level: Annotated[Level, typer.Option(help="What would be decided.")] = Level.REJECT,
+        reject_media: Annotated[
+            bool, typer.Option("--reject-media", help="No pictures would be taken from there.")
+        ] = False,
         as_json: AsJson = False,
         data_dir: DataDir = None,
     ) -> None:
         """Print what it would cut to talk with a domain no more. Nothing is changed."""
-        on_node(data_dir, lambda node: _preview(node, name, level, as_json=as_json))
+        on_node(
+            data_dir, lambda node: _preview(node, name, level, bare=reject_media, as_json=as_json)
+        )
 
     @group.command("undo", epilog="Example: hearthold blocklist undo i12 --dry-run")
     def undo(
@@ -79,9 +83,9 @@ def add_to(group: typer.Typer) -> None:
 
 def lines_of(found: Impact, command: str = "") -> list[str]:
     """What a decision would cut, and the `command` that makes it after that: a block, if none."""
-    lines = [str(line) for line in found.words] if found.cuts else ["That cuts nothing."]
+    lines = [str(line) for line in found.words] or ["That cuts nothing."]
     lines += [f"Please look twice: {line}" for line in found.asks_for_a_look]
-    if found.binds:
+    if found.binds and (command or found.cuts):
         much = " --looked" if found.asks_for_a_look else ""
         command = command or _block(found)
         lines.append(f"To do it: hearthold {command} --seen {found.digest}{much}")
@@ -98,13 +102,14 @@ def _block(found: Impact) -> str:
     return f"domain block {found.domains[0]}{drops}"
 
 
-async def _preview(node: Opened, name: str, level: Level, *, as_json: bool) -> Sequence[str]:
+async def _preview(
+    node: Opened, name: str, level: Level, *, bare: bool, as_json: bool
+) -> Sequence[str]:
     async with node.engine.connect() as conn:
-        found = await impact.of(conn, node.here, [domains.read_domain(name)], level)
+        about = [domains.read_domain(name)]
+        found = await impact.of(conn, node.here, about, level, reject_media=bare)
     if as_json:
         return [json.dumps(found.as_json(), indent=2)]
-    if level not in BLOCKING:
-        return ["That cuts nothing."]
     return lines_of(found)
 
 

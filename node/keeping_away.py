@@ -4,6 +4,7 @@ What is cut goes with the decision, in its transaction; what has to be counted o
 it comes after, for a domain may have written in a great many threads.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from members.ledger import Restored
 from members.severing import UNSAID, Words
 from moderation import alerting, audit, domains, impact, names, policy
 from moderation.domains import Change, Rule
-from moderation.impact import UNSEEN, Impact, Seen
+from moderation.impact import UNSEEN, Concerned, Impact, Seen
 from moderation.lists import taking, undoing
 from moderation.policy import Policies, Policy
 from node import follow_ups
@@ -176,7 +177,7 @@ async def settled(
         changes = await _held_back(conn, here, before)
     else:
         changes = await _changes(conn, before, await policy.in_force(conn))
-        would = await _impact(conn, here, changes, rows)
+        would = await _impact(conn, here, before, changes, rows)
         severing.check(would, seen)
         if would.relations.all:
             await audit.note(conn, here, verb="ties cut", about=about, impact=would.as_json())
@@ -218,7 +219,7 @@ async def _cut_by(
     if tied := await taking.tied(conn, rules):
         named = {rules[host].domain for host in tied}
         return {host: rule for host, rule in rules.items() if rule.domain in named}
-    would = await impact.about(conn, here, [], Level.REJECT, list(rules))
+    would = await impact.about(conn, here, [], Level.REJECT, Concerned(list(rules)))
     return rules if would.asks_for_a_look else {}
 
 
@@ -228,20 +229,28 @@ async def impact_of(conn: AsyncConnection, here: Here, before: Policies, rows: s
     `rows` is the digest of rows of a list that are taken: whoever says yes says it to these.
     """
     changes = await _changes(conn, before, await policy.in_force(conn))
-    return await _impact(conn, here, changes, rows)
+    return await _impact(conn, here, before, changes, rows)
 
 
 async def _impact(
-    conn: AsyncConnection, here: Here, changes: Sequence[Change], rows: str
+    conn: AsyncConnection, here: Here, before: Policies, changes: Sequence[Change], rows: str
 ) -> Impact:
-    hosts = [change.domain for change in changes if change.cuts]
-    return replace(await impact.about(conn, here, [], Level.REJECT, hosts), rows=rows)
+    every = await _changes(conn, before, await policy.in_force(conn), pictures=True)
+    those = Concerned(
+        [change.domain for change in changes if change.cuts],
+        [change.domain for change in every if change.refuses_media],
+    )
+    return replace(await impact.about(conn, here, [], Level.REJECT, those), rows=rows)
 
 
-async def _changes(conn: AsyncConnection, before: Policies, after: Policies) -> list[Change]:
+async def _changes(
+    conn: AsyncConnection, before: Policies, after: Policies, *, pictures: bool = False
+) -> list[Change]:
+    """With `pictures` also about servers where pictures lie and nobody is known."""
     if before.by_domain == after.by_domain:
         return []
-    return _between(before, after, await impact.hosts(conn))
+    hosts = {*await impact.hosts(conn), *(await copies.hosts(conn) if pictures else ())}
+    return await asyncio.to_thread(_between, before, after, sorted(hosts))
 
 
 def _between(before: Policies, after: Policies, hosts: Iterable[str]) -> list[Change]:
@@ -250,10 +259,8 @@ def _between(before: Policies, after: Policies, hosts: Iterable[str]) -> list[Ch
 
 
 async def _note_follow_ups(conn: AsyncConnection, before: Policies, after: Policies) -> None:
-    """Write down what is to be done, also for servers where pictures lie and nobody is known."""
-    if before.by_domain != after.by_domain:
-        hosts = {*await impact.hosts(conn), *await copies.hosts(conn)}
-        await follow_ups.note(conn, _between(before, after, sorted(hosts)))
+    """Write down what is to be done."""
+    await follow_ups.note(conn, await _changes(conn, before, after, pictures=True))
 
 
 async def follow_up(engine: AsyncEngine) -> None:

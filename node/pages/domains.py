@@ -135,8 +135,9 @@ async def _would(request: web.Request, form: Form) -> Impact | None:
         domain, level = domains.read_domain(form.text("domain")), _level(form)
     except Malformed:
         return None
+    bare = "reject_media" in form.all("flags")
     async with request.app[READING].connect() as conn:
-        return await impact.of(conn, request.app[HERE], [domain], level)
+        return await impact.of(conn, request.app[HERE], [domain], level, reject_media=bare)
 
 
 def _level(form: Form, name: str = "level") -> Level:

@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.schema.tables import (
+    activities,
     actors,
     attachments,
     care_cases,
     cases,
     conversations,
+    deliveries,
     follows,
     groups,
     media,
@@ -152,7 +154,8 @@ def _words(dice: Random, town: Community, rows: dict[str, list[Row]]) -> None:
                  "published": NOW, "state": dice.choice(["shown", "shown", "held"])}
             )  # fmt: skip
             if dice.random() < 0.3:
-                _picture(dice, rows, post_id)
+                ours = rows["posts"][-1]["author_id"] in town.people
+                _picture(dice, rows, post_id, None if ours else dice.choice(HOSTS))
             if dice.random() < 0.2:
                 rows["cases"].append(_case(dice, post_id, over=dice.random() < 0.3))
 
@@ -172,12 +175,15 @@ def _case(dice: Random, post_id: int, *, over: bool = False) -> Row:
     }
 
 
-def _picture(dice: Random, rows: dict[str, list[Row]], post_id: int) -> None:
+def _picture(dice: Random, rows: dict[str, list[Row]], post_id: int, host: str | None) -> None:
+    """A file of our own, or a copy of one that lies on a server, whoever posted it."""
     media_id = UUID(int=dice.getrandbits(128))
-    rows["media"].append({"id": media_id, "width": 1, "height": 1, "bytes": 1})
+    used = None if host is None else NOW.date()
+    rows["media"].append({"id": media_id, "width": 1, "height": 1, "bytes": 1, "used": used})
     rows["attachments"].append(
-        {"post_id": post_id, "position": 0, "kind": "image", "media_id": media_id}
-    )
+        {"post_id": post_id, "position": 0, "kind": "image", "media_id": media_id,
+         "remote_url": None if host is None else f"https://{host.upper()}/{media_id}.png"}
+    )  # fmt: skip
 
 
 def _beside(dice: Random, town: Community, rows: dict[str, list[Row]]) -> None:
@@ -189,11 +195,20 @@ def _beside(dice: Random, town: Community, rows: dict[str, list[Row]]) -> None:
     ]
     rows["received"] = [arrival(dice.choice(HOSTS)) for _ in range(dice.randint(0, 5))]
     rows["peers"] = [{"host": host, "next_attempt": NOW} for host in HOSTS]
+    uri = f"https://{HOME}/a/{dice.getrandbits(60)}"
+    said = {"actor_uri": f"https://{HOME}/u", "kind": "Create", "object_uri": uri, "body": "",
+            "public": True, "month": NOW.date()}  # fmt: skip
+    rows["activities"] = [{"uri": uri, **said}]
+    rows["deliveries"] = [
+        {"host": host, "inbox": f"https://{host}/inbox", "lane": "x", "activity_uri": uri,
+         "signer_id": town.people[0], "day": NOW.date(), "parked": dice.choice([None, "gone"])}
+        for host in HOSTS if town.people and dice.random() < 0.5
+    ]  # fmt: skip
 
 
 _TABLES: Final = (
     peers, actors, groups, follows, moderators, threads, posts, media, attachments, cases,
-    conversations, received,
+    conversations, received, activities, deliveries,
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What a decision about a server cuts is what was shown, and comes back as it was (MOD-5.9)."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -79,11 +80,58 @@ def _expected(town: communities.Community, cut: list[str]) -> Relations:
     return Relations(**numbers, moderators=moderators, people=len(people), groups=len(groups))
 
 
+def _numbers(town: communities.Community, domain: str, cut: list[str]) -> dict[str, object]:
+    """The other numbers: of servers below the domain that are heard until now."""
+
+    def of(host: str) -> bool:
+        return _is_under(host, domain) and not any(_is_under(host, each) for each in cut)
+
+    rows = town.rows
+    hosts = {each["id"]: each["host"] for each in rows["actors"] if not each["local"]}
+    theirs = {id_ for id_, host in hosts.items() if of(host)}
+    said = [post for post in rows["posts"] if post["author_id"] in theirs]
+    seen = [post for post in said if post["state"] == "shown"]
+    open_threads = {it["id"] for it in rows["threads"] if it["shown"] and not it["locked"]}
+    answers = [post for post in seen if post["id"] != post["thread_id"]]
+    people = {it["id"] for it in rows["actors"] if it["local"] and it["kind"] == "Person"}
+    losing = {
+        one
+        for row in rows["follows"]
+        for one in (row["follower_id"], row["followed_id"])
+        if one in people and theirs & {row["follower_id"], row["followed_id"]}
+    }
+    posts = {post["id"]: post for post in rows["posts"]}
+    about = [posts[it["post_id"]] for it in rows["cases"] if it["state"] != "closed"]
+    copies = [it for it in rows["attachments"] if posts[it["post_id"]]["author_id"] in hosts]
+    known = {hosts[each] for each in theirs}
+    arrived = sum(it["origin"].removeprefix("https://") in known for it in rows["received"])
+    return {
+        "servers": len(known),
+        "cases": sum(
+            it["thread_id"] in {post["thread_id"] for post in said} or it["author_id"] in losing
+            for it in about
+        ),
+        "threads": len({it["thread_id"] for it in answers} & open_threads),
+        "posts": len(seen),
+        "conversations": sum(
+            bool(theirs & {it["one_id"], it["other_id"]}) for it in rows["conversations"]
+        ),
+        "pictures": sum(
+            posts[it["post_id"]]["author_id"] in theirs
+            or of(it["remote_url"].lower().split("/")[2])
+            for it in copies
+        ),
+        "deliveries": sum(it["host"] in known and not it["parked"] for it in rows["deliveries"]),
+        "arrived": arrived,
+        "share": arrived / len(rows["received"]) if rows["received"] else None,
+    }
+
+
 @pytest.mark.slow
 async def test_mod_5_9_what_was_shown_is_what_happens_and_undo_restores_it_exactly(
     engine: AsyncEngine, here: Here
 ) -> None:
-    cut_something = 0
+    cut_something, counted = 0, Counter[str]()
     async with engine.connect() as conn:
         for number in range(COMMUNITIES):
             dice = Random(number)
@@ -101,6 +149,9 @@ async def test_mod_5_9_what_was_shown_is_what_happens_and_undo_restores_it_exact
                 )
                 left = [len(each) for each in await communities.ties(conn)]
                 assert change.impact == shown, number
+                numbers = _numbers(town, domain, cut)
+                assert {name: getattr(shown, name) for name in numbers} == numbers, number
+                counted.update(name for name, many in numbers.items() if many)
                 assert shown.relations.all == sum(rows) - sum(left) == expected.all - already.all
                 if not cut:
                     assert shown.relations == expected, number
@@ -126,6 +177,8 @@ async def test_mod_5_9_what_was_shown_is_what_happens_and_undo_restores_it_exact
             assert back == sum(change.impact.relations.all for change in made)
             await conn.rollback()
     assert cut_something > COMMUNITIES / 2
+    assert len(counted) == 9, "each of the numbers is more than none somewhere"
+    assert min(counted.values()) > COMMUNITIES / 20
 
 
 REJECT = Policy(Level.REJECT)

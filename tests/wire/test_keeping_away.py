@@ -13,7 +13,9 @@ from kernel.schema.moderation import Level
 from kernel.schema.posts import PostState
 from kernel.schema.tables import actors, attachments, follows, posts, received
 from media import pictures
-from moderation import blocklist, domains
+from members.severing import Differs
+from moderation import blocklist, domains, impact
+from moderation.impact import Seen
 from moderation.policy import Policies, Policy
 from moderation.visibility import VISITOR
 from node import keeping_away
@@ -113,14 +115,32 @@ async def test_mod_3_10_a_picture_that_is_refused_while_it_is_read_is_not_kept(
 
 
 async def test_mod_3_10_pictures_of_a_domain_may_be_refused_alone(
-    alder: Node, sleep: Group, good: Peer
+    alder: Node, sleep: Group, good: Peer, peer: PeerFactory
 ) -> None:
-    good.files["/cup.png"] = good.files["/late.png"] = draw.png()
+    other = await peer("other.test", alder)
+    good.files["/cup.png"] = good.files["/lent.png"] = good.files["/late.png"] = draw.png()
+    other.files["/own.png"] = draw.png()
     ann = good.person("ann")
     post = await arrive(alder, ann, good, sleep, f"{good.origin}/cup.png")
+    eve = other.person("eve")
+    lent = await arrive(alder, eve, other, sleep, f"{good.origin}/lent.png")
+    own = await arrive(alder, eve, other, sleep, f"{other.origin}/own.png")
     await copied(alder)
     (picture,) = await shown(alder, post)
-    await decide(alder, "good.test", Policy(Level.NOTE, reject_media=True, reject_reports=True))
+    bare = Policy(Level.NOTE, reject_media=True, reject_reports=True)
+    with pytest.raises(Differs) as unseen:
+        await decide(alder, "good.test", bare)
+    would = unseen.value.impact
+    async with alder.engine.connect() as conn:
+        level = bare.level
+        about = ["good.test"]
+        assert would == await impact.of(conn, alder.here, about, level, reject_media=True)
+        plain = await impact.of(conn, alder.here, about, level)
+        assert (plain.pictures, plain.words) == (0, [])
+    said = "2 copies of pictures would go. They do not come back."
+    assert (would.pictures, would.words) == (2, [said])
+    await keeping_away.decide(alder.engine, alder.here, "good.test", bare, seen=Seen(would.digest))
+    assert (await shown(alder, lent), len(await shown(alder, own))) == ([], 1)
     later = await arrive(alder, ann, good, sleep, f"{good.origin}/late.png")
     await copied(alder)
     assert "/late.png" not in good.fetched
