@@ -86,6 +86,15 @@ def check_ours(here: Here, domain: str) -> None:
         raise NotAllowed(_PROTECTED)
 
 
+def is_spared(here: Here, domain: str) -> bool:
+    """Whether `check_ours` refuses it."""
+    try:
+        check_ours(here, domain)
+    except NotAllowed:
+        return True
+    return False
+
+
 def is_protected(domain: str, protected: Collection[str]) -> bool:
     """Whether it is one of those, is below one or stands above one."""
     return any(name in above(domain) or domain in above(name) for name in protected)

@@ -83,22 +83,38 @@ class Turn:
         return {**found, "asks": True} if self.asks else found
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of domains, and about how many people elsewhere it is otherwise.
+
+    After the domains that change at once come those about which something would begin later, or
+    ask a person.
+    """
+
+    turns: Sequence[Turn]
+    people: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For tools."""
+        return {"changes": [turn.as_json() for turn in self.turns], "people": self.people}
+
+
 async def what_if(
     engine: AsyncEngine, here: Here, *work: Callable[[AsyncConnection], Awaitable[object]]
-) -> Sequence[Turn]:
-    """Which domains would be treated otherwise after this: it is tried, and taken back (MOD-5.9).
-
-    After what changes at once comes what would begin later, or ask a person.
-    """
+) -> Outcome:
+    """What would be treated otherwise after this: it is tried, and taken back (MOD-5.9)."""
     async with engine.connect() as conn, conn.begin() as attempt:
         await effects.lock(conn)
         before, known = await policy.in_force(conn), await effects.live(conn)
+        filtered = await people.filtered(conn)
         for each in work:
             await each(conn)
         await stock.take(conn, here)
+        await people.take(conn, here)
         after, live = await policy.in_force(conn), await effects.live(conn)
+        others = filtered ^ await people.filtered(conn)
         await attempt.rollback()
-    return [*_turns(before, after), *_to_come(before, known, live)]
+    return Outcome([*_turns(before, after), *_to_come(before, known, live)], len(others))
 
 
 def _to_come(before: Policies, known: Sequence[Effect], live: Sequence[Effect]) -> Sequence[Turn]:
@@ -123,7 +139,7 @@ def _turns(before: Policies, after: Policies) -> Sequence[Turn]:
     return [turn for turn in turns if turn.before is not turn.after]
 
 
-async def if_rule(engine: AsyncEngine, here: Here, rule: Rule) -> Sequence[Turn]:
+async def if_rule(engine: AsyncEngine, here: Here, rule: Rule) -> Outcome:
     """As `what_if`, for another rule. Raises Malformed, Conflict."""
 
     async def change(conn: AsyncConnection) -> None:
@@ -135,7 +151,7 @@ async def if_rule(engine: AsyncEngine, here: Here, rule: Rule) -> Sequence[Turn]
 
 async def roll_back(
     engine: AsyncEngine, here: Here, host: str, since: date, *, dry_run: bool = False
-) -> Sequence[Turn]:
+) -> Outcome:
     """End what a host's advice did since a day and nobody else carries: what that changes."""
 
     async def back(conn: AsyncConnection) -> None:
@@ -150,9 +166,7 @@ async def roll_back(
     return would
 
 
-async def freeze(
-    engine: AsyncEngine, here: Here, host: str, *, dry_run: bool = False
-) -> Sequence[Turn]:
+async def freeze(engine: AsyncEngine, here: Here, host: str, *, dry_run: bool = False) -> Outcome:
     """Stop listening to a peer; what that changes. Raises NotFound: there is no pact."""
 
     async def stop(conn: AsyncConnection) -> None:

@@ -34,24 +34,26 @@ async def reasons(request: web.Request) -> web.Response:
 async def preview(request: web.Request) -> web.Response:
     """POST /api/mod/signals/preview: numbers; nothing is done.
 
-    `domain` and `level`: what such a decision would cut, what decides now, and what peers say.
-    `peer`, `kind`, `mode` and the like: which domains would be treated otherwise by such a rule.
+    `domain`, `level` and `reject_media`: what such a decision would cut, what decides now, and what
+    peers say.
+    `peer`, `kind`, `mode` and the like: which domains would be treated otherwise by such a rule,
+    and how many people.
     Raises Malformed: it is neither.
     """
     session.administrator(request)
     asked, here = request.query, request.app[HERE]
     if peer := asked.get("peer", ""):
-        turns = await acting.if_rule(request.app[ENGINE], here, _rule(request, peer))
-        return web.json_response({"dry_run": True, "changes": [turn.as_json() for turn in turns]})
+        would = await acting.if_rule(request.app[ENGINE], here, _rule(request, peer))
+        return web.json_response({"dry_run": True, **would.as_json()})
     try:
         level = Level(asked.get("level", Level.REJECT))
     except ValueError as error:
         raise Malformed(_WHAT) from error
-    domain = domains.read_domain(asked.get("domain", ""))
+    domain, bare = domains.read_domain(asked.get("domain", "")), _yes(request, "reject_media")
     async with request.app[READING].connect() as conn:
-        would = await impact.of(conn, here, [domain], level)
+        found = await impact.of(conn, here, [domain], level, reject_media=bare)
         decider = await effects.decider(conn, here, domain)
-    return web.json_response({"dry_run": True, "impact": would.as_json(), "decided_by": decider})
+    return web.json_response({"dry_run": True, "impact": found.as_json(), "decided_by": decider})
 
 
 def _rule(request: web.Request, peer: str) -> Rule:
@@ -80,9 +82,9 @@ async def freeze(request: web.Request) -> web.Response:
     """
     session.administrator(request)
     engine, here, host = request.app[ENGINE], request.app[HERE], request.match_info["host"]
-    dry = _is_dry(request)
-    turns = await acting.freeze(engine, here, host, dry_run=dry)
-    return web.json_response({"dry_run": dry, "changes": [turn.as_json() for turn in turns]})
+    dry = _yes(request, "dry_run")
+    would = await acting.freeze(engine, here, host, dry_run=dry)
+    return web.json_response({"dry_run": dry, **would.as_json()})
 
 
 async def roll_back(request: web.Request) -> web.Response:
@@ -98,13 +100,13 @@ async def roll_back(request: web.Request) -> web.Response:
         raise Malformed(_DAY) from error
     async with request.app[READING].connect() as conn:
         await pacts.one(conn, host)
-    dry = _is_dry(request)
-    turns = await acting.roll_back(engine, here, host, since, dry_run=dry)
-    return web.json_response({"dry_run": dry, "changes": [turn.as_json() for turn in turns]})
+    dry = _yes(request, "dry_run")
+    would = await acting.roll_back(engine, here, host, since, dry_run=dry)
+    return web.json_response({"dry_run": dry, **would.as_json()})
 
 
-def _is_dry(request: web.Request) -> bool:
-    return request.query.get("dry_run", "") not in ("", "0", "false")
+def _yes(request: web.Request, name: str) -> bool:
+    return request.query.get(name, "") not in ("", "0", "false")
 
 
 def routes() -> list[web.RouteDef]:

@@ -11,7 +11,7 @@ from moderation.signals import effects, received, rules
 from moderation.signals.rules import Rule
 from moderation.signals.vocabulary import Policy
 from node import acting
-from node.acting import Turn
+from node.acting import Outcome
 from node.console import DataDir, on_node
 from node.logs import escaped
 from node.opening import Opened
@@ -100,13 +100,15 @@ async def _rules(node: Opened, host: str, rule: Rule | None, *, dry_run: bool) -
     ]
 
 
-def _lines(turns: Sequence[Turn]) -> list[str]:
+def _lines(would: Outcome) -> list[str]:
     lines = [
         f"{escaped(it.domain)}  {it.before} -> {it.after}"
         f"{f', from {it.due:%Y-%m-%d %H:%M} UTC' if it.due else ''}"
         f"{', if a person says yes' if it.asks else ''}"
-        for it in turns
+        for it in would.turns
     ]
+    if would.people:
+        lines.append(f"{would.people} people elsewhere are treated otherwise.")
     return lines or ["Nothing changes."]
 
 

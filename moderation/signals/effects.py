@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.arrays import any_of
-from kernel.errors import NotFound, Problem
+from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most
 from kernel.schema.effects import EffectState as EffectState
@@ -73,6 +73,11 @@ class Effect:
     def acts(self) -> bool:
         """Whether something holds because of it, and nobody here decided so."""
         return self.state in ACTS
+
+    @property
+    def stands(self) -> bool:
+        """Whether something holds because of it, whoever decided so."""
+        return self.acts or self.state in BY_PERSON
 
     @property
     def asks(self) -> bool:
@@ -142,7 +147,8 @@ async def live(conn: AsyncConnection, host: str = "") -> Sequence[Effect]:
 async def decider(conn: AsyncConnection, here: Here, domain: str) -> dict[str, Any]:
     """What decides about a domain now, in the order in which it is asked (MOD-5.7).
 
-    Our own decision, what is protected, what lists say, what enough peers say, or nothing.
+    Our own decision, what lists say, what enough peers say, that it is protected, or nothing. What
+    is in force is told although the name was protected since.
     """
     rows = await conn.execute(
         sa.select(
@@ -153,21 +159,15 @@ async def decider(conn: AsyncConnection, here: Here, domain: str) -> dict[str, A
         {"names": names.above(domain)},
     )
     found = max(rows, key=lambda row: len(row.domain), default=None)
-    by = "default"
+    by = "protected" if names.is_spared(here, domain) else "default"
     if found is not None:
         by = {policy.OWN: "own", ADVICE: "peers"}.get(found.source, "list")
-    level = found.level if found is not None else Level.ACCEPT.value
-    if by != "own":
-        try:
-            names.check_ours(here, domain)
-        except Problem:
-            by, level = "protected", Level.ACCEPT.value
     verdict = verdict_of((await Voices.read(conn, here)).of(domain), aged=True)
     return {
         "by": by,
         "about": found.domain if found is not None else "",
         "source": found.source if by == "list" and found is not None else "",
-        "level": level,
+        "level": found.level if found is not None else Level.ACCEPT.value,
         "peers": {
             "level": level_of(verdict).value if verdict.policy else Level.ACCEPT.value,
             "score": verdict.score,
@@ -185,9 +185,16 @@ async def lock(conn: AsyncConnection) -> None:
     await conn.execute(_ONE_AT_A_TIME)
 
 
-def verdict_of(voices: Sequence[Voice], *, aged: bool, trial: bool = False) -> Verdict:
-    """The verdict of those that may act; `trial`: as if all of them might."""
-    return scoring.decide((it.opinion for it in voices if trial or it.acts), aged=aged)
+def verdict_of(
+    voices: Sequence[Voice], *, aged: bool, trial: bool = False, stands: bool = False
+) -> Verdict:
+    """The verdict of those that may act; `trial`: as if all of them might.
+
+    `stands`: it is asked of what holds already, which nothing ends that nobody has read.
+    """
+    return scoring.decide(
+        (it.opinion for it in voices if (trial or it.acts) and (it.ends or not stands)), aged=aged
+    )
 
 
 def level_of(verdict: Verdict) -> Level:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.actors import Actor
 from kernel.arrays import any_of
-from kernel.errors import Conflict, NotAllowed, NotFound
+from kernel.errors import Conflict, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most, constant
 from kernel.said import noted
@@ -54,6 +54,7 @@ MOST_TIES: Final = 5  # of somebody with people here, beyond which a person look
 NO_OPINION: Final = timedelta(days=30)
 KEPT: Final = timedelta(days=365)  # that somebody said no; the lines that they answered stay so
 _HOUR: Final = timedelta(hours=1)
+_ACTING: Final = (EffectState.APPLIED, EffectState.AGREED, EffectState.REVIEW)
 _KINDS: Final = (ActorKind.PERSON, ActorKind.SERVICE)
 _OVER: Final = noted("That is over already.")
 _e: Final = people_effects
@@ -86,7 +87,7 @@ class Effect:
     @property
     def acts(self) -> bool:
         """Whether it holds now."""
-        return self.state in (EffectState.APPLIED, EffectState.AGREED, EffectState.REVIEW)
+        return self.state in _ACTING
 
     @property
     def sort(self) -> EffectState:
@@ -236,9 +237,9 @@ class _Wanted:
     verdict: Verdict
 
     @classmethod
-    def of(cls, voices: Sequence[Voice], *, aged: bool) -> Self | None:
-        """None: nothing follows."""
-        acting = effects.verdict_of(voices, aged=aged)
+    def of(cls, voices: Sequence[Voice], *, aged: bool, stands: bool = False) -> Self | None:
+        """None: nothing follows. `stands`: as in `effects.verdict_of`."""
+        acting = effects.verdict_of(voices, aged=aged, stands=stands)
         if acting.policy is not None:
             return cls(EffectState.WAITING, acting)
         asking = [
@@ -281,7 +282,7 @@ async def _keep_up(
     conn: AsyncConnection, here: Here, effect: Effect, voices: Sequence[Voice]
 ) -> Effect | None:
     """An effect that is there follows what is said now; None: something else may begin."""
-    stays = _Wanted.of(voices, aged=False)
+    stays = _Wanted.of(voices, aged=False, stands=effect.acts)
     lately = _Wanted.of(voices, aged=True)
     step = partial(_step, conn, here, effect)
     if effect.state is EffectState.REFUSED:
@@ -390,11 +391,8 @@ async def _why_not(conn: AsyncConnection, here: Here, actor_id: UUID) -> bool:
             ).where(actors.c.id == actor_id)
         )
     ).one()
-    try:
-        names.check_ours(here, row.host.partition(":")[0])
-    except NotAllowed:
-        return True
-    return bool(row.local or row.desk or row.kind not in _KINDS)
+    spared = names.is_spared(here, row.host.partition(":")[0])
+    return bool(spared or row.local or row.desk or row.kind not in _KINDS)
 
 
 async def _held_for(conn: AsyncConnection, here: Here, actor_id: UUID, host: str) -> str:
@@ -566,6 +564,11 @@ async def _answer(conn: AsyncConnection, here: Here, effect: Effect, state: Sign
         .values(state=state, answer=state, day=here.now().date()),
         {"uris": sorted(effect.basis)},
     )
+
+
+async def filtered(conn: AsyncConnection) -> set[UUID]:
+    """Whom anything holds about now: people elsewhere who were met, and are off public lists."""
+    return set(await conn.scalars(sa.select(_e.c.actor_id).where(_e.c.state.in_(_ACTING))))
 
 
 async def rests_on(conn: AsyncConnection, host: str, since: date) -> Sequence[str]:

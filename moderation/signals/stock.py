@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.arrays import any_of
-from kernel.errors import Problem
 from kernel.here import Here
 from kernel.schema.effects import EffectState
 from kernel.schema.moderation import Level
@@ -87,9 +86,12 @@ class _Stock:
         then = self.here.now() + later + _HOUR
         return then.replace(minute=0, second=0, microsecond=0)
 
-    def verdict(self, domain: str, *, aged: bool, trial: bool = False) -> Verdict:
-        """What enough of them say, of those that may act, or as if all of them might."""
-        return effects.verdict_of(self.voices.of(domain), aged=aged, trial=trial)
+    def verdict(
+        self, domain: str, *, aged: bool, trial: bool = False, stands: bool = False
+    ) -> Verdict:
+        """What enough of them say, of those that may act: as `effects.verdict_of`."""
+        voices = self.voices.of(domain)
+        return effects.verdict_of(voices, aged=aged, trial=trial, stands=stands)
 
     def begins(self, domain: str, *, trial: bool = False) -> Verdict:
         """What may begin: the milder of what is said lately and of what counts once it is there.
@@ -127,11 +129,7 @@ class _Stock:
 
     def forbids(self, domain: str) -> bool:
         """Whether nothing may be decided about it at all (MOD-5.10)."""
-        try:
-            names.check_ours(self.here, domain)
-        except Problem:
-            return True
-        return names.is_canary(domain)
+        return names.is_spared(self.here, domain) or names.is_canary(domain)
 
     def is_peer(self, domain: str) -> bool:
         """Whether somebody whom we trust lives there."""
@@ -146,7 +144,7 @@ _SAID: Final = sa.select(domain_policies.c.domain, domain_policies.c.source).whe
 async def _keep_up(stock: _Stock, effect: Effect) -> None:
     """An effect that is there follows what is said now; its age alone ends nothing."""
     trial = effect.state is EffectState.TRIAL
-    verdict = stock.verdict(effect.domain, aged=False, trial=trial)
+    verdict = stock.verdict(effect.domain, aged=False, trial=trial, stands=effect.stands)
     if effect.state in effects.BY_PERSON:
         if effect.domain not in stock.decided | stock.rows:  # somebody took it back
             await effects.end(stock.conn, stock.here, effect, "taken back")

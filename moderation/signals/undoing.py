@@ -163,7 +163,7 @@ async def after_pact(
     voices, waits = await Voices.read(conn, here), False
     for effect in await effects.live(conn, host):
         looked_at = effect.state is EffectState.REVIEW and effect.why == "pact"
-        verdict = effects.verdict_of(voices.of(effect.domain), aged=False)
+        verdict = effects.verdict_of(voices.of(effect.domain), aged=False, stands=effect.stands)
         if not looked_at and not (effect.acts and effects.is_less(verdict, effect)):
             continue
         if afterwards is Afterwards.KEEP:

@@ -29,15 +29,24 @@ _OPEN: Final = (SignalState.HELD, SignalState.SHOWN)
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """An opinion, and the rule that lets it count."""
+    """An opinion, and the rule that lets it count.
+
+    `settled`: somebody let its line stand, or the rule says that nobody has to look.
+    """
 
     opinion: Opinion
     rule: Rule
+    settled: bool
 
     @property
     def acts(self) -> bool:
         """Whether it may bring something about; who would talk with it may always be heard."""
         return self.rule.mode is Mode.APPLY or self.opinion.policy is Policy.ACCEPT
+
+    @property
+    def ends(self) -> bool:
+        """Whether it counts about what is there: who would talk with it has to be read first."""
+        return self.settled or self.opinion.policy is not Policy.ACCEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +139,8 @@ def voice_of(here: Here, row: AnyRow, rule: Rule, known: Issuer) -> Voice | None
         ),
         unanswered=row.unanswered,
     )
-    return Voice(opinion, rule)
+    settled = rule.mode is Mode.APPLY or row.state == SignalState.SHOWN
+    return Voice(opinion, rule, settled)
 
 
 def _confidence(row: AnyRow) -> float:
@@ -173,7 +183,7 @@ LINE: Final = (  # what `voice_of` reads of it
             signals.c[name]
             for name in (
                 "id", "uri", "entity_key", "policy", "labels", "confidence", "approvals",
-                "published", "came", "derived_from",
+                "published", "came", "derived_from", "state",
             )
         ),
         signal_sources.c.host,

@@ -22,7 +22,7 @@ from moderation.signals.records import FEW, Records
 from moderation.signals.rules import Kind, Rule
 from moderation.signals.vocabulary import POLICY_WORDS, Policy
 from node import acting
-from node.acting import Turn
+from node.acting import Outcome
 from node.pages import forms, session
 from node.pages.advice_words import ENDS, KINDS, LEVELS, MODES, SHOWS, STATES, VERBS
 from node.pages.forms import REFUSED, Form
@@ -163,8 +163,8 @@ async def _rules(
     form: Form,
     problem: Problem | None = None,
     *,
-    would: list[Turn] | None = None,
-    back: list[Turn] | None = None,
+    would: Outcome | None = None,
+    back: Outcome | None = None,
 ) -> web.Response:
     session.administrator(request)
     host = _host(request)
@@ -248,8 +248,7 @@ async def write_rule(request: web.Request) -> web.Response:
     try:
         rule = _rule(request, form)
         if form.ticked("look"):
-            turns = list(await acting.if_rule(engine, here, rule))
-            return await _rules(request, form, would=turns)
+            return await _rules(request, form, would=await acting.if_rule(engine, here, rule))
         async with engine.begin() as conn:
             await rules.write(conn, here, rule)
             await received.stand_anew(conn, here, rule.host)
@@ -283,11 +282,11 @@ async def roll_back(request: web.Request) -> web.Response:
     try:
         since = _day(form.text("since"))
         sure = form.ticked("sure")
-        turns = list(await acting.roll_back(engine, here, host, since, dry_run=not sure))
+        back = await acting.roll_back(engine, here, host, since, dry_run=not sure)
     except REFUSED as problem:
         return await _rules(request, kept, problem)
     if not sure:
-        return await _rules(request, kept, back=turns)
+        return await _rules(request, kept, back=back)
     return see_other(f"{RULES}/{quote(host, safe=':')}")
 
 

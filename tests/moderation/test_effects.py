@@ -123,10 +123,36 @@ async def test_mod_5_7_what_is_only_shown_is_noted_and_does_nothing(peers: Peers
     await peers.later()
     assert await peers.later(HOUR) == {BAD: FILTER}
     would = Rule(host="birch.example", mode=Mode.HOLD)
-    assert [it.as_json() for it in await acting.if_rule(peers.engine, peers.here, would)] == [
-        {"domain": BAD, "before": "filter", "after": "accept"}
-    ]
+    assert (await acting.if_rule(peers.engine, peers.here, would)).as_json() == {
+        "changes": [{"domain": BAD, "before": "filter", "after": "accept"}],
+        "people": 0,
+    }
     assert await peers.later() == {BAD: FILTER}, "a preview changes nothing"
+
+
+async def test_mod_5_7_who_would_talk_with_them_ends_nothing_before_somebody_read_it(
+    peers: Peers,
+) -> None:
+    await peers.trust("birch.example")
+    names = [f"n{number}.example" for number in range(8)]
+    lines = [peers.line("birch.example", at, name) for at, name in enumerate(names, start=1)]
+    await peers.take_in("birch.example", lines)
+    await peers.later()
+    held = await peers.later(HOUR)
+    assert held == dict.fromkeys(names, FILTER)
+    await peers.trust("cedar.example", mode=Mode.HOLD, weight=1.0)
+    names.append("late.example")
+    for at, name in enumerate(names, start=1):
+        await peers.say("cedar.example", at, name, "accept")
+    await peers.say("birch.example", 9, "late.example")
+    await peers.later()
+    assert await peers.later(HOUR) == held, "but it keeps from beginning what is new"
+    async with peers.engine.begin() as conn:
+        mine = sa.and_(signals.c.entity_key == names[0], signals.c.policy == Policy.ACCEPT)
+        await conn.execute(sa.update(signals).where(mine).values(state=SignalState.SHOWN))
+    assert set(await peers.later()) == set(names[1:8]), "somebody let that one stand"
+    await peers.rule("cedar.example", mode=Mode.APPLY)
+    assert await peers.later() == {}
 
 
 async def test_mod_h5_what_would_cut_somebody_off_waits_for_two_people(peers: Peers) -> None:
@@ -290,7 +316,7 @@ async def test_mod_5_10_a_peer_that_was_broken_into_is_rolled_back_since_a_day(
     everything = await peers.later(HOUR)
     assert set(everything) == {"long-known.example", BAD, "both.example"}
     would = await acting.roll_back(peers.engine, peers.here, "birch.example", since, dry_run=True)
-    assert [it.domain for it in would] == [BAD]
+    assert [it.domain for it in would.turns] == [BAD]
     assert await peers.holding() == everything, "a dry run changes nothing"
     done = await acting.roll_back(peers.engine, peers.here, "birch.example", since)
     assert done == would

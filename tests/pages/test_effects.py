@@ -80,7 +80,7 @@ async def test_mod_5_17_what_acts_is_seen_explained_and_rolled_back(
     for brake in ("freeze?", "rollback?since=2020-01-01&"):
         at = f"/api/mod/peers/birch.example/{brake}dry_run=1"
         assert json.loads((await ana.send("POST", at)).body) == {
-            "dry_run": True, "changes": changes,
+            "dry_run": True, "changes": changes, "people": 0,
         }  # fmt: skip
         assert (await ben.send("POST", at)).status == 403
     assert await peers.holding() == {BAD: Level.FILTER}
@@ -136,10 +136,10 @@ async def test_mod_5_9_a_rule_is_previewed_with_what_begins_later_and_what_asks(
     )
     begins = (peers.here.now() + 3 * HOUR).strftime("%Y-%m-%dT%H:00:00Z")
     changes = {"domain": BAD, "before": "accept", "after": "filter"}
-    (turn,) = await acting.if_rule(peers.engine, peers.here, rule)
+    (turn,) = (await acting.if_rule(peers.engine, peers.here, rule)).turns
     assert turn.as_json() == {**changes, "due": begins}
     await tie(peers, 6)
-    (turn,) = await acting.if_rule(peers.engine, peers.here, rule)
+    (turn,) = (await acting.if_rule(peers.engine, peers.here, rule)).turns
     assert turn.as_json() == {**changes, "asks": True}
     assert await peers.later() == {}, "it was only tried"
 

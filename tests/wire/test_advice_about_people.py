@@ -54,7 +54,10 @@ from moderation.signals.people import Effect
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Policy
 from node import acting
+from node.pages.session import ADMINISTRATOR
 from tests.nodes import Node, NodeFactory, settle, until_it_waits
+from tests.pages.people import person
+from tests.pages.people import settle as describe
 from tests.peer import Peer, PeerFactory, Person
 from tests.wire.pacting import agree
 
@@ -272,6 +275,45 @@ async def test_mod_5_10_one_peer_that_counts_less_does_nothing_and_rules_decide(
     await two.speak()
     await two.later()
     assert await two.state() == ("refused", "person", False)
+
+
+@pytest.mark.parametrize("brake", ["roll back", "freeze", "rule"])
+async def test_mod_5_9_how_many_people_it_is_about_is_said_before(two: Two, brake: str) -> None:
+    await two.trust()
+    await two.advise()
+    await two.speak()
+    await two.later()
+    assert await two.state() == ("applied", "", True)
+    engine, here = two.birch.engine, two.birch.here
+    since = here.now().date() - timedelta(days=9)
+    if brake == "roll back":
+        would = await acting.roll_back(engine, here, "alder.test", since, dry_run=True)
+    elif brake == "freeze":
+        would = await acting.freeze(engine, here, "alder.test", dry_run=True)
+    else:
+        rule = Rule(host="alder.test", kind=Kind.ADVICE_ACTOR, mode=Mode.IGNORE)
+        would = await acting.if_rule(engine, here, rule)
+    assert (would.turns, would.people) == ([], 1)
+    await describe(two.birch)
+    ana = await person(two.birch, "ana", roles=frozenset({ADMINISTRATOR}))
+    at = "/settings/node/signals/rules/alder.test"
+    if brake == "roll back":
+        looked = await ana.send("POST", f"{at}/back", {"since": since.isoformat()})
+        assert "What holds about 1 person elsewhere" in looked.text
+        assert "Nothing ends" not in looked.text
+    elif brake == "rule":
+        given = {"kind": "advice.actor", "mode": "ignore", "look": "yes"}
+        looked = await ana.send("POST", at, given)
+        assert "1 person elsewhere is treated otherwise." in looked.text
+        assert "Nothing changes." not in looked.text
+    assert await two.state() == ("applied", "", True), "it was only tried"
+    if brake == "roll back":
+        assert await acting.roll_back(engine, here, "alder.test", since) == would
+    elif brake == "freeze":
+        assert await acting.freeze(engine, here, "alder.test") == would
+    else:
+        await two.trust(Mode.IGNORE)
+    assert (await two.state() or ("", "", True))[2] is False
 
 
 async def test_mod_5_10_an_answer_brings_no_line_back_that_was_taken_back(two: Two) -> None:
