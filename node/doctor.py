@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub import outbox
-from activitypub.audience import blocks_host
+from activitypub.audience import blocks_host, domains_of
 from activitypub.client import Client, Resolver, Unreachable
 from inbox.discovery import VERSION
 from kernel import db, revisions, tombstone_log
@@ -26,12 +26,14 @@ from kernel.here import Here
 from kernel.postgres_files import Record, find_keep
 from kernel.rows import AnySelect
 from kernel.schema.federation import ReceivedState
+from kernel.schema.moderation import Level
 from kernel.schema.node import Stage
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import (
     deliveries,
     domain_blocks,
     domain_lists,
+    domain_policies,
     node,
     pacts,
     peers,
@@ -44,7 +46,7 @@ from kernel.settings import FILE as SETTINGS_FILE
 from kernel.settings import S3, SECRETS, Settings, is_loopback
 from media import bucket
 from media.studio import PROGRAM, NoPicture, Studio
-from moderation import alerting, appeals, chain
+from moderation import alerting, appeals, chain, names
 from node import closing_down, server_checks
 from node.opening import KEY, check_key, database
 
@@ -249,6 +251,8 @@ async def _database(
     async for finding in _deliveries(conn, clock(), queues):
         yield finding
     async for finding in _lists(conn):
+        yield finding
+    async for finding in _protected(conn, settings.protected_domains):
         yield finding
     async for finding in _pacts(conn):
         yield finding
@@ -484,6 +488,26 @@ async def _lists(conn: AsyncConnection) -> AsyncIterator[Finding]:
             "lists",
             f"These lists of domains were left aside, and what was taken before stays ({aside}): "
             "`hearthold blocklist list` says why.",
+        )
+
+
+async def _protected(conn: AsyncConnection, protected: Sequence[str]) -> AsyncIterator[Finding]:
+    """Decisions against names that were protected only later: nothing ends them by itself."""
+    upper = sorted({name for each in protected for name in names.above(each)})
+    column = domain_policies.c
+    below = (sa.literal(each) == sa.any_(domains_of(column.domain)) for each in protected)
+    harmless = sa.and_(
+        column.level.in_([Level.ACCEPT, Level.NOTE]), ~column.reject_media, ~column.reject_reports
+    )
+    query = sa.select(column.domain).where(
+        column.in_force, ~harmless, sa.or_(column.domain.in_(upper), *below)
+    )
+    if found := await _some(conn, query):
+        yield Finding(
+            "protected",
+            f"Something is decided against names that are protected by now ({found}): "
+            "`hearthold domain unblock` takes a decision of yours back, and a list that says so is "
+            "to be read or imported again.",
         )
 
 

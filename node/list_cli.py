@@ -25,6 +25,13 @@ SeenDigest = Annotated[
 ]
 Looked = Annotated[bool, typer.Option("--looked", help="You looked at it, although it cuts a lot.")]
 MaxLevel = Annotated[Level, typer.Option(help="No row counts for more than this.")]
+MaxLevelOfFile = Annotated[
+    Level | None,
+    typer.Option(
+        help="No row counts for more than this, from now on; for a new list: reject.",
+        show_default=False,
+    ),
+]
 
 
 @blocklist.command("import", epilog="Example: hearthold blocklist import blocks.csv --dry-run")
@@ -35,7 +42,7 @@ def bring(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Take it, once you saw that.")] = False,
     name: Name = "",
-    max_level: MaxLevel = Level.REJECT,
+    max_level: MaxLevelOfFile = None,
     seen: SeenDigest = "",
     looked: Looked = False,
     data_dir: DataDir = None,
@@ -75,16 +82,18 @@ def bring_config(
 
 @blocklist.command("diff", epilog="Example: hearthold blocklist diff blocks.csv")
 def diff(
-    file: File, name: Name = "", max_level: MaxLevel = Level.REJECT, data_dir: DataDir = None
+    file: File, name: Name = "", max_level: MaxLevelOfFile = None, data_dir: DataDir = None
 ) -> None:
     """Show what a file would change, and change nothing."""
     _bring(file, name, max_level, seen=UNSEEN, data_dir=data_dir)
 
 
-def _bring(file: Path, name: str, max_level: Level, *, seen: Seen, data_dir: Path | None) -> None:
+def _bring(
+    file: Path, name: str, max_level: Level | None, *, seen: Seen, data_dir: Path | None
+) -> None:
     again = ["blocklist", "import", str(file), "--yes"]
     again += ["--name", name] if name else []
-    again += ["--max-level", max_level.value] if max_level is not Level.REJECT else []
+    again += ["--max-level", max_level.value] if max_level is not None else []
     on_node(
         data_dir,
         lambda node: list_commands.bring(

@@ -33,19 +33,28 @@ def read_file(path: Path) -> Listed:
 
 
 async def bring(
-    node: Opened, *, listed: Listed, name: str, max_level: Level, seen: Seen, command: str
+    node: Opened, *, listed: Listed, name: str, max_level: Level | None, seen: Seen, command: str
 ) -> Sequence[str]:
     """What a file would change; and the change, once that was seen.
 
-    A file of a name that was brought before is held against that; rows it has no more go. `command`
-    takes it.
+    A file of a name that was brought before is held against that; rows it has no more go. A
+    `max_level` holds for it from now on; without, it is as before, and `reject` for a new list.
+    `command` takes it.
     """
     try:
         async with node.engine.begin() as conn:
             before = await policy.in_force(conn)
             source = _of_name(await sources.every(conn), name)
             if source is None:
-                source = await sources.add(conn, node.here, name=name, max_level=max_level)
+                source = await sources.add(
+                    conn, node.here, name=name, max_level=max_level or Level.REJECT
+                )
+            elif max_level is not None and max_level is not source.max_level:
+                mode, excluded = source.mode, source.excluded
+                await sources.change(
+                    conn, node.here, source, mode=mode, max_level=max_level, excluded=excluded
+                )
+                source = await sources.one(conn, source.id)
             found = await taking.compare(conn, node.here, source, listed)
             await taking.take(conn, node.here, source, found, agreed=True)
             await keeping_away.settled(

@@ -16,7 +16,7 @@ from kernel.errors import Problem
 from kernel.here import Here
 from kernel.said import noted, said
 from kernel.schema.tables import domain_lists
-from moderation import policy
+from moderation import alerting, policy
 from moderation.lists import reading, sources, taking
 from moderation.lists.entry import MAX_BYTES, Listed
 from moderation.lists.sources import Source
@@ -90,7 +90,7 @@ async def _take(
     """
     async with engine.begin() as conn:
         source = await sources.one(conn, list_id, to_change=True)
-        before = await policy.in_force(conn)
+        before, waited = await policy.in_force(conn), await sources.count_waiting(conn)
         if not whatever and (trouble := taking.trouble_with(source, listed)):
             return trouble
         found = await taking.compare(conn, here, source, listed)
@@ -107,13 +107,24 @@ async def _take(
             )
         )
         await keeping_away.settled(conn, here, before)
+        waits = await sources.count_waiting(conn)
+        if any(count > waited.get(each, 0) for each, count in waits.items()):
+            await alerting.call(conn, None)
     await keeping_away.follow_up(engine)
     return ""
 
 
 async def _looked_at(engine: AsyncEngine, here: Here, list_id: str, trouble: str) -> str:
-    """Nothing is taken; what was taken before stays (as GoToSocial does)."""
+    """Nothing is taken; what was taken before stays (as GoToSocial does).
+
+    Whoever decides about lists is called once: not again as long as something is wrong with it.
+    """
     async with engine.begin() as conn:
+        was = await conn.scalar(
+            sa.select(domain_lists.c.trouble).where(domain_lists.c.id == list_id).with_for_update()
+        )
+        if trouble and was == "":
+            await alerting.call(conn, None)
         await conn.execute(
             sa.update(domain_lists)
             .where(domain_lists.c.id == list_id)

@@ -4,6 +4,7 @@ Nothing is taken that we decided about ourselves. New and harsher rows wait for 
 list is automatic; milder ones and those that the list has dropped are never waited for.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from kernel.here import Here
 from kernel.rows import constant
 from kernel.said import noted, said
 from kernel.schema.cases import CaseState
-from kernel.schema.moderation import Level
+from kernel.schema.moderation import Level, ListMode
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import (
     actors,
@@ -72,6 +73,14 @@ class Difference:
 async def compare(conn: AsyncConnection, here: Here, source: Source, listed: Listed) -> Difference:
     """What taking a list would change, held against what was taken of it before."""
     taken, own = await rules.of(conn, source.id), await rules.of(conn, OWN)
+    found = await asyncio.to_thread(_compare, here, source, listed, taken, own)
+    found.ties = await _ties(conn, [rule.domain for rule in _coming(found)])
+    return found
+
+
+def _compare(
+    here: Here, source: Source, listed: Listed, taken: Mapping[str, Rule], own: Mapping[str, Rule]
+) -> Difference:
     found = Difference(
         refused=list(listed.refused), canaries=listed.canaries, rows=len(listed.entries)
     )
@@ -94,7 +103,6 @@ async def compare(conn: AsyncConnection, here: Here, source: Source, listed: Lis
         else:
             found.same += 1
     found.gone = [rule for domain, rule in sorted(taken.items()) if domain not in staying]
-    found.ties = await _ties(conn, [rule.domain for rule in _coming(found)])
     return found
 
 
@@ -208,7 +216,7 @@ async def take(
             rows=found.rows,
             canaries=found.canaries,
             trouble="",
-            taken=today,
+            taken=today if agreed else source.taken,
             new_day=today,
             new_rows=0 if agreed else spent,
         )
@@ -253,8 +261,8 @@ def _sort(
 
 
 def _left(here: Here, source: Source) -> int:
-    """How many rows the list may still add by itself today: none before a person saw its first."""
-    if source.mode != "automatic" or source.taken is None:
+    """How many rows the list may still add by itself today: none before somebody took its first."""
+    if source.mode is not ListMode.AUTOMATIC or source.taken is None:
         return 0
     spent = source.new_rows if source.new_day == here.now().date() else 0
     return NEW_A_DAY - spent
@@ -271,14 +279,20 @@ def digest(taken: Iterable[Rule], gone: Iterable[Rule] = ()) -> str:
 
 
 async def agree(conn: AsyncConnection, here: Here, source: Source) -> Sequence[Rule]:
-    """What waits is taken: those rows."""
-    waiting = list((await rules.of(conn, source.id, held=True)).values())
+    """What waits is taken, but for what is protected by now: those rows."""
+    held = (await rules.of(conn, source.id, held=True)).values()
+    waiting = [rule for rule in held if not names.is_spared(here, rule.domain)]
     await rules.drop_held(conn, source.id)
     if waiting:
         await undoing.note(conn, here, source, [rule.domain for rule in waiting])
         await rules.put(conn, waiting)
         for rule in waiting:
             domains.note_for_restore(conn, rule)
+        await conn.execute(
+            sa.update(domain_lists)
+            .where(domain_lists.c.id == source.id)
+            .values(taken=here.now().date())
+        )
         about, what = source.address, f"{len(waiting)} rows agreed to"
         await audit.note(conn, here, verb="list taken", about=about, reason=what)
         await policy.settle(conn)
@@ -299,8 +313,14 @@ async def hold(conn: AsyncConnection, here: Here, some: Collection[Rule]) -> Non
 
 
 async def throw_away(conn: AsyncConnection, here: Here, source: Source) -> None:
-    """What waits is not taken; an address brings it again once it changes."""
+    """What waits is not taken; an address brings it again once it changes.
+
+    From now on a person looks at new rows of the list, or they would be taken by themselves then.
+    """
     await rules.drop_held(conn, source.id)
+    await conn.execute(
+        sa.update(domain_lists).where(domain_lists.c.id == source.id).values(mode=ListMode.DRAFT)
+    )
     await audit.note(conn, here, verb="list rows refused", about=source.address)
 
 

@@ -21,7 +21,7 @@ from kernel.here import Here
 from kernel.rows import at_most
 from kernel.schema.moderation import Level, ListMode
 from kernel.schema.tables import domain_lists, domain_policies, list_taken_rows, list_takings
-from moderation import audit, domains, policy
+from moderation import audit, domains, names, policy
 from moderation.domains import Rule
 from moderation.lists import rules as list_rules
 from moderation.lists.sources import Source
@@ -41,13 +41,13 @@ class Taking:
     rows: int
 
 
-async def note(conn: AsyncConnection, here: Here, source: Source, names: Collection[str]) -> None:
+async def note(conn: AsyncConnection, here: Here, source: Source, about: Collection[str]) -> None:
     """Remember what a list says about these domains, before that changes."""
-    if not names:
+    if not about:
         return
     made = list_takings.insert().values(list_id=source.id, day=here.now().date())
     taking_id = (await conn.execute(made.returning(list_takings.c.id))).scalar_one()
-    await conn.execute(_NOTE, {"taking": taking_id, "source": source.id, "domains": sorted(names)})
+    await conn.execute(_NOTE, {"taking": taking_id, "source": source.id, "domains": sorted(about)})
 
 
 def _rule(list_id: str, domain: str, text: str) -> Rule:
@@ -82,6 +82,7 @@ async def one(conn: AsyncConnection, taking_id: int) -> Taking:
 async def undo(conn: AsyncConnection, here: Here, taking_id: int) -> Taking:
     """Let the list say about those domains what it said before; what later ones changed stays.
 
+    It says nothing about what is protected by now.
     From now on a person looks at new rows of the list, or they would come back by themselves.
     Raises NotFound.
     """
@@ -89,15 +90,19 @@ async def undo(conn: AsyncConnection, here: Here, taking_id: int) -> Taking:
     values = {"taking": found.id, "list": found.list_id}
     later = set(await conn.scalars(_PASS_ON, values))
     rows = await conn.execute(_ROWS, values)
-    back = {row.domain: row.before for row in rows if row.domain not in later}
+    back = {
+        row.domain: "" if names.is_spared(here, row.domain) else row.before
+        for row in rows
+        if row.domain not in later
+    }
     await conn.execute(_DROP, {"source": found.list_id, "domains": list(back)})
-    before = [_rule(found.list_id, name, text) for name, text in back.items() if text]
+    before = [_rule(found.list_id, domain, text) for domain, text in back.items() if text]
     await list_rules.put(conn, before)
     for rule in before:
         domains.note_for_restore(conn, rule)
-    for name, text in back.items():
+    for domain, text in back.items():
         if not text:
-            domains.note_gone(conn, name, found.list_id)
+            domains.note_gone(conn, domain, found.list_id)
     await conn.execute(sa.delete(list_takings).where(list_takings.c.id == found.id))
     await conn.execute(
         sa.update(domain_lists)

@@ -1,8 +1,9 @@
 """What a list changes here: seen first, taken as far as it may be, and taken back with it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +19,11 @@ from kernel.schema.pacts import PactState
 from kernel.schema.tables import audit, domain_blocks, domain_policies, pacts
 from members import node as node_store
 from moderation import domains, policy
-from moderation.lists import reading, sources, taking
+from moderation.lists import reading, sources, taking, undoing
 from moderation.lists.sources import Source
 from moderation.lists.taking import NEW_A_DAY, Difference
 from moderation.policy import ORDINARY, Policy
+from moderation.signals import effects
 
 HEADER: Final = "#domain,#severity\n"
 REJECT, FILTER = Policy(Level.REJECT), Policy(Level.FILTER)
@@ -53,6 +55,10 @@ async def take(
         found = await taking.compare(conn, here, source, reading.read((HEADER + text).encode()))
         waiting = await taking.take(conn, here, source, found, agreed=agreed)
         return found, waiting, await sources.one(conn, source.id)
+
+
+def now_is(moment: datetime) -> Callable[[], datetime]:
+    return lambda: moment
 
 
 async def blocked(engine: AsyncEngine) -> set[str]:
@@ -126,6 +132,72 @@ async def test_mod_5_10_an_automatic_list_adds_25_rows_a_day_once_its_first_were
     async with engine.connect() as conn:
         assert await policy.of_host(conn, "n59.example") == FILTER  # no harsher than it may be
     assert await blocked(engine) == set()
+
+
+async def test_mod_5_10_an_automatic_list_adds_nothing_as_long_as_nobody_looked(
+    engine: AsyncEngine, here: Here
+) -> None:
+    source = await added(engine, here, ListMode.AUTOMATIC)
+    names = [f"n{number:02}" for number in range(42)]
+    _, waiting, source = await take(engine, here, source, rows(*names[:40]))
+    assert waiting == 40
+    for day in (1, 2):
+        later = here.now() + timedelta(days=day)
+        _, waiting, source = await take(
+            engine, replace(here, clock=now_is(later)), source, rows(*names[: 40 + day])
+        )
+        assert (waiting, await blocked(engine)) == (40 + day, set())
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_mod_5_10_what_somebody_refused_of_an_automatic_list_does_not_come_by_itself(
+    engine: AsyncEngine, here: Here, first: bool
+) -> None:
+    source = await added(engine, here, ListMode.AUTOMATIC)
+    if not first:  # they took its first copy, and refuse what came since
+        _, _, source = await take(engine, here, source, rows("seen"), agreed=True)
+    names = [*([] if first else ["seen"]), *(f"n{number:02}" for number in range(41))]
+    _, waiting, source = await take(engine, here, source, rows(*names[:40]))
+    before = await blocked(engine)
+    async with engine.begin() as conn:
+        await taking.throw_away(conn, here, source)
+    tomorrow = replace(here, clock=lambda: here.now() + timedelta(days=1))
+    _, waiting, source = await take(engine, tomorrow, source, rows(*names))
+    assert waiting == len(names) - len(before)
+    assert await blocked(engine) == before
+    assert source.mode is ListMode.DRAFT
+
+
+async def test_mod_5_10_what_is_protected_by_now_is_neither_agreed_to_nor_put_back(
+    engine: AsyncEngine, here: Here
+) -> None:
+    later = replace(here, protected_domains=("clinic.example",))
+    source = await added(engine, here, ListMode.DRAFT)
+    _, _, source = await take(engine, here, source, rows("a", "clinic"), agreed=True)
+    _, _, source = await take(engine, here, source, rows("b"), agreed=True)
+    async with engine.begin() as conn:
+        newest = (await undoing.history(conn))[0]
+        await undoing.undo(conn, later, newest.id)
+    assert await blocked(engine) == {"a.example"}
+    _, waiting, source = await take(engine, here, source, rows("a", "c", "sub.clinic"))
+    assert waiting == 2
+    async with engine.begin() as conn:
+        assert [rule.domain for rule in await taking.agree(conn, later, source)] == ["c.example"]
+        assert await sources.count_waiting(conn) == {}
+    assert await blocked(engine) == {"a.example", "c.example"}
+
+
+async def test_mod_5_7_what_decides_is_what_is_in_force_though_it_is_protected_by_now(
+    engine: AsyncEngine, here: Here
+) -> None:
+    source = await added(engine, here, ListMode.DRAFT)
+    await take(engine, here, source, rows("clinic"), agreed=True)
+    later = replace(here, protected_domains=("clinic.example", "free.example"))
+    async with engine.connect() as conn:
+        said = await effects.decider(conn, later, "clinic.example")
+        assert (said["by"], said["source"], said["level"]) == ("list", source.id, "reject")
+        said = await effects.decider(conn, later, "free.example")
+        assert (said["by"], said["level"]) == ("protected", "accept")
 
 
 async def test_mod_5_10_no_list_drops_a_server_by_itself(engine: AsyncEngine, here: Here) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from activitypub.state import SETTINGS
 from kernel import tombstone_log
 from kernel.clock import utcnow
 from kernel.postgres import Server
+from kernel.schema.moderation import Level
 from kernel.settings import Settings
 from members import nights
+from moderation import domains
+from moderation.policy import Policy
 from node import doctor
 from node.doctor import Report, examine
 from node.opening import KEY
@@ -61,6 +65,19 @@ async def test_a_directory_without_a_node_is_said(tmp_path: Path) -> None:
 async def test_mod_5_12_a_log_of_decisions_whose_end_is_cut_is_said(alder: Node) -> None:
     tombstone_log.append(alder.app[SETTINGS].tombstones, [("head", "3", "00")])
     assert "line 3 was noted: the end is cut" in (await look(alder))["decisions"]
+
+
+async def test_mod_5_10_decisions_against_what_is_protected_by_now_are_named(alder: Node) -> None:
+    async with alder.engine.begin() as conn:
+        for domain, level in (
+            ("sub.clinic.example", Level.FILTER), ("up.example", Level.REJECT),
+            ("kind.example", Level.ACCEPT), ("other.example", Level.REJECT),
+        ):  # fmt: skip
+            await domains.set_policy(conn, alder.here, domain, Policy(level))
+    assert "protected" not in await look(alder)
+    names = ("clinic.example", "b.up.example", "kind.example")
+    said = await look(alder, replace(settings_of(alder), protected_domains=names))
+    assert "(sub.clinic.example, up.example)" in said["protected"]
 
 
 async def test_files_that_others_can_read_are_named(alder: Node) -> None:

@@ -147,3 +147,9 @@ async def test_mod_5_17_lists_by_command(node: NodeFactory, tmp_path: Path) -> N
     async with alder.engine.connect() as conn:
         assert not await domains.is_blocked(conn, "bad.example")
     assert hearthold("blocklist", "undo", "ix", **given).code == 1
+    for level, treated in (("filter", "filter"), ("", "filter"), ("drop", "reject")):
+        asked = ["blocklist", "import", str(file), *(["--max-level", level] if level else [])]
+        seen = hearthold(*asked, "--dry-run", **given)
+        shown = seen.out.partition("--seen ")[2].split()[0].rstrip(".")
+        assert hearthold(*asked, "--yes", "--seen", shown, **given).code == 0
+        assert (await in_force(alder, "bad.example")).level == treated

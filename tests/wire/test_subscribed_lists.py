@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +17,13 @@ from activitypub.state import CLIENT, SETTINGS
 from groups.groups import Group
 from kernel.errors import NotFound
 from kernel.schema.moderation import Level, ListMode
-from kernel.schema.tables import domain_blocks, domain_lists, domain_policies
+from kernel.schema.tables import (
+    alert_calls,
+    alert_channels,
+    domain_blocks,
+    domain_lists,
+    domain_policies,
+)
 from members.severing import Words
 from moderation.lists import reading, sources, taking
 from moderation.lists.sources import Source
@@ -208,6 +215,36 @@ async def test_mod_5_10_an_automatic_list_cuts_no_tie_by_itself(
     async with alder.engine.connect() as conn:
         (held,) = await sources.waiting(conn, source)
     assert held.domain == "good.test"
+
+
+async def test_mod_h2_who_decides_is_told_once_that_a_list_waits_or_was_left_aside(
+    alder: Node, good: Peer
+) -> None:
+    path = "/blocks.txt"
+    good.types[path] = "text/plain"
+    async with alder.engine.begin() as conn:
+        await conn.execute(
+            alert_channels.insert().values(
+                id=uuid4(), group_id=None, way="mail", sealed=b"", pace=15, confirmed=True
+            )
+        )
+        url = f"{good.origin}{path}"
+        mode = ListMode.AUTOMATIC
+        await sources.add(conn, alder.here, name="L", url=url, mode=mode, allow_http=True)
+
+    async def calls(names: int) -> list[tuple[object, bool]]:
+        """Which desks are called once the list was read with so many names, or is away."""
+        good.files[path] = "".join(f"n{number}.example\n" for number in range(names)).encode()
+        alder.clock.forward(hours=27)
+        await read(alder)
+        async with alder.engine.begin() as conn:
+            rows = await conn.execute(sa.delete(alert_calls).returning(alert_calls))
+            return [(each.group_id, each.urgent) for each in rows]
+
+    once = [(None, False)]
+    assert [await calls(names) for names in (20, 20, 19, 21)] == [once, [], [], once]
+    assert [await calls(names) for names in (0, 0, 99, 20)] == [once, [], [], []]
+    assert await calls(0) == once, "it was right meanwhile"
 
 
 async def test_mod_5_17_programs_bring_lists_and_fetch_ours(alder: Node) -> None:
