@@ -86,7 +86,7 @@ def _policy(kind: Format, cells: Mapping[str, str]) -> Policy:
 
 def _text(cell: str) -> str:
     """A cell without the mark that keeps spreadsheets from reckoning with it."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+    return cell[1:] if cell[:1] == "'" and cell.lstrip("'").startswith(FORMULA) else cell
 
 
 def _plain(lines: Sequence[str]) -> Rows:

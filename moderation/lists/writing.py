@@ -16,6 +16,7 @@ from kernel.schema.moderation import Level
 from moderation.domains import Rule
 from moderation.lists.entry import Format, severity
 from moderation.lists.from_csv import FORMULA
+from moderation.lists.rows import words
 
 MASTODON_COLUMNS: Final = (
     "#domain", "#severity", "#reject_media", "#reject_reports", "#public_comment", "#obfuscate"
@@ -109,20 +110,23 @@ def _small(answer: bool) -> str:
 
 
 def _cell(text: str) -> str:
-    """So that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    """A line, as it is read again, that no spreadsheet takes for a formula."""
+    line = words(text)
+    return f"'{line}" if line.lstrip("'").startswith(FORMULA) else line
 
 
 def _mastodon_json(rules: list[Rule], _for_others: bool) -> str:
+    """Flags have no room in it, so a row for its flags alone would say nothing."""
     return _json(
         [
             {
                 "domain": rule.domain,
                 "digest": digest(rule.domain),
                 "severity": severity(rule.policy.level),
-                "comment": rule.public_comment,
+                "comment": words(rule.public_comment),
             }
             for rule in rules
+            if rule.policy.unlists
         ]
     )
 
@@ -133,7 +137,7 @@ def _gotosocial_json(rules: list[Rule], _for_others: bool) -> str:
             {
                 "domain": rule.domain,
                 "suspended_at": f"{rule.day:%Y-%m-%d}T00:00:00.000Z" if rule.day else "",
-                "public_comment": rule.public_comment,
+                "public_comment": words(rule.public_comment),
             }
             for rule in rules
             if rule.policy.blocks
@@ -143,7 +147,7 @@ def _gotosocial_json(rules: list[Rule], _for_others: bool) -> str:
 
 def _rapidblock(rules: list[Rule], _for_others: bool) -> str:
     blocks = {
-        rule.domain: {"isBlocked": True, "reason": rule.public_comment, "tags": []}
+        rule.domain: {"isBlocked": True, "reason": words(rule.public_comment), "tags": []}
         for rule in rules
         if rule.policy.blocks
     }

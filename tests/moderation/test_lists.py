@@ -1,6 +1,8 @@
 """Lists in the formats of others: read as they are meant, written so that nobody reads more."""
 
 import csv
+import hashlib
+import io
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +15,7 @@ from kernel.errors import Malformed, Problem, TooLarge
 from kernel.schema.moderation import Level
 from moderation.domains import Rule
 from moderation.lists import reading, writing
-from moderation.lists.entry import MAX_BYTES, MAX_ROWS, Format
+from moderation.lists.entry import MAX_BYTES, MAX_ROWS, Entry, Format
 from moderation.policy import Policy
 
 ACCEPT, NOTE, FILTER, REJECT, DROP = (Policy(level) for level in Level)
@@ -247,9 +249,9 @@ def test_mod_5_10_a_list_has_a_size() -> None:
 LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=9)
 DOMAINS = st.builds("{}.{}.example".format, LABEL, LABEL)
 POLICIES = st.builds(Policy, st.sampled_from(Level), st.booleans(), st.booleans())
-WORDS = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0"), max_size=30
-)  # forms leave that out
+ANY = st.characters(codec="utf-8", exclude_characters="\0")  # forms leave that out
+STARTS = st.sampled_from(["", "=", "'=", "''+", "'", " -", "\r@", "a\rb", '"', "\n"])
+WORDS = st.builds("{}{}".format, STARTS, st.text(ANY, max_size=30))
 
 
 @st.composite
@@ -267,23 +269,157 @@ def some_rules(draw: st.DrawFn) -> list[Rule]:
     ]
 
 
+_TABLES = (Format.MASTODON_CSV, Format.PLAIN_CSV)
+_BLOCKS = (Format.GOTOSOCIAL_CSV, Format.GOTOSOCIAL_JSON, Format.RAPIDBLOCK, Format.TEXT)
+"""Formats that say of a server that it is blocked, and nothing milder."""
+
+
+def mapped(rules: list[Rule], kind: Format, *, for_others: bool) -> dict[str, Entry]:
+    """What of it arrives in that format, by MOD-3.10 and MOD-3.11."""
+    found = {}
+    for rule in rules:
+        level, flags = rule.policy.level, (rule.policy.reject_media, rule.policy.reject_reports)
+        if level is Level.ACCEPT or (for_others and rule.obfuscate):
+            continue
+        if level is Level.NOTE and (for_others or not any(flags) or kind not in _TABLES):
+            continue
+        if level is Level.FILTER and kind in _BLOCKS:
+            continue
+        level = Level.REJECT if level is Level.DROP else level
+        hides = rule.obfuscate and kind in (*_TABLES, Format.GOTOSOCIAL_CSV)
+        told = kind is Format.PLAIN_CSV and not for_others
+        found[rule.domain] = Entry(
+            domain=rule.domain,
+            policy=Policy(level, *flags) if kind in _TABLES else Policy(level),
+            public_comment="" if kind is Format.TEXT else a_line(rule.public_comment),
+            private_comment=a_line(rule.private_comment) if told else "",
+            obfuscate=hides,
+        )
+    return found
+
+
+def a_line(text: str) -> str:
+    """Comments are one line of what can be printed."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def read_back(text: str) -> dict[str, Entry]:
+    try:
+        return reading.read(text.encode()).entries
+    except Malformed:  # there was no row in it
+        return {}
+
+
 @given(some_rules(), st.sampled_from(sorted(writing.TYPES)), st.booleans())
-def test_mod_3_10_a_row_never_comes_back_harsher(
+def test_mod_3_10_what_is_written_comes_back_as_it_is_mapped(
     rules: list[Rule], kind: Format, for_others: bool
 ) -> None:
     text = writing.write(kind, rules, for_others=for_others)
-    try:
-        listed = reading.read(text.encode())
-    except Malformed:  # there was no row in it
-        assert not any(rule.domain in text for rule in rules)
-        return
-    ours = {rule.domain: rule for rule in rules}
-    for domain, entry in listed.entries.items():
-        assert entry.policy.no_harsher_than(ours[domain].policy), (kind, domain)
-        assert entry.policy.level is not Level.ACCEPT
-    if for_others:
-        for rule in rules:
-            assert not rule.obfuscate or rule.domain not in listed.entries
+    arrived = read_back(text)
+    assert arrived == mapped(rules, kind, for_others=for_others)
+    ours = {rule.domain: rule.policy for rule in rules}
+    assert all(each.policy.no_harsher_than(ours[name]) for name, each in arrived.items())
+    again = [
+        Rule(
+            domain=each.domain,
+            policy=each.policy,
+            public_comment=each.public_comment,
+            private_comment=each.private_comment,
+            obfuscate=each.obfuscate,
+        )
+        for each in arrived.values()
+    ]
+    assert read_back(writing.write(kind, again, for_others=for_others)) == arrived
+
+
+# What others read of it, by how each of them reads its own lists (MOD-3.1 to MOD-3.4).
+
+Read = dict[str, tuple[str, str]]
+"""By domain: a severity with its flags, and the comment."""
+
+
+def as_mastodon(text: str) -> Read:
+    """Mastodon's import of a table: its own header, and words that it knows."""
+    header, *lines = csv.reader(io.StringIO(text, newline=""))
+    assert ",".join(header) + "\n" == MASTODON
+    found = {}
+    for domain, severity, media, reports, comment, obfuscate in lines:
+        assert severity in ("silence", "suspend", "noop")
+        assert {media, reports, obfuscate} <= {"true", "false"}
+        flags = "m" * (media == "true") + "r" * (reports == "true") + "o" * (obfuscate == "true")
+        found[domain] = (f"{severity} {flags}", comment)
+    return found
+
+
+def as_gotosocial_table(text: str) -> Read:
+    """GoToSocial's: columns by their names, and rows that are no suspension are skipped."""
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    found = {}
+    for row in rows:
+        cells = {name.removeprefix("#"): cell for name, cell in row.items()}
+        if cells.get("severity", "suspend") == "suspend":
+            hides = {"true": "o", "false": ""}[cells["obfuscate"]]
+            found[cells["domain"]] = (f"suspend {hides}", cells["public_comment"])
+    return found
+
+
+def as_gotosocial_json(text: str) -> Read:
+    """An array of domains with a comment, under either name."""
+    return {
+        item["domain"]: ("suspend ", item.get("public_comment", item.get("comment")))
+        for item in json.loads(text)
+    }
+
+
+def as_lines(text: str) -> Read:
+    """A domain on each line."""
+    assert not text or text.endswith("\n")
+    return dict.fromkeys(text.splitlines(), ("suspend ", ""))
+
+
+def as_json_of_mastodon(text: str) -> Read:
+    """The public list of a Mastodon server."""
+    found = {}
+    for item in json.loads(text):
+        assert item.keys() == {"domain", "digest", "severity", "comment"}
+        assert item["digest"] == hashlib.sha256(item["domain"].encode()).hexdigest()
+        found[item["domain"]] = (f"{item['severity']} ", item["comment"])
+    return found
+
+
+OTHERS = {
+    Format.MASTODON_CSV: (as_mastodon, as_gotosocial_table),
+    Format.MASTODON_JSON: (as_json_of_mastodon,),
+    Format.GOTOSOCIAL_CSV: (as_gotosocial_table,),
+    Format.GOTOSOCIAL_JSON: (as_gotosocial_json,),
+    Format.TEXT: (as_lines,),
+}
+_WORDS = {Level.NOTE: "noop", Level.FILTER: "silence", Level.REJECT: "suspend"}
+
+
+@given(some_rules(), st.sampled_from(sorted(OTHERS)), st.booleans())
+def test_mod_3_11_others_read_in_it_what_is_meant(
+    rules: list[Rule], kind: Format, for_others: bool
+) -> None:
+    text = writing.write(kind, rules, for_others=for_others)
+    expected = {}
+    for domain, entry in mapped(rules, kind, for_others=for_others).items():
+        flags = "m" * entry.policy.reject_media + "r" * entry.policy.reject_reports
+        comment = entry.public_comment
+        if kind in (*_TABLES, Format.GOTOSOCIAL_CSV) and comment.lstrip("'")[:1] in tuple("=+-@"):
+            comment = f"'{comment}"  # what spreadsheets need
+        words = f"{_WORDS[entry.policy.level]} {flags}{'o' * entry.obfuscate}"
+        expected[domain] = (words, comment)
+    for others in OTHERS[kind]:
+        read = others(text)
+        if others is as_gotosocial_table:
+            blocks = {name: it for name, it in expected.items() if it[0].startswith("suspend")}
+            expected = {
+                name: ("suspend " + "o" * words.endswith("o"), comment)
+                for name, (words, comment) in blocks.items()
+            }
+        assert read == expected, others.__name__
+        assert list(read) == sorted(read)
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))

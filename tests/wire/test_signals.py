@@ -1,5 +1,6 @@
 """Advice from servers that are odd, or hostile: nothing is lost, and nothing false is believed."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,11 +9,15 @@ import sqlalchemy as sa
 
 from activitypub import keys, proofs
 from kernel.errors import Conflict, NotAllowed
+from kernel.schema.moderation import Level
 from kernel.schema.pacts import PactState, Tier
 from kernel.schema.tables import actors as actor_table
 from kernel.schema.tables import pacts as pact_table
 from kernel.schema.tables import signal_sources
+from moderation.lists import reading
+from moderation.lists.entry import Format
 from moderation.pact_terms import CONTEXT
+from moderation.policy import Policy as Treated
 from moderation.signals import chain, datasets, documents, heads, published, sources, vocabulary
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import Policy
@@ -139,7 +144,8 @@ async def test_mod_5_3_ours_is_shown_to_peers_and_holds_together(
         dataset = await datasets.ours(conn, alder.here)
         until = alder.clock().date() + timedelta(days=30)
         for number in range(published.PAGE + 5):
-            said = Advice(domain=f"bad{number}.example", policy=Policy.REJECT, until=until)
+            advised = Policy.FILTER if number % 2 else Policy.REJECT
+            said = Advice(domain=f"bad{number}.example", policy=advised, until=until)
             await published.advise(conn, alder.here, said)
         erased = (await published.latest(conn, "bad3.example")).id
         with pytest.raises(Conflict):
@@ -200,6 +206,13 @@ async def test_mod_5_3_ours_is_shown_to_peers_and_holds_together(
     assert snapshot["changes"].endswith(f"?since={items[-1]['id'].rpartition('/')[2]}")
     assert all(not {"@context", "proof"} & item.keys() for item in snapshot["orderedItems"])
     assert snapshot["orderedItems"][0].items() <= items[0].items()
+    listed = reading.read(json.dumps(snapshot).encode())  # as anybody else's list of FIRES
+    assert (listed.format, listed.refused, listed.canaries) == (Format.FIRES, [], 0)
+    assert {name: entry.policy for name, entry in listed.entries.items()} == {
+        f"bad{number}.example": Treated(Level.FILTER if number % 2 else Level.REJECT)
+        for number in range(published.PAGE + 5)
+        if number != 3
+    }
     monkeypatch.setattr(documents, "MAX_SNAPSHOT", 9)
     cut = await get(f"{path}/snapshot")  # whoever goes on from there begins anew
     assert len(cut["orderedItems"]) == 9
