@@ -6,7 +6,8 @@ The longest suffix wins: where there is a row about `sub.example.org`, one about
 nothing.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -102,10 +103,15 @@ class Policies:
 
 async def in_force(conn: AsyncConnection) -> Policies:
     """All that is in force."""
-    rows = await conn.execute(_IN_FORCE)
-    return Policies.of(
-        {domain: Policy(Level(level), media, reports) for domain, level, media, reports in rows}
-    )
+    columns = (await conn.execute(_IN_FORCE)).one()
+    return await asyncio.to_thread(_policies, *(each or () for each in columns))
+
+
+def _policies(
+    names: Sequence[str], levels: Sequence[str], media: Sequence[bool], reports: Sequence[bool]
+) -> Policies:
+    chosen = map(Policy, map(Level, levels), media, reports)
+    return Policies.of(dict(zip(names, chosen, strict=True)))
 
 
 async def version(conn: AsyncConnection) -> int:
@@ -227,9 +233,12 @@ def _fill(rules: sa.Table, levels: tuple[Level, ...]) -> sa.Insert:
     )
 
 
-_IN_FORCE: Final = sa.select(_p.c.domain, _p.c.level, _p.c.reject_media, _p.c.reject_reports).where(
-    _p.c.in_force
-)
+_IN_FORCE: Final = sa.select(  # columns whole: many rows would keep everybody waiting
+    *(
+        sa.func.array_agg(_p.c[name], type_=sa.types.NullType())
+        for name in ("domain", "level", "reject_media", "reject_reports")
+    )
+).where(_p.c.in_force)
 _COUNTS: Final = _counts()
 _LAY_OUT: Final = [
     statement

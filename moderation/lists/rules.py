@@ -1,6 +1,7 @@
 """What is written down of a list: rows that hold, and rows that wait for a person."""
 
-from collections.abc import Collection, Iterable
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from kernel.arrays import Rows, any_of
 from kernel.schema.tables import domain_policies
 from moderation import domains
 from moderation.domains import Rule
+
+_STEP: Final = 2_000  # rows at once: what is sent is put together while nobody gets a page
 
 
 async def of(conn: AsyncConnection, source: str, *, held: bool = False) -> dict[str, Rule]:
@@ -25,9 +28,13 @@ async def of(conn: AsyncConnection, source: str, *, held: bool = False) -> dict[
 
 async def put(conn: AsyncConnection, rules: Iterable[Rule], *, held: bool = False) -> None:
     """Write rules down, each in the place of what its source said about the same domain."""
-    values = _RULES.values(domains.values_of(rule, held=held) for rule in rules)
-    if values["rules_domain"]:
+    for values in await asyncio.to_thread(_values, list(rules), held):
         await conn.execute(_PUT, values)
+
+
+def _values(rules: Sequence[Rule], held: bool) -> list[dict[str, list[object]]]:
+    parts = (rules[first : first + _STEP] for first in range(0, len(rules), _STEP))
+    return [_RULES.values(domains.values_of(rule, held=held) for rule in part) for part in parts]
 
 
 async def drop(conn: AsyncConnection, source: str, names: Collection[str]) -> None:
