@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel.schema.pacts import Afterwards, PactState
-from kernel.schema.tables import pacts, post_labels
+from kernel.schema.tables import pacts, post_labels, signal_sources
 from moderation.labelling import lock, refresh
 
 
@@ -65,7 +65,10 @@ async def keep_only(conn: AsyncConnection, host: str, post_id: int, words: Colle
 
 
 async def follow_pact(conn: AsyncConnection, host: str) -> None:
-    """What a server says of posts stands as the pact with it does (MOD-5.6, MOD-5.10)."""
+    """What a server says of posts stands as the pact with it does (MOD-5.6, MOD-5.10).
+
+    While its dataset is put aside, it is silent whatever the pact is (MOD-5.5).
+    """
     row = (
         await conn.execute(
             sa.select(
@@ -76,9 +79,26 @@ async def follow_pact(conn: AsyncConnection, host: str) -> None:
     if row is None or row.afterwards == Afterwards.UNDO:
         await drop_host(conn, host)
     elif row.state == PactState.MADE:
-        await trust(conn, host, trusted=not (row.frozen or row.frozen_there))
+        aside = await _is_aside(conn, host)
+        await trust(conn, host, trusted=not (row.frozen or row.frozen_there or aside))
     else:
-        await trust(conn, host, trusted=row.afterwards == Afterwards.KEEP)
+        keep = row.afterwards == Afterwards.KEEP
+        await trust(conn, host, trusted=keep and not await _is_aside(conn, host))
+
+
+async def _is_aside(conn: AsyncConnection, host: str) -> bool:
+    """Whether nothing is believed of the dataset in which a server labels posts."""
+    found = await conn.scalar(
+        sa.select(signal_sources.c.id)
+        .where(
+            signal_sources.c.host == host,
+            signal_sources.c.pact,
+            ~signal_sources.c.people,
+            signal_sources.c.quarantined != "",
+        )
+        .limit(1)
+    )
+    return found is not None
 
 
 async def drop_host(conn: AsyncConnection, host: str) -> None:

@@ -44,13 +44,14 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
         conn, source, named
     )
     if keys and source.pact:
-        await _settle(conn, here, source.host, sorted(keys))
+        await settle(conn, here, source.host, sorted(keys))
 
 
 async def stand_anew(conn: AsyncConnection, here: Here, host: str) -> None:
     """After a rule about a host changed: its labels do what the rule says now."""
-    keys = await conn.scalars(_ALL_KEYS, {"host": host})
-    await _settle(conn, here, host, keys.all())
+    if keys := (await conn.scalars(_ALL_KEYS, {"host": host})).all():
+        await settle(conn, here, host, keys)
+        await label_trust.follow_pact(conn, host)  # no rule lets one act that is not believed
 
 
 _ALL_KEYS: Final = (
@@ -162,7 +163,7 @@ async def _posts(conn: AsyncConnection, keys: Sequence[str]) -> dict[int, str]:
     return {row.id: row.uri for row in rows}
 
 
-async def _settle(conn: AsyncConnection, here: Here, host: str, keys: Sequence[str]) -> None:
+async def settle(conn: AsyncConnection, here: Here, host: str, keys: Sequence[str]) -> None:
     """What a host says of some posts stands here as it stands there now."""
     rows = (await conn.execute(_NOW, {"host": host, "keys": list(keys)})).all()
     found = await _posts(conn, keys)

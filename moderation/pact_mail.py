@@ -22,7 +22,7 @@ from kernel.schema.pacts import PactState
 from kernel.schema.tables import pacts
 from kernel.tombstone_log import Act
 from kernel.urls import same_origin
-from moderation import audit, names, pact_making
+from moderation import alerting, audit, names, pact_making
 from moderation import pacts as store
 from moderation.pact_terms import WAITS, Paper
 from moderation.pacts import Pact
@@ -224,7 +224,7 @@ async def key_changed(conn: AsyncConnection, here: Here, actor: Actor, document:
 async def check_key(conn: AsyncConnection, here: Here, actor: Actor, pinned: str) -> None:
     """Hold the key that a desk shows against the one that was `pinned` when it was asked.
 
-    Another one breaks the pact, unless the pin has moved since.
+    Another one breaks the pact, unless the pin has moved since, and the node's desk is called.
     """
     pact = await store.known(conn, actor.host)
     if pact is None or not pact.made or actor.uri != pact.desk_uri:
@@ -233,6 +233,7 @@ async def check_key(conn: AsyncConnection, here: Here, actor: Actor, pinned: str
         return
     await store.finish(conn, here, pact, PactState.BROKEN, "key")
     await _note(conn, here, actor, "pact broken", reason="key")
+    await alerting.call(conn, None)
 
 
 async def froze(conn: AsyncConnection, here: Here, actor: Actor, uri: str) -> None:

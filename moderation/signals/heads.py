@@ -25,7 +25,6 @@ from kernel.rows import at_most
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import pacts, signal_links, signal_sources
 from kernel.urls import same_origin
-from moderation import alerting
 from moderation.signals import chain, sources
 from moderation.signals.chain import Head
 from moderation.signals.sources import Source
@@ -89,7 +88,6 @@ async def compare_one(engine: AsyncEngine, here: Here, remote: Remote) -> bool:
             async with engine.begin() as conn:
                 source = next(it for it in await sources.listed(conn) if it.id == row.id)
                 await sources.put_aside(conn, here, source, TWO_VIEWS)
-                await alerting.call(conn, None)
             break
     return True
 

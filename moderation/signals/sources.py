@@ -21,7 +21,7 @@ from kernel.rows import AnyRow, at_most, constant
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import domain_blocks, pacts, signal_links, signal_sources, signals
 from kernel.urls import host_of, parse
-from moderation import audit
+from moderation import alerting, audit, label_trust
 
 EVERY: Final = timedelta(hours=6)  # a dataset is read; and a little later, by chance
 AROUND: Final = 60  # minutes
@@ -86,6 +86,9 @@ async def follow(
         await conn.execute(sa.delete(signal_links).where(signal_links.c.source_id == known.id))
         anew = {"last_id": "", "seq": 0, "link": "", "quarantined": "", "shown": ""}
         await conn.execute(sa.update(signal_sources).where(mine).values(**values, **anew))
+        if known.pact and not known.people:  # what its labels rest on is read anew as well
+            await label_trust.drop_host(conn, known.host)
+            await label_trust.follow_pact(conn, known.host)
         return
     await conn.execute(sa.update(signal_sources).where(mine).values(**values))
 
@@ -130,7 +133,10 @@ async def nudge(conn: AsyncConnection, here: Here, url: str) -> None:
 
 
 async def put_aside(conn: AsyncConnection, here: Here, source: Source, reason: str) -> None:
-    """Believe nothing more of a dataset: its past changed, or its proofs do not hold (MOD-5.5)."""
+    """Believe nothing more of a dataset: its past changed, or its proofs do not hold (MOD-5.5).
+
+    Its labels of posts are silent with it, and the node's desk is called.
+    """
     changed = await conn.execute(
         sa.update(signal_sources)
         .where(signal_sources.c.id == source.id, signal_sources.c.quarantined == "")
@@ -138,16 +144,22 @@ async def put_aside(conn: AsyncConnection, here: Here, source: Source, reason: s
     )
     if changed.rowcount:
         await audit.note(conn, here, verb="put source aside", about=source.url, reason=reason)
+        if source.pact and not source.people:
+            await label_trust.trust(conn, source.host, trusted=False)
+        await alerting.call(conn, None)
 
 
 async def trust_again(conn: AsyncConnection, here: Here, url: str, reason: str) -> None:
     """What a dataset was put aside for has been explained: it is read from where it was, soon."""
     await nudge(conn, here, url)
-    await conn.execute(
+    host = await conn.scalar(
         sa.update(signal_sources)
         .where(signal_sources.c.url == url, signal_sources.c.quarantined == reason)
         .values(quarantined="")
+        .returning(signal_sources.c.host)
     )
+    if host is not None:
+        await label_trust.follow_pact(conn, host)
 
 
 async def listed(conn: AsyncConnection) -> Sequence[Source]:

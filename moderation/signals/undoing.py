@@ -7,6 +7,7 @@ upheld, and the weight of whoever wrote them follows slowly (MOD-5.8).
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,27 +27,31 @@ from kernel.schema.tables import (
     signal_sources,
     signals,
 )
-from moderation import alerting, audit, domains
+from moderation import alerting, audit, domains, labelling_peers
 from moderation.impact import Impact
 from moderation.policy import ADVICE, Policy
 from moderation.signals import effects, people
 from moderation.signals.effects import ACTS, Effect, EffectState
+from moderation.signals.vocabulary import ACTOR_HASH, OBJECT, SAYS
 from moderation.signals.voices import Voices
 
+_ANSWERED: Final = (SignalState.HELD, SignalState.SHOWN, SignalState.IGNORED)
 _OVER: Conflict = Conflict(noted("That is over already."))
 
 
 async def roll_back(conn: AsyncConnection, here: Here, host: str, since: date) -> Sequence[Effect]:
-    """A person says that what a host said, which did something since a day, was wrong.
+    """A person says that what a host said, which came or did something since a day, was wrong.
 
-    Those lines count no more. `stock.take`, which is called next, ends what nobody else
-    carries; what people decided stays, to be looked at again.
+    Those lines count no more: neither those that began something, nor those that made harsher what
+    was there, nor those that label posts, which are let go. `stock.take`, which is called next,
+    ends what nobody else carries; what people decided stays, to be looked at again (MOD-5.10).
     """
     await effects.lock(conn)
     found = [each for each in await effects.live(conn, host) if each.began >= since]
     uris = {uri for each in found for uri in each.basis}
     uris.update(await people.rests_on(conn, host, since))
     await _answer(conn, here, uris, SignalState.IGNORED, host=host)
+    about = await _came_since(conn, here, host, since)
     await audit.note(
         conn,
         here,
@@ -54,8 +59,34 @@ async def roll_back(conn: AsyncConnection, here: Here, host: str, since: date) -
         about=host,
         reason=since.isoformat(),
         basis=sorted(uris),
+        after={"lines": len(about)},
     )
+    posts = {key for kind, key in about if kind == OBJECT}
+    await labelling_peers.settle(conn, here, host, sorted(posts))
+    if any(kind == ACTOR_HASH for kind, _ in about):
+        await people.look_anew(conn)
     return found
+
+
+async def _came_since(
+    conn: AsyncConnection, here: Here, host: str, since: date
+) -> Sequence[tuple[str, str]]:
+    """Answer all that a pact peer has said since a day; what each of these lines is about."""
+    mine = sa.select(signal_sources.c.id).where(
+        signal_sources.c.host == host, signal_sources.c.pact
+    )
+    rows = await conn.execute(
+        sa.update(signals)
+        .where(
+            signals.c.source_id.in_(mine),
+            signals.c.came >= since,
+            signals.c.kind.in_(sorted(SAYS)),
+            signals.c.state.in_(_ANSWERED),
+        )
+        .values(state=SignalState.IGNORED, answer=SignalState.IGNORED, day=here.now().date())
+        .returning(signals.c.entity_kind, signals.c.entity_key)
+    )
+    return [(row.entity_kind, row.entity_key) for row in rows]
 
 
 async def agreed(
@@ -144,7 +175,7 @@ async def _answer(
         .where(
             signals.c.source_id.in_(mine),
             any_of(signals.c.uri, "uris"),
-            signals.c.state.in_([SignalState.HELD, SignalState.SHOWN, SignalState.IGNORED]),
+            signals.c.state.in_(_ANSWERED),
         )
         .values(state=state, answer=state, day=here.now().date()),
         {"uris": sorted(uris)},

@@ -327,6 +327,24 @@ async def test_mod_5_10_a_peer_that_was_broken_into_is_rolled_back_since_a_day(
     assert set(await peers.later()) == {"both.example"}
 
 
+async def test_mod_5_10_what_a_broken_peer_made_harsher_is_rolled_back(peers: Peers) -> None:
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host)
+    await peers.say("birch.example", 1, BAD)
+    await peers.say("cedar.example", 1, BAD, "reject")
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+    await peers.later(timedelta(days=20))
+    since = peers.here.now().date()
+    await peers.say("birch.example", 2, BAD, "reject")
+    await peers.later()
+    assert await peers.later(THREE_DAYS) == {BAD: REJECT}
+    would = await acting.roll_back(peers.engine, peers.here, "birch.example", since, dry_run=True)
+    assert [(it.domain, it.after) for it in would] == [(BAD, FILTER)]
+    await acting.roll_back(peers.engine, peers.here, "birch.example", since)
+    assert await peers.later(THREE_DAYS) == {BAD: FILTER}, "what cedar says stands"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("afterwards", Afterwards)
 async def test_mod_5_6_what_becomes_of_it_when_a_pact_ends(

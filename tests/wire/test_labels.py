@@ -25,10 +25,11 @@ from moderation import labelling, pact_making, pacts
 from moderation.labels import MEDICAL
 from moderation.pact_terms import Flow, Wishes, midnight
 from moderation.saying import Saying, read_given
-from moderation.signals import links, published, received, rules
+from moderation.signals import links, published, received, rules, sources
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Change
 from moderation.standing import Speaker
+from node import acting
 from node.pages import covers
 from node.safekeeping.replay import replay
 from tests.nodes import Node, NodeFactory, settle
@@ -345,6 +346,66 @@ async def test_sec_P4_after_a_restore_the_labels_of_who_is_not_heard_do_nothing(
         await settle(two.birch)
         there = await two.there()
         assert (there.state, bool(there.given)) == (state, state == "held"), act
+
+
+@pytest.mark.parametrize("reason", ["fork", "two views"])
+async def test_mod_5_5_labels_of_a_dataset_that_was_put_aside_do_nothing(
+    two: Two, reason: str
+) -> None:
+    await two.rule(Mode.APPLY)
+    await two.say("harassment", "grief")
+    assert (await two.there()).state == "held"
+
+    async def source() -> sources.Source:
+        async with two.birch.engine.connect() as conn:
+            (found,) = [it for it in await sources.listed(conn) if not it.people]
+        return found
+
+    async def stands() -> tuple[str, bool]:
+        await settle(two.birch)
+        there = await two.there()
+        return there.state, bool(there.given)
+
+    async with two.birch.engine.begin() as conn:
+        await sources.put_aside(conn, two.birch.here, await source(), reason)
+    assert await stands() == ("shown", False)
+    for mode in (Mode.IGNORE, Mode.APPLY):  # no rule lets it act meanwhile
+        await two.rule(mode)
+        assert await stands() == ("shown", False), mode
+    for frozen in (True, False):
+        async with two.birch.engine.begin() as conn:
+            await pacts.freeze(conn, two.birch.here, "alder.test", frozen=frozen)
+        assert await stands() == ("shown", False), frozen
+    url = (await source()).url
+    async with two.birch.engine.begin() as conn:
+        await sources.trust_again(conn, two.birch.here, url, reason)
+    assert await stands() == ("held", True), "that was explained"
+    async with two.birch.engine.begin() as conn:
+        await sources.put_aside(conn, two.birch.here, await source(), reason)
+    await settle(two.birch)
+    async with two.birch.engine.begin() as conn:
+        await sources.follow(conn, two.birch.here, url, pact=True)
+    assert await stands() == ("held", True), "it is read anew"
+
+
+async def test_mod_5_10_what_a_broken_peer_labelled_is_rolled_back(two: Two) -> None:
+    await two.rule(Mode.APPLY)
+    await two.say("grief")
+    for each in (two.alder, two.birch):
+        each.clock.forward(days=3)
+    second = await two.alder.reply(two.ana, two.post.uri, "It was dark.")
+    await settle(two.alder, two.birch)
+    await two.say("method-detail", post=second)
+    found = await two.birch.post(second.uri)
+    assert found is not None
+    assert found.state.value == "held"
+    since = two.birch.clock().date()
+    await acting.roll_back(two.birch.engine, two.birch.here, "alder.test", since)
+    await settle(two.birch)
+    found = await two.birch.post(second.uri)
+    assert found is not None
+    assert (found.state.value, found.given) == ("shown", "")
+    assert (await two.there()).given, "what it said before stands"
 
 
 async def test_mod_5_7_ignored_held_and_never_displayed(two: Two) -> None:

@@ -9,11 +9,13 @@ import sqlalchemy as sa
 
 from activitypub import keys, proofs
 from kernel.errors import Conflict, NotAllowed
+from kernel.ids import random_uuid
 from kernel.schema.moderation import Level
 from kernel.schema.pacts import PactState, Tier
 from kernel.schema.tables import actors as actor_table
+from kernel.schema.tables import alert_channels, signal_sources
 from kernel.schema.tables import pacts as pact_table
-from kernel.schema.tables import signal_sources
+from moderation import alerting
 from moderation.lists import reading
 from moderation.lists.entry import Format
 from moderation.pact_terms import CONTEXT
@@ -39,13 +41,35 @@ async def test_mod_5_5_a_peer_that_changes_its_past_is_put_aside(other: Other) -
     good, read = list(other.said), other.head()
     stranger = other.peer.person("mallory")
 
+    alder = other.alder
+    async with alder.engine.begin() as conn:
+        await conn.execute(
+            alert_channels.insert().values(
+                id=random_uuid(), way="webhook", sealed=b"", pace=60, confirmed=True,
+                next_attempt=alder.clock() + timedelta(days=99), 
+            )
+        )  # fmt: skip
+
+    async def called() -> bool:
+        """Whether the node's desk was called since it was asked last."""
+        async with alder.engine.begin() as conn:
+            await alerting.take_in(conn, alder.here)
+            waits = await conn.scalar(sa.select(alert_channels.c.waits))
+            later = alder.clock() + timedelta(days=99)
+            await conn.execute(
+                sa.update(alert_channels).values(waits=False, failures=0, next_attempt=later)
+            )
+            return bool(waits)
+
     async def lies(reason: str, *, more: bool = False, **shown: Any) -> None:
         """The lie is seen and has no effect; then all is as if it had never been told."""
+        await called()
         if more:
             other.say("innocent.example")
         other.show(**shown)
         assert await other.read() == everything, reason
         assert await other.aside() == reason
+        assert await called(), reason
         async with other.alder.engine.begin() as conn:
             says = [finding.says async for finding in _pacts(conn)]
             assert len(says) == 1
@@ -92,7 +116,9 @@ async def test_mod_5_5_a_peer_that_changes_its_past_is_put_aside(other: Other) -
     }
     other.peer.show(other.desk.document())
     other.alder.clock.forward(days=1, minutes=1)
+    await called()
     await other.read()
+    assert await called()
     broken = await other.pact()
     assert (broken.state, broken.reason) == (PactState.BROKEN, "key")
     # the old key's word comes late, and heals it
