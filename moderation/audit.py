@@ -145,6 +145,14 @@ async def decided_among(conn: AsyncConnection, here: Here, ids: Sequence[int]) -
     return {row.id for row in rows if hmac.compare_digest(row.mark, _mark(here.decider, row.salt))}
 
 
+async def newest(conn: AsyncConnection, *, verb: str, about: str) -> int | None:
+    """The id of the last line that says that `verb` was done to `about`."""
+    found: int | None = await conn.scalar(
+        sa.select(sa.func.max(audit.c.id)).where(audit.c.object_uri == about, audit.c.verb == verb)
+    )
+    return found
+
+
 async def removed_by(conn: AsyncConnection, author_id: UUID, uri: str) -> frozenset[bool]:
     """Who took this author's post out and did not show it again: True is its group, False the node.
 

@@ -22,7 +22,7 @@ from kernel.clock import iso
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.here import Here
 from kernel.rows import AnyRow, at_most
-from kernel.said import said
+from kernel.said import noted, said
 from kernel.schema.pacts import Tier
 from kernel.schema.tables import datasets as dataset_table
 from kernel.schema.tables import signal_changes
@@ -33,6 +33,7 @@ from moderation.pacts import Pact
 from moderation.signals import chain, datasets
 from moderation.signals.chain import Head
 from moderation.signals.datasets import Dataset
+from moderation.signals.scoring import HARSH, TWO_PEOPLE
 from moderation.signals.vocabulary import (
     CONTEXT,
     DOMAIN,
@@ -123,6 +124,11 @@ class Entry:
         return str(self.body.get("recommendedPolicy") or "")
 
     @property
+    def asks(self) -> bool:
+        """Whether it takes one more person: until then it counts for a filter elsewhere."""
+        return self.policy in HARSH and self.body.get("approvals") != TWO_PEOPLE
+
+    @property
     def summary(self) -> str:
         """Why, in words."""
         return str(self.body.get("summary") or "")
@@ -138,7 +144,10 @@ _COLUMNS: Final = tuple(signal_changes.c[name] for name in Entry.__slots__)
 
 
 async def advise(conn: AsyncConnection, here: Here, advice: Advice) -> Entry:
-    """Say it to those who may read it, and nudge peers. Raises Malformed, NotAllowed."""
+    """Say it to those who may read it, and nudge peers. What is harsh waits for `agree` (MOD-5.10).
+
+    Raises Malformed, NotAllowed.
+    """
     today = here.now().date()
     domain = advice.check(here, today)
     filters = FILTERS_OF.get(advice.policy, ()) if advice.policy else ()
@@ -169,19 +178,46 @@ async def renew(conn: AsyncConnection, here: Here, domain: str, until: date) -> 
 
     Raises NotFound: nothing is. Raises Malformed: the day is too far away, or over.
     """
-    last = await latest(conn, domain)
-    body, today = last.body, here.now().date()
+    last, today = await latest(conn, domain), here.now().date()
     if not 1 <= (until - today).days <= LONGEST[last.kind].days:
         longest = LONGEST[last.kind].days
         raise Malformed(
             said("Please choose a last day within {number} days from today.", number=longest)
         )
-    left_out = ("@context", "id", "type", "published", "attributedTo", "prev", "seq", "endTime")
-    says = {name: value for name, value in body.items() if name not in left_out}
-    says["endTime"] = iso(midnight(until))
+    says = {**_said(last), "endTime": iso(midnight(until))}
     entry = await add(conn, here, last.kind, last.entity_key, says, ends=until)
     await audit.note(conn, here, verb="renew advice", about=last.entity_key)
     return entry
+
+
+async def agree(conn: AsyncConnection, here: Here, domain: str, change_id: UUID) -> Entry:
+    """Somebody else says the same harsh thing: from now on it may count for what it is (MOD-5.10).
+
+    Raises NotFound: nothing is advised about it. Raises Conflict: by now something else is, it
+    takes nobody more, or the same person said it.
+    """
+    await lock(conn, here)
+    last = await latest(conn, domain)
+    if last.id != change_id or not last.asks:
+        raise Conflict(noted("That is over already."))
+    verb = f"advise {last.policy}"
+    first = await audit.newest(conn, verb=verb, about=last.entity_key)
+    if here.decider is None or (first is not None and await audit.decided_it(conn, here, first)):
+        raise Conflict(noted("You said yes already. It takes one more person."))
+    says = {**_said(last), "approvals": TWO_PEOPLE}
+    entry = await add(conn, here, last.kind, last.entity_key, says, ends=last.ends)
+    await audit.note(conn, here, verb=verb, about=last.entity_key, reason=last.summary)
+    return entry
+
+
+def _said(entry: Entry) -> Document:
+    """What a change says, without its place in the chain."""
+    return {name: value for name, value in entry.body.items() if name not in _OF_ITS_PLACE}
+
+
+_OF_ITS_PLACE: Final = frozenset(
+    {"@context", "id", "type", "published", "attributedTo", "prev", "seq"}
+)
 
 
 async def retract(conn: AsyncConnection, here: Here, domain: str, comment: str = "") -> Entry:

@@ -1,6 +1,7 @@
 """Advice: what other nodes say, waiting for a person, and what this node says itself."""
 
 from datetime import date
+from uuid import UUID
 
 from aiohttp import web
 
@@ -151,7 +152,7 @@ async def advise(request: web.Request) -> web.Response:
             cases=form.number("cases") or None,
         )
         async with request.app[ENGINE].begin() as conn:
-            await published.advise(conn, request.app[HERE], said)
+            await published.advise(conn, session.deciding(request), said)
     except REFUSED as problem:
         return await _advice(request, form, problem)
     return see_other(_ADVICE)
@@ -165,13 +166,15 @@ def _day(text: str) -> date:
 
 
 async def renew(request: web.Request) -> web.Response:
-    """POST …/advice/renew: it still holds; or take it back."""
+    """POST …/advice/renew: it still holds; say the same, as one more person; or take it back."""
     session.administrator(request)
     form = await forms.read(request)
-    here, domain = request.app[HERE], form.text("domain")
+    here, domain = session.deciding(request), form.text("domain")
     try:
         async with request.app[ENGINE].begin() as conn:
-            if form.ticked("back"):
+            if agreed := form.text("agree"):
+                await published.agree(conn, here, domain, paging.uuid(agreed) or UUID(int=0))
+            elif form.ticked("back"):
                 await published.retract(conn, here, domain)
             else:
                 await published.renew(conn, here, domain, _day(form.text("until")))

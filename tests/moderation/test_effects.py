@@ -327,6 +327,18 @@ async def test_mod_5_10_a_peer_that_was_broken_into_is_rolled_back_since_a_day(
     assert set(await peers.later()) == {"both.example"}
 
 
+@pytest.mark.parametrize(("approvals", "level"), [(1, FILTER), (2, REJECT)])
+async def test_mod_5_10_what_one_person_said_at_each_is_a_filter(
+    peers: Peers, approvals: int, level: Level
+) -> None:
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host)
+        await peers.take_in(host, [peers.line(host, 1, BAD, "reject", approvals=approvals)])
+    await peers.later()
+    await peers.later(HOUR)
+    assert await peers.later(THREE_DAYS) == {BAD: level}
+
+
 async def test_mod_5_10_what_a_broken_peer_made_harsher_is_rolled_back(peers: Peers) -> None:
     for host in ("birch.example", "cedar.example"):
         await peers.trust(host)

@@ -1,6 +1,7 @@
 """Two administrators make their nodes trusted peers, and signed advice flows (MOD-5.1 to 5.17)."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from kernel.schema.tables import audit, deliveries, signal_sources
 from moderation import pacts, policy
 from moderation.pact_terms import Flow, Wishes
 from moderation.pacts import Pact
-from moderation.signals import datasets, received
+from moderation.signals import datasets, published, received
 from moderation.signals.published import Advice
 from moderation.signals.vocabulary import Policy
 from node import acting, pact_commands
@@ -71,11 +72,11 @@ async def agree(alder: Node, birch: Node) -> tuple[Person, Person]:
     return ana, ben
 
 
-async def advise(who: Person, domain: str, days: int = 30) -> None:
+async def advise(who: Person, domain: str, days: int = 30, policy: str = "filter") -> None:
     until = (who.node.clock() + timedelta(days=days)).date().isoformat()
     answer = await who.send(
         "POST", "/settings/node/advice",
-        [("domain", domain), ("policy", "filter"), ("label", "harassment"),
+        [("domain", domain), ("policy", policy), ("label", "harassment"),
          ("reason", "Unwanted contact"), ("cases", "4"), ("until", until)],
     )  # fmt: skip
     assert answer.status == 303, answer.text
@@ -341,3 +342,45 @@ async def test_mod_5_10_what_a_peer_advises_acts_there_in_a_mild_form_and_ends_w
     )
     assert answer.status == 303
     assert await level() == "accept"
+
+
+async def test_mod_5_10_what_is_harsh_takes_one_more_person_where_it_is_said(
+    alder: Node, birch: Node
+) -> None:
+    ana, _ = await agree(alder, birch)
+    cleo = await person(alder, "cleo", roles=frozenset({ADMINISTRATOR}))
+    path = "/settings/node/advice"
+    await advise(ana, "calm.example")
+    await advise(ana, "bad.example", policy="reject")
+
+    async def agrees(who: Person) -> int:
+        page = await who.open(path)
+        assert page.text.count("One person said yes. It takes one more.") == 1
+        (form,) = (
+            it for it in page.page.forms
+            if it.action.endswith("/renew") and "bad.example" in str(it.fields)
+        )  # fmt: skip
+        async with alder.engine.connect() as conn:
+            change = (await published.latest(conn, "bad.example")).id
+        return (await who.submit(page, form, agree=str(change))).status
+
+    async def approvals() -> int | None:
+        await settle(alder, birch)
+        async with birch.engine.connect() as conn:
+            found = await received.listed(conn)
+        return next(it.approvals for it in found if it.entity_key == "bad.example")
+
+    assert await approvals() == 1
+    assert await agrees(ana) == 409, "the same person"
+    assert await approvals() == 1
+    assert await agrees(cleo) == 303
+    assert await approvals() == 2
+    assert "It takes one more" not in (await ana.open(path)).text
+    said = {"domain": "bad.example", "agree": str(UUID(int=0))}
+    assert (await cleo.send("POST", f"{path}/renew", said)).status == 409, "that is over"
+    until = (alder.clock() + timedelta(days=99)).date().isoformat()
+    renewed = {"domain": "bad.example", "until": until}
+    assert (await ana.send("POST", f"{path}/renew", renewed)).status == 303
+    assert await approvals() == 2, "who renews it takes nobody's word away"
+    await advise(ana, "bad.example", policy="drop")
+    assert await approvals() == 1, "something else is said anew"
