@@ -20,7 +20,7 @@ from kernel.schema.labels import Effect, Giver
 from kernel.schema.pacts import SignalState
 from kernel.schema.tables import post_labels, posts, signal_sources, signals
 from kernel.urls import host_of
-from moderation import audit, label_holds, label_trust, labelling
+from moderation import alerting, audit, label_holds, label_trust, labelling
 from moderation.labels import BY_ID, CANARY, CSAM, LONGEST
 from moderation.saying import MAX_SOURCES, Saying, is_link
 from moderation.signals import rules
@@ -212,15 +212,21 @@ async def _weigh(conn: AsyncConnection, here: Here, host: str, post_id: int, row
     if row.answer:
         answered = Mode.APPLY if row.answer == SignalState.SHOWN else Mode.IGNORE
         mode, most = answered, timedelta(days=LONGEST)
+    elif row.closed:  # nobody had an opinion
+        mode = Mode.IGNORE
     goes = mode in (Mode.SHOW, Mode.APPLY)
     if not (holds and mode is Mode.HOLD and rule.mode is Mode.APPLY):  # else it waits on
         await label_trust.keep_only(conn, host, post_id, words if goes else ())
     for label in words if goes else ():
         await _give(conn, here, post_id, row, label, mode, most)
     if mode is Mode.HOLD:
-        await conn.execute(
-            sa.update(signals).where(signals.c.id == row.id).values(state=SignalState.HELD)
+        held = await conn.execute(
+            sa.update(signals)
+            .where(signals.c.id == row.id, signals.c.state != SignalState.HELD)
+            .values(state=SignalState.HELD)
         )
+        if held.rowcount:
+            await alerting.call(conn, None)
 
 
 async def _released(conn: AsyncConnection, host: str, uri: str) -> frozenset[str]:

@@ -108,6 +108,7 @@ people_effects = table(  # what advice about somebody who was met here did, or w
     sa.Column("score", sa.Float, nullable=False),
     sa.Column("issuers", sa.Integer, nullable=False),
     sa.Column("decision", sa.BigInteger),  # the line of the log that says what came of it
+    sa.Column("reminded", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("began", sa.Date, nullable=False),
     sa.Column("due", sa.DateTime(timezone=True)),  # when it begins; a whole hour
     sa.Column("day", sa.Date, nullable=False),  # of its last change of state

@@ -167,6 +167,9 @@ signals = table(  # what they say
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("day", sa.Date, nullable=False),  # of its last change of state
     sa.Column("came", sa.Date, nullable=False),  # to this node
+    # Of a line that waits: somebody was reminded of it; nobody had an opinion, and it does nothing.
+    sa.Column("reminded", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("closed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("began", sa.Date),  # to do something here, for the first time
     # Its issuer was asked to look again, and has not answered by its own last day (MOD-5.8).
     sa.Column("appeal_unanswered", sa.Boolean, nullable=False, server_default=sa.false()),

@@ -51,6 +51,7 @@ from moderation.signals.voices import LINE, Issuer, Voice, voice_of
 PAGE: Final = 50
 STEP: Final = 200  # effects that are looked at together
 MOST_TIES: Final = 5  # of somebody with people here, beyond which a person looks at it (MOD-5.10)
+REMIND: Final = timedelta(days=7)
 NO_OPINION: Final = timedelta(days=30)
 KEPT: Final = timedelta(days=365)  # that somebody said no; the lines that they answered stay so
 _HOUR: Final = timedelta(hours=1)
@@ -331,6 +332,18 @@ async def _follow(conn: AsyncConnection, here: Here, effect: Effect, verdict: Ve
             await _filter(conn, effect.actor_id, filtered=True)
     elif effect.state is EffectState.HELD and effect.day <= here.now().date() - NO_OPINION:
         await step(EffectState.REFUSED, "refused", why="no opinion")
+    elif effect.state is EffectState.HELD and effect.day <= here.now().date() - REMIND:
+        await _remind(conn, here, effect)
+
+
+async def _remind(conn: AsyncConnection, here: Here, effect: Effect) -> None:
+    """Somebody is told once more that it waits, and only once."""
+    changed = await conn.execute(
+        sa.update(_e).where(_e.c.actor_id == effect.actor_id, ~_e.c.reminded).values(reminded=True)
+    )
+    if changed.rowcount:
+        await _log(conn, here, effect, "reminder", "", effect.state)
+        await alerting.call(conn, None)
 
 
 async def _begin(

@@ -8,7 +8,7 @@ reading.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final, Self
 
 import sqlalchemy as sa
@@ -22,19 +22,22 @@ from kernel.here import Here
 from kernel.rows import AnyRow, at_most
 from kernel.schema.pacts import PactState, SignalState
 from kernel.schema.tables import pacts, signal_sources, signals
-from moderation import audit, labelling_peers
+from moderation import alerting, audit, labelling_peers
 from moderation.signals import guards, people
 from moderation.signals.chain import Rewritten
 from moderation.signals.lines import GRACE, Line, Standing, states
 from moderation.signals.rules import Kind, Mode, Rules
 from moderation.signals.sources import Source
-from moderation.signals.vocabulary import ACTOR_HASH, Change
+from moderation.signals.vocabulary import ACTOR_HASH, Change, Policy
 
 PAGE: Final = 50
 SWEPT: Final = 500  # rows in one round
 ONE_BY_ONE: Final = 25  # lines at once; of more, the log says how many
 MAX_LINES: Final = 20_000  # of one source
 MAX_ABOUT: Final = 200  # of these about one thing
+REMIND: Final = timedelta(days=7)
+NO_OPINION: Final = timedelta(days=30)
+IGNORED: Final = SignalState.IGNORED
 _CHOSEN: Final = frozenset({SignalState.SHOWN, SignalState.IGNORED})
 _OPEN: Final = (SignalState.HELD, SignalState.SHOWN)
 _KINDS: Final[Mapping[str, Kind]] = {
@@ -122,6 +125,8 @@ async def take_in(conn: AsyncConnection, here: Here, source: Source, lines: Sequ
         )
     moved = await _settle(conn, source, lines, today)
     await _log(conn, here, source, moved)
+    if source.pact and SignalState.HELD in moved.values():
+        await alerting.call(conn, None)
     await guards.watch(conn, here, source, lines)
     await labelling_peers.take_in(conn, here, source, lines)
     if source.people and lines:
@@ -211,7 +216,7 @@ def _standing(row: AnyRow, usual: _Usual) -> Standing:
     values["kind"] = Change(row.kind)
     return Standing(
         **values,
-        chosen=SignalState(row.answer) if row.answer else None,
+        chosen=SignalState(row.answer) if row.answer else IGNORED if row.closed else None,
         usual=usual.of(row.entity_kind, row.labels),
     )
 
@@ -226,6 +231,7 @@ async def stand_anew(conn: AsyncConnection, here: Here, host: str) -> None:
                 signal_sources.c.host == host,
                 signals.c.state.in_([SignalState.HELD, *_CHOSEN]),
                 signals.c.answer.is_(None),
+                ~signals.c.closed,
             )
         )
     ).all()
@@ -256,7 +262,7 @@ def _about() -> sa.Executable:
         .distinct()
         .subquery()
     )
-    columns = [signals.c[name] for name in (*_STANDING, "state", "labels", "answer")]
+    columns = [signals.c[name] for name in (*_STANDING, "state", "labels", "answer", "closed")]
     same = sa.select(*columns).join(
         named,
         sa.and_(
@@ -344,7 +350,8 @@ async def decide(conn: AsyncConnection, here: Here, signal_id: int, state: Signa
 async def sweep(conn: AsyncConnection, here: Here) -> None:
     """What says that it holds no longer does not; what has been over for long goes.
 
-    What a wrong clock let end comes back once the clock is right (MOD-H9).
+    What a wrong clock let end comes back once the clock is right (MOD-H9). Of what waits
+    somebody is reminded after a week, and after a month nobody had an opinion (MOD-5.16).
     """
     today = here.now().date()
     await _undo_leap(conn, here)
@@ -360,21 +367,8 @@ async def sweep(conn: AsyncConnection, here: Here) -> None:
         .values(state=SignalState.EXPIRED, day=today)
         .returning(signals.c.uri, signals.c.source_id)
     )
-    expired = rows.all()
-    listed = await conn.execute(
-        sa.select(signal_sources.c.id, signal_sources.c.url, signal_sources.c.pact).where(
-            signal_sources.c.id.in_({row.source_id for row in expired})
-        )
-    )
-    sources = {row.id: row for row in listed}
-    counts = Counter(row.source_id for row in expired if not sources[row.source_id].pact)
-    for row in expired:
-        if sources[row.source_id].pact:
-            await audit.note(conn, here, verb="signal expired", about=row.uri)
-    for source_id, count in counts.items():
-        await audit.note(
-            conn, here, verb="list read", about=sources[source_id].url, reason=f"{count} expired"
-        )
+    await _log_ended(conn, here, rows.all(), SignalState.EXPIRED)
+    await _age(conn, here, today)
     await conn.execute(
         sa.delete(signals).where(
             signals.c.id.in_(
@@ -384,6 +378,54 @@ async def sweep(conn: AsyncConnection, here: Here) -> None:
             )
         )
     )
+
+
+async def _log_ended(
+    conn: AsyncConnection, here: Here, ended: Sequence[AnyRow], state: SignalState, reason: str = ""
+) -> None:
+    """Each line of a pact's dataset that ended by itself writes the log; of a list, how many."""
+    listed = await conn.execute(
+        sa.select(signal_sources.c.id, signal_sources.c.url, signal_sources.c.pact).where(
+            signal_sources.c.id.in_({row.source_id for row in ended})
+        )
+    )
+    sources = {row.id: row for row in listed}
+    counts = Counter(row.source_id for row in ended if not sources[row.source_id].pact)
+    for row in ended:
+        if sources[row.source_id].pact:
+            await audit.note(conn, here, verb=f"signal {state}", about=row.uri, reason=reason)
+    for source_id, count in counts.items():
+        said = f"{count} {reason or state}"
+        await audit.note(conn, here, verb="list read", about=sources[source_id].url, reason=said)
+
+
+async def _age(conn: AsyncConnection, here: Here, today: date) -> None:
+    """Close what nobody answered in a month; that is no answer, so nobody's weight follows it.
+
+    Who would talk with a server counts while that waits (MOD-5.8), and whom a hash is about may be
+    met later, which waits for an answer of its own: neither is closed.
+    """
+    waits = sa.and_(signals.c.state == SignalState.HELD, signals.c.answer.is_(None))
+    closes = sa.and_(
+        signals.c.day <= today - NO_OPINION,
+        signals.c.policy != Policy.ACCEPT,
+        signals.c.entity_kind != ACTOR_HASH,
+    )
+    old = sa.select(signals.c.id).where(waits, closes).limit(SWEPT)
+    rows = await conn.execute(
+        sa.update(signals)
+        .where(signals.c.id.in_(old))
+        .values(state=IGNORED, closed=True, day=today)
+        .returning(signals.c.uri, signals.c.source_id)
+    )
+    await _log_ended(conn, here, rows.all(), IGNORED, "no opinion")
+    reminded = await conn.execute(
+        sa.update(signals)
+        .where(waits, ~signals.c.reminded, signals.c.day <= today - REMIND)
+        .values(reminded=True)
+    )
+    if reminded.rowcount:
+        await alerting.call(conn, None)
 
 
 async def _undo_leap(conn: AsyncConnection, here: Here) -> None:
@@ -397,7 +439,14 @@ async def _undo_leap(conn: AsyncConnection, here: Here) -> None:
             signals.c.day > today,
             signals.c.ends > today - GRACE,
         )
-        .values(state=sa.func.coalesce(signals.c.answer, SignalState.HELD.value), day=today)
+        .values(
+            state=sa.case(
+                (signals.c.answer.is_not(None), signals.c.answer),
+                (signals.c.closed, IGNORED.value),
+                else_=SignalState.HELD.value,
+            ),
+            day=today,
+        )
         .returning(signal_sources.c.host)
     )
     for host in sorted({row.host for row in back}):

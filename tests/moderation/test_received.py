@@ -1,5 +1,6 @@
 """Advice that came, in the database: any order and any repetition ends in the same rows."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from activitypub.keys import KeyPair
 from kernel.errors import NotFound
 from kernel.here import Here
+from kernel.ids import random_uuid
 from kernel.schema.pacts import SignalState
-from kernel.schema.tables import signal_sources, signals
+from kernel.schema.tables import alert_calls, alert_channels, audit, signal_sources, signals
 from members import node as node_store
 from moderation.signals import received, sources
 from moderation.signals.chain import Rewritten
@@ -130,3 +132,59 @@ async def test_mod_5_10_a_source_says_only_so_much_and_only_so_much_about_one(
     with pytest.raises(Rewritten, match="too long"):
         async with engine.begin() as conn:
             await received.take_in(conn, here, source, [line(here, 6, "Advisory", "6.example")])
+
+
+async def test_mod_5_16_a_line_that_nobody_answers_is_recalled_once_and_closed(
+    engine: AsyncEngine, here: Here
+) -> None:
+    source = replace(await _source(engine, here), pact=True)
+    some = [line(here, number, "Recommendation", f"{number}.example") for number in (1, 2)]
+    async with engine.begin() as conn:
+        await conn.execute(sa.update(signal_sources).values(pact=True))
+        await conn.execute(
+            alert_channels.insert().values(
+                id=random_uuid(), way="webhook", sealed=b"", pace=60, confirmed=True
+            )
+        )
+
+    async def calls() -> int:
+        async with engine.begin() as conn:
+            return (await conn.execute(sa.delete(alert_calls))).rowcount
+
+    async def states(days: int) -> list[str]:
+        """After so many days, tidied up twice, read once more, and with the rule written anew."""
+        later = Here(here.origin, here.node_key, lambda: here.clock() + timedelta(days=days))
+        for _ in range(2):
+            async with engine.begin() as conn:
+                await received.sweep(conn, later)
+        found.append(await calls())
+        async with engine.begin() as conn:
+            await received.take_in(conn, later, source, some)
+            await received.stand_anew(conn, later, source.host)
+            rows = await conn.scalars(sa.select(signals.c.state).order_by(signals.c.place))
+            await conn.execute(sa.delete(alert_calls))
+            return list(rows)
+
+    found: list[int] = []
+    async with engine.begin() as conn:
+        await received.take_in(conn, here, source, some)
+    assert await calls() == 1, "it begins to wait"
+    assert await states(6) == ["held", "held"]
+    async with engine.begin() as conn:
+        *_, first = await received.listed(conn)
+        await received.decide(conn, here, first.id, SignalState.SHOWN)
+    assert await states(7) == ["shown", "held"]
+    assert await states(29) == ["shown", "held"]
+    assert await states(30) == ["shown", "ignored"]
+    assert await states(31) == ["shown", "ignored"]
+    assert found == [0, 1, 0, 0, 0]
+    async with engine.begin() as conn:
+        rows = (await conn.execute(sa.select(signals.c.answer, signals.c.closed))).all()
+        assert {tuple(row) for row in rows} == {("shown", False), (None, True)}
+        log = await conn.scalars(
+            sa.select(audit.c.object_uri).where(audit.c.reason == "no opinion")
+        )
+        assert log.all() == [some[1].uri]
+        (closed,) = await received.listed(conn, SignalState.IGNORED)
+        await received.decide(conn, here, closed.id, SignalState.SHOWN)
+    assert await states(32) == ["shown", "shown"], "somebody has one after all"

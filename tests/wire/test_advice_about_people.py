@@ -18,10 +18,13 @@ from activitypub.state import REMOTE
 from groups.groups import Group
 from kernel import sealing
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
+from kernel.ids import random_uuid
 from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import (
     activities,
     actors,
+    alert_calls,
+    alert_channels,
     follows,
     metadata,
     people_advice,
@@ -314,6 +317,32 @@ async def test_mod_5_9_how_many_people_it_is_about_is_said_before(two: Two, brak
     else:
         await two.trust(Mode.IGNORE)
     assert (await two.state() or ("", "", True))[2] is False
+
+
+async def test_mod_5_16_advice_about_somebody_that_nobody_answers_is_recalled_once(
+    two: Two,
+) -> None:
+    await two.trust(Mode.HOLD)
+    await two.advise()
+    await two.speak()
+    assert await two.state() == ("held", "rule", False)
+    birch = two.birch
+    async with birch.engine.begin() as conn:
+        await conn.execute(
+            alert_channels.insert().values(
+                id=random_uuid(), way="webhook", sealed=b"", pace=60, confirmed=True
+            )
+        )
+
+    async def called(days: int) -> int:
+        await two.later(timedelta(days=days))
+        async with birch.engine.begin() as conn:
+            return (await conn.execute(sa.delete(alert_calls))).rowcount
+
+    assert [await called(days) for days in (6, 1, 1)] == [0, 1, 0]
+    assert await two.state() == ("held", "rule", False)
+    await called(22)
+    assert await two.state() == ("refused", "no opinion", False)
 
 
 async def test_mod_5_10_an_answer_brings_no_line_back_that_was_taken_back(two: Two) -> None:
