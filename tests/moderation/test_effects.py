@@ -352,7 +352,7 @@ async def test_mod_5_10_what_a_broken_peer_made_harsher_is_rolled_back(peers: Pe
     await peers.later()
     assert await peers.later(THREE_DAYS) == {BAD: REJECT}
     would = await acting.roll_back(peers.engine, peers.here, "birch.example", since, dry_run=True)
-    assert [(it.domain, it.after) for it in would] == [(BAD, FILTER)]
+    assert [(it.domain, it.after) for it in would.turns] == [(BAD, FILTER)]
     await acting.roll_back(peers.engine, peers.here, "birch.example", since)
     assert await peers.later(THREE_DAYS) == {BAD: FILTER}, "what cedar says stands"
 
