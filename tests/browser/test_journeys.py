@@ -266,7 +266,8 @@ async def n7_a_moderator_on_shift(place: Place, way: Way) -> None:
     await ana.press(group.actor.name)
     await ana.press("Moderators' desk")
     await ana.misses("Quiet words.")  # folded until somebody opens it
-    await ana.unfold("Content note: blood")
+    await ana.sees("Content note: blood")
+    await ana.unfold("It waits to be read")
     await ana.sees("Quiet words.")
     await ana.press("Show it")
     await ana.misses("Quiet")

@@ -18,6 +18,8 @@ from kernel.schema.groups import Posts
 from kernel.schema.moderation import Level
 from kernel.schema.posts import ReactionKind
 from kernel.schema.tables import cases
+from moderation import impact
+from moderation.impact import Seen
 from moderation.policy import Policy
 from node import keeping_away
 from tests.faults.victim import Victim, victim
@@ -45,7 +47,9 @@ async def wide_open(house: House) -> Group:
 
 async def kept_at(node: Node, host: str, *, media: bool = False, reports: bool = False) -> None:
     chosen = Policy(Level.NOTE, reject_media=media, reject_reports=reports)
-    await keeping_away.decide(node.engine, node.here, host, chosen)
+    async with node.engine.connect() as conn:
+        would = await impact.of(conn, node.here, [host], chosen.level, reject_media=media)
+    await keeping_away.decide(node.engine, node.here, host, chosen, seen=Seen(would.digest))
 
 
 async def of_pictures(scene: Scene, posts: Sequence[Post]) -> tuple[Scene, list[str]]:

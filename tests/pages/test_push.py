@@ -72,8 +72,10 @@ async def test_dom_D13_a_browser_is_told_that_something_waits_and_nobody_else_ca
     assert len(test.body) == len(told.body)
     sent = dict(told.headers)
     assert (sent["Content-Encoding"], sent["TTL"]) == ("aes128gcm", str(web_push.LASTS))
-    for name in ("ben", "open", "thread", "night", "report", "waiting"):
-        assert name not in str((told.headers, told.body)).lower()
+    assert b"waiting" not in told.body
+    plainly = {name: value for name, value in told.headers if name != "Authorization"}
+    for name in ("ben", "open", "thread", "night", "report", "waiting"):  # the proof is random text
+        assert name not in str(plainly).lower()
     with pytest.raises(ValueError, match="somebody else"):
         web_push.unseal(Phone().key, phone.secret, told.body)
 
