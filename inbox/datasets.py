@@ -5,6 +5,7 @@ Where only pact peers may read, they sign what they ask; everybody else finds no
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 from uuid import UUID
 
 from aiohttp import web
@@ -15,15 +16,17 @@ from activitypub.documents import ACTIVITY_JSON
 from activitypub.state import ENGINE, HERE
 from activitypub.vocab import Document
 from inbox.readers import who_asks
+from kernel.clock import iso
 from kernel.errors import NotFound
 from kernel.here import Here
 from kernel.schema.pacts import Tier
-from moderation import labels, pacts
-from moderation.pact_terms import Flow
+from kernel.urls import origin_of
+from moderation import labels, outcomes, pacts
+from moderation.pact_terms import Flow, midnight
 from moderation.signals import datasets, documents, heads, published
 from moderation.signals.datasets import Dataset
 from moderation.signals.documents import Pen
-from moderation.signals.vocabulary import CONTEXT
+from moderation.signals.vocabulary import CONTEXT, OUTCOMES_CONTEXT
 
 _Answer = Callable[[AsyncConnection, Here, Dataset, Pen], Awaitable[Document]]
 
@@ -154,6 +157,44 @@ async def heads_held(request: web.Request) -> web.Response:
     return _response(found, shared=False)
 
 
+async def outcomes_of_asker(request: web.Request) -> web.Response:
+    """GET /datasets/outcomes, `?page=` up to 10: what became of the advice of the peer that asks.
+
+    Raises NotFound: whoever asks is no peer, or there is no such page (MOD-5.12).
+    """
+    if "Signature" not in request.headers or (asker := await who_asks(request)) is None:
+        raise NotFound
+    here, page = request.app[HERE], _PAGES.get(request.query.get("page", "1"))
+    async with request.app[ENGINE].connect() as conn:
+        if page is None or not await pacts.is_peer(conn, asker):
+            raise NotFound
+        found, more = await outcomes.of_origin(
+            conn, origin_of(asker.uri), today=here.now().date(), page=page
+        )
+    url = f"{here.origin}/datasets/outcomes"
+    following = {"next": f"{url}?page={page + 1}"} if more else {}
+    document: Document = {
+        "@context": OUTCOMES_CONTEXT,
+        "id": f"{url}?page={page}",
+        "type": "OrderedCollectionPage",
+        "partOf": url,
+        "orderedItems": [
+            {
+                "type": "Outcome",
+                "object": each.change,
+                "outcome": each.word,
+                "published": iso(midnight(each.day)),
+            }
+            for each in found
+        ],
+        **following,
+    }
+    return _response(document, shared=False)
+
+
+_PAGES: Final = {str(number): number for number in range(1, outcomes.PAGES + 1)}
+
+
 async def label_index(request: web.Request) -> web.Response:
     """GET /labels: the words that posts and servers are labelled with."""
     here = request.app[HERE]
@@ -188,6 +229,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/datasets", index),
         web.get("/datasets/heads", heads_held),
+        web.get("/datasets/outcomes", outcomes_of_asker),
         web.get("/datasets/{id}", show),
         web.get("/datasets/{id}/changes", changes),
         web.get("/datasets/{id}/changes/{change}", change),

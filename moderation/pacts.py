@@ -187,19 +187,33 @@ async def may_read(
 ) -> bool:
     """Whether somebody may read what we advise pact peers, as far as one of `flows` goes to them.
 
-    It is the desk that we have a pact with, or its server's own actor, the pact takes advice, they
-    did not ask not to be trusted, and that desk shows the key that is pinned, as far as we know.
+    They are the peer that they say they are, as `is_peer` says, and the pact takes advice.
     """
+    paper = await _paper_of(conn, asker)
+    return paper is not None and not flows.isdisjoint(paper.flows(f"{here.origin}/desk/node"))
+
+
+async def is_peer(conn: AsyncConnection, asker: Actor) -> bool:
+    """Whether somebody is a peer, as far as we know.
+
+    It is the desk that we have a pact with, or its server's own actor, they did not ask not to be
+    trusted, and that desk shows the key that is pinned.
+    """
+    return await _paper_of(conn, asker) is not None
+
+
+async def _paper_of(conn: AsyncConnection, asker: Actor) -> Paper | None:
+    """The pact with the peer that somebody is; None: they are none."""
     pact = await with_host(conn, asker.host)
     if pact is None or pact.paper is None or pact.frozen_there:
-        return False
+        return None
     scheme, _, rest = pact.desk_uri.partition("://")
     if asker.uri not in (pact.desk_uri, f"{scheme}://{rest.partition('/')[0]}/"):
-        return False
+        return None
     desk = await actor_store.by_uri(conn, pact.desk_uri)
     if desk is None or desk.ed25519 != pact.their_key:
-        return False
-    return not flows.isdisjoint(pact.paper.flows(f"{here.origin}/desk/node"))
+        return None
+    return pact.paper
 
 
 # What an administrator of this node does while one holds, and after

@@ -35,6 +35,14 @@ TERMS: Final[dict[str, Json]] = {
 """Defined where they are used, so that nobody has to fetch them from anywhere (WIRE-B11)."""
 
 CONTEXT: Final[list[Json]] = [AS2, FIRES, DATA_INTEGRITY, TERMS]
+OUTCOMES_CONTEXT: Final[list[Json]] = [
+    AS2,
+    {
+        "hearthold": TERMS["hearthold"],
+        "Outcome": "hearthold:Outcome",
+        "outcome": "hearthold:outcome",
+    },
+]
 
 DOMAIN: Final = "domain"  # kinds of what a change is about
 OBJECT: Final = "object"  # a post, by its id

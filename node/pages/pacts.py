@@ -1,23 +1,32 @@
 """Pacts with other nodes, as the people who run this one make and end them (MOD-5.6)."""
 
+from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 from uuid import UUID
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from activitypub.state import ENGINE, HERE, READING, REMOTE
 from groups import new_host
 from kernel.errors import Malformed, Problem
+from kernel.here import Here
 from kernel.schema.pacts import Afterwards
-from moderation import pact_making, pacts
+from kernel.urls import origin_of
+from moderation import outcomes, pact_making, pacts
+from moderation.outcomes import Outcome
 from moderation.pact_terms import FLOW_WORDS, Flow, Wishes
+from moderation.pacts import Pact
 from node import acting, desks
 from node.pages import forms, paging, session
+from node.pages.advice_words import VERBS
 from node.pages.forms import REFUSED, Form
 from node.pages.pact_words import AFTERWARDS
 from node.pages.render import render, see_other
 
 _PATH = "/settings/node/pacts"
+_SHOWN: Final = 20
 
 
 async def index(request: web.Request) -> web.Response:
@@ -88,6 +97,7 @@ async def _page(
     async with request.app[READING].connect() as conn:
         pact = await pacts.one(conn, request.match_info["host"])
         going = await new_host.going_to(conn, pact.host)
+        became = await _became(conn, here, pact) if pact.made else None
     paper = pact.theirs or pact.paper or pact.ours
     desk = f"{here.origin}/desk/node"
     return render(
@@ -97,6 +107,8 @@ async def _page(
         problem=problem,
         pact=pact,
         going=going,
+        became=became,
+        verbs=VERBS,
         paper=paper,
         ours=paper.of(desk) if paper else None,
         theirs=paper.other(desk) if paper else None,
@@ -104,6 +116,13 @@ async def _page(
         flows=FLOW_WORDS,
         afterwards=AFTERWARDS,
     )
+
+
+async def _became(conn: AsyncConnection, here: Here, pact: Pact) -> Sequence[Outcome]:
+    """The newest of what their desk can read of its own advice (MOD-5.12)."""
+    origin, today = origin_of(pact.desk_uri), here.now().date()
+    found, _ = await outcomes.of_origin(conn, origin, today=today, limit=_SHOWN)
+    return found
 
 
 async def accept(request: web.Request) -> web.Response:

@@ -178,3 +178,22 @@ async def test_mod_h5_what_would_cut_somebody_off_is_asked_on_a_page(
     assert (await ana.submit(review, form, answer="keep")).status == 303
     assert (await peers.state(BAD), await ties(peers)) == (("ended", "kept"), 0)
     assert (await ana.submit(review, form, answer="refuse")).status == 409
+
+
+async def test_mod_5_12_administrators_see_what_a_peer_is_told_became_of_its_advice(
+    peers: Peers, ana: Person
+) -> None:
+    assert peers.node is not None
+    page = "/settings/node/pacts/birch.example"
+    empty = await ana.open(page)
+    assert "What became of their advice" in empty.text
+    assert "Nothing so far." in empty.text
+    await peers.say("birch.example", 1, BAD)
+    await peers.later()
+    await peers.later(HOUR)
+    peers.node.clock.forward(days=2)
+    shown = await ana.open(page)
+    assert "It began, in a mild form" in shown.text
+    assert "Nothing so far." not in shown.text
+    assert peers.line("birch.example", 1, BAD).uri in shown.text
+    check_page(page, shown)

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from groups import aftercare, month_numbers, stopping
 from kernel.ids import LAST_ID, random_uuid
-from moderation import appeals, audit, chain, counts
+from moderation import appeals, audit, chain, counts, outcomes
 from tests.plans.conftest import LARGE, Asking, Seeded
 
 
@@ -18,7 +18,7 @@ async def test_a_page_of_the_log_is_a_step_along_an_index(asking: Asking) -> Non
         await audit.of_group(conn, one, verb="ban", before=LAST_ID)
         await audit.of_node(conn)
         await audit.of_person(conn, one, limit=20)
-        await audit.of_host(conn, "a.test")
+        await outcomes.of_origin(conn, "http://a.test", today=date(2026, 1, 1), page=2)
         await chain.head(conn)
         await conn.execute(chain._LINES, {"after": 5})
 
