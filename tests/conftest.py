@@ -64,28 +64,25 @@ QUICK = (  # among them
     "wire/test_federation_md",
     "wire/test_lemmy_shapes",
 )
-BESIDE = (
-    "browser/test_journeys",
-    "faults/test_kill_points",
-    "faults/test_simulator",
-    "framing/test_framing",
-    "groups/",
-    "hostile/",
-    "inbox/",
-    "kernel/test_sealed_file",
-    "members/",
-    "moderation/",
-    "node/test_cli",
-    "operations/test_backup_file",
-    "operations/test_doctor",
-    "operations/test_sent",
-    "operations/test_supply",
-    "pages/",
-    "plans/",
-    "privacy/",
-    "wire/",
+ALONE = (  # they stop processes and databases in the middle, fill disks, or look at the clock
+    "bench/",
+    "faults/test_database_away",
+    "faults/test_disk_full",
+    "faults/test_release",
+    "faults/test_two_processes",
+    "framing/test_floods",
+    "framing/test_patience",
+    "fuzzing/",
+    "node/test_demo",
+    "node/test_killed",
+    "node/test_optimised",
+    "node/test_serve",
+    "operations/test_backup.py",
+    "operations/test_circles_of_processes",
+    "operations/test_processes",
+    "operations/test_watching",
 )
-"""Places whose slow tests may run beside others; those elsewhere need the machine alone."""
+"""Places whose slow tests need the machine; those elsewhere run side by side."""
 KEY_PAIRS = 24
 
 
@@ -96,7 +93,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(here).as_posix()
         if place.startswith(SLOW) and not place.startswith(QUICK):
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("slow") and not place.startswith(BESIDE):
+        if item.get_closest_marker("slow") and place.startswith(ALONE):
             item.add_marker(pytest.mark.alone)
 
 
