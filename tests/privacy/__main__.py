@@ -20,6 +20,7 @@ from tests.privacy.stage import TEMPLATE, set_up
 from tests.privacy.story import Plan
 from tests.privacy.world import World
 
+HALVINGS = 3
 WHOLE = 200  # members; a smaller town leaves more to chance, which is then allowed for
 
 
@@ -54,7 +55,8 @@ def main() -> int:
     worlds, daily = asyncio.run(live(plan, Month(members=wanted.monthly)))
     lived = time.monotonic()
     whole = wanted.members >= WHOLE
-    report = game.play(worlds, slack=0.0 if whole else game.SLACK)
+    slack = 0.0 if whole else game.SLACK
+    report = game.play(worlds, slack=slack, halvings=HALVINGS)
     planted = list(controls.run_all(worlds[-1]))
     print("\n".join(table.lines(report, planted)))
     moments = range(4, len(daily.days), 5)

@@ -63,10 +63,20 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """The trained attacker on one half: with the public pages alone, and with everything."""
+
+    true: int  # pairs to find
+    public: Verdict
+    whole: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """AUC of the trained attacker on one list of pairs, over all halves and thefts.
 
-    `spread` is how far chance alone takes it; `slack` how many of them are forgiven.
+    Each half weighs as many true pairs as it has: of few, chance makes much. `spread` is how far
+    chance alone takes it; `slack` how many of them are forgiven.
     """
 
     public: float
@@ -287,36 +297,40 @@ def play(
     worlds: Sequence[World],
     *,
     slack: float = SLACK,
+    halvings: int = 1,
     lists: Callable[[World, Dump], Iterator[Tried]] = lists,
 ) -> Report:
     """The whole game on every theft, on each of its lists of pairs; `slack`: see `Added`."""
     results: list[Result] = []
-    guessed: dict[str, list[tuple[Verdict, Verdict]]] = defaultdict(list)
+    guessed: dict[str, list[Fold]] = defaultdict(list)
     for world in worlds:
         for tried in lists(world, world.dump):
-            found, folds = attack(tried, len(world.residents))
+            found, folds = attack(tried, len(world.residents), halvings=halvings)
             results += (replace(each, attack=f"{world.name}: {each.attack}") for each in found)
             guessed[tried.name] += folds
-    added = {pairs: _added(folds, slack) for pairs, folds in guessed.items() if folds}
-    return Report(results, added)
+    gains = {pairs: added(folds, slack) for pairs, folds in guessed.items() if folds}
+    return Report(results, gains)
 
 
-def _added(folds: Sequence[tuple[Verdict, Verdict]], slack: float) -> Added:
-    public, whole = (float(np.mean([each[at].auc for each in folds])) for at in (0, 1))
-    spread = float(np.mean([each.spread for _, each in folds]))  # one luck may run through all
+def added(folds: Sequence[Fold], slack: float) -> Added:
+    """What the dump adds on one list of pairs, over all that the trained attacker tried."""
+
+    def mean(values: Sequence[float]) -> float:
+        return float(np.average(values, weights=[each.true for each in folds]))
+
+    public = mean([each.public.auc for each in folds])
+    whole = mean([each.whole.auc for each in folds])
+    spread = mean([each.whole.spread for each in folds])  # one luck may run through all
     return Added(public, whole, spread, slack)
 
 
-def attack(tried: Tried, members: int) -> tuple[list[Result], list[tuple[Verdict, Verdict]]]:
+def attack(tried: Tried, members: int, *, halvings: int = 1) -> tuple[list[Result], list[Fold]]:
     """Every simple attack, and the trained one: taught on either half, tried on the other.
 
-    Second: what the trained one came to with the public pages alone, and with everything; nothing
-    where there are too few people for two halves.
+    Second: what the trained one came to; nothing where there are too few people for two halves.
+    Each of `halvings` cuts the members in two anew: how one cut falls is luck too.
     """
-    order = dice().sample(range(members), members)
-    halves = [tried.part(set(order[: members // 2])), tried.part(set(order[members // 2 :]))]
-    if not all(0 < len(half.game.true) < half.game.pairs for half in halves):
-        halves = []
+    halves = list(_halves(tried, members, halvings))
     lessons = [_lesson(half) for half in halves]
     truth = [
         np.isin(lesson, half.places[half.game.true])
@@ -332,20 +346,31 @@ def attack(tried: Tried, members: int) -> tuple[list[Result], list[tuple[Verdict
         )
         if halves:
             features[number] = trained.binned(ranks)[np.concatenate(lessons)]
-    folds = []
-    for half in range(len(halves)):
-        begin = half * len(lessons[0])
-        seen = features[:, begin : begin + len(lessons[half])]
-        other = halves[1 - half]
+    folds: list[Fold] = []
+    begin = 0
+    for at, lesson in enumerate(lessons):
+        seen = features[:, begin : begin + len(lesson)]
+        begin += len(lesson)
+        other = halves[at ^ 1]
         both = []
         for only, what in ((True, "public pages"), (False, "public pages and dump")):
             chosen = [n for n, each in enumerate(tried.attacks) if each.is_public or not only]
-            verdict = _learn(tried, chosen, seen, truth[half], other)
-            name = f"{tried.name}: trained on half {half + 1}, {what}"
+            verdict = _learn(tried, chosen, seen, truth[at], other)
+            name = f"{tried.name}: trained on half {at + 1}, {what}"
             results.append(Result(name, other.game.pairs, verdict, public=only))
             both.append(verdict)
-        folds.append((both[0], both[1]))
+        folds.append(Fold(len(other.game.true), both[0], both[1]))
     return results, folds
+
+
+def _halves(tried: Tried, members: int, halvings: int) -> Iterator[Part]:
+    """Two that belong together follow each other."""
+    luck = dice()
+    for _ in range(halvings):
+        order = luck.sample(range(members), members)
+        both = [tried.part(set(order[: members // 2])), tried.part(set(order[members // 2 :]))]
+        if all(0 < len(half.game.true) < half.game.pairs for half in both):
+            yield from both
 
 
 def _lesson(half: Part) -> Places:

@@ -7,8 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from tests.privacy import odds, trained
+from tests.privacy import game, odds, trained
 from tests.privacy.dump import Dump, Table, Value
+from tests.privacy.odds import Verdict
 from tests.privacy.traces import Kind, Trace, closeness, owned_rows, traces
 from tests.privacy.windows import in_common, windows
 
@@ -100,3 +101,15 @@ def test_it_learns_what_two_weak_hints_say_together_and_nothing_from_noise() -> 
         aucs.append((ranks.sum() - len(ranks) * (len(ranks) + 1) / 2) / (len(ranks) * 800))
     assert aucs[0] > 0.75
     assert 0.4 < aucs[1] < 0.6
+
+
+def test_a_half_with_few_pairs_to_find_weighs_little() -> None:
+    nothing = Verdict(0.5, 1.0, 0.02)
+    few = game.Fold(10, nothing, Verdict(0.9, 0.1, 0.2))
+    many = game.Fold(390, nothing, Verdict(0.51, 0.6, 0.02))
+    added = game.added([few, many], slack=0.0)
+    assert added.public == 0.5
+    assert added.whole == pytest.approx(0.51975)
+    assert added.spread == pytest.approx(0.0245)
+    assert not added.leaks
+    assert game.added([few, few], slack=0.0).leaks
