@@ -16,13 +16,15 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from activitypub.audience import blocks_host
 from activitypub.keys import generate
 from bench import machine
 from bench.report import Report
 from kernel import db
+from kernel.arrays import Rows
 from kernel.clock import utcnow
 from kernel.here import Here
-from kernel.schema.tables import actors, follows
+from kernel.schema.tables import actors, domain_blocks, follows
 from kernel.sealing import NodeKey
 from members import node as node_store
 from moderation import policy
@@ -35,6 +37,7 @@ ROWS: Final = 10_000
 SERVERS: Final = 4_000  # that the node knows, one in two of them on the list,
 TIED: Final = 400  # and so many of them with somebody whom a person here follows
 LOOKS: Final = 100_000
+LOOKS_IN_SQL: Final = 10_000
 
 DRY_SECONDS: Final = 5.0  # bars
 TAKE_SECONDS: Final = 15.0
@@ -89,9 +92,27 @@ async def _measure(report: Report, engine: AsyncEngine, directory: Path, rows: i
     spent = (perf_counter() - started) * 1_000_000 / LOOKS
     report.add("one look-up", spent, "us", at_most=LOOK_MICROSECONDS)
     report.add("of which blocked", blocked / LOOKS, at_least=0.1)
+    report.add("one look-up in SQL", await _in_sql(engine, rows), "us", at_most=LOOK_MICROSECONDS)
     started = perf_counter()
     await keeping_away.undo_taking(engine, here, await _last(engine))
     report.add("taken back", perf_counter() - started, "s", at_most=TAKE_SECONDS)
+
+
+async def _in_sql(engine: AsyncEngine, rows: int) -> float:
+    """Microseconds a host, asked as the statement asks that writes what arrives."""
+    asked = Rows("asked", host=sa.Text)
+    hosts = asked.values(
+        {"host": f"deep.below.server{number % rows}.test"} for number in range(LOOKS_IN_SQL)
+    )
+    blocked = sa.exists().where(blocks_host(asked.c.host)).correlate_except(domain_blocks)
+    statement = sa.select(sa.func.count(asked.c.host)).where(blocked)
+    async with engine.connect() as conn:
+        for _ in range(2):  # the second time the statement is known
+            started = perf_counter()
+            found = await conn.scalar(statement, hosts)
+            spent = perf_counter() - started
+    assert found, "nothing was blocked, so nothing was measured"
+    return spent * 1_000_000 / LOOKS_IN_SQL
 
 
 @dataclass(slots=True)
