@@ -76,7 +76,7 @@ def test_what_is_planted_is_found(world: World, report: Report, control: Control
 def test_a_leaky_application_fails_the_game(
     postgres: Server, tmp_path: Path, town: type[Town]
 ) -> None:
-    leaking = live(postgres, tmp_path, Plan(members=30, moderated=False), town)
+    leaking = live(postgres, tmp_path, Plan(members=24, acts=1.0, moderated=False), town)
     assert game.play([leaking]).leaks != []
 
 
