@@ -228,9 +228,13 @@ async def wait(engine: AsyncEngine, here: Here, source: Source) -> None:
 async def _leave(
     engine: AsyncEngine, here: Here, source: Source, later: timedelta, *, attempts: int
 ) -> None:
+    now = to_minute(here.now())
+    nudged = signal_sources.c.due <= now  # there was something new while it was read
     async with engine.begin() as conn:
         await conn.execute(
             sa.update(signal_sources)
             .where(signal_sources.c.id == source.id, signal_sources.c.attempts == source.attempts)
-            .values(due=to_minute(here.now()) + later, attempts=attempts)
+            .values(
+                due=sa.case((nudged, signal_sources.c.due), else_=now + later), attempts=attempts
+            )
         )

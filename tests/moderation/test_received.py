@@ -19,6 +19,7 @@ from moderation.signals import received, sources
 from moderation.signals.chain import Rewritten
 from moderation.signals.lines import Line
 from moderation.signals.sources import Source
+from tests.moderation.peers import Peers
 
 LIST = "https://lists.example/datasets/1"
 
@@ -105,6 +106,24 @@ async def test_what_waits_is_decided_by_a_person_and_ends_by_itself(
     async with engine.begin() as conn:
         await received.sweep(conn, much_later)
         assert await conn.scalar(sa.select(sa.func.count()).select_from(signals)) == 0
+
+
+async def test_mod_5_1_what_is_nudged_while_it_is_read_is_read_once_more(
+    engine: AsyncEngine, here: Here, key_pairs: list[KeyPair]
+) -> None:
+    """Whoever reads may have looked before there was anything new, or before they let us look."""
+    peers = Peers(engine, here, key_pairs)
+    await peers.trust("alder.example")
+    for leave in (sources.finish, sources.wait):
+        source = await sources.claim(engine, here)
+        assert source is not None
+        async with engine.begin() as conn:
+            await sources.nudge(conn, here, source.url)
+        await leave(engine, here, source)
+    source = await sources.claim(engine, here)
+    assert source is not None
+    await sources.finish(engine, here, source)
+    assert await sources.claim(engine, here) is None
 
 
 async def test_mod_5_10_a_source_says_only_so_much_and_only_so_much_about_one(
