@@ -128,10 +128,15 @@ KEPT: Final = (
     "Small thing {number}, while {victim} was away: written down, and here in the morning."
 )
 
+LOSS: Final = "It began in May, when my father died. At four I listen for his key in the door."
+TOPIC: Final = "grief"
+WHY: Final = "She tells of her father, who died."
+
 BAD_SERVER: Final = "sellers.example"
 ADVICE: Final = "They write to people who lost somebody, and sell them things."
 WORRY: Final = "She sounded further away than last week."
 NOISE: Final = "Bad place."
+NOISY_AT_FIRST: Final = "corner.example"
 THORN: Final = Community(
     node="thorn",
     name="Thorn",

@@ -16,7 +16,7 @@ from node.demo.guest import Guest
 from node.demo.nodes import LATER, DemoNode, three_nodes
 from node.demo.people import COMMUNITIES, Community, Person
 from node.demo.trust import Trust
-from node.demo.visitor import Lost, Visitor
+from node.demo.visitor import Lost, Page, Visitor
 
 MOST_POSTS = 12  # while a node is cut off: a thread's page holds fifty
 SECONDS_TO_RETURN = 90.0  # a peer that did not answer rests for about a minute
@@ -38,7 +38,7 @@ class Story:
         self.nodes: dict[str, DemoNode] = {}
         self._guests: dict[str, Guest] = {}
         self._paths: dict[str, str] = {}  # the thread's path at each node
-        self._post = ""
+        self._labelled = ""  # a post at alder
         self.steps: Sequence[Step] = [
             Step("Three nodes start", self.start_nodes),
             Step("People, groups and a clinic settle in", self.settle_in),
@@ -53,11 +53,14 @@ class Story:
             Step("Words taken back at birch are gone at cedar", self.delete_travels),
             Step("birch is cut off while Ben posts, and nothing is lost", self.survive_a_crash),
             Step("alder and birch make a pact", lambda: self._trust.pact()),
+            Step("alder labels a post, and at birch it shows who says so", self.label_shows),
+            Step("birch lets that label fold it for Ben", self.label_folds),
+            Step("alder takes the label off, and it stands open again", self.label_goes),
             Step("alder advises, and birch hears of it", lambda: self._trust.advise()),
             Step("birch sees what that would do, and lets it", lambda: self._trust.let_act()),
             Step("alder takes it back, and at birch it ends", lambda: self._trust.take_back()),
             Step("birch is worried about Ana, and alder hears it of nobody", self.ask_for_care),
-            Step("thorn floods birch, and is not heard any more", self.flood),
+            Step("thorn floods birch, nothing of it acts, and thorn is frozen", self.flood),
             Step("Every node shows its pages", self.look_around),
         ]
 
@@ -191,6 +194,23 @@ class Story:
         await self._ben.reads(self._paths["birch"], holds_all)
         await self._ana.reads(self._paths["alder"], holds_all, seconds=SECONDS_TO_RETURN)
         await self._cleo.reads(self._paths["cedar"], holds_all, seconds=SECONDS_TO_RETURN)
+
+    async def label_shows(self) -> None:
+        self._labelled = await self._ana.reply(self._paths["alder"], people.LOSS)
+        await self._ben.reads(self._paths["birch"], lambda text: people.LOSS in text)
+        await self._trust.label(self._labelled)
+        await self._ben_sees(lambda page: self._trust.is_labelled(page, folded=False))
+
+    async def label_folds(self) -> None:
+        await self._trust.let_fold()
+        await self._ben_sees(lambda page: self._trust.is_labelled(page, folded=True))
+
+    async def label_goes(self) -> None:
+        await self._trust.take_label_off(self._labelled)
+        await self._ben_sees(self._trust.is_open)
+
+    async def _ben_sees(self, holds: Callable[[Page], bool]) -> None:
+        await self._ben.visitor.until(self._paths["birch"], holds)
 
     async def ask_for_care(self) -> None:
         names = [guest.person.name for guest in self.guests if guest.node == "birch"]

@@ -1,7 +1,7 @@
-"""Communities trust each other: a pact, advice that acts and ends, care, and one that floods."""
+"""Communities trust each other: a pact, a label, advice, care; and one is not to be trusted."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from node.demo import people
@@ -13,6 +13,8 @@ PACTS = "/settings/node/pacts"
 SIGNALS = "/settings/node/signals"
 ADVICE = "/settings/node/advice"
 EFFECTS = "/settings/node/effects"
+ASKS, ACTS, OVER = (f"{EFFECTS}?show={each}" for each in ("asks", "acts", "over"))
+LOG = "/settings/node/log"
 CARE = "/moderation/care"
 ASKED = "/moderation/asked"
 MINUTE = 75.0  # seconds: what acts is looked at every minute, and when something comes
@@ -49,6 +51,39 @@ class Trust:
             self._pact_with(there), lambda page: "Stop listening for now" in page.text
         )
 
+    async def label(self, post: str) -> None:
+        """Robin, who looks after the group, says what a post is about, and why."""
+        page = await self._robin.visitor.open(f"{post}/labels")
+        form = page.form("label", "reason", action="/labels")
+        answers = {"label": form.choice("label", people.TOPIC.capitalize()), "reason": people.WHY}
+        await self._robin.visitor.submit(page, form, answers)
+
+    async def let_fold(self) -> None:
+        """Maya lets alder's label do here what it does there."""
+        page = await self._maya.visitor.open(self._rules("alder"))
+        form = page.form("kind", "mode", "label")
+        answers = {
+            "kind": form.choice("kind", "Labels on posts"),
+            "mode": form.choice("mode", "Let it act"),
+            "label": people.TOPIC,
+        }
+        await self._maya.visitor.submit(page, form, answers)
+
+    async def take_label_off(self, post: str) -> None:
+        """Robin does not say so any more."""
+        page = await self._robin.visitor.open(f"{post}/labels")
+        await self._robin.visitor.submit(page, page.form("label", action="/labels/off"), {})
+
+    def is_labelled(self, page: Page, *, folded: bool) -> bool:
+        """Whether a reader sees what alder says of the post, and why; and its words at once."""
+        says = f"{self._host('alder')} says: {people.TOPIC}. {people.WHY}"
+        return says in page.text and folded == _is_folded(page) and people.LOSS in page.text
+
+    def is_open(self, page: Page) -> bool:
+        """Whether a reader sees the post as its author wrote it."""
+        says = f"{self._host('alder')} says"
+        return people.LOSS in page.text and not _is_folded(page) and says not in page.text
+
     async def advise(self) -> None:
         """What alder's moderators saw, they say; it waits at birch for a person."""
         await _advise(self._robin, people.BAD_SERVER, people.ADVICE)
@@ -58,8 +93,20 @@ class Trust:
 
     async def let_act(self) -> None:
         """Maya looks what a rule would change, and then lets alder's word count."""
-        path = f"{SIGNALS}/rules/{self._host('alder')}"
-        page = await self._maya.visitor.open(path)
+        preview = await self._let_advice_act("alder", look=True)
+        would = preview.text.partition("This would change")[2].partition("As it is now")[0]
+        if people.BAD_SERVER not in would:
+            raise Lost("a rule does not say beforehand what it would change")
+        await self._let_advice_act("alder")
+        acts = await self._maya.visitor.until(
+            ACTS, lambda page: people.BAD_SERVER in page.text, seconds=MINUTE
+        )
+        effect = await self._maya.visitor.open(acts.link(people.BAD_SERVER))
+        if "What was seen before" not in effect.text:
+            raise Lost("what acts does not show what was looked at before it did")
+
+    async def _let_advice_act(self, node: str, *, look: bool = False) -> Page:
+        page = await self._maya.visitor.open(self._rules(node))
         form = page.form("kind", "mode", "weight")
         answers = {
             "kind": form.choice("kind", "Advice about servers"),
@@ -67,28 +114,18 @@ class Trust:
             "max_policy": form.choice("max_policy", "careful"),
             "weight": "1",
             "delay": "0",
+            **({"look": "yes"} if look else {}),
         }
-        preview = await self._maya.visitor.submit(page, form, {**answers, "look": "yes"})
-        if "This would change" not in preview.text:
-            raise Lost("a rule does not say beforehand what it would change")
-        await self._maya.visitor.submit(page, form, answers)
-        acts = await self._maya.visitor.until(
-            f"{EFFECTS}?show=acts", lambda page: people.BAD_SERVER in page.text, seconds=MINUTE
-        )
-        effect = await self._maya.visitor.open(acts.link(people.BAD_SERVER))
-        if "What was seen before" not in effect.text:
-            raise Lost("what acts does not show what was looked at before it did")
+        return await self._maya.visitor.submit(page, form, answers)
 
     async def take_back(self) -> None:
         """It was a mistake: alder takes it back, and at birch nothing of it is left."""
         page = await self._robin.visitor.open(ADVICE)
         form = page.form("domain", "back", action="/renew")
         await self._robin.visitor.submit(page, form, {"back": "yes"})
+        await self._maya.visitor.until(ACTS, lambda page: people.BAD_SERVER not in page.text)
         await self._maya.visitor.until(
-            f"{EFFECTS}?show=acts", lambda page: people.BAD_SERVER not in page.text
-        )
-        await self._maya.visitor.until(
-            f"{EFFECTS}?show=over", lambda page: people.BAD_SERVER in page.text, seconds=MINUTE
+            OVER, lambda page: people.BAD_SERVER in page.text, seconds=MINUTE
         )
 
     async def ask_for_care(self, thread: str, names: Collection[str]) -> None:
@@ -113,23 +150,57 @@ class Trust:
         await self._maya.visitor.until(ASKED, lambda page: "they look at it" in page.text)
 
     async def flood(self, thorn: DemoNode, stranger: Guest) -> None:
-        """A fourth place says very much at once, and something against birch: it is not heard."""
+        """A fourth place, whose advice may act, says very much at once, and then harms birch.
+
+        The flood waits for Maya, whatever the rule says. What thorn says against birch ends all:
+        it is not heard, and what its advice did before is over.
+        """
         self._nodes = {**self._nodes, "thorn": thorn}
         await stranger.settle(thorn.welcome, people.THORN)
         await self._agree(stranger, "thorn", self._maya, "birch")
-        for number in range(FLOOD):
-            await _advise(stranger, f"shop{number}.example", people.NOISE)
-        await self._maya.visitor.until(SIGNALS, lambda page: "shop1.example" in page.text)
-        await _advise(stranger, self._host("birch").partition(":")[0], people.NOISE)
+        await self._let_advice_act("thorn")
+        await _advise(stranger, people.NOISY_AT_FIRST, people.NOISE)
         await self._maya.visitor.until(
-            self._pact_with("thorn"), lambda page: "Listen to them again" in page.text
+            ACTS, lambda page: people.NOISY_AT_FIRST in page.text, seconds=MINUTE
         )
-        acts = await self._maya.visitor.open(f"{EFFECTS}?show=acts")
-        if "shop" in acts.text:
-            raise Lost("what was flooded acts at birch")
+        flood = [f"shop{number:02}.example" for number in range(FLOOD)]
+        await _advise_at_once(stranger, flood)
+        asks = await self._maya.visitor.until(
+            ASKS, lambda page: all(shop in page.text for shop in flood), seconds=MINUTE
+        )
+        if asks.text.count("They said very much at once.") != FLOOD:
+            raise Lost("birch does not say why a flood waits")
+        await self._nothing_acts(flood)
+        await self._freeze_itself(stranger, flood)
+
+    async def _freeze_itself(self, stranger: Guest, flood: Sequence[str]) -> None:
+        birch = self._host("birch").partition(":")[0]
+        await _advise(stranger, birch, people.NOISE)
+        await self._maya.visitor.until(
+            self._pact_with("thorn"), lambda page: "We stopped listening to them." in page.text
+        )
+        told = await self._maya.visitor.open(LOG)
+        why = f"and are not heard {self._host('thorn')} “{birch}”"
+        if why not in told.text:
+            raise Lost("those who run birch are not told why thorn is not heard")
+        await self._maya.visitor.until(
+            OVER, lambda page: people.NOISY_AT_FIRST in page.text, seconds=MINUTE
+        )
+        await self._nothing_acts([*flood, people.NOISY_AT_FIRST])
+        asks = await self._maya.visitor.open(ASKS)
+        if any(shop in asks.text for shop in flood):
+            raise Lost("birch is still asked about what thorn says")
+
+    async def _nothing_acts(self, domains: Collection[str]) -> None:
+        acts = await self._maya.visitor.open(ACTS)
+        if any(domain in acts.text for domain in domains):
+            raise Lost("what thorn says acts at birch")
 
     def _host(self, node: str) -> str:
         return self._nodes[node].origin.partition("://")[2]
+
+    def _rules(self, node: str) -> str:
+        return f"{SIGNALS}/rules/{self._host(node)}"
 
     def _pact_with(self, node: str) -> str:
         return f"{PACTS}/{self._host(node)}"
@@ -147,6 +218,26 @@ async def _advise(keeper: Guest, domain: str, why: str) -> None:
         "until": f"{datetime.now(UTC).date() + timedelta(days=60)}",
     }
     await keeper.visitor.submit(page, form, answers)
+
+
+async def _advise_at_once(keeper: Guest, domains: Collection[str]) -> None:
+    """Say much while nobody may read it, and then let it be read: it comes as one."""
+    *most, last = domains
+    await _let_read(keeper, "Nobody")
+    for domain in most:
+        await _advise(keeper, domain, people.NOISE)
+    await _let_read(keeper, "Nodes that we have a pact with")
+    await _advise(keeper, last, people.NOISE)
+
+
+async def _let_read(keeper: Guest, who: str) -> None:
+    page = await keeper.visitor.open(ADVICE)
+    form = page.form("tier")
+    await keeper.visitor.submit(page, form, {"tier": form.choice("tier", who)})
+
+
+def _is_folded(page: Page) -> bool:
+    return any(people.LOSS in words for words in page.covers)
 
 
 def _wishes(care: str) -> dict[str, str | tuple[str, ...]]:

@@ -63,6 +63,7 @@ class Page:
     text: str = field(repr=False)
     forms: tuple[Form, ...] = field(repr=False)
     links: tuple[tuple[str, str], ...] = field(repr=False)  # (address, words)
+    covers: tuple[str, ...] = field(repr=False)  # what opens with a click, its line first
 
     @classmethod
     def read(cls, url: URL, status: int, html: str) -> Self:
@@ -76,6 +77,7 @@ class Page:
             text=" ".join("".join(reader.words).split()),
             forms=tuple(reader.forms),
             links=tuple((href, " ".join(words.split())) for href, words in reader.links),
+            covers=tuple(" ".join(words.split()) for words in reader.covers),
         )
 
     def form(self, *names: str, action: str = "") -> Form:
@@ -105,6 +107,8 @@ class _Reader(HTMLParser):
         self.words: list[str] = []
         self.forms: list[Form] = []
         self.links: list[tuple[str, str]] = []
+        self.covers: list[str] = []
+        self._details: list[bool] = []  # those that are open, and whether each is a cover
         self._in_form = False
         self._in_link = False
         self._in_choice = False
@@ -123,6 +127,10 @@ class _Reader(HTMLParser):
         elif tag == "a" and "href" in given:
             self.links.append((given["href"], ""))
             self._in_link = True
+        elif tag == "details":
+            self._details.append(given.get("class", "") == "cover")
+            if self._details[-1]:
+                self.covers.append("")
         elif self._in_form:
             self._control(tag, given)
 
@@ -173,6 +181,8 @@ class _Reader(HTMLParser):
             self._in_form = self._in_choice = False
         elif tag == "a":
             self._in_link = False
+        elif tag == "details" and self._details:
+            self._details.pop()
         elif tag == "select":
             self._select = None
         elif tag == "textarea" and self._textarea is not None:
@@ -182,7 +192,7 @@ class _Reader(HTMLParser):
         elif tag in ("label", "option", "button"):
             self._in_choice = False
         if tag not in _INLINE:
-            self.words.append(" ")
+            self._read(" ")
 
     def handle_data(self, data: str) -> None:
         if self._textarea is not None:
@@ -191,12 +201,17 @@ class _Reader(HTMLParser):
             return
         if self._silent:
             return
-        self.words.append(data)
+        self._read(data)
         if self._in_choice:
             self._read_choice(data)
         if self._in_link:
             href, words = self.links[-1]
             self.links[-1] = (href, words + data)
+
+    def _read(self, data: str) -> None:
+        self.words.append(data)
+        if any(self._details):
+            self.covers[-1] += data
 
 
 class OnThisComputer(AbstractResolver):

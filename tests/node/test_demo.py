@@ -54,6 +54,21 @@ def test_a_page_is_read_as_a_person_sees_it() -> None:
         page.link("/g/grief")
 
 
+def test_what_opens_with_a_click_is_told_apart() -> None:
+    """Menus open with a click, too; what they hold is no post."""
+    page = read(
+        """<details class="also"><summary>More</summary><a href="/p/1/report">Report</a></details>
+        <details class="cover"><summary><span>alder says: grief</span></summary>
+          <p>Why.</p><details class="also"><summary>More</summary></details><div>Words</div>
+        </details>
+        <p>Between</p>
+        <details class="cover"><summary>Content note</summary>Others</details>"""
+    )
+
+    assert page.covers == ("alder says: grief Why. More Words", "Content note Others")
+    assert page.text.endswith("Words Between Content note Others")
+
+
 def test_a_form_sends_what_it_holds_and_what_was_typed() -> None:
     form = read(PAGE).form("title", action="/send")
 
