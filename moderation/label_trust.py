@@ -20,6 +20,16 @@ async def _lock_of(conn: AsyncConnection, host: str) -> list[int]:
     return ids
 
 
+async def standing(conn: AsyncConnection, host: str) -> set[tuple[int, str, str]]:
+    """What a server's labels do here now: posts, labels, and what each of these does."""
+    rows = await conn.execute(
+        sa.select(post_labels.c.post_id, post_labels.c.label, post_labels.c.effect).where(
+            post_labels.c.host == host, ~post_labels.c.over, ~post_labels.c.silent
+        )
+    )
+    return {(row.post_id, row.label, row.effect) for row in rows}
+
+
 async def take_back(conn: AsyncConnection, host: str, post_ids: Collection[int]) -> None:
     """A server says nothing of these posts any more; what is held for it is let go soon."""
     if not post_ids:

@@ -17,7 +17,7 @@ from kernel.schema.moderation import Level
 from kernel.schema.tables import audit_chain
 from members import severing
 from members.severing import Words
-from moderation import domains, impact, pacts, policy
+from moderation import domains, impact, label_trust, pacts, policy
 from moderation.impact import Seen
 from moderation.policy import Policies, Policy
 from moderation.signals import effects, people, received, rules, stock, undoing
@@ -85,7 +85,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of domains, and about how many people elsewhere it is otherwise.
+    """What becomes of domains, and about how many people elsewhere and posts here it is otherwise.
 
     After the domains that change at once come those about which something would begin later, or
     ask a person.
@@ -93,28 +93,35 @@ class Outcome:
 
     turns: Sequence[Turn]
     people: int = 0
+    posts: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """For tools."""
-        return {"changes": [turn.as_json() for turn in self.turns], "people": self.people}
+        changes = [turn.as_json() for turn in self.turns]
+        return {"changes": changes, "people": self.people, "posts": self.posts}
 
 
 async def what_if(
-    engine: AsyncEngine, here: Here, *work: Callable[[AsyncConnection], Awaitable[object]]
+    engine: AsyncEngine, here: Here, host: str, work: Callable[[AsyncConnection], Awaitable[object]]
 ) -> Outcome:
-    """What would be treated otherwise after this: it is tried, and taken back (MOD-5.9)."""
+    """What would be treated otherwise after this: it is tried, and taken back (MOD-5.9).
+
+    `host`: of which server the labels are that it is about.
+    """
     async with engine.connect() as conn, conn.begin() as attempt:
         await effects.lock(conn)
         before, known = await policy.in_force(conn), await effects.live(conn)
-        filtered = await people.filtered(conn)
-        for each in work:
-            await each(conn)
+        filtered, labelled = await people.filtered(conn), await label_trust.standing(conn, host)
+        await work(conn)
         await stock.take(conn, here)
         await people.take(conn, here)
         after, live = await policy.in_force(conn), await effects.live(conn)
         others = filtered ^ await people.filtered(conn)
+        shown = {post_id for post_id, *_ in labelled ^ await label_trust.standing(conn, host)}
         await attempt.rollback()
-    return Outcome([*_turns(before, after), *_to_come(before, known, live)], len(others))
+    return Outcome(
+        [*_turns(before, after), *_to_come(before, known, live)], len(others), len(shown)
+    )
 
 
 def _to_come(before: Policies, known: Sequence[Effect], live: Sequence[Effect]) -> Sequence[Turn]:
@@ -146,7 +153,7 @@ async def if_rule(engine: AsyncEngine, here: Here, rule: Rule) -> Outcome:
         await rules.write(conn, here, rule)
         await received.stand_anew(conn, here, rule.host)
 
-    return await what_if(engine, here, change)
+    return await what_if(engine, here, rule.host, change)
 
 
 async def roll_back(
@@ -157,7 +164,7 @@ async def roll_back(
     async def back(conn: AsyncConnection) -> None:
         await undoing.roll_back(conn, here, host, since)
 
-    would = await what_if(engine, here, back)
+    would = await what_if(engine, here, host, back)
     if not dry_run:
         await _carry_out(
             engine, here, lambda conn, here: undoing.roll_back(conn, here, host, since),
@@ -172,7 +179,7 @@ async def freeze(engine: AsyncEngine, here: Here, host: str, *, dry_run: bool = 
     async def stop(conn: AsyncConnection) -> None:
         await pacts.freeze(conn, here, host, frozen=True)
 
-    would = await what_if(engine, here, stop)
+    would = await what_if(engine, here, host, stop)
     if not dry_run:
         await listen(engine, here, host, frozen=True)
     return would

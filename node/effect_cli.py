@@ -109,6 +109,8 @@ def _lines(would: Outcome) -> list[str]:
     ]
     if would.people:
         lines.append(f"{would.people} people elsewhere are treated otherwise.")
+    if would.posts:
+        lines.append(f"{would.posts} posts here are shown in another way.")
     return lines or ["Nothing changes."]
 
 

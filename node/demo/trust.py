@@ -59,7 +59,7 @@ class Trust:
         await self._robin.visitor.submit(page, form, answers)
 
     async def let_fold(self) -> None:
-        """Maya lets alder's label do here what it does there."""
+        """Maya looks what that would change, and lets alder's label do here what it does there."""
         page = await self._maya.visitor.open(self._rules("alder"))
         form = page.form("kind", "mode", "label")
         answers = {
@@ -67,6 +67,9 @@ class Trust:
             "mode": form.choice("mode", "Let it act"),
             "label": people.TOPIC,
         }
+        preview = await self._maya.visitor.submit(page, form, {**answers, "look": "yes"})
+        if "1 post here is shown in another way" not in preview.text:
+            raise Lost("a rule does not say beforehand what it would change")
         await self._maya.visitor.submit(page, form, answers)
 
     async def take_label_off(self, post: str) -> None:

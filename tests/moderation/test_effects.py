@@ -126,6 +126,7 @@ async def test_mod_5_7_what_is_only_shown_is_noted_and_does_nothing(peers: Peers
     assert (await acting.if_rule(peers.engine, peers.here, would)).as_json() == {
         "changes": [{"domain": BAD, "before": "filter", "after": "accept"}],
         "people": 0,
+        "posts": 0,
     }
     assert await peers.later() == {BAD: FILTER}, "a preview changes nothing"
 

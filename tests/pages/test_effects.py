@@ -80,7 +80,7 @@ async def test_mod_5_17_what_acts_is_seen_explained_and_rolled_back(
     for brake in ("freeze?", "rollback?since=2020-01-01&"):
         at = f"/api/mod/peers/birch.example/{brake}dry_run=1"
         assert json.loads((await ana.send("POST", at)).body) == {
-            "dry_run": True, "changes": changes, "people": 0,
+            "dry_run": True, "changes": changes, "people": 0, "posts": 0,
         }  # fmt: skip
         assert (await ben.send("POST", at)).status == 403
     assert await peers.holding() == {BAD: Level.FILTER}

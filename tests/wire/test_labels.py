@@ -31,8 +31,10 @@ from moderation.signals.vocabulary import Change
 from moderation.standing import Speaker
 from node import acting
 from node.pages import covers
+from node.pages.session import ADMINISTRATOR
 from node.safekeeping.replay import replay
 from tests.nodes import Node, NodeFactory, settle
+from tests.pages.people import person
 
 FLOWS = frozenset({Flow.ADVICE, Flow.LABELS})
 WISHES = Wishes(sends=FLOWS, takes=FLOWS)
@@ -213,6 +215,36 @@ async def test_dom_C14_a_note_travels_with_its_sources_and_ends_when_its_words_d
         pass
     async with two.birch.engine.connect() as conn:
         assert await conn.scalar(sa.select(sa.func.count()).select_from(post_labels)) == 0
+
+
+async def test_mod_5_9_a_rule_and_a_brake_say_first_how_many_posts_are_shown_otherwise(
+    two: Two,
+) -> None:
+    await two.label("grief")
+    engine, here = two.birch.engine, two.birch.here
+
+    async def posts_if(mode: Mode, label: str = "") -> int:
+        rule = Rule(host="alder.test", kind=Kind.LABEL_CONTENT, label=label, mode=mode)
+        return (await acting.if_rule(engine, here, rule)).posts
+
+    assert await posts_if(Mode.SHOW) == 0
+    assert await posts_if(Mode.APPLY) == 1
+    assert await posts_if(Mode.HOLD) == 1
+    assert await posts_if(Mode.APPLY, "trauma-detail") == 0
+    assert (await acting.freeze(engine, here, "alder.test", dry_run=True)).posts == 1
+    today = here.now().date()
+    back = await acting.roll_back(engine, here, "alder.test", today, dry_run=True)
+    assert back.posts == 1
+    assert await two.shown() == [("alder.test", "grief", "warn", False)], "it was only looked at"
+
+    maya = await person(two.birch, "maya", roles=frozenset({ADMINISTRATOR}))
+    path = "/settings/node/signals/rules/alder.test"
+    typed = {"kind": Kind.LABEL_CONTENT.value, "mode": Mode.APPLY.value, "look": "yes"}
+    seen = await maya.send("POST", path, typed)
+    assert "1 post here is shown in another way." in seen.text
+    assert "Nothing changes." not in seen.text
+    ends = await maya.send("POST", f"{path}/back", {"since": f"{today}"})
+    assert "What they say of 1 post here" in ends.text
 
 
 async def test_mod_5_2_a_hold_waits_for_leave_and_is_undone_with_its_label(two: Two) -> None:
