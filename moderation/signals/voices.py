@@ -117,7 +117,11 @@ def _voice(here: Here, row: AnyRow, rule: Rule, known: Issuer) -> Voice | None:
 
 
 def voice_of(here: Here, row: AnyRow, rule: Rule, known: Issuer) -> Voice | None:
-    """A row of `LINE` as it counts under a rule; None: for longer than the rule lets it."""
+    """A row of `LINE` as it counts under a rule; None: for longer than the rule lets it.
+
+    What was said yesterday is not older than what was said today: only days are known, and what is
+    said before midnight may be read after it (MOD-H9).
+    """
     today, said = here.now().date(), min(row.published or row.came, here.now().date())
     if said + rule.ttl_cap + GRACE <= today:
         return None
@@ -127,7 +131,7 @@ def voice_of(here: Here, row: AnyRow, rule: Rule, known: Issuer) -> Voice | None
         policy=Policy(row.policy),
         weight=known.records.weight(rule.weight, row.labels),
         confidence=_confidence(row),
-        age=today - said if today > said else timedelta(0),
+        age=max(today - said - GRACE, timedelta(0)),
         approvals=row.approvals or 0,
         at_most=rule.max_policy,
         ties=scoring.ties_of(

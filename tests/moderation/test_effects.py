@@ -196,6 +196,17 @@ async def test_mod_5_8_what_was_accepted_long_ago_starts_nothing_again_and_again
     assert await peers.verbs(BAD) == []
 
 
+async def test_mod_5_8_what_was_said_before_midnight_is_as_good_after_it(peers: Peers) -> None:
+    await peers.trust("birch.example", weight=0.8)  # as much as it takes for anything
+    today = peers.here.now().date()
+    for number, (domain, days) in enumerate(((BAD, 1), ("older.example", 2)), 1):
+        said = f"{today - timedelta(days=days)}T23:59:00Z"
+        line = peers.line("birch.example", number, domain, published=said)
+        await peers.take_in("birch.example", [line])
+    await peers.later()
+    assert await peers.later(HOUR) == {BAD: FILTER}
+
+
 async def test_mod_5_8_old_voices_make_nothing_harsher(peers: Peers) -> None:
     for host in ("birch.example", "cedar.example"):
         await peers.trust(host)
