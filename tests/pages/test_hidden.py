@@ -79,7 +79,7 @@ def _filled(path: str, *, post: int = UNKNOWN, group: str = "nobody") -> str:
     return path
 
 
-def _face(answer: Answer, *mine: object) -> Face:
+def face(answer: Answer, *mine: object) -> Face:
     """All of an answer, but for what was asked for and when."""
     body = answer.body.decode()
     headers = [(k, v) for k, v in answer.headers.items() if k not in ("Date", "Content-Length")]
@@ -98,20 +98,20 @@ async def _same_as_unknown(hidden: Hidden, browser: Browser, method: str, *, acc
     fields = None if method == "GET" else {"text": "x", "title": "x", "reason": "x", "as": "x"}
     for path in _routes(method, "{id}"):
         at = _filled(path)
-        unknown = _face(await browser.send(method, at, fields, headers=headers), UNKNOWN)
+        unknown = face(await browser.send(method, at, fields, headers=headers), UNKNOWN)
         for post in hidden.posts:
             at = _filled(path, post=post)
-            face = _face(await browser.send(method, at, fields, headers=headers), post)
-            assert face == unknown, (method, at)
+            told = face(await browser.send(method, at, fields, headers=headers), post)
+            assert told == unknown, (method, at)
             asked += 1
     for path in _routes(method, "{name}"):
         if not path.startswith(GROUP_PATHS) or path.endswith("/inbox"):
             continue
         at = _filled(path)
-        unknown = _face(await browser.send(method, at, fields, headers=headers), "nobody")
+        unknown = face(await browser.send(method, at, fields, headers=headers), "nobody")
         at = _filled(path, group="private")
-        face = _face(await browser.send(method, at, fields, headers=headers), "private")
-        assert face == unknown, (method, at)
+        told = face(await browser.send(method, at, fields, headers=headers), "private")
+        assert told == unknown, (method, at)
         asked += 1
     return asked
 
@@ -201,8 +201,8 @@ async def test_sec_L13_whoever_left_sees_nothing_new(hidden: Hidden) -> None:
         house.ana.speaker, house.private.actor.uri, "After he left", "Something new."
     )
     for browser in (ben, house.cleo, house.visitor):
-        unknown = _face(await browser.open(f"/t/{UNKNOWN}"), UNKNOWN)
-        assert _face(await browser.open(f"/t/{new.id}"), new.id) == unknown
+        unknown = face(await browser.open(f"/t/{UNKNOWN}"), UNKNOWN)
+        assert face(await browser.open(f"/t/{new.id}"), new.id) == unknown
         for path in ("/", "/groups", "/g/open"):
             assert "After he left" not in (await browser.open(path)).text
     assert "After he left" in (await house.ana.open(f"/t/{new.id}")).text
