@@ -16,6 +16,10 @@ EVERYBODY = ("visitor", "cleo", "ben", "ana")
 TOLD_ANEW = {"/a/{id}"}
 """What is shown again goes out as a change, under an id of its own."""
 
+OF_AUTHOR = ("/notices", "/decisions/", "/personas/{name}/decisions")
+OF_DESKS = ("/g/{name}/desk", "/moderation", "/settings/node", "/desk/decisions/")
+"""Where the name it is about, and the desk, read what was decided; nobody else does."""
+
 Act = Callable[[Scene], Awaitable[None]]
 
 
@@ -36,6 +40,12 @@ def seen_by_all(house: House, port: int, group: Group, posts: Sequence[Post]) ->
     """What was said, and everybody who reads it through the process at that port."""
     readers = {"visitor": house.visitor, "cleo": house.cleo, "ben": house.ben, "ana": house.ana}
     return Scene(house=house, port=port, group=group, posts=posts, author="ben", readers=readers)
+
+
+def _may(scene: Scene, door: Door) -> bool:
+    """Whether this is where whoever it is about, or who decided it, is told of it."""
+    return door.route.startswith(OF_AUTHOR if door.reader == scene.author else
+                                 OF_DESKS if door.reader == "ana" else ())  # fmt: skip
 
 
 async def check(
@@ -61,16 +71,16 @@ async def _check(
     assert any(door.reader in decision.loses for door in before), name
     await decision.make(scene)
     since = loop.time()
-    doors = [
-        door
-        for door in await scene.doors()
-        if door.reader in decision.loses
-        and (door in open_doors or door.route == "/a/{id}")
-        and (not decision.pages or door.route in decision.pages)
+    asked = [
+        door for door in await scene.doors() if not decision.pages or door.route in decision.pages
     ]
-    doors.sort(key=lambda door: door not in before)
-    left = await scene.still_shown(doors, since, decision.mark, covered=decision.covered)
+    lost = [door for door in asked if door in before and door.reader in decision.loses]
+    left = await scene.still_shown(lost, since, decision.mark, covered=decision.covered)
     assert left == set(), (name, [str(door) for door in sorted(left)])
+    others = [door for door in asked if door not in before and not _may(scene, door)]
+    new = await scene.showing(others, decision.mark, covered=decision.covered)
+    new = await scene.still_shown(sorted(new), since, decision.mark, covered=decision.covered)
+    assert new == set(), (name, "opened by it", [str(door) for door in sorted(new)])
     for reader in decision.keeps:
         own = [door for door in before if door.reader == reader]
         assert await scene.showing(own, decision.mark), (name, f"{reader} has it still")
