@@ -13,7 +13,7 @@ from kernel.errors import Conflict
 from kernel.here import Here
 from kernel.schema.moderation import Level
 from kernel.schema.pacts import Afterwards, SignalState
-from kernel.schema.tables import actors, audit, follows, signals
+from kernel.schema.tables import actors, audit, follows, groups, posts, signals
 from members import node as node_store
 from moderation import pact_making, pacts, policy
 from moderation.directed import sent
@@ -30,6 +30,7 @@ from tests.moderation.peers import HOUR, Peers
 
 BAD = "bad.example"
 FILTER, REJECT = Level.FILTER, Level.REJECT
+Lives = tuple[communities.Rows, ...]
 THREE_DAYS = timedelta(hours=74)
 
 
@@ -269,11 +270,46 @@ async def test_mod_5_10_over_the_caps_it_takes_two_people(peers: Peers) -> None:
     assert await ties(peers) == 0
 
 
+async def lives(peers: Peers, *domains: str) -> Lives:
+    """People here and there follow each other, share a group, and a post from there is held."""
+    dice, home = Random(5), communities.HOME
+    async with peers.engine.begin() as conn:
+        await communities.arrivals(conn, {"other.test": 2_000})
+        for number, domain in enumerate(domains, 1):
+            ana, ours = (communities.actor(dice, home, kind) for kind in ("Person", "Group"))
+            eve = communities.actor(dice, domain, "Person")
+            await conn.execute(actors.insert(), [ana, eve, ours])
+            await conn.execute(groups.insert(), [communities.group(ours["id"])])
+            pairs = ((ana, eve), (eve, ana), (ana, ours), (eve, ours))
+            rows = [
+                {"follower_id": one["id"], "followed_id": other["id"], "state": "accepted",
+                 "uri": f"https://{one['host']}/a/{number}/{at}"}
+                for at, (one, other) in enumerate(pairs)
+            ]  # fmt: skip
+            await conn.execute(follows.insert(), rows)
+            root = number * 100
+            await communities.thread(conn, ours["id"], root, [ana["id"], eve["id"], eve["id"]])
+            held = sa.update(posts).where(posts.c.id == root + 2).values(state="held")
+            await conn.execute(held)
+    found = await life(peers)
+    assert [len(each) for each in found] == [4 * len(domains), 3 * len(domains), 0, 0]
+    return found
+
+
+async def life(peers: Peers) -> Lives:
+    """Every tie, every post with its state, and what was cut: of members and of moderators."""
+    async with peers.engine.connect() as conn:
+        (tied, _), (cut, let_go) = await communities.ties(conn), await communities.ledger(conn)
+        rows = await conn.execute(sa.select(posts.c.id, posts.c.author_id, posts.c.state))
+        return tied, frozenset(map(tuple, rows)), cut, let_go
+
+
 @pytest.mark.slow
 async def test_mod_H10_a_poisoned_list_waits_for_a_person_and_is_closed_by_itself(
     peers: Peers,
 ) -> None:
     await peers.trust("birch.example")
+    before = await lives(peers, "n1.example", "n2.example", f"n{A_DAY + 5}.example")
     lines = [peers.line("birch.example", at, f"n{at}.example") for at in range(1, A_DAY + 6)]
     await peers.take_in("birch.example", lines)
     assert await peers.later(THREE_DAYS) == {}, f"more than {BATCH} at once"
@@ -289,12 +325,14 @@ async def test_mod_H10_a_poisoned_list_waits_for_a_person_and_is_closed_by_itsel
     assert await peers.state("n2.example") == ("refused", "no opinion")
     await peers.later(HOUR)
     assert await peers.state("n2.example") == ("refused", "no opinion"), "it does not come again"
+    assert await life(peers) == before, "nobody here lost anybody"
 
 
 @pytest.mark.slow
 async def test_mod_5_10_a_peer_that_advises_against_a_protected_domain_stops_itself(
     peers: Peers,
 ) -> None:
+    before = await lives(peers, "clinic.example", BAD)
     for domain, label in (("clinic.example", "spam"), ("ap.invalid", "spam")):
         host = f"{domain.partition('.')[0]}-birch.example"
         await peers.trust(host)
@@ -309,6 +347,7 @@ async def test_mod_5_10_a_peer_that_advises_against_a_protected_domain_stops_its
         async with peers.engine.connect() as conn:
             assert not (await pacts.one(conn, host)).listens
         assert await peers.later() == {}
+        assert await life(peers) == before, "nobody here lost anybody"
 
 
 @pytest.mark.slow
@@ -317,6 +356,7 @@ async def test_mod_5_10_a_peer_that_was_broken_into_is_rolled_back_since_a_day(
 ) -> None:
     for host in ("birch.example", "cedar.example"):
         await peers.trust(host)
+    before = await lives(peers, "long-known.example", BAD, "both.example")
     await peers.say("birch.example", 1, "long-known.example")
     await peers.later()
     await peers.later(timedelta(days=20))
@@ -337,6 +377,7 @@ async def test_mod_5_10_a_peer_that_was_broken_into_is_rolled_back_since_a_day(
     async with peers.engine.begin() as conn:
         await pacts.freeze(conn, peers.here, "birch.example", frozen=True)
     assert set(await peers.later()) == {"both.example"}
+    assert await life(peers) == before, "nobody here lost anybody"
 
 
 @pytest.mark.parametrize(("approvals", "level"), [(1, FILTER), (2, REJECT)])
@@ -402,12 +443,14 @@ async def test_mod_5_6_what_becomes_of_it_when_a_pact_ends(
 
 async def test_mod_5_5_what_an_equivocating_peer_said_ends(peers: Peers) -> None:
     await peers.trust("birch.example")
+    before = await lives(peers, BAD)
     await peers.say("birch.example", 1, BAD)
     await peers.later()
     assert await peers.later(HOUR) == {BAD: FILTER}
     async with peers.engine.begin() as conn:
         await sources.put_aside(conn, peers.here, peers.sources["birch.example"], "fork")
     assert await peers.later() == {}
+    assert await life(peers) == before, "nobody here lost anybody"
 
 
 async def test_mod_H9_a_clock_that_is_wrong_ends_no_advice_early(peers: Peers) -> None:
