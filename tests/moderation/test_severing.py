@@ -338,7 +338,10 @@ async def test_mod_5_9_where_it_is_much_somebody_looks_twice(town: Town, ties: i
     assert await town.pairs() == set()
 
 
-async def test_mod_H5_nothing_automatic_touches_a_thread_with_an_open_report(town: Town) -> None:
+@pytest.mark.parametrize("spelled", ["evil.example", "EVIL.Example", "Evil.Example."])
+async def test_mod_H5_nothing_automatic_touches_a_thread_with_an_open_report(
+    town: Town, spelled: str
+) -> None:
     ana, eve = await town.actor(communities.HOME), await town.actor("evil.example")
     group = await town.group()
     await communities.thread(town.conn, group, 1, [ana, eve])
@@ -346,7 +349,7 @@ async def test_mod_H5_nothing_automatic_touches_a_thread_with_an_open_report(tow
     await communities.report(town.conn, post_id=1)
     seen = await town.seen()
     assert (seen.cases, seen.threads, seen.posts, seen.binds) == (1, 1, 1, True)
-    await _advised(town, "Harsh", ("evil.example", Level.REJECT))
+    await _advised(town, "Harsh", (spelled, Level.REJECT))
     await keeping_away.settled(town.conn, town.here, policy.Policies())
     assert not await domains.is_blocked(town.conn, "evil.example")
     (held,) = await severing.history(town.conn)
