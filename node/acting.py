@@ -22,7 +22,7 @@ from moderation.impact import Seen
 from moderation.policy import Policies, Policy
 from moderation.signals import effects, people, received, rules, stock, undoing
 from moderation.signals.effects import Effect
-from moderation.signals.rules import Rule
+from moderation.signals.rules import Kind, Rule
 from node import keeping_away
 
 
@@ -154,6 +154,24 @@ async def if_rule(engine: AsyncEngine, here: Here, rule: Rule) -> Outcome:
         await received.stand_anew(conn, here, rule.host)
 
     return await what_if(engine, here, rule.host, change)
+
+
+async def forget_rule(
+    engine: AsyncEngine, here: Here, host: str, kind: Kind, label: str, *, dry_run: bool = False
+) -> Outcome:
+    """As usual from now on, instead of what was written: what that changes (MOD-5.9).
+
+    Raises NotFound: nothing was written.
+    """
+
+    async def change(conn: AsyncConnection) -> None:
+        await rules.forget(conn, here, host, kind, label)
+        await received.stand_anew(conn, here, host)
+
+    would = await what_if(engine, here, change)
+    if not dry_run:
+        await _carry_out(engine, here, lambda conn, _: change(conn), stock.take, people.take)
+    return would
 
 
 async def roll_back(

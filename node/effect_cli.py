@@ -71,15 +71,17 @@ def signals_rules(
             group=together,
         )
     elif usual:
-        on_node(data_dir, lambda node: _forget(node, name, kind, label))
+        on_node(data_dir, lambda node: _forget(node, name, kind, label, dry_run=dry_run))
         return
     on_node(data_dir, lambda node: _rules(node, name, rule, dry_run=dry_run))
 
 
-async def _forget(node: Opened, host: str, kind: Kind, label: str) -> Sequence[str]:
-    async with node.engine.begin() as conn:
-        await rules.forget(conn, node.here, host, kind, label)
-        await received.stand_anew(conn, node.here, host)
+async def _forget(
+    node: Opened, host: str, kind: Kind, label: str, *, dry_run: bool
+) -> Sequence[str]:
+    would = await acting.forget_rule(node.engine, node.here, host, kind, label, dry_run=dry_run)
+    if dry_run:
+        return _lines(would)
     return await _rules(node, host, None, dry_run=False)
 
 

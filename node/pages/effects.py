@@ -164,6 +164,7 @@ async def _rules(
     problem: Problem | None = None,
     *,
     would: Outcome | None = None,
+    forgets: bool = False,
     back: Outcome | None = None,
 ) -> web.Response:
     session.administrator(request)
@@ -186,6 +187,7 @@ async def _rules(
         usual=usual,
         resting=resting[: effects.PAGE],
         would=would,
+        forgets=forgets,
         back=back,
         found=found,
         few=FEW,
@@ -259,17 +261,19 @@ async def write_rule(request: web.Request) -> web.Response:
 
 
 async def forget_rule(request: web.Request) -> web.Response:
-    """POST …/forget: as usual from now on."""
+    """POST …/forget: as usual from now on; first only what that would change."""
     session.administrator(request)
     form = await forms.read(request)
     try:
         kind = Kind(form.text("kind"))
     except ValueError as error:
         raise NotFound from error
-    async with request.app[ENGINE].begin() as conn:
-        here, host = request.app[HERE], _host(request)
-        await rules.forget(conn, here, host, kind, form.text("label"))
-        await received.stand_anew(conn, here, host)
+    engine, here, host = request.app[ENGINE], request.app[HERE], _host(request)
+    label, sure = form.text("label"), form.ticked("sure")
+    would = await acting.forget_rule(engine, here, host, kind, label, dry_run=not sure)
+    if not sure:
+        kept = Form({**_usual_form().values, "kind": [kind], "label": [label]})
+        return await _rules(request, kept, would=would, forgets=True)
     return see_other(f"{RULES}/{quote(_host(request), safe=':')}")
 
 

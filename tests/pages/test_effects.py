@@ -9,7 +9,8 @@ from activitypub.keys import KeyPair
 from kernel.schema.moderation import Level
 from moderation.signals.rules import Kind, Mode, Rule
 from moderation.signals.vocabulary import Policy as Advised
-from node import acting
+from node import acting, effect_cli
+from node.opening import Opened
 from node.pages.session import ADMINISTRATOR
 from tests.moderation.peers import HOUR, Peers
 from tests.moderation.test_effects import BAD, tie, ties
@@ -112,9 +113,30 @@ async def test_mod_5_7_a_rule_is_looked_at_first_and_then_written(
     for wrong in ({"weight": "much"}, {"weight": "7"}, {"mode": "maybe"}, {"delay": "nan"}):
         answer = await ana.send("POST", RULES, {**said, **wrong})
         assert answer.status == 400, wrong
-    gone = await ana.send("POST", f"{RULES}/forget", {"kind": "advice.domain"})
-    assert gone.status == 303
+    assert "What you wrote" in (await ana.open(RULES)).text
+
+
+async def test_mod_5_9_what_taking_a_rule_away_changes_is_shown_first(
+    peers: Peers, ana: Person
+) -> None:
+    await peers.say("birch.example", 1, BAD)
+    await peers.later()
+    await peers.later(HOUR)
+    acts = await peers.effect(BAD)
+    looked = await ana.fill(RULES, f"{RULES}/forget", kind="advice.domain", label="")
+    assert "This would change" in looked.text
+    assert BAD in looked.text.partition("As it is now")[0]
+    assert "What you wrote" in looked.text
+    assert (await peers.effect(BAD)).state is acts.state, "looking changes nothing"
+    check_page(RULES, looked)
+    node, advice = Opened(peers.engine, peers.here), Kind.ADVICE_DOMAIN
+    said = await effect_cli._forget(node, "birch.example", advice, "", dry_run=True)
+    assert any(BAD in line for line in said)
+    assert "What you wrote" in (await ana.open(RULES)).text, "nor does a dry run"
+    form = next(it for it in looked.page.forms if "sure" in dict(it.fields))
+    assert (await ana.submit(looked, form)).status == 303
     assert "What you wrote" not in (await ana.open(RULES)).text
+    assert (await ana.send("POST", f"{RULES}/forget", {"kind": "advice.domain"})).status == 404
 
 
 async def test_mod_5_9_a_rule_is_previewed_with_what_begins_later_and_what_asks(
