@@ -28,6 +28,16 @@ async def test_mod_5_9_a_preview_reads_no_large_table_whole(asking: Asking, seed
         assert not plan.scanned & (LARGE - few), (plan.statement, plan.scanned)
 
 
+async def test_mod_5_9_copies_of_pictures_are_counted_without_reading_posts_whole(
+    asking: Asking,
+) -> None:
+    async def work(conn: AsyncConnection) -> None:
+        await impact._pictures(conn, [f"bad{number}.example" for number in range(10_000)])
+
+    (plan,) = await asking.plans(work)
+    assert not plan.scanned & (LARGE - {"actors"}), plan.scanned
+
+
 async def test_what_is_out_of_reach_is_looked_up_by_its_members_names(
     asking: Asking, seeded: Seeded
 ) -> None:
