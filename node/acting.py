@@ -168,7 +168,7 @@ async def forget_rule(
         await rules.forget(conn, here, host, kind, label)
         await received.stand_anew(conn, here, host)
 
-    would = await what_if(engine, here, change)
+    would = await what_if(engine, here, host, change)
     if not dry_run:
         await _carry_out(engine, here, lambda conn, _: change(conn), stock.take, people.take)
     return would
