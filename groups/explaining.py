@@ -49,6 +49,7 @@ _WAITS: Final = (
     "You did nothing wrong, and there is nothing you have to do."
 )
 _BY: Final = "This was decided by {who}, not by a program. "
+_BY_ITSELF: Final = "It follows from what {said} said of it, by a rule of {here}. "
 _ASK: Final = (
     "You can ask for a second look until {last}: answer this message, once, "
     "and another moderator reads it. "
@@ -59,18 +60,19 @@ _HELP: Final = "If things are hard right now: {help}"
 
 
 async def tell(
-    conn: AsyncConnection, here: Here, group: Group, decision_id: int, *, by: Actor
+    conn: AsyncConnection, here: Here, group: Group, decision_id: int, *, by: Actor | None = None
 ) -> None:
     """Write to whom a decision is about, where they live elsewhere and have to do with the group.
 
     Nothing is written to whom the decision was `by`, to somebody who never posted in the group nor
-    follows it, or more than three times a day.
+    follows it, or more than three times a day. Where a rule decided, it was `by` nobody.
     """
     if group.settings is None or not group.federates or group.desk_id is None:
         return
     decision = await audit_log.decision(conn, decision_id)
     person = await actor_store.get(conn, decision.person_id)
-    if person.local or person.id == by.id or not await _may_be_told(conn, group, decision):
+    own = by is not None and person.id == by.id
+    if person.local or own or not await _may_be_told(conn, group, decision):
         return
     desk = await actor_store.get(conn, group.desk_id)
     note = documents.letter(
@@ -169,7 +171,10 @@ def _words(here: Here, group: Group, decision: Decision) -> str:
     name = escape(group.actor.name)
     who = f"the moderators of {name if decision.by_group else here.host}"
     ask = _ASK.format(last=decision.appeal_until().isoformat()) if decision.appealable else ""
-    return _paragraphs([*_said(here, name, who, decision), _BY.format(who=who) + ask + _help(here)])
+    how = _BY.format(who=who)
+    if decision.by_itself:
+        how = _BY_ITSELF.format(said=", ".join(decision.issuers), here=here.host)
+    return _paragraphs([*_said(here, name, who, decision), how + ask + _help(here)])
 
 
 def _said(here: Here, name: str, who: str, decision: Decision) -> list[str]:

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from activitypub import outbox
 from activitypub.actors import Actor
+from groups import explaining, holding, noticing
 from groups import groups as group_store
-from groups import holding, noticing
 from groups import posts as post_store
 from groups.groups import Group
 from groups.posts import Post
@@ -62,6 +62,8 @@ async def give(conn: AsyncConnection, here: Here, group: Group, post: Post, sayi
         tombstone_log.note(conn, Act.HELD, post.uri)
     told = NoticeKind.HELD if holds else NoticeKind.LABELLED
     await noticing.decided(conn, here, post, told, decision)
+    if holds:
+        await explaining.tell(conn, here, group, decision)
     await tell_peers(conn, here, post.id)
 
 
@@ -209,6 +211,7 @@ async def _hold(conn: AsyncConnection, here: Here, post: Post, undone: Undone) -
         rule=_name(undone.label), after={"label": undone.label, "effect": Effect.HOLD.value},
     )  # fmt: skip
     await noticing.decided(conn, here, post, NoticeKind.HELD, decision)
+    await explaining.tell(conn, here, await group_store.get(conn, post.group_id), decision)
 
 
 async def _let_go(conn: AsyncConnection, here: Here, post: Post, undone: Undone) -> None:

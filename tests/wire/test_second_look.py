@@ -1,6 +1,7 @@
 """Somebody elsewhere is told what a desk of ours decided, and can ask for a second look."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -8,12 +9,15 @@ import sqlalchemy as sa
 from activitypub import actors as actor_store
 from activitypub.vocab import PUBLIC
 from groups import appealing, desk, explaining
+from groups import labelling as labels_of_groups
 from groups.groups import Group
 from groups.posts import Post
+from kernel.schema.labels import Effect, Giver
 from kernel.schema.posts import PostState
 from kernel.schema.tables import appeals
 from moderation import appeals as appeal_store
-from moderation import audit
+from moderation import audit, labelling
+from moderation.saying import Saying
 from moderation.standing import Speaker
 from tests.nodes import Node, settle
 from tests.peer import Document, Peer, Person
@@ -164,3 +168,36 @@ async def test_mod_5_12_a_program_elsewhere_is_decided_about_and_told_like_anybo
         await desk.ban(conn, alder.here, sleep, acting, person, "Far too much.")
     await settle(alder)
     assert len(letters(good)) == 3
+
+
+async def test_dom_D18_whose_words_a_label_holds_elsewhere_hears_of_it_once(
+    alder: Node, sleep: Group, mastodon: Follower
+) -> None:
+    """By a moderator of the group, or by what a peer says where its labels may do so."""
+    peer, eve = mastodon.peer, mastodon.person
+    own, peers = [await wrote(alder, sleep, peer, eve, words) for words in ("One", "Two")]
+    today, here = alder.clock().date(), alder.here
+    given = Saying(
+        label="method-detail", giver=Giver.GROUP, effect=Effect.HOLD, why="It names a dose.",
+        starts=today, ends=today + timedelta(days=30),
+    )  # fmt: skip
+    heard = replace(
+        given, giver=Giver.PEER, host="elm.test", signal="https://elm.test/signals/1", why="",
+        version=labels_of_groups.words_of(peers),
+    )  # fmt: skip
+    peer.inbox.clear()
+    async with alder.engine.begin() as conn:
+        await labels_of_groups.give(conn, here, sleep, own, given)
+        await labelling.give(conn, peers.id, heard)
+    while await labels_of_groups.hold_one(alder.engine, here):
+        pass
+    await settle(alder)
+    by_moderator, by_rule = letters(peer)
+    for note, post in ((by_moderator, own), (by_rule, peers)):
+        assert note["to"] == [eve.uri]
+        assert "in peace" in note["content"]
+        assert post.uri in note["content"]
+    assert "They wrote: “It names a dose.”" in by_moderator["content"]
+    assert "not by a program" in by_moderator["content"]
+    assert "what elm.test said of it, by a rule of alder.test" in by_rule["content"]
+    assert "not by a program" not in by_rule["content"]
