@@ -194,6 +194,14 @@ VOCABULARY: Final[Sequence[Label]] = (
     ),
 )
 BY_ID: Final[Mapping[str, Label]] = {label.id: label for label in VOCABULARY}
+ALIASES: Final[Mapping[str, str]] = {
+    "self-harm": "self-harm-discussion",  # atproto's list of label values
+    "intolerant": "hate-speech",  # atproto
+    "doxing": "doxxing",  # spelt so by many
+    "child-sexual-abuse-material": CSAM,  # the glossary of DTSP, which IFTAS's vocabulary takes up
+}
+"""Words of other lists that mean the same as one of ours; what only comes near stays as it is."""
+
 FOR_AUTHORS: Final[Mapping[str, Label]] = {
     label.id: label for label in VOCABULARY if label.by_author
 }

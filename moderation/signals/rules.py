@@ -22,7 +22,7 @@ from kernel.schema.effects import Kind as Kind
 from kernel.schema.effects import Mode as Mode
 from kernel.schema.pacts import PactState
 from kernel.schema.tables import pacts, signal_rules
-from moderation import audit
+from moderation import audit, labels
 from moderation.signals.vocabulary import Policy
 
 MAX_RULES: Final = 1_000
@@ -150,8 +150,9 @@ class Rules:
 
 
 def short(label: str) -> str:
-    """What a label is called: the last part of its address."""
-    return label.rstrip("/").rpartition("/")[2].lower()
+    """What a label is called: the last part of its address, by our word where we have one."""
+    word = label.rstrip("/").rpartition("/")[2].lower()
+    return labels.ALIASES.get(word, word)
 
 
 async def write(conn: AsyncConnection, here: Here, rule: Rule) -> None:

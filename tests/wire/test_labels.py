@@ -278,6 +278,13 @@ async def test_mod_5_2_a_hold_waits_for_leave_and_is_undone_with_its_label(two: 
     assert await two.held() == [two.post.uri]  # as much as it may do in a day: a person looks
 
 
+async def test_mod_5_18_a_word_of_another_list_does_what_ours_does(two: Two) -> None:
+    await two.say("self-harm", "Rude")
+    assert await two.shown() == [("alder.test", "self-harm-discussion", "warn", False)]
+    await two.rule(Mode.APPLY, label="self-harm")  # a rule may be written with either word
+    assert await two.shown() == [("alder.test", "self-harm-discussion", "fold", False)]
+
+
 async def test_mod_5_10_what_is_held_stays_so_however_often_it_is_weighed(two: Two) -> None:
     await two.rule(Mode.APPLY, budget=1)
     await two.say("method-detail")
