@@ -4,10 +4,12 @@ The same SQL says which relations there are and which go, so that what was shown
 (`members.severing`). Who the members are cannot be counted: one may have several of the names.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, Final, Self
 
 import sqlalchemy as sa
@@ -18,11 +20,13 @@ from kernel import keep_times
 from kernel.here import Here
 from kernel.said import noted, said, said_many
 from kernel.schema.moderation import Level
+from moderation import names
 from moderation.policy import BLOCKING
 
 MOST_RELATIONS: Final = 5  # that go without somebody who looks at it first (MOD-5.10)
 MOST_GROUPS: Final = 1
 MOST_SHARE: Final = 0.005  # of what arrived within a month
+MOST_ALIKE: Final = 5  # names that look like protected ones, and are named
 
 _COUNTED: Final = 20_000  # rows of `received` that are counted one by one
 
@@ -74,6 +78,7 @@ class Impact:
     arrived: int  # within a month
     share: float | None  # of all that arrived; none where that is not known
     rows: str = ""  # a digest of the rows of a list that are to be taken
+    alike: tuple[tuple[str, str], ...] = ()  # domains that look like a protected one, and which
 
     @property
     def cuts(self) -> bool:
@@ -111,6 +116,14 @@ class Impact:
             found.append(noted("More than 1 in 200 of all that arrives comes from there."))
         if self.cases:
             found.append(noted("There are open reports that have to do with people there."))
+        for domain, known in self.alike:
+            found.append(
+                said(
+                    "{domain} looks like {known}, which is protected here. Is it the one you mean?",
+                    domain=domain,
+                    known=known,
+                )
+            )
         return found
 
     @property
@@ -183,6 +196,7 @@ class Impact:
         known: dict[str, Any] = {name: numbers[name] for name in cls.__slots__ if name in numbers}
         del known["relations"]
         known["domains"] = tuple(known["domains"])
+        known["alike"] = tuple((domain, name) for domain, name in known.get("alike", ()))
         return cls(relations=Relations(**relations), **known)
 
 
@@ -213,6 +227,11 @@ async def of(
     return await about(conn, here, domains, policy, those, reject_media=reject_media)
 
 
+def _alike(here: Here, domains: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    pairs = ((domain, names.looks_like(here, domain)) for domain in sorted(domains))
+    return tuple(islice((pair for pair in pairs if pair[1]), MOST_ALIKE))
+
+
 async def about(
     conn: AsyncConnection,
     here: Here,
@@ -239,6 +258,7 @@ async def about(
         relations=relations,
         pictures=await _pictures(conn, bare),
         share=min(1.0, arrived / total) if total else None,
+        alike=await asyncio.to_thread(_alike, here, domains) if cuts else (),
         **numbers,
     )
 

@@ -1,7 +1,9 @@
 """Which domains something can be decided about, and which nobody may name (MOD-5.10)."""
 
+import unicodedata
 from collections.abc import Collection
-from functools import cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from typing import Final
 
 import idna
@@ -98,3 +100,42 @@ def is_spared(here: Here, domain: str) -> bool:
 def is_protected(domain: str, protected: Collection[str]) -> bool:
     """Whether it is one of those, is below one or stands above one."""
     return any(name in above(domain) or domain in above(name) for name in protected)
+
+
+def looks_like(here: Here, domain: str) -> str:
+    """Our name, or a protected one, that a domain could be taken for; empty: none (MOD-5.10).
+
+    Letters of other scripts, accents, digits and pairs that look like a letter are read as that.
+    """
+    if is_spared(here, domain):
+        return ""
+    shape = _shape(registered(domain))
+    known = (here.host.partition(":")[0], *sorted(here.protected_domains))
+    return next((name for name in known if _shape(registered(name)) == shape), "")
+
+
+@lru_cache(maxsize=1000)
+def _shape(name: str) -> str:
+    with suppress(idna.IDNAError):  # then it is compared as it stands
+        name = idna.decode(name)
+    bare = "".join(
+        each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each)
+    )
+    shape = bare.lower().translate(_LETTERS)
+    for pair, letter in _PAIRS:
+        shape = shape.replace(pair, letter)
+    return shape
+
+
+_CYRILLIC: Final = (
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u04cf\u051b\u051d",
+    "aeopcyxijshdlqw",
+)
+_GREEK: Final = ("\u03b1\u03b5\u03bf\u03c1\u03bd\u03b9\u03ba\u03c5\u03c4\u03c7", "aeopvikutx")
+_ARMENIAN: Final = ("\u057d\u0585\u0578\u0570", "uonh")
+_LATIN: Final = ("\u0131\u0142\u00f8\u0111", "ilod")
+_DIGITS: Final = ("01358", "olesb")
+_LETTERS: Final = str.maketrans(
+    *map("".join, zip(_CYRILLIC, _GREEK, _ARMENIAN, _LATIN, _DIGITS, strict=True))
+)
+_PAIRS: Final = (("rn", "m"), ("vv", "w"), ("cl", "d"))

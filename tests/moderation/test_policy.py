@@ -1,5 +1,6 @@
 """What counts about a domain, of all that is said about it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -19,9 +20,10 @@ from kernel.schema.moderation import Level, ListMode
 from kernel.schema.tables import audit, domain_blocks, domain_filters, domain_lists, domain_policies
 from kernel.sealing import NodeKey
 from members import node as node_store
-from moderation import blocklist, domains, names, policy
+from moderation import blocklist, domains, impact, names, policy
 from moderation.blocklist import Blocklist
 from moderation.domains import Rule
+from moderation.impact import Impact
 from moderation.lists import sources
 from moderation.policy import ORDINARY, Policies, Policy
 from tests.nodes import block
@@ -306,3 +308,29 @@ async def test_sec_L16_the_log_says_what_is_hidden_and_which_list_was_ended(
 def test_sec_L16_the_log_of_a_restore_says_the_level_and_no_words() -> None:
     line = '["policy", "bad.example", "", "filter", "mr"]'
     assert tombstone_log.read(line) == [("policy", "bad.example", "", "filter", "mr")]
+
+
+@pytest.mark.parametrize(
+    ("domain", "known"),
+    [
+        ("c1inic.example", "clinic.example"),
+        ("\u0441linic.example", "clinic.example"),  # a letter of another script
+        ("chat.cl\u00ednic.example", "clinic.example"),  # an accent
+        ("alcler.example", "alder.example"),  # this node's own
+        ("clinic.example", ""),
+        ("chat.clinic.example", ""),
+        ("clinics.example", ""),
+        ("clinic.test", ""),
+    ],
+)
+async def test_mod_5_10_who_decides_hears_that_a_name_looks_like_a_protected_one(
+    engine: AsyncEngine, here: Here, domain: str, known: str
+) -> None:
+    name = names.read_domain(domain)
+    async with engine.connect() as conn:
+        would = await impact.of(conn, here, [name], Level.REJECT)
+        mild = await impact.of(conn, here, [name], Level.FILTER)
+    assert would.alike == (((name, known),) if known else ())
+    assert [known in line for line in would.asks_for_a_look] == ([True] if known else [])
+    assert not mild.asks_for_a_look
+    assert Impact.of_json(json.dumps(would.as_json())) == would
