@@ -44,7 +44,7 @@ async def bring(
     try:
         async with node.engine.begin() as conn:
             before = await policy.in_force(conn)
-            source = _of_name(await sources.every(conn), name)
+            source = await sources.of_name(conn, name)
             if source is None:
                 source = await sources.add(
                     conn, node.here, name=name, max_level=max_level or Level.REJECT
@@ -64,10 +64,6 @@ async def bring(
         return [*described(found), *unchanged(different, command)]
     await keeping_away.follow_up(node.engine)
     return [*described(found), f"Taken as the list {source.id}, {escaped(source.name)}."]
-
-
-def _of_name(known: Sequence[Source], name: str) -> Source | None:
-    return next((each for each in known if each.url is None and each.name == name), None)
 
 
 def described(found: Difference) -> list[str]:

@@ -82,6 +82,12 @@ def read_excluded(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+async def of_name(conn: AsyncConnection, name: str) -> Source | None:
+    """A list that came as a file of that name; None: there is none."""
+    known = await every(conn)
+    return next((each for each in known if each.url is None and each.name == _name(name)), None)
+
+
 async def add(
     conn: AsyncConnection,
     here: Here,

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from activitypub.state import CLIENT, ENGINE, HERE, READING, SETTINGS
-from kernel.errors import Malformed, NotFound, Problem
+from kernel.errors import Conflict, Malformed, NotFound, Problem
 from kernel.said import noted
 from kernel.schema.moderation import Level, ListMode
 from members.severing import Differs, Words
@@ -184,7 +184,11 @@ def _ends(
 
 
 async def bring(request: web.Request) -> web.Response:
-    """POST …/import: a file or pasted words become a list of which nothing is taken yet."""
+    """POST …/import: a file or pasted words become a list of which nothing is taken yet.
+
+    One of that name that came as a file is its older copy: new rows wait, and those that are gone
+    end. Where that would lift a lot, it is said, and nothing is done (MOD-5.10).
+    """
     session.administrator(request)
     posted = await forms.read_with_files(request, 1)
     form, here = request[forms.FORM], request.app[HERE]
@@ -193,11 +197,20 @@ async def bring(request: web.Request) -> web.Response:
             raise posted.trouble
         listed = await asyncio.to_thread(reading.read, _brought(posted, form))
         async with request.app[ENGINE].begin() as conn:
-            source = await sources.add(
-                conn, here, name=form.text("name"), max_level=_level(form, "max_level")
-            )
+            before = await policy.in_force(conn)
+            source = await sources.of_name(conn, form.text("name"))
+            if source is None:
+                source = await sources.add(
+                    conn, here, name=form.text("name"), max_level=_level(form, "max_level")
+                )
+            elif trouble := taking.trouble_with(source, listed):
+                raise Conflict(trouble)
             found = await taking.compare(conn, here, source, listed)
+            if trouble := taking.takes_back_a_lot(source, found):
+                raise Conflict(trouble)
             await taking.take(conn, here, source, found, agreed=False)
+            await keeping_away.settled(conn, here, before)
+        await keeping_away.follow_up(request.app[ENGINE])
     except REFUSED as problem:
         return await _page(request, form, problem)
     finally:

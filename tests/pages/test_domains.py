@@ -38,6 +38,30 @@ async def _say_more(node: Node, list_id: str) -> None:
         await taking.take(conn, node.here, source, found, agreed=False)
 
 
+async def test_mod_5_10_a_file_of_the_same_name_is_the_newer_copy(node: NodeFactory) -> None:
+    """What is new waits, what is gone ends; where too much would be lifted, nothing is done."""
+    alder = await node("alder.test")
+    await settle(alder)
+    ana = await person(alder, "ana", roles=frozenset({ADMINISTRATOR}))
+    many = [f"bad{number}.example" for number in range(40)]
+    answer = await bring(ana, "\n".join(many).encode())
+    taken = await ana.submit(answer, answer.page.form("answer", "seen"), answer="take")
+    assert taken.status == 303
+    assert (await in_force(alder, "bad1.example")).blocks
+    newer = await bring(ana, "\n".join(["new.example", *many[1:]]).encode())
+    assert newer.status == 200
+    assert not (await in_force(alder, "bad0.example")).blocks
+    assert not (await in_force(alder, "new.example")).blocks
+    assert "new.example" in newer.text
+    async with alder.engine.connect() as conn:
+        (source,) = await sources.every(conn)
+        assert (await sources.count_waiting(conn)) == {source.id: 1}
+    much = await bring(ana, "\n".join(many[20:]).encode())
+    assert (much.status, "It had 40 rows, and has 20 now." in much.text) == (409, True)
+    assert 'value="A list"' in much.html, "what was typed stays"
+    assert (await in_force(alder, "bad1.example")).blocks
+
+
 async def test_mod_5_17_decisions_and_lists_on_their_page(node: NodeFactory) -> None:
     alder = await node("alder.test")
     await settle(alder)
