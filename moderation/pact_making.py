@@ -209,7 +209,6 @@ async def _our_party(
             )
         )
     ).one()
-    guidelines = sha256(f"{row.about}\n{row.crisis_policy}".encode()).digest()
     return Party(
         desk=desk.uri,
         key=desk.ed25519 or "",
@@ -222,11 +221,22 @@ async def _our_party(
         hours=_hours(Rota.parse(row.duty)),
         retention=" ".join(wishes.retention.split()),
         guidelines=f"{here.origin}/about",
-        guidelines_hash="sha-256:" + urlsafe_b64encode(guidelines).decode().rstrip("="),
+        guidelines_hash=_hash_of(row.about, row.crisis_policy),
         dataset=(await datasets.ours(conn, here)).url,
         people=datasets.for_peer(here, host).url if Flow.PEOPLE in wishes.sends else "",
         agreement=hashing.our_half(here, host) if people else "",
     )
+
+
+async def guidelines_hash(conn: AsyncConnection) -> str:
+    """What stands in a new pact for our guidelines as they are now (MOD-5.6)."""
+    row = (await conn.execute(sa.select(node.c.about, node.c.crisis_policy))).one()
+    return _hash_of(row.about, row.crisis_policy)
+
+
+def _hash_of(about: str, crisis_policy: str) -> str:
+    digest = sha256(f"{about}\n{crisis_policy}".encode()).digest()
+    return "sha-256:" + urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _hours(rota: Rota) -> str:

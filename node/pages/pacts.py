@@ -98,6 +98,7 @@ async def _page(
         pact = await pacts.one(conn, request.match_info["host"])
         going = await new_host.going_to(conn, pact.host)
         became = await _became(conn, here, pact) if pact.made else None
+        guidelines = await pact_making.guidelines_hash(conn)
     paper = pact.theirs or pact.paper or pact.ours
     desk = f"{here.origin}/desk/node"
     return render(
@@ -108,6 +109,8 @@ async def _page(
         pact=pact,
         going=going,
         became=became,
+        ours_changed=_changed_ours(pact, desk, guidelines),
+        theirs_changed=_changed_theirs(pact, desk),
         verbs=VERBS,
         paper=paper,
         ours=paper.of(desk) if paper else None,
@@ -116,6 +119,18 @@ async def _page(
         flows=FLOW_WORDS,
         afterwards=AFTERWARDS,
     )
+
+
+def _changed_ours(pact: Pact, desk: str, now: str) -> bool:
+    return pact.made and pact.paper is not None and pact.paper.of(desk).guidelines_hash != now
+
+
+def _changed_theirs(pact: Pact, desk: str) -> bool:
+    """Whether what they offer anew rests on other guidelines of theirs than the pact does."""
+    if pact.paper is None or pact.theirs is None:
+        return False
+    then, now = (each.other(desk).guidelines_hash for each in (pact.paper, pact.theirs))
+    return then != now
 
 
 async def _became(conn: AsyncConnection, here: Here, pact: Pact) -> Sequence[Outcome]:

@@ -12,6 +12,7 @@ from kernel.clock import to_minute
 from kernel.errors import Conflict, Malformed, NotAllowed, NotFound
 from kernel.schema.pacts import Afterwards, PactState, SignalState
 from kernel.schema.tables import audit, deliveries, signal_sources
+from kernel.schema.tables import node as node_table
 from moderation import pacts, policy
 from moderation.pact_terms import Flow, Wishes
 from moderation.pacts import Pact
@@ -185,6 +186,26 @@ async def test_mod_5_6_a_pact_is_made_and_advice_flows_until_it_ends(
         "take advice back",
         "they ended the pact",
     } <= set(await verbs(alder))
+
+
+async def test_mod_5_6_guidelines_that_changed_since_are_told_to_both(
+    alder: Node, birch: Node
+) -> None:
+    ana, ben = await agree(alder, birch)
+    ours, theirs = f"{PAGE}/birch.test", f"{PAGE}/alder.test"
+    changed = "guidelines changed since"
+    assert changed not in (await ana.open(ours)).text
+    async with alder.engine.begin() as conn:
+        await conn.execute(sa.update(node_table).values(about="Be kind, and listen first."))
+    assert f"Our {changed}" in (await ana.open(ours)).text
+    assert changed not in (await ben.open(theirs)).text
+    await offer(ana, "birch.test")
+    await settle(alder, birch)
+    assert f"Their {changed} you made the pact." in (await ben.open(theirs)).text
+    await say_yes(ben)
+    await settle(alder, birch)
+    assert changed not in (await ana.open(ours)).text
+    assert changed not in (await ben.open(theirs)).text
 
 
 async def test_mod_5_6_two_offers_that_cross_meet_in_one_pact(alder: Node, birch: Node) -> None:
