@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kernel import keep_times
 from kernel.clock import to_minute
 from kernel.here import Here
-from kernel.said import noted, said_many
+from kernel.said import noted, noted_pair, said_many
 from kernel.schema.groups import Distance
 from kernel.schema.tables import follows, moderators, severed_follows, severed_moderators
 from members import order
@@ -40,14 +40,21 @@ class Restored:
     def words(self) -> Sequence[str]:
         """The same as plain sentences."""
         counted = (
-            (self.back, "{number} tie is put back.", "{number} ties are put back."),
-            (self.already, "{number} is there already.", "{number} are there already."),
-            (self.gone, "{number} is not: one of the two is no longer there.",
-             "{number} are not: one of the two is no longer there."),
-            (self.banned, "{number} is not: the group asked somebody to stay away.",
-             "{number} are not: the group asked somebody to stay away."),
-            (self.blocked, "{number} is not: one of the two wants to be left alone.",
-             "{number} are not: one of the two wants to be left alone."),
+            (self.back, *noted_pair(
+                "{number} tie is put back.",
+                "{number} ties are put back.")),
+            (self.already, *noted_pair(
+                "{number} is there already.",
+                "{number} are there already.")),
+            (self.gone, *noted_pair(
+                "{number} is not: one of the two is no longer there.",
+                "{number} are not: one of the two is no longer there.")),
+            (self.banned, *noted_pair(
+                "{number} is not: the group asked somebody to stay away.",
+                "{number} are not: the group asked somebody to stay away.")),
+            (self.blocked, *noted_pair(
+                "{number} is not: one of the two wants to be left alone.",
+                "{number} are not: one of the two wants to be left alone.")),
         )  # fmt: skip
         lines = [said_many(one, many, number=number) for number, one, many in counted if number]
         return lines or [noted("There is nothing to put back.")]

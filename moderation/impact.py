@@ -18,8 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kernel import keep_times
 from kernel.here import Here
-from kernel.said import noted, said, said_many
+from kernel.rows import constant
+from kernel.said import noted, noted_pair, said, said_many
 from kernel.schema.moderation import Level
+from kernel.schema.pacts import PactState, SignalState
+from kernel.schema.tables import pacts, signal_sources, signals
 from moderation import names
 from moderation.policy import BLOCKING
 
@@ -79,6 +82,7 @@ class Impact:
     share: float | None  # of all that arrived; none where that is not known
     rows: str = ""  # a digest of the rows of a list that are to be taken
     alike: tuple[tuple[str, str], ...] = ()  # domains that look like a protected one, and which
+    disagree: int = 0  # pact peers that say to go on with it, where it is one domain
 
     @property
     def cuts(self) -> bool:
@@ -131,31 +135,48 @@ class Impact:
         """The same as plain sentences, the heaviest first; none where nothing is lost."""
         of = self.relations
         counted = (
-            (of.people, "{number} name here would lose somebody. A person may have several names.",
-             "{number} names here would lose somebody. A person may have several names."),
-            (of.follows_out, "{number} follow of somebody there would be cut.",
-             "{number} follows of people there would be cut."),
-            (of.places_out, "{number} place in a group there would be cut.",
-             "{number} places in groups there would be cut."),
-            (of.follows_in, "{number} person there would no longer follow somebody here.",
-             "{number} follows from there would be cut."),
-            (of.places_in, "{number} member of a group here would lose their place.",
-             "{number} members of groups here would lose their places."),
-            (of.moderators, "{number} person would no longer help to look after a group.",
-             "{number} people would no longer help to look after groups."),
-            (of.groups, "That touches {number} group.", "That touches {number} groups."),
-            (self.cases, "{number} open report has to do with it.",
-             "{number} open reports have to do with it."),
-            (self.threads, "{number} open conversation has answers from there.",
-             "{number} open conversations have answers from there."),
-            (self.posts, "{number} post would be hidden. None is deleted.",
-             "{number} posts would be hidden. None is deleted."),
-            (self.conversations, "{number} exchange of messages would stand still.",
-             "{number} exchanges of messages would stand still."),
-            (self.pictures, "{number} copy of a picture would go. It does not come back.",
-             "{number} copies of pictures would go. They do not come back."),
-            (self.deliveries, "{number} thing waits to be sent there, and would go on waiting.",
-             "{number} things wait to be sent there, and would go on waiting."),
+            (of.people, *noted_pair(
+                "{number} name here would lose somebody. A person may have several names.",
+                "{number} names here would lose somebody. A person may have several names.")),
+            (of.follows_out, *noted_pair(
+                "{number} follow of somebody there would be cut.",
+                "{number} follows of people there would be cut.")),
+            (of.places_out, *noted_pair(
+                "{number} place in a group there would be cut.",
+                "{number} places in groups there would be cut.")),
+            (of.follows_in, *noted_pair(
+                "{number} person there would no longer follow somebody here.",
+                "{number} follows from there would be cut.")),
+            (of.places_in, *noted_pair(
+                "{number} member of a group here would lose their place.",
+                "{number} members of groups here would lose their places.")),
+            (of.moderators, *noted_pair(
+                "{number} person would no longer help to look after a group.",
+                "{number} people would no longer help to look after groups.")),
+            (of.groups, *noted_pair(
+                "That touches {number} group.",
+                "That touches {number} groups.")),
+            (self.cases, *noted_pair(
+                "{number} open report has to do with it.",
+                "{number} open reports have to do with it.")),
+            (self.threads, *noted_pair(
+                "{number} open conversation has answers from there.",
+                "{number} open conversations have answers from there.")),
+            (self.posts, *noted_pair(
+                "{number} post would be hidden. None is deleted.",
+                "{number} posts would be hidden. None is deleted.")),
+            (self.conversations, *noted_pair(
+                "{number} exchange of messages would stand still.",
+                "{number} exchanges of messages would stand still.")),
+            (self.pictures, *noted_pair(
+                "{number} copy of a picture would go. It does not come back.",
+                "{number} copies of pictures would go. They do not come back.")),
+            (self.deliveries, *noted_pair(
+                "{number} thing waits to be sent there, and would go on waiting.",
+                "{number} things wait to be sent there, and would go on waiting.")),
+            (self.disagree, *noted_pair(
+                "{number} place that you have a pact with says to go on with it.",
+                "{number} places that you have a pact with say to go on with it.")),
         )  # fmt: skip
         lines: list[str] = [
             said_many(one, many, number=number) for number, one, many in counted if number
@@ -259,12 +280,17 @@ async def about(
         pictures=await _pictures(conn, bare),
         share=min(1.0, arrived / total) if total else None,
         alike=await asyncio.to_thread(_alike, here, domains) if cuts else (),
+        disagree=await _disagree(conn, domains[0]) if cuts and len(domains) == 1 else 0,
         **numbers,
     )
 
 
 async def _pictures(conn: AsyncConnection, hosts: Sequence[str]) -> int:
     return (await conn.scalar(_PICTURES, {"hosts": list(hosts)}) or 0) if hosts else 0
+
+
+async def _disagree(conn: AsyncConnection, domain: str) -> int:
+    return await conn.scalar(_DISAGREE, {"domain": domain}) or 0
 
 
 async def concerned(conn: AsyncConnection, domains: Sequence[str]) -> Concerned:
@@ -424,6 +450,24 @@ def tally(tied: str, tending: str) -> str:
             SELECT place AS id FROM {tied}
             UNION ALL SELECT group_id FROM {tending}
         ) AS places) AS groups"""  # noqa: S608  (names of our own)
+
+
+_DISAGREE: Final = (
+    sa.select(sa.func.count(sa.distinct(signal_sources.c.host)))
+    .join(signals, signals.c.source_id == signal_sources.c.id)
+    .join(pacts, pacts.c.host == signal_sources.c.host)
+    .where(
+        signal_sources.c.pact,
+        signal_sources.c.quarantined == "",
+        pacts.c.state == constant(PactState.MADE),
+        ~pacts.c.frozen,
+        ~pacts.c.frozen_there,
+        signals.c.entity_kind == sa.literal_column("'domain'"),
+        signals.c.entity_key == sa.bindparam("domain", type_=sa.Text),
+        signals.c.policy == sa.literal_column("'accept'"),
+        signals.c.state.in_([constant(SignalState.HELD), constant(SignalState.SHOWN)]),
+    )
+)
 
 
 # An open case, of a report or of a worry, is about a post, and has to do with the thread that it

@@ -15,7 +15,7 @@ from kernel.schema.moderation import Level
 from kernel.schema.pacts import Afterwards, SignalState
 from kernel.schema.tables import actors, audit, follows, groups, posts, signals
 from members import node as node_store
-from moderation import pact_making, pacts, policy
+from moderation import impact, pact_making, pacts, policy
 from moderation.directed import sent
 from moderation.impact import Seen
 from moderation.policy import Policy as Treated
@@ -195,6 +195,28 @@ async def test_mod_5_8_what_was_accepted_long_ago_starts_nothing_again_and_again
     for _ in range(3):
         assert await peers.later(HOUR) == {}
     assert await peers.verbs(BAD) == []
+
+
+async def test_mod_5_9_who_decides_reads_how_many_peers_would_go_on_with_it(peers: Peers) -> None:
+    for host in ("birch.example", "cedar.example"):
+        await peers.trust(host)
+    await peers.say("birch.example", 1, BAD, "accept")
+    await peers.say("birch.example", 2, f"a.{BAD}", "accept")
+    await peers.say("cedar.example", 1, BAD)
+
+    async def disagree(*domains: str, level: Level = Level.REJECT) -> int:
+        async with peers.engine.connect() as conn:
+            would = await impact.of(conn, peers.here, domains, level)
+        said = "1 place that you have a pact with says to go on with it."
+        assert (said in [str(line) for line in would.words]) is bool(would.disagree)
+        return would.disagree
+
+    assert await disagree(BAD) == 1
+    assert await disagree(BAD, level=Level.FILTER) == 0
+    assert await disagree("calm.example") == 0
+    async with peers.engine.begin() as conn:
+        await pacts.freeze(conn, peers.here, "birch.example", frozen=True)
+    assert await disagree(BAD) == 0
 
 
 async def test_mod_5_8_what_was_said_before_midnight_is_as_good_after_it(peers: Peers) -> None:

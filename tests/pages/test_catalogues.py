@@ -11,6 +11,10 @@ from babel.messages.catalog import Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+from kernel.said import told
+from kernel.schema.moderation import Level
+from members.ledger import Restored
+from moderation.impact import Impact, Relations
 from node.pages import catalogues
 from node.pages.catalogues import LANGUAGES, SAFETY, Record
 from node.pages.look import Look
@@ -67,6 +71,24 @@ def test_catalogues_have_everything_that_pages_say() -> None:
     assert found == said()
     for language in OTHERS:
         assert {(each.context, source_of(each)) for each in messages(language)} == found, language
+
+
+def test_mod_5_9_what_a_decision_cuts_or_puts_back_is_told_in_every_language() -> None:
+    """Of whatever number there is one, and of several."""
+    for number in (1, 2):
+        ties = Relations(**dict.fromkeys(Relations.__slots__, number))
+        would = Impact(
+            domains=("bad.example",), policy=Level.REJECT, servers=1, relations=ties, share=0.5,
+            cases=number, threads=number, posts=number, conversations=number, pictures=number,
+            deliveries=number, arrived=number, disagree=number,
+        )  # fmt: skip
+        back = Restored(**dict.fromkeys(Restored.__slots__, number))
+        lines = [*would.words, *would.asks_for_a_look, *back.words]
+        assert len(lines) > 20
+        for language in OTHERS:
+            catalogue = catalogues.catalogue(language)
+            same = [each for each in lines if told(each, catalogue, str) == str(each)]
+            assert same == [], language
 
 
 @pytest.mark.parametrize("language", OTHERS)
