@@ -241,8 +241,8 @@ async def of(
 ) -> Impact:
     """What it would do to put `domains`, bare and lower-case, at the level `policy` now.
 
-    Three statements, however many domains there are. Servers that are not heard already, or that a
-    narrower decision is about, are not counted.
+    Three statements, however many domains there are, and one more for a single one. Servers that
+    are not heard already, or that a narrower decision is about, are not counted.
     """
     those = await concerned(conn, domains)
     return await about(conn, here, domains, policy, those, reject_media=reject_media)
